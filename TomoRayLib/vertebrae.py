@@ -1,0 +1,60 @@
+"""Vertebra labels: the VerSe numbering, names, regions, and the table to TotalSegmentator's names.
+
+VerSe and CTSpine1K: 1-7 = C1-C7, 8-19 = T1-T12, 20-25 = L1-L6, 26 sacrum, 27 coccyx, 28 = T13
+(https://github.com/anjany/verse). The bone target keeps 1-25 and 28; sacrum and coccyx are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+
+class Region(str, Enum):
+    """Spinal region of a vertebra."""
+
+    CERVICAL = "cervical"
+    THORACIC = "thoracic"
+    LUMBAR = "lumbar"
+
+
+NAME_OF_LABEL: dict[int, str] = {
+    **{number: f"C{number}" for number in range(1, 8)},
+    **{7 + number: f"T{number}" for number in range(1, 13)},
+    **{19 + number: f"L{number}" for number in range(1, 7)},
+    28: "T13",
+}
+LABEL_OF_NAME: dict[str, int] = {name: label for label, name in NAME_OF_LABEL.items()}
+VERTEBRA_LABELS: tuple[int, ...] = tuple(sorted(NAME_OF_LABEL))
+SACRUM_LABEL, COCCYX_LABEL = 26, 27
+
+# From cranial to caudal: T13 (28) lies between T12 (19) and L1 (20).
+CRANIOCAUDAL_ORDER: tuple[int, ...] = (*range(1, 20), 28, *range(20, 26))
+
+
+def region_of(label: int) -> Region:
+    """The region of one vertebra label. Raises ValueError for a label that is no vertebra."""
+    if 1 <= label <= 7:
+        return Region.CERVICAL
+    if 8 <= label <= 19 or label == 28:
+        return Region.THORACIC
+    if 20 <= label <= 25:
+        return Region.LUMBAR
+    raise ValueError(f"{label} is not a vertebra label; expected 1-25 (C1-L6) or 28 (T13) in VerSe numbering.")
+
+
+def vertebra_labels_in(labels: Iterable[int]) -> tuple[int, ...]:
+    """The vertebra labels among ``labels``, from cranial to caudal; background, sacrum and others are dropped."""
+    present = {int(label) for label in labels}
+    return tuple(label for label in CRANIOCAUDAL_ORDER if label in present)
+
+
+def label_of_structure(name: str) -> int | None:
+    """VerSe label of a structure name such as ``vertebrae_L3`` (TotalSegmentator), ``L3`` or ``vertebra T12``.
+
+    None where the name is no vertebra (``sacrum``, ``rib_left_3``).
+    """
+    words = name.replace("_", " ").replace("-", " ").upper().split()
+    if len(words) == 2 and words[0] in ("VERTEBRA", "VERTEBRAE"):
+        return LABEL_OF_NAME.get(words[1])
+    return LABEL_OF_NAME.get(words[0]) if len(words) == 1 else None
