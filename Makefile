@@ -1,0 +1,50 @@
+# TomoRay: `make demo` runs the main job on a real CT, `make test` the tests; both set up their own .venv first.
+#
+#   PYTHON=python3.12   the Python to build the environment with (3.10-3.13)
+#   VENV=path           an existing environment to use instead; a torch that is already there is left alone
+#   TORCH_CPU_INDEX=URL where the CPU build of torch comes from when the configured package indexes lack it
+#   ARGS="..."          more arguments for pytest (make test ARGS="-k geometry") or for the demonstration
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+SETUP = PYTHON="$(PYTHON)" VENV="$(VENV)" $(if $(TORCH_CPU_INDEX),TORCH_CPU_INDEX="$(TORCH_CPU_INDEX)") bash tools/setup
+BIN = "$(VENV)/bin"
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test test-slow lint format types setup setup-demo clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: setup-demo ## set up, then two radiographs -> synthetic CT on a real CT; results in output/demo
+	@$(BIN)/tomoray demo --out output/demo $(ARGS)
+
+test: setup ## set up, then run the tests
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: setup ## run the tests that take more than ten seconds each
+	@$(BIN)/python -m pytest -m slow $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "There are no slow tests."; }
+
+lint: setup ## check style (ruff)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: setup ## apply the style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: setup ## check types (mypy)
+	@$(BIN)/python -m mypy
+
+setup: ## make or update .venv with everything for development
+	@$(SETUP) dev
+
+setup-demo:
+	@$(SETUP) demo
+
+clean: ## delete .venv, results and caches
+	rm -rf .venv output .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	find TomoRayLib TomoRay Testing -name __pycache__ -type d -prune -exec rm -rf {} +

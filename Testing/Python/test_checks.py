@@ -1,0 +1,338 @@
+"""Every guard is fed the wrong thing once, and must say what it got and what to do."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from TomoRayLib.checks import (
+    MaskContent,
+    check_ct,
+    check_extent,
+    check_finite,
+    check_hounsfield,
+    check_mask,
+    check_pair,
+    check_radiograph,
+    describe_mask,
+    match_mask,
+)
+from TomoRayLib.errors import InputError
+from TomoRayLib.geometry import ConeBeam, Detector, Grid, orthogonal_pair
+from TomoRayLib.image_types import Radiograph, RadiographHeader, Volume
+from TomoRayLib.images import read_labels, read_radiograph, read_volume, write_image_2d, write_volume
+
+VIEWS = orthogonal_pair(ConeBeam(1000.0, 1500.0), Detector(160, 120, (3.0, 3.0)))
+
+
+def a_mask(labels: dict[int, slice], dtype: type = np.int16) -> Volume:
+    """Labels on slabs of slices of 2 mm; grid 60 x 50 x 60 voxels of 1 x 1.5 x 2 mm."""
+    grid = Grid((60, 50, 60), (1.0, 1.5, 2.0), (5.0, -7.0, 11.0))
+    voxels = np.zeros(grid.shape, dtype)
+    for label, slices in labels.items():
+        voxels[slices, 10:40, 20:50] = label
+    return Volume(voxels, grid)
+
+
+# Files that are not what was asked for
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    for read in (read_volume, read_labels, read_radiograph):
+        with pytest.raises(InputError, match=r"no\.nrrd: expected an existing file .* check the spelling"):
+            read(tmp_path / "no.nrrd")
+
+
+def test_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").write_text("Dear colleague")
+    (tmp_path / "ct.nrrd").write_text("Dear colleague")
+    (tmp_path / "empty.nrrd").write_bytes(b"")
+    for read in (read_volume, read_radiograph):
+        with pytest.raises(InputError, match=r"letter\.txt: expected an image .*got a file of another kind"):
+            read(tmp_path / "letter.txt")
+        with pytest.raises(InputError, match="damaged header"):
+            read(tmp_path / "ct.nrrd")
+        with pytest.raises(InputError, match="got an empty file"):
+            read(tmp_path / "empty.nrrd")
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "nii", "nii.gz", "mha"])
+def test_truncated_file_is_refused(a_straight_ct: Volume, tmp_path: Path, ending: str) -> None:
+    whole, cut = tmp_path / f"ct.{ending}", tmp_path / f"cut.{ending}"
+    write_volume(whole, a_straight_ct)
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    with pytest.raises(InputError, match=r"cut\..*: expected .*(copy or export|export) it again"):
+        read_volume(cut)
+
+
+def test_radiograph_in_place_of_the_ct_names_both(tmp_path: Path) -> None:
+    write_image_2d(tmp_path / "ap.nrrd", np.eye(70, dtype=np.float32), (1, 1))
+    with pytest.raises(InputError, match=r"expected a 3D volume \(CT\), got a 2D image of size \(70, 70\).*radiograph"):
+        read_volume(tmp_path / "ap.nrrd")
+
+
+def test_ct_in_place_of_the_radiograph_names_both(a_straight_ct: Volume, tmp_path: Path) -> None:
+    write_volume(tmp_path / "ct.nrrd", a_straight_ct)
+    with pytest.raises(
+        InputError, match=r"expected a radiograph \(2D.*got a 3D volume of size \(44, 61, 97\).*as the CT"
+    ):
+        read_radiograph(tmp_path / "ct.nrrd")
+    with pytest.raises(InputError, match="got a folder; choose the file in it"):
+        read_radiograph(tmp_path)
+
+
+def test_sequence_and_colour_volume_are_refused(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.Image((5, 6, 7, 2), sitk.sitkInt16), str(tmp_path / "4d.nrrd"))
+    with pytest.raises(InputError, match=r"got a sequence of 2 \(4D"):
+        read_volume(tmp_path / "4d.nrrd")
+    sitk.WriteImage(sitk.Image((5, 6, 7), sitk.sitkVectorUInt8, 3), str(tmp_path / "rgb.nrrd"))
+    with pytest.raises(InputError, match=r"one grey value per voxel, got 3 \(a colour or vector image\)"):
+        read_volume(tmp_path / "rgb.nrrd")
+
+
+def test_true_colour_picture_is_refused(tmp_path: Path) -> None:
+    colours = np.random.default_rng(1).integers(0, 255, (70, 80, 3)).astype(np.uint8)
+    sitk.WriteImage(sitk.GetImageFromArray(colours, isVector=True), str(tmp_path / "photo.png"))
+    with pytest.raises(InputError, match="expected a greyscale radiograph, got 3 different values per pixel"):
+        read_radiograph(tmp_path / "photo.png")
+
+
+def test_voxels_and_pixels_that_are_not_finite_are_counted(a_straight_ct: Volume, tmp_path: Path) -> None:
+    voxels = a_straight_ct.voxels.astype(np.float32)
+    voxels[3, 4, 5], voxels[0, 0, 0] = np.nan, np.inf
+    write_volume(tmp_path / "ct.nrrd", Volume(voxels, a_straight_ct.grid))
+    with pytest.raises(InputError, match=r"got 2 that are NaN or infinite; replace them"):
+        read_volume(tmp_path / "ct.nrrd")
+    with pytest.raises(InputError, match=r"The CT: expected finite values, got 2"):
+        check_finite(voxels, "The CT")
+    write_image_2d(tmp_path / "ap.nrrd", voxels[0], (1, 1))
+    with pytest.raises(InputError, match=r"got 1 that are NaN or infinite"):
+        read_radiograph(tmp_path / "ap.nrrd")
+
+
+def test_sheared_nifti_is_refused_with_a_way_out(a_straight_ct: Volume, tmp_path: Path) -> None:
+    write_volume(tmp_path / "ct.nii", a_straight_ct)
+    content = bytearray((tmp_path / "ct.nii").read_bytes())
+    struct.pack_into("<2h", content, 252, 0, 1)  # qform_code 0, sform_code 1
+    struct.pack_into("<12f", content, 280, 2, 0.3, 0, 0, 0, 1, 0, 0, 0, 0.2, 0.5, 0)
+    (tmp_path / "ct.nii").write_bytes(content)
+    with pytest.raises(InputError, match=r"expected perpendicular axes, got sheared .*Slicer"):
+        read_volume(tmp_path / "ct.nii")
+
+
+def an_nrrd(directions: str) -> bytes:
+    header = f"NRRD0004\ntype: int16\ndimension: 3\nspace: left-posterior-superior\nsizes: 2 3 4\n{directions}\n"
+    return header.encode() + b"encoding: raw\nendian: little\nspace origin: (0,0,0)\n\n" + bytes(48)
+
+
+def test_sheared_nrrd_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ct.nrrd").write_bytes(an_nrrd("space directions: (2,0.5,0) (0,1,0) (0,0,0.5)"))
+    with pytest.raises(InputError, match=r"must be orthonormal .*resampled to an orthogonal grid"):
+        read_volume(tmp_path / "ct.nrrd")
+
+
+@pytest.mark.parametrize("first", ["(0,0,0)", "(nan,0,0)"])
+def test_spacing_that_is_not_positive_is_refused(tmp_path: Path, first: str) -> None:
+    (tmp_path / "ct.nrrd").write_bytes(an_nrrd(f"space directions: {first} (0,1,0) (0,0,0.5)"))
+    with pytest.raises(InputError, match="expected a spacing above 0 mm along each axis"):
+        read_volume(tmp_path / "ct.nrrd")
+
+
+@pytest.mark.parametrize("ending", ["nii", "nii.gz"])
+@pytest.mark.parametrize("x_mm", [0.0, -2.0, float("nan")])
+def test_nifti_spacing_that_is_not_positive_is_refused(
+    a_straight_ct: Volume, tmp_path: Path, x_mm: float, ending: str
+) -> None:
+    write_volume(tmp_path / "good.nii", a_straight_ct)
+    content = bytearray((tmp_path / "good.nii").read_bytes())
+    struct.pack_into("<f", content, 80, x_mm)
+    (tmp_path / "bad.nii").write_bytes(content)
+    if ending == "nii.gz":
+        (tmp_path / "bad.nii.gz").write_bytes(gzip.compress(bytes(content), 1))
+    with pytest.raises(InputError, match=r"got \((0\.0|-2\.0|nan), 1\.0, 0\.5\) in the NIfTI header"):
+        read_volume(tmp_path / f"bad.{ending}")
+
+
+def test_probability_map_is_no_label_map(tmp_path: Path) -> None:
+    mask = a_mask({20: slice(10, 40)}, np.float32)
+    write_volume(tmp_path / "soft.nrrd", replace(mask, voxels=mask.voxels * 0.033))
+    with pytest.raises(InputError, match=r"whole numbers, got fractions between 0 and 0\.66"):
+        read_labels(tmp_path / "soft.nrrd")
+
+
+# CT
+
+
+def test_good_ct_passes(a_ct: Volume) -> None:
+    check_ct(a_ct)
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset", "message"),
+    [
+        (1, 1024, r"got values from 24 to .*offset by 1024.*subtract 1024.*Rescale Intercept"),
+        (255 / 3000, 86, "8-bit grey values; export the CT with its original"),
+        (1 / 3000, 0.34, "scaled to a unit range"),
+        (0.1, 0, "nothing as dark as air"),
+        (0.1, -700, "nothing as bright as bone"),
+        (0, 40, "every voxel is the same"),
+    ],
+)
+def test_values_that_are_no_hu_are_named(a_straight_ct: Volume, scale: float, offset: float, message: str) -> None:
+    voxels = (a_straight_ct.voxels * scale + offset).astype(np.float32)
+    with pytest.raises(InputError, match=message):
+        check_ct(Volume(voxels, a_straight_ct.grid))
+
+
+def test_label_map_in_place_of_the_ct_is_named() -> None:
+    with pytest.raises(InputError, match="looks like a label map; give it as the mask"):
+        check_hounsfield(a_mask({20: slice(5, 9), 22: slice(10, 14)}).voxels)
+
+
+def test_ct_smaller_than_a_vertebra_is_refused() -> None:
+    with pytest.raises(InputError, match=r"at least 40 mm and 8 voxels .*got 100\.0 x 100\.0 x 39\.0 mm"):
+        check_extent(Grid((100, 100, 39), (1, 1, 1)))
+    with pytest.raises(InputError, match=r"\(100, 100, 7\) voxels; choose the whole series"):
+        check_extent(Grid((100, 100, 7), (1, 1, 10)))
+    check_extent(Grid((100, 100, 8), (1, 1, 5)))
+
+
+# Masks
+
+
+def test_vertebra_mask_is_described_from_cranial_to_caudal() -> None:
+    description = describe_mask(a_mask({20: slice(5, 10), 28: slice(10, 15), 26: slice(0, 5)}))
+    assert (description.content, description.labels, description.note) == (MaskContent.VERTEBRAE, (28, 20), None)
+
+
+def test_unknown_labels_beside_vertebrae_are_noted() -> None:
+    note = describe_mask(a_mask({20: slice(5, 10), 91: slice(10, 15)})).note
+    assert note is not None
+    assert "labels 91, which are no vertebrae" in note
+
+
+def test_mask_without_vertebrae_lists_what_it_has() -> None:
+    mask = a_mask({26: slice(5, 10), 120: slice(10, 15)})
+    with pytest.raises(InputError, match=r"expected vertebra labels 1-25 .*got 26, 120; renumber"):
+        check_mask(mask)
+
+
+def test_empty_mask_and_fractions_are_refused() -> None:
+    with pytest.raises(InputError, match="got an empty mask"):
+        check_mask(a_mask({}))
+    with pytest.raises(InputError, match="got float32 values"):
+        check_mask(a_mask({20: slice(5, 10)}, np.float32))
+
+
+@pytest.mark.parametrize("label", [1, 255])
+def test_tall_binary_mask_is_a_whole_spine(label: int) -> None:
+    description = describe_mask(a_mask({label: slice(5, 36)}))  # 62 mm
+    assert (description.content, description.labels) == (MaskContent.WHOLE_SPINE, ())
+    assert "taken as the whole spine" in str(description.note)
+
+
+def test_height_is_measured_along_the_patient_not_along_an_index() -> None:
+    mask = a_mask({1: slice(5, 35)})  # 60 mm along k, 30 along i, 45 along j
+    assert describe_mask(mask).content is MaskContent.VERTEBRAE
+    i_is_superior = (0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0)
+    tall = a_mask({1: slice(5, 40)})  # 70 mm along k
+    assert describe_mask(tall).content is MaskContent.WHOLE_SPINE
+    lying = Volume(tall.voxels, replace(tall.grid, direction=i_is_superior))
+    assert describe_mask(lying).labels == (1,)
+
+
+def test_mask_on_the_grid_of_the_ct_is_unchanged() -> None:
+    mask = a_mask({20: slice(5, 10)})
+    ct = Volume(np.zeros(mask.grid.shape, np.int16), mask.grid)
+    assert match_mask(mask, ct) == (mask, None)
+
+
+def test_mask_of_another_grid_is_resampled_to_its_place() -> None:
+    mask = a_mask({20: slice(5, 10)})
+    flipped = Grid((60, 50, 60), (1.0, 1.5, 2.0), (64.0, -7.0, 11.0), (-1.0, 0, 0, 0, 1.0, 0, 0, 0, 1.0))
+    moved, note = match_mask(mask, Volume(np.zeros(flipped.shape, np.int16), flipped))
+    np.testing.assert_array_equal(moved.voxels, mask.voxels[:, :, ::-1])
+    assert moved.grid == flipped
+    assert "100% of its labelled voxels" in str(note)
+
+
+def test_mask_outside_the_ct_is_refused() -> None:
+    mask = a_mask({20: slice(5, 10)})
+    away = replace(mask.grid, origin_mm=(5.0, -7.0, 11.0 + 2 * 9.6))  # only slices 9.6 .. overlap: none labelled
+    with pytest.raises(InputError, match=r"got 0% of its labelled voxels inside .*has one of them lost its header"):
+        match_mask(mask, Volume(np.zeros(away.shape, np.int16), away))
+
+
+# Radiographs
+
+
+def test_radiograph_guards_name_what_they_got() -> None:
+    good = np.random.default_rng(1).random((64, 70), dtype=np.float32)
+    check_radiograph(Radiograph(good, (0.2, 0.2)))
+    wrong = {
+        "got 63 x 70 ": Radiograph(good[:63]),
+        "got the one value 3 everywhere": Radiograph(np.full((70, 70), 3, np.float32)),
+        "got 1 that are NaN": Radiograph(np.where(good == good.max(), np.nan, good)),
+        r"got shape \(1, 64, 70\)": Radiograph(good[None]),
+        r"got \(0\.0, 0\.2\); check Imager Pixel Spacing": Radiograph(good, (0.0, 0.2)),
+    }
+    for message, radiograph in wrong.items():
+        with pytest.raises(InputError, match=f"The AP radiograph: .*{message}"):
+            check_radiograph(radiograph, "The AP radiograph")
+
+
+def a_pair() -> tuple[Radiograph, Radiograph]:
+    """A column of unequal discs between bodies: symmetric from the front, with processes behind from the side."""
+    rows, columns = np.mgrid[0:160, 0:120].astype(np.float32)
+    edges = np.cumsum((12, 15, 21, 16, 24, 18, 26, 20))
+    body = 1 - sum(np.exp(-(((rows - edge) / 2.5) ** 2)) for edge in edges)
+    frontal = body * np.exp(-(((columns - 58) / 14) ** 4))
+    slanted = rows - 0.5 * (columns - 74)  # spinous processes lie behind and point down
+    behind = sum(np.exp(-(((slanted - edge) / 5) ** 2) - ((columns - 82) / 9) ** 4) for edge in edges)
+    side = body * np.exp(-(((columns - 52) / 12) ** 4)) + 1.1 * behind
+    return Radiograph(frontal.astype(np.float32), (3.0, 3.0)), Radiograph(side.astype(np.float32), (3.0, 3.0))
+
+
+def test_good_pair_gives_no_warning() -> None:
+    assert check_pair(*a_pair(), VIEWS) == []
+
+
+def test_swapped_pair_is_noticed_from_the_pixels() -> None:
+    ap, lateral = a_pair()
+    (warning,) = check_pair(lateral, ap, VIEWS)
+    assert "may be swapped: the image given as lateral is the more left-right symmetric" in warning
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        RadiographHeader(view_position="LL"),
+        RadiographHeader(patient_orientation=("P", "F")),
+        RadiographHeader(primary_angle_deg=-88.0),
+    ],
+)
+def test_swapped_pair_is_noticed_from_the_header(header: RadiographHeader) -> None:
+    ap, lateral = a_pair()
+    (warning,) = check_pair(replace(ap, header=header), lateral, VIEWS)
+    assert "the AP file's header says lateral" in warning
+
+
+def test_header_that_agrees_outweighs_the_pixels() -> None:
+    ap, lateral = a_pair()
+    said = replace(lateral, header=RadiographHeader(view_position="PA"))
+    assert check_pair(said, ap, VIEWS) == []
+
+
+def test_other_scale_is_noticed() -> None:
+    ap, lateral = a_pair()
+    shrunk = replace(lateral, pixel_spacing_mm=(2.4, 2.4))
+    (warning,) = check_pair(ap, shrunk, VIEWS)
+    assert "different scale: enlarging the lateral by 1.2" in warning
+    (warning,) = check_pair(ap, replace(lateral, pixel_spacing_mm=(0.3, 0.3)), VIEWS)
+    assert "320 and 32 mm high at the isocentre" in warning

@@ -1,0 +1,228 @@
+"""Guards on volumes and radiographs: InputError says what was expected, what was got and what to do.
+
+The readers in ``images`` check that a file is what its format says. These check that it can be what it is used as:
+a CT in HU, a vertebra mask of that CT, a radiograph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TomoRayLib.errors import InputError
+from TomoRayLib.geometry import Grid
+from TomoRayLib.image_types import Radiograph, Volume
+from TomoRayLib.images import labels_on_grid
+from TomoRayLib.pair_checks import check_pair
+from TomoRayLib.vertebrae import COCCYX_LABEL, NAME_OF_LABEL, SACRUM_LABEL, vertebra_labels_in
+
+__all__ = [
+    "InputError",
+    "MaskContent",
+    "MaskDescription",
+    "check_ct",
+    "check_extent",
+    "check_finite",
+    "check_hounsfield",
+    "check_mask",
+    "check_pair",
+    "check_radiograph",
+    "describe_mask",
+    "match_mask",
+]
+
+LEAST_EXTENT_MM = 40.0  # a lumbar vertebral body with its endplates is about 30 mm high and 50 mm wide
+LEAST_SLICES = 8
+LEAST_PIXELS = 64
+TISSUE_HU = -200.0  # every CT of a body holds something darker: lung, bowel gas, the air around
+BONE_HU = 100.0  # and something brighter
+LEAST_OVERLAP = 0.1  # of the mask's labelled voxels
+WHOLE_SPINE_MM = 60.0  # taller than any one vertebra with its processes
+
+
+class MaskContent(str, Enum):
+    """What a mask tells apart."""
+
+    VERTEBRAE = "vertebrae"
+    WHOLE_SPINE = "whole spine"
+
+
+@dataclass(frozen=True)
+class MaskDescription:
+    """``labels``: vertebra labels from cranial to caudal (empty for a whole-spine mask, where all above 0 is spine)."""
+
+    content: MaskContent
+    labels: tuple[int, ...]
+    note: str | None = None
+
+
+def check_finite(values: NDArray[np.generic], name: str) -> None:
+    """Raises InputError where ``values`` hold NaN or infinity."""
+    if np.issubdtype(values.dtype, np.integer) or values.dtype == np.bool_:
+        return
+    bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+    if bad:
+        raise InputError(
+            f"{name}: expected finite values, got {bad} that are NaN or infinite; replace them (CT: by -1024 HU)."
+        )
+
+
+def check_ct(volume: Volume, name: str = "The CT") -> None:
+    """Raises InputError where a volume cannot be a CT of the spine in HU: not finite, too small, other values."""
+    check_finite(volume.voxels, name)
+    check_extent(volume.grid, name)
+    check_hounsfield(volume.voxels, name)
+
+
+def check_extent(grid: Grid, name: str = "The CT") -> None:
+    """Raises InputError for a grid smaller than one vertebra: below 40 mm or below 8 voxels along any axis."""
+    x_mm, y_mm, z_mm = grid.extent_mm
+    if min(grid.extent_mm) < LEAST_EXTENT_MM or min(grid.size) < LEAST_SLICES:
+        raise InputError(
+            f"{name}: expected at least {LEAST_EXTENT_MM:g} mm and {LEAST_SLICES} voxels along each axis, "
+            f"got {x_mm:.1f} x {y_mm:.1f} x {z_mm:.1f} mm and {grid.size} voxels; choose the whole series, and check "
+            "the spacing in its header."
+        )
+
+
+def check_hounsfield(voxels: NDArray[np.generic], name: str = "The CT") -> None:
+    """Raises InputError where the range of values is not that of a CT in HU, and says what it looks like instead."""
+    low, high = float(voxels.min()), float(voxels.max())
+    got = f"{name}: expected a CT in HU (air near -1000, bone above {BONE_HU:g}), got values from {low:g} to {high:g}"
+    if low == high:
+        raise InputError(f"{got}: every voxel is the same; choose another volume or export it again.")
+    if low >= -1 and high <= 1:
+        raise InputError(f"{got}: looks scaled to a unit range; give the CT before that step.")
+    if low >= 0 and high <= 40 and np.array_equal(voxels, np.round(voxels)):
+        raise InputError(f"{got}: looks like a label map; give it as the mask, and the CT as the CT.")
+    if low >= 0 and high <= 255:
+        raise InputError(f"{got}: looks like 8-bit grey values; export the CT with its original 12 or 16 bits.")
+    if low >= 0:
+        raise InputError(
+            f"{got}: looks like stored values offset by 1024, or like an MR; for a CT subtract 1024 (apply Rescale "
+            "Intercept (0028,1052)) or export it again."
+        )
+    if low >= TISSUE_HU:
+        raise InputError(f"{got}: nothing as dark as air or lung; give the CT before windowing, in HU.")
+    if high <= BONE_HU:
+        raise InputError(f"{got}: nothing as bright as bone; give a CT that shows the spine, before windowing, in HU.")
+
+
+def check_mask(mask: Volume, name: str = "The mask") -> None:
+    """Raises InputError where a volume is no label map with vertebrae or a whole spine; see ``describe_mask``."""
+    describe_mask(mask, name)
+
+
+def describe_mask(mask: Volume, name: str = "The mask") -> MaskDescription:
+    """What the mask holds: vertebrae in VerSe numbering, or one label for the whole spine.
+
+    A mask whose only label is 1 or 255 and that is taller than 60 mm is a binary spine mask: accepted with a note, as
+    label 1 alone would be C1. Raises InputError for fractions, an empty mask, and labels without any vertebra.
+    """
+    voxels = mask.voxels
+    if not np.issubdtype(voxels.dtype, np.integer) and voxels.dtype != np.bool_:
+        raise InputError(
+            f"{name}: expected a label map of whole numbers, got {voxels.dtype} values; read it with read_labels, or "
+            "choose the mask instead of the CT."
+        )
+    found = tuple(int(label) for label in np.unique(voxels) if label != 0)
+    if not found:
+        raise InputError(f"{name}: expected vertebra labels, got an empty mask; choose another or leave it out.")
+    if found in ((1,), (255,)) and labelled_height_mm(mask) > WHOLE_SPINE_MM:
+        note = (
+            f"{name} has the one label {found[0]}: taken as the whole spine. Numbers per vertebra need labels 1-25 "
+            "(C1-L6) and 28 (T13)."
+        )
+        return MaskDescription(MaskContent.WHOLE_SPINE, (), note)
+    labels = vertebra_labels_in(found)
+    if not labels:
+        raise InputError(
+            f"{name}: expected vertebra labels 1-25 (C1-L6) or 28 (T13) in VerSe numbering, got {_some(found)}; "
+            "renumber the mask or choose another."
+        )
+    return MaskDescription(MaskContent.VERTEBRAE, labels, _note_on_others(found, name))
+
+
+def labelled_height_mm(mask: Volume) -> float:
+    """Extent of the labelled voxels along the patient's long axis, outer face to outer face."""
+    axes = [np.flatnonzero(np.any(mask.voxels, axis=other)) for other in ((0, 1), (0, 2), (1, 2))]
+    if not all(len(indices) for indices in axes):
+        return 0.0
+    spans_mm = [(indices[-1] - indices[0] + 1) * mm for indices, mm in zip(axes, mask.grid.spacing_mm, strict=True)]
+    long_axis = int(np.argmax(np.abs(mask.grid.direction_matrix[2])))
+    return float(spans_mm[long_axis])
+
+
+def match_mask(mask: Volume, ct: Volume) -> tuple[Volume, str | None]:
+    """The mask on the CT's grid, and a note where it had to be resampled (nearest neighbour).
+
+    Raises InputError where less than 10 % of the mask's labelled voxels lie inside the CT.
+    """
+    if mask.grid.same_as(ct.grid):
+        return mask, None
+    inside = share_inside(mask, ct.grid)
+    if inside < LEAST_OVERLAP:
+        same_size = mask.grid.size == ct.grid.size
+        hint = " Both have the same size: has one of them lost its header?" if same_size else ""
+        raise InputError(
+            f"Mask and CT: expected a mask that lies in the CT, got {inside:.0%} of its labelled voxels inside "
+            f"(mask {_place(mask.grid)}; CT {_place(ct.grid)}); choose the mask made from this CT.{hint}"
+        )
+    note = (
+        f"The mask's grid differs from the CT's and was resampled by nearest neighbour; {inside:.0%} of its labelled "
+        "voxels lie inside the CT."
+    )
+    return labels_on_grid(mask, ct.grid), note
+
+
+def share_inside(mask: Volume, grid: Grid) -> float:
+    """Share (0..1) of the mask's labelled voxels whose centres lie inside ``grid``; 0 for an empty mask."""
+    positions = np.argwhere(mask.voxels)
+    if len(positions) == 0:
+        return 0.0
+    positions = positions[:: max(1, len(positions) // 200_000), ::-1]  # (n, 3) as (i, j, k); 200 000 tell enough
+    mask_to_grid = grid.world_to_index @ mask.grid.index_to_world
+    indices = positions @ mask_to_grid[:3, :3].T + mask_to_grid[:3, 3]
+    return float(np.mean(np.all((indices >= -0.5) & (indices <= np.asarray(grid.size) - 0.5), axis=1)))
+
+
+def check_radiograph(radiograph: Radiograph, name: str = "The radiograph") -> None:
+    """Raises InputError for pixels that are not 2D or not finite, a constant image, or one below 64 x 64 pixels."""
+    pixels = radiograph.pixels
+    if pixels.ndim != 2:
+        raise InputError(f"{name}: expected 2D pixels (row, column), got shape {pixels.shape}; choose a radiograph.")
+    check_finite(pixels, name)
+    if min(pixels.shape) < LEAST_PIXELS:
+        raise InputError(
+            f"{name}: expected at least {LEAST_PIXELS} x {LEAST_PIXELS} pixels, got {pixels.shape[0]} x "
+            f"{pixels.shape[1]} (a thumbnail?); choose the original image."
+        )
+    if float(pixels.min()) == float(pixels.max()):
+        raise InputError(
+            f"{name}: expected an image, got the one value {float(pixels.flat[0]):g} everywhere; choose another image."
+        )
+    spacing = radiograph.pixel_spacing_mm
+    if spacing is not None and not all(np.isfinite(mm) and mm > 0 for mm in spacing):
+        raise InputError(
+            f"{name}: expected pixel spacing (row, column) above 0 mm, got {spacing}; check Imager Pixel Spacing "
+            "(0018,1164) or enter it by hand."
+        )
+
+
+def _note_on_others(found: tuple[int, ...], name: str) -> str | None:
+    known = {*NAME_OF_LABEL, SACRUM_LABEL, COCCYX_LABEL}
+    others = tuple(label for label in found if label not in known)
+    return f"{name} also has the labels {_some(others)}, which are no vertebrae: left out." if others else None
+
+
+def _some(labels: tuple[int, ...]) -> str:
+    text = ", ".join(str(label) for label in labels[:20])
+    return f"{text}, ... ({len(labels)} labels)" if len(labels) > 20 else text
+
+
+def _place(grid: Grid) -> str:
+    x_mm, y_mm, z_mm = grid.center_mm
+    return f"{grid.size} voxels around ({x_mm:.0f}, {y_mm:.0f}, {z_mm:.0f}) mm"

@@ -1,0 +1,68 @@
+"""How good a synthetic CT is: grey values, surfaces, vertebrae, and the table that puts them beside their floors."""
+
+from TomoRayLib.metrics.intensity import (
+    PlaneValues,
+    cosine_similarity,
+    dilated,
+    mae_in_mask_hu,
+    psnr_3d_db,
+    psnr_in_mask_db,
+    psnr_per_plane_db,
+    ssim_2d,
+    ssim_in_mask,
+)
+from TomoRayLib.metrics.surface import (
+    Surface,
+    SurfaceDistances,
+    average_symmetric_distance_mm,
+    hausdorff_mm,
+    normalized_surface_dice,
+    surface_distances,
+    surface_of,
+)
+from TomoRayLib.metrics.table import (
+    METRIC_COLUMNS,
+    METRIC_KEYS,
+    MetricColumn,
+    MetricsRow,
+    MetricsSettings,
+    MetricsTable,
+    TruthReference,
+    evaluate,
+    evaluate_case,
+    evaluate_table,
+    prepare_truth,
+)
+from TomoRayLib.metrics.vertebra import VertebraRow, dice
+
+__all__ = [
+    "METRIC_COLUMNS",
+    "METRIC_KEYS",
+    "MetricColumn",
+    "MetricsRow",
+    "MetricsSettings",
+    "MetricsTable",
+    "PlaneValues",
+    "Surface",
+    "SurfaceDistances",
+    "TruthReference",
+    "VertebraRow",
+    "average_symmetric_distance_mm",
+    "cosine_similarity",
+    "dice",
+    "dilated",
+    "evaluate",
+    "evaluate_case",
+    "evaluate_table",
+    "hausdorff_mm",
+    "mae_in_mask_hu",
+    "normalized_surface_dice",
+    "prepare_truth",
+    "psnr_3d_db",
+    "psnr_in_mask_db",
+    "psnr_per_plane_db",
+    "ssim_2d",
+    "ssim_in_mask",
+    "surface_distances",
+    "surface_of",
+]

@@ -1,0 +1,356 @@
+"""All metrics of one case as a row, and the rows of one case as a table with its two floors.
+
+The rows "blank" (all zeros) and "mean_atlas" stand beside every model, on the same grid and window: global SSIM and
+PSNR of a spine in a mostly empty cube are high for an empty volume already.
+
+Arrays are ``(z, y, x)``, volumes scaled to [0, 1] by the HU window, ``spacing_mm`` is ``(x, y, z)``.
+Undefined values are NaN and perfect or missing ones infinite in Python and CSV; JSON has neither, so both are null.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TomoRayLib.metrics import intensity, surface, vertebra
+from TomoRayLib.metrics.intensity import Mask, Volume
+from TomoRayLib.metrics.surface import Surface, Vector3
+from TomoRayLib.metrics.vertebra import Labels, NearestVertebra, TruthVertebra, VertebraRow
+
+DEFAULT_WINDOW_WIDTH_HU = 1300.0  # -250..1050 HU
+RANGE_TOLERANCE = 1e-3  # how far a volume may leave [0, 1] by rounding
+BLANK, MEAN_ATLAS = "blank", "mean_atlas"
+
+Prediction = tuple[Volume, Mask]  # grey values in [0, 1] and bone mask
+
+
+@dataclass(frozen=True)
+class MetricColumn:
+    """How one metric is called, printed and read."""
+
+    key: str
+    title: str
+    unit: str
+    decimals: int
+    higher_is_better: bool
+    meaning: str
+
+    @property
+    def heading(self) -> str:
+        """Title with unit in brackets: ``HD95 (mm)``."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    def format(self, value: float) -> str:
+        """The value with this column's decimals; a dash where it is undefined, the sign where it is infinite.
+
+        >>> METRIC_COLUMNS[0].format(23.0299), METRIC_COLUMNS[0].format(math.inf), METRIC_COLUMNS[0].format(math.nan)
+        ('23.03', '∞', '–')
+        """
+        if math.isnan(value):
+            return "–"
+        if math.isinf(value):
+            return "∞" if value > 0 else "-∞"
+        return f"{value:.{self.decimals}f}"
+
+
+def _columns() -> tuple[MetricColumn, ...]:
+    planes = {"axial": "z slices", "coronal": "y slices", "sagittal": "x slices"}
+    psnr_3d = "Peak signal over the mean squared error of the whole volume; compare with the blank row."
+    ssim = "Structural similarity of 7 x 7 windows, mean of the three planes; empty background counts as 1."
+    cosine = "Agreement of grey values whatever their overall scale; 0 for an empty volume."
+    mae = "Mean absolute error in HU on the bone voxels of the truth."
+    hausdorff = "95 % of each bone surface lies within this distance of the other surface."
+    assd = "Mean distance between the two bone surfaces, weighted by area."
+    return (
+        MetricColumn("psnr_3d_db", "PSNR 3D", "dB", 2, True, psnr_3d),
+        *(
+            MetricColumn(
+                f"psnr_3d_db_{plane}", f"PSNR {plane}", "dB", 2, True, f"Mean PSNR of the {slices} that show bone."
+            )
+            for plane, slices in planes.items()
+        ),
+        MetricColumn("ssim_2d", "SSIM 2D", "", 4, True, ssim),
+        *(
+            MetricColumn(
+                f"ssim_2d_{plane}", f"SSIM {plane}", "", 4, True, f"Mean structural similarity of all {slices}."
+            )
+            for plane, slices in planes.items()
+        ),
+        MetricColumn("cosine_similarity", "Cosine similarity", "", 3, True, cosine),
+        MetricColumn("psnr_in_mask_db", "PSNR in bone", "dB", 2, True, "PSNR within 3 voxels of the true bone."),
+        MetricColumn("ssim_in_mask", "SSIM in bone", "", 3, True, "SSIM (7 x 7 x 7) within 3 voxels of the true bone."),
+        MetricColumn("mae_in_mask_hu", "MAE in bone", "HU", 0, False, mae),
+        MetricColumn("dice", "Dice", "", 3, True, "Overlap of the bone masks: 0 none, 1 identical."),
+        MetricColumn("hd95_mm", "HD95", "mm", 1, False, hausdorff),
+        MetricColumn("assd_mm", "ASSD", "mm", 2, False, assd),
+        MetricColumn("nsd_1mm", "NSD 1 mm", "", 3, True, "Share of both bone surfaces within 1 mm of each other."),
+        MetricColumn("nsd_2mm", "NSD 2 mm", "", 3, True, "Share of both bone surfaces within 2 mm of each other."),
+    )
+
+
+METRIC_COLUMNS: tuple[MetricColumn, ...] = _columns()
+METRIC_KEYS: tuple[str, ...] = tuple(column.key for column in METRIC_COLUMNS)
+
+
+@dataclass(frozen=True)
+class MetricsRow:
+    """All metrics of one prediction. ``row["dice"]`` and ``row.dice`` are the same; ``METRIC_COLUMNS`` explains them.
+
+    ``prediction_is_empty``: the predicted grey values are all zero, so the cosine similarity 0 stands for "undefined".
+    """
+
+    psnr_3d_db: float
+    psnr_3d_db_axial: float
+    psnr_3d_db_coronal: float
+    psnr_3d_db_sagittal: float
+    ssim_2d: float
+    ssim_2d_axial: float
+    ssim_2d_coronal: float
+    ssim_2d_sagittal: float
+    cosine_similarity: float
+    psnr_in_mask_db: float
+    ssim_in_mask: float
+    mae_in_mask_hu: float
+    dice: float
+    hd95_mm: float
+    assd_mm: float
+    nsd_1mm: float
+    nsd_2mm: float
+    per_vertebra: tuple[VertebraRow, ...] = ()
+    prediction_is_empty: bool = False
+
+    def __getitem__(self, key: str) -> float:
+        if key not in METRIC_KEYS:
+            raise KeyError(f"{key!r} is no metric; expected one of {', '.join(METRIC_KEYS)}.")
+        return float(getattr(self, key))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(METRIC_KEYS)
+
+    def keys(self) -> tuple[str, ...]:
+        return METRIC_KEYS
+
+    def items(self) -> tuple[tuple[str, float], ...]:
+        return tuple((key, self[key]) for key in METRIC_KEYS)
+
+
+@dataclass(frozen=True)
+class MetricsSettings:
+    """What every score of a table depends on and must be printed beside it."""
+
+    window_width_hu: float
+    spacing_mm: Vector3
+    fov_mm: Vector3
+    n: int = 1
+    data_range: float = 1.0
+    lookup_table: str = "linear"
+    mask_dilation_voxels: int = intensity.MASK_DILATION_VOXELS
+    assignment_limit_mm: float = vertebra.ASSIGNMENT_LIMIT_MM
+
+
+@dataclass(frozen=True)
+class MetricsTable:
+    """The rows of one case, in printing order: the models, then "blank", then "mean_atlas" where there is one."""
+
+    rows: tuple[tuple[str, MetricsRow], ...]
+    settings: MetricsSettings
+
+    def __getitem__(self, name: str) -> MetricsRow:
+        for row_name, row in self.rows:
+            if row_name == name:
+                return row
+        raise KeyError(f"The table has no row {name!r}; it has {', '.join(self.names)}.")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.rows)
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """``rows``, ``per_vertebra``, ``flags`` and ``settings`` for ``json.dump``; NaN and infinity become None."""
+        return {
+            "rows": {name: {key: _json_number(value) for key, value in row.items()} for name, row in self.rows},
+            "per_vertebra": {name: [_json_values(asdict(v)) for v in row.per_vertebra] for name, row in self.rows},
+            "flags": {name: {"prediction_is_empty": row.prediction_is_empty} for name, row in self.rows},
+            "settings": _json_values(asdict(self.settings)),
+        }
+
+    def to_csv(self) -> str:
+        """One line per row, columns ``row`` and the metric keys, full precision; may hold ``inf`` and ``nan``."""
+        return _csv(("row", *METRIC_KEYS), [(name, *(value for _, value in row.items())) for name, row in self.rows])
+
+    def per_vertebra_to_csv(self) -> str:
+        """One line per row and vertebra, columns ``row`` and the fields of ``VertebraRow``."""
+        keys = tuple(field.name for field in fields(VertebraRow))
+        lines = [(name, *(getattr(v, key) for key in keys)) for name, row in self.rows for v in row.per_vertebra]
+        return _csv(("row", *keys), lines)
+
+
+@dataclass(frozen=True, eq=False)
+class TruthReference:
+    """The truth of one case with everything that does not depend on a prediction, computed once for all rows."""
+
+    volume: Volume
+    mask: Mask
+    dilated_mask: Mask
+    spacing_mm: Vector3
+    surface: Surface
+    vertebrae: tuple[TruthVertebra, ...]
+    nearest: NearestVertebra
+
+
+def prepare_truth(truth: Volume, truth_labels: Labels, spacing_mm: Vector3) -> TruthReference:
+    """Check the truth and compute its masks and surfaces.
+
+    ``truth_labels`` holds VerSe numbers; voxels that are no vertebra (sacrum, ribs) are not part of the bone mask.
+    Raises ValueError for shapes that differ, values outside [0, 1], labels that are not whole numbers.
+    """
+    spacing = surface.checked_spacing_mm(spacing_mm)
+    if truth.ndim != 3:
+        raise ValueError(
+            f"The truth must be one volume (z, y, x); got shape {truth.shape}. Drop batch and channel axes."
+        )
+    _check_shape("truth_labels", truth_labels, truth.shape)
+    _check_range("truth", truth)
+    if not np.issubdtype(truth_labels.dtype, np.integer):
+        raise ValueError(
+            f"truth_labels must hold whole numbers (VerSe: 1-25, 28); got {truth_labels.dtype}. "
+            f"Give the label volume, not its mask."
+        )
+    mask = vertebra.vertebra_mask(truth_labels)
+    return TruthReference(
+        volume=truth,
+        mask=mask,
+        dilated_mask=intensity.dilated(mask),
+        spacing_mm=spacing,
+        surface=surface.surface_of(mask, spacing),
+        vertebrae=vertebra.truth_vertebrae(truth_labels, spacing),
+        nearest=vertebra.nearest_vertebra(truth_labels, spacing),
+    )
+
+
+def evaluate(
+    reference: TruthReference,
+    prediction: Volume,
+    prediction_mask: Mask,
+    window_width_hu: float = DEFAULT_WINDOW_WIDTH_HU,
+) -> MetricsRow:
+    """All metrics of one prediction against a prepared truth. Raises ValueError as ``evaluate_case`` does."""
+    truth = reference.volume
+    _check_shape("prediction", prediction, truth.shape)
+    _check_shape("prediction_mask", prediction_mask, truth.shape)
+    _check_range("prediction", prediction)
+    if prediction_mask.dtype != np.bool_:
+        raise ValueError(f"prediction_mask must be boolean; got {prediction_mask.dtype}. Threshold it: mask > 0.5.")
+    if not window_width_hu > 0:
+        raise ValueError(f"window_width_hu must be above 0; got {window_width_hu}. Use 1300 for -250..1050 HU.")
+    psnr = intensity.psnr_per_plane_db(prediction, truth)
+    ssim = intensity.ssim_2d(prediction, truth)
+    near_bone = reference.dilated_mask
+    distances = surface.surface_distances(reference.surface, surface.surface_of(prediction_mask, reference.spacing_mm))
+    return MetricsRow(
+        psnr_3d_db=intensity.psnr_3d_db(prediction, truth),
+        psnr_3d_db_axial=psnr.axial,
+        psnr_3d_db_coronal=psnr.coronal,
+        psnr_3d_db_sagittal=psnr.sagittal,
+        ssim_2d=ssim.mean,
+        ssim_2d_axial=ssim.axial,
+        ssim_2d_coronal=ssim.coronal,
+        ssim_2d_sagittal=ssim.sagittal,
+        cosine_similarity=intensity.cosine_similarity(prediction, truth),
+        psnr_in_mask_db=intensity.psnr_in_mask_db(prediction, truth, near_bone),
+        ssim_in_mask=intensity.ssim_in_mask(prediction, truth, near_bone),
+        mae_in_mask_hu=intensity.mae_in_mask_hu(prediction, truth, reference.mask, window_width_hu),
+        dice=vertebra.dice(prediction_mask, reference.mask),
+        hd95_mm=surface.hausdorff_mm(distances, 95),
+        assd_mm=surface.average_symmetric_distance_mm(distances),
+        nsd_1mm=surface.normalized_surface_dice(distances, 1.0),
+        nsd_2mm=surface.normalized_surface_dice(distances, 2.0),
+        per_vertebra=vertebra.vertebra_rows(
+            prediction_mask, reference.vertebrae, reference.nearest, reference.spacing_mm
+        ),
+        prediction_is_empty=not np.any(prediction),
+    )
+
+
+def evaluate_case(
+    prediction: Volume,
+    prediction_mask: Mask,
+    truth: Volume,
+    truth_labels: Labels,
+    spacing_mm: Vector3,
+    window_width_hu: float = DEFAULT_WINDOW_WIDTH_HU,
+) -> MetricsRow:
+    """All metrics of one prediction.
+
+    ``prediction`` and ``truth`` are grey values in [0, 1], ``prediction_mask`` is boolean, ``truth_labels`` VerSe
+    numbers, all ``(z, y, x)`` on one grid of ``spacing_mm`` (x, y, z).
+    Raises ValueError for shapes that differ, values outside [0, 1], a mask that is not boolean, a spacing not above 0.
+    """
+    return evaluate(prepare_truth(truth, truth_labels, spacing_mm), prediction, prediction_mask, window_width_hu)
+
+
+def evaluate_table(
+    predictions: Mapping[str, Prediction],
+    truth: Volume,
+    truth_labels: Labels,
+    spacing_mm: Vector3,
+    *,
+    window_width_hu: float = DEFAULT_WINDOW_WIDTH_HU,
+    lookup_table: str = "linear",
+) -> MetricsTable:
+    """The table of one case: ``{"tomoray": (volume, mask), "mean_atlas": (volume, mask)}`` against the truth.
+
+    The row "blank" is made here. ``lookup_table`` is only recorded in the settings.
+    Raises ValueError as ``evaluate_case`` does, and for a prediction that is itself called "blank".
+    """
+    if BLANK in predictions:
+        raise ValueError(f"The row {BLANK!r} is made by the table itself; give your prediction another name.")
+    reference = prepare_truth(truth, truth_labels, spacing_mm)
+    nothing = (np.zeros(truth.shape, dtype=np.float32), np.zeros(truth.shape, dtype=bool))
+    ordered = {name: pair for name, pair in predictions.items() if name != MEAN_ATLAS}
+    ordered[BLANK] = nothing
+    if MEAN_ATLAS in predictions:
+        ordered[MEAN_ATLAS] = predictions[MEAN_ATLAS]
+    rows = tuple((name, evaluate(reference, *pair, window_width_hu)) for name, pair in ordered.items())
+    x, y, z = reference.spacing_mm
+    depth, height, width = truth.shape
+    fov_mm = (x * width, y * height, z * depth)
+    return MetricsTable(rows, MetricsSettings(window_width_hu, (x, y, z), fov_mm, lookup_table=lookup_table))
+
+
+def _check_shape(name: str, array: NDArray[Any], expected: tuple[int, ...]) -> None:
+    if array.shape != expected:
+        raise ValueError(
+            f"{name} must have the truth's shape (z, y, x) = {expected}; got {array.shape}. "
+            f"Resample it to the truth's grid first, so that voxels are compared at the same place."
+        )
+
+
+def _check_range(name: str, volume: Volume) -> None:
+    low, high = float(volume.min()), float(volume.max())
+    if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):  # also catches NaN
+        raise ValueError(
+            f"The {name} must be finite and scaled to [0, 1]; got values from {low:g} to {high:g}. "
+            f"Apply the HU window (or clip the network's output) first."
+        )
+
+
+def _json_number(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _json_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(v) if isinstance(v, tuple) else _json_number(v) for key, v in values.items()}
+
+
+def _csv(header: tuple[str, ...], lines: list[tuple[Any, ...]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([header, *lines])
+    return text.getvalue()

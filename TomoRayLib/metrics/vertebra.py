@@ -1,0 +1,168 @@
+"""Metrics of each vertebra: Dice, HD95, error of the centroid and of the height.
+
+The truth has labels (VerSe numbers, see ``vertebrae.py``), the prediction is one binary bone mask. Each predicted
+voxel is given to the nearest truth vertebra within ``ASSIGNMENT_LIMIT_MM``; what lies farther away belongs to none
+(it still counts in the whole-spine scores). So the scores say how well the bone *near* a vertebra matches it; they do
+not punish a mask that runs from one vertebra into the next except through its shape.
+
+Arrays are ``(z, y, x)``, ``spacing_mm`` is ``(x, y, z)``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from TomoRayLib.metrics.intensity import Box, Mask, bounding_box
+from TomoRayLib.metrics.surface import Surface, Vector3, hausdorff_mm, surface_distances, surface_of
+from TomoRayLib.vertebrae import NAME_OF_LABEL, VERTEBRA_LABELS, vertebra_labels_in
+
+Labels = NDArray[Any]
+ASSIGNMENT_LIMIT_MM = 10.0  # our choice: wider than half a disc space, narrower than half a vertebra
+
+
+@dataclass(frozen=True)
+class VertebraRow:
+    """Scores of one vertebra.
+
+    A vertebra without any predicted voxel has Dice 0, an infinite HD95 and NaN errors. ``touches_edge``: the truth
+    reaches the edge of the field of view, so it is probably cut and its height and centroid mean little.
+    """
+
+    label: int
+    name: str
+    dice: float
+    hd95_mm: float
+    centroid_error_mm: float
+    height_error_mm: float
+    height_mm: float
+    touches_edge: bool
+
+
+@dataclass(frozen=True, eq=False)
+class TruthVertebra:
+    """What is known of one vertebra before any prediction: box, mask in that box, surface, extent."""
+
+    label: int
+    box: Box
+    mask: Mask
+    voxels: int
+    surface: Surface
+    centroid_mm: NDArray[np.float64]
+    height_mm: float
+    touches_edge: bool
+
+
+@dataclass(frozen=True, eq=False)
+class NearestVertebra:
+    """Label of the nearest truth vertebra, 0 beyond the limit, for the voxels of ``box``; 0 outside the box."""
+
+    box: Box | None
+    labels: Labels
+
+
+def dice(prediction: Mask, truth: Mask) -> float:
+    """``2 |P and T| / (|P| + |T|)``; NaN where both masks are empty."""
+    total = int(np.count_nonzero(prediction)) + int(np.count_nonzero(truth))
+    return 2 * int(np.count_nonzero(prediction & truth)) / total if total else math.nan
+
+
+def vertebra_mask(labels: Labels) -> Mask:
+    """The voxels whose label is a vertebra (1-25, 28): sacrum, coccyx and everything else are left out."""
+    return np.isin(labels, VERTEBRA_LABELS)
+
+
+def truth_vertebrae(labels: Labels, spacing_mm: Vector3) -> tuple[TruthVertebra, ...]:
+    """The vertebrae of a label volume, from cranial to caudal."""
+    boxes = dict(enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1))
+    present = vertebra_labels_in(label for label, box in boxes.items() if box is not None)
+    return tuple(_truth_vertebra(labels, label, boxes[label], spacing_mm) for label in present)
+
+
+def nearest_vertebra(labels: Labels, spacing_mm: Vector3, limit_mm: float = ASSIGNMENT_LIMIT_MM) -> NearestVertebra:
+    """For each voxel the vertebra whose voxel centre is nearest, where that is at most ``limit_mm`` away."""
+    if not limit_mm >= 0:
+        raise ValueError(f"limit_mm must not be negative; got {limit_mm}. Use {ASSIGNMENT_LIMIT_MM} mm.")
+    mask = vertebra_mask(labels)
+    found = bounding_box(mask)
+    if found is None:
+        return NearestVertebra(None, np.zeros((0, 0, 0), dtype=np.uint8))
+    sampling = tuple(spacing_mm[::-1])
+    z, y, x = (
+        slice(max(s.start - math.ceil(limit_mm / step), 0), s.stop + math.ceil(limit_mm / step))
+        for s, step in zip(found, sampling, strict=True)
+    )
+    distances, indices = ndimage.distance_transform_edt(~mask[z, y, x], sampling=sampling, return_indices=True)
+    nearest = labels[z, y, x][tuple(indices)].astype(np.uint8)
+    nearest[distances > limit_mm] = 0
+    box = tuple(slice(s.start, s.start + n) for s, n in zip((z, y, x), nearest.shape, strict=True))
+    return NearestVertebra((box[0], box[1], box[2]), nearest)
+
+
+def vertebra_rows(
+    prediction: Mask, vertebrae: Iterable[TruthVertebra], nearest: NearestVertebra, spacing_mm: Vector3
+) -> tuple[VertebraRow, ...]:
+    """One row for each truth vertebra, in the given order, for a binary prediction of the whole volume's shape."""
+    if nearest.box is None:
+        return ()
+    assigned = np.where(prediction[nearest.box], nearest.labels, 0)
+    boxes = dict(enumerate(ndimage.find_objects(assigned), start=1))
+    start = np.array([s.start for s in nearest.box])
+    return tuple(_row(vertebra, assigned, boxes.get(vertebra.label), start, spacing_mm) for vertebra in vertebrae)
+
+
+def _truth_vertebra(labels: Labels, label: int, box: Box, spacing_mm: Vector3) -> TruthVertebra:
+    mask = labels[box] == label
+    start = np.array([s.start for s in box])
+    touches = any(s.start == 0 or s.stop == n for s, n in zip(box, labels.shape, strict=True))
+    return TruthVertebra(
+        label=label,
+        box=box,
+        mask=mask,
+        voxels=int(np.count_nonzero(mask)),
+        surface=surface_of(mask, spacing_mm, _ijk(start)),
+        centroid_mm=_centroid_mm(mask, start, spacing_mm),
+        height_mm=mask.shape[0] * spacing_mm[2],
+        touches_edge=touches,
+    )
+
+
+def _row(
+    truth: TruthVertebra, assigned: Labels, box: Box | None, start: NDArray[np.int_], spacing_mm: Vector3
+) -> VertebraRow:
+    """Scores of one vertebra; ``box`` is relative to ``assigned``, which begins at voxel ``start``."""
+    name = NAME_OF_LABEL[truth.label]
+    if box is None:
+        missing = (0.0, math.inf, math.nan, math.nan)
+        return VertebraRow(truth.label, name, *missing, truth.height_mm, truth.touches_edge)
+    mask = assigned[box] == truth.label
+    first = start + [s.start for s in box]
+    surface = surface_of(mask, spacing_mm, _ijk(first))
+    truth_box = tuple(slice(s.start - offset, s.stop - offset) for s, offset in zip(truth.box, start, strict=True))
+    overlap = int(np.count_nonzero((assigned[truth_box] == truth.label) & truth.mask))
+    return VertebraRow(
+        label=truth.label,
+        name=name,
+        dice=2 * overlap / (truth.voxels + int(np.count_nonzero(mask))),
+        hd95_mm=hausdorff_mm(surface_distances(truth.surface, surface)),
+        centroid_error_mm=float(np.linalg.norm(_centroid_mm(mask, first, spacing_mm) - truth.centroid_mm)),
+        height_error_mm=abs(mask.shape[0] * spacing_mm[2] - truth.height_mm),
+        height_mm=truth.height_mm,
+        touches_edge=truth.touches_edge,
+    )
+
+
+def _centroid_mm(mask: Mask, start: NDArray[np.int_], spacing_mm: Vector3) -> NDArray[np.float64]:
+    """(3,) mean voxel centre in (z, y, x) mm from the centre of the volume's first voxel."""
+    return (np.argwhere(mask).mean(axis=0) + start) * np.asarray(spacing_mm[::-1])
+
+
+def _ijk(start: NDArray[np.int_]) -> tuple[int, int, int]:
+    z, y, x = (int(value) for value in start)
+    return (z, y, x)

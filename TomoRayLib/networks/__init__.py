@@ -1,0 +1,1 @@
+"""Networks: GeoLift-UNet (ours)."""

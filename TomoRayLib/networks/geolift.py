@@ -1,0 +1,252 @@
+"""GeoLift-UNet: two radiographs and their geometry in, vertebra intensity and mask out.
+
+One shared 2D encoder reads both radiographs. At every level the features of each view are *lifted* along the true
+rays: every voxel takes the feature at the detector point its ray hits, for whatever geometry is given. The two lifted
+volumes are added (and multiplied where it is cheap) and decoded from coarse to fine.
+
+Sizes follow the levels k = 0..4: voxels of the output times 2^k, radiograph features at a stride of 2^k pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEVELS = 5
+IMAGE_CHANNELS = 2
+HEAD_LEVELS = 3  # the finest three levels predict; the coarser two of them only in training
+PRODUCT_FROM_LEVEL = 2  # A * L is added from 48^3 downwards, where it costs next to nothing
+CONTEXT_BLOCKS = 2
+LIFT_VOXELS_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True)
+class GeoLiftConfig:
+    """Widths per level, finest first. ``output_size`` is the edge of the finest volume in voxels."""
+
+    image_widths: tuple[int, ...] = (16, 32, 64, 128, 192)
+    volume_widths: tuple[int, ...] = (8, 20, 48, 96, 128)
+    convolutions: tuple[int, ...] = (1, 2, 2, 2, 2)
+    output_size: int = 192
+
+    def __post_init__(self) -> None:
+        for name in ("image_widths", "volume_widths", "convolutions"):
+            values = tuple(int(value) for value in getattr(self, name))
+            if len(values) != LEVELS or min(values) < 1:
+                raise ValueError(f"GeoLiftConfig.{name} must be {LEVELS} numbers of at least 1; got {values}.")
+            object.__setattr__(self, name, values)
+        if self.output_size % 2 ** (LEVELS - 1):
+            raise ValueError(f"GeoLiftConfig.output_size must be a multiple of 16; got {self.output_size}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+VARIANT_S = GeoLiftConfig()
+VARIANT_M = GeoLiftConfig(image_widths=(24, 48, 96, 160, 256), volume_widths=(12, 32, 64, 128, 192))
+
+
+class Prediction(NamedTuple):
+    """What the network returns at one level, each (n, 1, z, y, x): intensity in [0, 1] and vertebra logit."""
+
+    intensity: Tensor
+    mask_logit: Tensor
+
+    @property
+    def masked(self) -> Tensor:
+        """Intensity times the probability of bone: the synthetic CT in target units."""
+        return self.intensity * torch.sigmoid(self.mask_logit)
+
+
+class GeoLiftUNet(nn.Module):
+    """The network. ``forward`` takes ``radiographs`` (n, 2, 2, rows, columns), AP first, two channels each
+    (``radiograph.normalise``), and
+    ``cube_to_pixel`` (n, 2, 3, 4): matrices from cube coordinates (x, y, z, 1) in [-1, 1] (outer faces) to
+    homogeneous (column, row, 1) of those radiographs. It returns the predictions of the levels asked for.
+    """
+
+    def __init__(self, config: GeoLiftConfig = VARIANT_S) -> None:
+        super().__init__()
+        self.config = config
+        images, volumes = config.image_widths, config.volume_widths
+        self.encoder = nn.ModuleList(
+            _ImageBlock(IMAGE_CHANNELS if k == 0 else images[k - 1], images[k], stride=1 if k == 0 else 2) for k in range(LEVELS)
+        )
+        self.reducers = nn.ModuleList(
+            nn.ModuleList(nn.Conv2d(images[k], volumes[k], 3, padding=1) for k in range(LEVELS)) for _ in range(2)
+        )
+        coarse = config.output_size >> (LEVELS - 1)
+        self.position = nn.Parameter(torch.zeros(1, volumes[-1], coarse, coarse, coarse))
+        self.context = nn.ModuleList(_ContextBlock(volumes[-1]) for _ in range(CONTEXT_BLOCKS))
+        self.decoder = nn.ModuleList(
+            _VolumeBlock(volumes[min(k + 1, LEVELS - 1)], volumes[k], config.convolutions[k], k < LEVELS - 1)
+            for k in range(LEVELS)
+        )
+        self.heads = nn.ModuleList(nn.Conv3d(volumes[k], 2, 3, padding=1) for k in range(HEAD_LEVELS))
+        for head in self.heads:
+            nn.init.constant_(head.bias, -3.0)  # type: ignore[arg-type]  # bone is rare: start near empty
+
+    def forward(self, radiographs: Tensor, cube_to_pixel: Tensor, levels: Sequence[int] = (0,)) -> dict[int, Prediction]:
+        """Predictions by level (0 = finest); nothing finer than ``min(levels)`` is computed."""
+        features = self._encode(radiographs)
+        volume: Tensor | None = None
+        predictions: dict[int, Prediction] = {}
+        for level in range(LEVELS - 1, min(levels) - 1, -1):
+            lifted = self._lift(features, cube_to_pixel, level)
+            for view in features:
+                view[level] = torch.empty(0)  # free what is no longer needed
+            volume = self.decoder[level](volume, lifted)
+            del lifted
+            if level == LEVELS - 1:
+                volume = volume + self.position
+                for block in self.context:
+                    volume = block(volume)
+            if level in levels:
+                predictions[level] = _prediction(self.heads[level](volume))
+        return predictions
+
+    def to_channels_last(self) -> GeoLiftUNet:
+        """The 3D layers in the memory order that CPUs and tensor cores are fast with; in place."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        return self
+
+    def _encode(self, radiographs: Tensor) -> list[list[Tensor]]:
+        """Per view, per level: image features reduced to the width of the volume at that level."""
+        count = radiographs.shape[0]
+        x = radiographs.transpose(0, 1).flatten(0, 1)
+        views: list[list[Tensor]] = [[], []]
+        for level, block in enumerate(self.encoder):
+            x = block(x)
+            for index, view in enumerate(x.split(count)):
+                views[index].append(self.reducers[index][level](view))  # type: ignore[index]
+        return views
+
+    def _lift(self, features: list[list[Tensor]], cube_to_pixel: Tensor, level: int) -> Tensor:
+        size = self.config.output_size >> level
+        ap = lift(features[0][level], cube_to_pixel[:, 0], size, 2**level)
+        lateral = lift(features[1][level], cube_to_pixel[:, 1], size, 2**level)
+        if level >= PRODUCT_FROM_LEVEL:
+            return ap + lateral + ap * lateral
+        return ap + lateral if ap.requires_grad else ap.add_(lateral)
+
+
+def lift(features: Tensor, cube_to_pixel: Tensor, size: int, stride: int) -> Tensor:
+    """Image features (n, c, h, w) carried into the cube along their rays: (n, c, size, size, size) as (z, y, x).
+
+    ``cube_to_pixel`` (n, 3, 4) maps cube coordinates (x, y, z, 1) in [-1, 1] to (column, row, 1) * w of the full
+    radiograph; ``stride`` is the radiograph pixels per feature pixel (feature j sits on pixel j * stride). Bilinear;
+    0 outside the detector. Differentiable with respect to the features.
+    """
+    count, channels, height, width = features.shape
+    volume = torch.empty(
+        (count, channels, size, size, size),
+        dtype=features.dtype,
+        device=features.device,
+        memory_format=torch.channels_last_3d,
+    )
+    plane, chunks = features.float(), []
+    slabs = max(1, LIFT_VOXELS_AT_ONCE // (size * size))
+    for first in range(0, size, slabs):
+        last = min(first + slabs, size)
+        places = _feature_places(cube_to_pixel.float(), size, first, last, (height, width), stride)
+        chunk = F.grid_sample(plane, places, mode="bilinear", padding_mode="zeros", align_corners=True)
+        chunk = chunk.view(count, channels, last - first, size, size)
+        if chunk.requires_grad:
+            chunks.append(chunk)
+        else:  # straight into place: half the memory
+            volume[:, :, first:last] = chunk
+    return torch.cat(chunks, dim=2).to(features.dtype) if chunks else volume
+
+
+def _feature_places(
+    cube_to_pixel: Tensor, size: int, first: int, last: int, feature_shape: tuple[int, int], stride: int
+) -> Tensor:
+    """(n, (last - first) * size, size, 2) positions in grid_sample's [-1, 1] for slices first..last of the cube."""
+    axis = (torch.arange(size, device=cube_to_pixel.device, dtype=torch.float32) + 0.5) * (2.0 / size) - 1.0
+    matrix = cube_to_pixel[:, :, :, None, None, None]
+    x, y, z = axis[None, None, None, :], axis[None, None, :, None], axis[first:last][None, :, None, None]
+    column, row, depth = (
+        matrix[:, i, 0] * x + matrix[:, i, 1] * y + matrix[:, i, 2] * z + matrix[:, i, 3] for i in range(3)
+    )
+    height, width = feature_shape
+    scale_x, scale_y = 2.0 / (stride * max(width - 1, 1)), 2.0 / (stride * max(height - 1, 1))
+    places = torch.stack([column / depth * scale_x - 1.0, row / depth * scale_y - 1.0], dim=-1)
+    return places.view(cube_to_pixel.shape[0], (last - first) * size, size, 2)
+
+
+def _prediction(head: Tensor) -> Prediction:
+    return Prediction(torch.sigmoid(head[:, :1].float()), head[:, 1:].float())
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    groups = next(g for g in (8, 4, 2, 1) if channels % g == 0)
+    return nn.GroupNorm(groups, channels)
+
+
+class _ImageBlock(nn.Module):
+    """Two 3 x 3 convolutions with GroupNorm and SiLU beside a 1 x 1 shortcut; the first one strides."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1),
+            _norm(outputs),
+            nn.SiLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+            _norm(outputs),
+        )
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride=stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.silu(self.body(x) + self.shortcut(x))
+
+
+class _VolumeBlock(nn.Module):
+    """Carry the coarser volume up, add the lifted features, and convolve."""
+
+    def __init__(self, inputs: int, outputs: int, convolutions: int, has_coarser: bool) -> None:
+        super().__init__()
+        self.widen = nn.Conv3d(inputs, outputs, 1) if has_coarser else None
+        self.norm = _norm(outputs)
+        self.body = nn.Sequential(
+            *(
+                layer
+                for _ in range(convolutions)
+                for layer in (nn.Conv3d(outputs, outputs, 3, padding=1), _norm(outputs), nn.SiLU(inplace=True))
+            )
+        )
+
+    def forward(self, coarser: Tensor | None, lifted: Tensor) -> Tensor:
+        if self.widen is not None and coarser is not None:
+            upsampled = F.interpolate(self.widen(coarser), scale_factor=2, mode="trilinear", align_corners=False)
+            lifted = lifted + upsampled if lifted.requires_grad else lifted.add_(upsampled)
+            del upsampled
+        return self.body(F.silu(self.norm(lifted), inplace=True))
+
+
+class _ContextBlock(nn.Module):
+    """One pre-norm transformer block over the 12^3 coarse voxels: the spine's overall shape."""
+
+    def __init__(self, width: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, volume: Tensor) -> Tensor:
+        tokens = volume.flatten(2).transpose(1, 2)
+        count, length, width = tokens.shape
+        qkv = self.qkv(self.norm_attention(tokens)).view(count, length, 3, self.heads, width // self.heads)
+        query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(count, length, width)
+        tokens = tokens + self.out(mixed)
+        tokens = tokens + self.mlp(self.norm_mlp(tokens))
+        return tokens.transpose(1, 2).reshape(volume.shape)

@@ -1,0 +1,159 @@
+"""The stream of training samples: phantoms made on the fly, each seen several times through different X-rays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import IterableDataset, get_worker_info
+
+from TomoRayLib.geometry import Grid
+from TomoRayLib.projector import hu_to_attenuation, project
+from TomoRayLib.radiograph import cube_to_pixel, normalise
+from TomoRayLib.target import BONE_WINDOW
+from TomoRayLib.training.augmentation import random_appearance, random_views, unknown_shift_px
+from TomoRayLib.training.bodies import Body, load_body
+from TomoRayLib.training.phantom import PhantomRanges, Scene, SceneSize, body_fits, compose_scene
+from TomoRayLib.training.spines import Spine, load_spine
+
+# Cervical stretches have no matching body yet; these label maps are kept for validation.
+VALIDATION_SPINES = ("verse024", "verse047", "verse645", "verse711")
+MINIMUM_LEVELS = 5
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The spines and bodies that phantoms are made of."""
+
+    spines: tuple[Spine, ...]
+    bodies: tuple[Body, ...]
+
+    def split(self, held_out: tuple[str, ...] = VALIDATION_SPINES) -> tuple[Anatomy, Anatomy]:
+        """(training, validation) by spine; both use all bodies."""
+        kept = tuple(spine for spine in self.spines if spine.name not in held_out)
+        rest = tuple(spine for spine in self.spines if spine.name in held_out)
+        return Anatomy(kept, self.bodies), Anatomy(rest or kept, self.bodies)
+
+    def draw(self, rng: np.random.Generator) -> tuple[Spine, Body]:
+        """A spine and a body that share enough levels."""
+        while True:
+            spine = self.spines[int(rng.integers(len(self.spines)))]
+            fitting = [body for body in self.bodies if body_fits(spine, body, MINIMUM_LEVELS)]
+            if fitting:
+                return spine, fitting[int(rng.integers(len(fitting)))]
+
+
+def load_anatomy(data: Path) -> Anatomy:
+    """Read ``data/labelmaps`` and ``data/bodies``. Spines without at least five levels in some body are left out."""
+    label_files = sorted((data / "labelmaps").glob("*.nii.gz"))
+    body_files = sorted((data / "bodies").glob("*.nii.gz"))
+    if not label_files or not body_files:
+        raise ValueError(
+            f"Training needs label maps in {data / 'labelmaps'} and torso CTs in {data / 'bodies'} (*.nii.gz); got "
+            f"{len(label_files)} and {len(body_files)}. Point --data at the folder that holds both."
+        )
+    bodies = tuple(load_body(path) for path in body_files)
+    spines = (load_spine(path) for path in label_files)
+    usable = tuple(spine for spine in spines if any(body_fits(spine, body, MINIMUM_LEVELS) for body in bodies))
+    return Anatomy(usable, bodies)
+
+
+@dataclass(frozen=True)
+class IsocenterRanges:
+    """Where the isocentre lies relative to the spine's course, in mm: near it, or in the middle of the body."""
+
+    sd_mm: tuple[float, float, float] = (12.0, 12.0, 16.0)
+    anterior_share: float = 0.35
+    anterior_mm: tuple[float, float] = (0.0, 70.0)
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How samples are drawn. ``uses`` is how often one phantom is seen; ``kept`` how many are at hand."""
+
+    size: int = 96
+    fov_mm: float = 256.0
+    uses: int = 6
+    kept: int = 16
+    seed: int = 0
+    scene: SceneSize = field(default_factory=SceneSize)
+    phantom: PhantomRanges = field(default_factory=PhantomRanges)
+    isocenter: IsocenterRanges = field(default_factory=IsocenterRanges)
+
+
+Sample = dict[str, Tensor]
+
+
+class PhantomStream(IterableDataset[Sample]):
+    """Endless samples: ``radiographs`` (2, 224, 224), ``cube_to_pixel`` (2, 3, 4), ``target`` and ``occupancy``
+    (1, size, size, size) in [0, 1]."""
+
+    def __init__(self, anatomy: Anatomy, config: StreamConfig) -> None:
+        super().__init__()
+        self.anatomy, self.config = anatomy, config
+
+    def __iter__(self) -> Iterator[Sample]:
+        worker = get_worker_info()
+        rng = np.random.default_rng([self.config.seed, worker.id if worker else 0])
+        scenes: list[Scene] = []
+        while True:
+            if len(scenes) < self.config.kept and (len(scenes) < 2 or rng.random() < 0.5):
+                scenes.append(self._scene(rng))
+            elif rng.random() < 1.0 / self.config.uses:
+                scenes[int(rng.integers(len(scenes)))] = self._scene(rng)
+            yield sample_of_scene(scenes[int(rng.integers(len(scenes)))], rng, self.config)
+
+    def _scene(self, rng: np.random.Generator) -> Scene:
+        spine, body = self.anatomy.draw(rng)
+        return compose_scene(spine, body, rng, self.config.scene, self.config.phantom)
+
+
+def sample_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) -> Sample:
+    """One training sample: random isocentre, geometry and appearance, half of the time mirrored."""
+    mirrored = rng.random() < 0.5
+    hu = scene.hu.flip(-1) if mirrored else scene.hu
+    occupancy = scene.occupancy.flip(-1) if mirrored else scene.occupancy
+    isocenter = random_isocenter(rng, config.isocenter)
+    views = random_views(rng).moved_to(isocenter)
+    cube = Grid.cube(isocenter, config.fov_mm, config.size)
+    attenuation = hu_to_attenuation(hu)
+    radiographs, matrices = [], []
+    for view, shift in zip((views.ap, views.lateral), unknown_shift_px(rng), strict=True):
+        image = project(attenuation, scene.grid, view)
+        radiographs.append(normalise(random_appearance(image, rng)))
+        matrix = cube_to_pixel(view, cube)
+        matrix[:2] += shift[:, None] * matrix[2]
+        matrices.append(torch.from_numpy(matrix.astype(np.float32)))
+    bone = (hu.float() - BONE_WINDOW.low_hu).div_(BONE_WINDOW.width_hu).clamp_(0, 1)
+    share = occupancy.float() / 255.0
+    both = on_cube(torch.stack([bone * (share > 0.5), share]), scene.grid, cube)
+    return {
+        "radiographs": torch.stack(radiographs),
+        "cube_to_pixel": torch.stack(matrices),
+        "target": both[:1],
+        "occupancy": both[1:],
+    }
+
+
+def random_isocenter(rng: np.random.Generator, ranges: IsocenterRanges) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in rng.normal(0.0, ranges.sd_mm))
+    if rng.random() < ranges.anterior_share:
+        y -= float(rng.uniform(*ranges.anterior_mm))
+    return (x, y, float(np.clip(z, -24.0, 24.0)))
+
+
+def on_cube(channels: Tensor, grid: Grid, cube: Grid) -> Tensor:
+    """(c, z, y, x) on an axis-aligned grid, trilinearly sampled on an axis-aligned cube; 0 outside."""
+    axes = []
+    for axis in range(3):
+        positions = cube.origin_mm[axis] + np.arange(cube.size[axis]) * cube.spacing_mm[axis]
+        index = (positions - grid.origin_mm[axis]) / grid.spacing_mm[axis]
+        axes.append(torch.from_numpy((2 * index + 1) / grid.size[axis] - 1).float())
+    z, y, x = torch.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
+    sampling = torch.stack([x, y, z], dim=-1)[None]
+    return F.grid_sample(channels[None], sampling, align_corners=False)[0]
