@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import Grid
-from TomoRayLib.image_types import Radiograph, Volume
+from TomoRayLib.image_types import Radiograph, Volume, check_finite
 from TomoRayLib.images import labels_on_grid
 from TomoRayLib.pair_checks import check_pair
 from TomoRayLib.vertebrae import COCCYX_LABEL, NAME_OF_LABEL, SACRUM_LABEL, vertebra_labels_in
@@ -57,17 +57,6 @@ class MaskDescription:
     content: MaskContent
     labels: tuple[int, ...]
     note: str | None = None
-
-
-def check_finite(values: NDArray[np.generic], name: str) -> None:
-    """Raises InputError where ``values`` hold NaN or infinity."""
-    if np.issubdtype(values.dtype, np.integer) or values.dtype == np.bool_:
-        return
-    bad = int(values.size - np.count_nonzero(np.isfinite(values)))
-    if bad:
-        raise InputError(
-            f"{name}: expected finite values, got {bad} that are NaN or infinite; replace them (CT: by -1024 HU)."
-        )
 
 
 def check_ct(volume: Volume, name: str = "The CT") -> None:

@@ -83,7 +83,7 @@ class Grid:
 
     @classmethod
     def cube(cls, center_mm: Vector3, fov_mm: float, size: int) -> Grid:
-        """An axis-aligned cube of ``size``^3 voxels whose outer faces are ``fov_mm`` apart, centred on ``center_mm``."""
+        """An axis-aligned cube of ``size``^3 voxels, outer faces ``fov_mm`` apart, centred on ``center_mm``."""
         (edge_mm,) = _positive((fov_mm,), 1, "Field of view in mm", "use 256 or 192.")
         spacing_mm = edge_mm / size
         half_mm = (size - 1) / 2 * spacing_mm
@@ -114,7 +114,7 @@ class Grid:
     @property
     def world_to_index(self) -> NDArray[np.float64]:
         """4 x 4 matrix from ``(x, y, z, 1)`` in LPS mm to ``(i, j, k, 1)``."""
-        return np.linalg.inv(self.index_to_world)
+        return np.asarray(np.linalg.inv(self.index_to_world), dtype=np.float64)
 
     @property
     def center_mm(self) -> Vector3:
@@ -170,11 +170,13 @@ class Detector:
 
     def down_mm(self) -> NDArray[np.float64]:
         """(rows,) position of each row's centre below the central ray, on the detector."""
-        return (np.arange(self.rows) - (self.rows - 1) / 2) * self.pixel_spacing_mm[0] + self.offset_mm[0]
+        steps = np.arange(self.rows, dtype=np.float64) - (self.rows - 1) / 2
+        return steps * self.pixel_spacing_mm[0] + self.offset_mm[0]
 
     def right_mm(self) -> NDArray[np.float64]:
         """(columns,) position of each column's centre to the right of the central ray, on the detector."""
-        return (np.arange(self.columns) - (self.columns - 1) / 2) * self.pixel_spacing_mm[1] + self.offset_mm[1]
+        steps = np.arange(self.columns, dtype=np.float64) - (self.columns - 1) / 2
+        return steps * self.pixel_spacing_mm[1] + self.offset_mm[1]
 
 
 @dataclass(frozen=True)

@@ -128,3 +128,14 @@ def check_scalar(image: sitk.Image, name: str) -> None:
             f"{name}: expected one grey value per voxel, got {count} (a colour or vector image); "
             "export it as a greyscale image."
         )
+
+
+def check_finite(values: NDArray[np.generic], name: str) -> None:
+    """Raises InputError where ``values`` hold NaN or infinity."""
+    if np.issubdtype(values.dtype, np.integer) or values.dtype == np.bool_:
+        return
+    bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+    if bad:
+        raise InputError(
+            f"{name}: expected finite values, got {bad} that are NaN or infinite; replace them (CT: by -1024 HU)."
+        )

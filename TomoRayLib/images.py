@@ -25,6 +25,7 @@ from TomoRayLib.image_types import (
     Radiograph,
     RadiographHeader,
     Volume,
+    check_finite,
     check_scalar,
     volume_from_sitk,
     volume_to_sitk,
@@ -85,7 +86,7 @@ def read_volume(path: PathLike, series_uid: str | None = None) -> Volume:
         )
     volume = volume_from_sitk(image, str(path))
     voxels = volume.voxels.astype(np.float32) if volume.voxels.dtype == np.float64 else volume.voxels
-    _check_finite(voxels, path)
+    check_finite(voxels, str(path))
     return Volume(voxels, volume.grid)
 
 
@@ -123,7 +124,7 @@ def read_radiograph(path: PathLike) -> Radiograph:
         radiograph = radiograph_from_sitk(_read_file(path), path)
         if radiograph.metadata.get(UNKNOWN_SPACING_KEY) == UNKNOWN:
             radiograph = Radiograph(radiograph.pixels, None, radiograph.header, radiograph.metadata)
-    _check_finite(radiograph.pixels, path)
+    check_finite(radiograph.pixels, str(path))
     return radiograph
 
 
@@ -273,16 +274,6 @@ def _reading_error(path: Path, error: RuntimeError) -> InputError:
 
 def _last_line(text: str) -> str:
     return text.strip().splitlines()[-1].strip()
-
-
-def _check_finite(values: NDArray[np.generic], path: Path) -> None:
-    if np.issubdtype(values.dtype, np.integer):
-        return
-    bad = int(values.size - np.count_nonzero(np.isfinite(values)))
-    if bad:
-        raise InputError(
-            f"{path}: expected finite values, got {bad} that are NaN or infinite; replace them (CT: by -1024 HU)."
-        )
 
 
 def _write(image: sitk.Image, path: Path) -> None:

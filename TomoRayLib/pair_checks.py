@@ -110,8 +110,8 @@ def _scale_warnings(ap: Radiograph, lateral: Radiograph, views: Biplanar) -> lis
     differs = abs(np.log(scale)) > np.log1p(SCALE_TOLERANCE)
     if differs and correlation > LEAST_CORRELATION and correlation > at_one + CORRELATION_GAIN:
         return [
-            f"AP and lateral seem to be of different scale: enlarging the lateral by {scale:.2f} fits the AP better. "
-            "Check pixel spacing, SAD and SID of both, and that both show the same patient."
+            f"AP and lateral seem to be of different scale: enlarging the lateral by about {scale:.2f} fits the AP "
+            "better. Check pixel spacing, SAD and SID of both, and that both show the same patient."
         ]
     return []
 

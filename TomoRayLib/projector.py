@@ -272,9 +272,9 @@ class _Rays:
             self._check_source()
         others = [axis for axis in range(3) if axis != self.main]
         self.row_axis = int(np.argmax(np.abs(self.right)))  # the axis along which a detector row runs
-        self.parallel_to_slices = (
-            abs(self.direction[self.main]) == 1.0 and np.count_nonzero(self.right) == 1 == np.count_nonzero(self.down)
-        )
+        self.parallel_to_slices = abs(self.direction[self.main]) == 1.0 and np.count_nonzero(
+            self.right
+        ) == 1 == np.count_nonzero(self.down)
         # a is the axis with contiguous voxels in the table: x where it can be, else y
         self.in_plane = (others[0], others[1])
         self.plane_mm = (grid.size[self.main] - 1) / 2 * grid.spacing_mm[self.main]

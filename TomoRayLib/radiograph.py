@@ -44,7 +44,7 @@ def to_network_detector(pixels: Tensor, view: View) -> Tensor:
         )
     target = network_view(view)
     spacing_at_isocenter = np.asarray(view.detector.pixel_spacing_mm) / view.beam.magnification
-    block = [max(1, int(round(NETWORK_PIXEL_MM / step))) for step in spacing_at_isocenter]
+    block = [max(1, round(float(NETWORK_PIXEL_MM / step))) for step in spacing_at_isocenter]
     block = [min(b, n) for b, n in zip(block, pixels.shape, strict=True)]
     image = F.avg_pool2d(pixels[None, None].float(), block, ceil_mode=True, count_include_pad=False)
     points = target.pixel_positions_mm().reshape(-1, 3)
@@ -97,7 +97,7 @@ def cube_to_pixel(view: View, grid: Grid) -> NDArray[np.float64]:
 
 
 def network_input(images: list[Tensor], views: list[View], grid: Grid) -> tuple[Tensor, Tensor]:
-    """``radiographs`` (1, 2, 2, 224, 224) and ``cube_to_pixel`` (1, 2, 3, 4) from bone-bright images of any detector."""
+    """``radiographs`` (1, 2, 2, 224, 224) and ``cube_to_pixel`` (1, 2, 3, 4) of bone-bright images of any detector."""
     radiographs = [normalise(to_network_detector(image, view)) for image, view in zip(images, views, strict=True)]
     matrices = [torch.from_numpy(cube_to_pixel(network_view(view), grid)).float() for view in views]
     return torch.stack(radiographs)[None], torch.stack(matrices)[None]

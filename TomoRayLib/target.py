@@ -94,7 +94,9 @@ class LookupTable:
         """
         values = np.sort(np.clip(np.asarray(bone_hu, dtype=np.float64).ravel(), window.low_hu, window.high_hu))
         if values.size < 10 * levels:
-            raise ValueError(f"An equal-frequency table of {levels} levels needs {10 * levels} bone voxels; got {values.size}.")
+            raise ValueError(
+                f"An equal-frequency table of {levels} levels needs {10 * levels} bone voxels; got {values.size}."
+            )
         shares = np.linspace(0.0, 1.0, levels)
         edges = np.quantile(values, shares[:-1])
         middles = np.quantile(values, (shares[1:] + shares[:-1]) / 2)
@@ -138,5 +140,7 @@ def vertebra_mask(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
 def make_target(hu: NDArray[Any], labels: NDArray[np.integer], table: LookupTable) -> NDArray[np.float32]:
     """The ground truth (z, y, x) in [0, 1]: quantised HU on vertebrae, 0 elsewhere. Same shape for both arguments."""
     if hu.shape != labels.shape:
-        raise ValueError(f"CT and vertebra labels must have one shape; got {hu.shape} and {labels.shape}. Resample first.")
+        raise ValueError(
+            f"CT and vertebra labels must have one shape; got {hu.shape} and {labels.shape}. Resample first."
+        )
     return np.where(vertebra_mask(labels), table.quantise(hu), np.float32(0.0))

@@ -27,6 +27,7 @@ from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import ConeBeam, Detector, Grid, orthogonal_pair
 from TomoRayLib.image_types import Radiograph, RadiographHeader, Volume
 from TomoRayLib.images import read_labels, read_radiograph, read_volume, write_image_2d, write_volume
+from TomoRayLib.pair_checks import scale_between_profiles
 
 VIEWS = orthogonal_pair(ConeBeam(1000.0, 1500.0), Detector(160, 120, (3.0, 3.0)))
 
@@ -331,8 +332,25 @@ def test_header_that_agrees_outweighs_the_pixels() -> None:
 
 def test_other_scale_is_noticed() -> None:
     ap, lateral = a_pair()
-    shrunk = replace(lateral, pixel_spacing_mm=(2.4, 2.4))
-    (warning,) = check_pair(ap, shrunk, VIEWS)
-    assert "different scale: enlarging the lateral by 1.2" in warning
+    (warning,) = check_pair(ap, replace(lateral, pixel_spacing_mm=(2.4, 2.4)), VIEWS)
+    assert "of different scale: enlarging the lateral" in warning
     (warning,) = check_pair(ap, replace(lateral, pixel_spacing_mm=(0.3, 0.3)), VIEWS)
     assert "320 and 32 mm high at the isocentre" in warning
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.0, 1.25])
+def test_scale_of_equal_profiles_is_found(scale: float) -> None:
+    """The second profile is the first one, sampled finer or coarser and cut at one end."""
+    position = np.arange(0, 160.0)
+    noise = np.random.default_rng(3).standard_normal(20)
+    first = np.interp(position, np.linspace(0, 160, 20), noise)
+    second = np.interp(np.arange(0, 150.0 / scale) * scale, np.linspace(0, 160, 20), noise)
+    found, correlation, _ = scale_between_profiles(first, second, step_mm=1.0)
+    assert found == pytest.approx(scale, rel=0.02)
+    assert correlation > 0.99
+
+
+def test_spacing_calibrated_to_the_patient_is_not_divided_by_the_magnification() -> None:
+    ap, lateral = a_pair()
+    header = RadiographHeader(spacing_calibration="FIDUCIAL", patient_pixel_spacing_mm=(2.0, 2.0))
+    assert check_pair(ap, replace(lateral, pixel_spacing_mm=(2.0, 2.0), header=header), VIEWS) == []

@@ -92,6 +92,35 @@ def test_ct_series_is_read_in_hu_at_its_place(tmp_path: Path, turn: str) -> None
     np.testing.assert_array_equal(back.voxels, ct.voxels)
 
 
+def test_multi_frame_ct_is_read_in_hu_at_its_place(tmp_path: Path) -> None:
+    ct = a_small_ct(np.eye(3))
+    measures, orientation, values = pydicom.Dataset(), pydicom.Dataset(), pydicom.Dataset()
+    measures.PixelSpacing, measures.SliceThickness = [1.0, 2.0], 3.0
+    orientation.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    values.RescaleIntercept, values.RescaleSlope, values.RescaleType = -1024, 1, "HU"
+    shared = pydicom.Dataset()
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
+    shared.PixelValueTransformationSequence = [values]
+    frames = []
+    for k in range(ct.grid.size[2]):
+        position, frame = pydicom.Dataset(), pydicom.Dataset()
+        position.ImagePositionPatient = [float(value) for value in (ct.grid.index_to_world @ (0, 0, k, 1))[:3]]
+        frame.PlanePositionSequence = [position]
+        frames.append(frame)
+    dataset = a_dataset(
+        "1.2.840.10008.5.1.4.1.1.2.1",
+        (ct.voxels + 1024).astype(np.uint16),
+        Modality="CT",
+        NumberOfFrames=ct.grid.size[2],
+        SharedFunctionalGroupsSequence=[shared],
+        PerFrameFunctionalGroupsSequence=frames,
+    )
+    dataset.save_as(tmp_path / "ct.dcm", enforce_file_format=True)
+    back = read_volume(tmp_path / "ct.dcm")
+    assert back.grid.same_as(ct.grid)
+    np.testing.assert_array_equal(back.voxels, ct.voxels)
+
+
 def test_missing_slice_is_refused(tmp_path: Path) -> None:
     write_series(tmp_path / "series", a_small_ct(np.eye(3)), leave_out=(4,))
     with pytest.raises(InputError, match=r"evenly spaced slices, got distances from 3\.00 to 6\.00 mm .*missing"):

@@ -92,11 +92,21 @@ def test_index_without_the_cpu_build_leads_to_the_cpu_index_and_never_to_the_cud
 def test_environment_of_an_interrupted_set_up_is_made_anew(a_checkout: Path) -> None:
     venv = a_checkout / ".venv"
     venv.mkdir()
-    (venv / "tomoray-setup-incomplete").touch()
+    (venv / "tomoray-setup-incomplete").write_text("99999999")  # no process has this number
     (venv / "half").touch()
     result = _set_up(a_checkout, PIP_NO_INDEX="1")
     assert "starting afresh" in result.stdout
     assert not venv.exists()
+
+
+def test_second_set_up_at_the_same_time_is_refused(a_checkout: Path) -> None:
+    venv = a_checkout / ".venv"
+    venv.mkdir()
+    (venv / "tomoray-setup-incomplete").write_text(str(os.getpid()))
+    result = _set_up(a_checkout)
+    assert result.returncode == 2
+    assert "Another set-up" in result.stderr
+    assert venv.exists()
 
 
 def test_folder_that_is_no_environment_is_left_as_it_is(a_checkout: Path) -> None:

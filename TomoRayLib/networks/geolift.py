@@ -75,7 +75,8 @@ class GeoLiftUNet(nn.Module):
         self.config = config
         images, volumes = config.image_widths, config.volume_widths
         self.encoder = nn.ModuleList(
-            _ImageBlock(IMAGE_CHANNELS if k == 0 else images[k - 1], images[k], stride=1 if k == 0 else 2) for k in range(LEVELS)
+            _ImageBlock(IMAGE_CHANNELS if k == 0 else images[k - 1], images[k], stride=1 if k == 0 else 2)
+            for k in range(LEVELS)
         )
         self.reducers = nn.ModuleList(
             nn.ModuleList(nn.Conv2d(images[k], volumes[k], 3, padding=1) for k in range(LEVELS)) for _ in range(2)
@@ -91,7 +92,9 @@ class GeoLiftUNet(nn.Module):
         for head in self.heads:
             nn.init.constant_(head.bias, -3.0)  # type: ignore[arg-type]  # bone is rare: start near empty
 
-    def forward(self, radiographs: Tensor, cube_to_pixel: Tensor, levels: Sequence[int] = (0,)) -> dict[int, Prediction]:
+    def forward(
+        self, radiographs: Tensor, cube_to_pixel: Tensor, levels: Sequence[int] = (0,)
+    ) -> dict[int, Prediction]:
         """Predictions by level (0 = finest); nothing finer than ``min(levels)`` is computed."""
         features = self._encode(radiographs)
         volume: Tensor | None = None

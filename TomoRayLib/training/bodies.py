@@ -30,7 +30,7 @@ _HEIGHTS_MM = [17.0] * 7 + list(np.linspace(20.0, 28.0, 12)) + [36.0] * 6
 _CUMULATIVE_MM = np.concatenate([[0.0], np.cumsum(_HEIGHTS_MM)])
 
 # Two levels per body, read off its sagittal and coronal projections by eye (about one vertebra of doubt):
-# (level, z in mm), a level being the VerSe number of the vertebra at its top edge (8.0 = top of T1, 25.0 = bottom of L5).
+# (level, z in mm), a level being the VerSe number of the vertebra at its top edge (8.0 top of T1, 25.0 bottom of L5).
 LEVELS_OF_BODY: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
     "acrin_flt_001_abdomen_pelvis": ((17.0, -463.0), (25.0, -722.0)),
     "cmb_crc_01068_chest": ((8.0, 10.0), (18.0, -225.0)),
@@ -154,5 +154,7 @@ def remove_spine(
 def _without_gaps(values: NDArray[np.float64]) -> NDArray[np.float64]:
     known = np.isfinite(values)
     if not known.any():
-        raise ValueError("No spine was found in this body; expected a torso CT in HU with the spine in the field of view.")
+        raise ValueError(
+            "No spine was found in this body; expected a torso CT in HU with the spine in the field of view."
+        )
     return np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])

@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +82,13 @@ def train(
     if checkpoint.exists() and not resume:
         raise ValueError(f"{out} already holds a run. Go on with it (--resume) or choose another folder.")
     out.mkdir(parents=True, exist_ok=True)
-    fabric = Fabric(accelerator="auto", devices="auto", precision=config.precision)  # type: ignore[arg-type]
+    fabric = Fabric(accelerator="auto", devices="auto", precision=config.precision)
     fabric.launch()
     fabric.seed_everything(config.seed)
     model = GeoLiftUNet(config.network).to_channels_last()
     trained = _parameters_to_train(model, config)
     optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=(0.9, 0.98))
-    progress = {"steps": 0, "seconds": 0.0}
+    progress: dict[str, Any] = {"steps": 0, "seconds": 0.0}
     ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
     if checkpoint.exists():
         progress = _restore(checkpoint, model, ema, optimizer)
@@ -108,7 +108,7 @@ def train(
             break
         for group in optimizer.param_groups:
             group["lr"] = config.peak_lr * schedule(share)
-        terms = _step(fabric, model, optimizer, trained, sample, config)
+        terms = _step(fabric, model, optimizer, sample, config)
         ema.update_parameters(model)
         progress = {"steps": progress["steps"] + 1, "seconds": time.monotonic() - started_at}
         log.training(progress, terms)
@@ -140,7 +140,11 @@ def _ema_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _step(
-    fabric: Fabric, model: nn.Module, optimizer: Any, trained: list[nn.Parameter], sample: Sample, config: TrainingConfig
+    fabric: Fabric,
+    model: nn.Module,
+    optimizer: Any,
+    sample: Sample,
+    config: TrainingConfig,
 ) -> dict[str, float]:
     levels = (config.finest_level,) if config.freeze_coarse else tuple(range(config.finest_level, HEAD_LEVELS))
     predictions = model(sample["radiographs"], sample["cube_to_pixel"], levels=levels)
@@ -158,7 +162,8 @@ def level_losses(
     predictions: dict[int, Prediction], target: Tensor, occupancy: Tensor, weights: LossWeights, levels: tuple[int, ...]
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of the finest level plus 0.3 of each coarser one; the terms reported are those of the finest."""
-    total, reported = torch.zeros((), device=target.device), {}
+    total = torch.zeros((), device=target.device)
+    reported: dict[str, float] = {}
     for level in levels:
         factor = target.shape[-1] // predictions[level].intensity.shape[-1]
         truth, bone = (F.avg_pool3d(volume, factor) if factor > 1 else volume for volume in (target, occupancy))
@@ -178,8 +183,6 @@ def _parameters_to_train(model: GeoLiftUNet, config: TrainingConfig) -> list[nn.
 
 def _loader(anatomy: Anatomy, stream: StreamConfig, config: TrainingConfig, skip: int) -> DataLoader[Sample]:
     """Samples from worker processes. A resumed run draws new phantoms: the seed moves on with the steps done."""
-    from dataclasses import replace
-
     seeded = replace(stream, seed=stream.seed + 7919 * skip)
     return DataLoader(
         PhantomStream(anatomy, seeded),
@@ -203,7 +206,13 @@ def _validate(ema: AveragedModel, cases: list[ValidationCase], config: TrainingC
 
 
 def _save(
-    fabric: Fabric, path: Path, model: Any, ema: AveragedModel, optimizer: Any, progress: dict[str, Any], config: TrainingConfig
+    fabric: Fabric,
+    path: Path,
+    model: Any,
+    ema: AveragedModel,
+    optimizer: Any,
+    progress: dict[str, Any],
+    config: TrainingConfig,
 ) -> None:
     if not fabric.is_global_zero:
         return

@@ -53,7 +53,7 @@ class SceneSize:
 
     def grid(self) -> Grid:
         edges = (2 * self.right_left_mm, self.anterior_mm + self.posterior_mm, self.height_mm)
-        size = tuple(int(round(edge / self.spacing_mm)) for edge in edges)
+        size = tuple(round(edge / self.spacing_mm) for edge in edges)
         origin = (
             -(size[0] - 1) / 2 * self.spacing_mm,
             -self.anterior_mm + self.spacing_mm / 2,
@@ -164,7 +164,9 @@ def _deformed_points(grid: Grid, rng: np.random.Generator, ranges: PhantomRanges
     points += field[0].permute(1, 2, 3, 0)
     amplitude = float(rng.uniform(*ranges.bend_mm)) * float(rng.choice([-1.0, 1.0]))
     wavelength, phase = float(rng.uniform(250.0, 700.0)), float(rng.uniform(0.0, 2 * np.pi))
-    points[..., 0] += amplitude * torch.sin(points[..., 2] * (2 * np.pi / wavelength) + phase) - amplitude * np.sin(phase)
+    points[..., 0] += amplitude * torch.sin(points[..., 2] * (2 * np.pi / wavelength) + phase) - amplitude * np.sin(
+        phase
+    )
     return points
 
 
@@ -231,7 +233,7 @@ def _vary_tissue(tissue: Tensor, rng: np.random.Generator, ranges: PhantomRanges
 
 def _paint_bone(occupancy: Tensor, spacing_mm: float, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
     """HU of bone: a dense shell that fades into trabecular bone with texture at two scales."""
-    width = max(3, int(round(5.0 / spacing_mm)) | 1)
+    width = max(3, round(5.0 / spacing_mm) | 1)
     depth = F.avg_pool3d(occupancy[None, None], width, stride=1, padding=width // 2)[0, 0]
     shell = ((1.0 - depth) * 2.0).clamp(0.0, 1.0) ** float(rng.uniform(*ranges.shell_power))
     trabecular, cortical = float(rng.uniform(*ranges.trabecular_hu)), float(rng.uniform(*ranges.cortical_hu))

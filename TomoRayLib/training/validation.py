@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
-from TomoRayLib.geometry import Biplanar, Grid, Vector3, c_arm
+from TomoRayLib.geometry import Grid, c_arm
 from TomoRayLib.images import Volume, labels_on_grid, resample
 from TomoRayLib.networks.geolift import GeoLiftUNet
-from TomoRayLib.projector import hu_to_attenuation, project
 from TomoRayLib.radiograph import network_input
+from TomoRayLib.synthesis import render_radiographs, vertebrae_center_mm
 from TomoRayLib.target import BONE_WINDOW, vertebra_mask
 from TomoRayLib.training.datasets import Anatomy, Sample, StreamConfig, sample_of_scene
 from TomoRayLib.training.phantom import compose_scene
@@ -44,7 +43,8 @@ def real_case(name: str, ct: Volume, labels: Volume, size: int, fov_mm: float = 
     isocenter = vertebrae_center_mm(labels)
     views = c_arm(isocenter)
     cube = Grid.cube(isocenter, fov_mm, size)
-    radiographs, matrices = network_input(render_pair(ct, views), [views.ap, views.lateral], cube)
+    images = [torch.from_numpy(image) for image in render_radiographs(ct, views)]
+    radiographs, matrices = network_input(images, [views.ap, views.lateral], cube)
     fine = Grid.cube(isocenter, fov_mm, 192)
     mask = vertebra_mask(labels_on_grid(labels, fine).voxels)
     grey = np.where(mask, BONE_WINDOW.apply(resample(ct, fine).voxels), 0.0).astype(np.float32)
@@ -54,25 +54,6 @@ def real_case(name: str, ct: Volume, labels: Volume, size: int, fov_mm: float = 
         name,
         {"radiographs": radiographs, "cube_to_pixel": matrices, "target": pooled[0], "occupancy": pooled[1]},
     )
-
-
-def render_pair(ct: Volume, views: Biplanar) -> list[Tensor]:
-    """AP and lateral line integrals of a CT in HU."""
-    attenuation = hu_to_attenuation(torch.from_numpy(np.ascontiguousarray(ct.voxels, dtype=np.float32)))
-    return [project(attenuation, ct.grid, view) for view in (views.ap, views.lateral)]
-
-
-def vertebrae_center_mm(labels: Volume) -> Vector3:
-    """LPS position of the middle of the bounding box of all vertebrae. Raises ValueError where there are none."""
-    found = np.argwhere(vertebra_mask(labels.voxels))
-    if not len(found):
-        raise ValueError("The label map holds no vertebra (labels 1-25 or 28).")
-    index = np.append(found[:, ::-1], np.ones((len(found), 1)), axis=1)
-    ends = np.stack([index.min(axis=0), index.max(axis=0)])
-    corners = np.array([[ends[a, 0], ends[b, 1], ends[c, 2], 1] for a in (0, 1) for b in (0, 1) for c in (0, 1)])
-    world = (labels.grid.index_to_world @ corners.T).T[:, :3]
-    x, y, z = ((world.min(axis=0) + world.max(axis=0)) / 2).tolist()
-    return (x, y, z)
 
 
 def score_case(network: GeoLiftUNet, case: ValidationCase, level: int) -> dict[str, float]:

@@ -1,0 +1,201 @@
+"""How a pair of radiographs was taken: geometry from the file, its header, a preset, or the user's own numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TomoRayLib.errors import InputError
+from TomoRayLib.geometry import (
+    PRESETS,
+    Biplanar,
+    ConeBeam,
+    Detector,
+    Vector3,
+    View,
+    view_from_dict,
+    view_to_dict,
+)
+from TomoRayLib.image_types import Radiograph
+
+VIEW_KEY = "TomoRay.view"
+DEFAULT_PRESET = "c-arm"
+LATERAL_ANGLE_DEG = 90.0
+
+
+@dataclass(frozen=True)
+class GeometryOptions:
+    """What the user says about the geometry. None: take it from the file, else from the preset.
+
+    ``preset`` is one of ``geometry.PRESETS``; ``file`` a JSON file with the views ``ap`` and ``lateral`` as
+    ``geometry.view_to_dict`` writes them. ``pixel_spacing_mm`` is (row, column) at the detector, ``size`` (rows,
+    columns); the latter is used for rendering only.
+    """
+
+    preset: str | None = None
+    file: str | None = None
+    sad_mm: float | None = None
+    sid_mm: float | None = None
+    pixel_spacing_mm: tuple[float, float] | None = None
+    size: tuple[int, int] | None = None
+    isocenter_mm: Vector3 | None = None
+
+    def __post_init__(self) -> None:
+        if self.preset is not None and self.preset not in PRESETS:
+            raise InputError(f"Expected a geometry of {sorted(PRESETS)} or a JSON file, got {self.preset!r}.")
+        for name in ("pixel_spacing_mm", "size", "isocenter_mm"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else tuple(value))
+
+
+def rendering_views(options: GeometryOptions, isocenter_mm: Vector3) -> Biplanar:
+    """The two views to render from a CT: the preset (C-arm), changed by what the options say."""
+    isocenter = options.isocenter_mm or isocenter_mm
+    if options.file is not None:
+        return read_views(options.file).moved_to(isocenter)
+    pair = PRESETS[options.preset or DEFAULT_PRESET](isocenter)
+    return Biplanar(_changed(pair.ap, options), _changed(pair.lateral, options))
+
+
+def radiograph_views(ap: Radiograph, lateral: Radiograph, options: GeometryOptions) -> tuple[Biplanar, tuple[str, ...]]:
+    """The geometry of two radiographs, and sentences on where each number came from.
+
+    Raises InputError where the pixel spacing is nowhere to be had, or where a view does not have the image's size.
+    """
+    notes: list[str] = []
+    pair = read_views(options.file) if options.file else None
+    views = []
+    for name, radiograph, angle in (("AP", ap, 0.0), ("lateral", lateral, LATERAL_ANGLE_DEG)):
+        if pair is not None:
+            view = _changed(pair.ap if name == "AP" else pair.lateral, options)
+            notes.append(f"{name}: geometry from {Path(str(options.file)).name}.")
+        elif VIEW_KEY in radiograph.metadata and options.preset is None:
+            view = _changed(_stored_view(radiograph, name), options)
+            notes.append(f"{name}: geometry from the image file (written by TomoRay).")
+        else:
+            view, origins = _from_header(radiograph, options, name, angle)
+            notes.append(f"{name}: {', '.join(origins)}.")
+        if view.detector.shape != radiograph.pixels.shape:
+            raise InputError(
+                f"{name} radiograph: expected the {view.detector.rows} x {view.detector.columns} pixels of its "
+                f"geometry, got {radiograph.pixels.shape[0]} x {radiograph.pixels.shape[1]}; give its own geometry."
+            )
+        views.append(view)
+    try:
+        return Biplanar(*views), tuple(notes)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def read_views(path: str) -> Biplanar:
+    """The pair of views in a JSON file: ``{"ap": {...}, "lateral": {...}}``."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return Biplanar(view_from_dict(content["ap"]), view_from_dict(content["lateral"]))
+    except FileNotFoundError:
+        raise InputError(
+            f"Expected --geometry to be one of {sorted(PRESETS)} or a JSON file, got {path!r}, which does not exist."
+        ) from None
+    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"The geometry file {path} must hold the views 'ap' and 'lateral' (see docs/geometry.md): {error}"
+        ) from None
+
+
+def views_to_dict(views: Biplanar) -> dict[str, Any]:
+    """Both views as plain numbers, as ``read_views`` reads them."""
+    return {"ap": view_to_dict(views.ap), "lateral": view_to_dict(views.lateral)}
+
+
+def oriented(pixels: NDArray[np.float32], mirrored: bool, inverted: bool) -> NDArray[np.float32]:
+    """Pixels with left and right exchanged, and with dark and bright exchanged, where asked."""
+    result = pixels[:, ::-1] if mirrored else pixels
+    if inverted:
+        result = result.max() + result.min() - result
+    return np.ascontiguousarray(result, dtype=np.float32)
+
+
+def _stored_view(radiograph: Radiograph, name: str) -> View:
+    try:
+        return view_from_dict(json.loads(radiograph.metadata[VIEW_KEY]))
+    except ValueError as error:
+        raise InputError(f"{name} radiograph: the geometry in its file cannot be read ({error}).") from None
+
+
+def _changed(view: View, options: GeometryOptions) -> View:
+    """A view with the user's own numbers in place of its own."""
+    try:
+        beam = view.beam
+        if isinstance(beam, ConeBeam):
+            beam = ConeBeam(options.sad_mm or beam.sad_mm, options.sid_mm or beam.sid_mm)
+        elif options.sad_mm or options.sid_mm:
+            raise InputError("A parallel beam has neither SAD nor SID; leave them out or choose another geometry.")
+        detector = view.detector
+        if options.size is not None:
+            detector = Detector(*options.size, detector.pixel_spacing_mm, detector.offset_mm)
+        if options.pixel_spacing_mm is not None:
+            detector = replace(detector, pixel_spacing_mm=options.pixel_spacing_mm)
+        isocenter = options.isocenter_mm or view.isocenter_mm
+        return replace(view, beam=beam, detector=detector, isocenter_mm=isocenter)
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(str(error)) from None
+
+
+def _from_header(
+    radiograph: Radiograph, options: GeometryOptions, name: str, angle_deg: float
+) -> tuple[View, list[str]]:
+    """A view from the options, else the header, else the preset; with the origin of each number."""
+    header = radiograph.header
+    preset = PRESETS[options.preset or DEFAULT_PRESET]().ap
+    preset_beam = preset.beam
+    origins: list[str] = []
+    beam = preset_beam
+    if isinstance(preset_beam, ConeBeam):
+        sid_mm, sid_from = _first((options.sid_mm, "given"), (header.sid_mm, "header"), (preset_beam.sid_mm, "preset"))
+        by_magnification = sid_mm / header.magnification if header.magnification else None
+        sad_mm, sad_from = _first(
+            (options.sad_mm, "given"),
+            (header.sad_mm, "header"),
+            (by_magnification, "header's magnification"),
+            (
+                preset_beam.sad_mm * sid_mm / preset_beam.sid_mm,
+                "preset, scaled to the SID" if sid_from != "preset" else "preset",
+            ),
+        )
+        origins += [f"SID {sid_mm:.0f} mm ({sid_from})", f"SAD {sad_mm:.0f} mm ({sad_from})"]
+        try:
+            beam = ConeBeam(sad_mm, sid_mm)
+        except ValueError as error:
+            raise InputError(f"{name} radiograph: {error}") from None
+    spacing = options.pixel_spacing_mm
+    spacing_from = "given"
+    if spacing is None and radiograph.pixel_spacing_mm is not None:
+        spacing, spacing_from = radiograph.pixel_spacing_mm, "header"
+        if header.spacing_is_at_patient:
+            spacing = (spacing[0] * beam.magnification, spacing[1] * beam.magnification)
+            spacing_from = "header, calibrated at the patient, times the magnification"
+    if spacing is None:
+        raise InputError(
+            f"{name} radiograph: expected a pixel spacing, but the file has none; give --pixel-spacing ROW COLUMN in "
+            "mm at the detector."
+        )
+    origins.append(f"pixel spacing {spacing[0]:.3g} x {spacing[1]:.3g} mm ({spacing_from})")
+    rows, columns = radiograph.pixels.shape
+    try:
+        view = View(
+            beam, Detector(rows, columns, spacing), angle_deg, isocenter_mm=options.isocenter_mm or (0.0, 0.0, 0.0)
+        )
+    except ValueError as error:
+        raise InputError(f"{name} radiograph: {error}") from None
+    return view, origins
+
+
+def _first(*choices: tuple[float | None, str]) -> tuple[float, str]:
+    return next((value, origin) for value, origin in choices if value)

@@ -1,0 +1,410 @@
+"""The ``tomoray`` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from TomoRayLib import __version__
+from TomoRayLib.acquisition import GeometryOptions
+from TomoRayLib.errors import InputError, OutputError
+from TomoRayLib.geometry import PRESETS
+from TomoRayLib.job import SynthesisJob
+from TomoRayLib.progress import Emit
+from TomoRayLib.worker import print_event, run_guarded
+
+app = typer.Typer(
+    name="tomoray",
+    help="Synthetic CT of the spine from two radiographs. Research use only, not for diagnosis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console(stderr=True)
+
+HEADLINE = (
+    "cosine_similarity",
+    "psnr_3d_db",
+    "ssim_2d",
+    "dice",
+    "hd95_mm",
+    "assd_mm",
+    "nsd_1mm",
+    "nsd_2mm",
+    "psnr_in_mask_db",
+    "ssim_in_mask",
+    "mae_in_mask_hu",
+)
+SPREAD_OPTIONS = ("--views",)
+
+Out = Annotated[Path, typer.Option(help="Folder for the results; they appear there whole or not at all.")]
+Geometry = Annotated[
+    Optional[str], typer.Option(help=f"Preset ({', '.join(PRESETS)}) or a JSON file with both views.")  # noqa: UP045
+]
+Millimetres = Optional[float]  # noqa: UP045
+Sad = Annotated[Millimetres, typer.Option(help="Source to isocentre in mm.")]
+Sid = Annotated[Millimetres, typer.Option(help="Source to detector in mm.")]
+Spacing = Annotated[
+    Optional[tuple[float, float]],  # noqa: UP045
+    typer.Option(help="Pixel spacing at the detector in mm: ROW COLUMN.", metavar="ROW COLUMN"),
+]
+Size = Annotated[
+    Optional[tuple[int, int]],  # noqa: UP045
+    typer.Option(help="Detector size in pixels, for rendering: ROWS COLUMNS.", metavar="ROWS COLUMNS"),
+]
+Isocenter = Annotated[
+    Optional[tuple[float, float, float]],  # noqa: UP045
+    typer.Option(help="Isocentre in the patient's LPS mm: X Y Z.", metavar="X Y Z"),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line instead of bars and tables.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<number>.")]
+OptionalPath = Optional[Path]  # noqa: UP045
+OptionalText = Optional[str]  # noqa: UP045
+
+
+@app.command()
+def synthesize(
+    out: Out,
+    ap: Annotated[OptionalPath, typer.Option(help="AP radiograph: DICOM, NRRD, PNG, TIFF.")] = None,
+    lateral: Annotated[OptionalPath, typer.Option(help="Lateral radiograph, source at the patient's left.")] = None,
+    ct: Annotated[OptionalPath, typer.Option(help="CT in HU instead: both radiographs are rendered from it.")] = None,
+    segmentation: Annotated[OptionalPath, typer.Option(help="Vertebra labels of the CT, VerSe numbering.")] = None,
+    geometry: Geometry = None,
+    sad: Sad = None,
+    sid: Sid = None,
+    pixel_spacing: Spacing = None,
+    size: Size = None,
+    isocenter: Isocenter = None,
+    flip_ap: Annotated[
+        bool, typer.Option("--flip-ap", help="Mirror the AP radiograph left to right (PA view).")
+    ] = False,
+    flip_lateral: Annotated[bool, typer.Option("--flip-lateral", help="Mirror the lateral radiograph.")] = False,
+    invert: Annotated[bool, typer.Option("--invert", help="Exchange dark and bright: bone must be bright.")] = False,
+    model: Annotated[OptionalText, typer.Option(help="Model id; see 'tomoray models'.")] = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="auto (bfloat16 where the processor has it) or float32.")] = "auto",
+    fov: Annotated[float, typer.Option(help="Edge of the synthetic CT in mm: 256 or 192.")] = 256.0,
+    quantisation: Annotated[str, typer.Option(help="Lookup table: linear or equal_frequency.")] = "linear",
+    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+    json: Json = False,
+) -> None:
+    """Make a synthetic CT from two radiographs, or from a CT and compare with it."""
+
+    def work(emit: Emit) -> None:
+        from TomoRayLib.case import run_synthesis
+
+        job = SynthesisJob(
+            out=str(out),
+            ap=_text(ap),
+            lateral=_text(lateral),
+            ct=_text(ct),
+            segmentation=_text(segmentation),
+            geometry=_geometry(geometry, sad, sid, pixel_spacing, size, isocenter),
+            flip_ap=flip_ap,
+            flip_lateral=flip_lateral,
+            invert=invert,
+            model=model,
+            device=device,
+            precision=precision,
+            fov_mm=fov,
+            quantisation=quantisation,
+            report=report,
+        )
+        run_synthesis(job, emit)
+
+    _finish(work, json)
+
+
+@app.command()
+def project(
+    ct: Annotated[Path, typer.Argument(help="CT in HU.")],
+    out: Out,
+    views: Annotated[list[str], typer.Option(help="Which views: ap, lat.", metavar="ap lat")] = ["ap", "lat"],  # noqa: B006
+    geometry: Geometry = None,
+    sad: Sad = None,
+    sid: Sid = None,
+    pixel_spacing: Spacing = None,
+    size: Size = None,
+    isocenter: Isocenter = None,
+    json: Json = False,
+) -> None:
+    """Render digitally reconstructed radiographs of a CT: line integrals as NRRD, and PNGs."""
+
+    def work(emit: Emit) -> None:
+        from TomoRayLib.case import run_projection
+
+        unknown = sorted(set(views) - {"ap", "lat"})
+        if unknown:
+            raise InputError(f"Expected the views ap and lat, got {unknown}; choose among these.")
+        options = _geometry(geometry, sad, sid, pixel_spacing, size, isocenter)
+        run_projection(str(ct), str(out), options, tuple(dict.fromkeys(views)), emit)
+
+    _finish(work, json)
+
+
+@app.command()
+def demo(
+    out: Out = Path("output/demo"),
+    offline: Annotated[bool, typer.Option("--offline", help="Do not download; use the built-in phantom.")] = False,
+    cache: Annotated[OptionalPath, typer.Option(help="Where downloads are kept.", envvar="TOMORAY_CACHE")] = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """Run the main job on the public demonstration case LIDC-IDRI-0001, a real CT no model was trained on."""
+
+    def work(emit: Emit) -> None:
+        from TomoRayLib.case import run_synthesis
+        from TomoRayLib.demonstration import default_cache, fetch_demonstration
+        from TomoRayLib.images import write_volume
+
+        folder = cache or default_cache(dict(os.environ))
+        case = fetch_demonstration(folder, offline, lambda text: emit({"event": "note", "text": text}))
+        note = f"{case.name}. {case.source}. Licence {case.licence}. {case.citation}"
+        with tempfile.TemporaryDirectory(prefix="tomoray-") as temporary:
+            paths = [case.ct_path, case.labels_path]
+            if case.is_phantom or None in paths:
+                paths = [Path(temporary) / "phantom_ct.nrrd", Path(temporary) / "phantom_labels.nrrd"]
+                for path, volume in zip(paths, (case.ct, case.labels), strict=True):
+                    write_volume(str(path), volume)
+            job = SynthesisJob(
+                out=str(out),
+                ct=str(paths[0]),
+                segmentation=str(paths[1]),
+                device=device,
+                title=case.name,
+                demonstration_note=note,
+            )
+            del case
+            run_synthesis(job, emit)
+
+    _finish(work, json)
+
+
+@app.command()
+def models(json: Json = False) -> None:
+    """List the models, with licence and figures."""
+
+    def work(emit: Emit) -> None:
+        from TomoRayLib.weights import read_registry
+
+        default, entries = read_registry()
+        if json:
+            emit({"event": "result", "default": default, "models": sorted(entries)})
+            return
+        table = Table("model", "default", "field of view", "licence", "trained on")
+        for entry in entries.values():
+            data = "; ".join(item["name"] for item in entry.data)
+            table.add_row(entry.id, "*" if entry.id == default else "", f"{entry.fov_mm:.0f} mm", entry.licence, data)
+        Console().print(table)
+
+    _finish(work, json)
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Option(help="Folder with labelmaps/ and bodies/ (*.nii.gz).")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the same command resumes it.")],
+    minutes: Annotated[float, typer.Option(help="Budget for all stages together.")] = 85.0,
+    watch: Annotated[
+        list[str],  # each NAME=CT,LABELS
+        typer.Option(help="Real labelled CT to score at every validation, never trained on.", metavar="NAME=CT,LABELS"),
+    ] = [],  # noqa: B006
+    seed: Annotated[int, typer.Option(help="Seed of phantoms and weights.")] = 1,
+) -> None:
+    """Train the first weights on phantoms: real spines in real bodies (needs the extra 'train')."""
+
+    def work(emit: Emit) -> None:
+        try:
+            from TomoRayLib.training.recipe import train_first_weights
+        except ImportError as error:
+            raise InputError(f"Training needs the extra 'train': pip install 'tomoray[train]' ({error}).") from None
+        try:
+            train_first_weights(data, out, minutes, [_watched(case) for case in watch], seed, console.print)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+    _finish(work, False)
+
+
+@app.command()
+def publish(
+    checkpoint: Annotated[Path, typer.Argument(help="A run's last.ckpt.")],
+    data: Annotated[Path, typer.Option(help="The data it was trained on, for the atlas and the lookup table.")],
+    command: Annotated[str, typer.Option(help="The training command, for the registry.")],
+    model: Annotated[str, typer.Option(help="Model id in the registry.")] = "geolift-s",
+) -> None:
+    """Put trained weights, their mean atlas and their registry entry into Resources/Models."""
+
+    def work(emit: Emit) -> None:
+        from TomoRayLib.training.publishing import publish_model
+
+        publish_model(checkpoint, data, command, model, console.print)
+
+    _finish(work, False)
+
+
+def _version(shown: bool) -> None:
+    if shown:
+        typer.echo(f"tomoray {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def _watched(case: str) -> tuple[str, Path, Path]:
+    name, _, files = case.partition("=")
+    paths = [Path(path) for path in files.split(",")]
+    if not name or len(paths) != 2:
+        raise InputError(f"Expected --watch NAME=CT,LABELS with two file paths, got {case!r}.")
+    return name, paths[0], paths[1]
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _geometry(
+    geometry: str | None,
+    sad: float | None,
+    sid: float | None,
+    pixel_spacing: tuple[float, float] | None,
+    size: tuple[int, int] | None,
+    isocenter: tuple[float, float, float] | None,
+) -> GeometryOptions:
+    preset = geometry if geometry in PRESETS else None
+    return GeometryOptions(
+        preset=preset,
+        file=None if preset else geometry,
+        sad_mm=sad,
+        sid_mm=sid,
+        pixel_spacing_mm=pixel_spacing,
+        size=size,
+        isocenter_mm=isocenter,
+    )
+
+
+def _finish(work: Callable[[Emit], None], as_json: bool) -> None:
+    """Run ``work`` with the display asked for, and leave with its exit code."""
+    if as_json:
+        raise typer.Exit(run_guarded(lambda: work(print_event), print_event))
+    with _Display() as display:
+        code = run_guarded(lambda: work(display), display)
+    display.close()
+    raise typer.Exit(code)
+
+
+class _Display:
+    """Shows a job's events: a bar with the stage and the time left, then a table and the files."""
+
+    def __init__(self) -> None:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+        self.progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+        self.task: TaskID | None = None
+        self.last: dict[str, Any] | None = None
+
+    def __enter__(self) -> _Display:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "stage":
+            self._show_stage(event)
+        elif kind == "note":
+            self.progress.console.print(f"[yellow]Note[/] {_escaped(event['text'])}", highlight=False)
+        else:
+            self.last = event
+
+    def _show_stage(self, event: dict[str, Any]) -> None:
+        text = f"{event['stage']} ({event['number']}/{event['of']})"
+        left = f"about {max(1, round(event['seconds_left']))} s left"
+        if self.task is None:
+            self.task = self.progress.add_task(text, total=event["of"], left=left)
+        self.progress.update(self.task, description=text, completed=event["number"] - 1, left=left)
+
+    def close(self) -> None:
+        """What is to be said once the bar is gone."""
+        if self.last is None:
+            return
+        if self.last["event"] == "error":
+            console.print(f"[bold red]Error[/] {_escaped(self.last['message'])}", highlight=False)
+            if "details" in self.last:
+                console.print(self.last["details"], markup=False, highlight=False)
+            return
+        out = Console()
+        if self.last.get("metrics"):
+            out.print(_metrics_table(self.last["metrics"]))
+        out.print("[bold]SYNTHETIC CT - research use only, not for diagnosis or treatment.[/]")
+        folder = Path(self.last["folder"]) if "folder" in self.last else None
+        for name in self.last["files"]:
+            out.print(f"  {folder / name if folder else name}", highlight=False, soft_wrap=True)
+        memory = self.last.get("peak_memory_mb")
+        cost = f", peak memory {memory / 1000:.2f} GB" if memory else ""
+        out.print(f"{self.last['seconds']:.1f} s{cost}", highlight=False)
+
+
+def _metrics_table(metrics: dict[str, Any]) -> Table:
+    from TomoRayLib.metrics import METRIC_COLUMNS
+
+    table = Table("metric", "better", *(name.replace("_", " ") for name in metrics["rows"]))
+    for column in METRIC_COLUMNS:
+        if column.key in HEADLINE:
+            values = [metrics["rows"][name][column.key] for name in metrics["rows"]]
+            shown = ["-" if value is None else column.format(value) for value in values]
+            table.add_row(column.heading, "higher" if column.higher_is_better else "lower", *shown)
+    return table
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def _spread(arguments: list[str]) -> list[str]:
+    """``--views ap lat`` as ``--views ap --views lat``: an option that takes several words."""
+    result: list[str] = []
+    option: str | None = None
+    fresh = False
+    for word in arguments:
+        if word in SPREAD_OPTIONS:
+            option, fresh = word, True
+            result.append(word)
+        elif option is not None and not word.startswith("-"):
+            result += [word] if fresh else [option, word]
+            fresh = False
+        else:
+            option = None
+            result.append(word)
+    return result
+
+
+def main() -> None:
+    """Entry point of the ``tomoray`` command."""
+    try:
+        app(args=_spread(sys.argv[1:]), prog_name="tomoray")
+    except (InputError, OutputError) as error:
+        console.print(f"[bold red]Error[/] {_escaped(str(error))}", highlight=False)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

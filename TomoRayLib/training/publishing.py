@@ -1,0 +1,144 @@
+"""From a checkpoint to a model that users get: weights, mean atlas, lookup table, registry entry, figures."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+
+from TomoRayLib.case import run_synthesis
+from TomoRayLib.demonstration import default_cache, fetch_demonstration
+from TomoRayLib.files import write_atomically
+from TomoRayLib.image_types import Volume
+from TomoRayLib.images import read_labels, read_volume
+from TomoRayLib.job import SynthesisJob
+from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
+from TomoRayLib.training.augmentation import GeometryRanges
+from TomoRayLib.training.datasets import load_anatomy
+from TomoRayLib.training.loop import averaged_weights
+from TomoRayLib.weights import LOOKUP_NAME, REGISTRY_NAME, ModelEntry, models_folder, save_weights, sha256_of_bytes
+
+FOV_MM = 256.0
+LICENCE = "CC-BY-NC-SA-4.0"
+LIMIT_BYTES = 16 * 1000 * 1000
+DATA = [
+    {
+        "name": "VerSe label maps (29 spines)",
+        "licence": "CC BY-NC-SA 4.0, derived from VerSe CC BY-SA 4.0",
+        "use": "shapes of the vertebrae",
+    },
+    {
+        "name": "TCIA torso CTs: TCGA-DE-A4MA, CMB-CRC-01068, ACRIN-FLT-001",
+        "licence": "CC BY 3.0 / CC BY 4.0",
+        "use": "bodies",
+    },
+    {"name": "RICORD-1A chest CTs (2)", "licence": "CC BY-NC 4.0", "use": "bodies"},
+    {
+        "name": "VerSe sub-verse014, sub-verse230; TotalSegmentator s0308",
+        "licence": "CC BY-SA 4.0; CC BY 4.0",
+        "use": "grey values of bone for the mean atlas and the equal-frequency table; s0308 watched during training",
+    },
+]
+FIGURE_KEYS = ("cosine_similarity", "psnr_3d_db", "ssim_2d", "dice", "hd95_mm", "assd_mm", "nsd_2mm", "mae_in_mask_hu")
+
+
+def publish_model(
+    checkpoint: Path, data: Path, command: str, model_id: str, report: Callable[[str], None] = print
+) -> ModelEntry:
+    """Write weights, atlas, table and entry into ``Resources/Models``, then the figures on the demonstration case."""
+    folder = models_folder()
+    config, state = averaged_weights(checkpoint)
+    weights_name, atlas_name = f"{model_id}.safetensors", f"{model_id}-mean-atlas.safetensors"
+    metadata = {"model": model_id, "licence": LICENCE, "notice": "research use only"}
+    sha256 = save_weights(state, folder / weights_name, metadata)
+    size = (folder / weights_name).stat().st_size
+    if size > LIMIT_BYTES:
+        raise ValueError(f"The weights take {size / 1e6:.1f} MB; at most {LIMIT_BYTES / 1e6:.0f} MB fit the extension.")
+    report(f"{weights_name}: {size / 1e6:.1f} MB")
+    real = bone_hu(_labelled_cts(data))
+    table = json.dumps(fit_lookup_table(real).to_dict())
+    _write(folder / LOOKUP_NAME, (table + "\n").encode())
+    atlas = mean_atlas(load_anatomy(data).spines, mean_bone_grey(real), FOV_MM)
+    content = save(atlas_tensors(atlas), {"licence": LICENCE})
+    _write(folder / atlas_name, content)
+    report(f"{atlas_name}: mean of {atlas.stretches} stretches, mask above {atlas.threshold:.3f}")
+    geometry = GeometryRanges()
+    entry = ModelEntry(
+        id=model_id,
+        file=weights_name,
+        sha256=sha256,
+        architecture="geolift",
+        network=config.to_dict(),
+        grid={"size": config.output_size, "fov_mm": FOV_MM},
+        geometry_range={"sad_mm": list(geometry.sad_mm), "parallel": True, "angle_sd_deg": geometry.angle_sd_deg},
+        licence=LICENCE,
+        data=DATA,
+        training_command=command,
+        figures={},
+        atlas_file=atlas_name,
+        atlas_sha256=sha256_of_bytes(content),
+        atlas_threshold=atlas.threshold,
+    )
+    _register(folder, entry)
+    entry = ModelEntry(**{**_plain(entry), "figures": demonstration_figures(model_id), "folder": folder})
+    _register(folder, entry)
+    report(json.dumps(entry.figures, indent=2))
+    return entry
+
+
+def demonstration_figures(model_id: str) -> dict[str, Any]:
+    """The model's and both floors' scores on LIDC-IDRI-0001, which no model is trained or chosen on."""
+    case = fetch_demonstration(default_cache(dict(os.environ)))
+    if case.is_phantom or case.ct_path is None:
+        raise ValueError("Figures are published on the real demonstration case only; run again with network.")
+    results: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="tomoray-") as out:
+        job = SynthesisJob(
+            out=f"{out}/case", ct=str(case.ct_path), segmentation=str(case.labels_path), model=model_id, report=False
+        )
+        run_synthesis(job, results.append)
+    rows = results[-1]["metrics"]["rows"]
+    figures = {
+        name: {key: round(row[key], 4) if row[key] is not None else None for key in FIGURE_KEYS}
+        for name, row in rows.items()
+    }
+    return {"case": "LIDC-IDRI-0001", "n": 1, "command": "tomoray demo", "rows": figures}
+
+
+def _labelled_cts(data: Path) -> list[tuple[Volume, Volume]]:
+    """(CT, labels) of the real labelled CTs: VerSe's layout, and TotalSegmentator's folders."""
+    pairs = []
+    for ct in sorted(data.glob("verse/*/rawdata/*/*_ct.nii.gz")):
+        name = ct.name.removesuffix("_ct.nii.gz")
+        pairs += [(ct, mask) for mask in data.glob(f"verse/*/derivatives/*/{name}_seg-vert_msk.nii.gz")]
+    pairs += [(ct, ct.with_name("labels.nii.gz")) for ct in sorted(data.glob("totalsegmentator/*/ct.nii.gz"))]
+    if not pairs:
+        raise ValueError(f"Expected labelled CTs in {data}/verse or {data}/totalsegmentator, got none.")
+    return [(read_volume(ct), read_labels(mask)) for ct, mask in pairs]
+
+
+def _plain(entry: ModelEntry) -> dict[str, Any]:
+    values = asdict(entry)
+    del values["folder"]
+    return values
+
+
+def _register(folder: Path, entry: ModelEntry) -> None:
+    path = folder / REGISTRY_NAME
+    content: dict[str, Any] = {"default": entry.id, "models": []}
+    if path.exists():
+        content = json.loads(path.read_text(encoding="utf-8"))
+    others = [item for item in content["models"] if item["id"] != entry.id]
+    content["models"] = [*others, _plain(entry)]
+    _write(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    with write_atomically(path) as partial:
+        Path(partial).write_bytes(content)

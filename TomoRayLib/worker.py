@@ -1,0 +1,81 @@
+"""Runs one job: ``python -m TomoRayLib.worker job.json`` prints one JSON object per line and writes the results.
+
+Events: ``stage`` (name, number, of, seconds_left), ``note`` (a sentence for the reader), ``result`` (folder, files,
+metrics, seconds) and ``error`` (message, code). Exit codes: 0 done, 1 a fault of the program, 2 an input or an output
+place that cannot be used, 3 out of memory, 130 interrupted, 143 terminated. The command line and Slicer run this.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from TomoRayLib.errors import InputError, OutputError
+from TomoRayLib.job import SynthesisJob
+from TomoRayLib.progress import Emit
+
+EXIT_DONE, EXIT_FAULT, EXIT_INPUT, EXIT_MEMORY, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 1, 2, 3, 130, 143
+
+
+def run_guarded(work: Callable[[], Any], emit: Emit) -> int:
+    """Do ``work``; every failure becomes one ``error`` event and an exit code."""
+    try:
+        work()
+        return EXIT_DONE
+    except (InputError, OutputError) as error:
+        return _failed(emit, str(error), EXIT_INPUT)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            return _fault(emit, error)
+        message = "There is not enough memory for this. Close other programs, or choose another device (--device cpu)."
+        return _failed(emit, message, EXIT_MEMORY)
+    except KeyboardInterrupt:
+        return _failed(emit, "Interrupted; nothing was written.", EXIT_INTERRUPTED)
+    except SystemExit as stop:
+        return _failed(emit, "Terminated; nothing was written.", int(stop.code or EXIT_TERMINATED))
+    except Exception as error:
+        return _fault(emit, error)
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
+
+
+def _failed(emit: Emit, message: str, code: int) -> int:
+    emit({"event": "error", "message": message, "code": code})
+    return code
+
+
+def _fault(emit: Emit, error: BaseException) -> int:
+    details = "".join(traceback.format_exception(error))
+    message = f"A fault in TomoRay ({type(error).__name__}: {error}). Please report it with the details."
+    emit({"event": "error", "message": message, "code": EXIT_FAULT, "details": details})
+    return EXIT_FAULT
+
+
+def print_event(event: dict[str, Any]) -> None:
+    """One event as a line of JSON on standard output."""
+    print(json.dumps(event), flush=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 1:
+        print("usage: python -m TomoRayLib.worker job.json", file=sys.stderr)
+        return EXIT_INPUT
+
+    def work() -> None:
+        from TomoRayLib.case import run_synthesis
+
+        run_synthesis(SynthesisJob.read(Path(arguments[0])), print_event)
+
+    return run_guarded(work, print_event)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
