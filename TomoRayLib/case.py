@@ -107,7 +107,6 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
     entry = find_model(job.model)
     device = choose_device(job.device)
     with stages.stage("Reading"):
-        network = load_network(entry, device)
         table = _lookup_table(job)
         sources = _read_ct(job) if job.ct else None
         inputs = _read_radiographs(job) if sources is None else None
@@ -118,6 +117,7 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
     for note in inputs.notes:
         emit({"event": "note", "text": note})
     with stages.stage("Synthesizing"):
+        network = load_network(entry, device)
         precision = torch.float32 if job.precision == "float32" else None
         synthetic = synthesize(inputs.ap, inputs.lateral, inputs.views, network, entry, precision)
         synthetic = synthetic.on_field_of_view(job.fov_mm)

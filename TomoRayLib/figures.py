@@ -28,6 +28,7 @@ from TomoRayLib.image_types import Volume
 from TomoRayLib.rendering import BONE_COLOR, CAMERAS, SYNTHETIC_COLOR, Camera, common_frame, first_hits, shade
 from TomoRayLib.report_content import ReportContent, Shown, shown_volumes
 from TomoRayLib.slices import (
+    EDGES_OF_PLANE,
     Plane,
     SliceChoice,
     choose_slices,
@@ -35,17 +36,16 @@ from TomoRayLib.slices import (
     edges_of_axes,
     edges_of_view,
     pixel_size_mm,
-    EDGES_OF_PLANE,
 )
 from TomoRayLib.surfaces import make_surface, mask_field, signed_distance_mm
 from TomoRayLib.target import BONE_WINDOW
 
 Array = NDArray[np.float32]
 
-RADIOGRAPH_PX = 760  # longer side
-LONG_PIXELS_PER_MM, AXIAL_PIXELS_PER_MM = 3.4, 4.6
-SURFACE_PIXEL_MM = 0.45
-TEXT_PX = 26  # the page shows pictures at half size
+RADIOGRAPH_PX = 720  # longer side
+LONG_PIXELS_PER_MM, AXIAL_PIXELS_PER_MM = 3.1, 3.8
+SURFACE_PIXEL_MM = 0.5
+TEXT_PX = 24  # the page shows pictures at half size
 RADIOGRAPH_PERCENTILES = (1.0, 99.7)
 
 
@@ -91,9 +91,9 @@ def geometry_text(view: View) -> str:
     row_mm, column_mm = view.detector.pixel_spacing_mm
     size = f"{view.detector.rows} × {view.detector.columns} pixels of {row_mm:g} × {column_mm:g} mm"
     if isinstance(view.beam, ConeBeam):
-        beam = f"cone beam, SAD {view.beam.sad_mm:g} mm, SID {view.beam.sid_mm:g} mm"
+        beam = f"Cone beam, SAD {view.beam.sad_mm:g} mm, SID {view.beam.sid_mm:g} mm"
     else:
-        beam = "parallel beam"
+        beam = "Parallel beam"
     return f"{beam}; {size}; gantry {view.gantry_angle_deg:g}°"
 
 
@@ -103,11 +103,15 @@ def slice_rows(shown: Shown) -> tuple[SliceRow, ...]:
 
 
 def slice_row(
-    shown: Shown, choice: SliceChoice, pixels_per_mm: float | None = None, text_px: int = TEXT_PX
+    shown: Shown,
+    choice: SliceChoice,
+    pixels_per_mm: float | None = None,
+    text_px: int = TEXT_PX,
+    bar_mm: float | None = 50.0,
 ) -> SliceRow:
     """One slice in all readings that the case allows, in the bone window."""
     default = AXIAL_PIXELS_PER_MM if choice.plane is Plane.AXIAL else LONG_PIXELS_PER_MM
-    painter = _SlicePainter(shown, choice, pixels_per_mm or default, text_px)
+    painter = _SlicePainter(shown, choice, pixels_per_mm or default, text_px, bar_mm)
     if shown.truth_hu is None or shown.truth_mask is None:
         return SliceRow(choice.caption, painter.grey(shown.synthetic_hu, MARKING))
     return SliceRow(
@@ -130,17 +134,18 @@ def surface_views(
     truth = None if shown.truth_mask is None else Volume(shown.truth_mask, shown.grid)
     frame = common_frame([synthetic, truth], cameras, pixel_mm=pixel_mm)
     synthetic_field, truth_field = mask_field(synthetic), None if truth is None else mask_field(truth)
-    truth_surface = None if truth is None else make_surface(truth)
+    hits = [first_hits(synthetic_field, camera, frame) for camera in cameras]
+    plain = [
+        _finished_3d(shade(hit, camera, SYNTHETIC_COLOR, pixel_mm), camera, pixel_mm, MARKING, text_px)
+        for hit, camera in zip(hits, cameras, strict=True)
+    ]
+    if truth is None:
+        return tuple(SurfaceView(camera.name, picture) for camera, picture in zip(cameras, plain, strict=True))
+    ends = np.cumsum([len(hit.points_mm) for hit in hits])[:-1]
+    distance_mm = signed_distance_mm(np.concatenate([hit.points_mm for hit in hits]), make_surface(truth))
     views = []
-    for camera in cameras:
-        hits = first_hits(synthetic_field, camera, frame)
-        plain = shade(hits, camera, SYNTHETIC_COLOR, pixel_mm)
-        picture = _finished_3d(plain, camera, pixel_mm, MARKING, text_px)
-        if truth_surface is None:
-            views.append(SurfaceView(camera.name, picture))
-            continue
-        colors = DISTANCE_COLORS(np.abs(signed_distance_mm(hits.points_mm, truth_surface)))
-        colored = shade(hits, camera, colors, pixel_mm)
+    for camera, hit, picture, away in zip(cameras, hits, plain, np.split(np.abs(distance_mm), ends), strict=True):
+        colored = shade(hit, camera, DISTANCE_COLORS(away), pixel_mm)
         bone = shade(first_hits(truth_field, camera, frame), camera, BONE_COLOR, pixel_mm)
         views.append(
             SurfaceView(
@@ -159,13 +164,15 @@ def overview_figure(content: ReportContent) -> bytes:
     sheet = Image.new("RGB", (1600, 900), (255, 255, 255))
     ImageDraw.Draw(sheet).rectangle((0, 0, 1600, 62), fill=INK)
     write_text(sheet, (32, 32), "TomoRay", size_px=30, color=(255, 255, 255), anchor="lm")
-    write_text(sheet, (176, 33), "two spine radiographs in, a synthetic CT out", size_px=22, color=(214, 222, 230), anchor="lm")
+    write_text(
+        sheet, (176, 33), "two spine radiographs in, a synthetic CT out", size_px=22, color=(214, 222, 230), anchor="lm"
+    )
     write_text(sheet, (1568, 33), "SYNTHETIC CT - research use only", size_px=22, color=AMBER, anchor="rm")
     for top, name, pixels, view in (
         (104, "AP radiograph", content.ap, content.views.ap),
         (504, "Lateral radiograph", content.lateral, content.views.lateral),
     ):
-        write_text(sheet, (32, top - 8), name, size_px=19, anchor="lb")
+        write_text(sheet, (32, top - 11), name, size_px=19, anchor="ls")
         _paste(sheet, radiograph_picture(pixels, view, 350, 15), (32, top, 350, 350))
     _arrow(ImageDraw.Draw(sheet), 404, 478)
     _paste_results(sheet, shown)
@@ -175,8 +182,10 @@ def overview_figure(content: ReportContent) -> bytes:
 class _SlicePainter:
     """Draws one chosen slice of any volume of the case in the same size and with the same letters."""
 
-    def __init__(self, shown: Shown, choice: SliceChoice, pixels_per_mm: float, text_px: int) -> None:
-        self.choice, self.pixels_per_mm, self.text_px = choice, pixels_per_mm, text_px
+    def __init__(
+        self, shown: Shown, choice: SliceChoice, pixels_per_mm: float, text_px: int, bar_mm: float | None
+    ) -> None:
+        self.choice, self.pixels_per_mm, self.text_px, self.bar_mm = choice, pixels_per_mm, text_px, bar_mm
         self.pixel_mm = pixel_size_mm(shown.grid, choice.plane)
         self.edges = EDGES_OF_PLANE[choice.plane]
 
@@ -205,6 +214,7 @@ class _SlicePainter:
             picture,
             self.edges,
             self.pixels_per_mm,
+            bar_mm=self.bar_mm,
             marking=marking,
             dark_on_light=dark_on_light,
             text_px=self.text_px,
@@ -223,12 +233,13 @@ def _finished_3d(
 def _paste_results(sheet: Image.Image, shown: Shown) -> None:
     """Slices and 3D pictures into the right part of the overview: truth above, synthetic below."""
     choices = choose_slices(shown)
-    rows = [slice_row(shown, choice, pixels_per_mm=2.2, text_px=15) for choice in choices]
+    rows = [slice_row(shown, choice, pixels_per_mm=2.2, text_px=15) for choice in choices[:2]]
+    rows += [slice_row(shown, choice, pixels_per_mm=228 / 120, text_px=19, bar_mm=None) for choice in choices[2:]]
     views = surface_views(shown, CAMERAS, pixel_mm=0.6, text_px=16)
     has_truth = rows[0].truth is not None
     lines = [("Truth (CT)", 104, True), ("Synthetic", 504, False)] if has_truth else [("Synthetic", 304, False)]
     for name, top, is_truth in lines:
-        write_text(sheet, (500, top - 8), name, size_px=19, anchor="lb")
+        write_text(sheet, (500, top - 11), name, size_px=19, anchor="ls")
         left = 500
         for row in rows[:2]:
             left += _paste(sheet, _required(row.truth if is_truth else row.synthetic), (left, top, 220, 350)) + 8
@@ -238,7 +249,7 @@ def _paste_results(sheet: Image.Image, shown: Shown) -> None:
         left_3d = left + 114 + 34
         colored = has_truth and not is_truth
         title = f"{name} in 3D" + (", coloured by distance to the truth" if colored else "")
-        write_text(sheet, (left_3d, top - 8), title, size_px=19, anchor="lb")
+        write_text(sheet, (left_3d, top - 11), title, size_px=19, anchor="ls")
         width = (1568 - left_3d) // len(views)
         for number, view in enumerate(views):
             picture = _required(view.truth if is_truth else view.distance if colored else view.synthetic)

@@ -49,7 +49,7 @@ class SynthesisJob:
             raise InputError("A segmentation belongs to a CT; give --ct with it, or leave it out.")
         if self.fov_mm not in FIELDS_OF_VIEW_MM:
             raise InputError(
-                f"Expected a field of view of {FIELDS_OF_VIEW_MM} mm, got {self.fov_mm}; choose one of these."
+                f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these."
             )
         if self.quantisation not in [choice.value for choice in Quantisation]:
             choices = [choice.value for choice in Quantisation]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from TomoRayLib.image_types import Volume
 from TomoRayLib.images import resample
 from TomoRayLib.surfaces import FIELD_LEVEL, mask_field
 
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 Rgba = NDArray[np.uint8]
 ColorOf = Callable[[Floats], NDArray[np.uint8]]  # (n, 3) LPS mm -> (n, 3) colours
 
@@ -91,7 +92,7 @@ class Hits:
 def common_frame(
     masks: Sequence[Volume | None],
     cameras: Sequence[Camera] = CAMERAS,
-    margin_mm: float = 8.0,
+    margin_mm: float = 18.0,
     pixel_mm: float = 0.5,
 ) -> Frame:
     """One frame that holds all masks seen by all cameras; 100 mm about the first grid's middle where all are empty.
@@ -120,7 +121,8 @@ def first_hits(field: Volume | None, camera: Camera, frame: Frame) -> Hits:
     origin = np.asarray(frame.center_mm)
     step_mm = _STEP_VOXELS * min(field.grid.spacing_mm)
     away = field.grid.corners_mm() - origin
-    depths = np.arange((away @ -camera.to_eye).min(), (away @ -camera.to_eye).max() + step_mm, step_mm)
+    depth = away @ -camera.to_eye
+    depths = float(depth.min()) + step_mm * np.arange(int(np.ceil(np.ptp(depth) / step_mm)) + 1)
     right_mm = (np.arange(columns) - (columns - 1) / 2) * frame.pixel_mm
     down_mm = (np.arange(rows) - (rows - 1) / 2) * frame.pixel_mm
     reach = away @ camera.right
@@ -203,10 +205,11 @@ def _crossings(slabs: NDArray[np.float32], slices: Floats) -> tuple[NDArray[np.i
 
 def _normals(field: Volume, points: Floats, step_mm: float) -> Floats:
     """(n, 3) outward unit normals: minus the gradient of the field, by central differences."""
-    to_cube = _world_to_cube(field)
-    offsets = np.concatenate([np.eye(3), -np.eye(3)]) * step_mm
-    places = (points[None] + offsets[:, None]) @ to_cube[:3, :3].T + to_cube[:3, 3]
-    grid = torch.from_numpy(places.astype(np.float32)).view(1, 1, 6, -1, 3)
+    to_cube = _world_to_cube(field).astype(np.float32)
+    offsets = np.concatenate([np.eye(3), -np.eye(3)]).astype(np.float32) * np.float32(step_mm)
+    centers = points.astype(np.float32) @ to_cube[:3, :3].T + to_cube[:3, 3]
+    places = centers[None] + (offsets @ to_cube[:3, :3].T)[:, None]
+    grid = torch.from_numpy(places).view(1, 1, 6, -1, 3)
     voxels = torch.from_numpy(np.ascontiguousarray(field.voxels))[None, None]
     values = F.grid_sample(voxels, grid, align_corners=False)[0, 0, 0].double().numpy()
     return _unit(values[3:].T - values[:3].T)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,11 +67,11 @@ class Shown:
     truth_hu: NDArray[np.float32] | None
     truth_labels: NDArray[Any] | None
 
-    @property
+    @cached_property
     def truth_mask(self) -> NDArray[np.bool_] | None:
         return None if self.truth_labels is None else np.isin(self.truth_labels, VERTEBRA_LABELS)
 
-    @property
+    @cached_property
     def bone(self) -> NDArray[np.bool_]:
         """Where the spine is: the truth's mask where there is one that is not empty, else the synthetic one."""
         truth = self.truth_mask

@@ -49,7 +49,7 @@ _NORMAL_AXIS = {Plane.AXIAL: 0, Plane.CORONAL: 1, Plane.SAGITTAL: 2}  # of the a
 
 @dataclass(frozen=True)
 class SliceChoice:
-    """One slice to show: ``index`` along its plane's normal, the box ``rows`` x ``columns`` cut from it, its caption."""
+    """One slice to show: ``index`` along its plane's normal, the box ``rows`` x ``columns`` of it, a caption."""
 
     plane: Plane
     index: int
@@ -93,7 +93,7 @@ def direction_letters(vector: NDArray[np.float64]) -> str:
     return "".join(letters[axis][int(vector[axis] > 0)] for axis in used)
 
 
-def choose_slices(shown: Shown, axial_side_mm: float = 110.0, margin_mm: float = 14.0) -> tuple[SliceChoice, ...]:
+def choose_slices(shown: Shown, axial_side_mm: float = 120.0, margin_mm: float = 14.0) -> tuple[SliceChoice, ...]:
     """A sagittal and a coronal slice through the spine's centre of mass, and three axial levels.
 
     With labels the axial levels pass through the centres of whole vertebrae. Sagittal and coronal boxes have one width

@@ -81,7 +81,7 @@ def synthesize(
     with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
         prediction = network(radiographs.to(device), matrices.to(device))[0]
     probability = torch.sigmoid(prediction.mask_logit[0, 0].float())
-    grey = prediction.intensity[0, 0].float().mul_(probability)
+    grey = prediction.intensity[0, 0].float() * probability
     return SyntheticCT(grey.cpu().numpy(), probability.cpu().numpy(), grid, entry.id)
 
 

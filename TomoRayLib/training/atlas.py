@@ -79,7 +79,8 @@ def fit_lookup_table(hu: NDArray[np.float32]) -> LookupTable:
 
 
 def _stretches(spine: Spine, fov_mm: float) -> list[Tensor]:
-    low, high = spine.z_range_mm
+    slices = np.flatnonzero((spine.occupancy.numpy() > 127).any((1, 2)))
+    low, high = spine.grid.origin_mm[2] + slices[[0, -1]] * spine.grid.spacing_mm[2]
     half = fov_mm / 2
     middles = [(low + high) / 2]
     if high - low > fov_mm:

@@ -60,6 +60,11 @@ def load_anatomy(data: Path) -> Anatomy:
     bodies = tuple(load_body(path) for path in body_files)
     spines = (load_spine(path) for path in label_files)
     usable = tuple(spine for spine in spines if any(body_fits(spine, body, MINIMUM_LEVELS) for body in bodies))
+    if not usable:
+        raise ValueError(
+            f"Expected a label map that shares at least {MINIMUM_LEVELS} levels with a body, got none in {data}. Add "
+            f"bodies of the same part of the spine; their levels are read off in training/bodies.py."
+        )
     return Anatomy(usable, bodies)
 
 
@@ -93,13 +98,14 @@ class PhantomStream(IterableDataset[Sample]):
     """Endless samples: ``radiographs`` (2, 224, 224), ``cube_to_pixel`` (2, 3, 4), ``target`` and ``occupancy``
     (1, size, size, size) in [0, 1]."""
 
-    def __init__(self, anatomy: Anatomy, config: StreamConfig) -> None:
+    def __init__(self, anatomy: Anatomy, config: StreamConfig, rank: int = 0) -> None:
+        """``rank`` is the number of the training process: each draws phantoms of its own."""
         super().__init__()
-        self.anatomy, self.config = anatomy, config
+        self.anatomy, self.config, self.rank = anatomy, config, rank
 
     def __iter__(self) -> Iterator[Sample]:
         worker = get_worker_info()
-        rng = np.random.default_rng([self.config.seed, worker.id if worker else 0])
+        rng = np.random.default_rng([self.config.seed, worker.id if worker else 0, self.rank])
         scenes: list[Scene] = []
         while True:
             if len(scenes) < self.config.kept and (len(scenes) < 2 or rng.random() < 0.5):
@@ -155,5 +161,5 @@ def on_cube(channels: Tensor, grid: Grid, cube: Grid) -> Tensor:
         index = (positions - grid.origin_mm[axis]) / grid.spacing_mm[axis]
         axes.append(torch.from_numpy((2 * index + 1) / grid.size[axis] - 1).float())
     z, y, x = torch.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
-    sampling = torch.stack([x, y, z], dim=-1)[None]
+    sampling = torch.stack([x, y, z], dim=-1)[None].to(channels.device)
     return F.grid_sample(channels[None], sampling, align_corners=False)[0]

@@ -89,19 +89,20 @@ def train(
     trained = _parameters_to_train(model, config)
     optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=(0.9, 0.98))
     progress: dict[str, Any] = {"steps": 0, "seconds": 0.0}
-    ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
-    if checkpoint.exists():
-        progress = _restore(checkpoint, model, ema, optimizer)
-    elif config.start_from is not None:
-        _start_from(Path(config.start_from), model, ema)
+    ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)).to(fabric.device)
+    network = model
     model, optimizer = fabric.setup(model, optimizer)
-    ema.to(fabric.device)
-    loader = _loader(anatomy, stream_config, config, skip=progress["steps"])
+    if checkpoint.exists():  # after the setup: the optimizer's state goes where its parameters are
+        progress = _restore(checkpoint, network, ema, optimizer)
+    elif config.start_from is not None:
+        _start_from(Path(config.start_from), network, ema)
+    loader = _loader(anatomy, stream_config, config, skip=progress["steps"], rank=fabric.global_rank)
     loader = fabric.setup_dataloaders(loader)
-    _write_json(out / "config.json", {"training": asdict(config), "stream": asdict(stream_config)})
+    if fabric.is_global_zero:
+        _write_json(out / "config.json", {"training": asdict(config), "stream": asdict(stream_config)})
     log = _Log(out, fabric.is_global_zero)
-    saved_at = started_at = time.monotonic() - progress["seconds"]
     saved_at = time.monotonic()
+    started_at = saved_at - progress["seconds"]
     for sample in loader:
         share = progress["seconds"] / (config.minutes * 60)
         if share >= 1:
@@ -110,7 +111,8 @@ def train(
             group["lr"] = config.peak_lr * schedule(share)
         terms = _step(fabric, model, optimizer, sample, config)
         ema.update_parameters(model)
-        progress = {"steps": progress["steps"] + 1, "seconds": time.monotonic() - started_at}
+        # The first process keeps the time: all must stop after the same step.
+        progress = fabric.broadcast({"steps": progress["steps"] + 1, "seconds": time.monotonic() - started_at})
         log.training(progress, terms)
         if progress["steps"] % config.validate_every_steps == 0:
             report(log.validation(progress, _validate(ema, validation, config)))
@@ -149,13 +151,16 @@ def _step(
     levels = (config.finest_level,) if config.freeze_coarse else tuple(range(config.finest_level, HEAD_LEVELS))
     predictions = model(sample["radiographs"], sample["cube_to_pixel"], levels=levels)
     loss, terms = level_losses(predictions, sample["target"], sample["occupancy"], config.loss, levels)
-    if not math.isfinite(float(loss.detach())):
+    mean_loss = float(fabric.all_reduce(loss.detach()))  # one process in trouble stops all
+    if not math.isfinite(mean_loss):
         raise ValueError(f"The loss is not a number ({terms}); the last checkpoint is kept. Try a lower peak_lr.")
     fabric.backward(loss)
-    fabric.clip_gradients(model, optimizer, max_norm=config.gradient_clip, error_if_nonfinite=False)
+    norm = fabric.clip_gradients(model, optimizer, max_norm=config.gradient_clip, error_if_nonfinite=False)
+    if norm is not None and not math.isfinite(float(norm)):  # one step would make every weight not a number
+        raise ValueError(f"The gradient is not a number ({terms}); the last checkpoint is kept. Try a lower peak_lr.")
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return {"loss": float(loss.detach()), **terms}
+    return {"loss": mean_loss, **terms}
 
 
 def level_losses(
@@ -174,18 +179,30 @@ def level_losses(
 
 
 def _parameters_to_train(model: GeoLiftUNet, config: TrainingConfig) -> list[nn.Parameter]:
+    """What the optimizer holds. Levels that are not trained yet stay in it, without gradients (several processes
+    wait for a gradient of everything that asks for one)."""
     if config.freeze_coarse:
         model.requires_grad_(False)
-        for part in (model.decoder[0], model.heads[0], model.reducers[0][0], model.reducers[1][0]):  # type: ignore[index]
+        for part in _parts_of_level(model, 0):
             part.requires_grad_(True)
-    return [parameter for parameter in model.parameters() if parameter.requires_grad]
+        return [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for level in range(config.finest_level):
+        for part in _parts_of_level(model, level):
+            part.requires_grad_(False)
+    return list(model.parameters())
 
 
-def _loader(anatomy: Anatomy, stream: StreamConfig, config: TrainingConfig, skip: int) -> DataLoader[Sample]:
+def _parts_of_level(model: GeoLiftUNet, level: int) -> tuple[nn.Module, ...]:
+    """What one level adds to the coarser ones (the encoder's levels serve all of them)."""
+    ap, lateral = (reducers[level] for reducers in model.reducers)  # type: ignore[index]
+    return model.decoder[level], model.heads[level], ap, lateral
+
+
+def _loader(anatomy: Anatomy, stream: StreamConfig, config: TrainingConfig, skip: int, rank: int) -> DataLoader[Sample]:
     """Samples from worker processes. A resumed run draws new phantoms: the seed moves on with the steps done."""
     seeded = replace(stream, seed=stream.seed + 7919 * skip)
     return DataLoader(
-        PhantomStream(anatomy, seeded),
+        PhantomStream(anatomy, seeded, rank),
         batch_size=config.batch_size,
         num_workers=config.workers,
         prefetch_factor=4 if config.workers else None,

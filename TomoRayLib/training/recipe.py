@@ -41,8 +41,8 @@ def train_first_weights(
     anatomy, held_out = load_anatomy(data).split()
     report(f"{len(anatomy.spines)} spines and {len(anatomy.bodies)} bodies; {len(held_out.spines)} spines held out")
     previous: Path | None = None
-    for name, share, changes, size in STAGES:
-        stream = StreamConfig(size=size, seed=seed)
+    for number, (name, share, changes, size) in enumerate(STAGES):
+        stream = StreamConfig(size=size, seed=seed + 1_000_003 * number)  # no stage sees another's phantoms again
         if size == 192:
             stream = replace(stream, scene=SceneSize(spacing_mm=4.0 / 3.0), kept=12, uses=10)
         cases: list[ValidationCase] = phantom_cases(held_out, stream, PHANTOM_CASES if size < 192 else 2)

@@ -1,0 +1,296 @@
+"""The report: pictures the right way round, honest text, one file that needs nothing else."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from TomoRayLib.drawing import outline, picture_size, scale_bar_px, scaled
+from TomoRayLib.errors import OutputError
+from TomoRayLib.figures import overview_figure, pixel_size_at_isocenter_mm, slice_row, surface_views
+from TomoRayLib.geometry import ConeBeam, Detector, Grid, orthogonal_pair
+from TomoRayLib.image_types import Volume
+from TomoRayLib.metrics.table import METRIC_COLUMNS, MetricsTable, evaluate_table
+from TomoRayLib.report import BANNER, ReportContent, render_report, write_report
+from TomoRayLib.report_content import shown_volumes
+from TomoRayLib.report_tables import best_of_row
+from TomoRayLib.slices import (
+    EDGES_OF_PLANE,
+    Edges,
+    Plane,
+    choose_slices,
+    cut,
+    edges_of_view,
+    pixel_size_mm,
+    slice_image,
+)
+from TomoRayLib.target import LookupTable, make_target
+
+GRID = Grid((56, 60, 64), (2.0, 2.5, 3.0), (-60.0, -70.0, -100.0))
+PAIR = orthogonal_pair(ConeBeam(1000.0, 1500.0), Detector(40, 30, (4.5, 6.0)))
+
+
+def spine_labels() -> np.ndarray:
+    """(z, y, x) three boxes, T12 L1 L2 from above, off the middle to the patient's left."""
+    labels = np.zeros(GRID.shape, np.int16)
+    for label, low in ((21, 10), (20, 26), (19, 42)):
+        labels[low : low + 12, 28:40, 30:44] = label
+    return labels
+
+
+@lru_cache(maxsize=1)
+def metrics_table() -> MetricsTable:
+    labels = spine_labels()
+    truth = make_target(np.where(labels > 0, 600.0, -250.0), labels, LookupTable.linear())
+    shifted = np.roll(truth, 2, axis=2)
+    atlas = np.roll(truth, 6, axis=2)
+    predictions = {"tomoray": (shifted, shifted > 0), "mean_atlas": (atlas, atlas > 0)}
+    return evaluate_table(predictions, truth, labels, GRID.spacing_mm)
+
+
+def a_case(**changes: object) -> ReportContent:
+    labels = spine_labels()
+    truth_hu = np.where(labels > 0, 600.0, -250.0).astype(np.float32)
+    ramp = np.add.outer(np.arange(40.0), np.arange(30.0)).astype(np.float32)
+    content = ReportContent(
+        title="case <1> & co",
+        views=PAIR,
+        ap=ramp,
+        lateral=ramp,
+        synthetic=Volume(np.roll(truth_hu, 2, axis=2), GRID),
+        synthetic_mask=Volume(np.roll(labels > 0, 2, axis=2), GRID),
+        truth=Volume(truth_hu, GRID),
+        truth_labels=Volume(labels, GRID),
+        metrics=metrics_table(),
+        provenance={
+            "weights": {"sha256": "0123abcd" * 8},
+            "seconds": {"synthesize": 3.25},
+            "evil": "<script>1</script>",
+        },
+        notes=("Beware of <b>bold</b> notes.",),
+        demonstration_note="A demonstration & no patient.",
+    )
+    return replace(content, **changes)
+
+
+def marker(x: int, y: int, z: int) -> np.ndarray:
+    """One bright voxel at that place of an array (z, y, x) of 4 x 5 x 6."""
+    voxels = np.zeros((4, 5, 6))
+    voxels[z, y, x] = 1
+    return voxels
+
+
+def test_axial_slice_has_patient_left_at_image_right_and_anterior_at_the_top() -> None:
+    picture = slice_image(marker(x=5, y=0, z=2), Plane.AXIAL, 2)
+    assert picture.shape == (5, 6)
+    assert picture[0, 5] == 1
+    assert EDGES_OF_PLANE[Plane.AXIAL] == Edges(left="R", right="L", top="A", bottom="P")
+
+
+def test_coronal_slice_has_patient_left_at_image_right_and_superior_at_the_top() -> None:
+    picture = slice_image(marker(x=5, y=3, z=3), Plane.CORONAL, 3)
+    assert picture.shape == (4, 6)
+    assert picture[0, 5] == 1
+    assert EDGES_OF_PLANE[Plane.CORONAL] == Edges(left="R", right="L", top="S", bottom="I")
+
+
+def test_sagittal_slice_has_anterior_at_image_left_and_superior_at_the_top() -> None:
+    picture = slice_image(marker(x=1, y=0, z=3), Plane.SAGITTAL, 1)
+    assert picture.shape == (4, 5)
+    assert picture[0, 0] == 1
+    assert EDGES_OF_PLANE[Plane.SAGITTAL] == Edges(left="A", right="P", top="S", bottom="I")
+
+
+def test_radiograph_letters_follow_the_geometry() -> None:
+    assert edges_of_view(PAIR.ap) == Edges("R", "L", "S", "I")
+    assert edges_of_view(PAIR.lateral) == Edges("A", "P", "S", "I")
+    assert edges_of_view(replace(PAIR.ap, gantry_angle_deg=180.0)) == Edges("L", "R", "S", "I")
+    assert edges_of_view(replace(PAIR.ap, gantry_angle_deg=40.0)) == Edges("RA", "LP", "S", "I")
+
+
+def test_an_oblique_or_mirrored_volume_is_shown_at_its_place_in_lps() -> None:
+    mirrored = Grid((56, 60, 64), (2.0, 2.5, 3.0), (50.0, -70.0, -100.0), (-1, 0, 0, 0, 1, 0, 0, 0, 1))
+    labels = np.ascontiguousarray(spine_labels()[:, :, ::-1])  # the same patient, stored from left to right
+    shown = shown_volumes(
+        a_case(synthetic=Volume(np.zeros(GRID.shape), mirrored), truth_labels=Volume(labels, mirrored))
+    )
+    assert shown.grid.direction == (1, 0, 0, 0, 1, 0, 0, 0, 1)
+    x = np.argwhere(shown.truth_labels > 0)[:, 2] * shown.grid.spacing_mm[0] + shown.grid.origin_mm[0]
+    assert x.mean() == pytest.approx(-60.0 + 36.5 * 2.0, abs=1.1)
+
+
+def test_scaled_picture_has_square_pixels_and_the_scale_bar_its_length_in_mm() -> None:
+    pixels_per_mm = 3.2
+    rows, columns = scaled(np.zeros((40, 30)), (3.0, 2.0), pixels_per_mm).shape
+    assert (rows, columns) == picture_size((40, 30), (3.0, 2.0), pixels_per_mm) == (384, 192)
+    assert scale_bar_px(50.0, pixels_per_mm) == 160
+
+
+def test_scale_bar_drawn_on_a_slice_is_50_mm_long() -> None:
+    shown = shown_volumes(a_case())
+    choice = choose_slices(shown)[2]
+    picture = slice_row(shown, choice, pixels_per_mm=4.0).truth
+    white = (np.asarray(picture) == 255).all(axis=2)
+    longest = max(len(run) for row in white[-40:] for run in "".join("x" if w else " " for w in row).split())
+    assert longest == 200
+    row_mm, column_mm = pixel_size_mm(shown.grid, Plane.AXIAL)
+    assert picture.size == (round(cut(shown.truth_hu, choice).shape[1] * column_mm * 4), round(48 * row_mm * 4))
+
+
+def test_radiograph_scale_is_that_of_the_isocentre() -> None:
+    assert pixel_size_at_isocenter_mm(PAIR.ap) == pytest.approx((3.0, 4.0))
+
+
+def test_slices_pass_through_the_spine_and_axial_levels_name_vertebrae() -> None:
+    choices = choose_slices(shown_volumes(a_case()))
+    assert [choice.plane for choice in choices] == [
+        Plane.SAGITTAL,
+        Plane.CORONAL,
+        Plane.AXIAL,
+        Plane.AXIAL,
+        Plane.AXIAL,
+    ]
+    assert choices[0].index == pytest.approx(36.5, abs=1)
+    assert choices[1].index == pytest.approx(33.5, abs=1)
+    names = [choice.caption.split(",")[1].strip() for choice in choices[2:]]
+    assert names == ["T12", "L1", "L2"]  # from above
+    assert all(cut(spine_labels(), choice).any() for choice in choices)
+
+
+def test_difference_is_red_where_the_synthetic_ct_has_too_much() -> None:
+    shown = shown_volumes(a_case())  # the synthetic spine lies 4 mm too far to the patient's left, image right
+    choice = choose_slices(shown)[2]
+    gap = cut(shown.synthetic_hu, choice) - cut(shown.truth_hu, choice)
+    picture = np.asarray(slice_row(shown, choice).difference).astype(int)
+    row = picture[picture.shape[0] // 2]
+    redness = row[:, 0] - row[:, 2]
+    inner = slice(60, -60)  # without the letters
+    assert np.argmax(redness[inner]) > np.argmin(redness[inner])
+    assert np.argmax(gap[gap.shape[0] // 2]) > np.argmin(gap[gap.shape[0] // 2])
+
+
+def test_outline_runs_just_inside_the_mask() -> None:
+    mask = np.zeros((20, 20), np.float32)
+    mask[5:15, 5:15] = 1
+    border = outline(mask, width_px=2)
+    assert border[5:15, 5:7].all()
+    assert not border[7:13, 7:13].any()
+    assert not border[:5].any()
+
+
+def test_page_is_whole_in_itself_and_small() -> None:
+    page = render_report(a_case())
+    assert len(page) < 4e6
+    assert "<script" not in page
+    addresses = re.findall(r'(?:src|href|url)\s*[=(]\s*["\']?([^"\'\s>)]+)', page)
+    assert addresses
+    assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
+    assert "@import" not in page
+    assert page.count(BANNER) >= 2
+
+
+def test_text_is_escaped() -> None:
+    page = render_report(a_case())
+    assert "case &lt;1&gt; &amp; co" in page
+    assert "&lt;b&gt;bold&lt;/b&gt;" in page
+    assert "&lt;script&gt;1&lt;/script&gt;" in page
+    assert "A demonstration &amp; no patient." in page
+
+
+def test_table_has_all_scores_and_both_references_and_boldens_only_the_best() -> None:
+    page = render_report(a_case())
+    table = metrics_table()
+    for column in METRIC_COLUMNS:
+        assert column.heading in page
+        best = best_of_row(column, table)
+        if best is not None:
+            assert f"<b>{column.format(table[best][column.key])}</b>" in page
+    assert "Blank volume" in page
+    assert "Mean atlas" in page
+    assert page.count('<th scope="row">L1</th>') == 2  # folded on the screen, open on paper
+    assert "0123abcd" * 8 in page
+    assert "3.25 s" in page
+
+
+def test_equal_scores_have_no_best() -> None:
+    row = metrics_table()["tomoray"]
+    table = replace(metrics_table(), rows=(("tomoray", row), ("mean_atlas", row)))
+    assert {best_of_row(column, table) for column in METRIC_COLUMNS} == {None}
+
+
+def test_without_a_ct_there_is_no_truth_and_no_score() -> None:
+    page = render_report(a_case(truth=None, truth_labels=None, metrics=None))
+    assert "There is no CT of this patient" in page
+    assert "<h2>Scores</h2>" not in page
+    assert "Truth (CT)" not in page
+    assert BANNER in page
+
+
+def test_an_empty_synthetic_mask_is_said_and_shown() -> None:
+    empty = Volume(np.zeros(GRID.shape, np.uint8), GRID)
+    blank = Volume(np.full(GRID.shape, -250.0, np.float32), GRID)
+    alone = a_case(synthetic=blank, synthetic_mask=empty, truth=None, truth_labels=None, metrics=None)
+    assert "No bone was found" in render_report(alone)
+    assert "No bone was found" in render_report(a_case(synthetic=blank, synthetic_mask=empty, metrics=None))
+    assert Image.open(io.BytesIO(overview_figure(alone))).size == (1600, 900)
+
+
+def test_a_truth_without_any_vertebra_is_shown() -> None:
+    nothing = Volume(np.zeros(GRID.shape, np.int16), GRID)
+    views = surface_views(shown_volumes(a_case(truth_labels=nothing)))
+    assert all(view.distance is not None for view in views)
+
+
+def test_synthetic_pictures_are_marked_and_true_ones_are_not() -> None:
+    shown = shown_volumes(a_case())
+    row = slice_row(shown, choose_slices(shown)[0])
+    corner = (slice(0, 34), slice(0, 150))
+    amber = [
+        (np.asarray(p)[corner] == (255, 196, 61)).all(axis=2).any() for p in (row.synthetic, row.outlined, row.truth)
+    ]
+    assert amber == [True, True, False]
+
+
+def test_radiograph_of_another_detector_and_truth_without_labels_are_refused() -> None:
+    with pytest.raises(ValueError, match="ap must have its detector's rows and columns"):
+        a_case(ap=np.zeros((30, 40)))
+    with pytest.raises(ValueError, match="come together"):
+        a_case(truth_labels=None)
+
+
+def test_overview_is_one_wide_picture() -> None:
+    picture = Image.open(io.BytesIO(overview_figure(a_case())))
+    assert picture.size == (1600, 900)
+    assert picture.format == "PNG"
+
+
+def test_report_is_written_whole_or_not_at_all(tmp_path) -> None:
+    content = a_case(truth=None, truth_labels=None, metrics=None)
+    write_report(tmp_path / "new" / "report.html", content)
+    assert (tmp_path / "new" / "report.html").read_text(encoding="utf-8").endswith("</html>\n")
+    assert len(list((tmp_path / "new").iterdir())) == 1
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="Expected"):
+        write_report(tmp_path / "file" / "report.html", content)
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
+def test_page_prints_on_a4(tmp_path) -> None:
+    write_report(tmp_path / "report.html", a_case())
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    flags += "--disable-component-update --disable-sync --no-pdf-header-footer"
+    command = ["chromium", *flags.split(), f"--user-data-dir={tmp_path / 'profile'}"]
+    command += [f"--print-to-pdf={tmp_path / 'report.pdf'}", (tmp_path / "report.html").as_uri()]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    pdf = (tmp_path / "report.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF")
+    boxes = {tuple(round(float(n)) for n in box.split()) for box in re.findall(rb"/MediaBox\s*\[([^\]]+)\]", pdf)}
+    assert boxes in ({(0, 0, 595, 842)}, {(0, 0, 596, 842)}, set())  # set(): the page tree is compressed

@@ -1,0 +1,227 @@
+"""The tables of the report as HTML: scores beside their two references, scores per vertebra, provenance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS, METRIC_COLUMNS, MetricColumn, MetricsTable
+from TomoRayLib.metrics.vertebra import VertebraRow
+
+NAME_OF_ROW = {"tomoray": "TomoRay", BLANK: "Blank volume", MEAN_ATLAS: "Mean atlas"}
+GLANCE_KEYS = ("dice", "assd_mm", "hd95_mm", "cosine_similarity")
+LONGEST_LIST = 8  # longer lists of numbers are summed up
+_UNIT_ENDINGS = {"_mm": "mm", "_hu": "HU", "_deg": "°", "_s": "s", "_px": "pixels"}
+_WORDS = {
+    "ap": "AP",
+    "ct": "CT",
+    "sha256": "SHA-256",
+    "sad": "SAD",
+    "sid": "SID",
+    "hu": "HU",
+    "url": "URL",
+    "tomoray": "TomoRay",
+}
+
+
+def at_a_glance(table: MetricsTable) -> str:
+    """Four scores of the first row in large figures, each with the mean atlas (or the blank volume) beside it."""
+    columns = {column.key: column for column in METRIC_COLUMNS}
+    other = MEAN_ATLAS if MEAN_ATLAS in table.names else BLANK
+    name = table.names[0]
+    tiles = []
+    for key in GLANCE_KEYS:
+        column = columns[key]
+        unit = f" {column.unit}" if column.unit else ""
+        value = column.format(table[name][key])
+        beside = "" if other not in table.names else f"{_row_name(other)}: {column.format(table[other][key])}{unit}"
+        tiles.append(
+            f'<div class="tile"><span>{escape(column.title)} {_arrow(column)}</span><b>{value}{unit}</b>'
+            f"<span>{beside}</span></div>"
+        )
+    return f'<div class="tiles">{"".join(tiles)}</div>'
+
+
+def scores_section(table: MetricsTable) -> str:
+    """The whole table, what the references are for, and the scores per vertebra."""
+    heads = "".join(f"<th>{escape(_row_name(name))}</th>" for name in table.names)
+    body = "".join(_score_line(column, table) for column in METRIC_COLUMNS)
+    settings = table.settings
+    spacing = " × ".join(f"{value:.3g}" for value in settings.spacing_mm)
+    field = " × ".join(f"{value:.0f}" for value in settings.fov_mm)
+    caption = (
+        f"↑ higher is better, ↓ lower is better. Bold: best of its row. Voxels of {spacing} mm over {field} mm; HU "
+        f"window {settings.window_width_hu:g} wide, scaled to [0, 1]; lookup table {settings.lookup_table}; "
+        f"n = {settings.n}."
+    )
+    return (
+        "<h2>Scores</h2>"
+        "<p>Two references need no radiograph and stand beside every score. The <b>blank volume</b> has no bone. The "
+        "<b>mean atlas</b> is the average of the training spines, the same for every patient. Most of the volume is "
+        "empty, so an empty answer already reaches a high SSIM and PSNR: a score speaks for TomoRay only as far as it "
+        f"is better than both.{_verdict(table)}</p>"
+        f'<table><caption>{escape(caption)}</caption><thead><tr><th>Score</th>{heads}<th class="text">What it says</th>'
+        f"</tr></thead><tbody>{body}</tbody></table>{_per_vertebra(table)}"
+    )
+
+
+def best_of_row(column: MetricColumn, table: MetricsTable) -> str | None:
+    """The name of the row with the best score; None where two are equal as printed, or fewer than two are finite."""
+    values = {name: table[name][column.key] for name in table.names}
+    comparable = {name: value for name, value in values.items() if not math.isnan(value)}
+    if len(comparable) < 2:
+        return None
+    order = sorted(comparable, key=lambda name: comparable[name], reverse=column.higher_is_better)
+    first, second = order[0], order[1]
+    return None if column.format(comparable[first]) == column.format(comparable[second]) else first
+
+
+def provenance_table(provenance: Mapping[str, Any]) -> str:
+    """The JSON-like provenance as a table of two columns; nested parts are groups, long lists are summed up."""
+    if not provenance:
+        return ""
+    single = {key: value for key, value in provenance.items() if not isinstance(value, Mapping)}
+    groups = {key: value for key, value in provenance.items() if isinstance(value, Mapping)}
+    tables = [_made_table("General", single.items())] if single else []
+    for key, values in groups.items():
+        suffix = "_s" if str(key).startswith("seconds") else ""  # {"seconds": {"project": 3.2}}
+        tables.append(_made_table(_label(key), [(name + suffix, value) for name, value in _flat(values)]))
+    return f'<h2>How it was made</h2><div class="made">{"".join(tables)}</div>'
+
+
+def _made_table(title: str, lines: Iterable[tuple[str, Any]]) -> str:
+    body = "".join(_made_line(key, value) for key, value in lines)
+    return (
+        f'<table class="made"><thead><tr><th colspan="2">{escape(title)}</th></tr></thead><tbody>{body}</tbody></table>'
+    )
+
+
+def _score_line(column: MetricColumn, table: MetricsTable) -> str:
+    best = best_of_row(column, table)
+    cells = ""
+    for name in table.names:
+        value = column.format(table[name][column.key])
+        cells += f"<td>{f'<b>{value}</b>' if name == best else value}</td>"
+    heading = f"{escape(column.heading)} {_arrow(column)}"
+    meaning = f'<td class="text">{escape(column.meaning)}</td>'
+    kind = "part" if _is_part(column) else "whole"
+    return f'<tr class="{kind}"><th scope="row">{heading}</th>{cells}{meaning}</tr>'
+
+
+def _verdict(table: MetricsTable) -> str:
+    """In how many scores the first row is better than every other one, as a sentence."""
+    name = table.names[0]
+    if len(table.names) < 2:
+        return ""
+    whole = [column for column in METRIC_COLUMNS if not _is_part(column)]
+    won = sum(best_of_row(column, table) == name for column in whole)
+    return (
+        f" Here {escape(_row_name(name))} is better than all others in {won} of {len(whole)} scores, single planes not "
+        "counted. One case says little about the next."
+    )
+
+
+def _is_part(column: MetricColumn) -> bool:
+    """True for the scores of single planes, which repeat the score above them."""
+    return column.key.endswith(("_axial", "_coronal", "_sagittal"))
+
+
+def _per_vertebra(table: MetricsTable) -> str:
+    name = table.names[0]
+    rows = table[name].per_vertebra
+    if not rows:
+        return ""
+    content = _vertebra_table(rows)
+    title = f"{_row_name(name)}, vertebra by vertebra"
+    return (
+        f"<details><summary>{escape(title)}</summary>{content}</details>"
+        f'<div class="paper-only"><h3>{escape(title)}</h3>{content}</div>'  # paper cannot unfold
+    )
+
+
+def _vertebra_table(rows: Sequence[VertebraRow]) -> str:
+    heads = ("Dice ↑", "HD95 (mm) ↓", "Centroid error (mm) ↓", "Height error (mm)", "True height (mm)")
+    lines = []
+    for row in rows:
+        values = (
+            f"{row.dice:.3f}",
+            _length(row.hd95_mm),
+            _length(row.centroid_error_mm),
+            _length(row.height_error_mm),
+            _length(row.height_mm),
+        )
+        cells = "".join(f"<td>{value}</td>" for value in values)
+        edge = "cut by the field of view" if row.touches_edge else ""
+        lines.append(f'<tr><th scope="row">{escape(row.name)}</th>{cells}<td class="text">{edge}</td></tr>')
+    head = "".join(f"<th>{text}</th>" for text in heads)
+    return (
+        f'<table><thead><tr><th>Vertebra</th>{head}<th class="text"></th></tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table>"
+    )
+
+
+def _length(value_mm: float) -> str:
+    if math.isnan(value_mm):
+        return "–"
+    return "not found" if math.isinf(value_mm) else f"{value_mm:.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _arrow(column: MetricColumn) -> str:
+    return "↑" if column.higher_is_better else "↓"
+
+
+def _row_name(name: str) -> str:
+    return NAME_OF_ROW.get(name, name)
+
+
+def _made_line(key: str, value: Any) -> str:
+    text = escape(_value_text(key, value))
+    code = any(word in key.lower() for word in ("sha", "hash", "command", "file", "path"))
+    return f"<tr><th>{escape(_label(key))}</th><td>{f'<code>{text}</code>' if code else text}</td></tr>"
+
+
+def _flat(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{key} / ")
+        else:
+            yield f"{before}{key}", value
+
+
+def _label(key: str) -> str:
+    """A key as words, its unit left to the value: ``pixel_spacing_mm`` -> Pixel spacing, ``ap / sad_mm`` -> AP, SAD."""
+    parts = []
+    for part in str(key).split(" / "):
+        for ending in (*_UNIT_ENDINGS, "_bytes"):
+            part = part.removesuffix(ending)
+        parts.append(" ".join(_WORDS.get(word.lower(), word) for word in part.split("_")))
+    text = ", ".join(parts)
+    return text[:1].upper() + text[1:]
+
+
+def _value_text(key: str, value: Any) -> str:
+    if key.endswith("_bytes") and isinstance(value, (int, float)):
+        return f"{value / 2**30:.2f} GiB" if value >= 2**29 else f"{value / 2**20:.1f} MiB"
+    unit = next((unit for ending, unit in _UNIT_ENDINGS.items() if key.endswith(ending)), "")
+    text = _plain(value)
+    if not unit or isinstance(value, bool) or not isinstance(value, (int, float, list, tuple)):
+        return text
+    return f"{text}{unit}" if unit == "°" else f"{text} {unit}"
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, (list, tuple)):
+        if len(value) > LONGEST_LIST:
+            return f"{len(value)} values, {_plain(value[0])} to {_plain(value[-1])}"
+        return ", ".join(_plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return "; ".join(f"{key}: {_plain(item)}" for key, item in value.items())
+    return str(value)
