@@ -49,7 +49,7 @@ from TomoRayLib.job import SynthesisJob
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.progress import Emit, Stages, peak_memory_mb
 from TomoRayLib.report import ReportContent, write_report
-from TomoRayLib.surfaces import is_empty, make_surface, with_distance, write_stl, write_vtp
+from TomoRayLib.surfaces import TRUTH_MARKING, is_empty, make_surface, with_distance, write_stl, write_vtp
 from TomoRayLib.synthesis import (
     SyntheticCT,
     choose_device,
@@ -60,6 +60,10 @@ from TomoRayLib.synthesis import (
 from TomoRayLib.target import BONE_WINDOW, LookupTable, Quantisation
 from TomoRayLib.weights import ModelEntry, find_model, load_equal_frequency_table, load_network
 
+NO_SEGMENTATION = (
+    "No metrics: they compare vertebrae, which needs a vertebra segmentation of the CT. truth_ct.nrrd holds the CT itself, "
+    "windowed, on the grid of the synthetic one."
+)
 NEED_BYTES = 200 * 1024 * 1024
 # Usual seconds of each stage on two cores.
 SECONDS_FROM_CT = {
@@ -225,7 +229,7 @@ def _compared(
 ) -> tuple[GroundTruth | None, MetricsTable | None, list[str]]:
     assert inputs.ct is not None
     if inputs.labels is None:
-        return None, None, ["No metrics: they compare vertebrae, which needs a vertebra segmentation of the CT."]
+        return None, None, [NO_SEGMENTATION]
     truth = ground_truth(inputs.ct, inputs.labels, synthetic.grid, table)
     if truth.is_empty:
         remark = "No metrics: no labelled vertebra lies in the field of view. Check --isocenter."
@@ -248,7 +252,7 @@ def _write(job: SynthesisJob, entry: ModelEntry, device: str, result: CaseResult
                 lateral=inputs.lateral,
                 synthetic=synthetic_hu,
                 synthetic_mask=vertebrae,
-                truth=truth_hu,
+                truth=truth.hu() if truth else None,
                 truth_labels=truth.vertebrae() if truth else None,
                 metrics=result.metrics,
                 provenance=_provenance(job, entry, device, result, stages),
@@ -281,7 +285,7 @@ def _write_surfaces(folder: Path, vertebrae: Volume, truth: GroundTruth | None) 
     surface = make_surface(vertebrae)
     if truth is not None:
         truth_surface = make_surface(truth.vertebrae())
-        write_vtp(folder / "truth_surface.vtp", truth_surface, marking="Ground truth from CT")
+        write_vtp(folder / "truth_surface.vtp", truth_surface, marking=TRUTH_MARKING)
         if not is_empty(surface):
             surface = with_distance(surface, truth_surface)
     write_vtp(folder / "synthetic_surface.vtp", surface)

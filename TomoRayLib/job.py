@@ -48,9 +48,7 @@ class SynthesisJob:
         if self.segmentation is not None and self.ct is None:
             raise InputError("A segmentation belongs to a CT; give --ct with it, or leave it out.")
         if self.fov_mm not in FIELDS_OF_VIEW_MM:
-            raise InputError(
-                f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these."
-            )
+            raise InputError(f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these.")
         if self.quantisation not in [choice.value for choice in Quantisation]:
             choices = [choice.value for choice in Quantisation]
             raise InputError(f"Expected a quantisation of {choices}, got {self.quantisation!r}; choose one of these.")

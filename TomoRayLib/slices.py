@@ -75,7 +75,7 @@ def pixel_size_mm(grid: Grid, plane: Plane) -> tuple[float, float]:
     return {Plane.AXIAL: (y, x), Plane.CORONAL: (z, x), Plane.SAGITTAL: (z, y)}[plane]
 
 
-def edges_of_axes(right: NDArray[np.float64], down: NDArray[np.float64]) -> Edges:
+def edges_of_axes(right: NDArray[Any], down: NDArray[Any]) -> Edges:
     """The letters of a picture whose columns run along ``right`` and rows along ``down``, unit vectors in LPS."""
     return Edges(*(direction_letters(v) for v in (-right, right, -down, down)))
 
@@ -85,7 +85,7 @@ def edges_of_view(view: View) -> Edges:
     return edges_of_axes(view.right, view.down)
 
 
-def direction_letters(vector: NDArray[np.float64]) -> str:
+def direction_letters(vector: NDArray[Any]) -> str:
     """L, R, P, A, S, I for a direction in LPS; two letters, the main one first, where it is oblique by over 20 deg."""
     letters = ("RL", "AP", "IS")
     order = np.argsort(-np.abs(vector))

@@ -91,7 +91,7 @@ def test_normals_and_triangles_point_outward_on_any_grid(a_grid: Grid) -> None:
     assert enclosed_volume_mm3(surface) > 0
 
 
-def test_a_plate_of_one_voxel_and_a_single_voxel_are_not_lost() -> None:
+def test_a_single_voxel_is_not_lost() -> None:
     voxels = np.zeros((9, 9, 9), bool)
     voxels[4, 4, 4] = True
     assert not is_empty(make_surface(Volume(voxels, Grid((9, 9, 9), (1.0, 1.0, 1.0)))))
@@ -124,7 +124,7 @@ def test_distance_to_itself_is_nought_and_between_points_exact_to_the_triangles(
     middles = corners[triangles(surface)].mean(axis=1)  # far from every point of the mesh, but on it
     assert np.abs(signed_distance_mm(middles, surface)).max() < 1e-5
     far = CENTER_MM + np.array([[30.0, 0.0, 0.0], [0.0, 0.0, -30.0]])
-    np.testing.assert_allclose(signed_distance_mm(far, surface), 18.0, atol=0.4)
+    np.testing.assert_allclose(signed_distance_mm(far, surface), 18.0, atol=0.7)  # half a voxel
 
 
 def test_vtp_reads_back_with_arrays_and_says_lps_mm_synthetic(tmp_path) -> None:

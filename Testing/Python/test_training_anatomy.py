@@ -1,0 +1,180 @@
+"""Spines and bodies for phantoms; and the small hand-made ones that the other training tests are built from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from TomoRayLib.geometry import Grid
+from TomoRayLib.image_types import Volume
+from TomoRayLib.images import write_volume
+from TomoRayLib.training.bodies import (
+    BODY_SPACING_MM,
+    Body,
+    body_region,
+    height_of_level,
+    remove_spine,
+    spine_course,
+    spine_window,
+)
+from TomoRayLib.training.datasets import Anatomy, load_anatomy
+from TomoRayLib.training.phantom import body_fits
+from TomoRayLib.training.spines import Spine, load_spine, spine_from_labels
+
+# The hand-made spine leans to the patient's left and to anterior on its way up: mm per mm of height.
+LEAN_X, LEAN_Y = 0.15, -0.10
+TOP_OF_SPINE, TOP_OF_BODY = 17.0, 16.0  # T10 and T9: each one's topmost level
+LEFT_MARKER_LEVEL, BACK_MARKER_LEVEL = 21.5, 18.5  # the middles of L2 and of T11
+ROD_LEFT_MM, ROD_FRONT_MM = 40.0, 60.0  # the body's dense rod, left and in front of the body's course
+
+
+def a_spine(step_mm: float = 2.0, top_mm: float = 300.0) -> Spine:
+    """T10 to L5: a soft-edged column on a straight, leaning course, a knob to the left at L2, one to the back at T11."""
+    heights = height_of_level(np.arange(TOP_OF_SPINE, 26.0)) - height_of_level(TOP_OF_SPINE)
+    grid = Grid(
+        (round(220 / step_mm), round(200 / step_mm), round(float(heights[-1]) / step_mm)),
+        (step_mm,) * 3,
+        (-30.0, -70.0, top_mm - float(heights[-1])),
+    )
+    z, y, x = (grid.origin_mm[a] + np.arange(grid.size[a]) * step_mm for a in (2, 1, 0))
+    curve = np.stack([80.0 + LEAN_X * (z - top_mm), 20.0 + LEAN_Y * (z - top_mm)], axis=1)
+    off_x, off_y = x[None, None, :] - curve[:, 0, None, None], y[None, :, None] - curve[:, 1, None, None]
+    bone = np.exp(-0.5 * ((off_x / 11.0) ** 2 + (off_y / 9.0) ** 2))
+    middles = top_mm - (height_of_level(np.arange(TOP_OF_SPINE, 25.0) + 0.5) - height_of_level(TOP_OF_SPINE))
+    levels = np.stack([np.arange(TOP_OF_SPINE, 25.0) + 0.5, middles], axis=1)
+    for level, away_x, away_y in ((LEFT_MARKER_LEVEL, 45.0, 0.0), (BACK_MARKER_LEVEL, 0.0, 45.0)):
+        height = float(np.interp(level, *levels.T))
+        away = (off_x - away_x) ** 2 + (off_y - away_y) ** 2 + (z - height)[:, None, None] ** 2
+        bone = np.maximum(bone, np.exp(-0.5 * away / 6.0**2))
+    return Spine("column", torch.from_numpy(np.round(bone * 255).astype(np.uint8)), grid, curve, levels)
+
+
+def a_body(step_mm: float = 4.0, top_mm: float = -40.0, height_mm: float = 290.0) -> Body:
+    """A block of tissue whose HU is its height (z in mm, plus 150), with a soft-edged rod of 1000 HU beside its course."""
+    size = (round(320 / step_mm), round(280 / step_mm), round(height_mm / step_mm))
+    grid = Grid(size, (step_mm,) * 3, (-200.0, -190.0, top_mm - height_mm + step_mm))
+    z, y, x = (grid.origin_mm[a] + np.arange(grid.size[a]) * step_mm for a in (2, 1, 0))
+    curve = np.stack([-45.0 - 0.2 * (z - top_mm), -60.0 + 0.05 * (z - top_mm)], axis=1)
+    hu = np.broadcast_to(z[:, None, None] + 150.0, grid.shape)
+    off_x = x[None, None, :] - (curve[:, 0] + ROD_LEFT_MM)[:, None, None]
+    off_y = y[None, :, None] - (curve[:, 1] - ROD_FRONT_MM)[:, None, None]
+    hu = hu + (1000.0 - hu) * np.exp(-0.5 * (off_x**2 + off_y**2) / 9.0**2)
+    bottom = TOP_OF_BODY + 9.0
+    depth = float(height_of_level(bottom) - height_of_level(TOP_OF_BODY))
+    anchors = ((TOP_OF_BODY, top_mm - 10.0), (bottom, top_mm - 10.0 - depth))
+    return Body("block", torch.from_numpy(np.round(hu).astype(np.int16)), grid, curve, anchors)
+
+
+def a_coarse_anatomy() -> Anatomy:
+    return Anatomy((a_spine(4.0),), (a_body(8.0),))
+
+
+def labels_of_a_column() -> tuple[np.ndarray, Grid]:
+    """Label map (z, y, x) of L1 above L2 above a sacrum, on a lopsided grid of 2 x 1.5 x 3 mm; L2 lies more to the left."""
+    grid = Grid((50, 60, 40), (2.0, 1.5, 3.0), (-20.0, 35.0, -400.0))
+    labels = np.zeros(grid.shape, np.int16)
+    labels[26:36, 20:40, 10:30] = 20
+    labels[14:26, 20:40, 14:34] = 21
+    labels[4:14, 20:40, 14:34] = 26
+    return labels, grid
+
+
+def test_a_spines_levels_and_course_are_in_patient_millimetres() -> None:
+    labels, grid = labels_of_a_column()
+    spine = spine_from_labels("column", labels, grid)
+    np.testing.assert_allclose(spine.level_z_mm, [(20.5, -400 + 30.5 * 3), (21.5, -400 + 19.5 * 3)])
+    np.testing.assert_allclose(spine.curve_mm[-1, 0], -20 + 19.5 * 2, atol=1.0)  # the middle of L1, smoothed
+    np.testing.assert_allclose(spine.curve_mm[0, 0], -20 + 23.5 * 2, atol=1.0)  # goes on straight below L2
+    np.testing.assert_allclose(spine.curve_mm[:, 1], 35 + 29.5 * 1.5)
+    assert spine.z_range_mm == (-400.0, -400.0 + 39 * 3)
+
+
+def test_the_sacrum_is_no_part_of_a_spine() -> None:
+    labels, grid = labels_of_a_column()
+    occupancy = spine_from_labels("column", labels, grid).occupancy
+    assert int(occupancy[:12].max()) == 0
+    assert int(occupancy[20, 30, 24]) == 255
+
+
+def test_a_label_map_without_vertebrae_is_refused() -> None:
+    labels, grid = labels_of_a_column()
+    with pytest.raises(ValueError, match="no vertebra label"):
+        spine_from_labels("sacrum", np.where(labels == 26, labels, 0), grid)
+
+
+def test_a_label_map_in_a_file_stored_upside_down_gives_the_same_spine(tmp_path: Path) -> None:
+    """Direction cosines, not the order of storage, say where a voxel is."""
+    labels, grid = labels_of_a_column()
+    flipped = Grid(grid.size, grid.spacing_mm, (78.0, 35.0, -283.0), (-1, 0, 0, 0, 1, 0, 0, 0, -1))
+    spines = []
+    for name, volume in (("a", Volume(labels, grid)), ("b", Volume(labels[::-1, :, ::-1].copy(), flipped))):
+        write_volume(tmp_path / f"{name}_seg.nii.gz", volume)
+        spines.append(load_spine(tmp_path / f"{name}_seg.nii.gz"))
+    assert [spine.name for spine in spines] == ["a", "b"]
+    assert spines[0].grid.spacing_mm == (1.0, 1.0, 1.0)
+    np.testing.assert_allclose(spines[0].curve_mm, spines[1].curve_mm, atol=0.3)
+    np.testing.assert_allclose(spines[0].level_z_mm, spines[1].level_z_mm, atol=0.6)
+    np.testing.assert_allclose(spines[0].level_z_mm[:, 1], (-308.5, -341.5), atol=0.6)
+
+
+def test_a_bodys_level_lies_between_its_anchors_by_vertebral_heights() -> None:
+    body = a_body()
+    assert body.levels is not None
+    (upper, upper_mm), (lower, lower_mm) = body.levels
+    np.testing.assert_allclose(body.z_of_level(np.array([upper, lower])), (upper_mm, lower_mm))
+    # three thoracic vertebrae of 25.3, 26.5 and 27.6 mm above the top of T12... down to L1, 36 mm each
+    np.testing.assert_allclose(np.diff(body.z_of_level(np.array([20.0, 21.0, 22.0]))), -36.0)
+    top, bottom = body.level_range()
+    assert top < upper
+    assert lower < bottom + 1
+
+
+def test_a_body_that_nobody_has_read_says_so() -> None:
+    body = a_body()
+    unread = Body(body.name, body.hu, body.grid, body.curve_mm, None)
+    with pytest.raises(ValueError, match="LEVELS_OF_BODY"):
+        unread.z_of_level(np.array([20.0]))
+    assert body_fits(a_spine(4.0), unread)
+
+
+def test_a_lumbar_spine_does_not_fit_a_cervical_body() -> None:
+    body = a_body()
+    neck = Body(body.name, body.hu, body.grid, body.curve_mm, ((1.0, -50.0), (7.0, -152.0)))
+    spine = a_spine(4.0)
+    assert body_fits(spine, body)
+    assert not body_fits(Spine("L", spine.occupancy, spine.grid, spine.curve_mm, spine.level_z_mm[5:]), neck)
+
+
+def test_a_bodys_spine_is_found_where_it_is_and_taken_out() -> None:
+    """An elliptic body with a column of 400 HU near its back, off the body's middle, and a table behind it."""
+    grid = Grid((120, 90, 30), (BODY_SPACING_MM,) * 3, (-77.0, 31.0, 500.0))
+    k, j, i = np.indices(grid.shape)
+    hu = np.full(grid.shape, -1000.0, np.float32)
+    hu[((i - 60) / 50) ** 2 + ((j - 40) / 34) ** 2 < 1] = 40.0
+    hu[:, 80:84, 10:110] = 100.0
+    hu[(i - 64) ** 2 + (j - 58) ** 2 < 8**2] = 400.0
+    body = body_region(hu)
+    assert not body[:, 80:84].any()
+    bone = spine_window(body) & (hu > 140)
+    np.testing.assert_allclose(spine_course(bone, grid)[5:-5], np.tile((-77 + 128, 31 + 116), (20, 1)), atol=0.1)
+    without = remove_spine(hu, bone, body, seed=3)
+    assert float(without[body].max()) < 140
+    far = (i - 64) ** 2 + (j - 58) ** 2 > 16**2
+    np.testing.assert_array_equal(without[far], hu[far])
+
+
+def test_training_data_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="--data"):
+        load_anatomy(tmp_path)
+
+
+def test_held_out_spines_are_not_trained_on() -> None:
+    spine, body = a_spine(4.0), a_body(8.0)
+    other = Spine("kept back", spine.occupancy, spine.grid, spine.curve_mm, spine.level_z_mm)
+    training, held_out = Anatomy((spine, other), (body,)).split(("kept back",))
+    assert [s.name for s in training.spines] == ["column"]
+    assert [s.name for s in held_out.spines] == ["kept back"]
+    assert held_out.draw(np.random.default_rng(0)) == (other, body)
