@@ -61,8 +61,8 @@ from TomoRayLib.target import BONE_WINDOW, LookupTable, Quantisation
 from TomoRayLib.weights import ModelEntry, find_model, load_equal_frequency_table, load_network
 
 NO_SEGMENTATION = (
-    "No metrics: they compare vertebrae, which needs a vertebra segmentation of the CT. truth_ct.nrrd holds the CT itself, "
-    "windowed, on the grid of the synthetic one."
+    "No metrics: they compare vertebrae, which needs a vertebra segmentation of the CT. truth_ct.nrrd holds the CT "
+    "itself, windowed, on the grid of the synthetic one."
 )
 NEED_BYTES = 200 * 1024 * 1024
 # Usual seconds of each stage on two cores.

@@ -44,11 +44,12 @@ def main() -> None:
     first, later = seconds[0], statistics.median(seconds[1:])
     peak = peak_memory_mb()
     print(
-        f"{dtype}, {torch.get_num_threads()} threads: first pass {first:.2f} s, median of {arguments.runs} later {later:.2f} s"
+        f"{dtype}, {torch.get_num_threads()} threads: first pass {first:.2f} s, "
+        f"median of {arguments.runs} later {later:.2f} s"
     )
     print(f"peak memory of the process {peak} MB ({before} MB before the first pass)")
     print(
-        f"X2CT-GAN at 192^3 takes {X2CT_GAN_SECONDS / later:.0f} times as long ({X2CT_GAN_SECONDS:.0f} s, {X2CT_GAN_GB} GB)"
+        f"X2CT-GAN at 192^3: {X2CT_GAN_SECONDS / later:.0f} times as long ({X2CT_GAN_SECONDS:.0f} s, {X2CT_GAN_GB} GB)"
     )
 
 
