@@ -7,11 +7,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from TomoRayLib import __version__
@@ -20,6 +19,7 @@ from TomoRayLib.errors import InputError, OutputError
 from TomoRayLib.geometry import PRESETS
 from TomoRayLib.job import SynthesisJob
 from TomoRayLib.progress import Emit
+from TomoRayLib.terminal import Display, escaped
 from TomoRayLib.worker import print_event, run_guarded
 
 app = typer.Typer(
@@ -32,19 +32,6 @@ app = typer.Typer(
 )
 console = Console(stderr=True)
 
-HEADLINE = (
-    "cosine_similarity",
-    "psnr_3d_db",
-    "ssim_2d",
-    "dice",
-    "hd95_mm",
-    "assd_mm",
-    "nsd_1mm",
-    "nsd_2mm",
-    "psnr_in_mask_db",
-    "ssim_in_mask",
-    "mae_in_mask_hu",
-)
 SPREAD_OPTIONS = ("--views",)
 
 Out = Annotated[Path, typer.Option(help="Folder for the results; they appear there whole or not at all.")]
@@ -304,79 +291,10 @@ def _finish(work: Callable[[Emit], None], as_json: bool) -> None:
     """Run ``work`` with the display asked for, and leave with its exit code."""
     if as_json:
         raise typer.Exit(run_guarded(lambda: work(print_event), print_event))
-    with _Display() as display:
+    with Display(console) as display:
         code = run_guarded(lambda: work(display), display)
     display.close()
     raise typer.Exit(code)
-
-
-class _Display:
-    """Shows a job's events: a bar with the stage and the time left, then a table and the files."""
-
-    def __init__(self) -> None:
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
-        self.progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
-        self.task: TaskID | None = None
-        self.last: dict[str, Any] | None = None
-
-    def __enter__(self) -> _Display:
-        self.progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.progress.stop()
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        kind = event["event"]
-        if kind == "stage":
-            self._show_stage(event)
-        elif kind == "note":
-            self.progress.console.print(f"[yellow]Note[/] {_escaped(event['text'])}", highlight=False)
-        else:
-            self.last = event
-
-    def _show_stage(self, event: dict[str, Any]) -> None:
-        text = f"{event['stage']} ({event['number']}/{event['of']})"
-        left = f"about {max(1, round(event['seconds_left']))} s left"
-        if self.task is None:
-            self.task = self.progress.add_task(text, total=event["of"], left=left)
-        self.progress.update(self.task, description=text, completed=event["number"] - 1, left=left)
-
-    def close(self) -> None:
-        """What is to be said once the bar is gone."""
-        if self.last is None:
-            return
-        if self.last["event"] == "error":
-            console.print(f"[bold red]Error[/] {_escaped(self.last['message'])}", highlight=False)
-            if "details" in self.last:
-                console.print(self.last["details"], markup=False, highlight=False)
-            return
-        out = Console()
-        if self.last.get("metrics"):
-            out.print(_metrics_table(self.last["metrics"]))
-        out.print("[bold]SYNTHETIC CT - research use only, not for diagnosis or treatment.[/]")
-        folder = Path(self.last["folder"]) if "folder" in self.last else None
-        for name in self.last["files"]:
-            out.print(f"  {folder / name if folder else name}", highlight=False, soft_wrap=True)
-        memory = self.last.get("peak_memory_mb")
-        cost = f", peak memory {memory / 1000:.2f} GB" if memory else ""
-        out.print(f"{self.last['seconds']:.1f} s{cost}", highlight=False)
-
-
-def _metrics_table(metrics: dict[str, Any]) -> Table:
-    from TomoRayLib.metrics import METRIC_COLUMNS
-
-    table = Table("metric", "better", *(name.replace("_", " ") for name in metrics["rows"]))
-    for column in METRIC_COLUMNS:
-        if column.key in HEADLINE:
-            values = [metrics["rows"][name][column.key] for name in metrics["rows"]]
-            shown = ["-" if value is None else column.format(value) for value in values]
-            table.add_row(column.heading, "higher" if column.higher_is_better else "lower", *shown)
-    return table
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")
 
 
 def _spread(arguments: list[str]) -> list[str]:
@@ -402,7 +320,7 @@ def main() -> None:
     try:
         app(args=_spread(sys.argv[1:]), prog_name="tomoray")
     except (InputError, OutputError) as error:
-        console.print(f"[bold red]Error[/] {_escaped(str(error))}", highlight=False)
+        console.print(f"[bold red]Error[/] {escaped(str(error))}", highlight=False)
         sys.exit(2)
 
 
