@@ -33,6 +33,7 @@ from TomoRayLib.checks import (
 )
 from TomoRayLib.comparison import LINEAR, GroundTruth, compare, ground_truth
 from TomoRayLib.errors import InputError
+from TomoRayLib.figures import overview_figure
 from TomoRayLib.files import check_writable, staged_folder
 from TomoRayLib.geometry import Biplanar, View, view_to_dict
 from TomoRayLib.image_types import Volume
@@ -261,6 +262,7 @@ def _write(job: SynthesisJob, entry: ModelEntry, device: str, result: CaseResult
             )
             if job.report:
                 write_report(folder / "report.html", content)
+                (folder / "overview.png").write_bytes(overview_figure(content))
         with stages.stage("Writing"):
             write_volume(folder / "synthetic_ct.nrrd", synthetic_hu)
             write_volume(folder / "synthetic_vertebrae.nrrd", vertebrae)

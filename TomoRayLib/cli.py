@@ -82,7 +82,7 @@ def synthesize(
     precision: Annotated[str, typer.Option(help="auto (bfloat16 where the processor has it) or float32.")] = "auto",
     fov: Annotated[float, typer.Option(help="Edge of the synthetic CT in mm: 256 or 192.")] = 256.0,
     quantisation: Annotated[str, typer.Option(help="Lookup table: linear or equal_frequency.")] = "linear",
-    report: Annotated[bool, typer.Option(help="Write report.html.")] = True,
+    report: Annotated[bool, typer.Option(help="Write report.html and overview.png.")] = True,
     json: Json = False,
 ) -> None:
     """Make a synthetic CT from two radiographs, or from a CT and compare with it."""

@@ -45,6 +45,7 @@ FILES_FROM_CT = {
     "metrics.json",
     "provenance.json",
     "report.html",
+    "overview.png",
 }
 FROM_RADIOGRAPHS = FILES_FROM_CT - {
     "truth_ct.nrrd",

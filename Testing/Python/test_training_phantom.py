@@ -17,6 +17,7 @@ from test_training_anatomy import (
     ROD_LEFT_MM,
     a_body,
     a_spine,
+    one_thread,  # noqa: F401
 )
 
 from TomoRayLib.training.bodies import AIR_HU
@@ -212,8 +213,9 @@ def test_every_phantom_is_within_the_range_of_ct() -> None:
 def test_a_phantom_cut_at_the_bodys_end_holds_nothing_beyond_it() -> None:
     scenes = [scene_of(3, dataclasses.replace(COARSE, height_mm=400.0), cut_at_body_end=share) for share in (0.0, 1.0)]
     z = axes_mm(scenes[0])[2].ravel()
-    column = (slice(None), *(int(np.abs(a.ravel() - at).argmin()) for a, at in zip(axes_mm(scenes[0])[1::-1], (80, 0))))
-    tissue = scenes[0].hu.numpy()[column] - 150.0  # the body's own height; its last slice repeats beyond its end
+    x, y, _ = axes_mm(scenes[0])
+    behind = (slice(None), np.abs(y.ravel() - 80).argmin(), np.abs(x.ravel()).argmin())
+    tissue = scenes[0].hu.numpy()[behind] - 150.0  # the body's own height; its last slice repeats beyond its end
     low, high = BODY.z_range_mm
     beyond = (tissue <= low) | (tissue >= high)
     assert beyond.any()

@@ -95,8 +95,8 @@ def _stretch(spine: Spine, middle_mm: float, fov_mm: float) -> Tensor:
     inside = np.abs(z - middle_mm) <= fov_mm / 2
     bone = spine.occupancy.numpy()[inside] > 127
     columns, rows = np.flatnonzero(bone.any((0, 1))), np.flatnonzero(bone.any((0, 2)))
-    x0, y0, _ = spine.grid.origin_mm
-    center = (x0 + float(columns[[0, -1]].mean()), y0 + float(rows[[0, -1]].mean()), middle_mm)
+    (x0, y0, _), (x_step, y_step, _) = spine.grid.origin_mm, spine.grid.spacing_mm
+    center = (x0 + float(columns[[0, -1]].mean()) * x_step, y0 + float(rows[[0, -1]].mean()) * y_step, middle_mm)
     share = spine.occupancy.float()[None] / 255.0
     smooth = F.avg_pool3d(share[None], 3, stride=1, padding=1)[0]
     return on_cube(smooth, spine.grid, Grid.cube(center, fov_mm, ATLAS_SIZE))[0]

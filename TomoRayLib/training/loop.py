@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from TomoRayLib.files import write_atomically
@@ -89,7 +89,7 @@ def train(
     trained = _parameters_to_train(model, config)
     optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=(0.9, 0.98))
     progress: dict[str, Any] = {"steps": 0, "seconds": 0.0}
-    ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)).to(fabric.device)
+    ema = AveragedModel(model, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
     network = model
     model, optimizer = fabric.setup(model, optimizer)
     if checkpoint.exists():  # after the setup: the optimizer's state goes where its parameters are
@@ -129,6 +129,18 @@ def schedule(share: float) -> float:
     if share < WARM_UP_SHARE:
         return max(share / WARM_UP_SHARE, 0.01)
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (share - WARM_UP_SHARE) / (1 - WARM_UP_SHARE))))
+
+
+def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """The exponential moving average that AveragedModel keeps, quicker at first: after n updates the decay is at most
+    (1 + n) / (10 + n), so that a short run's average does not remember where it began."""
+
+    @torch.no_grad()
+    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        done = int(updates)
+        torch._foreach_lerp_(averaged, current, 1.0 - min(decay, (1 + done) / (10 + done)))
+
+    return update
 
 
 def averaged_weights(checkpoint: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:

@@ -56,12 +56,12 @@ def publish_model(
     config, state = averaged_weights(checkpoint)
     weights_name, atlas_name = f"{model_id}.safetensors", f"{model_id}-mean-atlas.safetensors"
     metadata = {"model": model_id, "licence": LICENCE, "notice": "research use only"}
-    sha256 = save_weights(state, folder / weights_name, metadata)
-    size = (folder / weights_name).stat().st_size
+    size = 2 * sum(value.numel() for value in state.values())  # in half precision
     if size > LIMIT_BYTES:
         raise ValueError(f"The weights take {size / 1e6:.1f} MB; at most {LIMIT_BYTES / 1e6:.0f} MB fit the extension.")
-    report(f"{weights_name}: {size / 1e6:.1f} MB")
     real = bone_hu(_labelled_cts(data))
+    sha256 = save_weights(state, folder / weights_name, metadata)
+    report(f"{weights_name}: {size / 1e6:.1f} MB")
     table = json.dumps(fit_lookup_table(real).to_dict())
     _write(folder / LOOKUP_NAME, (table + "\n").encode())
     atlas = mean_atlas(load_anatomy(data).spines, mean_bone_grey(real), FOV_MM)
