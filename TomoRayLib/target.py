@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from TomoRayLib.vertebrae import VERTEBRA_LABELS
+from TomoRayLib.vertebrae import VERTEBRA_LABELS, WHOLE_SPINE_LABEL
 
 GREY_LEVELS = 100
 FIELDS_OF_VIEW_MM = (256.0, 192.0)
@@ -133,8 +133,9 @@ class LookupTable:
 
 
 def vertebra_mask(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Where ``labels`` (VerSe numbers) is a vertebra; sacrum (26), coccyx (27) and anything else are left out."""
-    return np.isin(labels, VERTEBRA_LABELS)
+    """Where ``labels`` (VerSe numbers) is a vertebra, or the whole spine of a mask that does not tell vertebrae apart
+    (255); sacrum (26), coccyx (27) and anything else are left out."""
+    return np.isin(labels, (*VERTEBRA_LABELS, WHOLE_SPINE_LABEL))
 
 
 def make_target(hu: NDArray[Any], labels: NDArray[np.integer], table: LookupTable) -> NDArray[np.float32]:

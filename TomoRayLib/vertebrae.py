@@ -1,4 +1,4 @@
-"""Vertebra labels: the VerSe numbering, names, regions, and the table to TotalSegmentator's names.
+"""Vertebra labels: the VerSe numbering, names, and the table to TotalSegmentator's names.
 
 VerSe and CTSpine1K: 1-7 = C1-C7, 8-19 = T1-T12, 20-25 = L1-L6, 26 sacrum, 27 coccyx, 28 = T13
 (https://github.com/anjany/verse). The bone target keeps 1-25 and 28; sacrum and coccyx are left out.
@@ -7,15 +7,6 @@ VerSe and CTSpine1K: 1-7 = C1-C7, 8-19 = T1-T12, 20-25 = L1-L6, 26 sacrum, 27 co
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum
-
-
-class Region(str, Enum):
-    """Spinal region of a vertebra."""
-
-    CERVICAL = "cervical"
-    THORACIC = "thoracic"
-    LUMBAR = "lumbar"
 
 
 NAME_OF_LABEL: dict[int, str] = {
@@ -27,20 +18,11 @@ NAME_OF_LABEL: dict[int, str] = {
 LABEL_OF_NAME: dict[str, int] = {name: label for label, name in NAME_OF_LABEL.items()}
 VERTEBRA_LABELS: tuple[int, ...] = tuple(sorted(NAME_OF_LABEL))
 SACRUM_LABEL, COCCYX_LABEL = 26, 27
+# A mask that does not tell vertebrae apart gets this label: bone of the target, but no vertebra of its own.
+WHOLE_SPINE_LABEL = 255
 
 # From cranial to caudal: T13 (28) lies between T12 (19) and L1 (20).
 CRANIOCAUDAL_ORDER: tuple[int, ...] = (*range(1, 20), 28, *range(20, 26))
-
-
-def region_of(label: int) -> Region:
-    """The region of one vertebra label. Raises ValueError for a label that is no vertebra."""
-    if 1 <= label <= 7:
-        return Region.CERVICAL
-    if 8 <= label <= 19 or label == 28:
-        return Region.THORACIC
-    if 20 <= label <= 25:
-        return Region.LUMBAR
-    raise ValueError(f"{label} is not a vertebra label; expected 1-25 (C1-L6) or 28 (T13) in VerSe numbering.")
 
 
 def vertebra_labels_in(labels: Iterable[int]) -> tuple[int, ...]:
