@@ -16,16 +16,20 @@ from TomoRayLib.geometry import (
     Biplanar,
     ConeBeam,
     Detector,
+    Grid,
     Vector3,
     View,
     view_from_dict,
     view_to_dict,
 )
 from TomoRayLib.image_types import Radiograph
+from TomoRayLib.weights import ModelEntry
 
 VIEW_KEY = "TomoRay.view"
+PARALLEL_HAS_NO_DISTANCES = "A parallel beam has neither SAD nor SID; leave them out or choose another geometry."
 DEFAULT_PRESET = "c-arm"
 LATERAL_ANGLE_DEG = 90.0
+SEEN_SHARE = 0.85  # training collimates up to a sixth of the height or width away
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,12 @@ class GeometryOptions:
 
 
 def rendering_views(options: GeometryOptions, isocenter_mm: Vector3) -> Biplanar:
-    """The two views to render from a CT: the preset (C-arm), changed by what the options say."""
-    isocenter = options.isocenter_mm or isocenter_mm
+    """The two views to render from a CT: the geometry file, or the preset (C-arm) about ``isocenter_mm``; either
+    changed by every number that the options give."""
     if options.file is not None:
-        return read_views(options.file).moved_to(isocenter)
-    pair = PRESETS[options.preset or DEFAULT_PRESET](isocenter)
+        pair = read_views(options.file)  # with its own isocentre
+    else:
+        pair = PRESETS[options.preset or DEFAULT_PRESET](isocenter_mm)
     return Biplanar(_changed(pair.ap, options), _changed(pair.lateral, options))
 
 
@@ -101,7 +106,7 @@ def read_views(path: str) -> Biplanar:
         raise InputError(
             f"Expected --geometry to be one of {sorted(PRESETS)} or a JSON file, got {path!r}, which does not exist."
         ) from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"The geometry file {path} must hold the views 'ap' and 'lateral' (see docs/geometry.md): {error}"
         ) from None
@@ -112,12 +117,50 @@ def views_to_dict(views: Biplanar) -> dict[str, Any]:
     return {"ap": view_to_dict(views.ap), "lateral": view_to_dict(views.lateral)}
 
 
-def oriented(pixels: NDArray[np.float32], mirrored: bool, inverted: bool) -> NDArray[np.float32]:
-    """Pixels with left and right exchanged, and with dark and bright exchanged, where asked."""
-    result = pixels[:, ::-1] if mirrored else pixels
+def oriented(
+    pixels: NDArray[np.float32], view: View, mirrored: bool, inverted: bool
+) -> tuple[NDArray[np.float32], View]:
+    """Pixels with left and right exchanged, and with dark and bright exchanged, where asked; and their view: an
+    off-centre detector changes sides with its image."""
+    result = pixels
+    if mirrored:
+        result = result[:, ::-1]
+        down_mm, right_mm = view.detector.offset_mm
+        view = replace(view, detector=replace(view.detector, offset_mm=(down_mm, -right_mm)))
     if inverted:
         result = result.max() + result.min() - result
-    return np.ascontiguousarray(result, dtype=np.float32)
+    return np.ascontiguousarray(result, dtype=np.float32), view
+
+
+def geometry_notes(views: Biplanar, entry: ModelEntry) -> list[str]:
+    """Sentences where the geometry leaves what the model was trained on, or a detector does not see the whole cube."""
+    notes = []
+    low, high = entry.geometry_range["sad_mm"]
+    largest_deg = 3 * entry.geometry_range["angle_sd_deg"]
+    corners = np.append(Grid.cube(views.isocenter_mm, entry.fov_mm, 2).corners_mm(), np.ones((8, 1)), axis=1)
+    for name, view, angle_deg in (("AP", views.ap, 0.0), ("lateral", views.lateral, LATERAL_ANGLE_DEG)):
+        beam = view.beam
+        if isinstance(beam, ConeBeam) and not low <= beam.sad_mm <= high:
+            notes.append(f"{name}: SAD {beam.sad_mm:.0f} mm; the model was trained on {low:.0f} to {high:.0f} mm.")
+        off_deg = max(abs((view.gantry_angle_deg - angle_deg + 180) % 360 - 180), abs(view.tilt_deg))
+        if off_deg > largest_deg:
+            notes.append(f"{name}: {off_deg:.0f} degrees off its nominal direction; the model was trained on a few.")
+        column, row, depth = view.projection_matrix() @ corners.T
+        seen = np.array(
+            [np.ptp(np.clip(p / depth, -0.5, n - 0.5)) for p, n in zip((row, column), view.detector.shape, strict=True)]
+        )
+        whole = np.array([np.ptp(row / depth), np.ptp(column / depth)])
+        share = float((seen / whole).min())
+        if share < SEEN_SHARE:
+            notes.append(
+                f"{name}: the detector sees {share:.0%} of the {entry.fov_mm:.0f} mm cube's shadow; what lies beside "
+                "it is guessed."
+            )
+    return notes
+
+
+def _given(option: float | None, otherwise: float) -> float:
+    return otherwise if option is None else option
 
 
 def _stored_view(radiograph: Radiograph, name: str) -> View:
@@ -132,9 +175,9 @@ def _changed(view: View, options: GeometryOptions) -> View:
     try:
         beam = view.beam
         if isinstance(beam, ConeBeam):
-            beam = ConeBeam(options.sad_mm or beam.sad_mm, options.sid_mm or beam.sid_mm)
-        elif options.sad_mm or options.sid_mm:
-            raise InputError("A parallel beam has neither SAD nor SID; leave them out or choose another geometry.")
+            beam = ConeBeam(_given(options.sad_mm, beam.sad_mm), _given(options.sid_mm, beam.sid_mm))
+        elif options.sad_mm is not None or options.sid_mm is not None:
+            raise InputError(PARALLEL_HAS_NO_DISTANCES)
         detector = view.detector
         if options.size is not None:
             detector = Detector(*options.size, detector.pixel_spacing_mm, detector.offset_mm)
@@ -153,6 +196,8 @@ def _from_header(
 ) -> tuple[View, list[str]]:
     """A view from the options, else the header, else the preset; with the origin of each number."""
     header = radiograph.header
+    if options.size is not None:
+        raise InputError("--size is for rendering a CT; a radiograph has the size it has. Leave it out.")
     preset = PRESETS[options.preset or DEFAULT_PRESET]().ap
     preset_beam = preset.beam
     origins: list[str] = []
@@ -174,6 +219,8 @@ def _from_header(
             beam = ConeBeam(sad_mm, sid_mm)
         except ValueError as error:
             raise InputError(f"{name} radiograph: {error}") from None
+    elif options.sad_mm is not None or options.sid_mm is not None:
+        raise InputError(PARALLEL_HAS_NO_DISTANCES)
     spacing = options.pixel_spacing_mm
     spacing_from = "given"
     if spacing is None and radiograph.pixel_spacing_mm is not None:
@@ -198,4 +245,4 @@ def _from_header(
 
 
 def _first(*choices: tuple[float | None, str]) -> tuple[float, str]:
-    return next((value, origin) for value, origin in choices if value)
+    return next((value, origin) for value, origin in choices if value is not None)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import platform
-from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-import TomoRayLib
 from TomoRayLib.acquisition import (
-    VIEW_KEY,
     GeometryOptions,
+    geometry_notes,
     oriented,
     radiograph_views,
     rendering_views,
-    views_to_dict,
 )
 from TomoRayLib.checks import (
     MaskContent,
@@ -33,32 +25,27 @@ from TomoRayLib.checks import (
 )
 from TomoRayLib.comparison import LINEAR, GroundTruth, compare, ground_truth
 from TomoRayLib.errors import InputError
-from TomoRayLib.figures import overview_figure
 from TomoRayLib.files import check_writable, staged_folder
-from TomoRayLib.geometry import Biplanar, View, view_to_dict
+from TomoRayLib.geometry import Biplanar
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import (
     read_labels,
     read_radiograph,
     read_volume,
-    resample,
-    write_image_2d,
-    write_png,
-    write_volume,
 )
 from TomoRayLib.job import SynthesisJob
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.progress import Emit, Stages, peak_memory_mb
-from TomoRayLib.report import ReportContent, write_report
-from TomoRayLib.surfaces import TRUTH_MARKING, is_empty, make_surface, with_distance, write_stl, write_vtp
+from TomoRayLib.results import CaseResult, Inputs, write_radiograph, write_results
 from TomoRayLib.synthesis import (
     SyntheticCT,
     choose_device,
+    fast_precision,
     render_radiographs,
     synthesize,
     vertebrae_center_mm,
 )
-from TomoRayLib.target import BONE_WINDOW, LookupTable, Quantisation
+from TomoRayLib.target import LookupTable, Quantisation
 from TomoRayLib.weights import ModelEntry, find_model, load_equal_frequency_table, load_network
 
 NO_SEGMENTATION = (
@@ -78,30 +65,6 @@ SECONDS_FROM_CT = {
 SECONDS_FROM_RADIOGRAPHS = {"Reading": 1.0, "Synthesizing": 4.0, "Drawing": 5.0, "Writing": 2.0}
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What was read, checked, and put in order. ``ct`` and ``labels`` are None where radiographs were given."""
-
-    ap: NDArray[np.float32]
-    lateral: NDArray[np.float32]
-    views: Biplanar
-    ct: Volume | None
-    labels: Volume | None
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class CaseResult:
-    """All that a case gives, before it is written."""
-
-    inputs: Inputs
-    synthetic: SyntheticCT
-    table: LookupTable
-    truth: GroundTruth | None
-    metrics: MetricsTable | None
-    notes: tuple[str, ...]
-
-
 def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
     """Run one job and return its folder. Results appear there whole, or not at all.
 
@@ -119,25 +82,29 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
         with stages.stage("Projecting"):
             inputs = _projected(job, *sources)
     assert inputs is not None
-    for note in inputs.notes:
+    notes = [*inputs.notes, *geometry_notes(inputs.views, entry)]
+    for note in notes:
         emit({"event": "note", "text": note})
+    told = len(notes)
     with stages.stage("Synthesizing"):
         network = load_network(entry, device)
-        precision = torch.float32 if job.precision == "float32" else None
+        full = job.precision == "float32"
+        precision = torch.float32 if full else fast_precision(torch.device(device))
         synthetic = synthesize(inputs.ap, inputs.lateral, inputs.views, network, entry, precision)
         synthetic = synthetic.on_field_of_view(job.fov_mm)
     del network
-    truth, metrics, notes = None, None, list(inputs.notes)
+    truth, metrics = None, None
     if not synthetic.mask.any():
         notes.append("No vertebra was found in these radiographs: the synthetic CT is empty. Check views and geometry.")
     if inputs.ct is not None:
         with stages.stage("Comparing"):
             truth, metrics, remarks = _compared(inputs, synthetic, table, entry)
             notes += remarks
-    for note in notes[len(inputs.notes) :]:
+    for note in notes[told:]:
         emit({"event": "note", "text": note})
-    result = CaseResult(inputs, synthetic, table, truth, metrics, tuple(notes))
-    folder = _write(job, entry, device, result, stages)
+    dtype = str(precision).removeprefix("torch.")
+    result = CaseResult(job, entry, device, dtype, inputs, synthetic, truth, metrics, tuple(notes))
+    folder = write_results(result, stages)
     emit(
         {
             "event": "result",
@@ -160,7 +127,7 @@ def run_projection(ct_path: str, out: str, options: GeometryOptions, views: tupl
         check_ct(ct, Path(ct_path).name)
     with stages.stage("Projecting"):
         pair = rendering_views(options, ct.grid.center_mm)
-        ap, lateral = render_radiographs(ct, pair)
+        ap, lateral = _seen_radiographs(ct, pair)
     with stages.stage("Writing"), staged_folder(out) as folder:
         for name, image, view in (("ap", ap, pair.ap), ("lat", lateral, pair.lateral)):
             if name in views:
@@ -168,14 +135,6 @@ def run_projection(ct_path: str, out: str, options: GeometryOptions, views: tupl
     files = [f"{name}.{ending}" for name in views for ending in ("nrrd", "png")]
     emit({"event": "result", "folder": out, "files": files, "metrics": None, "seconds": stages.total_seconds})
     return Path(out)
-
-
-def write_radiograph(folder: Path, name: str, image: NDArray[np.float32], view: View) -> None:
-    """One radiograph as NRRD, with its view inside, and as PNG for the eye."""
-    fields = {VIEW_KEY: json.dumps(view_to_dict(view))}
-    write_image_2d(folder / f"{name}.nrrd", image, view.detector.pixel_spacing_mm, fields)
-    low, high = (float(value) for value in np.percentile(image, (0.5, 99.8)))
-    write_png(folder / f"{name}.png", image, (low, high if high > low else low + 1.0))
 
 
 def _lookup_table(job: SynthesisJob) -> LookupTable:
@@ -188,14 +147,10 @@ def _read_radiographs(job: SynthesisJob) -> Inputs:
     check_radiograph(lateral, "Lateral radiograph")
     views, origins = radiograph_views(ap, lateral, job.geometry)
     notes = (*origins, *ap.header.notes, *lateral.header.notes, *check_pair(ap, lateral, views))
-    return Inputs(
-        oriented(ap.pixels, job.flip_ap, job.invert),
-        oriented(lateral.pixels, job.flip_lateral, job.invert),
-        views,
-        None,
-        None,
-        tuple(dict.fromkeys(notes)),
-    )
+    ap_pixels, ap_view = oriented(ap.pixels, views.ap, job.flip_ap, job.invert)
+    lateral_pixels, lateral_view = oriented(lateral.pixels, views.lateral, job.flip_lateral, job.invert)
+    views = Biplanar(ap_view, lateral_view)
+    return Inputs(ap_pixels, lateral_pixels, views, None, None, tuple(dict.fromkeys(notes)))
 
 
 def _read_ct(job: SynthesisJob) -> tuple[Volume, Volume | None, tuple[str, ...]]:
@@ -215,14 +170,19 @@ def _read_ct(job: SynthesisJob) -> tuple[Volume, Volume | None, tuple[str, ...]]
 def _projected(job: SynthesisJob, ct: Volume, labels: Volume | None, notes: tuple[str, ...]) -> Inputs:
     center_mm = ct.grid.center_mm if labels is None else vertebrae_center_mm(labels)
     views = rendering_views(job.geometry, center_mm)
-    ap, lateral = render_radiographs(ct, views)
-    for name, image in (("AP", ap), ("lateral", lateral)):
+    return Inputs(*_seen_radiographs(ct, views), views, ct, labels, notes)
+
+
+def _seen_radiographs(ct: Volume, views: Biplanar) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """AP and lateral of a CT. Raises InputError for a view that misses it."""
+    images = render_radiographs(ct, views)
+    for name, image in zip(("AP", "lateral"), images, strict=True):
         if not np.any(image > 0):
             raise InputError(
                 f"The {name} view misses the CT: every ray passes beside it (isocentre {views.isocenter_mm}, CT centre "
                 f"{ct.grid.center_mm}). Check --isocenter and the geometry."
             )
-    return Inputs(ap, lateral, views, ct, labels, notes)
+    return images
 
 
 def _compared(
@@ -236,109 +196,3 @@ def _compared(
         remark = "No metrics: no labelled vertebra lies in the field of view. Check --isocenter."
         return None, None, [remark]
     return truth, compare(synthetic, truth, entry), []
-
-
-def _write(job: SynthesisJob, entry: ModelEntry, device: str, result: CaseResult, stages: Stages) -> Path:
-    """All files of one case, published together."""
-    inputs, synthetic, truth = result.inputs, result.synthetic, result.truth
-    with staged_folder(job.out) as folder:
-        with stages.stage("Drawing"):
-            synthetic_hu, vertebrae = synthetic.hu(result.table), synthetic.vertebrae()
-            _write_surfaces(folder, vertebrae, truth)
-            truth_hu = _truth_hu(result)
-            content = ReportContent(
-                title=job.title or Path(job.ct or job.ap or "").name.split(".")[0],
-                views=inputs.views,
-                ap=inputs.ap,
-                lateral=inputs.lateral,
-                synthetic=synthetic_hu,
-                synthetic_mask=vertebrae,
-                truth=truth.hu() if truth else None,
-                truth_labels=truth.vertebrae() if truth else None,
-                metrics=result.metrics,
-                provenance=_provenance(job, entry, device, result, stages),
-                notes=result.notes,
-                demonstration_note=job.demonstration_note,
-            )
-            if job.report:
-                write_report(folder / "report.html", content)
-                (folder / "overview.png").write_bytes(overview_figure(content))
-        with stages.stage("Writing"):
-            write_volume(folder / "synthetic_ct.nrrd", synthetic_hu)
-            write_volume(folder / "synthetic_vertebrae.nrrd", vertebrae)
-            write_radiograph(folder, "ap", inputs.ap, inputs.views.ap)
-            write_radiograph(folder, "lat", inputs.lateral, inputs.views.lateral)
-            if truth_hu is not None:
-                write_volume(folder / "truth_ct.nrrd", truth_hu)
-            if truth is not None:
-                write_volume(folder / "truth_vertebrae.nrrd", truth.vertebrae())
-            if result.metrics is not None:
-                (folder / "metrics.csv").write_text(result.metrics.to_csv(), encoding="utf-8")
-                text = json.dumps(result.metrics.to_json_dict(), indent=2, allow_nan=False)
-                (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
-        provenance = _provenance(job, entry, device, result, stages)
-        text = json.dumps(provenance, indent=2, allow_nan=False)
-        (folder / "provenance.json").write_text(text + "\n", encoding="utf-8")
-    return Path(job.out)
-
-
-def _write_surfaces(folder: Path, vertebrae: Volume, truth: GroundTruth | None) -> None:
-    """Both surfaces in LPS mm; the synthetic one carries its signed distance from the truth."""
-    surface = make_surface(vertebrae)
-    if truth is not None:
-        truth_surface = make_surface(truth.vertebrae())
-        write_vtp(folder / "truth_surface.vtp", truth_surface, marking=TRUTH_MARKING)
-        if not is_empty(surface):
-            surface = with_distance(surface, truth_surface)
-    write_vtp(folder / "synthetic_surface.vtp", surface)
-    write_stl(folder / "synthetic_surface.stl", surface)
-
-
-def _truth_hu(result: CaseResult) -> Volume | None:
-    """The ground truth in HU; without a segmentation the windowed CT itself, on the grid of the synthetic one."""
-    if result.truth is not None:
-        return result.truth.hu()
-    if result.inputs.ct is None:
-        return None
-    on_grid = resample(result.inputs.ct, result.synthetic.grid).voxels
-    windowed = np.clip(np.round(on_grid), BONE_WINDOW.low_hu, BONE_WINDOW.high_hu)
-    return Volume(windowed.astype(np.int16), result.synthetic.grid)
-
-
-def _provenance(
-    job: SynthesisJob, entry: ModelEntry, device: str, result: CaseResult, stages: Stages
-) -> dict[str, Any]:
-    """Everything needed to make the same result again, and what it cost."""
-    files = {name: getattr(job, name) for name in ("ap", "lateral", "ct", "segmentation") if getattr(job, name)}
-    grid = result.synthetic.grid
-    return {
-        "notice": "SYNTHETIC CT - research use only, not for diagnosis or treatment",
-        "tomoray": TomoRayLib.__version__,
-        "made_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "device": device,
-        "precision": job.precision,
-        "model": {"id": entry.id, "weights_sha256": entry.sha256, "licence": entry.licence},
-        "views": views_to_dict(result.inputs.views),
-        "grid": {**asdict(grid), "fov_mm": job.fov_mm},
-        "window_hu": {"center": BONE_WINDOW.center_hu, "width": BONE_WINDOW.width_hu},
-        "quantisation": job.quantisation,
-        "flips": {"ap": job.flip_ap, "lateral": job.flip_lateral, "invert": job.invert},
-        "inputs": {name: {"name": Path(path).name, "sha256": sha256_of(Path(path))} for name, path in files.items()},
-        "notes": list(result.notes),
-        "seconds": dict(stages.seconds),
-        "peak_memory_mb": peak_memory_mb(),
-    }
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder in the order of their names."""
-    digest = hashlib.sha256()
-    files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
-    for item in files:
-        with item.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

@@ -17,7 +17,8 @@ from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Radiograph, Volume, check_finite
 from TomoRayLib.images import labels_on_grid
 from TomoRayLib.pair_checks import check_pair
-from TomoRayLib.vertebrae import COCCYX_LABEL, NAME_OF_LABEL, SACRUM_LABEL, vertebra_labels_in
+from TomoRayLib.target import vertebra_mask
+from TomoRayLib.vertebrae import COCCYX_LABEL, NAME_OF_LABEL, SACRUM_LABEL, WHOLE_SPINE_LABEL, vertebra_labels_in
 
 __all__ = [
     "InputError",
@@ -27,11 +28,11 @@ __all__ = [
     "check_extent",
     "check_finite",
     "check_hounsfield",
-    "check_mask",
     "check_pair",
     "check_radiograph",
     "describe_mask",
     "match_mask",
+    "prepared_mask",
 ]
 
 LEAST_EXTENT_MM = 40.0  # a lumbar vertebral body with its endplates is about 30 mm high and 50 mm wide
@@ -39,7 +40,9 @@ LEAST_SLICES = 8
 LEAST_PIXELS = 64
 TISSUE_HU = -200.0  # every CT of a body holds something darker: lung, bowel gas, the air around
 BONE_HU = 100.0  # and something brighter
-LEAST_OVERLAP = 0.1  # of the mask's labelled voxels
+LARGEST_PERCENTILE_HU = 5000.0  # 99.9 % of the voxels lie below it; metal reaches 30000 in fewer
+MEDIAN_HU = (-1100.0, 300.0)  # from mostly air to a close crop around dense bone
+LEAST_OVERLAP = 0.1  # of the mask's vertebra voxels
 WHOLE_SPINE_MM = 60.0  # taller than any one vertebra with its processes
 
 
@@ -98,11 +101,32 @@ def check_hounsfield(voxels: NDArray[np.generic], name: str = "The CT") -> None:
         raise InputError(f"{got}: nothing as dark as air or lung; give the CT before windowing, in HU.")
     if high <= BONE_HU:
         raise InputError(f"{got}: nothing as bright as bone; give a CT that shows the spine, before windowing, in HU.")
+    _refuse_other_scales(voxels, got)
 
 
-def check_mask(mask: Volume, name: str = "The mask") -> None:
-    """Raises InputError where a volume is no label map with vertebrae or a whole spine; see ``describe_mask``."""
-    describe_mask(mask, name)
+def _refuse_other_scales(voxels: NDArray[np.generic], got: str) -> None:
+    """Raises InputError where most values lie where no tissue does; padding and metal in few voxels pass."""
+    sample = voxels.ravel()[:: max(1, voxels.size // 4_000_000) | 1]  # an odd step does not follow the rows
+    padding = float(sample.min())
+    body = sample[sample > padding] if padding < MEDIAN_HU[0] else sample
+    if len(body) == 0:
+        body = sample
+    middle, top = float(np.median(body)), float(np.percentile(body, 99.9))
+    if padding < MEDIAN_HU[0] and float(body.min()) >= 0:
+        raise InputError(
+            f"{got}: apart from padding nothing below 0, as in stored values offset by 1024; subtract 1024 (apply "
+            "Rescale Intercept (0028,1052)) or export it again."
+        )
+    if top > LARGEST_PERCENTILE_HU:
+        raise InputError(
+            f"{got}, 0.1 % of them above {top:.0f}: looks like stored values before Rescale Slope (0028,1053), or like "
+            "a dose or other map; export the CT in HU."
+        )
+    if not MEDIAN_HU[0] <= middle <= MEDIAN_HU[1]:
+        raise InputError(
+            f"{got}, half of them above {middle:.0f}: a body with the air around it has a median from "
+            f"{MEDIAN_HU[0]:g} to {MEDIAN_HU[1]:g}; apply Rescale Slope and Intercept (0028,1052) or export it again."
+        )
 
 
 def describe_mask(mask: Volume, name: str = "The mask") -> MaskDescription:
@@ -145,10 +169,26 @@ def labelled_height_mm(mask: Volume) -> float:
     return float(spans_mm[long_axis])
 
 
+def prepared_mask(mask: Volume, ct: Volume, name: str = "The mask") -> tuple[Volume, tuple[str, ...]]:
+    """The mask as the program uses it, on the CT's grid, and notes on what was done.
+
+    A whole-spine mask becomes uint8 with ``WHOLE_SPINE_LABEL``; in a mask of vertebrae that label means nothing and is
+    taken out. Raises InputError as ``describe_mask`` and ``match_mask`` do.
+    """
+    description = describe_mask(mask, name)
+    if description.content is MaskContent.WHOLE_SPINE:
+        mask = Volume(np.where(mask.voxels != 0, WHOLE_SPINE_LABEL, 0).astype(np.uint8), mask.grid)
+    elif bool(np.any(mask.voxels == WHOLE_SPINE_LABEL)):
+        mask = Volume(np.where(mask.voxels == WHOLE_SPINE_LABEL, 0, mask.voxels).astype(mask.voxels.dtype), mask.grid)
+    matched, resampled = match_mask(mask, ct)
+    return matched, tuple(note for note in (description.note, resampled) if note)
+
+
 def match_mask(mask: Volume, ct: Volume) -> tuple[Volume, str | None]:
     """The mask on the CT's grid, and a note where it had to be resampled (nearest neighbour).
 
-    Raises InputError where less than 10 % of the mask's labelled voxels lie inside the CT.
+    Raises InputError where less than 10 % of the mask's vertebra voxels (``target.vertebra_mask``) lie inside the CT,
+    or where none is left after resampling.
     """
     if mask.grid.same_as(ct.grid):
         return mask, None
@@ -157,19 +197,25 @@ def match_mask(mask: Volume, ct: Volume) -> tuple[Volume, str | None]:
         same_size = mask.grid.size == ct.grid.size
         hint = " Both have the same size: has one of them lost its header?" if same_size else ""
         raise InputError(
-            f"Mask and CT: expected a mask that lies in the CT, got {inside:.0%} of its labelled voxels inside "
+            f"Mask and CT: expected a mask that lies in the CT, got {inside:.0%} of its vertebra voxels inside "
             f"(mask {_place(mask.grid)}; CT {_place(ct.grid)}); choose the mask made from this CT.{hint}"
         )
     note = (
-        f"The mask's grid differs from the CT's and was resampled by nearest neighbour; {inside:.0%} of its labelled "
+        f"The mask's grid differs from the CT's and was resampled by nearest neighbour; {inside:.0%} of its vertebra "
         "voxels lie inside the CT."
     )
-    return labels_on_grid(mask, ct.grid), note
+    matched = labels_on_grid(mask, ct.grid)
+    if not vertebra_mask(matched.voxels).any():
+        raise InputError(
+            f"Mask and CT: expected vertebrae in the CT, got no voxel of any after resampling (mask {_place(mask.grid)}; "
+            f"CT {_place(ct.grid)}); choose the mask made from this CT, and check the spacing of both."
+        )
+    return matched, note
 
 
 def share_inside(mask: Volume, grid: Grid) -> float:
-    """Share (0..1) of the mask's labelled voxels whose centres lie inside ``grid``; 0 for an empty mask."""
-    positions = np.argwhere(mask.voxels)
+    """Share (0..1) of the mask's vertebra voxels whose centres lie inside ``grid``; 0 for a mask without any."""
+    positions = np.argwhere(vertebra_mask(mask.voxels))
     if len(positions) == 0:
         return 0.0
     positions = positions[:: max(1, len(positions) // 200_000), ::-1]  # (n, 3) as (i, j, k); 200 000 tell enough

@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 console = Console(stderr=True)
 
-SPREAD_OPTIONS = ("--views",)
+VIEW_NAMES = ("ap", "lat")
 
 Out = Annotated[Path, typer.Option(help="Folder for the results; they appear there whole or not at all.")]
 Geometry = Annotated[
@@ -73,9 +73,11 @@ def synthesize(
     size: Size = None,
     isocenter: Isocenter = None,
     flip_ap: Annotated[
-        bool, typer.Option("--flip-ap", help="Mirror the AP radiograph left to right (PA view).")
+        bool, typer.Option("--flip-ap", help="Mirror the AP image: in it, the patient's left is at the LEFT.")
     ] = False,
-    flip_lateral: Annotated[bool, typer.Option("--flip-lateral", help="Mirror the lateral radiograph.")] = False,
+    flip_lateral: Annotated[
+        bool, typer.Option("--flip-lateral", help="Mirror the lateral image: in it, posterior is at the LEFT.")
+    ] = False,
     invert: Annotated[bool, typer.Option("--invert", help="Exchange dark and bright: bone must be bright.")] = False,
     model: Annotated[OptionalText, typer.Option(help="Model id; see 'tomoray models'.")] = None,
     device: Device = "auto",
@@ -130,7 +132,7 @@ def project(
     def work(emit: Emit) -> None:
         from TomoRayLib.case import run_projection
 
-        unknown = sorted(set(views) - {"ap", "lat"})
+        unknown = sorted(set(views) - set(VIEW_NAMES))
         if unknown:
             raise InputError(f"Expected the views ap and lat, got {unknown}; choose among these.")
         options = _geometry(geometry, sad, sid, pixel_spacing, size, isocenter)
@@ -298,21 +300,19 @@ def _finish(work: Callable[[Emit], None], as_json: bool) -> None:
 
 
 def _spread(arguments: list[str]) -> list[str]:
-    """``--views ap lat`` as ``--views ap --views lat``: an option that takes several words."""
+    """``--views ap lat`` as ``--views ap --views lat``: an option that takes one name or both."""
     result: list[str] = []
-    option: str | None = None
-    fresh = False
+    begun = without_name = False
     for word in arguments:
-        if word in SPREAD_OPTIONS:
-            option, fresh = word, True
-            result.append(word)
-        elif option is not None and not word.startswith("-"):
-            result += [word] if fresh else [option, word]
-            fresh = False
+        if word == "--views":
+            begun = without_name = True
+        elif begun and word in VIEW_NAMES:
+            result += ["--views", word]
+            without_name = False
         else:
-            option = None
-            result.append(word)
-    return result
+            result += ["--views", word] if without_name else [word]
+            begun, without_name = word.startswith("--views="), False
+    return [*result, "--views"] if without_name else result
 
 
 def main() -> None:

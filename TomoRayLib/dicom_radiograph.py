@@ -49,13 +49,19 @@ _TEXTS = {
     ),
 }
 _MAY_BE_ZERO = ("primary_angle_deg", "secondary_angle_deg")
+ANGLE_TOLERANCE_DEG = 0.5  # positioners write what they measured, -0.2 for 0
+_OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
+_ORIENTATION = "Patient Orientation (0020,0020)"
 
 
 def read_dicom_radiograph(path: Path) -> Radiograph:
     """The radiograph of one single-frame DICOM file.
 
     The modality LUT or rescale slope and intercept is applied, MONOCHROME1 is inverted so that bone is bright, padding
-    takes the darkest value; VOI window and LUT are not applied. Each is noted in ``header.notes``.
+    takes the darkest value; VOI window and LUT are not applied. Where Patient Orientation (0020,0020) is there, the
+    image is turned so that its rows run to the patient's left (frontal) or to posterior (lateral) and its columns to
+    the feet; spacing and ``header.patient_orientation`` are those of the turned image. Each is noted in
+    ``header.notes``.
     Raises InputError for a CT slice or other volume modality, several frames, colour, and pixels that do not decode.
     """
     dataset = _dataset(path)
@@ -74,7 +80,8 @@ def read_dicom_radiograph(path: Path) -> Radiograph:
         notes.append("FOR PROCESSING: raw detector values; bone may be dark and the scale linear in counts.")
     spacing, header = _detector_spacing(header)
     header = replace(header, notes=(*header.notes, *notes))
-    return Radiograph(np.ascontiguousarray(pixels, dtype=np.float32), spacing, header)
+    radiograph = _upright(Radiograph(np.asarray(pixels, dtype=np.float32), spacing, header))
+    return replace(radiograph, pixels=np.ascontiguousarray(radiograph.pixels))
 
 
 def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
@@ -100,8 +107,9 @@ def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
         raw = next((value for keyword in keywords if (value := _get(dataset, keyword))), None)
         fill(field, origin, raw, lambda text: str(text).strip().upper())
     orientation = _get(dataset, "PatientOrientation")
-    fill("patient_orientation", "Patient Orientation (0020,0020)", orientation or None, _orientation)
+    fill("patient_orientation", _ORIENTATION, orientation or None, _orientation)
     notes.extend(_odd_distances(values))
+    notes.extend(_unused_angles(values))
     return RadiographHeader(source_format="DICOM", origins=origins, notes=tuple(notes), **values)
 
 
@@ -203,6 +211,70 @@ def _odd_distances(values: dict[str, Any]) -> list[str]:
     return notes
 
 
+def _unused_angles(values: dict[str, Any]) -> list[str]:
+    """A note for each positioner angle other than that of a straight AP or lateral view."""
+    notes = []
+    for field, period_deg in (("primary_angle_deg", 90.0), ("secondary_angle_deg", 360.0)):
+        angle_deg = values.get(field, 0.0)
+        if abs(math.remainder(angle_deg, period_deg)) > ANGLE_TOLERANCE_DEG:
+            notes.append(f"{_NUMBERS[field][1]}: positioner angle {angle_deg:g} deg is not used; give --geometry.")
+    return notes
+
+
+def _upright(radiograph: Radiograph) -> Radiograph:
+    """The radiograph turned to rows towards L or P and columns towards F, as its Patient Orientation says."""
+    header = radiograph.header
+    stored = header.patient_orientation
+    if stored is None:
+        note = (
+            "View Position PA without Patient Orientation: taken with the patient's left at image right, as viewers "
+            "show it, and not mirrored; --flip-ap mirrors it."
+        )
+        return _noted(radiograph, note) if header.view_position == "PA" else radiograph
+    right, down = _main_direction(stored[0]), _main_direction(stored[1])
+    name = f"{_ORIENTATION} {stored[0]}\\{stored[1]}"
+    if len({"across" if way in "LRAP" else "along" for way in (right, down) if way in _OPPOSITE}) != 2:
+        return _noted(radiograph, f"{name} is neither frontal nor lateral and could not be used: image left as it is.")
+    turns = []
+    pixels, spacing = radiograph.pixels, radiograph.pixel_spacing_mm
+    if right in "HF":
+        pixels, right, down, turns = pixels.T, down, right, ["rows and columns exchanged"]
+        spacing = _exchanged(spacing)
+        header = replace(
+            header,
+            imager_pixel_spacing_mm=_exchanged(header.imager_pixel_spacing_mm),
+            patient_pixel_spacing_mm=_exchanged(header.patient_pixel_spacing_mm),
+            nominal_pixel_spacing_mm=_exchanged(header.nominal_pixel_spacing_mm),
+        )
+    if right in "RA":
+        pixels, right = pixels[:, ::-1], _OPPOSITE[right]
+        turns.append("mirrored left to right")
+    if down == "H":
+        pixels, down = pixels[::-1], "F"
+        turns.append("turned upside down")
+    header = replace(header, patient_orientation=(right, down))
+    turned = Radiograph(pixels, spacing, header, radiograph.metadata)
+    if stored != (right, down) and max(len(word) for word in stored) > 1:
+        turned = _noted(turned, f"{name} is oblique: taken by its main directions.")
+    if turns:
+        result = f"so that rows run to {right} and columns to {down}"
+        turned = _noted(turned, f"{name}: image {', '.join(turns)} on reading, {result}.")
+    return turned
+
+
+def _noted(radiograph: Radiograph, note: str) -> Radiograph:
+    return replace(radiograph, header=replace(radiograph.header, notes=(*radiograph.header.notes, note)))
+
+
+def _main_direction(text: str) -> str:
+    """The first letter, which DICOM makes the main one of an oblique direction; empty where one is no direction."""
+    return text[:1] if all(letter in _OPPOSITE for letter in text) else ""
+
+
+def _exchanged(spacing: tuple[float, float] | None) -> tuple[float, float] | None:
+    return None if spacing is None else (spacing[1], spacing[0])
+
+
 def _get(dataset: pydicom.Dataset, keyword: str) -> Any:
     """The value, or None where it is absent, empty or not readable at all."""
     try:
@@ -232,5 +304,7 @@ def _spacing(raw: Any) -> tuple[float, float]:
 
 
 def _orientation(raw: Any) -> tuple[str, str]:
-    along_columns, along_rows = (str(value).strip().upper() for value in raw)
-    return (along_columns, along_rows)
+    if isinstance(raw, str):  # one value instead of two
+        raise ValueError(raw)
+    right, down = (str(value).strip().upper() for value in raw)
+    return (right, down)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydicom.errors import InvalidDicomError
 
 from TomoRayLib.errors import InputError
+from TomoRayLib.image_types import unreadable
 
 _TAGS = ["ImagePositionPatient", "ImageOrientationPatient", "NumberOfFrames", "SeriesDescription"]
 EVEN_TOLERANCE = 0.05  # of the slice distance; headers round positions to 0.01 or 0.1 mm
@@ -22,12 +23,18 @@ TILT_TOLERANCE_MM = 1.0  # sideways drift over the whole stack
 
 
 def is_dicom(path: Path) -> bool:
-    """True for a file that begins as DICOM Part 10, or is named .dcm or .ima and parses as DICOM."""
+    """True for a file that begins as DICOM Part 10, or is named .dcm or .ima and parses as DICOM.
+
+    Raises InputError for a file that cannot be opened.
+    """
     if not path.is_file():
         return False
-    with path.open("rb") as file:
-        if file.read(132)[128:] == b"DICM":
-            return True
+    try:
+        with path.open("rb") as file:
+            if file.read(132)[128:] == b"DICM":
+                return True
+    except OSError as error:
+        raise unreadable(path, error) from error
     if path.suffix.lower() not in (".dcm", ".ima", ".dicom"):
         return False
     try:
@@ -42,25 +49,20 @@ def find_series(folder: Path) -> dict[str, tuple[str, ...]]:
     return {uid: tuple(sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), uid)) for uid in uids}
 
 
-def choose_series(folder: Path, series_uid: str | None = None) -> tuple[str, ...]:
-    """The files of one series of ``folder``: the named one or the only one.
-
-    Raises InputError where the folder holds none, not the named one, or several and none was named.
-    """
+def choose_series(folder: Path) -> tuple[str, ...]:
+    """The files of the only series of ``folder``. Raises InputError where it holds none or several."""
     series = find_series(folder)
     if not series:
         raise InputError(
             f"{folder}: expected a folder that holds a DICOM series, got none in it; choose the folder that holds the "
             "slices themselves, not the one above."
         )
-    if series_uid is not None and series_uid not in series:
-        raise InputError(f"{folder}: expected the series {series_uid}, got {_listed(series)}; choose one of these.")
-    if series_uid is None and len(series) > 1:
+    if len(series) > 1:
         raise InputError(
-            f"{folder}: expected one DICOM series, got {len(series)}: {_listed(series)}; name one of them, or put one "
-            "series in a folder of its own."
+            f"{folder}: expected a folder with one DICOM series, got {len(series)}: {_listed(series)}; move the files "
+            "of the wanted series into a folder of their own, and choose that folder."
         )
-    return series[series_uid if series_uid is not None else next(iter(series))]
+    return next(iter(series.values()))
 
 
 def check_stack(files: tuple[str, ...], name: str) -> None:
@@ -69,7 +71,7 @@ def check_stack(files: tuple[str, ...], name: str) -> None:
     Looks at Image Position (Patient) (0020,0032) and Image Orientation (Patient) (0020,0037) of every file: missing
     positions, two slices at one place, uneven distances (a slice is missing), sideways drift (gantry tilt).
     """
-    headers = [pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS)) for file in files]
+    headers = [_header(file) for file in files]
     if any("ImagePositionPatient" not in header or "ImageOrientationPatient" not in header for header in headers):
         raise InputError(
             f"{name}: expected Image Position (0020,0032) and Image Orientation (0020,0037) in every slice, got slices "
@@ -113,8 +115,17 @@ def _check_positions(positions_mm: NDArray[np.float64], normal: NDArray[np.float
 
 
 def _listed(series: dict[str, tuple[str, ...]]) -> str:
+    """Each series by its description, number of slices and first file, which tells the files to move."""
     parts = []
-    for uid, files in series.items():
-        header = pydicom.dcmread(files[0], stop_before_pixels=True, specific_tags=list(_TAGS))
-        parts.append(f"{uid} ({header.get('SeriesDescription', 'no description')}, {len(files)} files)")
+    for files in series.values():
+        description = str(_header(files[0]).get("SeriesDescription") or "").strip() or "no description"
+        slices = "1 slice" if len(files) == 1 else f"{len(files)} slices"
+        parts.append(f"{description} ({slices}, such as {Path(files[0]).name})")
     return "; ".join(parts)
+
+
+def _header(file: str) -> pydicom.Dataset:
+    try:
+        return pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(_TAGS))
+    except OSError as error:
+        raise unreadable(Path(file), error) from error

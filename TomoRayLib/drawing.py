@@ -14,7 +14,6 @@ from PIL import Image, ImageDraw, ImageFont
 from TomoRayLib.slices import Edges
 
 Rgb = tuple[int, int, int]
-MARKING = "SYNTHETIC"
 WHITE, AMBER, INK, OUTLINE = (255, 255, 255), (255, 196, 61), (24, 32, 42), (57, 214, 255)
 
 

@@ -12,7 +12,6 @@ from TomoRayLib.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS
 from TomoRayLib.drawing import (
     AMBER,
     INK,
-    MARKING,
     OUTLINE,
     annotate,
     grey_picture,
@@ -25,6 +24,7 @@ from TomoRayLib.drawing import (
 )
 from TomoRayLib.geometry import ConeBeam, View
 from TomoRayLib.image_types import Volume
+from TomoRayLib.marking import NOTICE, SHORT
 from TomoRayLib.rendering import BONE_COLOR, CAMERAS, SYNTHETIC_COLOR, Camera, common_frame, first_hits, shade
 from TomoRayLib.report_content import ReportContent, Shown, shown_volumes
 from TomoRayLib.slices import (
@@ -47,11 +47,15 @@ LONG_PIXELS_PER_MM, AXIAL_PIXELS_PER_MM = 3.1, 3.8
 SURFACE_PIXEL_MM = 0.5
 TEXT_PX = 24  # the page shows pictures at half size
 RADIOGRAPH_PERCENTILES = (1.0, 99.7)
+TRUTH, NOT_SCORED = "Truth (CT)", "CT (not scored)"  # headings above pictures of the CT
 
 
 @dataclass(frozen=True, eq=False)
 class SliceRow:
-    """One slice in up to four readings. ``outlined`` is the synthetic slice with the truth's outline."""
+    """One slice in up to four readings. ``outlined`` is the synthetic slice with the truth's outline.
+
+    A CT that is not scored gives no ``outlined`` and no ``difference``.
+    """
 
     caption: str
     synthetic: Image.Image
@@ -112,12 +116,16 @@ def slice_row(
     """One slice in all readings that the case allows, in the bone window."""
     default = AXIAL_PIXELS_PER_MM if choice.plane is Plane.AXIAL else LONG_PIXELS_PER_MM
     painter = _SlicePainter(shown, choice, pixels_per_mm or default, text_px, bar_mm)
-    if shown.truth_hu is None or shown.truth_mask is None:
-        return SliceRow(choice.caption, painter.grey(shown.synthetic_hu, MARKING))
+    synthetic = painter.grey(shown.synthetic_hu, SHORT)
+    if shown.truth_hu is None:
+        return SliceRow(choice.caption, synthetic)
+    truth = painter.grey(shown.truth_hu, None)
+    if shown.truth_mask is None:
+        return SliceRow(choice.caption, synthetic, truth)
     return SliceRow(
         caption=choice.caption,
-        synthetic=painter.grey(shown.synthetic_hu, MARKING),
-        truth=painter.grey(shown.truth_hu, None),
+        synthetic=synthetic,
+        truth=truth,
         outlined=painter.outlined(shown.synthetic_hu, shown.truth_mask),
         difference=painter.difference(shown.synthetic_hu, shown.truth_hu),
     )
@@ -136,7 +144,7 @@ def surface_views(
     synthetic_field, truth_field = mask_field(synthetic), None if truth is None else mask_field(truth)
     hits = [first_hits(synthetic_field, camera, frame) for camera in cameras]
     plain = [
-        _finished_3d(shade(hit, camera, SYNTHETIC_COLOR, pixel_mm), camera, pixel_mm, MARKING, text_px)
+        _finished_3d(shade(hit, camera, SYNTHETIC_COLOR, pixel_mm), camera, pixel_mm, SHORT, text_px)
         for hit, camera in zip(hits, cameras, strict=True)
     ]
     if truth is None:
@@ -152,7 +160,7 @@ def surface_views(
                 caption=camera.name,
                 synthetic=picture,
                 truth=_finished_3d(bone, camera, pixel_mm, None, text_px),
-                distance=_finished_3d(colored, camera, pixel_mm, MARKING, text_px),
+                distance=_finished_3d(colored, camera, pixel_mm, SHORT, text_px),
             )
         )
     return tuple(views)
@@ -167,7 +175,7 @@ def overview_figure(content: ReportContent) -> bytes:
     write_text(
         sheet, (176, 33), "two spine radiographs in, a synthetic CT out", size_px=22, color=(214, 222, 230), anchor="lm"
     )
-    write_text(sheet, (1568, 33), "SYNTHETIC CT - research use only", size_px=22, color=AMBER, anchor="rm")
+    write_text(sheet, (1568, 33), NOTICE, size_px=20, color=AMBER, anchor="rm")
     for top, name, pixels, view in (
         (104, "AP radiograph", content.ap, content.views.ap),
         (504, "Lateral radiograph", content.lateral, content.views.lateral),
@@ -194,14 +202,14 @@ class _SlicePainter:
 
     def outlined(self, hu: Array, mask: NDArray[np.bool_]) -> Image.Image:
         smooth = self._scaled(mask.astype(np.float32), smooth=False)
-        return self._annotated(paint(self._grey(hu), outline(smooth), OUTLINE), MARKING)
+        return self._annotated(paint(self._grey(hu), outline(smooth), OUTLINE), SHORT)
 
     def difference(self, synthetic_hu: Array, truth_hu: Array) -> Image.Image:
         """Synthetic less truth, both clipped to the bone window first, as they are shown."""
         low, high = BONE_WINDOW.low_hu, BONE_WINDOW.high_hu
         gap = np.clip(cut(synthetic_hu, self.choice), low, high) - np.clip(cut(truth_hu, self.choice), low, high)
         picture = Image.fromarray(DIFFERENCE_COLORS(scaled(gap, self.pixel_mm, self.pixels_per_mm)))
-        return self._annotated(picture, MARKING, dark_on_light=True)
+        return self._annotated(picture, SHORT, dark_on_light=True)
 
     def _grey(self, hu: Array) -> Image.Image:
         return grey_picture((self._scaled(hu) - BONE_WINDOW.low_hu) / BONE_WINDOW.width_hu)
@@ -236,8 +244,9 @@ def _paste_results(sheet: Image.Image, shown: Shown) -> None:
     rows = [slice_row(shown, choice, pixels_per_mm=2.2, text_px=15) for choice in choices[:2]]
     rows += [slice_row(shown, choice, pixels_per_mm=228 / 120, text_px=19, bar_mm=None) for choice in choices[2:]]
     views = surface_views(shown, CAMERAS, pixel_mm=0.6, text_px=16)
-    has_truth = rows[0].truth is not None
-    lines = [("Truth (CT)", 104, True), ("Synthetic", 504, False)] if has_truth else [("Synthetic", 304, False)]
+    has_truth = shown.truth_hu is not None
+    truth_name = TRUTH if shown.is_scored else NOT_SCORED
+    lines = [(truth_name, 104, True), ("Synthetic", 504, False)] if has_truth else [("Synthetic", 304, False)]
     for name, top, is_truth in lines:
         write_text(sheet, (500, top - 11), name, size_px=19, anchor="ls")
         left = 500
@@ -247,20 +256,22 @@ def _paste_results(sheet: Image.Image, shown: Shown) -> None:
             box = (left, top + number * 118, 114, 114)
             _paste(sheet, _required(row.truth if is_truth else row.synthetic), box)
         left_3d = left + 114 + 34
-        colored = has_truth and not is_truth
+        if is_truth and not shown.is_scored:  # a CT without labelled vertebrae has no surface
+            continue
+        colored = shown.is_scored and not is_truth
         title = f"{name} in 3D" + (", coloured by distance to the truth" if colored else "")
         write_text(sheet, (left_3d, top - 11), title, size_px=19, anchor="ls")
         width = (1568 - left_3d) // len(views)
         for number, view in enumerate(views):
             picture = _required(view.truth if is_truth else view.distance if colored else view.synthetic)
             _paste(sheet, picture, (left_3d + number * width, top, width - 6, 350))
-    if has_truth:
+    if shown.is_scored:
         _color_bar(sheet, (1290, 868, 1568, 880))
 
 
 def _required(picture: Image.Image | None) -> Image.Image:
     if picture is None:
-        raise ValueError("A case with a truth has all readings; this picture is missing.")
+        raise ValueError("This picture needs the case's truth; got none. Ask for the synthetic one.")
     return picture
 
 

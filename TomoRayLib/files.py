@@ -27,14 +27,17 @@ _Stamp = tuple[int, int]  # size in bytes, modification time in ns
 def check_writable(folder: str | os.PathLike[str], need_bytes: int = 0) -> None:
     """Return where ``folder`` (it need not exist yet) can be written and has ``need_bytes`` free.
 
-    Creates nothing that stays. Raises OutputError with a sentence otherwise.
+    Makes a folder where ``staged_folder`` will (in ``folder``, or in the nearest parent that exists) and removes it.
+    Raises OutputError with a sentence otherwise.
     """
     wanted = Path(folder).absolute()
     try:
         existing = _nearest_existing(wanted)
         if not existing.is_dir():
             raise OutputError(f"Expected a folder to write to, got the file {existing}; choose another output folder.")
-        with tempfile.TemporaryFile(dir=existing):
+        if wanted.is_symlink() and existing != wanted:
+            raise OutputError(f"Expected a folder to write to, got the link {wanted} to nowhere; remove or mend it.")
+        with tempfile.TemporaryDirectory(prefix=".tomoray-", dir=existing):
             pass
         free_bytes = shutil.disk_usage(existing).free
     except OutputError:
@@ -72,7 +75,10 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def staged_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield an empty folder beside ``out``; its content moves into ``out`` when the block ends without an exception.
+    """Yield an empty folder; its content moves into ``out`` when the block ends without an exception.
+
+    The folder is hidden and lies inside ``out`` where that exists, so that both are on one file system and a parent
+    that cannot be written does not matter; else beside the place of ``out``.
 
     Files that an earlier run wrote into ``out`` (listed in ``MANIFEST_NAME``, unchanged since) are replaced or, when
     the new run does not write them, removed. Every other file stays: one in the way of a new file is renamed to
@@ -82,7 +88,7 @@ def staged_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     final = Path(out).absolute()
     check_writable(final)
     missing_parents = [parent for parent in final.parents if not parent.exists()]
-    staging = _free_sibling(final, "partial")
+    staging = _free_folder(final, "partial") if final.is_dir() else _free_sibling(final, "partial")
     done = False
     try:
         with _sigterm_as_exception():
@@ -101,11 +107,14 @@ def staged_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _publish(staging: Path, final: Path) -> None:
-    """Move ``staging`` to ``final`` or, where ``final`` exists, its files into it; undone whole on any failure."""
+    """Move ``staging`` to ``final`` or, where ``final`` exists, its files into it; undone whole on any failure.
+
+    What is replaced waits inside ``final`` meanwhile, on the same file system.
+    """
     if not final.exists():
         os.replace(staging, final)
         return
-    previous = _free_sibling(final, "previous")
+    previous = _free_folder(final, "previous")
     previous.mkdir()
     moves: list[tuple[Path, Path]] = []
 
@@ -173,6 +182,12 @@ def _free_name(path: Path) -> Path:
 def _free_sibling(path: Path, kind: str) -> Path:
     """A name beside ``path``, hidden, that nothing has: another thread may be writing the same folder."""
     first = path.with_name(f".{path.name}.{kind}-{os.getpid()}")
+    return first if not first.exists() else _free_name(first)
+
+
+def _free_folder(parent: Path, kind: str) -> Path:
+    """A name inside ``parent``, hidden, that nothing has."""
+    first = parent / f".{kind}-{os.getpid()}"
     return first if not first.exists() else _free_name(first)
 
 

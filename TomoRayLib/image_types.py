@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,15 @@ def check_scalar(image: sitk.Image, name: str) -> None:
             f"{name}: expected one grey value per voxel, got {count} (a colour or vector image); "
             "export it as a greyscale image."
         )
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    """What the operating system said on opening a file or folder, as a sentence."""
+    reason = (error.strerror or str(error)).lower()
+    advice = "ask for the right to read it, or copy it to a folder of your own"
+    if not isinstance(error, PermissionError):
+        advice = "check the disk or the connection to it, or copy it again"
+    return InputError(f"{path}: expected a file or folder that can be read, but it cannot be read: {reason}; {advice}.")
 
 
 def check_finite(values: NDArray[np.generic], name: str) -> None:

@@ -7,6 +7,7 @@ asked for. Everything is written whole or not at all; a failure to write is an O
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from TomoRayLib.image_types import (
     Volume,
     check_finite,
     check_scalar,
+    unreadable,
     volume_from_sitk,
     volume_to_sitk,
 )
@@ -59,18 +61,17 @@ _COMPRESSION_LEVEL = 2  # as small as level 6 on CT within 1 %, at two thirds of
 PathLike = str | os.PathLike[str]
 
 
-def read_volume(path: PathLike, series_uid: str | None = None) -> Volume:
+def read_volume(path: PathLike) -> Volume:
     """The volume in an NRRD, NIfTI, MetaImage or multi-frame DICOM file, or in a folder that holds a DICOM series.
 
     Voxels keep the stored number type after slope and intercept are applied (float64 becomes float32).
-    ``series_uid`` chooses among several series of one folder. Left-handed directions are kept: world positions are
-    right, and ``resample`` puts them onto any grid.
+    Left-handed directions are kept: world positions are right, and ``resample`` puts them onto any grid.
 
-    Raises InputError for a missing or unreadable file, a 2D image, a 4D or colour image, voxels that are not finite,
+    Raises InputError for a missing or unreadable file, a folder with several series, a 2D image, a 4D or colour image, voxels that are not finite,
     spacing not above 0, sheared directions, and DICOM slices that are no even, straight stack.
     """
     path = _existing(path)
-    image = _read_series(path, series_uid) if path.is_dir() else _read_file(path)
+    image = _read_series(path) if path.is_dir() else _read_file(path)
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() > 3:
@@ -207,10 +208,22 @@ def write_png(path: PathLike, pixels: NDArray[np.float32], window: tuple[float, 
 
 
 def _existing(path: PathLike) -> Path:
+    """The path of a file that is not empty or of a folder, either of which can be opened. Raises InputError."""
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path}: expected an existing file or folder, got none there; check the spelling.")
-    if path.is_file() and path.stat().st_size == 0:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            with os.scandir(path):
+                return path
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{path}: expected a file or folder, got a device, pipe or socket; choose an image file.")
+        with path.open("rb"):
+            pass
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: expected an existing file or folder, got none there; check the spelling.") from None
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if status.st_size == 0:
         raise InputError(f"{path}: expected an image, got an empty file; export or copy it again.")
     return path
 
@@ -234,8 +247,8 @@ def _read_file(path: Path) -> sitk.Image:
         raise _reading_error(path, error) from error
 
 
-def _read_series(folder: Path, series_uid: str | None) -> sitk.Image:
-    files = choose_series(folder, series_uid)
+def _read_series(folder: Path) -> sitk.Image:
+    files = choose_series(folder)
     if len(files) == 1:
         return _read_file(Path(files[0]))
     check_stack(files, str(folder))

@@ -47,6 +47,8 @@ class SynthesisJob:
             raise InputError("Expected two radiographs (--ap and --lateral) or a CT (--ct); give one or the other.")
         if self.segmentation is not None and self.ct is None:
             raise InputError("A segmentation belongs to a CT; give --ct with it, or leave it out.")
+        if self.ct is not None and (self.flip_ap or self.flip_lateral or self.invert):
+            raise InputError("Mirroring and inverting are for radiographs; leave them out with a CT.")
         if self.fov_mm not in FIELDS_OF_VIEW_MM:
             raise InputError(f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these.")
         if self.quantisation not in [choice.value for choice in Quantisation]:
@@ -68,17 +70,20 @@ class SynthesisJob:
         if not isinstance(content, Mapping):
             raise InputError("Expected a job as a JSON object of names and values.")
         values = _known(content, cls, "job")
-        if "out" not in values:
-            raise InputError("Expected the job to name its output folder, 'out'.")
-        values["geometry"] = GeometryOptions(**_known(values.get("geometry") or {}, GeometryOptions, "geometry"))
-        return cls(**values)
+        if not isinstance(values.get("out"), str):
+            raise InputError("Expected the job to name its output folder, 'out', as text.")
+        try:
+            values["geometry"] = GeometryOptions(**_known(values.get("geometry") or {}, GeometryOptions, "geometry"))
+            return cls(**values)
+        except TypeError as error:
+            raise InputError(f"Expected a job with values of the right kind ({error}).") from None
 
     @classmethod
     def read(cls, path: Path) -> SynthesisJob:
         try:
             return cls.from_json(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"Expected a job file at {path}, which cannot be read ({error.strerror}).") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"Expected a job file at {path}, which cannot be read ({error}).") from None
 
 
 def _known(content: Mapping[str, Any], kind: type, what: str) -> dict[str, Any]:

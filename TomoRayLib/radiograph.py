@@ -98,6 +98,7 @@ def cube_to_pixel(view: View, grid: Grid) -> NDArray[np.float64]:
 
 def network_input(images: list[Tensor], views: list[View], grid: Grid) -> tuple[Tensor, Tensor]:
     """``radiographs`` (1, 2, 2, 224, 224) and ``cube_to_pixel`` (1, 2, 3, 4) of bone-bright images of any detector."""
-    radiographs = [normalise(to_network_detector(image, view)) for image, view in zip(images, views, strict=True)]
+    above_floor = [image - image.min() for image in images]  # beside the detector lies nothing: the floor, 0
+    radiographs = [normalise(to_network_detector(image, view)) for image, view in zip(above_floor, views, strict=True)]
     matrices = [torch.from_numpy(cube_to_pixel(network_view(view), grid)).float() for view in views]
     return torch.stack(radiographs)[None], torch.stack(matrices)[None]

@@ -7,7 +7,7 @@ the patient's left at image right, the left lateral one (90) posterior at image 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +20,10 @@ from scipy import ndimage
 from TomoRayLib.geometry import Grid, Vector3
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import resample
-from TomoRayLib.surfaces import FIELD_LEVEL, mask_field
+from TomoRayLib.surfaces import FIELD_LEVEL, unit_vectors
 
 Floats = NDArray[np.floating[Any]]
 Rgba = NDArray[np.uint8]
-ColorOf = Callable[[Floats], NDArray[np.uint8]]  # (n, 3) LPS mm -> (n, 3) colours
 
 BONE_COLOR = (236, 226, 204)
 SYNTHETIC_COLOR = (176, 203, 224)
@@ -144,7 +143,7 @@ def shade(hits: Hits, camera: Camera, colors: NDArray[np.uint8] | tuple[int, int
     picture = np.zeros((*hits.shape, 4), np.uint8)
     if not len(hits.depth_mm):
         return picture
-    light = _unit(camera.to_eye - 0.45 * camera.right - 0.6 * camera.down)
+    light = unit_vectors(camera.to_eye - 0.45 * camera.right - 0.6 * camera.down)
     lambert = np.clip(hits.normals @ light, 0.0, 1.0)
     facing = np.clip(hits.normals @ camera.to_eye, 0.0, 1.0)
     brightness = (0.30 + 0.62 * lambert + 0.12 * facing) * _openness(hits, pixel_mm) * (0.55 + 0.45 * facing**0.5)
@@ -153,15 +152,6 @@ def shade(hits: Hits, camera: Camera, colors: NDArray[np.uint8] | tuple[int, int
     picture[row, column, :3] = np.clip(rgb, 0, 255).astype(np.uint8)
     picture[row, column, 3] = 255
     return _soft_edge(picture)
-
-
-def render(mask: Volume, camera: Camera, frame: Frame, colors: tuple[int, int, int] | ColorOf = BONE_COLOR) -> Rgba:
-    """(rows, columns, 4) picture of a mask's surface. ``colors``: one colour, or a function of the points in LPS mm.
-
-    An empty mask gives a transparent picture.
-    """
-    hits = first_hits(mask_field(mask), camera, frame)
-    return shade(hits, camera, colors(hits.points_mm) if callable(colors) else colors, frame.pixel_mm)
 
 
 def _upright(field: Volume) -> Volume:
@@ -212,7 +202,7 @@ def _normals(field: Volume, points: Floats, step_mm: float) -> Floats:
     grid = torch.from_numpy(places).view(1, 1, 6, -1, 3)
     voxels = torch.from_numpy(np.ascontiguousarray(field.voxels))[None, None]
     values = F.grid_sample(voxels, grid, align_corners=False)[0, 0, 0].double().numpy()
-    return _unit(values[3:].T - values[:3].T)
+    return unit_vectors(values[3:].T - values[:3].T)
 
 
 def _world_to_cube(field: Volume) -> Floats:
@@ -261,7 +251,3 @@ def _soft_edge(picture: Rgba) -> Rgba:
         filled[..., channel][outside] = np.clip(blurred, 0, 255)[outside].astype(np.uint8)
     filled[..., 3] = np.where(soft < 254, np.clip(soft * 1.0, 0, 255), 255).astype(np.uint8)
     return filled
-
-
-def _unit(vectors: Floats) -> Floats:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

@@ -10,16 +10,26 @@ from PIL import Image
 
 from TomoRayLib.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, ColorMap
 from TomoRayLib.drawing import data_uri, png_bytes
-from TomoRayLib.figures import SliceRow, SurfaceView, geometry_text, radiograph_picture, slice_rows, surface_views
+from TomoRayLib.figures import (
+    NOT_SCORED,
+    TRUTH,
+    SliceRow,
+    SurfaceView,
+    geometry_text,
+    radiograph_picture,
+    slice_rows,
+    surface_views,
+)
 from TomoRayLib.files import write_atomically
 from TomoRayLib.geometry import ConeBeam
+from TomoRayLib.marking import NOTICE
+from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.report_content import ReportContent, Shown, shown_volumes
 from TomoRayLib.report_tables import at_a_glance, provenance_table, scores_section
 from TomoRayLib.target import BONE_WINDOW
 
-__all__ = ["BANNER", "ReportContent", "render_report", "write_report"]
+__all__ = ["ReportContent", "render_report", "write_report"]
 
-BANNER = "SYNTHETIC CT \N{EN DASH} research use only, not for diagnosis"
 PAPER = (
     "Zanier O, Theiler S, Mutten RD, Ryu SJ, Regli L, Serra C, Staartjes VE. TomoRay: Generating Synthetic Computed "
     "Tomography of the Spine From Biplanar Radiographs. Neurospine 2024;21(1):68-75."
@@ -28,30 +38,35 @@ LIMITS = (
     "Diagnosis, treatment, surgical planning or navigation, measurement for a patient, or any other clinical decision.",
     "Finding or excluding fractures, tumours, infection or any other disease: what two radiographs do not show was "
     "filled in from what spines usually look like.",
-    "Judging bone density: the HU values are estimates in 100 steps and are not calibrated.",
+    "Judging bone density: the HU values are estimates and are not calibrated.",
     "Anything outside the vertebrae: soft tissue, ribs, sacrum and pelvis are left out.",
 )
-_SLICE_HEADS = ("Truth (CT)", "Synthetic", "Synthetic, outline of the truth", "Difference")
+WHY_NOT_SCORED = (
+    "The CT is shown beside the synthetic one but not scored: scores compare vertebrae, and no vertebra segmentation "
+    "was given, or none of its vertebrae lies in this field of view."
+)
+_SLICE_HEADS = (TRUTH, "Synthetic", "Synthetic, outline of the truth", "Difference")
 
 
 def render_report(content: ReportContent) -> str:
     """The page as text. All pictures are in it as PNG; nothing is fetched when it is opened."""
     shown = shown_volumes(content)
+    metrics = content.metrics if shown.is_scored else None
     sections = [
-        _opening(content, shown),
+        _opening(content, shown, metrics),
         _radiographs(content),
-        _slices(slice_rows(shown), content),
+        _slices(slice_rows(shown), shown),
         _surfaces(surface_views(shown), shown),
-        "" if content.metrics is None else scores_section(content.metrics),
+        "" if metrics is None else scores_section(metrics),
         provenance_table(content.provenance),
         _limits(),
     ]
-    css = Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    css = Path(__file__).with_name("report.css").read_text(encoding="utf-8").replace("@@NOTICE@@", NOTICE)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{escape(content.title)} \N{EN DASH} TomoRay, SYNTHETIC CT</title>\n<style>\n{css}</style>\n</head>\n"
-        f'<body>\n<div class="banner" role="note">{escape(BANNER)}</div>\n<main>\n'
+        f'<body>\n<div class="banner" role="note">{escape(NOTICE)}</div>\n<main>\n'
         + "\n".join(section for section in sections if section)
         + "\n</main>\n</body>\n</html>\n"
     )
@@ -83,11 +98,12 @@ def color_bar(colors: ColorMap, ticks: tuple[float, ...], texts: tuple[str, ...]
     )
 
 
-def _opening(content: ReportContent, shown: Shown) -> str:
+def _opening(content: ReportContent, shown: Shown, metrics: MetricsTable | None) -> str:
     x, y, z = shown.grid.extent_mm
     i, j, k = shown.grid.size
-    has_truth = content.truth is not None
-    kind = "synthetic CT of the spine, compared with the CT" if has_truth else "synthetic CT of the spine"
+    kind = "synthetic CT of the spine"
+    if shown.truth_hu is not None:
+        kind += ", compared with the CT" if shown.is_scored else " beside the CT, not scored"
     parts = [
         f"<h1>{escape(content.title)}</h1>",
         f'<p class="sub">TomoRay report: {kind}. {i} × {j} × {k} voxels over {x:.0f} × {y:.0f} × {z:.0f} mm.</p>',
@@ -95,14 +111,16 @@ def _opening(content: ReportContent, shown: Shown) -> str:
     if content.demonstration_note:
         parts.append(f'<div class="callout plain"><p>{escape(content.demonstration_note)}</p></div>')
     notes = list(content.notes)
-    if not shown.synthetic_mask.any():
+    if not shown.synthetic_mask.any() and not any("synthetic CT is empty" in note for note in notes):
         notes.insert(0, "No bone was found: the synthetic CT is empty. Check the radiographs and their geometry.")
     if notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in notes)
         parts.append(f'<div class="callout"><p><b>Please note</b></p><ul>{items}</ul></div>')
-    if content.metrics is not None:
-        parts.append(at_a_glance(content.metrics))
-    if not has_truth:
+    if metrics is not None:
+        parts.append(at_a_glance(metrics))
+    if shown.truth_hu is not None and not shown.is_scored:
+        parts.append(f"<p>{WHY_NOT_SCORED}</p>")
+    if shown.truth_hu is None:
         parts.append(
             "<p>There is no CT of this patient here, so nothing on this page says how close the synthetic CT is to the "
             "real anatomy. It is a plausible spine that fits two radiographs.</p>"
@@ -128,14 +146,14 @@ def _radiographs(content: ReportContent) -> str:
     )
 
 
-def _slices(rows: tuple[SliceRow, ...], content: ReportContent) -> str:
+def _slices(rows: tuple[SliceRow, ...], shown: Shown) -> str:
     low, high = BONE_WINDOW.low_hu, BONE_WINDOW.high_hu
     window = (
         f"Bone window: centre {BONE_WINDOW.center_hu:g} HU, width {BONE_WINDOW.width_hu:g} HU "
         f"({low:g} to {high:g} HU)".replace("-", "\N{MINUS SIGN}")
     )
     convention = "Axial slices are seen from the feet; the patient's right is at image left. Positions are LPS in mm."
-    if content.truth is None:
+    if shown.truth_hu is None:
         figures = "".join(
             f"<figure>{_image(row.synthetic, f'Synthetic CT, {row.caption}')}"
             f"<figcaption>{escape(row.caption)}</figcaption></figure>"
@@ -144,6 +162,13 @@ def _slices(rows: tuple[SliceRow, ...], content: ReportContent) -> str:
         return (
             f'<h2>Slices of the synthetic CT</h2><p class="caption">{window}. {convention}</p>'
             f'<div class="gallery">{figures}</div>'
+        )
+    if not shown.is_scored:
+        return (
+            "<h2>CT and synthetic CT</h2>"
+            f'<p class="caption">{window}. {convention} The CT shows all tissue, the synthetic CT only vertebrae.</p>'
+            + _pair_sheet(rows[:2])
+            + _pair_sheet(rows[2:])
         )
     low, high = DIFFERENCE_COLORS.low, DIFFERENCE_COLORS.high
     bar = color_bar(
@@ -155,8 +180,8 @@ def _slices(rows: tuple[SliceRow, ...], content: ReportContent) -> str:
     return (
         "<h2>Truth and synthetic CT</h2>"
         f'<p class="caption">{window}. {convention} The truth shows only the vertebrae of the CT, as the synthetic CT '
-        "does. Difference: synthetic less truth; blue where the synthetic CT has too little, red where it has too much."
-        f"</p>{bar}" + _slice_sheet(rows[:2]) + _slice_sheet(rows[2:])
+        "does, in 100 grey levels. Difference: synthetic less truth; blue where the synthetic CT has too little, red "
+        f"where it has too much.</p>{bar}" + _slice_sheet(rows[:2]) + _slice_sheet(rows[2:])
     )
 
 
@@ -168,6 +193,17 @@ def _slice_sheet(rows: tuple[SliceRow, ...]) -> str:
             if picture is not None:
                 cells += f"<figure>{_image(picture, f'{head}: {row.caption}')}</figure>"
     return f'<div class="sheet">{cells}</div>'
+
+
+def _pair_sheet(rows: tuple[SliceRow, ...]) -> str:
+    """Each slice of the CT beside the synthetic one, the slices side by side."""
+    cells = "".join(f'<div class="level">{escape(row.caption)}</div>' for row in rows)
+    cells += f'<div class="head">{NOT_SCORED}</div><div class="head">Synthetic</div>' * len(rows)
+    for row in rows:
+        for head, picture in ((NOT_SCORED, row.truth), ("Synthetic", row.synthetic)):
+            if picture is not None:
+                cells += f"<figure>{_image(picture, f'{head}: {row.caption}')}</figure>"
+    return f'<div class="sheet pairs" style="--columns: {2 * len(rows)}">{cells}</div>'
 
 
 def _surfaces(views: tuple[SurfaceView, ...], shown: Shown) -> str:
@@ -213,7 +249,7 @@ def _limits() -> str:
         f'<ul class="limits">{items}</ul>'
         "<p>TomoRay is research software. It is not a medical device and has not been cleared or approved by any "
         "authority.</p><h2>Citation</h2>"
-        f"<p>{PAPER}</p><footer>Made by TomoRay (Apache-2.0). {escape(BANNER)}.</footer>"
+        f"<p>{PAPER}</p><footer>Made by TomoRay (Apache-2.0). {escape(NOTICE)}.</footer>"
     )
 
 

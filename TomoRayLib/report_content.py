@@ -14,9 +14,7 @@ from TomoRayLib.geometry import Biplanar, Grid
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import Interpolation, resample
 from TomoRayLib.metrics.table import MetricsTable
-from TomoRayLib.vertebrae import VERTEBRA_LABELS
-
-BACKGROUND_HU = -250.0  # the window's lower end, which the synthetic CT has outside bone
+from TomoRayLib.target import BONE_WINDOW, vertebra_mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +24,13 @@ class ReportContent:
     ``ap`` and ``lateral`` are (rows, columns) of their views' detectors, bone bright. ``synthetic`` and ``truth`` are
     in HU with everything but the vertebrae at the window's lower end; ``synthetic_mask`` is non-zero on bone,
     ``truth_labels`` holds VerSe numbers. Volumes may lie on any grid; they are shown on that of ``synthetic``.
-    ``truth``, ``truth_labels`` and ``metrics`` are None for a synthesis from radiographs alone. ``provenance`` is
-    JSON-like; ``notes`` are sentences to the reader, ``demonstration_note`` says what the demonstration case is.
+    ``truth``, ``truth_labels`` and ``metrics`` are None for a synthesis from radiographs alone. A CT without vertebra
+    labels (``truth_labels`` None, or no vertebra in them) is ``truth`` as it is, all tissue in the bone window: it is
+    shown, not scored. ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note`` says
+    what the demonstration case is.
 
-    Raises ValueError for a radiograph that does not have its detector's rows and columns, and for a truth without
-    its labels.
+    Raises ValueError for a radiograph that does not have its detector's rows and columns, for labels without a truth
+    and for metrics without labels.
     """
 
     title: str
@@ -53,13 +53,18 @@ class ReportContent:
                     f"{name} must have its detector's rows and columns, {view.detector.shape}; got {pixels.shape}. "
                     "Give the radiograph that belongs to the view."
                 )
-        if (self.truth is None) != (self.truth_labels is None):
-            raise ValueError("truth and truth_labels come together: expected both or neither; got one of them.")
+        if self.truth is None and self.truth_labels is not None:
+            raise ValueError("truth_labels need the CT that they belong to; got truth None. Give both, or no labels.")
+        if self.truth_labels is None and self.metrics is not None:
+            raise ValueError("metrics need the truth's vertebra labels; got truth_labels None. Give metrics None too.")
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The volumes of a case on one grid along the axes of LPS: HU float32 and boolean masks (z, y, x)."""
+    """The volumes of a case on one grid along the axes of LPS: HU float32 and boolean masks (z, y, x).
+
+    ``truth_labels`` is None without a CT, and with one that is shown but not scored.
+    """
 
     grid: Grid
     synthetic_hu: NDArray[np.float32]
@@ -67,15 +72,19 @@ class Shown:
     truth_hu: NDArray[np.float32] | None
     truth_labels: NDArray[Any] | None
 
+    @property
+    def is_scored(self) -> bool:
+        """True where there is a CT with labelled vertebrae on this grid."""
+        return self.truth_labels is not None
+
     @cached_property
     def truth_mask(self) -> NDArray[np.bool_] | None:
-        return None if self.truth_labels is None else np.isin(self.truth_labels, VERTEBRA_LABELS)
+        return None if self.truth_labels is None else vertebra_mask(self.truth_labels)
 
     @cached_property
     def bone(self) -> NDArray[np.bool_]:
-        """Where the spine is: the truth's mask where there is one that is not empty, else the synthetic one."""
-        truth = self.truth_mask
-        return self.synthetic_mask if truth is None or not truth.any() else truth
+        """Where the spine is: the truth's mask where there is one, else the synthetic one."""
+        return self.synthetic_mask if self.truth_mask is None else self.truth_mask
 
 
 def shown_volumes(content: ReportContent) -> Shown:
@@ -83,6 +92,8 @@ def shown_volumes(content: ReportContent) -> Shown:
     grid = upright_grid(content.synthetic.grid)
     truth = None if content.truth is None else _grey(content.truth, grid)
     labels = None if content.truth_labels is None else _labels(content.truth_labels, grid)
+    if labels is not None and not vertebra_mask(labels).any():
+        labels = None
     return Shown(grid, _grey(content.synthetic, grid), _labels(content.synthetic_mask, grid) != 0, truth, labels)
 
 
@@ -101,7 +112,7 @@ def upright_grid(grid: Grid) -> Grid:
 def _grey(volume: Volume, grid: Grid) -> NDArray[np.float32]:
     if volume.grid.same_as(grid):
         return volume.voxels.astype(np.float32, copy=False)
-    return resample(volume, grid, fill=BACKGROUND_HU).voxels
+    return resample(volume, grid, fill=BONE_WINDOW.low_hu).voxels
 
 
 def _labels(volume: Volume, grid: Grid) -> NDArray[Any]:

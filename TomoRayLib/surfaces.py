@@ -24,13 +24,14 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 from TomoRayLib.files import write_atomically
 from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
+from TomoRayLib.marking import NOTICE, STL_NOTICE
+from TomoRayLib.marking import TRUTH_NOTICE as TRUTH_MARKING  # noqa: F401  # for results.py
+from TomoRayLib.metrics.intensity import bounding_box
 
 Floats = NDArray[np.float64]
 PathLike = str | os.PathLike[str]
 
 DISTANCE_ARRAY, SIGNED_DISTANCE_ARRAY = "distance_mm", "signed_distance_mm"
-MARKING = "SYNTHETIC - research use only, not for diagnosis"
-TRUTH_MARKING = "From a CT segmentation - research use only, not for diagnosis"
 
 FIELD_LEVEL = 0.5
 _FIELD_SD_VOXELS = 0.8
@@ -46,7 +47,7 @@ def mask_field(mask: Volume) -> Volume | None:
     None for an empty mask. Every voxel centre keeps its side: above 0.5 inside, below 0.5 outside.
     """
     inside = mask.voxels != 0
-    box = _bounding_box(inside)
+    box = bounding_box(inside)
     if box is None:
         return None
     inside = np.pad(inside[box], _PAD_VOXELS)
@@ -105,11 +106,6 @@ def triangles(surface: vtkPolyData) -> NDArray[np.int64]:
     return vtk_to_numpy(surface.GetPolys().GetConnectivityArray()).reshape(-1, 3).astype(np.int64)
 
 
-def enclosed_volume_mm3(surface: vtkPolyData) -> float:
-    """The volume inside a closed surface; 0 for an empty one."""
-    return _signed_volume(points_mm(surface), triangles(surface))
-
-
 def signed_distance_mm(points: Floats, surface: vtkPolyData) -> Floats:
     """(n,) distance of ``points`` (n, 3) in LPS mm to ``surface``, negative inside; infinite where it is empty.
 
@@ -150,7 +146,7 @@ def with_distance(surface: vtkPolyData, truth: vtkPolyData) -> vtkPolyData:
     return copy
 
 
-def write_vtp(path: PathLike, surface: vtkPolyData, *, marking: str = MARKING) -> None:
+def write_vtp(path: PathLike, surface: vtkPolyData, *, marking: str = NOTICE) -> None:
     """Write a surface with its arrays as VTK XML; field data: SPACE = LPS (as 3D Slicer reads it), UNIT, MARKING.
 
     Raises OutputError where the file cannot be written whole.
@@ -169,7 +165,7 @@ def write_vtp(path: PathLike, surface: vtkPolyData, *, marking: str = MARKING) -
         partial.write_text(writer.GetOutputString(), encoding="utf-8")
 
 
-def write_stl(path: PathLike, surface: vtkPolyData, *, marking: str = MARKING) -> None:
+def write_stl(path: PathLike, surface: vtkPolyData, *, marking: str = STL_NOTICE) -> None:
     """Write a binary STL; its 80 byte header says SPACE=LPS (as 3D Slicer reads it), UNIT=mm and the marking.
 
     STL has no arrays: the distances are in the VTP. Raises OutputError where the file cannot be written whole.
@@ -178,20 +174,10 @@ def write_stl(path: PathLike, surface: vtkPolyData, *, marking: str = MARKING) -
     record = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
     facets = np.zeros(len(corners), record)
     facets["corners"] = corners
-    facets["normal"] = _unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+    facets["normal"] = unit_vectors(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
     header = f"TomoRay SPACE=LPS UNIT=mm {marking}".encode("ascii", "replace")[:80].ljust(80)
     with write_atomically(path) as partial:
         partial.write_bytes(header + np.uint32(len(facets)).astype("<u4").tobytes() + facets.tobytes())
-
-
-def _bounding_box(inside: NDArray[np.bool_]) -> tuple[slice, slice, slice] | None:
-    slices = []
-    for axis in range(3):
-        used = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
-        if not len(used):
-            return None
-        slices.append(slice(int(used[0]), int(used[-1]) + 1))
-    return (slices[0], slices[1], slices[2])
 
 
 def _iso_surface(field: NDArray[np.float32]) -> vtkPolyData:
@@ -246,7 +232,7 @@ def _signed_volume(corners: Floats, faces: NDArray[np.int64]) -> float:
 def _squared_distance(points: Floats, triangle: Floats) -> Floats:
     """(n,) squared distance of each point (n, 3) to its triangle (n, 3, 3): to the plane inside, else to the edges."""
     a, b, c = triangle[:, 0], triangle[:, 1], triangle[:, 2]
-    normal = _unit(np.cross(b - a, c - a))
+    normal = unit_vectors(np.cross(b - a, c - a))
     height = np.einsum("ij,ij->i", points - a, normal)
     foot = points - height[:, None] * normal
     within = np.ones(len(points), dtype=bool)
@@ -261,7 +247,8 @@ def _squared_distance(points: Floats, triangle: Floats) -> Floats:
     return np.where(within, height**2, edge)
 
 
-def _unit(vectors: NDArray[Any]) -> NDArray[Any]:
+def unit_vectors(vectors: NDArray[Any]) -> NDArray[Any]:
+    """``vectors`` (..., 3) at length 1; a null vector stays null."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 

@@ -20,6 +20,7 @@ from TomoRayLib.target import LookupTable, vertebra_mask
 from TomoRayLib.weights import ModelEntry
 
 MASK_THRESHOLD = 0.5
+LINEAR = LookupTable.linear()
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class SyntheticCT:
         """Vertebrae: where bone is more likely than not."""
         return self.probability > MASK_THRESHOLD
 
-    def hu(self, table: LookupTable) -> Volume:
-        """The synthetic CT in HU, through the inverse of the lookup table; surroundings are the window's lower end."""
-        return Volume(np.round(table.dequantise(self.grey)).astype(np.int16), self.grid)
+    def hu(self) -> Volume:
+        """The synthetic CT in HU, through the inverse of the linear table it was trained with; surroundings are the
+        window's lower end."""
+        return Volume(np.round(LINEAR.dequantise(self.grey)).astype(np.int16), self.grid)
 
     def vertebrae(self) -> Volume:
         """The bone mask as a label volume (1 = vertebra)."""
@@ -71,14 +73,19 @@ def synthesize(
 ) -> SyntheticCT:
     """Run the network on two bone-bright radiographs (rows, columns), each on the detector of its view.
 
-    ``precision`` float32 forces full precision; None takes bfloat16 where the processor has it.
+    ``precision`` float32 forces full precision (no TF32 either); None takes bfloat16 where the hardware has it.
     """
     grid = model_grid(entry, views.isocenter_mm)
     images = [torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)) for image in (ap, lateral)]
     radiographs, matrices = network_input(images, [views.ap, views.lateral], grid)
     device = next(network.parameters()).device
     dtype = precision or fast_precision(device)
-    with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+    full = dtype == torch.float32
+    with (
+        torch.inference_mode(),
+        torch.backends.cudnn.flags(allow_tf32=not full),
+        torch.autocast(device.type, dtype, enabled=not full),
+    ):
         prediction = network(radiographs.to(device), matrices.to(device))[0]
     probability = torch.sigmoid(prediction.mask_logit[0, 0].float())
     grey = prediction.intensity[0, 0].float() * probability
@@ -88,7 +95,7 @@ def synthesize(
 def fast_precision(device: torch.device) -> torch.dtype:
     """bfloat16 where the hardware multiplies it (AVX-512 BF16, AMX, CUDA from Ampere on), float32 elsewhere."""
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
     has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     return torch.bfloat16 if has_bfloat16() else torch.float32
 
@@ -97,11 +104,14 @@ def choose_device(wanted: str) -> str:
     """``auto`` takes the first GPU, else the CPU; ``cpu``, ``cuda`` and ``cuda:1`` are taken at their word."""
     if wanted == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
-    kind = wanted.split(":")[0]
-    if kind not in ("cpu", "cuda"):
+    if wanted == "cpu":
+        return wanted
+    kind, _, number = wanted.partition(":")
+    if kind != "cuda" or not (number.isdecimal() or wanted == "cuda"):
         raise InputError(f"Expected the device auto, cpu, cuda or cuda:<number>, got {wanted!r}; choose one of these.")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"Expected a GPU for --device {wanted}, but PyTorch finds none; use --device cpu.")
+    if int(number or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise InputError(f"Expected a GPU for --device {wanted}, but PyTorch finds {found}; use --device cpu or auto.")
     return wanted
 
 

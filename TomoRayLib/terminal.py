@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape as escaped
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from TomoRayLib.marking import NOTICE
 
 HEADLINE = (
     "cosine_similarity",
@@ -68,8 +71,8 @@ class Display:
             return
         out = Console()
         if self.last.get("metrics"):
-            out.print(_metrics_table(self.last["metrics"]))
-        out.print("[bold]SYNTHETIC CT - research use only, not for diagnosis or treatment.[/]")
+            out.print(metrics_table(self.last["metrics"], "∞" if out.encoding.startswith("utf") else "inf"))
+        out.print(f"[bold]{NOTICE}.[/]")
         folder = Path(self.last["folder"]) if "folder" in self.last else None
         for name in self.last["files"]:
             out.print(f"  {folder / name if folder else name}", highlight=False, soft_wrap=True)
@@ -78,17 +81,20 @@ class Display:
         out.print(f"{self.last['seconds']:.1f} s{cost}", highlight=False)
 
 
-def _metrics_table(metrics: dict[str, Any]) -> Table:
+def metrics_table(metrics: dict[str, Any], infinity: str = "∞") -> Table:
+    """The main scores of ``MetricsTable.to_json_dict``: a dash is undefined, ``infinity`` a perfect or missing one."""
     from TomoRayLib.metrics import METRIC_COLUMNS
 
-    table = Table("metric", "better", *(name.replace("_", " ") for name in metrics["rows"]))
+    rows, flags = metrics["rows"], metrics["flags"]
+    table = Table("metric", "better", *(name.replace("_", " ") for name in rows))
+    endless = {name: set(flags[name]["infinite"]) for name in rows}
     for column in METRIC_COLUMNS:
         if column.key in HEADLINE:
-            values = [metrics["rows"][name][column.key] for name in metrics["rows"]]
-            shown = ["-" if value is None else column.format(value) for value in values]
+            shown = [
+                infinity if column.key in endless[name] else "-" if value is None else column.format(value)
+                for name, value in ((name, rows[name][column.key]) for name in rows)
+            ]
             table.add_row(column.heading, "higher" if column.higher_is_better else "lower", *shown)
+    if any("hd95_mm" in keys for keys in endless.values()):
+        table.caption = f"{infinity} mm: no bone predicted"
     return table
-
-
-def escaped(text: str) -> str:
-    return text.replace("[", "\\[")

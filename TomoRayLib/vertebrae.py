@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-
 NAME_OF_LABEL: dict[int, str] = {
     **{number: f"C{number}" for number in range(1, 8)},
     **{7 + number: f"T{number}" for number in range(1, 13)},

@@ -8,6 +8,7 @@ place that cannot be used, 3 out of memory, 130 interrupted, 143 terminated. The
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -58,6 +59,11 @@ def _fault(emit: Emit, error: BaseException) -> int:
     return EXIT_FAULT
 
 
+def _stop(*_: object) -> None:
+    """SIGTERM as an exception: what was begun is cleaned away, and the reader gets a last event."""
+    raise SystemExit(EXIT_TERMINATED)
+
+
 def print_event(event: dict[str, Any]) -> None:
     """One event as a line of JSON on standard output."""
     print(json.dumps(event), flush=True)
@@ -73,6 +79,8 @@ def main(arguments: list[str] | None = None) -> int:
         from TomoRayLib.case import run_synthesis
 
         run_synthesis(SynthesisJob.read(Path(arguments[0])), print_event)
+
+    signal.signal(signal.SIGTERM, _stop)
 
     return run_guarded(work, print_event)
 

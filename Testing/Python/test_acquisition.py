@@ -120,7 +120,7 @@ def test_a_parallel_beam_takes_no_distances() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"sad_mm": 1600.0, "sid_mm": 1000.0}, {"sad_mm": -5.0}, {"pixel_spacing_mm": (0, 1)}]
+    "values", [{"sad_mm": 1600.0, "sid_mm": 1000.0}, {"sad_mm": -5.0}, {"sad_mm": 0.0}, {"pixel_spacing_mm": (0, 1)}]
 )
 def test_impossible_numbers_are_refused_with_a_sentence(values: dict) -> None:
     with pytest.raises(InputError):
@@ -129,5 +129,20 @@ def test_impossible_numbers_are_refused_with_a_sentence(values: dict) -> None:
 
 def test_mirroring_and_inverting_are_what_they_say() -> None:
     pixels = np.array([[0.0, 1.0, 5.0]], np.float32)
-    np.testing.assert_array_equal(oriented(pixels, True, False), [[5, 1, 0]])
-    np.testing.assert_array_equal(oriented(pixels, False, True), [[5, 4, 0]])
+    view = c_arm().ap
+    np.testing.assert_array_equal(oriented(pixels, view, True, False)[0], [[5, 1, 0]])
+    np.testing.assert_array_equal(oriented(pixels, view, False, True)[0], [[5, 4, 0]])
+
+
+def test_options_and_the_files_own_isocenter_hold_with_a_geometry_file(tmp_path: Path) -> None:
+    path = tmp_path / "views.json"
+    path.write_text(json.dumps(views_to_dict(upright_stand((1.0, 2.0, 3.0)))))
+    pair = rendering_views(GeometryOptions(file=str(path), sad_mm=900, size=(50, 60)), (9.0, 9.0, 9.0))
+    assert pair.ap.beam == ConeBeam(900.0, 1800.0)
+    assert pair.lateral.detector.shape == (50, 60)
+    assert pair.isocenter_mm == (1.0, 2.0, 3.0)
+
+
+def test_a_radiograph_takes_no_size() -> None:
+    with pytest.raises(InputError, match="--size"):
+        radiograph_views(a_radiograph(), a_radiograph(), GeometryOptions(size=(10, 10)))

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import json
+import os
+import shutil
 import struct
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,23 +17,26 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from TomoRayLib.acquisition import VIEW_KEY
 from TomoRayLib.checks import (
     MaskContent,
     check_ct,
     check_extent,
     check_finite,
     check_hounsfield,
-    check_mask,
     check_pair,
     check_radiograph,
     describe_mask,
     match_mask,
+    prepared_mask,
 )
+from TomoRayLib.demonstration_phantom import phantom_volumes
 from TomoRayLib.errors import InputError
-from TomoRayLib.geometry import ConeBeam, Detector, Grid, orthogonal_pair
+from TomoRayLib.geometry import Biplanar, ConeBeam, Detector, Grid, View, c_arm, orthogonal_pair, view_to_dict
 from TomoRayLib.image_types import Radiograph, RadiographHeader, Volume
 from TomoRayLib.images import read_labels, read_radiograph, read_volume, write_image_2d, write_volume
 from TomoRayLib.pair_checks import scale_between_profiles
+from TomoRayLib.synthesis import render_radiographs
 
 VIEWS = orthogonal_pair(ConeBeam(1000.0, 1500.0), Detector(160, 120, (3.0, 3.0)))
 
@@ -48,6 +57,43 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
     for read in (read_volume, read_labels, read_radiograph):
         with pytest.raises(InputError, match=r"no\.nrrd: expected an existing file .* check the spelling"):
             read(tmp_path / "no.nrrd")
+
+
+@contextmanager
+def as_a_user_without_rights() -> Iterator[Path]:
+    """A folder that anyone may enter; root becomes nobody inside the block, so that access rights count."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))
+    folder.chmod(0o755)
+    is_root = os.geteuid() == 0
+    try:
+        yield folder
+    finally:
+        if is_root:
+            os.seteuid(0)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="access rights of POSIX")
+def test_file_without_the_right_to_read_it_is_not_called_missing(a_straight_ct: Volume) -> None:
+    with as_a_user_without_rights() as folder:
+        for name in ("ct.nrrd", "ct.nii.gz", "ap.dcm"):
+            write_volume(folder / "ct.nrrd", a_straight_ct)
+            if name != "ct.nrrd":
+                shutil.copy(folder / "ct.nrrd", folder / name)
+            (folder / name).chmod(0)
+        (folder / "series").mkdir()
+        (folder / "series").chmod(0)
+        if os.geteuid() == 0:
+            os.seteuid(65534)
+        for name in ("ct.nrrd", "ct.nii.gz", "ap.dcm", "series", "series/ct.nrrd"):
+            for read in (read_volume, read_labels, read_radiograph):
+                with pytest.raises(InputError, match="it cannot be read: permission denied; ask for the right"):
+                    read(folder / name)
+
+
+def test_pipe_or_device_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="got a device, pipe or socket"):
+        read_radiograph(os.devnull)
 
 
 def test_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
@@ -204,6 +250,40 @@ def test_ct_smaller_than_a_vertebra_is_refused() -> None:
     check_extent(Grid((100, 100, 8), (1, 1, 5)))
 
 
+@pytest.mark.parametrize("padding", [-2000, -3024, -32768])
+def test_padding_and_a_little_metal_pass(a_straight_ct: Volume, padding: int) -> None:
+    voxels = a_straight_ct.voxels.copy()
+    voxels[:, :40] = padding  # most of the voxels
+    voxels[50, 50, 20:30] = 30000
+    check_hounsfield(voxels)
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "message"),
+    [
+        (20, 0, r"0\.1 % of them above \d{4,}: looks like stored values before Rescale Slope"),
+        (1, -1000, r"half of them above -1[12]\d\d: a body with the air around it has a median from -1100 to 300"),
+        (1, 700, r"half of them above 7\d\d: a body"),
+    ],
+)
+def test_values_of_another_scale_are_refused(slope: float, intercept: float, message: str) -> None:
+    """Soft tissue with bone and air: a body that fills most of the field."""
+    tissue = np.random.default_rng(1).normal(40, 100, (30, 40, 50))
+    tissue[:, :4], tissue[:, 4:8] = -1000, 600
+    check_hounsfield(tissue)
+    shifted = tissue * slope + intercept
+    shifted[0, 0, :3] = (-1100, 150, 200)  # a few values cannot hide it
+    with pytest.raises(InputError, match=message):
+        check_hounsfield(np.where(shifted < -1100, -1100, shifted) if intercept > 0 else shifted)
+
+
+def test_stored_values_with_padding_are_refused(a_straight_ct: Volume) -> None:
+    stored = a_straight_ct.voxels + 1024
+    stored[:, :9] = -2000
+    with pytest.raises(InputError, match="apart from padding nothing below 0"):
+        check_hounsfield(stored)
+
+
 # Masks
 
 
@@ -221,14 +301,14 @@ def test_unknown_labels_beside_vertebrae_are_noted() -> None:
 def test_mask_without_vertebrae_lists_what_it_has() -> None:
     mask = a_mask({26: slice(5, 10), 120: slice(10, 15)})
     with pytest.raises(InputError, match=r"expected vertebra labels 1-25 .*got 26, 120; renumber"):
-        check_mask(mask)
+        describe_mask(mask)
 
 
 def test_empty_mask_and_fractions_are_refused() -> None:
     with pytest.raises(InputError, match="got an empty mask"):
-        check_mask(a_mask({}))
+        describe_mask(a_mask({}))
     with pytest.raises(InputError, match="got float32 values"):
-        check_mask(a_mask({20: slice(5, 10)}, np.float32))
+        describe_mask(a_mask({20: slice(5, 10)}, np.float32))
 
 
 @pytest.mark.parametrize("label", [1, 255])
@@ -260,14 +340,55 @@ def test_mask_of_another_grid_is_resampled_to_its_place() -> None:
     moved, note = match_mask(mask, Volume(np.zeros(flipped.shape, np.int16), flipped))
     np.testing.assert_array_equal(moved.voxels, mask.voxels[:, :, ::-1])
     assert moved.grid == flipped
-    assert "100% of its labelled voxels" in str(note)
+    assert "100% of its vertebra voxels" in str(note)
 
 
 def test_mask_outside_the_ct_is_refused() -> None:
     mask = a_mask({20: slice(5, 10)})
     away = replace(mask.grid, origin_mm=(5.0, -7.0, 11.0 + 2 * 9.6))  # only slices 9.6 .. overlap: none labelled
-    with pytest.raises(InputError, match=r"got 0% of its labelled voxels inside .*has one of them lost its header"):
+    with pytest.raises(InputError, match=r"got 0% of its vertebra voxels inside .*has one of them lost its header"):
         match_mask(mask, Volume(np.zeros(away.shape, np.int16), away))
+
+
+def test_other_labels_in_the_ct_do_not_make_a_mask_lie_in_it() -> None:
+    mask = a_mask({20: slice(5, 10), 26: slice(10, 60)})
+    away = replace(mask.grid, origin_mm=(5.0, -7.0, 11.0 + 20.0))  # sacrum inside, L1 not
+    with pytest.raises(InputError, match="got 0% of its vertebra voxels inside"):
+        match_mask(mask, Volume(np.zeros(away.shape, np.int16), away))
+
+
+def test_mask_that_vanishes_on_the_grid_of_the_ct_is_refused() -> None:
+    mask = a_mask({})
+    mask.voxels[30, 25, 30] = 20  # one voxel of 1 x 1.5 x 2 mm between the centres of a coarse CT
+    coarse = Grid((10, 8, 12), (6.0, 10.0, 10.0), (5.0, -7.0, 11.0 + 5.0))
+    with pytest.raises(InputError, match="got no voxel of any after resampling"):
+        match_mask(mask, Volume(np.zeros(coarse.shape, np.int16), coarse))
+
+
+@pytest.mark.parametrize("label", [1, 255])
+@pytest.mark.parametrize("dtype", [np.int16, np.uint8])
+def test_prepared_whole_spine_has_the_label_for_it(label: int, dtype: type) -> None:
+    mask = a_mask({label: slice(5, 40)}, dtype)
+    prepared, notes = prepared_mask(mask, Volume(np.zeros(mask.grid.shape, np.int16), mask.grid), "spine.nrrd")
+    assert prepared.voxels.dtype == np.uint8
+    np.testing.assert_array_equal(prepared.voxels, np.where(mask.voxels > 0, 255, 0))
+    (note,) = notes
+    assert "spine.nrrd has the one label" in note
+
+
+def test_prepared_whole_spine_of_booleans_is_the_same() -> None:
+    mask = a_mask({1: slice(5, 40)}, np.bool_)
+    prepared, _ = prepared_mask(mask, Volume(np.zeros(mask.grid.shape, np.int16), mask.grid))
+    np.testing.assert_array_equal(prepared.voxels, mask.voxels * np.uint8(255))
+
+
+def test_prepared_vertebrae_keep_their_labels_and_lose_the_whole_spine_label() -> None:
+    mask = a_mask({20: slice(5, 10), 26: slice(10, 15), 255: slice(20, 50)})
+    onto = replace(mask.grid, origin_mm=(5.0, -7.0, 13.0))
+    prepared, notes = prepared_mask(mask, Volume(np.zeros(onto.shape, np.int16), onto))
+    assert np.unique(prepared.voxels).tolist() == [0, 20, 26]
+    assert "labels 255, which are no vertebrae" in notes[0]
+    assert "resampled by nearest neighbour" in notes[1]
 
 
 # Radiographs
@@ -336,6 +457,66 @@ def test_other_scale_is_noticed() -> None:
     assert "of different scale: enlarging the lateral" in warning
     (warning,) = check_pair(ap, replace(lateral, pixel_spacing_mm=(0.3, 0.3)), VIEWS)
     assert "320 and 32 mm high at the isocentre" in warning
+
+
+def with_view(radiograph: Radiograph, view: View) -> Radiograph:
+    return replace(radiograph, metadata={VIEW_KEY: json.dumps(view_to_dict(view))})
+
+
+def test_view_in_the_file_tells_a_swap_and_outweighs_pixels_and_scale() -> None:
+    ap, lateral = a_pair()
+    pair = with_view(ap, VIEWS.ap), with_view(replace(lateral, pixel_spacing_mm=(2.4, 2.4)), VIEWS.lateral)
+    assert check_pair(*pair, VIEWS) == []
+    (warning,) = check_pair(pair[1], pair[0], VIEWS)
+    assert "the AP file's header says lateral and the lateral file's header says frontal" in warning
+    mirrored = with_view(lateral, VIEWS.ap), with_view(ap, VIEWS.lateral)  # pixels alone would say swapped
+    assert check_pair(*mirrored, VIEWS) == []
+
+
+def test_one_image_given_twice_is_noticed() -> None:
+    ap, _ = a_pair()
+    (warning,) = check_pair(ap, replace(ap, pixels=ap.pixels.copy()), VIEWS)
+    assert "the same image, given twice" in warning
+
+
+@pytest.mark.parametrize("angle_deg", [0.0, 40.0, 180.0, -20.0])
+def test_views_from_nearly_one_direction_are_noticed(angle_deg: float) -> None:
+    ap, lateral = a_pair()
+    near = replace(VIEWS.lateral, gantry_angle_deg=angle_deg)
+    for warnings in (
+        check_pair(with_view(ap, VIEWS.ap), with_view(lateral, near), VIEWS),
+        check_pair(ap, lateral, Biplanar(VIEWS.ap, near)),
+    ):
+        assert len(warnings) == 1
+        assert "nearly the same direction" in warnings[0]
+
+
+@pytest.mark.parametrize("angle_deg", [50.0, 90.0, 270.0])
+def test_views_far_enough_apart_pass(angle_deg: float) -> None:
+    ap, lateral = a_pair()
+    assert check_pair(ap, lateral, Biplanar(VIEWS.ap, replace(VIEWS.lateral, gantry_angle_deg=angle_deg))) == []
+
+
+def test_unreadable_view_in_the_file_is_passed_over() -> None:
+    ap, lateral = a_pair()
+    for text in ("no JSON", "[1]", "{}"):
+        assert check_pair(replace(ap, metadata={VIEW_KEY: text}), lateral, VIEWS) == []
+
+
+@pytest.fixture(scope="module")
+def a_phantom_pair() -> tuple[Radiograph, Radiograph]:
+    """The built-in torso from both sides with the C-arm, as files without a view."""
+    ct, _ = phantom_volumes()
+    ap, lateral = render_radiographs(ct, c_arm(ct.grid.center_mm))
+    return Radiograph(ap, (1.5, 1.5)), Radiograph(lateral, (1.5, 1.5))
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.0, 0), (1.2, 1), (1 / 1.2, 1)])
+def test_scale_of_the_phantom(a_phantom_pair: tuple[Radiograph, Radiograph], factor: float, expected: int) -> None:
+    ap, lateral = a_phantom_pair
+    warnings = check_pair(ap, replace(lateral, pixel_spacing_mm=(1.5 * factor, 1.5 * factor)), c_arm())
+    assert len(warnings) == expected
+    assert all("of different scale" in warning for warning in warnings)
 
 
 @pytest.mark.parametrize("scale", [0.8, 1.0, 1.25])

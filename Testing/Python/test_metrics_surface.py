@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TomoRayLib.metrics import surface, vertebra
+from TomoRayLib.target import vertebra_mask
+from TomoRayLib.vertebrae import WHOLE_SPINE_LABEL
 
 # surface-distance 0.1 imports scipy's old namespaces.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:surface_distance", "ignore::FutureWarning:monai")
@@ -131,7 +133,7 @@ def test_two_concentric_balls_lie_their_radius_difference_apart() -> None:
 def test_the_area_of_a_ball_is_near_the_formula() -> None:
     """Marching cubes on a binary mask overestimates a sphere's area: 11.5 % measured, 15 % allowed."""
     spacing_mm = (1.0, 0.8, 0.5)
-    area_mm2 = surface.surface_of(ball(13.0, spacing_mm, 16.0), spacing_mm).area_mm2
+    area_mm2 = surface.surface_of(ball(13.0, spacing_mm, 16.0), spacing_mm).areas_mm2.sum()
     assert 1.0 < area_mm2 / (4 * math.pi * 13.0**2) < 1.15
 
 
@@ -180,27 +182,47 @@ def rows_of(prediction: Mask, labels: NDArray[np.uint8], limit_mm: float = 10.0)
 def test_a_perfect_mask_scores_perfectly_for_each_vertebra_from_cranial_to_caudal(
     two_vertebrae: NDArray[np.uint8],
 ) -> None:
-    rows = rows_of(vertebra.vertebra_mask(two_vertebrae), two_vertebrae)
+    rows = rows_of(vertebra_mask(two_vertebrae), two_vertebrae)
     assert [row.name for row in rows] == ["L1", "L2"]
     assert [row.touches_edge for row in rows] == [False, True]
     for row in rows:
         assert (row.dice, row.hd95_mm, row.centroid_error_mm, row.height_error_mm) == (1.0, 0.0, 0.0, 0.0)
+        assert (row.assd_mm, row.nsd_1mm, row.nsd_2mm) == (0.0, 1.0, 1.0)
         assert row.height_mm == 16.0
 
 
 def test_a_shift_along_z_is_the_centroid_error_in_mm(two_vertebrae: NDArray[np.uint8]) -> None:
-    prediction = np.roll(vertebra.vertebra_mask(two_vertebrae), 1, axis=0)
+    prediction = np.roll(vertebra_mask(two_vertebrae), 1, axis=0)
     prediction[0] = False
     upper, lower = rows_of(prediction, two_vertebrae)
     assert upper.centroid_error_mm == pytest.approx(2.0)
     assert upper.height_error_mm == 0.0
     assert upper.dice == pytest.approx(7 / 8)
     assert upper.hd95_mm == pytest.approx(2.0)
+    assert upper.nsd_1mm < upper.nsd_2mm == 1.0  # the top and bottom faces moved by 2 mm
     assert lower.dice == pytest.approx(7 / 8)
 
 
+def test_distances_of_one_vertebra_equal_surface_distance_on_it_alone(two_vertebrae: NDArray[np.uint8]) -> None:
+    """A ragged prediction that stays clear of the other vertebra: each row is that of its vertebra by itself."""
+    oracle = pytest.importorskip("surface_distance")
+    prediction = vertebra_mask(two_vertebrae) & (np.random.default_rng(7).random(two_vertebrae.shape) > 0.2)
+    prediction |= np.roll(prediction, 2, axis=2)
+    for row in rows_of(prediction, two_vertebrae):
+        near = np.zeros_like(prediction)
+        part = slice(10, None) if row.name == "L1" else slice(None, 10)
+        near[part] = prediction[part]
+        alone = oracle.compute_surface_distances(two_vertebrae == row.label, near, SPACING_MM[::-1])
+        areas = (alone["surfel_areas_gt"].sum(), alone["surfel_areas_pred"].sum())
+        assd_mm = np.dot(oracle.compute_average_surface_distance(alone), areas) / sum(areas)
+        assert row.hd95_mm == pytest.approx(oracle.compute_robust_hausdorff(alone, 95), abs=1e-9)
+        assert row.assd_mm == pytest.approx(assd_mm, abs=1e-9)
+        assert row.nsd_1mm == pytest.approx(oracle.compute_surface_dice_at_tolerance(alone, 1.0), abs=1e-9)
+        assert row.nsd_2mm == pytest.approx(oracle.compute_surface_dice_at_tolerance(alone, 2.0), abs=1e-9)
+
+
 def test_a_vertebra_cut_by_two_voxels_lacks_4_mm_of_height(two_vertebrae: NDArray[np.uint8]) -> None:
-    prediction = vertebra.vertebra_mask(two_vertebrae)
+    prediction = vertebra_mask(two_vertebrae)
     prediction[18:20] = False
     upper, lower = rows_of(prediction, two_vertebrae)
     assert upper.height_error_mm == 4.0
@@ -209,7 +231,7 @@ def test_a_vertebra_cut_by_two_voxels_lacks_4_mm_of_height(two_vertebrae: NDArra
 
 
 def test_bone_farther_than_the_limit_belongs_to_no_vertebra(two_vertebrae: NDArray[np.uint8]) -> None:
-    prediction = vertebra.vertebra_mask(two_vertebrae)
+    prediction = vertebra_mask(two_vertebrae)
     prediction[29, 6:15, 8:20] = True  # 10 voxels = 20 mm above L1
     upper, _ = rows_of(prediction, two_vertebrae)
     assert (upper.dice, upper.height_error_mm) == (1.0, 0.0)
@@ -220,12 +242,25 @@ def test_bone_farther_than_the_limit_belongs_to_no_vertebra(two_vertebrae: NDArr
 def test_a_missing_vertebra_has_dice_zero_and_infinite_distance(two_vertebrae: NDArray[np.uint8]) -> None:
     upper, lower = rows_of(two_vertebrae == 20, two_vertebrae)
     assert upper.dice == 1.0
-    assert (lower.dice, lower.hd95_mm) == (0.0, math.inf)
+    assert (lower.dice, lower.hd95_mm, lower.assd_mm) == (0.0, math.inf, math.inf)
+    assert (lower.nsd_1mm, lower.nsd_2mm) == (0.0, 0.0)
     assert math.isnan(lower.centroid_error_mm)
     assert math.isnan(lower.height_error_mm)
 
 
 def test_the_sacrum_is_not_part_of_the_bone_mask(two_vertebrae: NDArray[np.uint8]) -> None:
-    mask = vertebra.vertebra_mask(two_vertebrae)
+    mask = vertebra_mask(two_vertebrae)
     assert mask.sum() == 2 * 8 * 9 * 12
     assert rows_of(mask, np.zeros_like(two_vertebrae)) == ()
+
+
+def test_a_spine_whose_vertebrae_are_not_told_apart_has_no_rows(two_vertebrae: NDArray[np.uint8]) -> None:
+    whole = np.where(vertebra_mask(two_vertebrae), WHOLE_SPINE_LABEL, two_vertebrae).astype(np.uint8)
+    assert vertebra.truth_vertebrae(whole, SPACING_MM) == ()
+    assert rows_of(vertebra_mask(two_vertebrae), whole) == ()
+
+
+def test_bone_nearest_to_an_unnamed_vertebra_counts_for_no_other(two_vertebrae: NDArray[np.uint8]) -> None:
+    half_named = np.where(two_vertebrae == 21, WHOLE_SPINE_LABEL, two_vertebrae).astype(np.uint8)
+    (only,) = rows_of(vertebra_mask(two_vertebrae), half_named)
+    assert (only.name, only.dice, only.hd95_mm) == ("L1", 1.0, 0.0)

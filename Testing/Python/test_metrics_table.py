@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from TomoRayLib import metrics
 from TomoRayLib.metrics import table
+from TomoRayLib.vertebrae import WHOLE_SPINE_LABEL
 
 SPACING_MM = (0.5, 1.0, 2.0)  # (x, y, z)
 SHAPE = (24, 20, 28)  # (z, y, x)
@@ -121,7 +122,9 @@ def test_json_holds_null_for_infinite_and_undefined_values(full_table: metrics.M
     assert content["rows"]["tomoray"]["dice"] == full_table["tomoray"].dice
     assert [vertebra["name"] for vertebra in content["per_vertebra"]["tomoray"]] == ["L1", "L2"]
     assert content["per_vertebra"]["blank"][0]["hd95_mm"] is None
-    assert content["flags"]["blank"]["prediction_is_empty"] is True
+    assert content["per_vertebra"]["blank"][0]["assd_mm"] is None
+    assert content["flags"]["blank"] == {"prediction_is_empty": True, "infinite": ["hd95_mm", "assd_mm"]}
+    assert content["flags"]["tomoray"] == {"prediction_is_empty": False, "infinite": []}
     settings = content["settings"]
     assert (settings["window_width_hu"], settings["spacing_mm"], settings["n"]) == (1300.0, [0.5, 1.0, 2.0], 1)
     assert settings["fov_mm"] == [14.0, 20.0, 48.0]
@@ -134,7 +137,30 @@ def test_csv_reads_back_to_the_same_numbers(full_table: metrics.MetricsTable) ->
         for key, value in full_table[line["row"]].items():
             assert float(line[key]) == value or math.isnan(value)
     vertebrae = list(csv.DictReader(io.StringIO(full_table.per_vertebra_to_csv())))
-    assert [(line["row"], line["name"]) for line in vertebrae[:2]] == [("tomoray", "L1"), ("tomoray", "L2")]
+    expected = [(name, row) for name in full_table.names for row in full_table[name].per_vertebra]
+    assert [(line["row"], line["name"]) for line in vertebrae] == [(name, row.name) for name, row in expected]
+    for line, (_, row) in zip(vertebrae, expected, strict=True):
+        for key in ("dice", "hd95_mm", "assd_mm", "nsd_1mm", "nsd_2mm"):
+            assert float(line[key]) == getattr(row, key)
+
+
+def test_each_vertebra_is_scored_for_the_model_and_both_floors(full_table: metrics.MetricsTable) -> None:
+    for name in ("tomoray", "blank", "mean_atlas"):
+        assert [row.name for row in full_table[name].per_vertebra] == ["L1", "L2"]
+    for model, blank, atlas in zip(*(full_table[name].per_vertebra for name in full_table.names), strict=True):
+        assert model.dice > atlas.dice > blank.dice == blank.nsd_2mm == 0.0
+        assert model.assd_mm < atlas.assd_mm < blank.assd_mm == math.inf
+
+
+def test_a_spine_whose_vertebrae_are_not_told_apart_scores_as_a_whole_only(
+    truth: NDArray[np.float32], labels: NDArray[np.uint8]
+) -> None:
+    whole = np.where((labels > 0) & (labels < 26), WHOLE_SPINE_LABEL, labels).astype(np.uint8)
+    shifted = np.roll(truth, 1, axis=0)
+    told_apart = metrics.evaluate_case(shifted, shifted > 0, truth, labels, SPACING_MM)
+    row = metrics.evaluate_case(shifted, shifted > 0, truth, whole, SPACING_MM)
+    assert row.per_vertebra == ()
+    assert dict(row) == dict(told_apart)
 
 
 def test_a_prediction_one_voxel_short_is_refused(truth: NDArray[np.float32], labels: NDArray[np.uint8]) -> None:

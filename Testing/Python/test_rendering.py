@@ -8,7 +8,7 @@ import pytest
 from TomoRayLib.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS
 from TomoRayLib.geometry import Detector, Grid, ParallelBeam, View
 from TomoRayLib.image_types import Volume
-from TomoRayLib.rendering import CAMERAS, Camera, Frame, common_frame, first_hits, render, shade
+from TomoRayLib.rendering import BONE_COLOR, CAMERAS, Camera, Frame, common_frame, first_hits, shade
 from TomoRayLib.slices import edges_of_axes
 from TomoRayLib.surfaces import mask_field
 
@@ -25,6 +25,10 @@ def balls(grid: Grid, *balls_mm: tuple[tuple[float, float, float], float]) -> Vo
 
 def straight_grid() -> Grid:
     return Grid((60, 50, 40), (1.0, 1.2, 1.5), (-30.0, -30.0, -30.0))
+
+
+def render(mask: Volume, camera: Camera, frame: Frame) -> np.ndarray:
+    return shade(first_hits(mask_field(mask), camera, frame), camera, BONE_COLOR, frame.pixel_mm)
 
 
 def middle_of_picture(alpha: np.ndarray, pixel_mm: float) -> tuple[float, float]:

@@ -12,14 +12,16 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from TomoRayLib.drawing import outline, picture_size, scale_bar_px, scaled
 from TomoRayLib.errors import OutputError
 from TomoRayLib.figures import overview_figure, pixel_size_at_isocenter_mm, slice_row, surface_views
 from TomoRayLib.geometry import ConeBeam, Detector, Grid, orthogonal_pair
 from TomoRayLib.image_types import Volume
+from TomoRayLib.marking import NOTICE
 from TomoRayLib.metrics.table import METRIC_COLUMNS, MetricsTable, evaluate_table
-from TomoRayLib.report import BANNER, ReportContent, render_report, write_report
+from TomoRayLib.report import ReportContent, render_report, write_report
 from TomoRayLib.report_content import shown_volumes
 from TomoRayLib.report_tables import best_of_row
 from TomoRayLib.slices import (
@@ -33,6 +35,9 @@ from TomoRayLib.slices import (
     slice_image,
 )
 from TomoRayLib.target import LookupTable, make_target
+from TomoRayLib.terminal import escaped
+from TomoRayLib.terminal import metrics_table as terminal_table
+from TomoRayLib.vertebrae import WHOLE_SPINE_LABEL
 
 GRID = Grid((56, 60, 64), (2.0, 2.5, 3.0), (-60.0, -70.0, -100.0))
 PAIR = orthogonal_pair(ConeBeam(1000.0, 1500.0), Detector(40, 30, (4.5, 6.0)))
@@ -47,9 +52,11 @@ def spine_labels() -> np.ndarray:
     return labels
 
 
-@lru_cache(maxsize=1)
-def metrics_table() -> MetricsTable:
+@lru_cache(maxsize=2)
+def metrics_table(whole: bool = False) -> MetricsTable:
     labels = spine_labels()
+    if whole:
+        labels = np.where(labels > 0, WHOLE_SPINE_LABEL, 0)
     truth = make_target(np.where(labels > 0, 600.0, -250.0), labels, LookupTable.linear())
     shifted = np.roll(truth, 2, axis=2)
     atlas = np.roll(truth, 6, axis=2)
@@ -195,7 +202,7 @@ def test_page_is_whole_in_itself_and_small() -> None:
     assert addresses
     assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
     assert "@import" not in page
-    assert page.count(BANNER) >= 2
+    assert page.count(NOTICE) >= 2
 
 
 def test_text_is_escaped() -> None:
@@ -232,7 +239,7 @@ def test_without_a_ct_there_is_no_truth_and_no_score() -> None:
     assert "There is no CT of this patient" in page
     assert "<h2>Scores</h2>" not in page
     assert "Truth (CT)" not in page
-    assert BANNER in page
+    assert NOTICE in page
 
 
 def test_an_empty_synthetic_mask_is_said_and_shown() -> None:
@@ -244,10 +251,79 @@ def test_an_empty_synthetic_mask_is_said_and_shown() -> None:
     assert Image.open(io.BytesIO(overview_figure(alone))).size == (1600, 900)
 
 
-def test_a_truth_without_any_vertebra_is_shown() -> None:
-    nothing = Volume(np.zeros(GRID.shape, np.int16), GRID)
-    views = surface_views(shown_volumes(a_case(truth_labels=nothing)))
-    assert all(view.distance is not None for view in views)
+def unscored(**changes: object) -> ReportContent:
+    """A CT with soft tissue, no segmentation."""
+    body = np.full(GRID.shape, 40.0, np.float32)
+    return a_case(truth=Volume(body, GRID), truth_labels=None, metrics=None, **changes)
+
+
+def test_a_ct_without_segmentation_is_shown_and_not_scored() -> None:
+    page = render_report(unscored())
+    assert page.count("CT (not scored):") == 5  # beside each synthetic slice
+    assert "no vertebra segmentation was given" in page
+    for absent in ("There is no CT", "Truth (CT)", "<h2>Scores</h2>", "Difference", "outline of the truth"):
+        assert absent not in page
+    shown = shown_volumes(unscored())
+    row = slice_row(shown, choose_slices(shown)[2])
+    assert np.asarray(row.truth)[30, 30] == pytest.approx((40 + 250) / 1300 * 255, abs=1)
+    assert row.outlined is row.difference is None
+    assert all(view.truth is view.distance is None for view in surface_views(shown))
+
+
+def test_overview_of_an_unscored_ct_has_its_slices_above_and_no_true_surface() -> None:
+    picture = np.asarray(Image.open(io.BytesIO(overview_figure(unscored()))))
+    alone = np.asarray(Image.open(io.BytesIO(overview_figure(a_case()))))
+    assert picture.shape == alone.shape == (900, 1600, 3)
+    upper_right = (slice(104, 454), slice(1000, 1560))
+    assert (picture[upper_right] == 255).all()
+    assert (alone[upper_right] < 200).any()
+    assert (picture[104:454, 500:720] < 250).any()
+
+
+def test_labels_without_any_vertebra_are_as_good_as_none() -> None:
+    sacrum = Volume(np.full(GRID.shape, 26, np.int16), GRID)
+    page = render_report(a_case(truth_labels=sacrum))
+    assert "none of its vertebrae lies in this field of view" in page
+    assert "<h2>Scores</h2>" not in page
+
+
+def test_a_spine_whose_vertebrae_are_not_told_apart_is_scored_without_names() -> None:
+    whole = Volume(np.where(spine_labels() > 0, WHOLE_SPINE_LABEL, 0).astype(np.uint8), GRID)
+    shown = shown_volumes(a_case(truth_labels=whole))
+    assert shown.truth_mask is not None
+    assert shown.truth_mask.sum() == (spine_labels() > 0).sum()
+    captions = [choice.caption for choice in choose_slices(shown)[2:]]
+    assert all(re.fullmatch(r"Axial, z = \N{MINUS SIGN}?\d+ mm", caption) for caption in captions), captions
+    page = render_report(a_case(truth_labels=whole, metrics=metrics_table(whole=True)))
+    assert "<h2>Scores</h2>" in page
+    assert "Vertebra by vertebra" not in page
+
+
+def test_scores_per_vertebra_stand_beside_the_mean_atlas() -> None:
+    page = render_report(a_case())
+    model, atlas = (metrics_table()[name].per_vertebra[0] for name in ("tomoray", "mean_atlas"))
+    line = re.search(r'<th scope="row">T12</th>(.*?)</tr>', page).group(1)
+    cells = re.findall(r"<td[^>]*>([^<]*)</td>", line)
+    assert cells[:4] == [
+        f"{model.dice:.3f}",
+        f"{model.hd95_mm:.1f}",
+        f"{model.assd_mm:.2f}",
+        f"{model.nsd_2mm:.3f}",
+    ]
+    assert cells[4:6] == [f"{model.centroid_error_mm:.1f}", f"{model.height_error_mm:.1f}"]
+    assert cells[6:8] == [f"{atlas.dice:.3f}", f"{atlas.assd_mm:.2f}"]
+
+
+def test_terminal_tells_an_infinite_distance_from_an_undefined_one() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    values = metrics_table().to_json_dict()
+    values["rows"]["mean_atlas"]["hd95_mm"] = None  # undefined: not among the infinite ones
+    console.print(terminal_table(values))
+    text = console.file.getvalue()
+    line = next(line for line in text.splitlines() if "HD95" in line)
+    assert [cell.strip() for cell in line.strip("│ ").split("│")][3:] == ["∞", "-"]
+    assert "no bone predicted" in text
+    assert escaped("[bold]x") == r"\[bold]x"
 
 
 def test_synthetic_pictures_are_marked_and_true_ones_are_not() -> None:
@@ -260,10 +336,12 @@ def test_synthetic_pictures_are_marked_and_true_ones_are_not() -> None:
     assert amber == [True, True, False]
 
 
-def test_radiograph_of_another_detector_and_truth_without_labels_are_refused() -> None:
+def test_radiograph_of_another_detector_labels_without_ct_and_scores_without_labels_are_refused() -> None:
     with pytest.raises(ValueError, match="ap must have its detector's rows and columns"):
         a_case(ap=np.zeros((30, 40)))
-    with pytest.raises(ValueError, match="come together"):
+    with pytest.raises(ValueError, match="truth_labels need the CT"):
+        a_case(truth=None, metrics=None)
+    with pytest.raises(ValueError, match="metrics need the truth's vertebra labels"):
         a_case(truth_labels=None)
 
 
@@ -294,4 +372,4 @@ def test_page_prints_on_a4(tmp_path) -> None:
     pdf = (tmp_path / "report.pdf").read_bytes()
     assert pdf.startswith(b"%PDF")
     boxes = {tuple(round(float(n)) for n in box.split()) for box in re.findall(rb"/MediaBox\s*\[([^\]]+)\]", pdf)}
-    assert boxes in ({(0, 0, 595, 842)}, {(0, 0, 596, 842)}, set())  # set(): the page tree is compressed
+    assert boxes in ({(0, 0, 595, 842)}, {(0, 0, 596, 842)})

@@ -13,8 +13,8 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 from TomoRayLib.errors import OutputError
 from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
+from TomoRayLib.marking import NOTICE, STL_NOTICE
 from TomoRayLib.surfaces import (
-    enclosed_volume_mm3,
     is_empty,
     make_surface,
     points_mm,
@@ -41,6 +41,11 @@ def sphere_grid() -> Grid:
 
 def sphere(radius_mm: float) -> Volume:
     return ellipsoid(sphere_grid(), CENTER_MM, np.full(3, radius_mm))
+
+
+def enclosed_volume_mm3(surface: vtkPolyData) -> float:
+    """Sum of the tetrahedra from the origin to each triangle: positive where triangles point outward."""
+    return float(np.linalg.det(points_mm(surface)[triangles(surface)]).sum() / 6)
 
 
 def open_edges(surface: vtkPolyData) -> int:
@@ -100,7 +105,7 @@ def test_a_single_voxel_is_not_lost() -> None:
 def test_an_empty_mask_gives_an_empty_surface_that_can_be_written(tmp_path) -> None:
     surface = make_surface(Volume(np.zeros((4, 5, 6), np.uint8), Grid((6, 5, 4), (1.0, 1.0, 1.0))))
     assert is_empty(surface)
-    assert enclosed_volume_mm3(surface) == 0
+    assert points_mm(surface).shape == triangles(surface).shape == (0, 3)
     write_vtp(tmp_path / "empty.vtp", surface)
     write_stl(tmp_path / "empty.stl", surface)
     assert (tmp_path / "empty.stl").stat().st_size == 84
@@ -140,7 +145,7 @@ def test_vtp_reads_back_with_arrays_and_says_lps_mm_synthetic(tmp_path) -> None:
     texts = {name: back.GetFieldData().GetAbstractArray(name).GetValue(0) for name in ("SPACE", "UNIT", "MARKING")}
     assert texts["SPACE"] == "LPS"
     assert texts["UNIT"] == "mm"
-    assert "SYNTHETIC" in texts["MARKING"]
+    assert texts["MARKING"] == NOTICE
     assert surface.GetFieldData().GetNumberOfArrays() == 0  # the caller's surface is unchanged
 
 
@@ -150,7 +155,7 @@ def test_stl_reads_back_and_says_lps_mm_synthetic(tmp_path) -> None:
     header = (tmp_path / "s.stl").read_bytes()[:80].decode("ascii")
     assert "SPACE=LPS" in header
     assert "UNIT=mm" in header
-    assert "SYNTHETIC" in header
+    assert header.rstrip().endswith(STL_NOTICE)  # whole, in spite of the 80 bytes
     assert not header.startswith("solid")  # readers would take it for text
     reader = vtkSTLReader()
     reader.SetFileName(str(tmp_path / "s.stl"))

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from TomoRayLib.target import BONE_WINDOW
+
 Volume = NDArray[Any]
 Mask = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
@@ -76,7 +78,9 @@ def psnr_in_mask_db(prediction: Volume, truth: Volume, mask: Mask, data_range: f
     return psnr_db(float(np.mean(difference**2)), data_range)
 
 
-def mae_in_mask_hu(prediction: Volume, truth: Volume, mask: Mask, window_width_hu: float = 1300.0) -> float:
+def mae_in_mask_hu(
+    prediction: Volume, truth: Volume, mask: Mask, window_width_hu: float = BONE_WINDOW.width_hu
+) -> float:
     """Mean absolute error in HU over the truth's bone voxels: ``window_width_hu * mean(|p - t|)``.
 
     This undoes a *linear* window; values from another lookup table must be turned into HU first and be given here

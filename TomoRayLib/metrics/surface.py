@@ -42,11 +42,6 @@ class Surface:
     def is_empty(self) -> bool:
         return self.tree is None
 
-    @property
-    def area_mm2(self) -> float:
-        """Whole surface area in mm^2."""
-        return float(self.areas_mm2.sum())
-
 
 @dataclass(frozen=True, eq=False)
 class SurfaceDistances:

@@ -4,7 +4,8 @@ The rows "blank" (all zeros) and "mean_atlas" stand beside every model, on the s
 PSNR of a spine in a mostly empty cube are high for an empty volume already.
 
 Arrays are ``(z, y, x)``, volumes scaled to [0, 1] by the HU window, ``spacing_mm`` is ``(x, y, z)``.
-Undefined values are NaN and perfect or missing ones infinite in Python and CSV; JSON has neither, so both are null.
+Undefined values are NaN and perfect or missing ones infinite in Python and CSV; JSON has neither, so both are null,
+and ``flags`` names those that are infinite.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from TomoRayLib.metrics import intensity, surface, vertebra
 from TomoRayLib.metrics.intensity import Mask, Volume
 from TomoRayLib.metrics.surface import Surface, Vector3
 from TomoRayLib.metrics.vertebra import Labels, NearestVertebra, TruthVertebra, VertebraRow
+from TomoRayLib.target import BONE_WINDOW, vertebra_mask
 
-DEFAULT_WINDOW_WIDTH_HU = 1300.0  # -250..1050 HU
 RANGE_TOLERANCE = 1e-3  # how far a volume may leave [0, 1] by rounding
 BLANK, MEAN_ATLAS = "blank", "mean_atlas"
 
@@ -173,11 +174,14 @@ class MetricsTable:
         return tuple(name for name, _ in self.rows)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """``rows``, ``per_vertebra``, ``flags`` and ``settings`` for ``json.dump``; NaN and infinity become None."""
+        """``rows``, ``per_vertebra``, ``flags`` and ``settings`` for ``json.dump``; NaN and infinity become None.
+
+        ``flags[name]["infinite"]`` lists the metrics whose None stands for infinity.
+        """
         return {
             "rows": {name: {key: _json_number(value) for key, value in row.items()} for name, row in self.rows},
             "per_vertebra": {name: [_json_values(asdict(v)) for v in row.per_vertebra] for name, row in self.rows},
-            "flags": {name: {"prediction_is_empty": row.prediction_is_empty} for name, row in self.rows},
+            "flags": {name: _flags(row) for name, row in self.rows},
             "settings": _json_values(asdict(self.settings)),
         }
 
@@ -208,7 +212,8 @@ class TruthReference:
 def prepare_truth(truth: Volume, truth_labels: Labels, spacing_mm: Vector3) -> TruthReference:
     """Check the truth and compute its masks and surfaces.
 
-    ``truth_labels`` holds VerSe numbers; voxels that are no vertebra (sacrum, ribs) are not part of the bone mask.
+    ``truth_labels`` holds VerSe numbers, or 255 for a spine whose vertebrae are not told apart, which then has no row
+    per vertebra; voxels that are no vertebra (sacrum, ribs) are not part of the bone mask.
     Raises ValueError for shapes that differ, values outside [0, 1], labels that are not whole numbers.
     """
     spacing = surface.checked_spacing_mm(spacing_mm)
@@ -223,7 +228,7 @@ def prepare_truth(truth: Volume, truth_labels: Labels, spacing_mm: Vector3) -> T
             f"truth_labels must hold whole numbers (VerSe: 1-25, 28); got {truth_labels.dtype}. "
             f"Give the label volume, not its mask."
         )
-    mask = vertebra.vertebra_mask(truth_labels)
+    mask = vertebra_mask(truth_labels)
     return TruthReference(
         volume=truth,
         mask=mask,
@@ -239,7 +244,7 @@ def evaluate(
     reference: TruthReference,
     prediction: Volume,
     prediction_mask: Mask,
-    window_width_hu: float = DEFAULT_WINDOW_WIDTH_HU,
+    window_width_hu: float = BONE_WINDOW.width_hu,
 ) -> MetricsRow:
     """All metrics of one prediction against a prepared truth. Raises ValueError as ``evaluate_case`` does."""
     truth = reference.volume
@@ -285,7 +290,7 @@ def evaluate_case(
     truth: Volume,
     truth_labels: Labels,
     spacing_mm: Vector3,
-    window_width_hu: float = DEFAULT_WINDOW_WIDTH_HU,
+    window_width_hu: float = BONE_WINDOW.width_hu,
 ) -> MetricsRow:
     """All metrics of one prediction.
 
@@ -302,7 +307,7 @@ def evaluate_table(
     truth_labels: Labels,
     spacing_mm: Vector3,
     *,
-    window_width_hu: float = DEFAULT_WINDOW_WIDTH_HU,
+    window_width_hu: float = BONE_WINDOW.width_hu,
     lookup_table: str = "linear",
 ) -> MetricsTable:
     """The table of one case: ``{"tomoray": (volume, mask), "mean_atlas": (volume, mask)}`` against the truth.
@@ -340,6 +345,11 @@ def _check_range(name: str, volume: Volume) -> None:
             f"The {name} must be finite and scaled to [0, 1]; got values from {low:g} to {high:g}. "
             f"Apply the HU window (or clip the network's output) first."
         )
+
+
+def _flags(row: MetricsRow) -> dict[str, Any]:
+    infinite = [key for key, value in row.items() if value == math.inf]
+    return {"prediction_is_empty": row.prediction_is_empty, "infinite": infinite}
 
 
 def _json_number(value: Any) -> Any:

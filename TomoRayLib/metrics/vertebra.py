@@ -1,9 +1,10 @@
-"""Metrics of each vertebra: Dice, HD95, error of the centroid and of the height.
+"""Metrics of each vertebra: Dice, HD95, ASSD, NSD at 1 and 2 mm, error of the centroid and of the height.
 
 The truth has labels (VerSe numbers, see ``vertebrae.py``), the prediction is one binary bone mask. Each predicted
 voxel is given to the nearest truth vertebra within ``ASSIGNMENT_LIMIT_MM``; what lies farther away belongs to none
 (it still counts in the whole-spine scores). So the scores say how well the bone *near* a vertebra matches it; they do
-not punish a mask that runs from one vertebra into the next except through its shape.
+not punish a mask that runs from one vertebra into the next except through its shape. Bone of the truth that is not
+told apart (``vertebrae.WHOLE_SPINE_LABEL``) has no row, and takes the predicted voxels nearest to it.
 
 Arrays are ``(z, y, x)``, ``spacing_mm`` is ``(x, y, z)``.
 """
@@ -20,8 +21,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TomoRayLib.metrics.intensity import Box, Mask, bounding_box
-from TomoRayLib.metrics.surface import Surface, Vector3, hausdorff_mm, surface_distances, surface_of
-from TomoRayLib.vertebrae import NAME_OF_LABEL, VERTEBRA_LABELS, vertebra_labels_in
+from TomoRayLib.metrics.surface import (
+    Surface,
+    Vector3,
+    average_symmetric_distance_mm,
+    hausdorff_mm,
+    normalized_surface_dice,
+    surface_distances,
+    surface_of,
+)
+from TomoRayLib.target import vertebra_mask
+from TomoRayLib.vertebrae import NAME_OF_LABEL, vertebra_labels_in
 
 Labels = NDArray[Any]
 ASSIGNMENT_LIMIT_MM = 10.0  # our choice: wider than half a disc space, narrower than half a vertebra
@@ -31,14 +41,18 @@ ASSIGNMENT_LIMIT_MM = 10.0  # our choice: wider than half a disc space, narrower
 class VertebraRow:
     """Scores of one vertebra.
 
-    A vertebra without any predicted voxel has Dice 0, an infinite HD95 and NaN errors. ``touches_edge``: the truth
-    reaches the edge of the field of view, so it is probably cut and its height and centroid mean little.
+    A vertebra without any predicted voxel has Dice and NSD 0, infinite HD95 and ASSD, and NaN errors.
+    ``touches_edge``: the truth reaches the edge of the field of view, so it is probably cut and its height and
+    centroid mean little.
     """
 
     label: int
     name: str
     dice: float
     hd95_mm: float
+    assd_mm: float
+    nsd_1mm: float
+    nsd_2mm: float
     centroid_error_mm: float
     height_error_mm: float
     height_mm: float
@@ -73,13 +87,8 @@ def dice(prediction: Mask, truth: Mask) -> float:
     return 2 * int(np.count_nonzero(prediction & truth)) / total if total else math.nan
 
 
-def vertebra_mask(labels: Labels) -> Mask:
-    """The voxels whose label is a vertebra (1-25, 28): sacrum, coccyx and everything else are left out."""
-    return np.isin(labels, VERTEBRA_LABELS)
-
-
 def truth_vertebrae(labels: Labels, spacing_mm: Vector3) -> tuple[TruthVertebra, ...]:
-    """The vertebrae of a label volume, from cranial to caudal."""
+    """The vertebrae of a label volume, from cranial to caudal; none where the mask does not tell them apart."""
     boxes = dict(enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1))
     present = vertebra_labels_in(label for label, box in boxes.items() if box is not None)
     return tuple(_truth_vertebra(labels, label, boxes[label], spacing_mm) for label in present)
@@ -91,7 +100,7 @@ def nearest_vertebra(labels: Labels, spacing_mm: Vector3, limit_mm: float = ASSI
         raise ValueError(f"limit_mm must not be negative; got {limit_mm}. Use {ASSIGNMENT_LIMIT_MM} mm.")
     mask = vertebra_mask(labels)
     found = bounding_box(mask)
-    if found is None:
+    if found is None or not vertebra_labels_in(np.unique(labels[found])):  # nothing, or nothing told apart
         return NearestVertebra(None, np.zeros((0, 0, 0), dtype=np.uint8))
     sampling = tuple(spacing_mm[::-1])
     z, y, x = (
@@ -139,18 +148,21 @@ def _row(
     """Scores of one vertebra; ``box`` is relative to ``assigned``, which begins at voxel ``start``."""
     name = NAME_OF_LABEL[truth.label]
     if box is None:
-        missing = (0.0, math.inf, math.nan, math.nan)
+        missing = (0.0, math.inf, math.inf, 0.0, 0.0, math.nan, math.nan)
         return VertebraRow(truth.label, name, *missing, truth.height_mm, truth.touches_edge)
     mask = assigned[box] == truth.label
     first = start + [s.start for s in box]
-    surface = surface_of(mask, spacing_mm, _ijk(first))
+    distances = surface_distances(truth.surface, surface_of(mask, spacing_mm, _ijk(first)))
     truth_box = tuple(slice(s.start - offset, s.stop - offset) for s, offset in zip(truth.box, start, strict=True))
     overlap = int(np.count_nonzero((assigned[truth_box] == truth.label) & truth.mask))
     return VertebraRow(
         label=truth.label,
         name=name,
         dice=2 * overlap / (truth.voxels + int(np.count_nonzero(mask))),
-        hd95_mm=hausdorff_mm(surface_distances(truth.surface, surface)),
+        hd95_mm=hausdorff_mm(distances),
+        assd_mm=average_symmetric_distance_mm(distances),
+        nsd_1mm=normalized_surface_dice(distances, 1.0),
+        nsd_2mm=normalized_surface_dice(distances, 2.0),
         centroid_error_mm=float(np.linalg.norm(_centroid_mm(mask, first, spacing_mm) - truth.centroid_mm)),
         height_error_mm=abs(mask.shape[0] * spacing_mm[2] - truth.height_mm),
         height_mm=truth.height_mm,

@@ -1,0 +1,96 @@
+"""The command as typed: options, help, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from TomoRayLib.cli import _spread
+from TomoRayLib.demonstration_phantom import phantom_volumes
+from TomoRayLib.images import write_volume
+
+
+def tomoray(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "TomoRayLib.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def a_ct_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cli") / "ct.nrrd"
+    write_volume(path, phantom_volumes()[0])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--views ap lat --out d", "--views ap --views lat --out d"),
+        ("ct --views lat", "ct --views lat"),
+        ("--views ap lat ct.nrrd --out d", "--views ap --views lat ct.nrrd --out d"),
+        ("--views=ap lat ct.nrrd", "--views=ap --views lat ct.nrrd"),
+        ("--views pa", "--views pa"),
+        ("ct --views", "ct --views"),
+        ("lat ap", "lat ap"),
+    ],
+)
+def test_views_takes_one_name_or_both(typed: str, meant: str) -> None:
+    assert _spread(typed.split()) == meant.split()
+
+
+def test_projecting_as_in_the_readme_gives_both_views(a_ct_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "drr"
+    words = "--sad 1000 --sid 1536 --size 64 64 --pixel-spacing 4.0 4.0 --views ap lat --json"
+    result = tomoray("project", str(a_ct_file), "--out", str(out), *words.split())
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1])["event"] == "result"
+    assert {path.name for path in out.iterdir() if path.name[0] != "."} == {"ap.nrrd", "ap.png", "lat.nrrd", "lat.png"}
+
+
+def test_one_view_and_a_negative_isocenter_can_be_asked_for(a_ct_file: Path, tmp_path: Path) -> None:
+    words = "--views lat --size 64 64 --pixel-spacing 5 5 --isocenter -10 -20.5 -30"
+    result = tomoray("project", str(a_ct_file), *words.split(), "--out", str(tmp_path / "d"))
+    assert result.returncode == 0, result.stderr
+    assert not (tmp_path / "d" / "ap.nrrd").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("project absent.nrrd --out out", "absent.nrrd"),
+        ("project CT --out out --views pa", "views ap and lat"),
+        ("project CT --out out --sad 0", "above 0"),
+        ("project CT --out out --sad 2000 --sid 1000", "swapped"),
+        ("project CT --out out --geometry nowhere", "does not exist"),
+        ("project CT --out out --geometry .", "geometry file"),
+        ("project CT --out out --isocenter 0 0 9000", "misses the CT"),
+        ("synthesize --out out", "two radiographs"),
+        ("synthesize --out out --ct CT --flip-ap", "radiographs"),
+        ("train --data . --out out", "label maps"),
+        ("train --data . --out out --watch x", "NAME=CT,LABELS"),
+    ],
+)
+def test_a_wrong_command_gets_a_sentence_and_exit_code_2(
+    words: str, sentence: str, a_ct_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = tomoray(*words.replace("CT", str(a_ct_file)).split())
+    assert result.returncode == 2
+    assert sentence in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_and_version_answer() -> None:
+    assert "research use only" in " ".join(tomoray("--help").stdout.split()).lower()
+    assert tomoray("--version").stdout.startswith("tomoray 0.")
+
+
+def test_the_models_are_listed_with_their_licence() -> None:
+    result = tomoray("models")
+    assert result.returncode == 0
+    assert "CC-BY-NC-SA-4.0" in "".join(result.stdout.split())

@@ -1,0 +1,63 @@
+"""How a result was made: versions, weights, geometry, inputs and their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import asdict
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import TomoRayLib
+from TomoRayLib.acquisition import views_to_dict
+from TomoRayLib.marking import NOTICE
+from TomoRayLib.target import BONE_WINDOW
+
+if TYPE_CHECKING:
+    from TomoRayLib.results import CaseResult
+
+PACKAGES = ("numpy", "scipy", "torch", "SimpleITK", "vtk", "pydicom")
+
+
+def provenance_of(result: CaseResult) -> dict[str, Any]:
+    """Everything needed to make the same result again, as JSON-like values; the caller adds what it cost."""
+    job, entry = result.job, result.model
+    files = {name: getattr(job, name) for name in ("ap", "lateral", "ct", "segmentation") if getattr(job, name)}
+    grid = result.synthetic.grid
+    return {
+        "notice": NOTICE,
+        "tomoray": TomoRayLib.__version__,
+        "made_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "device": result.device,
+        "precision": result.precision,
+        "model": {"id": entry.id, "weights_sha256": entry.sha256, "licence": entry.licence},
+        "views": views_to_dict(result.inputs.views),
+        "grid": {**asdict(grid), "fov_mm": job.fov_mm},
+        "window_hu": {"center": BONE_WINDOW.center_hu, "width": BONE_WINDOW.width_hu},
+        "quantisation": job.quantisation,
+        "flips": {"ap": job.flip_ap, "lateral": job.flip_lateral, "invert": job.invert},
+        "inputs": {name: {"name": Path(path).name, "sha256": sha256_of(Path(path))} for name, path in files.items()},
+        "notes": list(result.notes),
+    }
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder in the order of their names.
+
+    A header without its voxels (.mhd, .nhdr) is hashed together with every file beside it that shares its name.
+    """
+    digest = hashlib.sha256()
+    files = [path]
+    if path.is_dir():
+        files = sorted(item for item in path.rglob("*") if item.is_file())
+    elif path.suffix.lower() in (".mhd", ".nhdr"):
+        files = sorted(item for item in path.parent.glob(f"{path.stem}.*") if item.is_file())
+    for item in files:
+        with item.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

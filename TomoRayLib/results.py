@@ -1,0 +1,138 @@
+"""What one case gives, and writing it: all files of the output folder, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TomoRayLib.acquisition import VIEW_KEY
+from TomoRayLib.comparison import GroundTruth
+from TomoRayLib.figures import overview_figure
+from TomoRayLib.files import staged_folder
+from TomoRayLib.geometry import Biplanar, View, view_to_dict
+from TomoRayLib.image_types import Volume
+from TomoRayLib.images import resample, write_image_2d, write_png, write_volume
+from TomoRayLib.job import SynthesisJob
+from TomoRayLib.marking import TRUTH_NOTICE
+from TomoRayLib.metrics.table import MetricsTable
+from TomoRayLib.progress import Stages, peak_memory_mb
+from TomoRayLib.provenance import provenance_of
+from TomoRayLib.report import ReportContent, write_report
+from TomoRayLib.surfaces import is_empty, make_surface, with_distance, write_stl, write_vtp
+from TomoRayLib.synthesis import SyntheticCT
+from TomoRayLib.target import BONE_WINDOW
+from TomoRayLib.weights import ModelEntry
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was read, checked, and put in order. ``ct`` and ``labels`` are None where radiographs were given."""
+
+    ap: NDArray[np.float32]
+    lateral: NDArray[np.float32]
+    views: Biplanar
+    ct: Volume | None
+    labels: Volume | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """All that a case gives, before it is written, and how it was made."""
+
+    job: SynthesisJob
+    model: ModelEntry
+    device: str
+    precision: str
+    inputs: Inputs
+    synthetic: SyntheticCT
+    truth: GroundTruth | None
+    metrics: MetricsTable | None
+    notes: tuple[str, ...]
+
+
+def write_results(result: CaseResult, stages: Stages) -> Path:
+    """All files of one case, published together in the job's folder, which is returned."""
+    job, inputs, synthetic, truth = result.job, result.inputs, result.synthetic, result.truth
+    with staged_folder(job.out) as folder:
+        with stages.stage("Drawing"):
+            synthetic_hu, vertebrae, truth_hu = synthetic.hu(), synthetic.vertebrae(), _truth_hu(result)
+            provenance = provenance_of(result)
+            _write_surfaces(folder, vertebrae, truth)
+            content = ReportContent(
+                title=job.title or Path(job.ct or job.ap or "").name.split(".")[0],
+                views=inputs.views,
+                ap=inputs.ap,
+                lateral=inputs.lateral,
+                synthetic=synthetic_hu,
+                synthetic_mask=vertebrae,
+                truth=truth_hu,
+                truth_labels=truth.vertebrae() if truth else None,
+                metrics=result.metrics,
+                provenance={**provenance, **_cost(stages)},
+                notes=result.notes,
+                demonstration_note=job.demonstration_note,
+            )
+            if job.report:
+                write_report(folder / "report.html", content)
+                (folder / "overview.png").write_bytes(overview_figure(content))
+        with stages.stage("Writing"):
+            write_volume(folder / "synthetic_ct.nrrd", synthetic_hu)
+            write_volume(folder / "synthetic_vertebrae.nrrd", vertebrae)
+            write_radiograph(folder, "ap", inputs.ap, inputs.views.ap)
+            write_radiograph(folder, "lat", inputs.lateral, inputs.views.lateral)
+            if truth_hu is not None:
+                write_volume(folder / "truth_ct.nrrd", truth_hu)
+            if truth is not None:
+                write_volume(folder / "truth_vertebrae.nrrd", truth.vertebrae())
+            if result.metrics is not None:
+                (folder / "metrics.csv").write_text(result.metrics.to_csv(), encoding="utf-8")
+                per_vertebra = result.metrics.per_vertebra_to_csv()
+                (folder / "metrics_per_vertebra.csv").write_text(per_vertebra, encoding="utf-8")
+                _write_json(folder / "metrics.json", result.metrics.to_json_dict())
+        _write_json(folder / "provenance.json", {**provenance, **_cost(stages)})
+    return Path(job.out)
+
+
+def _cost(stages: Stages) -> dict[str, Any]:
+    return {"seconds": dict(stages.seconds), "peak_memory_mb": peak_memory_mb()}
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def write_radiograph(folder: Path, name: str, image: NDArray[np.float32], view: View) -> None:
+    """One radiograph as NRRD, with its view inside, and as PNG for the eye."""
+    fields = {VIEW_KEY: json.dumps(view_to_dict(view))}
+    write_image_2d(folder / f"{name}.nrrd", image, view.detector.pixel_spacing_mm, fields)
+    low, high = (float(value) for value in np.percentile(image, (0.5, 99.8)))
+    write_png(folder / f"{name}.png", image, (low, high if high > low else low + 1.0))
+
+
+def _write_surfaces(folder: Path, vertebrae: Volume, truth: GroundTruth | None) -> None:
+    """Both surfaces in LPS mm; the synthetic one carries its signed distance from the truth."""
+    surface = make_surface(vertebrae)
+    if truth is not None:
+        truth_surface = make_surface(truth.vertebrae())
+        write_vtp(folder / "truth_surface.vtp", truth_surface, marking=TRUTH_NOTICE)
+        if not is_empty(surface):
+            surface = with_distance(surface, truth_surface)
+    write_vtp(folder / "synthetic_surface.vtp", surface)
+    write_stl(folder / "synthetic_surface.stl", surface)
+
+
+def _truth_hu(result: CaseResult) -> Volume | None:
+    """The ground truth in HU; without a segmentation the windowed CT itself, on the grid of the synthetic one."""
+    if result.truth is not None:
+        return result.truth.hu()
+    if result.inputs.ct is None:
+        return None
+    on_grid = resample(result.inputs.ct, result.synthetic.grid).voxels
+    windowed = np.clip(np.round(on_grid), BONE_WINDOW.low_hu, BONE_WINDOW.high_hu)
+    return Volume(windowed.astype(np.int16), result.synthetic.grid)
