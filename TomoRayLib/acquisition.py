@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import (
     PRESETS,
+    VIEW_KEY,
     Biplanar,
     ConeBeam,
     Detector,
@@ -25,7 +26,6 @@ from TomoRayLib.geometry import (
 from TomoRayLib.image_types import Radiograph
 from TomoRayLib.weights import ModelEntry
 
-VIEW_KEY = "TomoRay.view"
 PARALLEL_HAS_NO_DISTANCES = "A parallel beam has neither SAD nor SID; leave them out or choose another geometry."
 DEFAULT_PRESET = "c-arm"
 LATERAL_ANGLE_DEG = 90.0

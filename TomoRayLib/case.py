@@ -16,12 +16,10 @@ from TomoRayLib.acquisition import (
     rendering_views,
 )
 from TomoRayLib.checks import (
-    MaskContent,
     check_ct,
     check_pair,
     check_radiograph,
-    describe_mask,
-    match_mask,
+    prepared_mask,
 )
 from TomoRayLib.comparison import LINEAR, GroundTruth, compare, ground_truth
 from TomoRayLib.errors import InputError
@@ -160,11 +158,8 @@ def _read_ct(job: SynthesisJob) -> tuple[Volume, Volume | None, tuple[str, ...]]
     if job.segmentation is None:
         return ct, None, ()
     labels = read_labels(job.segmentation)
-    description = describe_mask(labels, Path(job.segmentation).name)
-    labels, resampled = match_mask(labels, ct)
-    if description.content is MaskContent.WHOLE_SPINE:
-        labels = Volume((labels.voxels > 0).astype(np.uint8), labels.grid)
-    return ct, labels, tuple(note for note in (description.note, resampled) if note)
+    labels, notes = prepared_mask(labels, ct, Path(job.segmentation).name)
+    return ct, labels, notes
 
 
 def _projected(job: SynthesisJob, ct: Volume, labels: Volume | None, notes: tuple[str, ...]) -> Inputs:

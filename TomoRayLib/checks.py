@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +107,8 @@ def check_hounsfield(voxels: NDArray[np.generic], name: str = "The CT") -> None:
 
 def _refuse_other_scales(voxels: NDArray[np.generic], got: str) -> None:
     """Raises InputError where most values lie where no tissue does; padding and metal in few voxels pass."""
-    sample = voxels.ravel()[:: max(1, voxels.size // 4_000_000) | 1]  # an odd step does not follow the rows
+    step = max(1, voxels.size // 4_000_000) | 1  # odd, so that it does not follow the rows
+    sample: NDArray[Any] = voxels.ravel()[::step]
     padding = float(sample.min())
     body = sample[sample > padding] if padding < MEDIAN_HU[0] else sample
     if len(body) == 0:
@@ -207,8 +209,8 @@ def match_mask(mask: Volume, ct: Volume) -> tuple[Volume, str | None]:
     matched = labels_on_grid(mask, ct.grid)
     if not vertebra_mask(matched.voxels).any():
         raise InputError(
-            f"Mask and CT: expected vertebrae in the CT, got no voxel of any after resampling (mask {_place(mask.grid)}; "
-            f"CT {_place(ct.grid)}); choose the mask made from this CT, and check the spacing of both."
+            f"Mask and CT: expected vertebrae in the CT, got no voxel of any after resampling (mask "
+            f"{_place(mask.grid)}; CT {_place(ct.grid)}); choose the mask made from this CT, and check both spacings."
         )
     return matched, note
 

@@ -48,6 +48,11 @@ SURFACE_PIXEL_MM = 0.5
 TEXT_PX = 24  # the page shows pictures at half size
 RADIOGRAPH_PERCENTILES = (1.0, 99.7)
 TRUTH, NOT_SCORED = "Truth (CT)", "CT (not scored)"  # headings above pictures of the CT
+_WHY_NOT_SCORED = (
+    "Scores and true surfaces need a vertebra segmentation:",
+    "none was given, or none of its vertebrae lies in this",
+    "field of view.",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -257,6 +262,8 @@ def _paste_results(sheet: Image.Image, shown: Shown) -> None:
             _paste(sheet, _required(row.truth if is_truth else row.synthetic), box)
         left_3d = left + 114 + 34
         if is_truth and not shown.is_scored:  # a CT without labelled vertebrae has no surface
+            for number, line in enumerate(_WHY_NOT_SCORED):
+                write_text(sheet, (left_3d, top + 24 * number), line, size_px=17)
             continue
         colored = shown.is_scored and not is_truth
         title = f"{name} in 3D" + (", coloured by distance to the truth" if colored else "")

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 Vector3 = tuple[float, float, float]
 IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 ORTHONORMAL_TOLERANCE = 1e-4
+VIEW_KEY = "TomoRay.view"  # under which image files carry ``view_to_dict`` as JSON
 
 
 def _numbers(values: Any, count: int, name: str) -> tuple[float, ...]:

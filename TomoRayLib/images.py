@@ -67,8 +67,9 @@ def read_volume(path: PathLike) -> Volume:
     Voxels keep the stored number type after slope and intercept are applied (float64 becomes float32).
     Left-handed directions are kept: world positions are right, and ``resample`` puts them onto any grid.
 
-    Raises InputError for a missing or unreadable file, a folder with several series, a 2D image, a 4D or colour image, voxels that are not finite,
-    spacing not above 0, sheared directions, and DICOM slices that are no even, straight stack.
+    Raises InputError for a missing or unreadable file, a folder with several series, a 2D image, a 4D or colour image,
+    voxels that are not finite, spacing not above 0, sheared directions, and DICOM slices that are no even, straight
+    stack.
     """
     path = _existing(path)
     image = _read_series(path) if path.is_dir() else _read_file(path)

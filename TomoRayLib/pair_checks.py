@@ -1,6 +1,6 @@
 """Warnings on a pair of radiographs: AP and lateral swapped, alike, or of different scale. Never an error: a guess.
 
-The view that a file of TomoRay carries comes first, then what a header says; pixels are asked only where neither speaks.
+The view that a file of TomoRay carries comes first, then what a header says; pixels only where neither speaks.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TomoRayLib.acquisition import VIEW_KEY
-from TomoRayLib.geometry import Biplanar, View, view_from_dict
+from TomoRayLib.geometry import VIEW_KEY, Biplanar, View, view_from_dict
 from TomoRayLib.image_types import Radiograph
 
 __all__ = ["check_pair", "left_right_symmetry", "scale_between_profiles"]
@@ -24,10 +23,8 @@ LARGEST_HEIGHT_RATIO = 1.6  # collimation differs between views, so only far-off
 SCALE_TOLERANCE = 0.1
 # Below LEAST_CORRELATION the profiles have too little in common to compare scales. LIDC-IDRI-0001 reaches 0.75, at a
 # scale that is 11 % off; the built-in phantom 0.96. So a wrong scale is found where both images show the same edges.
-LEAST_CORRELATION = 0.85
-CORRELATION_GAIN = (
-    0.15  # by which another scale must fit better than the same one; 0.2 and more for 20 % on the phantom
-)
+LEAST_CORRELATION = 0.8
+CORRELATION_GAIN = 0.15  # by which another scale must fit better than the same one (20 % on the phantom: 0.22)
 LEAST_ANGLE_DEG = 45.0  # between the two directions of view
 
 
@@ -36,7 +33,7 @@ def check_pair(ap: Radiograph, lateral: Radiograph, views: Biplanar) -> list[str
 
     * One image given twice; views (from the files where they carry one, else ``views``) less than 45 degrees apart.
     * Swapped: the view in a file, View Position, Patient Orientation or the positioner's primary angle says so; where
-      neither file says anything, the lateral image is clearly more left-right symmetric than the AP (a frontal body is).
+      neither file says anything, the lateral image is clearly more left-right symmetric than the AP.
     * Different scale, unless both files carry their view: heights of the fields at the isocentre differ by more than
       1.6, or the vertical intensity profiles agree at another scale. Needs a spacing: the file's own, else that of
       ``views``. Finds 20 % where both images show the same edges; in noisy or crowded images it says nothing.
@@ -47,8 +44,8 @@ def check_pair(ap: Radiograph, lateral: Radiograph, views: Biplanar) -> list[str
     angle_deg = _angle_between_deg(stored[0] or views.ap, stored[1] or views.lateral)
     if angle_deg < LEAST_ANGLE_DEG:
         warnings = [
-            f"Both views look from nearly the same direction, or from opposite ones ({angle_deg:.0f} deg between the two "
-            "lines of view): expected about 90 deg. Choose an AP and a lateral radiograph, and check the geometry."
+            f"Both views look from nearly the same direction, or from opposite ones ({angle_deg:.0f} deg between the "
+            "two lines of view): expected about 90 deg. Choose an AP and a lateral radiograph, and check the geometry."
         ]
     else:
         warnings = _swap_warnings(ap, lateral)

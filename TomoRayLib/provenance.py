@@ -8,40 +8,46 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import TomoRayLib
 from TomoRayLib.acquisition import views_to_dict
+from TomoRayLib.geometry import Biplanar, Grid
+from TomoRayLib.job import SynthesisJob
 from TomoRayLib.marking import NOTICE
 from TomoRayLib.target import BONE_WINDOW
-
-if TYPE_CHECKING:
-    from TomoRayLib.results import CaseResult
+from TomoRayLib.weights import ModelEntry
 
 PACKAGES = ("numpy", "scipy", "torch", "SimpleITK", "vtk", "pydicom")
 
 
-def provenance_of(result: CaseResult) -> dict[str, Any]:
-    """Everything needed to make the same result again, as JSON-like values; the caller adds what it cost."""
-    job, entry = result.job, result.model
+def provenance_of(
+    job: SynthesisJob,
+    model: ModelEntry,
+    device: str,
+    precision: str,
+    views: Biplanar,
+    grid: Grid,
+    notes: tuple[str, ...],
+) -> dict[str, Any]:
+    """Everything needed to make a result again, as JSON-like values; the caller adds what it cost."""
     files = {name: getattr(job, name) for name in ("ap", "lateral", "ct", "segmentation") if getattr(job, name)}
-    grid = result.synthetic.grid
     return {
         "notice": NOTICE,
         "tomoray": TomoRayLib.__version__,
         "made_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
-        "device": result.device,
-        "precision": result.precision,
-        "model": {"id": entry.id, "weights_sha256": entry.sha256, "licence": entry.licence},
-        "views": views_to_dict(result.inputs.views),
+        "device": device,
+        "precision": precision,
+        "model": {"id": model.id, "weights_sha256": model.sha256, "licence": model.licence},
+        "views": views_to_dict(views),
         "grid": {**asdict(grid), "fov_mm": job.fov_mm},
         "window_hu": {"center": BONE_WINDOW.center_hu, "width": BONE_WINDOW.width_hu},
         "quantisation": job.quantisation,
         "flips": {"ap": job.flip_ap, "lateral": job.flip_lateral, "invert": job.invert},
         "inputs": {name: {"name": Path(path).name, "sha256": sha256_of(Path(path))} for name, path in files.items()},
-        "notes": list(result.notes),
+        "notes": list(notes),
     }
 
 

@@ -45,6 +45,7 @@ WHY_NOT_SCORED = (
     "The CT is shown beside the synthetic one but not scored: scores compare vertebrae, and no vertebra segmentation "
     "was given, or none of its vertebrae lies in this field of view."
 )
+MANY_NOTES = 5  # more are set smaller, in two columns
 _SLICE_HEADS = (TRUTH, "Synthetic", "Synthetic, outline of the truth", "Difference")
 
 
@@ -115,7 +116,8 @@ def _opening(content: ReportContent, shown: Shown, metrics: MetricsTable | None)
         notes.insert(0, "No bone was found: the synthetic CT is empty. Check the radiographs and their geometry.")
     if notes:
         items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-        parts.append(f'<div class="callout"><p><b>Please note</b></p><ul>{items}</ul></div>')
+        kind = "callout many" if len(notes) > MANY_NOTES else "callout"
+        parts.append(f'<div class="{kind}"><p><b>Please note</b></p><ul>{items}</ul></div>')
     if metrics is not None:
         parts.append(at_a_glance(metrics))
     if shown.truth_hu is not None and not shown.is_scored:

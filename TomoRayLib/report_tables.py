@@ -13,7 +13,7 @@ from TomoRayLib.metrics.vertebra import VertebraRow
 NAME_OF_ROW = {"tomoray": "TomoRay", BLANK: "Blank volume", MEAN_ATLAS: "Mean atlas"}
 GLANCE_KEYS = ("dice", "assd_mm", "hd95_mm", "cosine_similarity")
 LONGEST_LIST = 8  # longer lists of numbers are summed up
-_UNIT_ENDINGS = {"_mm": "mm", "_hu": "HU", "_deg": "°", "_s": "s", "_px": "pixels"}
+_UNIT_ENDINGS = {"_mm": "mm", "_hu": "HU", "_deg": "°", "_s": "s", "_px": "pixels", "_mb": "MB"}
 _WORDS = {
     "ap": "AP",
     "ct": "CT",
@@ -159,11 +159,12 @@ def _vertebra_table(name: str, rows: Sequence[VertebraRow], atlas_rows: Sequence
         if atlas is not None:
             values += [f"{atlas.dice:.3f}", _length(atlas.assd_mm, 2)]
         cells = "".join(f"<td{_begin(place)}>{value}</td>" for place, value in enumerate(values))
-        edge = "cut by the field of view" if row.touches_edge else ""
+        edge = "cut" if row.touches_edge else ""
         lines.append(f'<tr><th scope="row">{escape(row.name)}</th>{cells}<td class="text">{edge}</td></tr>')
     return (
         '<table class="levels"><caption>Each predicted voxel counts for the nearest true vertebra. The blank volume '
-        "has Dice and NSD 0 and infinite distances for every vertebra.</caption>"
+        "has Dice and NSD 0 and infinite distances for every vertebra. Cut: by the edge of the field of view, so that "
+        "centroid and height mean little.</caption>"
         f'<thead><tr>{groups}<th></th></tr><tr><th>Vertebra</th>{head}<th class="text"></th></tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table>"
     )

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from TomoRayLib.acquisition import VIEW_KEY
 from TomoRayLib.comparison import GroundTruth
 from TomoRayLib.figures import overview_figure
 from TomoRayLib.files import staged_folder
-from TomoRayLib.geometry import Biplanar, View, view_to_dict
+from TomoRayLib.geometry import VIEW_KEY, Biplanar, View, view_to_dict
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import resample, write_image_2d, write_png, write_volume
 from TomoRayLib.job import SynthesisJob
@@ -62,7 +61,7 @@ def write_results(result: CaseResult, stages: Stages) -> Path:
     with staged_folder(job.out) as folder:
         with stages.stage("Drawing"):
             synthetic_hu, vertebrae, truth_hu = synthetic.hu(), synthetic.vertebrae(), _truth_hu(result)
-            provenance = provenance_of(result)
+            provenance = _provenance(result)
             _write_surfaces(folder, vertebrae, truth)
             content = ReportContent(
                 title=job.title or Path(job.ct or job.ap or "").name.split(".")[0],
@@ -97,6 +96,11 @@ def write_results(result: CaseResult, stages: Stages) -> Path:
                 _write_json(folder / "metrics.json", result.metrics.to_json_dict())
         _write_json(folder / "provenance.json", {**provenance, **_cost(stages)})
     return Path(job.out)
+
+
+def _provenance(result: CaseResult) -> dict[str, Any]:
+    grid, views = result.synthetic.grid, result.inputs.views
+    return provenance_of(result.job, result.model, result.device, result.precision, views, grid, result.notes)
 
 
 def _cost(stages: Stages) -> dict[str, Any]:

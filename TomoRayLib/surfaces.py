@@ -25,7 +25,6 @@ from TomoRayLib.files import write_atomically
 from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
 from TomoRayLib.marking import NOTICE, STL_NOTICE
-from TomoRayLib.marking import TRUTH_NOTICE as TRUTH_MARKING  # noqa: F401  # for results.py
 from TomoRayLib.metrics.intensity import bounding_box
 
 Floats = NDArray[np.float64]

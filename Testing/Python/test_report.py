@@ -247,8 +247,17 @@ def test_an_empty_synthetic_mask_is_said_and_shown() -> None:
     blank = Volume(np.full(GRID.shape, -250.0, np.float32), GRID)
     alone = a_case(synthetic=blank, synthetic_mask=empty, truth=None, truth_labels=None, metrics=None)
     assert "No bone was found" in render_report(alone)
+    told = replace(alone, notes=("No vertebra was found in these radiographs: the synthetic CT is empty.",))
+    assert "No bone was found" not in render_report(told)  # once is enough
     assert "No bone was found" in render_report(a_case(synthetic=blank, synthetic_mask=empty, metrics=None))
     assert Image.open(io.BytesIO(overview_figure(alone))).size == (1600, 900)
+
+
+@pytest.mark.parametrize(("count", "kind"), [(3, "callout"), (12, "callout many")])
+def test_all_notes_are_on_the_page_and_many_are_set_close(count: int, kind: str) -> None:
+    page = render_report(a_case(notes=tuple(f"Remark {n}." for n in range(count))))
+    assert re.findall(r"<li>(Remark \d+\.)</li>", page) == [f"Remark {n}." for n in range(count)]
+    assert f'<div class="{kind}"><p><b>Please note</b>' in page
 
 
 def unscored(**changes: object) -> ReportContent:
@@ -274,7 +283,7 @@ def test_overview_of_an_unscored_ct_has_its_slices_above_and_no_true_surface() -
     picture = np.asarray(Image.open(io.BytesIO(overview_figure(unscored()))))
     alone = np.asarray(Image.open(io.BytesIO(overview_figure(a_case()))))
     assert picture.shape == alone.shape == (900, 1600, 3)
-    upper_right = (slice(104, 454), slice(1000, 1560))
+    upper_right = (slice(180, 454), slice(1000, 1560))  # below the sentence that says why
     assert (picture[upper_right] == 255).all()
     assert (alone[upper_right] < 200).any()
     assert (picture[104:454, 500:720] < 250).any()
