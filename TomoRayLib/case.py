@@ -116,8 +116,20 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
     return folder
 
 
-def run_projection(ct_path: str, out: str, options: GeometryOptions, views: tuple[str, ...], emit: Emit) -> Path:
-    """Render radiographs of a CT: ``ap.nrrd`` and ``lat.nrrd`` (line integrals, dimensionless) with their PNGs."""
+def run_projection(
+    ct_path: str,
+    out: str,
+    options: GeometryOptions,
+    views: tuple[str, ...],
+    emit: Emit,
+    energy_kev: float | None = None,
+    as_transmission: bool = False,
+) -> Path:
+    """Render radiographs of a CT: ``ap.nrrd`` and ``lat.nrrd`` with their PNGs.
+
+    The values are line integrals of attenuation, dimensionless, or, ``as_transmission``, exp(-integral): the share
+    of photons that arrives (Beer-Lambert), bone dark.
+    """
     stages = Stages({"Reading": 5.0, "Projecting": 1.5, "Writing": 0.5}, emit)
     check_writable(out)
     with stages.stage("Reading"):
@@ -125,7 +137,9 @@ def run_projection(ct_path: str, out: str, options: GeometryOptions, views: tupl
         check_ct(ct, Path(ct_path).name)
     with stages.stage("Projecting"):
         pair = rendering_views(options, ct.grid.center_mm)
-        ap, lateral = _seen_radiographs(ct, pair)
+        ap, lateral = _seen_radiographs(ct, pair, energy_kev)
+        if as_transmission:
+            ap, lateral = np.exp(-ap), np.exp(-lateral)
     with stages.stage("Writing"), staged_folder(out) as folder:
         for name, image, view in (("ap", ap, pair.ap), ("lat", lateral, pair.lateral)):
             if name in views:
@@ -168,9 +182,11 @@ def _projected(job: SynthesisJob, ct: Volume, labels: Volume | None, notes: tupl
     return Inputs(*_seen_radiographs(ct, views), views, ct, labels, notes)
 
 
-def _seen_radiographs(ct: Volume, views: Biplanar) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _seen_radiographs(
+    ct: Volume, views: Biplanar, energy_kev: float | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """AP and lateral of a CT. Raises InputError for a view that misses it."""
-    images = render_radiographs(ct, views)
+    images = render_radiographs(ct, views, energy_kev)
     for name, image in zip(("AP", "lateral"), images, strict=True):
         if not np.any(image > 0):
             raise InputError(

@@ -125,6 +125,13 @@ def project(
     pixel_spacing: Spacing = None,
     size: Size = None,
     isocenter: Isocenter = None,
+    energy_kev: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Photon energy, 30 to 150 keV; without it water has plastimatch's 0.022 / mm."),
+    ] = None,
+    transmission: Annotated[
+        bool, typer.Option("--transmission", help="Write exp(-integral), bone dark, instead of the line integral.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Render digitally reconstructed radiographs of a CT: line integrals as NRRD, and PNGs."""
@@ -136,7 +143,7 @@ def project(
         if unknown:
             raise InputError(f"Expected the views ap and lat, got {unknown}; choose among these.")
         options = _geometry(geometry, sad, sid, pixel_spacing, size, isocenter)
-        run_projection(str(ct), str(out), options, tuple(dict.fromkeys(views)), emit)
+        run_projection(str(ct), str(out), options, tuple(dict.fromkeys(views)), emit, energy_kev, transmission)
 
     _finish(work, json)
 

@@ -79,21 +79,6 @@ def water_attenuation_per_mm(energy_kev: float) -> float:
     return float(np.exp(np.interp(np.log(energy_kev), np.log(energies), np.log(values)))) / 10.0
 
 
-def transmission(line_integral: Tensor) -> Tensor:
-    """Fraction of photons that arrive, exp(-integral) (Beer-Lambert): dark bone, as on a raw detector."""
-    return torch.exp(-line_integral)
-
-
-def field_of_view_detector(view: View, grid: Grid, margin_px: int = 2) -> tuple[int, int]:
-    """(rows, columns) that a centred detector of ``view``'s pixel spacing needs to see all of ``grid``."""
-    matrix = view.projection_matrix()
-    points = matrix @ np.concatenate([grid.corners_mm(), np.ones((8, 1))], axis=1).T
-    column, row = points[0] / points[2], points[1] / points[2]
-    rows = 2 * max(abs(row - (view.detector.rows - 1) / 2)) + 1 + 2 * margin_px
-    columns = 2 * max(abs(column - (view.detector.columns - 1) / 2)) + 1 + 2 * margin_px
-    return int(np.ceil(rows)), int(np.ceil(columns))
-
-
 @dataclass(frozen=True)
 class _Bags:
     """A sparse matrix as ``embedding_bag`` wants it: bag r sums rows ``index`` with ``weight``."""

@@ -14,7 +14,7 @@ from TomoRayLib.geometry import Biplanar, Grid, Vector3
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import Interpolation, resample
 from TomoRayLib.networks.geolift import GeoLiftUNet
-from TomoRayLib.projector import hu_to_attenuation, project
+from TomoRayLib.projector import hu_to_attenuation, project, water_attenuation_per_mm
 from TomoRayLib.radiograph import network_input
 from TomoRayLib.target import LookupTable, vertebra_mask
 from TomoRayLib.weights import ModelEntry
@@ -115,9 +115,19 @@ def choose_device(wanted: str) -> str:
     return wanted
 
 
-def render_radiographs(ct: Volume, views: Biplanar) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """AP and lateral line integrals (rows, columns), dimensionless, of the full CT in HU."""
-    attenuation = hu_to_attenuation(torch.from_numpy(np.ascontiguousarray(ct.voxels, dtype=np.float32)))
+def render_radiographs(
+    ct: Volume, views: Biplanar, energy_kev: float | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """AP and lateral line integrals (rows, columns), dimensionless, of the full CT in HU.
+
+    Attenuation is plastimatch's (water at 50 keV, 0.022 / mm) or, with ``energy_kev``, that of water at this energy.
+    """
+    hu = torch.from_numpy(np.ascontiguousarray(ct.voxels, dtype=np.float32))
+    try:
+        water = {} if energy_kev is None else {"water_per_mm": water_attenuation_per_mm(energy_kev)}
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    attenuation = hu_to_attenuation(hu, **water)
     ap, lateral = (_rendered(attenuation, ct.grid, views, name) for name in ("ap", "lateral"))
     return ap, lateral
 

@@ -43,10 +43,6 @@ class Window:
         values = (np.asarray(hu, dtype=np.float32) - self.low_hu) / self.width_hu
         return np.clip(values, 0.0, 1.0, out=values)
 
-    def to_hu(self, values: ArrayLike) -> NDArray[np.float32]:
-        """[0, 1] back to HU."""
-        return np.asarray(values, dtype=np.float32) * np.float32(self.width_hu) + np.float32(self.low_hu)
-
 
 BONE_WINDOW = Window()
 

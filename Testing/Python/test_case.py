@@ -226,6 +226,24 @@ def test_projection_writes_line_integrals_with_their_view(a_case: Path, tmp_path
     assert json.loads(radiograph.metadata["TomoRay.view"])["beam"]["sad_mm"] == 1000
 
 
+def test_transmission_is_beer_lambert_at_the_energy_asked_for(a_case: Path, tmp_path: Path) -> None:
+    options = GeometryOptions(size=(64, 64), pixel_spacing_mm=(5.0, 5.0))
+    images = {}
+    for name, energy_kev, as_transmission in (("plain", None, False), ("at 80 keV", 80.0, True)):
+        run_projection(
+            str(a_case / "ct.nrrd"),
+            str(tmp_path / name),
+            options,
+            ("ap",),
+            lambda event: None,
+            energy_kev,
+            as_transmission,
+        )
+        images[name] = read_radiograph(tmp_path / name / "ap.nrrd").pixels
+    expected = np.exp(-images["plain"] * 0.01837 / 0.022)  # water at 80 keV: 0.1837 cm2/g (NISTIR 5632)
+    np.testing.assert_allclose(images["at 80 keV"], expected, rtol=1e-3)
+
+
 # What bad input gets: a sentence, exit code 2, no output.
 
 
