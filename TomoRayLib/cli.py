@@ -223,7 +223,7 @@ def train(
         try:
             from TomoRayLib.training.recipe import train_first_weights
         except ImportError as error:
-            raise InputError(f"Training needs the extra 'train' ({error}); in a checkout, make setup installs it.") from None
+            raise InputError(f"Training needs the extra 'train' ({error}); in a checkout: make setup.") from None
         try:
             train_first_weights(data, out, minutes, [_watched(case) for case in watch], seed, console.print)
         except ValueError as error:
