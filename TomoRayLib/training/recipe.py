@@ -32,15 +32,16 @@ def train_first_weights(
     real_cases: list[tuple[str, Path, Path]],
     seed: int = 1,
     report: Callable[[str], None] = print,
+    start_from: Path | None = None,
 ) -> Path:
     """Train all stages into ``out/48``, ``out/96``, ``out/192`` and return the last checkpoint.
 
     A stage that has a checkpoint goes on from it, so the same command resumes a killed run. ``real_cases`` are (name,
-    CT, label map) that are only ever looked at.
+    CT, label map) that are only ever looked at. ``start_from`` is the last checkpoint of an earlier run to go on from.
     """
     anatomy, held_out = load_anatomy(data).split()
     report(f"{len(anatomy.spines)} spines and {len(anatomy.bodies)} bodies; {len(held_out.spines)} spines held out")
-    previous: Path | None = None
+    previous = start_from
     for number, (name, share, changes, size) in enumerate(STAGES):
         stream = StreamConfig(size=size, seed=seed + 1_000_003 * number)  # no stage sees another's phantoms again
         if size == 192:
