@@ -47,4 +47,4 @@ setup-demo:
 
 clean: ## delete .venv, results and caches
 	rm -rf .venv output .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
-	find TomoRayLib TomoRay Testing -name __pycache__ -type d -prune -exec rm -rf {} +
+	find TomoRayLib Testing -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -78,10 +78,10 @@ def radiograph_views(ap: Radiograph, lateral: Radiograph, options: GeometryOptio
     for name, radiograph, angle in (("AP", ap, 0.0), ("lateral", lateral, LATERAL_ANGLE_DEG)):
         if pair is not None:
             view = _changed(pair.ap if name == "AP" else pair.lateral, options)
-            notes.append(f"{name}: geometry from {Path(str(options.file)).name}.")
-        elif VIEW_KEY in radiograph.metadata and options.preset is None:
+            notes.append(f"{name}: geometry from {Path(str(options.file)).name}{_said(options)}.")
+        elif VIEW_KEY in radiograph.metadata:
             view = _changed(_stored_view(radiograph, name), options)
-            notes.append(f"{name}: geometry from the image file (written by TomoRay).")
+            notes.append(f"{name}: geometry from the image file (written by TomoRay){_said(options)}.")
         else:
             view, origins = _from_header(radiograph, options, name, angle)
             notes.append(f"{name}: {', '.join(origins)}.")
@@ -159,6 +159,14 @@ def geometry_notes(views: Biplanar, entry: ModelEntry) -> list[str]:
     return notes
 
 
+def _said(options: GeometryOptions) -> str:
+    """What the options change of, or cannot add to, a geometry that a file holds in full."""
+    names = ("sad_mm", "sid_mm", "pixel_spacing_mm", "isocenter_mm")
+    given = [name.removesuffix("_mm").replace("_", " ") for name in names if getattr(options, name) is not None]
+    changed = f", except the {' and '.join(given)} given" if given else ""
+    return changed + (f"; the preset {options.preset} was not needed" if options.preset else "")
+
+
 def _given(option: float | None, otherwise: float) -> float:
     return otherwise if option is None else option
 
@@ -198,8 +206,11 @@ def _from_header(
     header = radiograph.header
     if options.size is not None:
         raise InputError("--size is for rendering a CT; a radiograph has the size it has. Leave it out.")
-    preset = PRESETS[options.preset or DEFAULT_PRESET]().ap
-    preset_beam = preset.beam
+    preset_beam = PRESETS[options.preset or DEFAULT_PRESET]().ap.beam
+    if not isinstance(preset_beam, ConeBeam) and header.sid_mm is not None:
+        preset_beam = PRESETS[
+            DEFAULT_PRESET
+        ]().ap.beam  # a file that states a distance was not taken with parallel rays
     origins: list[str] = []
     beam = preset_beam
     if isinstance(preset_beam, ConeBeam):

@@ -80,10 +80,11 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
         with stages.stage("Projecting"):
             inputs = _projected(job, *sources)
     assert inputs is not None
-    notes = [*inputs.notes, *geometry_notes(inputs.views, entry)]
-    for note in notes:
-        emit({"event": "note", "text": note})
-    told = len(notes)
+    warnings = [*inputs.warnings, *geometry_notes(inputs.views, entry)]
+    for kind, texts in (("note", inputs.notes), ("warning", warnings)):
+        for text in texts:
+            emit({"event": kind, "text": text})
+    told = len(warnings)
     with stages.stage("Synthesizing"):
         network = load_network(entry, device)
         full = job.precision == "float32"
@@ -93,19 +94,22 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
     del network
     truth, metrics = None, None
     if not synthetic.mask.any():
-        notes.append("No vertebra was found in these radiographs: the synthetic CT is empty. Check views and geometry.")
+        warnings.append(
+            "No vertebra was found in these radiographs: the synthetic CT is empty. Check views and geometry."
+        )
     if inputs.ct is not None:
         with stages.stage("Comparing"):
             truth, metrics, remarks = _compared(inputs, synthetic, table, entry)
-            notes += remarks
-    for note in notes[told:]:
-        emit({"event": "note", "text": note})
+            warnings += remarks
+    for text in warnings[told:]:
+        emit({"event": "warning", "text": text})
     dtype = str(precision).removeprefix("torch.")
-    result = CaseResult(job, entry, device, dtype, inputs, synthetic, truth, metrics, tuple(notes))
+    result = CaseResult(job, entry, device, dtype, inputs, synthetic, truth, metrics, inputs.notes, tuple(warnings))
     folder = write_results(result, stages)
     emit(
         {
             "event": "result",
+            "synthetic": True,
             "folder": str(folder),
             "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
             "metrics": metrics.to_json_dict() if metrics else None,
@@ -158,11 +162,20 @@ def _read_radiographs(job: SynthesisJob) -> Inputs:
     check_radiograph(ap, "AP radiograph")
     check_radiograph(lateral, "Lateral radiograph")
     views, origins = radiograph_views(ap, lateral, job.geometry)
-    notes = (*origins, *ap.header.notes, *lateral.header.notes, *check_pair(ap, lateral, views))
+    notes, warnings = list(origins), check_pair(ap, lateral, views)
+    for name, radiograph, mirrored in (("AP", ap, job.flip_ap), ("Lateral", lateral, job.flip_lateral)):
+        header = radiograph.header
+        notes += [f"{name}: {note}" for note in header.notes]
+        if header.modality is not None and header.patient_orientation is None:
+            notes.append(
+                f"{name}: its orientation is not stated; taken as the patient's left, or back, at image right."
+            )
+        if mirrored and header.patient_orientation is not None:
+            warnings.append(f"{name}: mirrored as asked, although its header states the orientation.")
     ap_pixels, ap_view = oriented(ap.pixels, views.ap, job.flip_ap, job.invert)
     lateral_pixels, lateral_view = oriented(lateral.pixels, views.lateral, job.flip_lateral, job.invert)
     views = Biplanar(ap_view, lateral_view)
-    return Inputs(ap_pixels, lateral_pixels, views, None, None, tuple(dict.fromkeys(notes)))
+    return Inputs(ap_pixels, lateral_pixels, views, None, None, tuple(notes), tuple(warnings))
 
 
 def _read_ct(job: SynthesisJob) -> tuple[Volume, Volume | None, tuple[str, ...]]:
@@ -179,6 +192,11 @@ def _read_ct(job: SynthesisJob) -> tuple[Volume, Volume | None, tuple[str, ...]]
 def _projected(job: SynthesisJob, ct: Volume, labels: Volume | None, notes: tuple[str, ...]) -> Inputs:
     center_mm = ct.grid.center_mm if labels is None else vertebrae_center_mm(labels)
     views = rendering_views(job.geometry, center_mm)
+    origin = "given or from the geometry file"
+    if job.geometry.isocenter_mm is None and job.geometry.file is None:
+        origin = "the CT's centre" if labels is None else "the middle of the labelled vertebrae"
+    place = ", ".join(f"{value:.1f}" for value in views.isocenter_mm)
+    notes = (*notes, f"Isocentre ({place}) mm: {origin}.")
     return Inputs(*_seen_radiographs(ct, views), views, ct, labels, notes)
 
 

@@ -44,6 +44,7 @@ BONE_HU = 100.0  # and something brighter
 LARGEST_PERCENTILE_HU = 5000.0  # 99.9 % of the voxels lie below it; metal reaches 30000 in fewer
 MEDIAN_HU = (-1100.0, 300.0)  # from mostly air to a close crop around dense bone
 LEAST_OVERLAP = 0.1  # of the mask's vertebra voxels
+MANY_OTHER_LABELS = 5  # that VerSe does not have; a mask of the whole body has up to 117
 WHOLE_SPINE_MM = 60.0  # taller than any one vertebra with its processes
 
 
@@ -135,7 +136,8 @@ def describe_mask(mask: Volume, name: str = "The mask") -> MaskDescription:
     """What the mask holds: vertebrae in VerSe numbering, or one label for the whole spine.
 
     A mask whose only label is 1 or 255 and that is taller than 60 mm is a binary spine mask: accepted with a note, as
-    label 1 alone would be C1. Raises InputError for fractions, an empty mask, and labels without any vertebra.
+    label 1 alone would be C1. Raises InputError for fractions, an empty mask, labels without any vertebra, and five or
+    more labels above 28 (not 255): then 1-25 are organs.
     """
     voxels = mask.voxels
     if not np.issubdtype(voxels.dtype, np.integer) and voxels.dtype != np.bool_:
@@ -152,6 +154,13 @@ def describe_mask(mask: Volume, name: str = "The mask") -> MaskDescription:
             "(C1-L6) and 28 (T13)."
         )
         return MaskDescription(MaskContent.WHOLE_SPINE, (), note)
+    others = tuple(label for label in found if label > max(NAME_OF_LABEL) and label != WHOLE_SPINE_LABEL)
+    if len(others) >= MANY_OTHER_LABELS:
+        raise InputError(
+            f"{name}: expected vertebra labels in VerSe numbering, got labels like {others[0]}, {others[1]}, ... which "
+            "looks like TotalSegmentator's numbering of the whole body (vertebrae 27-50 there): renumber L5..C1 = "
+            "27..50 to 24..1, or export the vertebrae alone, as one label."
+        )
     labels = vertebra_labels_in(found)
     if not labels:
         raise InputError(

@@ -32,7 +32,7 @@ app = typer.Typer(
 )
 console = Console(stderr=True)
 
-VIEW_NAMES = ("ap", "lat")
+VIEW_NAMES = {"ap": "ap", "lat": "lat", "lateral": "lat"}
 
 Out = Annotated[Path, typer.Option(help="Folder for the results; they appear there whole or not at all.")]
 Geometry = Annotated[
@@ -140,10 +140,11 @@ def project(
         from TomoRayLib.case import run_projection
 
         unknown = sorted(set(views) - set(VIEW_NAMES))
+        names = tuple(dict.fromkeys(VIEW_NAMES[view] for view in views if view in VIEW_NAMES))
         if unknown:
             raise InputError(f"Expected the views ap and lat, got {unknown}; choose among these.")
         options = _geometry(geometry, sad, sid, pixel_spacing, size, isocenter)
-        run_projection(str(ct), str(out), options, tuple(dict.fromkeys(views)), emit, energy_kev, transmission)
+        run_projection(str(ct), str(out), options, names, emit, energy_kev, transmission)
 
     _finish(work, json)
 
@@ -151,7 +152,9 @@ def project(
 @app.command()
 def demo(
     out: Out = Path("output/demo"),
-    offline: Annotated[bool, typer.Option("--offline", help="Do not download; use the built-in phantom.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Do not download: the case kept from before, else the phantom.")
+    ] = False,
     cache: Annotated[OptionalPath, typer.Option(help="Where downloads are kept.", envvar="TOMORAY_CACHE")] = None,
     device: Device = "auto",
     json: Json = False,
@@ -188,7 +191,7 @@ def demo(
 
 @app.command()
 def models(json: Json = False) -> None:
-    """List the models, with licence and figures."""
+    """List the models, with licence and data."""
 
     def work(emit: Emit) -> None:
         from TomoRayLib.weights import read_registry
@@ -197,9 +200,9 @@ def models(json: Json = False) -> None:
         if json:
             emit({"event": "result", "default": default, "models": sorted(entries)})
             return
-        table = Table("model", "default", "field of view", "licence", "trained on")
+        table = Table("model", "default", "field of view", "licence", "data")
         for entry in entries.values():
-            data = "; ".join(item["name"] for item in entry.data)
+            data = "\n".join(f"{item['name']}: {item['use']}" for item in entry.data)
             table.add_row(entry.id, "*" if entry.id == default else "", f"{entry.fov_mm:.0f} mm", entry.licence, data)
         Console().print(table)
 

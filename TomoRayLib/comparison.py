@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
-from TomoRayLib.images import labels_on_grid, resample
+from TomoRayLib.images import Interpolation, labels_on_grid, resample
 from TomoRayLib.metrics import evaluate_table
 from TomoRayLib.metrics.table import MetricsRow, MetricsTable
-from TomoRayLib.synthesis import LINEAR, MASK_THRESHOLD, SyntheticCT
+from TomoRayLib.synthesis import LINEAR, MASK_THRESHOLD, SyntheticCT, vertebrae_center_mm
 from TomoRayLib.target import LookupTable, Quantisation, make_target, vertebra_mask
 from TomoRayLib.weights import ModelEntry, load_atlas
 
@@ -45,11 +45,12 @@ def ground_truth(ct: Volume, labels: Volume, grid: Grid, table: LookupTable) -> 
 
 
 def compare(synthetic: SyntheticCT, truth: GroundTruth, entry: ModelEntry) -> MetricsTable:
-    """All metrics of the synthetic CT, an empty volume and the model's mean atlas against the truth."""
-    atlas_grey, atlas_mask = load_atlas(entry)
-    model_grid = Grid.cube(synthetic.grid.center_mm, entry.fov_mm, entry.size)
-    probability = atlas_mask.astype(np.float32)
-    atlas = SyntheticCT(atlas_grey, probability, model_grid, "mean_atlas").on_field_of_view(synthetic.grid.extent_mm[0])
+    """All metrics of the synthetic CT, an empty volume and the model's mean atlas against the truth.
+
+    The atlas was averaged over spines that were each centred on their vertebrae's bounding box, so it is placed on the
+    middle of the true vertebrae in view: a strong floor, which does not depend on where the isocentre happens to lie.
+    """
+    atlas = placed_atlas(entry, truth)
     volumes = {"tomoray": synthetic, "mean_atlas": atlas}
     predictions = {
         name: (in_table(volume.grey, truth.table), volume.probability > MASK_THRESHOLD)
@@ -63,6 +64,18 @@ def compare(synthetic: SyntheticCT, truth: GroundTruth, entry: ModelEntry) -> Me
     greys = {name: grey for name, (grey, _) in predictions.items()}
     rows = tuple((name, _with_hu_error(row, greys.get(name), truth)) for name, row in table.rows)
     return replace(table, rows=rows)
+
+
+def placed_atlas(entry: ModelEntry, truth: GroundTruth) -> SyntheticCT:
+    """The mean atlas with its middle on the middle of the true vertebrae's bounding box, on the truth's grid."""
+    grey, mask = load_atlas(entry)
+    middle_mm = vertebrae_center_mm(truth.vertebrae())
+    cube = Grid.cube(middle_mm, entry.fov_mm, entry.size)
+    on_grid = [
+        resample(Volume(values, cube), truth.grid, Interpolation.LINEAR, fill=0.0).voxels
+        for values in (grey, mask.astype(np.float32))
+    ]
+    return SyntheticCT(on_grid[0], on_grid[1], truth.grid, "mean_atlas")
 
 
 def in_table(grey: NDArray[np.float32], table: LookupTable) -> NDArray[np.float32]:

@@ -156,12 +156,15 @@ def labels_on_grid(labels: Volume, grid: Grid) -> Volume:
     return resample(labels, grid, Interpolation.NEAREST, fill=0)
 
 
-def write_volume(path: PathLike, volume: Volume) -> None:
+def write_volume(path: PathLike, volume: Volume, fields: Mapping[str, str] | None = None) -> None:
     """Write a volume, compressed, in the format of the ending (.nrrd, .nii.gz, .mha, ...).
 
-    Raises OutputError where the file cannot be written whole, ValueError for an ending no format has.
+    NRRD keeps the text ``fields`` in its header; formats that cannot hold them leave them out. Raises OutputError where
+    the file cannot be written whole, ValueError for an ending no format has or a field NRRD cannot hold.
     """
-    _write(volume_to_sitk(volume), Path(path))
+    image = volume_to_sitk(volume)
+    _set_fields(image, fields or {})
+    _write(image, Path(path))
 
 
 def write_image_2d(
@@ -184,13 +187,18 @@ def write_image_2d(
     else:
         row_mm, column_mm = pixel_spacing_mm
         image.SetSpacing((float(column_mm), float(row_mm)))
-    for key, text in texts.items():
+    _set_fields(image, texts)
+    _write(image, Path(path))
+
+
+def _set_fields(image: sitk.Image, fields: Mapping[str, str]) -> None:
+    """Texts for the file's header. Raises ValueError for one that NRRD cannot hold."""
+    for key, text in fields.items():
         if not key or ":=" in key or any(sign in key for sign in "\n\r\\") or "\r" in text:
             raise ValueError(
                 f"NRRD field needs a one-line name without := and a text without \\r; got {key!r}: {text!r}."
             )
         image.SetMetaData(key, text)
-    _write(image, Path(path))
 
 
 def write_png(path: PathLike, pixels: NDArray[np.float32], window: tuple[float, float], *, bits: int = 8) -> None:

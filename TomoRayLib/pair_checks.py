@@ -1,4 +1,4 @@
-"""Warnings on a pair of radiographs: AP and lateral swapped, alike, or of different scale. Never an error: a guess.
+"""Warnings on a pair of radiographs: swapped, inverted, of other scale. Guesses; only one file given twice is an error.
 
 The view that a file of TomoRay carries comes first, then what a header says; pixels only where neither speaks.
 """
@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import VIEW_KEY, Biplanar, View, view_from_dict
 from TomoRayLib.image_types import Radiograph
 
-__all__ = ["check_pair", "left_right_symmetry", "scale_between_profiles"]
+__all__ = ["check_pair", "left_right_symmetry", "looks_inverted", "scale_between_profiles"]
 
 FRONTAL_POSITIONS = ("AP", "PA")
 LATERAL_POSITIONS = ("LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "LATERAL")
@@ -26,20 +27,25 @@ SCALE_TOLERANCE = 0.1
 LEAST_CORRELATION = 0.8
 CORRELATION_GAIN = 0.15  # by which another scale must fit better than the same one (20 % on the phantom: 0.22)
 LEAST_ANGLE_DEG = 45.0  # between the two directions of view
+INVERTED_MARGIN = 0.2  # of the 1-99 percentile range, by which edges are brighter than the middle
 
 
-def check_pair(ap: Radiograph, lateral: Radiograph, views: Biplanar) -> list[str]:
+def check_pair(ap: Radiograph, lateral: Radiograph, views: Biplanar, *, invert: bool = False) -> list[str]:
     """Warnings, as sentences, on radiographs given as AP and lateral; empty where nothing looks odd.
 
-    * One image given twice; views (from the files where they carry one, else ``views``) less than 45 degrees apart.
+    * Inverted: edges brighter than the middle (darker where ``invert`` will exchange dark and bright).
+    * Views (from the files where they carry one, else ``views``) less than 45 degrees apart.
     * Swapped: the view in a file, View Position, Patient Orientation or the positioner's primary angle says so; where
       neither file says anything, the lateral image is clearly more left-right symmetric than the AP.
     * Different scale, unless both files carry their view: heights of the fields at the isocentre differ by more than
       1.6, or the vertical intensity profiles agree at another scale. Needs a spacing: the file's own, else that of
       ``views``. Finds 20 % where both images show the same edges; in noisy or crowded images it says nothing.
+
+    Raises InputError for one image given twice.
     """
     if ap.pixels.shape == lateral.pixels.shape and np.array_equal(ap.pixels, lateral.pixels):
-        return ["AP and lateral are the same image, given twice: choose the other view for one of them."]
+        raise InputError("AP and lateral are the same image, given twice; give the two views.")
+    inverted = _inversion_warnings(ap, lateral, invert)
     stored = _stored_view(ap), _stored_view(lateral)
     angle_deg = _angle_between_deg(stored[0] or views.ap, stored[1] or views.lateral)
     if angle_deg < LEAST_ANGLE_DEG:
@@ -49,7 +55,33 @@ def check_pair(ap: Radiograph, lateral: Radiograph, views: Biplanar) -> list[str
         ]
     else:
         warnings = _swap_warnings(ap, lateral)
+    warnings = inverted + warnings
     return warnings if None not in stored else warnings + _scale_warnings(ap, lateral, views)
+
+
+def looks_inverted(pixels: NDArray[np.float32]) -> bool:
+    """True where air is bright: both borders are brighter than the middle third, and their mean clearly so.
+
+    Borders are the outer 4 % of the columns, left and right, in the middle 60 % of the rows; medians are compared. One
+    border may lie inside the body, as in a lateral view off the middle.
+    """
+    rows, columns = pixels.shape
+    strip, third = max(1, round(0.04 * columns)), columns // 3
+    middle_rows = pixels[rows // 5 : rows - rows // 5]
+    low, high = np.percentile(pixels, (1, 99))
+    middle = float(np.median(middle_rows[:, third : columns - third]))
+    excess = [float(np.median(edge)) - middle for edge in (middle_rows[:, :strip], middle_rows[:, -strip:])]
+    return min(excess) > 0 and sum(excess) / 2 > INVERTED_MARGIN * float(high - low)
+
+
+def _inversion_warnings(ap: Radiograph, lateral: Radiograph, invert: bool) -> list[str]:
+    where, cure = ("after --invert", "leave it out") if invert else ("", "--invert")
+    looks = f"looks inverted {where}".rstrip()
+    return [
+        f"The {name} radiograph {looks}: its edges are brighter than its middle; bone must be bright ({cure})."
+        for name, radiograph in (("AP", ap), ("lateral", lateral))
+        if looks_inverted(-radiograph.pixels if invert else radiograph.pixels)
+    ]
 
 
 def _swap_warnings(ap: Radiograph, lateral: Radiograph) -> list[str]:

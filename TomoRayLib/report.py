@@ -8,9 +8,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from TomoRayLib.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, ColorMap
+from TomoRayLib.color_maps import DIFFERENCE_COLORS, ColorMap
 from TomoRayLib.drawing import data_uri, png_bytes
 from TomoRayLib.figures import (
+    DISTANCE_COLORS,
     NOT_SCORED,
     TRUTH,
     SliceRow,
@@ -222,8 +223,8 @@ def _surfaces(views: tuple[SurfaceView, ...], shown: Shown) -> str:
     high = DISTANCE_COLORS.high
     bar = color_bar(
         DISTANCE_COLORS,
-        (0.0, high / 3, 2 * high / 3, high),
-        ("0 mm", f"{high / 3:g}", f"{2 * high / 3:g}", f"{high:g} mm or more"),
+        (0.0, high / 4, high / 2, high),
+        ("0 mm", f"{high / 4:g}", f"{high / 2:g}", f"{high:g} mm or more"),
         "Colour scale of the distance in mm",
     )
     return (

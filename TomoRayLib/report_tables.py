@@ -11,7 +11,8 @@ from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS, METRIC_COLUMNS, MetricCo
 from TomoRayLib.metrics.vertebra import VertebraRow
 
 NAME_OF_ROW = {"tomoray": "TomoRay", BLANK: "Blank volume", MEAN_ATLAS: "Mean atlas"}
-GLANCE_KEYS = ("dice", "assd_mm", "hd95_mm", "cosine_similarity")
+GLANCE_KEYS = ("dice", "assd_mm", "hd95_mm", "cosine_similarity", "psnr_in_mask_db")  # the last is often lost
+_TILE_COLUMNS = "grid-template-columns: repeat(auto-fit, minmax(124px, 1fr))"  # all in a row where there is room
 LONGEST_LIST = 8  # longer lists of numbers are summed up
 _UNIT_ENDINGS = {"_mm": "mm", "_hu": "HU", "_deg": "°", "_s": "s", "_px": "pixels", "_mb": "MB"}
 _WORDS = {
@@ -27,7 +28,7 @@ _WORDS = {
 
 
 def at_a_glance(table: MetricsTable) -> str:
-    """Four scores of the first row in large figures, each with the mean atlas (or the blank volume) beside it."""
+    """Five scores of the first row in large figures, each with the mean atlas (or the blank volume) beside it."""
     columns = {column.key: column for column in METRIC_COLUMNS}
     other = MEAN_ATLAS if MEAN_ATLAS in table.names else BLANK
     name = table.names[0]
@@ -41,7 +42,7 @@ def at_a_glance(table: MetricsTable) -> str:
             f'<div class="tile"><span>{escape(column.title)} {_arrow(column)}</span><b>{value}{unit}</b>'
             f"<span>{beside}</span></div>"
         )
-    return f'<div class="tiles">{"".join(tiles)}</div>'
+    return f'<div class="tiles" style="{_TILE_COLUMNS}">{"".join(tiles)}</div>'
 
 
 def scores_section(table: MetricsTable) -> str:
@@ -79,7 +80,11 @@ def best_of_row(column: MetricColumn, table: MetricsTable) -> str | None:
 
 
 def provenance_table(provenance: Mapping[str, Any]) -> str:
-    """The JSON-like provenance as a table of two columns; nested parts are groups, long lists are summed up."""
+    """The JSON-like provenance as a table of two columns; nested parts are groups, long lists are summed up.
+
+    Parts that say nothing are left out: empty ones, and directions along the axes of LPS.
+    """
+    provenance = _telling(provenance)
     if not provenance:
         return ""
     single = {key: value for key, value in provenance.items() if not isinstance(value, Mapping)}
@@ -89,6 +94,19 @@ def provenance_table(provenance: Mapping[str, Any]) -> str:
         suffix = "_s" if str(key).startswith("seconds") else ""  # {"seconds": {"project": 3.2}}
         tables.append(_made_table(_label(key), [(name + suffix, value) for name, value in _flat(values)]))
     return f'<h2>How it was made</h2><div class="made">{"".join(tables)}</div>'
+
+
+def _telling(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without empty groups and lists, and without a direction that is the identity."""
+    kept = {key: _telling(value) if isinstance(value, Mapping) else value for key, value in values.items()}
+    return {key: value for key, value in kept.items() if not _says_nothing(key, value)}
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    if not isinstance(value, (Mapping, list, tuple)):
+        return False
+    is_direction = key == "direction" and not isinstance(value, Mapping)
+    return len(value) == 0 or (is_direction and tuple(value) == (1, 0, 0, 0, 1, 0, 0, 0, 1))
 
 
 def _made_table(title: str, lines: Iterable[tuple[str, Any]]) -> str:
@@ -117,9 +135,10 @@ def _verdict(table: MetricsTable) -> str:
         return ""
     whole = [column for column in METRIC_COLUMNS if not _is_part(column)]
     won = sum(best_of_row(column, table) == name for column in whole)
+    losses = "; see what it loses in the table" if won < len(whole) else ""
     return (
         f" Here {escape(_row_name(name))} is better than all others in {won} of {len(whole)} scores, single planes not "
-        "counted. One case says little about the next."
+        f"counted{losses}. One case says little about the next."
     )
 
 

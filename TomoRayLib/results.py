@@ -38,6 +38,7 @@ class Inputs:
     ct: Volume | None
     labels: Volume | None
     notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class CaseResult:
     truth: GroundTruth | None
     metrics: MetricsTable | None
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 def write_results(result: CaseResult, stages: Stages) -> Path:
@@ -64,7 +66,7 @@ def write_results(result: CaseResult, stages: Stages) -> Path:
             provenance = _provenance(result)
             _write_surfaces(folder, vertebrae, truth)
             content = ReportContent(
-                title=job.title or Path(job.ct or job.ap or "").name.split(".")[0],
+                title=job.title or _title(job),
                 views=inputs.views,
                 ap=inputs.ap,
                 lateral=inputs.lateral,
@@ -74,7 +76,7 @@ def write_results(result: CaseResult, stages: Stages) -> Path:
                 truth_labels=truth.vertebrae() if truth else None,
                 metrics=result.metrics,
                 provenance={**provenance, **_cost(stages)},
-                notes=result.notes,
+                notes=result.warnings,
                 demonstration_note=job.demonstration_note,
             )
             if job.report:
@@ -98,9 +100,16 @@ def write_results(result: CaseResult, stages: Stages) -> Path:
     return Path(job.out)
 
 
+def _title(job: SynthesisJob) -> str:
+    names = [Path(path).name.split(".")[0] for path in (job.ct, job.ap, job.lateral) if path]
+    return " and ".join(names)
+
+
 def _provenance(result: CaseResult) -> dict[str, Any]:
     grid, views = result.synthetic.grid, result.inputs.views
-    return provenance_of(result.job, result.model, result.device, result.precision, views, grid, result.notes)
+    return provenance_of(
+        result.job, result.model, result.device, result.precision, views, grid, (*result.warnings, *result.notes)
+    )
 
 
 def _cost(stages: Stages) -> dict[str, Any]:

@@ -48,6 +48,8 @@ class Display:
         kind = event["event"]
         if kind == "stage":
             self._show_stage(event)
+        elif kind == "warning":
+            self.progress.console.print(f"[bold red]Warning[/] {escaped(event['text'])}", highlight=False)
         elif kind == "note":
             self.progress.console.print(f"[yellow]Note[/] {escaped(event['text'])}", highlight=False)
         else:
@@ -72,7 +74,8 @@ class Display:
         out = Console()
         if self.last.get("metrics"):
             out.print(metrics_table(self.last["metrics"], "∞" if out.encoding.startswith("utf") else "inf"))
-        out.print(f"[bold]{NOTICE}.[/]")
+        if self.last.get("synthetic"):
+            out.print(f"[bold]{NOTICE}.[/]")
         folder = Path(self.last["folder"]) if "folder" in self.last else None
         for name in self.last["files"]:
             out.print(f"  {folder / name if folder else name}", highlight=False, soft_wrap=True)

@@ -34,7 +34,7 @@ from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import VIEW_KEY, Biplanar, ConeBeam, Detector, Grid, View, c_arm, orthogonal_pair, view_to_dict
 from TomoRayLib.image_types import Radiograph, RadiographHeader, Volume
 from TomoRayLib.images import read_labels, read_radiograph, read_volume, write_image_2d, write_volume
-from TomoRayLib.pair_checks import scale_between_profiles
+from TomoRayLib.pair_checks import looks_inverted, scale_between_profiles
 from TomoRayLib.synthesis import render_radiographs
 
 VIEWS = orthogonal_pair(ConeBeam(1000.0, 1500.0), Detector(160, 120, (3.0, 3.0)))
@@ -296,6 +296,14 @@ def test_unknown_labels_beside_vertebrae_are_noted() -> None:
     assert "labels 91, which are no vertebrae" in note
 
 
+def test_mask_of_the_whole_body_is_not_taken_for_vertebrae() -> None:
+    organs = {label: slice(place, place + 1) for place, label in enumerate((1, 5, 20, 28, 29, 30, 31, 90))}
+    assert describe_mask(a_mask({**organs, 255: slice(20, 21)})).labels == (1, 5, 28, 20)  # four others
+    message = r"spine\.nrrd: .* got labels like 29, 30, \.\.\. which looks like TotalSegmentator.*27\.\.50 to 24\.\.1"
+    with pytest.raises(InputError, match=message):
+        describe_mask(a_mask({**organs, 117: slice(20, 21)}), "spine.nrrd")
+
+
 def test_mask_without_vertebrae_lists_what_it_has() -> None:
     mask = a_mask({26: slice(5, 10), 120: slice(10, 15)})
     with pytest.raises(InputError, match=r"expected vertebra labels 1-25 .*got 26, 120; renumber"):
@@ -471,10 +479,10 @@ def test_view_in_the_file_tells_a_swap_and_outweighs_pixels_and_scale() -> None:
     assert check_pair(*mirrored, VIEWS) == []
 
 
-def test_one_image_given_twice_is_noticed() -> None:
+def test_one_image_given_twice_is_refused() -> None:
     ap, _ = a_pair()
-    (warning,) = check_pair(ap, replace(ap, pixels=ap.pixels.copy()), VIEWS)
-    assert "the same image, given twice" in warning
+    with pytest.raises(InputError, match="the same image, given twice; give the two views"):
+        check_pair(ap, replace(ap, pixels=ap.pixels.copy()), VIEWS)
 
 
 @pytest.mark.parametrize("angle_deg", [0.0, 40.0, 180.0, -20.0])
@@ -515,6 +523,25 @@ def test_scale_of_the_phantom(a_phantom_pair: tuple[Radiograph, Radiograph], fac
     warnings = check_pair(ap, replace(lateral, pixel_spacing_mm=(1.5 * factor, 1.5 * factor)), c_arm())
     assert len(warnings) == expected
     assert all("of different scale" in warning for warning in warnings)
+
+
+def test_inverted_phantom_is_noticed(a_phantom_pair: tuple[Radiograph, Radiograph]) -> None:
+    ap, lateral = a_phantom_pair
+    assert not looks_inverted(ap.pixels)
+    assert not looks_inverted(lateral.pixels)
+    inverted = [replace(image, pixels=image.pixels.max() - image.pixels) for image in (ap, lateral)]
+    first, second = (text for text in check_pair(*inverted, c_arm()) if "inverted" in text)
+    assert first.startswith("The AP radiograph looks inverted: its edges are brighter than its middle")
+    assert second.startswith("The lateral radiograph looks inverted")
+    assert not any("inverted" in text for text in check_pair(*inverted, c_arm(), invert=True))
+    wrongly = check_pair(ap, lateral, c_arm(), invert=True)
+    assert sum("looks inverted after --invert: " in text for text in wrongly) == 2
+
+
+def test_body_over_one_edge_is_not_called_inverted() -> None:
+    pixels = np.zeros((100, 100), np.float32)
+    pixels[:, 60:] = 1.0
+    assert not looks_inverted(pixels)
 
 
 @pytest.mark.parametrize("scale", [0.8, 1.0, 1.25])

@@ -188,6 +188,22 @@ def test_nrrd_that_has_no_spacing_gives_none(tmp_path: Path) -> None:
     assert back.pixel_spacing_mm is None
 
 
+@pytest.mark.parametrize("ending", ["nrrd", "nii.gz", "mha"])
+def test_volume_with_fields_keeps_them_in_nrrd_and_its_voxels_everywhere(
+    a_straight_ct: Volume, tmp_path: Path, ending: str
+) -> None:
+    fields = {"TomoRay.notice": "SYNTHETIC CT - research use only", "TomoRay.notes": 'a := "b"; ü\n2'}
+    write_volume(tmp_path / f"ct.{ending}", a_straight_ct, fields)
+    back = read_volume(tmp_path / f"ct.{ending}")
+    np.testing.assert_array_equal(back.voxels, a_straight_ct.voxels)
+    assert back.grid.same_as(a_straight_ct.grid)
+    if ending == "nrrd":
+        image = sitk.ReadImage(str(tmp_path / "ct.nrrd"))
+        assert {key: image.GetMetaData(key) for key in fields} == fields
+    with pytest.raises(ValueError, match="one-line name"):
+        write_volume(tmp_path / "ct.nrrd", a_straight_ct, {"a:=b": "x"})
+
+
 @pytest.mark.parametrize(("field", "text"), [("two\nlines", "x"), ("a:=b", "x"), ("", "x"), ("view", "x\r\ny")])
 def test_field_that_nrrd_cannot_hold_is_refused(tmp_path: Path, field: str, text: str) -> None:
     with pytest.raises(ValueError, match="one-line name"):

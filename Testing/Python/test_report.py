@@ -23,7 +23,7 @@ from TomoRayLib.marking import NOTICE
 from TomoRayLib.metrics.table import METRIC_COLUMNS, MetricsTable, evaluate_table
 from TomoRayLib.report import ReportContent, render_report, write_report
 from TomoRayLib.report_content import shown_volumes
-from TomoRayLib.report_tables import best_of_row
+from TomoRayLib.report_tables import at_a_glance, best_of_row, provenance_table, scores_section
 from TomoRayLib.slices import (
     EDGES_OF_PLANE,
     Edges,
@@ -35,7 +35,7 @@ from TomoRayLib.slices import (
     slice_image,
 )
 from TomoRayLib.target import LookupTable, make_target
-from TomoRayLib.terminal import escaped
+from TomoRayLib.terminal import Display, escaped
 from TomoRayLib.terminal import metrics_table as terminal_table
 from TomoRayLib.vertebrae import WHOLE_SPINE_LABEL
 
@@ -234,6 +234,36 @@ def test_equal_scores_have_no_best() -> None:
     assert {best_of_row(column, table) for column in METRIC_COLUMNS} == {None}
 
 
+def test_the_hardest_score_is_at_the_top_and_losses_are_pointed_at() -> None:
+    assert at_a_glance(metrics_table()).count('class="tile"') == 5
+    assert "PSNR in bone" in at_a_glance(metrics_table())
+    model, atlas = metrics_table()["tomoray"], metrics_table()["mean_atlas"]
+    losing = replace(metrics_table(), rows=(("tomoray", atlas), ("mean_atlas", model)))
+    assert "see what it loses in the table" in scores_section(losing)
+    whole = [c for c in METRIC_COLUMNS if not c.key.endswith(("_axial", "_coronal", "_sagittal"))]
+    worst = replace(atlas, **{c.key: getattr(atlas, c.key) + (-1e3 if c.higher_is_better else 1e3) for c in whole})
+    winning = replace(metrics_table(), rows=(("tomoray", model), ("mean_atlas", worst)))
+    assert f"in {len(whole)} of {len(whole)} scores" in scores_section(winning)
+    assert "see what it loses" not in scores_section(winning)
+
+
+def test_provenance_leaves_out_what_says_nothing() -> None:
+    identity = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    grid = {"size": [2, 3, 4], "direction": identity}
+    page = provenance_table({"notes": [], "options": {}, "only": {"direction": identity}, "grid": grid, "zero": 0})
+    for absent in ("Notes", "Options", "Only", "Direction"):
+        assert absent not in page
+    assert "2, 3, 4" in page
+    assert "Zero" in page
+    oblique = [*identity[3:6], *identity[:3], *identity[6:]]
+    assert "Direction" in provenance_table({"grid": {"direction": oblique}})
+    assert provenance_table({"notes": []}) == ""
+
+
+def test_distance_scale_reaches_10_mm() -> None:
+    assert ">10 mm or more</text>" in render_report(a_case())
+
+
 def test_without_a_ct_there_is_no_truth_and_no_score() -> None:
     page = render_report(a_case(truth=None, truth_labels=None, metrics=None))
     assert "There is no CT of this patient" in page
@@ -333,6 +363,22 @@ def test_terminal_tells_an_infinite_distance_from_an_undefined_one() -> None:
     assert [cell.strip() for cell in line.strip("│ ").split("│")][3:] == ["∞", "-"]
     assert "no bone predicted" in text
     assert escaped("[bold]x") == r"\[bold]x"
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_terminal_tells_warnings_from_notes_and_marks_only_synthetic_results(synthetic: bool, capsys) -> None:
+    console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system="standard")
+    display = Display(console)
+    display({"event": "result", "files": ["ct.nrrd"], "seconds": 1.0, "synthetic": synthetic})
+    display({"event": "note", "text": "resampled [x]"})
+    display({"event": "warning", "text": "looks [bold]inverted"})
+    text = console.file.getvalue()
+    assert "\x1b[33mNote\x1b[0m resampled [x]" in text
+    assert "\x1b[1;31mWarning\x1b[0m looks [bold]inverted" in text
+    display.close()  # neither of them takes the place of the result
+    shown = capsys.readouterr().out
+    assert "ct.nrrd" in shown
+    assert (NOTICE in shown) is synthetic
 
 
 def test_synthetic_pictures_are_marked_and_true_ones_are_not() -> None:
