@@ -162,7 +162,7 @@ def _read_radiographs(job: SynthesisJob) -> Inputs:
     check_radiograph(ap, "AP radiograph")
     check_radiograph(lateral, "Lateral radiograph")
     views, origins = radiograph_views(ap, lateral, job.geometry)
-    notes, warnings = list(origins), check_pair(ap, lateral, views)
+    notes, warnings = list(origins), check_pair(ap, lateral, views, invert=job.invert)
     for name, radiograph, mirrored in (("AP", ap, job.flip_ap), ("Lateral", lateral, job.flip_lateral)):
         header = radiograph.header
         notes += [f"{name}: {note}" for note in header.notes]

@@ -59,5 +59,5 @@ BLUE_WHITE_RED: tuple[Rgb, ...] = (
     (103, 0, 31),
 )
 
-DISTANCE_COLORS = ColorMap("distance", MAGMA_REVERSED, 0.0, 6.0, "mm")
+DISTANCE_COLORS = ColorMap("distance", MAGMA_REVERSED, 0.0, 10.0, "mm")
 DIFFERENCE_COLORS = ColorMap("difference", BLUE_WHITE_RED, -600.0, 600.0, "HU")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from TomoRayLib import color_maps
-from TomoRayLib.color_maps import DIFFERENCE_COLORS
+from TomoRayLib.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS
 from TomoRayLib.drawing import (
     AMBER,
     INK,
@@ -46,7 +45,6 @@ Array = NDArray[np.float32]
 RADIOGRAPH_PX = 720  # longer side
 LONG_PIXELS_PER_MM, AXIAL_PIXELS_PER_MM = 3.1, 3.8
 SURFACE_PIXEL_MM = 0.5
-DISTANCE_COLORS = replace(color_maps.DISTANCE_COLORS, high=10.0)  # mm; tells missed parts apart
 TEXT_PX = 24  # the page shows pictures at half size
 RADIOGRAPH_PERCENTILES = (1.0, 99.7)
 TRUTH, NOT_SCORED = "Truth (CT)", "CT (not scored)"  # headings above pictures of the CT

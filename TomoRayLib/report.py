@@ -8,10 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from TomoRayLib.color_maps import DIFFERENCE_COLORS, ColorMap
+from TomoRayLib.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, ColorMap
 from TomoRayLib.drawing import data_uri, png_bytes
 from TomoRayLib.figures import (
-    DISTANCE_COLORS,
     NOT_SCORED,
     TRUTH,
     SliceRow,

@@ -17,7 +17,7 @@ from TomoRayLib.geometry import VIEW_KEY, Biplanar, View, view_to_dict
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import resample, write_image_2d, write_png, write_volume
 from TomoRayLib.job import SynthesisJob
-from TomoRayLib.marking import TRUTH_NOTICE
+from TomoRayLib.marking import NOTICE, TRUTH_NOTICE
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.progress import Stages, peak_memory_mb
 from TomoRayLib.provenance import provenance_of
@@ -83,8 +83,8 @@ def write_results(result: CaseResult, stages: Stages) -> Path:
                 write_report(folder / "report.html", content)
                 (folder / "overview.png").write_bytes(overview_figure(content))
         with stages.stage("Writing"):
-            write_volume(folder / "synthetic_ct.nrrd", synthetic_hu)
-            write_volume(folder / "synthetic_vertebrae.nrrd", vertebrae)
+            write_volume(folder / "synthetic_ct.nrrd", synthetic_hu, {"TomoRay.notice": NOTICE})
+            write_volume(folder / "synthetic_vertebrae.nrrd", vertebrae, {"TomoRay.notice": NOTICE})
             write_radiograph(folder, "ap", inputs.ap, inputs.views.ap)
             write_radiograph(folder, "lat", inputs.lateral, inputs.views.lateral)
             if truth_hu is not None:

@@ -116,9 +116,9 @@ def test_frame_holds_the_mask_from_every_camera() -> None:
 
 
 def test_distance_colors_darken_with_distance_and_difference_colors_are_white_at_zero() -> None:
-    lightness = DISTANCE_COLORS(np.linspace(0, 6, 20)).astype(float) @ (0.299, 0.587, 0.114)
+    lightness = DISTANCE_COLORS(np.linspace(0, 10, 20)).astype(float) @ (0.299, 0.587, 0.114)
     assert (np.diff(lightness) < 0).all()
-    np.testing.assert_array_equal(DISTANCE_COLORS(np.inf), DISTANCE_COLORS(6.0))
+    np.testing.assert_array_equal(DISTANCE_COLORS(np.inf), DISTANCE_COLORS(10.0))
     assert DIFFERENCE_COLORS(0.0).min() > 240
     low, high = DIFFERENCE_COLORS(-600.0), DIFFERENCE_COLORS(600.0)
     assert low[2] > low[0]  # blue: too little
