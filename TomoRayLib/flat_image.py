@@ -89,7 +89,7 @@ def _flattened(
     if abs(right[2]) > ALONG_AXIS:  # columns run along the patient: transposed
         pixels, spacing_mm, right, down = pixels.T, (spacing_mm[1], spacing_mm[0]), down, right
     if abs(down[2]) <= ALONG_AXIS:
-        return pixels, spacing_mm, None  # a placeholder orientation, as plain pictures get
+        return pixels, spacing_mm, None  # an orientation that says nothing, as plain pictures get
     if down[2] > 0:
         pixels = pixels[::-1]
     across = int(np.argmax(np.abs(right[:2])))  # 0: left-right, an AP view; 1: anterior-posterior, a lateral one
