@@ -279,7 +279,7 @@ def _get(dataset: pydicom.Dataset, keyword: str) -> Any:
     """The value, or None where it is absent, empty or not readable at all."""
     try:
         value = dataset.get(keyword)
-    except (TypeError, ValueError, NotImplementedError):
+    except (TypeError, ValueError, NotImplementedError):  # what pydicom raises for broken values and unknown VRs
         return None
     return None if value is None or (hasattr(value, "__len__") and len(value) == 0) else value
 
