@@ -219,7 +219,10 @@ def train(
         typer.Option(help="Real labelled CT to score at every validation, never trained on.", metavar="NAME=CT,LABELS"),
     ] = [],  # noqa: B006
     seed: Annotated[int, typer.Option(help="Seed of phantoms and weights.")] = 1,
-    start_from: Annotated[OptionalPath, typer.Option(help="Last checkpoint of an earlier run to go on from.")] = None,
+    start_from: Annotated[
+        OptionalPath, typer.Option(help="Checkpoint of an earlier run, or weights, to go on from.")
+    ] = None,
+    stages: Annotated[str, typer.Option(help="Which stages to train, by edge in voxels.")] = "48,96,192",
 ) -> None:
     """Train the first weights on phantoms: real spines in real bodies (needs the extra 'train')."""
 
@@ -229,7 +232,9 @@ def train(
         except ImportError as error:
             raise InputError(f"Training needs the extra 'train' ({error}); in a checkout: make setup.") from None
         try:
-            train_first_weights(data, out, minutes, [_watched(case) for case in watch], seed, console.print, start_from)
+            watched = [_watched(case) for case in watch]
+            names = tuple(stages.split(","))
+            train_first_weights(data, out, minutes, watched, seed, console.print, start_from, names)
         except ValueError as error:
             raise InputError(str(error)) from None
 

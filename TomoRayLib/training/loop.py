@@ -19,6 +19,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from lightning.fabric import Fabric
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -268,10 +269,18 @@ def _restore(path: Path, model: GeoLiftUNet, ema: AveragedModel, optimizer: torc
 
 
 def _start_from(path: Path, model: GeoLiftUNet, ema: AveragedModel) -> None:
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    _check_same_network(path, content, model)
-    model.load_state_dict(_ema_weights(content["ema"]))
-    ema.module.load_state_dict(_ema_weights(content["ema"]))
+    if path.suffix == ".safetensors":  # published weights, of the network that the registry describes
+        weights = {name: value.float() for name, value in load_file(path).items()}
+    else:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        _check_same_network(path, content, model)
+        weights = _ema_weights(content["ema"])
+    try:
+        model.load_state_dict(weights)
+        ema.module.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"The weights {path} belong to a network of another shape ({reason}).") from None
 
 
 def _check_same_network(path: Path, content: Mapping[str, Any], model: GeoLiftUNet) -> None:

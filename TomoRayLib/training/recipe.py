@@ -22,6 +22,7 @@ STAGES: tuple[tuple[str, float, dict[str, object], int], ...] = (
     ("96", 0.48, {"finest_level": 1, "batch_size": 2, "peak_lr": 1e-3, "validate_every_steps": 100}, 96),
     ("192", 0.12, {"finest_level": 0, "batch_size": 1, "peak_lr": 2e-3, "freeze_coarse": True}, 192),
 )
+STAGE_NAMES = tuple(name for name, _, _, _ in STAGES)
 PHANTOM_CASES = 6
 
 
@@ -33,22 +34,33 @@ def train_first_weights(
     seed: int = 1,
     report: Callable[[str], None] = print,
     start_from: Path | None = None,
+    stages: tuple[str, ...] = STAGE_NAMES,
 ) -> Path:
     """Train all stages into ``out/48``, ``out/96``, ``out/192`` and return the last checkpoint.
 
     A stage that has a checkpoint goes on from it, so the same command resumes a killed run. ``real_cases`` are (name,
-    CT, label map) that are only ever looked at. ``start_from`` is the last checkpoint of an earlier run to go on from.
+    CT, label map) that are only ever looked at. ``start_from`` is the last checkpoint of an earlier run, or published
+    weights (.safetensors), to go on from. ``stages`` leaves the other stages out; those named share all the minutes.
+    Raises ValueError for a stage that there is not.
     """
+    chosen = [stage for stage in STAGES if stage[0] in stages]
+    unknown = sorted(set(stages) - set(STAGE_NAMES))
+    if unknown or not chosen:
+        raise ValueError(f"Expected stages of {STAGE_NAMES}, got {list(stages)}; choose one or more of these.")
+    total = sum(share for _, share, _, _ in chosen)
     anatomy, held_out = load_anatomy(data).split()
     report(f"{len(anatomy.spines)} spines and {len(anatomy.bodies)} bodies; {len(held_out.spines)} spines held out")
     previous = start_from
-    for number, (name, share, changes, size) in enumerate(STAGES):
+    for name, share, changes, size in chosen:
+        number = STAGE_NAMES.index(name)
         stream = StreamConfig(size=size, seed=seed + 1_000_003 * number)  # no stage sees another's phantoms again
         if size == 192:
             stream = replace(stream, scene=SceneSize(spacing_mm=4.0 / 3.0), kept=12, uses=10)
         cases: list[ValidationCase] = phantom_cases(held_out, stream, PHANTOM_CASES if size < 192 else 2)
         cases += [real_case(title, read_volume(ct), read_labels(labels), size) for title, ct, labels in real_cases]
-        config = TrainingConfig(minutes=minutes * share, start_from=str(previous) if previous else None, seed=seed)
+        config = TrainingConfig(
+            minutes=minutes * share / total, start_from=str(previous) if previous else None, seed=seed
+        )
         config = replace(config, **changes)  # type: ignore[arg-type]
         report(f"Stage {name}: {config.minutes:.0f} minutes")
         resume = (out / name / "last.ckpt").exists()

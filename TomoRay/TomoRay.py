@@ -1,0 +1,150 @@
+"""The Slicer module TomoRay: two radiographs, or a CT, to a synthetic CT of the spine. Research use only.
+
+This file is the shell that Slicer looks for. What the panel does lies in ``TomoRayLib.panel``, what happens to the scene
+in ``TomoRayLib.slicer``, and the work itself in a process of its own, ``TomoRayLib.worker``.
+"""
+
+import importlib.util
+import os
+import sys
+
+import qt
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+# Installed, TomoRayLib lies beside this file; in a source checkout, beside this folder.
+if importlib.util.find_spec("TomoRayLib") is None:
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from TomoRayLib.panel.panel import Panel
+from TomoRayLib.panel.parameters import TomoRayParameterNode
+from TomoRayLib.slicer import samples
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def resource_path(name: str) -> str:
+    """A file of ``Resources``: beside this file when installed, beside its folder in a source checkout."""
+    beside = os.path.join(HERE, "Resources", name)
+    return beside if os.path.exists(beside) else os.path.join(os.path.dirname(HERE), "Resources", name)
+
+
+class TomoRay(ScriptedLoadableModule):
+    """What Slicer knows of the module before it is opened."""
+
+    def __init__(self, parent) -> None:
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = "TomoRay"
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Image Synthesis")]
+        parent.dependencies = []
+        parent.contributors = ["The TomoRay developers"]
+        parent.helpText = _(
+            "Makes a synthetic CT of the spine from an AP and a lateral radiograph, or from a CT whose radiographs it "
+            "renders, and compares it with the real one. Everything it makes is synthetic: for research only, not for "
+            "diagnosis or treatment. Nothing leaves this computer."
+        )
+        parent.acknowledgementText = _(
+            "After: Zanier O, Theiler S, Mutten RD, et al. TomoRay: Generating Synthetic Computed Tomography of the "
+            "Spine From Biplanar Radiographs. Neurospine 2024;21(1):68-75."
+        )
+        parent.icon = qt.QIcon(resource_path("Icons/TomoRay.png"))
+        slicer.app.connect("startupCompleted()", register_sample_data)
+
+    def resourcePath(self, filename):
+        return resource_path(filename)
+
+
+def register_sample_data() -> None:
+    """The demonstration case in Slicer's Sample Data module."""
+    samples.register(resource_path("Icons/TomoRaySample.png"))
+
+
+class TomoRayWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel's life in Slicer: opened, left, scene closed, reloaded. ``Panel`` does the rest."""
+
+    def __init__(self, parent=None) -> None:
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.panel = None
+
+    def resourcePath(self, filename):
+        return resource_path(filename)
+
+    def setup(self) -> None:
+        ScriptedLoadableModuleWidget.setup(self)
+        widget = slicer.util.loadUI(self.resourcePath("UI/TomoRay.ui"))
+        self.layout.addWidget(widget)
+        self.ui = slicer.util.childWidgetVariables(widget)
+        widget.setMRMLScene(slicer.mrmlScene)
+        self.logic = TomoRayLogic()
+        self.panel = Panel(self.ui, self.logic)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
+        self.initializeParameterNode()
+
+    def cleanup(self) -> None:
+        self.setParameterNode(None)
+        self.removeObservers()
+        if self.panel is not None:
+            self.panel.cleanup()
+
+    def enter(self) -> None:
+        self.initializeParameterNode()
+
+    def exit(self) -> None:
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller, event) -> None:
+        self.panel.scene_closes()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event) -> None:
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller, event) -> None:
+        if self.parent.isEntered:
+            self.setParameterNode(None)
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self) -> None:
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameters) -> None:
+        self.panel.set_parameters(parameters)
+
+
+class TomoRayLogic(ScriptedLoadableModuleLogic):
+    """Scripted use, with or without the panel: see ``synthesize``."""
+
+    def getParameterNode(self):
+        return TomoRayParameterNode(super().getParameterNode())
+
+    def synthesize(self, request, waitForCompletion=True):
+        """Run one ``TomoRayLib.slicer.run.Request``.
+
+        With ``waitForCompletion`` returns the ``CaseNodes`` of the result and raises RuntimeError with the reason where
+        there is none; the application stays alive meanwhile. Without, returns the started ``Run``: call its ``poll()``
+        until ``state`` says that it is over.
+        """
+        from TomoRayLib.slicer.run import Run, RunState
+
+        run = Run(request)
+        run.start()
+        if not waitForCompletion:
+            return run
+        status = run.wait(slicer.app.processEvents)
+        if status.state is not RunState.DONE:
+            raise RuntimeError(status.failure.sentence if status.failure else _("The synthesis was cancelled."))
+        return status.case

@@ -1,0 +1,1 @@
+"""The Qt parts of the Slicer panel. Nothing but ``TomoRay/TomoRay.py`` imports them; they know ``TomoRayLib.slicer``."""

@@ -1,0 +1,108 @@
+"""The run box: one line of plain text, a progress bar, and the Synthesize button that becomes Cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import qt
+from slicer.i18n import tr as _
+
+from TomoRayLib.slicer.run import RunState
+
+POLL_MS = 100
+BAR_STEPS = 1000
+SECONDS_WORTH_SAYING = 2.0
+
+
+class RunBox:
+    """Runs one activity at a time: an object with ``start()``, ``poll() -> RunStatus`` and ``cancel()``.
+
+    ``finished(activity, status)`` is called once for each, whatever its end.
+    """
+
+    def __init__(self, ui, guard, finished: Callable) -> None:
+        self._ui = ui
+        self._finished = finished
+        self._activity = None
+        self._cancelling = False
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_MS)
+        self._timer.connect("timeout()", guard(self._tick))
+        self._ui.progressBar.visible = False
+
+    @property
+    def busy(self) -> bool:
+        return self._activity is not None
+
+    @property
+    def activity(self):
+        """What is running, or None."""
+        return self._activity
+
+    def start(self, activity) -> None:
+        """Begin an activity; while another one is under way, nothing happens."""
+        if self.busy:
+            return
+        self._activity = activity
+        self._cancelling = False
+        self._show_running(_("Starting"), 0.0, None)
+        try:
+            activity.start()
+        except Exception:
+            self._end()
+            raise
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Ask the running activity to stop; its end is reported like any other."""
+        if not self.busy or self._cancelling:
+            return
+        self._cancelling = True
+        self._ui.synthesizeButton.enabled = False
+        self._ui.statusLabel.text = _("Cancelling ...")
+        self._activity.cancel()
+        self._tick()
+
+    def stop(self) -> None:
+        """Cancel without a report: the scene closes, or the module goes away."""
+        activity = self._end()
+        if activity is not None:
+            activity.cancel()
+
+    def show_idle(self, can_start: bool, sentence: str, tooltip: str) -> None:
+        """The box while nothing runs: whether Synthesize may be pressed, and why not."""
+        button = self._ui.synthesizeButton
+        button.text = _("Synthesize")
+        button.enabled = can_start
+        button.toolTip = tooltip
+        self._ui.statusLabel.text = sentence
+
+    def _tick(self) -> None:
+        if self._activity is None:
+            return
+        status = self._activity.poll()
+        if status.state in (RunState.DONE, RunState.CANCELLED, RunState.FAILED):
+            activity = self._end()
+            self._finished(activity, status)
+        elif not self._cancelling:
+            self._show_running(status.stage, status.fraction, status.seconds_left)
+
+    def _end(self):
+        """Back to idle; returns what was running."""
+        activity, self._activity = self._activity, None
+        self._timer.stop()
+        self._ui.progressBar.visible = False
+        return activity
+
+    def _show_running(self, stage: str, fraction: float, seconds_left: float | None) -> None:
+        button, bar = self._ui.synthesizeButton, self._ui.progressBar
+        button.text = _("Cancel")
+        button.enabled = True
+        button.toolTip = _("Stop now; nothing is kept.")
+        bar.visible = True
+        bar.maximum = BAR_STEPS
+        bar.value = round(fraction * BAR_STEPS)
+        sentence = _("{stage} ...").format(stage=stage)
+        if seconds_left is not None and seconds_left >= SECONDS_WORTH_SAYING:
+            sentence = _("{stage}: about {seconds:.0f} s left").format(stage=stage, seconds=seconds_left)
+        self._ui.statusLabel.text = sentence
