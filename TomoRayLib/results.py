@@ -144,7 +144,7 @@ def _truth_hu(result: CaseResult) -> Volume | None:
     """The ground truth in HU; without a segmentation the windowed CT itself, on the grid of the synthetic one."""
     if result.truth is not None:
         return result.truth.hu()
-    if result.inputs.ct is None:
+    if result.inputs.ct is None or not result.job.comparison:
         return None
     on_grid = resample(result.inputs.ct, result.synthetic.grid).voxels
     windowed = np.clip(np.round(on_grid), BONE_WINDOW.low_hu, BONE_WINDOW.high_hu)

@@ -1,24 +1,28 @@
 """Runs one job: ``python -m TomoRayLib.worker job.json`` prints one JSON object per line and writes the results.
 
-Events: ``stage`` (name, number, of, seconds_left), ``note`` (a sentence for the reader), ``result`` (folder, files,
-metrics, seconds) and ``error`` (message, code). Exit codes: 0 done, 1 a fault of the program, 2 an input or an output
-place that cannot be used, 3 out of memory, 130 interrupted, 143 terminated. The command line and Slicer run this.
+Jobs: a synthesis, a projection (radiographs of a CT), or the demonstration case (see ``job``). Events: ``stage`` (name,
+number, of, seconds_left), ``note`` and ``warning`` (a sentence for the reader), ``result`` (folder, files, metrics,
+seconds) and ``error`` (message, code). Exit codes: 0 done, 1 a fault of the program, 2 an input or an output place that
+cannot be used, 3 out of memory, 130 interrupted, 143 terminated. The command line and Slicer run this.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from TomoRayLib.errors import InputError, OutputError
-from TomoRayLib.job import SynthesisJob
+from TomoRayLib.job import DemonstrationJob, Job, ProjectionJob, read_job
 from TomoRayLib.progress import Emit
 
+STOP_WITH_PARENT = "TOMORAY_STOP_WITH_PARENT"  # set where standard input is a pipe that the parent keeps open
 EXIT_DONE, EXIT_FAULT, EXIT_INPUT, EXIT_MEMORY, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 1, 2, 3, 130, 143
 
 
@@ -32,7 +36,7 @@ def run_guarded(work: Callable[[], Any], emit: Emit) -> int:
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             return _fault(emit, error)
-        message = "There is not enough memory for this. Close other programs, or choose another device (--device cpu)."
+        message = "There is not enough memory for this. Close other programs, or run it on the CPU (--device cpu)."
         return _failed(emit, message, EXIT_MEMORY)
     except KeyboardInterrupt:
         return _failed(emit, "Interrupted; nothing was written.", EXIT_INTERRUPTED)
@@ -69,6 +73,28 @@ def print_event(event: dict[str, Any]) -> None:
     print(json.dumps(event), flush=True)
 
 
+def run_job(job: Job, emit: Emit) -> None:
+    """Run one job of any kind."""
+    if isinstance(job, DemonstrationJob):
+        from TomoRayLib.demonstration import write_demonstration
+
+        write_demonstration(job, emit)
+        return
+    from TomoRayLib.case import run_projection, run_synthesis
+
+    if isinstance(job, ProjectionJob):
+        run_projection(job.ct, job.out, job.geometry, ("ap", "lat"), emit, segmentation=job.segmentation)
+    else:
+        run_synthesis(job, emit)
+
+
+def _stop_with_parent() -> None:
+    """End this process when the one that started it is gone, which closes our standard input."""
+    while sys.stdin.buffer.read(1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1:
@@ -76,11 +102,11 @@ def main(arguments: list[str] | None = None) -> int:
         return EXIT_INPUT
 
     def work() -> None:
-        from TomoRayLib.case import run_synthesis
-
-        run_synthesis(SynthesisJob.read(Path(arguments[0])), print_event)
+        run_job(read_job(Path(arguments[0])), print_event)
 
     signal.signal(signal.SIGTERM, _stop)
+    if os.environ.get(STOP_WITH_PARENT):
+        threading.Thread(target=_stop_with_parent, daemon=True).start()
 
     return run_guarded(work, print_event)
 

@@ -29,6 +29,8 @@ class Guard:
             except Exception as error:  # a fault of ours: said, logged, and survived
                 details = traceback.format_exc()
                 logging.error("TomoRay: %s", details)
-                self._show(f"A fault in TomoRay ({type(error).__name__}: {error}). Please report it with the log.", details)
+                self._show(
+                    f"A fault in TomoRay ({type(error).__name__}: {error}). Please report it with the log.", details
+                )
 
         return guarded

@@ -1,0 +1,205 @@
+"""A radiograph in the scene: its pixels as the network needs them, and its geometry with the origin of each number."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer.util
+from slicer.i18n import tr as _
+
+from TomoRayLib.errors import InputError
+from TomoRayLib.slicer.nodes import Role, problem_of, source_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from TomoRayLib.geometry import View
+    from TomoRayLib.image_types import Radiograph
+
+ANGLE_DEG = {Role.AP: 0.0, Role.LATERAL: 90.0}
+PREVIEW_PERCENTILES = (0.5, 99.5)
+PREVIEW_PIXELS = 400
+KEPT = 4  # radiographs in memory: both views, before and after a change
+
+
+@dataclass(frozen=True)
+class ViewGeometry:
+    """How one radiograph was taken, as the panel shows and edits it.
+
+    ``sid_mm`` and ``sad_mm`` are None for a parallel beam. ``pixel_spacing_mm`` = (row, column) at the detector, None
+    where nobody stated it. The other numbers come from a file that TomoRay wrote, and are 0 elsewhere.
+    """
+
+    sid_mm: float | None
+    sad_mm: float | None
+    pixel_spacing_mm: tuple[float, float] | None
+    angle_deg: float
+    tilt_deg: float = 0.0
+    roll_deg: float = 0.0
+    offset_mm: tuple[float, float] = (0.0, 0.0)
+    isocenter_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def view(self, rows: int, columns: int) -> View:
+        """The view of an image of this size. Raises InputError for numbers that no X-ray room can have."""
+        from TomoRayLib.geometry import ConeBeam, Detector, ParallelBeam, View
+
+        if self.pixel_spacing_mm is None:
+            raise InputError(_("The pixel spacing is missing. Enter the size of a pixel at the detector in mm."))
+        try:
+            cone = self.sid_mm is not None and self.sad_mm is not None
+            beam = ConeBeam(self.sad_mm, self.sid_mm) if cone else ParallelBeam()
+            detector = Detector(rows, columns, self.pixel_spacing_mm, self.offset_mm)
+            return View(beam, detector, self.angle_deg, self.tilt_deg, self.roll_deg, self.isocenter_mm)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+
+@dataclass(frozen=True)
+class ViewOrigins:
+    """Where each number of a ``ViewGeometry`` came from, in a word or two for the panel."""
+
+    sid: str
+    sad: str
+    spacing: str
+    angle: str
+
+
+_CACHE: OrderedDict[tuple, Radiograph] = OrderedDict()
+
+
+def radiograph_of(node, role: Role) -> Radiograph:
+    """The radiograph of a volume node: read from its original file, header included, where the node still is what the
+    file holds; else the node's own pixels, as they lie on the screen, and its spacing.
+
+    Raises InputError for a node or file that holds no radiograph.
+    """
+    problem = problem_of(node, role)
+    if problem is not None:
+        raise InputError(problem)
+    path = source_file(node)
+    key = (node.GetID(), node.GetImageData().GetMTime(), str(path))
+    if key in _CACHE:
+        _CACHE.move_to_end(key)
+        return _CACHE[key]
+    radiograph = _from_file(path) if path is not None else None
+    if radiograph is None:
+        radiograph = _from_node(node)
+    _CACHE[key] = radiograph
+    while len(_CACHE) > KEPT:
+        _CACHE.popitem(last=False)
+    return radiograph
+
+
+def forget() -> None:
+    """Let go of all radiographs in memory."""
+    _CACHE.clear()
+
+
+def _from_file(path: Path) -> Radiograph | None:
+    """The radiograph in a file, None where the file holds none that TomoRay can read (the node still may)."""
+    from TomoRayLib.images import read_radiograph
+
+    try:
+        return read_radiograph(path)
+    except InputError:
+        return None
+
+
+def _from_node(node) -> Radiograph:
+    from TomoRayLib.image_types import Radiograph, RadiographHeader
+
+    pixels = slicer.util.arrayFromVolume(node)[0].astype(np.float32)
+    if not np.isfinite(pixels).all():
+        raise InputError(
+            _("{name} has pixels that are no numbers (NaN or infinite). Replace them.").format(name=node.GetName())
+        )
+    column_mm, row_mm, _thickness = node.GetSpacing()
+    spacing = (
+        None if (row_mm, column_mm) == (1.0, 1.0) else (row_mm, column_mm)
+    )  # what Slicer says where a file is mute
+    return Radiograph(pixels, spacing, RadiographHeader(source_format="Slicer"))
+
+
+def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGeometry, ViewOrigins]:
+    """How a radiograph was taken, from its file, else its header, else the preset (a key of ``geometry.PRESETS``).
+
+    Raises InputError where the file's own numbers contradict each other.
+    """
+    from TomoRayLib.acquisition import GeometryOptions, stated_geometry, stored_view
+    from TomoRayLib.geometry import VIEW_KEY, ConeBeam
+
+    if VIEW_KEY in radiograph.metadata:
+        view = stored_view(radiograph, role.value)
+        beam = view.beam
+        cone = isinstance(beam, ConeBeam)
+        origin = _("image file")
+        geometry = ViewGeometry(
+            beam.sid_mm if cone else None,
+            beam.sad_mm if cone else None,
+            view.detector.pixel_spacing_mm,
+            view.gantry_angle_deg,
+            view.tilt_deg,
+            view.roll_deg,
+            view.detector.offset_mm,
+            view.isocenter_mm,
+        )
+        return geometry, ViewOrigins(origin, origin, origin, origin)
+    stated = stated_geometry(radiograph, GeometryOptions(preset=preset))
+    cone = isinstance(stated.beam, ConeBeam)
+    geometry = ViewGeometry(
+        stated.beam.sid_mm if cone else None,
+        stated.beam.sad_mm if cone else None,
+        stated.pixel_spacing_mm,
+        ANGLE_DEG[role],
+    )
+    origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin)
+    return geometry, ViewOrigins(*(_said(origin) for origin in origins), _("standard"))
+
+
+def preview(radiograph: Radiograph, flipped: bool, inverted: bool) -> NDArray[np.uint8]:
+    """The radiograph (rows, columns) in 8 bits, small, row 0 at the top, as the network will see it."""
+    pixels = radiograph.pixels
+    step = max(1, max(pixels.shape) // PREVIEW_PIXELS)
+    small = pixels[::step, ::step]
+    small = small[:, ::-1] if flipped else small
+    low, high = (float(value) for value in np.percentile(small, PREVIEW_PERCENTILES))
+    grey = np.clip((small - low) / (high - low if high > low else 1.0), 0.0, 1.0)
+    return np.asarray(np.rint(255 * (1 - grey if inverted else grey)), dtype=np.uint8)
+
+
+def export_radiograph(node, role: Role, folder: Path) -> Path:
+    """A file with this radiograph for the worker: the original one, or the node's pixels written to ``folder``."""
+    from TomoRayLib.images import write_image_2d
+
+    radiograph = radiograph_of(node, role)
+    path = source_file(node)
+    if path is not None and _from_file(path) is not None:
+        return path
+    written = folder / f"{role.name.lower()}.nrrd"
+    write_image_2d(written, radiograph.pixels, radiograph.pixel_spacing_mm)
+    return written
+
+
+def write_geometry(path: Path, ap: View, lateral: View) -> None:
+    """The geometry file of a job: both views as the user confirmed them."""
+    from TomoRayLib.geometry import view_to_dict
+
+    path.write_text(json.dumps({"ap": view_to_dict(ap), "lateral": view_to_dict(lateral)}), encoding="utf-8")
+
+
+def _said(origin: str) -> str:
+    """An origin of ``acquisition`` in the panel's words."""
+    words = {
+        "header": _("DICOM header"),
+        "header's magnification": _("DICOM magnification"),
+        "header, calibrated at the patient, times the magnification": _("DICOM, calibrated"),
+        "preset": _("preset"),
+        "preset, scaled to the SID": _("preset, scaled"),
+        "": "",
+    }
+    return words.get(origin, origin)
