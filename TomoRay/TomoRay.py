@@ -1,12 +1,13 @@
 """The Slicer module TomoRay: two radiographs, or a CT, to a synthetic CT of the spine. Research use only.
 
-This file is the shell that Slicer looks for. What the panel does lies in ``TomoRayLib.panel``, what happens to the scene
-in ``TomoRayLib.slicer``, and the work itself in a process of its own, ``TomoRayLib.worker``.
+This file is the shell that Slicer looks for. What the panel does lies in ``TomoRayLib.panel``, what happens to the
+scene in ``TomoRayLib.slicer``, and the work itself in a process of its own, ``TomoRayLib.worker``.
 """
 
 import importlib.util
 import os
 import sys
+from pathlib import Path
 
 import qt
 import slicer
@@ -24,9 +25,8 @@ if importlib.util.find_spec("TomoRayLib") is None:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from TomoRayLib.panel.panel import Panel
-from TomoRayLib.slicer import samples
-
 from TomoRayLib.panel.parameters import TomoRayParameterNode
+from TomoRayLib.slicer import samples
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -86,7 +86,7 @@ class TomoRayWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui = slicer.util.childWidgetVariables(widget)
         widget.setMRMLScene(slicer.mrmlScene)
         self.logic = TomoRayLogic()
-        self.panel = Panel(self.ui, self.logic)
+        self.panel = Panel(self.ui, self.logic, Path(self.resourcePath("requirements.txt")))
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
@@ -100,8 +100,10 @@ class TomoRayWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enter(self) -> None:
         self.initializeParameterNode()
+        self.panel.enter()
 
     def exit(self) -> None:
+        self.panel.leave()
         self.setParameterNode(None)
 
     def onSceneStartClose(self, caller, event) -> None:

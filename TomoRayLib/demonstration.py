@@ -120,7 +120,7 @@ def default_cache(environment: dict[str, str]) -> Path:
 
 
 def write_demonstration(job: DemonstrationJob, emit: Emit) -> None:
-    """The case as files for Slicer. Emits ``note`` events on the way and a ``result`` with ``ct`` and ``labels`` (paths),
+    """The case as files for Slicer. Emits ``note`` events and a ``result`` with ``ct`` and ``labels`` (paths),
     ``name``, ``source``, ``licence`` and ``citation``; the phantom's files are written to the job's folder."""
     started = time.monotonic()
     emit({"event": "stage", "stage": "Fetching", "number": 1, "of": 1, "seconds_left": None})

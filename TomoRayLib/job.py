@@ -85,7 +85,7 @@ class SynthesisJob:
 
 @dataclass(frozen=True)
 class ProjectionJob:
-    """Radiographs (DRRs) of a CT into ``out``, centred on the vertebrae of ``segmentation`` or, without one, on the CT."""
+    """Radiographs (DRRs) of a CT into ``out``, centred on the vertebrae of ``segmentation``, without one on the CT."""
 
     out: str
     ct: str

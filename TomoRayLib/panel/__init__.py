@@ -1,1 +1,1 @@
-"""The Qt parts of the Slicer panel. Nothing but ``TomoRay/TomoRay.py`` imports them; they know ``TomoRayLib.slicer``."""
+"""The Qt parts of the Slicer panel. Only ``TomoRay/TomoRay.py`` imports them; they know ``TomoRayLib.slicer``."""

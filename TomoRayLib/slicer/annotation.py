@@ -28,7 +28,7 @@ class Annotations:
         self._actors: dict[str, tuple[Any, Any]] = {}  # view node id -> (renderer, actor)
 
     def update(self) -> list[str]:
-        """Add the line where it is missing, take it away where nothing synthetic is left; returns the marked views' ids."""
+        """Add the line where it is missing, take it away where nothing synthetic is left; returns the marked ids."""
         marked = []
         seen = set()
         for window, node in self._views():

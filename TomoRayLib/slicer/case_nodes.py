@@ -229,7 +229,7 @@ def _segmentation_node(
     return node
 
 
-# Category, type, modifier and region of a segment, as Slicer's terminology files write them: SNOMED CT 51282000, vertebra.
+# Category, type, modifier and region of a segment, as Slicer writes terminology: SNOMED CT 51282000, vertebra.
 TERMINOLOGY = (
     "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure"
     "~SCT^51282000^Vertebra~^^~Anatomic codes - DICOM master list~^^~^^"

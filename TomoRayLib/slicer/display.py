@@ -125,7 +125,7 @@ def set_surfaces(case: CaseNodes, truth_opacity: float, synthetic_opacity: float
     _legend(
         surface,
         colored and synthetic_opacity > 0,
-        _("Distance to the true surface (mm)"),
+        _("Distance (mm)"),
         "%.0f",
         (layouts.THREE_D_VIEW,),
     )
@@ -248,6 +248,7 @@ def _legend(node: Any, visible: bool, title: str, label_format: str, view_names:
     for view in _view_ids(view_names):
         legend.AddViewNodeID(view)
     legend.SetVisibility(visible)
+    legend.Modified()  # its text properties do not tell the views that they changed
 
 
 def _view_ids(names: tuple[str, ...]) -> list[str]:

@@ -72,7 +72,7 @@ def _install_torch(problem: str) -> None:
     except Exception as error:  # the extension raises what it likes: pip, numpy and import errors among it
         raise InputError(
             _(
-                "PyTorch could not be installed ({reason}). Open the module PyTorch Utils and install it there, then press "
+                "PyTorch could not be installed ({reason}). Open the module PyTorch Utils, install it there, and press "
                 "Synthesize again."
             ).format(reason=str(error).splitlines()[0] if str(error) else type(error).__name__)
         ) from None

@@ -89,8 +89,8 @@ def transform_problem(node) -> str | None:
     transform = node.GetParentTransformNode()
     if transform is not None and not transform.IsTransformToWorldLinear():
         return _(
-            "{name} lies under the non-linear transform {transform}. Harden it (Transforms module, Harden) on a copy of "
-            "the volume, and choose the copy."
+            "{name} lies under the non-linear transform {transform}. Harden it (Transforms module, Harden) on a copy "
+            "of the volume, and choose the copy."
         ).format(name=node.GetName(), transform=transform.GetName())
     if node.IsA("vtkMRMLVolumeNode"):
         try:
@@ -114,7 +114,7 @@ def index_to_lps(node) -> NDArray[np.float64]:
 
 
 def grid_of(node) -> Grid:
-    """The grid of a volume node in LPS mm. Raises InputError for one that is sheared (a tilted gantry, a shear transform)."""
+    """The grid of a volume node in LPS mm. Raises InputError for one that is sheared (tilted gantry, transform)."""
     from TomoRayLib.geometry import Grid
 
     matrix = index_to_lps(node)
@@ -125,8 +125,8 @@ def grid_of(node) -> Grid:
     except ValueError as error:
         raise InputError(
             _(
-                "{name}: its axes are not at right angles, or its spacing is not positive ({reason}). Resample it to an "
-                "orthogonal grid (Crop Volume module, interpolated), and choose the result."
+                "{name}: its axes are not at right angles, or its spacing is not positive ({reason}). Resample it to "
+                "an orthogonal grid (Crop Volume module, interpolated), and choose the result."
             ).format(name=node.GetName(), reason=str(error).split(";")[-1].strip())
         ) from None
 

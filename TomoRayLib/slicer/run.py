@@ -98,7 +98,7 @@ class RunStatus:
     seconds_left: float | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    case: CaseNodes | None = None
+    case: Any = None  # CaseNodes, or the nodes that the kind of run makes
     failure: Failure | None = None
     log: str = ""
     seconds: float = 0.0

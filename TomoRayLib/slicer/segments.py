@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from TomoRayLib.geometry import Grid
     from TomoRayLib.image_types import Volume
 
-ORDINALS = tuple("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth".split())
+COUNTED = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
+ORDINALS = tuple(COUNTED.split())
 REGIONS = {"cervical": "C", "thoracic": "T", "lumbar": "L"}
 SPINE_WORDS = {"spine", "vertebrae", "vertebra", "vertebral", "bone"}
 
@@ -44,7 +46,7 @@ def label_of_text(text: str) -> int | None:
     named = [LABEL_OF_NAME[word.upper()] for word in words if word.upper() in LABEL_OF_NAME]
     counted = [
         LABEL_OF_NAME.get(f"{REGIONS[region]}{ORDINALS.index(ordinal) + 1}")
-        for ordinal, region in zip(words, words[1:], strict=False)
+        for ordinal, region in pairwise(words)
         if ordinal in ORDINALS and region in REGIONS
     ]
     found = {label for label in (*named, *counted) if label is not None}
@@ -92,8 +94,8 @@ def labels_of(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple[str, ...]]:
     if not volume.voxels.any():
         raise InputError(
             _(
-                "{name} has no vertebra inside the CT {ct}. Is it the segmentation of another patient? Choose the one of "
-                "this CT, or none."
+                "{name} has no vertebra inside the CT {ct}. Is it the segmentation of another patient? Choose the one "
+                "of this CT, or none."
             ).format(name=node.GetName(), ct=ct_node.GetName())
         )
     return volume, notes
@@ -128,7 +130,7 @@ def _labels_of_segmentation(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple
 
 
 def _segment_on(node, segment_id: str, ct_node) -> np.ndarray:
-    """One segment as a mask (z, y, x) on the CT's voxels, transforms of both applied. The node itself is not changed."""
+    """One segment as a mask (z, y, x) on the CT's voxels, both transforms applied. The node is not changed."""
     ids = _string_array([segment_id])
     label_map = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "TomoRay export")
     try:
@@ -200,7 +202,7 @@ def _color_name(node, value: int) -> str:
 
 
 def _terms(segment) -> list[str]:
-    """The code meanings in a segment's terminology entry: ``context~category~type~modifier~...``, each ``^``-separated."""
+    """The code meanings in a segment's terminology entry: ``context~category~type~...``, each split by ``^``."""
     entry = _tag(segment, "TerminologyEntry")
     return [part.split("^")[2] for part in entry.split("~") if part.count("^") >= 2 and part.split("^")[2]]
 

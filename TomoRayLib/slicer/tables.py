@@ -18,7 +18,7 @@ ROWS = ("tomoray", "blank", "mean_atlas")
 def fill_metrics_table(node, metrics: Mapping[str, Any]) -> None:
     """Fill a table node from ``MetricsTable.to_json_dict()``: one line a metric, one column a row of the metrics.
 
-    The numbers are texts with the metric's own decimals; those in full precision stay with the node for ``metrics_csv``.
+    The numbers are texts with the metric's own decimals; those in full precision stay for ``metrics_csv``.
     """
     from TomoRayLib.metrics.table import METRIC_COLUMNS
 
@@ -46,7 +46,7 @@ def fill_metrics_table(node, metrics: Mapping[str, Any]) -> None:
 
 
 def metrics_csv(node) -> str:
-    """The table as CSV with numbers in full precision: one line a metric, ``synthetic``, ``blank`` and ``mean_atlas``."""
+    """The table as CSV in full precision: one line a metric, ``synthetic``, ``blank`` and ``mean_atlas``."""
     from TomoRayLib.metrics.table import METRIC_COLUMNS
 
     metrics = json.loads(node.GetAttribute(METRICS_KEY))
