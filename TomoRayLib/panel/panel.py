@@ -233,6 +233,7 @@ class Panel:
 
     def _show_failure(self, activity: Any, status: RunStatus) -> None:
         failure = status.failure
+        assert failure is not None
         self._said = failure.text
         if failure.offer_cpu and slicer.util.confirmYesNoDisplay(
             _("{sentence} Run it on the CPU instead?").format(sentence=failure.sentence)

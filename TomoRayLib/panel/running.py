@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import qt
 from slicer.i18n import tr as _
@@ -23,7 +24,7 @@ class RunBox:
     def __init__(self, ui, guard, finished: Callable) -> None:
         self._ui = ui
         self._finished = finished
-        self._activity = None
+        self._activity: Any = None
         self._cancelling = False
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)

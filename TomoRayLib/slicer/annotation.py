@@ -34,7 +34,7 @@ class Annotations:
         for window, node in self._views():
             identifier = node.GetID()
             seen.add(identifier)
-            renderer = window.GetRenderers().GetFirstRenderer() if window is not None else None
+            renderer: Any = window.GetRenderers().GetFirstRenderer() if window is not None else None
             shown = renderer is not None and shows_synthetic(node)
             present = self._actors.get(identifier)
             if present is not None and (not shown or present[0] is not renderer):

@@ -77,9 +77,9 @@ def _install_torch(problem: str) -> None:
             ).format(reason=str(error).splitlines()[0] if str(error) else type(error).__name__)
         ) from None
     importlib.invalidate_caches()
-    problem = torch_problem()
-    if problem is not None:
-        raise InputError(_("{problem} Nothing was started.").format(problem=problem))
+    still = torch_problem()
+    if still is not None:
+        raise InputError(_("{problem} Nothing was started.").format(problem=still))
 
 
 def _install_requirements(requirements: Path) -> None:

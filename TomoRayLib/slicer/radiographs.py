@@ -18,7 +18,7 @@ from TomoRayLib.slicer.nodes import Role, problem_of, source_file
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from TomoRayLib.geometry import View
+    from TomoRayLib.geometry import Beam, View
     from TomoRayLib.image_types import Radiograph
 
 ANGLE_DEG = {Role.AP: 0.0, Role.LATERAL: 90.0}
@@ -51,8 +51,8 @@ class ViewGeometry:
         if self.pixel_spacing_mm is None:
             raise InputError(_("The pixel spacing is missing. Enter the size of a pixel at the detector in mm."))
         try:
-            cone = self.sid_mm is not None and self.sad_mm is not None
-            beam = ConeBeam(self.sad_mm, self.sid_mm) if cone else ParallelBeam()
+            parallel = self.sid_mm is None or self.sad_mm is None
+            beam = ParallelBeam() if parallel else ConeBeam(self.sad_mm, self.sid_mm)  # type: ignore[arg-type]
             detector = Detector(rows, columns, self.pixel_spacing_mm, self.offset_mm)
             return View(beam, detector, self.angle_deg, self.tilt_deg, self.roll_deg, self.isocenter_mm)
         except ValueError as error:
@@ -131,16 +131,13 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGe
     Raises InputError where the file's own numbers contradict each other.
     """
     from TomoRayLib.acquisition import GeometryOptions, stated_geometry, stored_view
-    from TomoRayLib.geometry import VIEW_KEY, ConeBeam
+    from TomoRayLib.geometry import VIEW_KEY
 
     if VIEW_KEY in radiograph.metadata:
         view = stored_view(radiograph, role.value)
-        beam = view.beam
-        cone = isinstance(beam, ConeBeam)
         origin = _("image file")
         geometry = ViewGeometry(
-            beam.sid_mm if cone else None,
-            beam.sad_mm if cone else None,
+            *_distances(view.beam),
             view.detector.pixel_spacing_mm,
             view.gantry_angle_deg,
             view.tilt_deg,
@@ -150,15 +147,16 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGe
         )
         return geometry, ViewOrigins(origin, origin, origin, origin)
     stated = stated_geometry(radiograph, GeometryOptions(preset=preset))
-    cone = isinstance(stated.beam, ConeBeam)
-    geometry = ViewGeometry(
-        stated.beam.sid_mm if cone else None,
-        stated.beam.sad_mm if cone else None,
-        stated.pixel_spacing_mm,
-        ANGLE_DEG[role],
-    )
-    origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin)
-    return geometry, ViewOrigins(*(_said(origin) for origin in origins), _("standard"))
+    geometry = ViewGeometry(*_distances(stated.beam), stated.pixel_spacing_mm, ANGLE_DEG[role])
+    sid, sad, spacing = (_said(text) for text in (stated.sid_origin, stated.sad_origin, stated.spacing_origin))
+    return geometry, ViewOrigins(sid, sad, spacing, _("standard"))
+
+
+def _distances(beam: Beam) -> tuple[float | None, float | None]:
+    """SID and SAD in mm, None for parallel rays."""
+    from TomoRayLib.geometry import ConeBeam
+
+    return (beam.sid_mm, beam.sad_mm) if isinstance(beam, ConeBeam) else (None, None)
 
 
 def preview(radiograph: Radiograph, flipped: bool, inverted: bool) -> NDArray[np.uint8]:

@@ -323,7 +323,7 @@ class Run(WorkerRun):
         problem = missing(inputs)
         if problem is not None:
             raise InputError(problem)
-        common = {
+        common: dict[str, Any] = {
             "out": str(folder / "results"),
             "model": settings.model or None,
             "device": settings.device,

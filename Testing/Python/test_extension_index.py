@@ -1,0 +1,116 @@
+"""What Slicer's Extensions Index checks of an extension, in our own words, so that a submission does not fail there."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+ALLOWED_KEYS = {
+    "$schema",
+    "build_dependencies",
+    "build_subdirectory",
+    "category",
+    "dicom_support_rule",
+    "enabled",
+    "scm_revision",
+    "scm_type",
+    "scm_url",
+    "tier",
+}
+README_HEADINGS = (
+    "Setup",
+    "Tutorial",
+    "Modules",
+    "User interface reference",
+    "Troubleshooting",
+    "Models",
+    "For developers",
+    "Data handling and privacy",
+    "How to cite",
+    "Licence",
+    "Acknowledgements",
+)
+LARGEST_CHECKOUT_MB = 100
+
+
+def entry() -> dict[str, object]:
+    content: dict[str, object] = json.loads((ROOT / "TomoRay.json").read_text(encoding="utf-8"))
+    return content
+
+
+def cmake_value(name: str) -> str:
+    """A value of the top CMakeLists.txt; the index reads it with such an expression: one quoted literal."""
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    found = re.findall(rf'set\({name}\s+"([^"]*)"\s*\)', text)
+    assert len(found) == 1, f"CMakeLists.txt must set {name} once, to one quoted text"
+    return str(found[0])
+
+
+def test_the_entry_has_the_keys_of_the_schema() -> None:
+    content = entry()
+    assert set(content) <= ALLOWED_KEYS
+    assert {"$schema", "category", "scm_url"} <= set(content)
+    assert str(content["$schema"]).endswith("schema-v1.0.2.json#")
+    assert content["tier"] in (1, 2, 3, 4, 5)
+    assert b"\r" not in (ROOT / "TomoRay.json").read_bytes()
+
+
+def test_names_agree() -> None:
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert re.search(r"^project\(TomoRay\)$", text, re.MULTILINE)
+    assert (ROOT / "TomoRay" / "TomoRay.py").exists()
+    url = str(entry()["scm_url"])
+    assert url.startswith("https://")
+    repository = url.rsplit("/", 1)[1].removesuffix(".git")
+    assert repository.startswith("Slicer"), "the index wants a repository named Slicer..."
+    assert cmake_value("EXTENSION_HOMEPAGE") == url.removesuffix(".git")
+
+
+def test_dependencies_agree() -> None:
+    assert entry()["build_dependencies"] == ["PyTorch"]
+    assert cmake_value("EXTENSION_DEPENDS") == "PyTorch"
+    assert entry()["category"] == "Image Synthesis"
+    module = (ROOT / "TomoRay" / "TomoRay.py").read_text(encoding="utf-8")
+    assert 'translate("qSlicerAbstractCoreModule", "Image Synthesis")' in module
+
+
+def test_icon_and_screenshots_are_pictures_of_this_repository() -> None:
+    base = cmake_value("EXTENSION_HOMEPAGE").replace("https://github.com/", "https://raw.githubusercontent.com/") + "/main/"
+    urls = [cmake_value("EXTENSION_ICONURL"), *cmake_value("EXTENSION_SCREENSHOTURLS").split()]
+    for url in urls:
+        assert url.startswith(base)
+        path = ROOT / url.removeprefix(base)
+        assert path.suffix == ".png"
+        assert path.exists(), f"{path} is missing"
+        Image.open(path).verify()
+    assert Image.open(ROOT / "Resources" / "Icons" / "TomoRay.png").size == (128, 128)
+
+
+def test_there_is_a_licence_and_the_readme_names_it() -> None:
+    assert "Apache License" in (ROOT / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache-2.0" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_has_the_sections_that_users_look_for() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for name in README_HEADINGS if name not in headings] == []
+
+
+def test_the_checkout_is_small() -> None:
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    total = sum((ROOT / name).stat().st_size for name in names if (ROOT / name).exists())
+    assert total / 2**20 <= LARGEST_CHECKOUT_MB
+
+
+def test_torch_is_never_installed_by_ourselves() -> None:
+    """The index asks: does it pip_install pytorch directly? The PyTorch extension does, and asks the user."""
+    for path in (ROOT / "TomoRayLib").rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"pip_(install|ensure)\([^)]*torch", text), path
+    assert "torch" not in re.sub(r"#.*", "", (ROOT / "Resources" / "requirements.txt").read_text(encoding="utf-8"))

@@ -1,0 +1,166 @@
+"""The Slicer extension as it is packaged: every file listed, installed where Slicer looks, and running from there."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STUB = ROOT / "Testing" / "packaging"
+INSTALLED = Path("lib/Slicer-5.12/qt-scripted-modules")
+IN_SLICER = {"qt", "ctk", "vtk", "vtkmodules", "slicer", "numpy", "scipy", "SimpleITK", "pydicom", "TomoRayLib"}
+needs_cmake = pytest.mark.skipif(shutil.which("cmake") is None, reason="cmake is not installed")
+
+
+def listed(variable: str) -> list[str]:
+    """The file names that a ``set(...)`` of the top CMakeLists.txt holds."""
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    found = re.search(rf"set\({variable}\n(.*?)\n  \)", text, re.DOTALL)
+    assert found, f"CMakeLists.txt has no set({variable} ...)"
+    return [line.strip() for line in found.group(1).splitlines()]
+
+
+def files_below(folder: str) -> list[str]:
+    """What git would keep below a folder."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", folder]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return sorted(name for name in result.stdout.split() if (ROOT / name).exists())
+
+
+def resources() -> list[str]:
+    in_library = [name for name in files_below("TomoRayLib") if not name.endswith(".py")]
+    others = [name for name in files_below("Resources") if not name.startswith("Resources/Screenshots/")]
+    return sorted(in_library + others)
+
+
+def test_every_python_file_of_the_library_is_listed() -> None:
+    scripts = listed("TOMORAY_LIB_SCRIPTS")
+    present = [name for name in files_below("TomoRayLib") if name.endswith(".py")]
+    assert sorted(set(present) - set(scripts)) == [], "add these lines to TOMORAY_LIB_SCRIPTS in CMakeLists.txt"
+    assert sorted(set(scripts) - set(present)) == [], "CMakeLists.txt lists what is not there"
+    assert scripts == sorted(scripts)
+
+
+def test_every_resource_is_listed() -> None:
+    assert listed("TOMORAY_RESOURCES") == resources()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of scripted modules after configure, build and install against the stub of Slicer."""
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    folder = tmp_path_factory.mktemp("extension")
+    prefix = folder / "slicer"
+    configure = ["cmake", "-S", str(ROOT), "-B", str(folder / "build"), f"-DSlicer_DIR={STUB}"]
+    for command in (
+        [*configure, f"-DCMAKE_INSTALL_PREFIX={prefix}", "-DBUILD_TESTING=ON"],
+        ["cmake", "--build", str(folder / "build")],
+        ["cmake", "--install", str(folder / "build")],
+    ):
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+    return prefix / INSTALLED
+
+
+def test_exactly_the_module_the_library_and_the_resources_are_installed(installed: Path) -> None:
+    found = sorted(str(path.relative_to(installed)) for path in installed.rglob("*") if path.is_file())
+    scripts = [name for name in files_below("TomoRayLib") if name.endswith(".py")]
+    assert found == sorted(["TomoRay.py", *scripts, *resources()])
+
+
+def test_the_self_test_is_registered(installed: Path) -> None:
+    build = installed.parents[3] / "build"
+    result = subprocess.run(["ctest", "-N"], cwd=build, capture_output=True, text=True, check=True)
+    assert "py_TomoRay\n" in result.stdout
+    assert "py_nomainwindow_qSlicerTomoRayModuleGenericTest" in result.stdout
+
+
+@pytest.mark.slow
+def test_the_installed_worker_runs_without_the_checkout(installed: Path, tmp_path: Path) -> None:
+    """A whole job on the built-in phantom, with only the installed folder and the site-packages to import from."""
+    prepare = (
+        "import TomoRayLib, sys; from TomoRayLib.demonstration_phantom import phantom_volumes;"
+        "from TomoRayLib.images import write_volume; print(TomoRayLib.__file__);"
+        "write_volume(sys.argv[1], phantom_volumes()[0])"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-c", prepare, str(tmp_path / "ct.nrrd")]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith(str(installed))
+    job = {"out": str(tmp_path / "results"), "ct": str(tmp_path / "ct.nrrd"), "device": "cpu"}
+    (tmp_path / "job.json").write_text(json.dumps(job), encoding="utf-8")
+    command = [sys.executable, "-m", "TomoRayLib.worker", str(tmp_path / "job.json")]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert (tmp_path / "results" / "synthetic_ct.nrrd").exists()
+    assert (tmp_path / "results" / "report.html").exists()
+
+
+def file_scope_imports(path: Path) -> set[str]:
+    """The modules that importing a file imports at once; what stands under TYPE_CHECKING or in functions is not."""
+    names: set[str] = set()
+    pending: list[ast.stmt] = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            pending += [*node.body, *node.orelse]
+        elif isinstance(node, (ast.With, ast.Try)):
+            pending += node.body
+        elif isinstance(node, ast.ClassDef):
+            pending += node.body
+    return names
+
+
+def loaded_by(path: Path) -> dict[str, Path]:
+    """Every file of TomoRayLib that importing ``path`` loads, by module name."""
+    loaded: dict[str, Path] = {}
+    pending = [path]
+    while pending:
+        for name in file_scope_imports(pending.pop()):
+            parts = name.split(".")
+            for end in range(1, len(parts) + 1):
+                stem = ROOT.joinpath(*parts[:end])
+                for candidate in (stem.with_suffix(".py"), stem / "__init__.py"):
+                    key = ".".join(parts[:end])
+                    if parts[0] == "TomoRayLib" and candidate.exists() and key not in loaded:
+                        loaded[key] = candidate
+                        pending.append(candidate)
+    return loaded
+
+
+def test_opening_the_module_imports_only_what_slicer_brings() -> None:
+    module = ROOT / "TomoRay" / "TomoRay.py"
+    files = {"TomoRay": module, **loaded_by(module)}
+    wrong = {
+        f"{name}: {imported}"
+        for name, path in files.items()
+        for imported in file_scope_imports(path)
+        if imported.split(".")[0] not in IN_SLICER | set(sys.stdlib_module_names)
+    }
+    assert not wrong
+    assert len(files) > 10  # the walk follows imports
+
+
+def test_the_slicer_parts_import_nothing_else_at_file_scope() -> None:
+    folders = (ROOT / "TomoRayLib" / "slicer", ROOT / "TomoRayLib" / "panel")
+    wrong = {
+        f"{path.relative_to(ROOT)}: {imported}"
+        for folder in folders
+        for path in folder.glob("*.py")
+        for imported in file_scope_imports(path)
+        if imported.split(".")[0] not in {"qt", "slicer", "vtk", "numpy", "TomoRayLib"} | set(sys.stdlib_module_names)
+    }
+    assert not wrong
