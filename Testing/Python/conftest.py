@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -64,3 +67,24 @@ def a_ct(a_grid: Grid) -> Volume:
 @pytest.fixture
 def a_straight_ct() -> Volume:
     return ct_on(grid_around(BLOB_MM, np.eye(3)))
+
+
+@pytest.fixture(scope="session")
+def slicer_host():
+    """The stand-in for Slicer's application, one for all tests."""
+    pytest.importorskip("slicer", reason="needs slicer-core")
+    pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6")
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from host.application import SlicerHost
+
+    return SlicerHost.start()
+
+
+@pytest.fixture
+def scene(slicer_host):
+    """Slicer's scene, empty before and after a test."""
+    import slicer
+
+    slicer_host.clear_scene()
+    yield slicer.mrmlScene
+    slicer_host.clear_scene()

@@ -80,7 +80,10 @@ def test_dependencies_agree() -> None:
 
 
 def test_icon_and_screenshots_are_pictures_of_this_repository() -> None:
-    base = cmake_value("EXTENSION_HOMEPAGE").replace("https://github.com/", "https://raw.githubusercontent.com/") + "/main/"
+    base = (
+        cmake_value("EXTENSION_HOMEPAGE").replace("https://github.com/", "https://raw.githubusercontent.com/")
+        + "/main/"
+    )
     urls = [cmake_value("EXTENSION_ICONURL"), *cmake_value("EXTENSION_SCREENSHOTURLS").split()]
     for url in urls:
         assert url.startswith(base)

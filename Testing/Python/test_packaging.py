@@ -117,9 +117,7 @@ def file_scope_imports(path: Path) -> set[str]:
             names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module or ""}
         elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
             pending += [*node.body, *node.orelse]
-        elif isinstance(node, (ast.With, ast.Try)):
-            pending += node.body
-        elif isinstance(node, ast.ClassDef):
+        elif isinstance(node, (ast.With, ast.Try, ast.ClassDef)):
             pending += node.body
     return names
 

@@ -75,7 +75,7 @@ def _get_property(instance, name: str):
     cls = type(instance)
     declared = next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
     if isinstance(declared, QtCore.Property):
-        return declared.__get__(instance, cls)
+        return declared.fget(instance)
     getter = _accessor(cls, name, ("", "is"))
     if getter is not None:
         try:
@@ -89,7 +89,9 @@ def _set_property(instance, name: str, value) -> None:
     cls = type(instance)
     declared = next((base.__dict__[name] for base in cls.__mro__ if name in base.__dict__), None)
     if isinstance(declared, QtCore.Property):
-        declared.__set__(instance, value)
+        if declared.fset is None:
+            raise AttributeError(f"Property '{name}' of {cls.__name__} is read-only")
+        declared.fset(instance, value)
         return
     index = instance.metaObject().indexOfProperty(name)
     if not instance.metaObject().property(index).isWritable():

@@ -1,0 +1,198 @@
+"""``SlicerHost``: starts the stand-in for Slicer's application and drives it from a test. See README.md."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+import types
+from collections.abc import Callable
+from pathlib import Path
+
+# Before PySide6 is imported: no screen, and enums that are integers, as in PythonQt.
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+os.environ.setdefault("PYSIDE6_OPTION_PYTHON_ENUM", "2")
+
+from PySide6 import QtCore, QtWidgets
+
+from host import modules_of_qt, styles
+from host.dialogs import Dialogs
+from host.errors import Errors
+
+HERE = Path(__file__).resolve().parent
+SLICER_PYTHON_DIR = "SLICER_PYTHON_DIR"  # Slicer's own Base/Python: its files instead of the stand-ins
+
+
+class HostTimeoutError(AssertionError):
+    """A condition did not come true in time."""
+
+
+class SlicerHost:
+    """One for each process: ``SlicerHost.start()``."""
+
+    _started: SlicerHost | None = None
+
+    @classmethod
+    def start(cls) -> SlicerHost:
+        """The running host; the first call makes application, scene, ``qt``, ``ctk`` and the rest of ``slicer``."""
+        if cls._started is None:
+            cls._started = cls()
+        return cls._started
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="slicer-host-", ignore_cleanup_errors=True)
+        self.folder = Path(self._folder.name)
+        modules_of_qt.install()
+        self.errors, self.dialogs = Errors(), Dialogs()
+        self.errors.install()
+        self.dialogs.install()
+        QtCore.QSettings.setDefaultFormat(QtCore.QSettings.IniFormat)
+        for scope in (QtCore.QSettings.UserScope, QtCore.QSettings.SystemScope):
+            QtCore.QSettings.setPath(QtCore.QSettings.IniFormat, scope, str(self.folder / "settings"))
+        self._fill_slicer()
+
+    def _fill_slicer(self) -> None:
+        import slicer
+
+        real = os.environ.get(SLICER_PYTHON_DIR)
+        folders = [HERE / "slicer_python"] if not real else [Path(real), HERE / "slicer_python"]
+        if real and not (Path(real) / "slicer" / "ScriptedLoadableModule.py").is_file():
+            raise RuntimeError(f"{SLICER_PYTHON_DIR} must name Slicer's Base/Python; there is no slicer/ in '{real}'")
+        ours = [str(folder / "slicer") for folder in folders[:1]]
+        slicer.__path__[:] = [*ours, *slicer.__path__] if real else [*slicer.__path__, *ours]
+        sys.path.append(str(HERE / "slicer_python"))
+        slicer.modules, slicer.moduleNames = types.ModuleType("slicer.modules"), types.ModuleType("slicer.moduleNames")
+        sys.modules["slicer.modules"], sys.modules["slicer.moduleNames"] = slicer.modules, slicer.moduleNames
+
+        from host import layout_manager, mrml_widgets, modules
+        from host.app import qSlicerApplication
+        from host.scene import LOGIC_OF_MODULE, TITLE_OF_MODULE, start_scene
+
+        for name, made in mrml_widgets.CLASSES.items():
+            setattr(slicer, name, made)
+        for kind in (
+            mrml_widgets.qMRMLUtils,
+            modules.qSlicerScriptedLoadableModule,
+            modules.qSlicerScriptedLoadableModuleWidget,
+            layout_manager.qMRMLSliceWidget,
+            layout_manager.qMRMLThreeDWidget,
+        ):
+            setattr(slicer, kind.__name__, kind)
+        start_scene()
+        for name in LOGIC_OF_MODULE:
+            title = TITLE_OF_MODULE.get(name, name.capitalize())
+            setattr(slicer.moduleNames, title, title)
+        self.app = slicer.app = qSlicerApplication(self.folder)
+        self.app.build()
+        slicer.dicomDatabase = self.app.dicomDatabase()
+        if real:  # slicer-core has imported its own copy
+            del sys.modules["slicer.util"]
+        import slicer.util
+
+        self.app.moduleManager().load(HERE / "slicer_python" / "SampleData.py")
+
+    # Modules
+
+    def module_path(self, name_or_folder: str | Path) -> Path:
+        """``TomoRay`` or a module's folder to its file."""
+        folder = Path(name_or_folder)
+        if not folder.is_dir():
+            folder = HERE.parents[1] / str(name_or_folder)
+        path = folder / f"{folder.name}.py"
+        if not path.is_file():
+            raise FileNotFoundError(f"no module file {path}")
+        return path
+
+    def open_module(self, name_or_folder: str | Path):
+        """Load a module if need be and show its panel (``setup`` once, then ``enter``); returns its widget class."""
+        import slicer
+
+        module = self.app.moduleManager().load(self.module_path(name_or_folder))
+        slicer.util.selectModule(module.name)
+        self.process_events()
+        return module.widgetRepresentation().self()
+
+    def leave_module(self) -> None:
+        """As when the user goes to another module: ``exit``."""
+        self.window.moduleSelector().selectModule("")
+
+    def reload_module(self, name: str):
+        """Slicer's Reload button; returns the new widget class."""
+        import slicer
+
+        slicer.util.reloadScriptedModule(name)
+        self.process_events()
+        return getattr(slicer.modules, name + "Widget")
+
+    def close_module(self, name: str) -> None:
+        """As at Slicer's end: ``exit``, ``cleanup``, and the module is gone."""
+        self.leave_module()
+        self.app.moduleManager().unload(name)
+        self.process_events()
+
+    @property
+    def window(self):
+        """The main window, which shows the open module's panel."""
+        return self.app._managers["window"]
+
+    def finish_startup(self) -> None:
+        """Emit ``startupCompleted()``, at which modules register sample data."""
+        self.app.startupCompleted.emit()
+
+    # Time
+
+    def process_events(self, seconds: float = 0.0) -> None:
+        """Let Qt work, at least once and for so long."""
+        end = time.monotonic() + seconds
+        while True:
+            self.app.processEvents()
+            QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.DeferredDelete)
+            if time.monotonic() >= end:
+                return
+            time.sleep(0.005)
+
+    def wait_until(self, condition: Callable[[], object], timeout_s: float = 30.0):
+        """Let Qt work until ``condition()`` is true and return what it gave. HostTimeoutError after ``timeout_s``."""
+        end = time.monotonic() + timeout_s
+        while True:
+            result = condition()
+            if result:
+                return result
+            if time.monotonic() >= end:
+                raise HostTimeoutError(f"not true within {timeout_s} s: {condition}\n{self.errors.text()}")
+            self.process_events(0.01)
+
+    # State that tests set
+
+    def set_testing(self, enabled: bool) -> None:
+        """``slicer.app.testingEnabled()``; message boxes then do not come up at all, as in Slicer."""
+        self.app._testing = enabled
+
+    def set_translations(self, texts: dict[str, str] | None) -> None:
+        """What ``slicer.app.translate`` answers, by English text; None for English."""
+        self.app._translations = dict(texts or {})
+
+    def set_installed_extensions(self, *names: str) -> None:
+        """What ``extensionsManagerModel().isExtensionInstalled`` answers."""
+        self.app.extensionsManagerModel()._installed = set(names)
+
+    @property
+    def restarts(self) -> int:
+        """How often something asked Slicer to restart."""
+        return self.app._restarts
+
+    def clear_scene(self) -> None:
+        """File, Close scene."""
+        import slicer
+
+        slicer.mrmlScene.Clear(False)
+        self.process_events()
+
+    # Pictures
+
+    def grab(
+        self, widget, path: Path | str, width: int, height: int, scale: float = 1.0, style: str = "light"
+    ) -> Path:
+        """Draw a widget at so many logical pixels into a PNG of ``scale`` times as many, light or dark."""
+        return styles.grab(self.app, widget, Path(path), width, height, scale, style)
