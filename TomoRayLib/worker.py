@@ -90,7 +90,7 @@ def run_job(job: Job, emit: Emit) -> None:
 
 def _stop_with_parent() -> None:
     """End this process when the one that started it is gone, which closes our standard input."""
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not through sys.stdin, whose lock would abort the interpreter at its end
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 

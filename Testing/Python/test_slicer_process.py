@@ -73,7 +73,12 @@ def test_a_real_job_tells_its_stages_and_gives_its_result(process, tmp_path: Pat
 
 @posix_only
 def test_events_arrive_while_the_process_runs(process, tmp_path: Path) -> None:
-    code = 'import time; print(\'{"event": "note", "text": "begun"}\', flush=True); print(\'chatter\', flush=True); time.sleep(60)'
+    code = (
+        "import time\n"
+        'print(\'{"event": "note", "text": "begun"}\', flush=True)\n'
+        "print('chatter', flush=True)\n"
+        "time.sleep(60)\n"
+    )
     worker = process.WorkerProcess(DemonstrationJob("x", "y"), tmp_path, a_python(tmp_path, code))
     events = []
     wait_for(lambda: events.extend(worker.poll()) or events)

@@ -118,7 +118,9 @@ def test_a_closed_surface_is_drawn_without_changing_the_users_node(segments) -> 
     assert not segmentation.GetSegmentation().ContainsRepresentation("Binary labelmap")
     both = np.count_nonzero((volume.voxels > 0) & (labels.voxels > 0))
     dice = 2 * both / (np.count_nonzero(volume.voxels) + np.count_nonzero(labels.voxels))
-    assert dice > 0.85  # smoothed surfaces of voxels up to 4 mm thick
+    assert dice > 0.8  # smoothed surfaces of voxels up to 4 mm thick
+    middles = [np.argwhere(voxels > 0).mean(axis=0) for voxels in (volume.voxels, labels.voxels)]
+    np.testing.assert_allclose(*middles, atol=0.25)  # half a voxel off would show here
 
 
 def test_a_label_map_keeps_its_numbers_and_its_own_grid(segments) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import slicer
@@ -103,6 +104,18 @@ class MainWindow(QtWidgets.QMainWindow):
         self._panel.setWidget(widget)
         widget.show()
 
+    @contextmanager
+    def panel_alone(self, widget):
+        """Meanwhile the panel, if ``widget`` is it, is a window of its own."""
+        if self._panel.widget() is not widget or widget is None:
+            yield
+            return
+        self._panel.takeWidget()
+        try:
+            yield
+        finally:
+            self._panel.setWidget(widget)
+
 
 class qSlicerApplication(QtWidgets.QApplication):
     """``slicer.app``. Paths lie in ``folder``, settings in ini files there."""
@@ -126,6 +139,7 @@ class qSlicerApplication(QtWidgets.QApplication):
 
     def build(self) -> None:
         """Make the managers; needs the scene."""
+        scene_host().layout_logic.GetLayoutNode().SetViewArrangement(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
         modules = qSlicerModuleManager(self)
         selector = ModuleSelector(modules, self._show_panel)
         self._managers = {

@@ -125,6 +125,12 @@ class SlicerHost:
         self.process_events()
         return getattr(slicer.modules, name + "Widget")
 
+    def close_modules(self) -> None:
+        """Close all that tests opened."""
+        for name in self.app.moduleManager().scripted_names():
+            if name != "SampleData":
+                self.close_module(name)
+
     def close_module(self, name: str) -> None:
         """As at Slicer's end: ``exit``, ``cleanup``, and the module is gone."""
         self.leave_module()
@@ -194,5 +200,10 @@ class SlicerHost:
     def grab(
         self, widget, path: Path | str, width: int, height: int, scale: float = 1.0, style: str = "light"
     ) -> Path:
-        """Draw a widget at so many logical pixels into a PNG of ``scale`` times as many, light or dark."""
-        return styles.grab(self.app, widget, Path(path), width, height, scale, style)
+        """Draw a widget at so many logical pixels into a PNG of ``scale`` times as many, light or dark.
+
+        The open panel is taken out of the window's scroll area meanwhile, so that all of it is seen; ``host.window``
+        shows it as on a screen of that size. Other children of a window are drawn in the size that they have.
+        """
+        with self.window.panel_alone(widget):
+            return styles.grab(self.app, widget, Path(path), width, height, scale, style)

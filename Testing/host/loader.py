@@ -6,6 +6,8 @@ import xml.etree.ElementTree as ElementTree
 
 from PySide6 import QtCore, QtUiTools
 
+from host.pythonqt import loading_ui
+
 
 class QUiLoader(QtUiTools.QUiLoader):
     """Qt's loader with ``classes`` (name to class) known to it. Unknown custom classes are refused.
@@ -32,7 +34,8 @@ class QUiLoader(QtUiTools.QUiLoader):
         buffer = QtCore.QBuffer()
         buffer.setData(ElementTree.tostring(tree))
         buffer.open(QtCore.QIODevice.ReadOnly)
-        widget = super().load(buffer, parent)
+        with loading_ui():
+            widget = super().load(buffer, parent)
         if widget is not None:
             for connection in own:
                 _connect(widget, connection)

@@ -152,6 +152,10 @@ class qSlicerModuleManager(QtCore.QObject):
     def modulesNames(self) -> list[str]:
         return [name for name in vars(slicer.moduleNames) if not name.startswith("__")]
 
+    def scripted_names(self) -> list[str]:
+        """The modules that were loaded from files here."""
+        return list(self._scripted)
+
     def factoryManager(self):
         return self._factory
 

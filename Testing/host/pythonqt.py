@@ -18,6 +18,7 @@ import ctypes
 import functools
 import inspect
 from collections.abc import Callable
+from contextlib import contextmanager
 from enum import Enum, auto
 
 import shiboken6
@@ -93,8 +94,8 @@ def _set_property(instance, name: str, value) -> None:
             raise AttributeError(f"Property '{name}' of {cls.__name__} is read-only")
         declared.fset(instance, value)
         return
-    index = instance.metaObject().indexOfProperty(name)
-    if not instance.metaObject().property(index).isWritable():
+    meta = cls.staticMetaObject
+    if not meta.property(meta.indexOfProperty(name)).isWritable():
         raise AttributeError(f"Property '{name}' of {cls.__name__} is read-only")
     setter = _accessor(cls, name, ("set",))
     if setter is not None:
@@ -183,7 +184,7 @@ def signal_by_signature(sender, signature: str) -> tuple[BoundSignal, int]:
     stated = getattr(type(sender), "SIGNATURES", {})
     known = normalised in stated if name in {key.partition("(")[0] for key in stated} else None
     if known is None:
-        known = sender.metaObject().indexOfSignal(normalised) >= 0
+        known = type(sender).staticMetaObject.indexOfSignal(normalised) >= 0
     if not known:
         raise ValueError(f"{type(sender).__name__} has no signal '{signature}'")
     raw = _raw(sender, stated.get(normalised, name))
@@ -242,11 +243,14 @@ EXTRAS: dict[str, Callable] = {
     "disconnect": lambda instance: _by_signature_or_raw(instance, "disconnect", _disconnect),
     "findChild": lambda instance: functools.partial(_find_first, instance),
     "findChildren": lambda instance: functools.partial(_find, instance),
-    "className": lambda instance: lambda: instance.metaObject().className(),
+    # Not PySide6's metaObject(): the object that it returns dies with the widget, and with it the class's own.
+    "metaObject": lambda instance: lambda: type(instance).staticMetaObject,
+    "className": lambda instance: lambda: type(instance).staticMetaObject.className(),
     "delete": lambda instance: lambda: shiboken6.delete(instance),
     "exec_": lambda instance: _raw(instance, "exec"),
 }
 _originals: dict[type, Callable] = {}
+_loading: list[bool] = []
 _reading: set[tuple[int, str]] = set()  # Qt asks Python for sizeHint while Python asks Qt
 
 
@@ -285,8 +289,23 @@ def _getattribute(original: Callable) -> Callable:
     return getattribute
 
 
+@contextmanager
+def loading_ui():
+    """Meanwhile PySide6's loader, which hangs each child on its root as an attribute, is let run without effect."""
+    _loading.append(True)
+    try:
+        yield
+    finally:
+        _loading.pop()
+
+
 def _setattr(self, name: str, value) -> None:
     cls = type(self)
+    if isinstance(value, QtCore.SignalInstance):  # PySide6 itself, which keeps signals it has looked up
+        _raw(self, "__dict__")[name] = value
+        return
+    if _loading and isinstance(value, QtCore.QObject) and not name.startswith("_"):
+        return
     kind = kind_of(cls, name)
     if name == "name" and kind is Kind.UNKNOWN:
         name, kind = "objectName", Kind.PROPERTY

@@ -58,17 +58,16 @@ def grab(app, widget, path: Path, width: int, height: int, scale: float, style: 
     """Draw ``widget`` at ``width`` x ``height`` logical pixels into a PNG of ``scale`` times as many."""
     before = widget.size
     apply(app, style)
-    widget.setAttribute(QtCore.Qt.WA_DontShowOnScreen, False)
-    widget.resize(width, height)
-    if not widget.visible:
-        widget.show()
+    if widget.isWindow():
+        widget.resize(width, height)
+    else:
+        width, height = before.width(), before.height()
+    widget.show()
     for _ in range(5):  # layouts with wrapped labels settle after a few rounds
         app.processEvents()
-    widget.resize(width, height)
-    app.processEvents()
     picture = QtGui.QImage(round(width * scale), round(height * scale), QtGui.QImage.Format_RGB32)
     picture.setDevicePixelRatio(scale)
-    picture.fill(app.palette().window().color() if callable(app.palette) else app.palette.window().color())
+    picture.fill(QtGui.QColor(STYLES[style]["Window"]))
     widget.render(picture, QtCore.QPoint(0, 0))
     path.parent.mkdir(parents=True, exist_ok=True)
     if not picture.save(str(path)):

@@ -17,6 +17,7 @@ from slicer.i18n import tr as _
 
 from TomoRayLib.marking import NOTICE
 from TomoRayLib.slicer.nodes import LPS_OF_RAS, in_scene, place_on_grid
+from TomoRayLib.slicer.segment_nodes import VERTEBRA_COLORS, add_segment
 from TomoRayLib.slicer.tables import fill_metrics_table
 from TomoRayLib.vertebrae import NAME_OF_LABEL
 
@@ -24,12 +25,11 @@ if TYPE_CHECKING:
     from TomoRayLib.image_types import Volume
 
 NOTICE_KEY = "TomoRay.Notice"  # marks every node that is synthetic
+PROVENANCE_KEY = "TomoRay.Provenance"  # and this one the synthetic CT itself
 ROLE = "TomoRay."  # + field name: the references from the synthetic volume to the other nodes
 OWNER_ROLE = "TomoRay.case"  # the reference back
 SYNTHETIC_COLOR = (0.90, 0.62, 0.0)  # Okabe and Ito's orange; the truth is their sky blue
 TRUTH_COLOR = (0.34, 0.71, 0.91)
-# Okabe and Ito's palette in turn, so that neighbouring vertebrae differ for every colour vision.
-VERTEBRA_COLORS = ((0.34, 0.71, 0.91), (0.0, 0.62, 0.45), (0.94, 0.89, 0.26), (0.0, 0.45, 0.70), (0.80, 0.47, 0.65))
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def load_radiographs(folder: Path, name: str, beside: Any = None) -> tuple[Any, 
 
 def find_case(synthetic: Any) -> CaseNodes | None:
     """The case that a synthetic CT belongs to, by its node references; None for any other node."""
-    if not in_scene(synthetic) or synthetic.GetAttribute(NOTICE_KEY) is None:
+    if not in_scene(synthetic) or synthetic.GetAttribute(PROVENANCE_KEY) is None:
         return None
     others = {
         item.name: synthetic.GetNodeReference(ROLE + item.name)
@@ -207,33 +207,16 @@ def _segmentation_node(
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
     values = [int(value) for value in np.unique(labels.voxels) if value != 0]
-    segmentation = node.GetSegmentation()
     for number, value in enumerate(values):
-        segment = slicer.vtkSegment()
+        name, color = NAME_OF_LABEL.get(value, _("Spine")), VERTEBRA_COLORS[number % len(VERTEBRA_COLORS)]
         if is_synthetic:
-            segment.SetName(_("Vertebrae (synthetic)"))
-            segment.SetColor(*SYNTHETIC_COLOR)
-        else:
-            segment.SetName(NAME_OF_LABEL.get(value, _("Spine")))
-            segment.SetColor(*VERTEBRA_COLORS[number % len(VERTEBRA_COLORS)])
-        segment.SetTag("TerminologyEntry", TERMINOLOGY)
-        segment_id = f"vertebra_{value}"
-        segmentation.AddSegment(segment, segment_id)
-        slicer.util.updateSegmentBinaryLabelmapFromArray(
-            (labels.voxels == value).astype(np.uint8), node, segment_id, reference
-        )
+            name, color = _("Vertebrae (synthetic)"), SYNTHETIC_COLOR
+        add_segment(node, labels.voxels == value, labels.grid, name, color, f"vertebra_{value}")
     display = node.GetDisplayNode()
     display.SetVisibility3D(False)  # the surfaces are models, with distances
     display.SetAllSegmentsVisibility2DFill(False)
     display.SetSliceIntersectionThickness(2)
     return node
-
-
-# Category, type, modifier and region of a segment, as Slicer writes terminology: SNOMED CT 51282000, vertebra.
-TERMINOLOGY = (
-    "Segmentation category and type - 3D Slicer General Anatomy list~SCT^123037004^Anatomical Structure"
-    "~SCT^51282000^Vertebra~^^~Anatomic codes - DICOM master list~^^~^^"
-)
 
 
 def _model_node(name: str, path: Path, color: tuple[float, float, float], made: list[Any]) -> Any:
@@ -273,7 +256,7 @@ def _mark(synthetic: Any, provenance: Mapping[str, Any]) -> None:
         "TomoRay.Precision": provenance.get("precision"),
         "TomoRay.Views": json.dumps(provenance.get("views")),
         "TomoRay.Inputs": json.dumps(provenance.get("inputs")),
-        "TomoRay.Provenance": json.dumps(provenance),
+        PROVENANCE_KEY: json.dumps(provenance),
     }
     for key, text in attributes.items():
         synthetic.SetAttribute(key, text)
@@ -323,11 +306,15 @@ def _all_or_none() -> Iterator[list[Any]]:
 
 def _remove(nodes: list[Any]) -> None:
     """Take nodes out of the scene, with their display and storage nodes."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     for node in nodes:
         if not in_scene(node):
             continue
         own = [node.GetNthDisplayNode(n) for n in range(_count(node, "GetNumberOfDisplayNodes"))]
         own += [node.GetNthStorageNode(n) for n in range(_count(node, "GetNumberOfStorageNodes"))]
+        item = hierarchy.GetItemByDataNode(node)
+        if item:
+            hierarchy.RemoveItem(item, False, False)
         slicer.mrmlScene.RemoveNode(node)
         for item in own:
             if in_scene(item):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +45,20 @@ class Role(Enum):
 def in_scene(node) -> bool:
     """True for a node that is still part of the scene."""
     return node is not None and node.GetScene() is not None and node.GetID() is not None
+
+
+@contextmanager
+def nothing_left_over() -> Iterator[None]:
+    """Takes every node that was added inside out of the scene again, helpers of Slicer's own logics included."""
+    scene = slicer.mrmlScene
+    before = {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
+    try:
+        yield
+    finally:
+        nodes = [scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes())]
+        for node in nodes:
+            if in_scene(node) and node.GetID() not in before:
+                scene.RemoveNode(node)
 
 
 def problem_of(node, role: Role) -> str | None:

@@ -12,9 +12,9 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from TomoRayLib.errors import InputError
-from TomoRayLib.slicer.case_nodes import TERMINOLOGY, VERTEBRA_COLORS
 from TomoRayLib.slicer.nodes import place_on_grid
 from TomoRayLib.slicer.run import WorkerRun
+from TomoRayLib.slicer.segment_nodes import VERTEBRA_COLORS, add_segment
 from TomoRayLib.vertebrae import NAME_OF_LABEL
 
 CATEGORY = "TomoRay"
@@ -63,13 +63,9 @@ def load_sample(result: dict[str, Any]) -> tuple[Any, Any]:
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     values = [int(value) for value in np.unique(labels.voxels) if value != 0]
     for number, value in enumerate(values):
-        segment = slicer.vtkSegment()
-        segment.SetName(NAME_OF_LABEL.get(value, str(value)))
-        segment.SetColor(*VERTEBRA_COLORS[number % len(VERTEBRA_COLORS)])
-        segment.SetTag("TerminologyEntry", TERMINOLOGY)
-        segmentation.GetSegmentation().AddSegment(segment, f"vertebra_{value}")
-        mask = (labels.voxels == value).astype(np.uint8)
-        slicer.util.updateSegmentBinaryLabelmapFromArray(mask, segmentation, f"vertebra_{value}", volume)
+        name_of_segment = NAME_OF_LABEL.get(value, str(value))
+        color = VERTEBRA_COLORS[number % len(VERTEBRA_COLORS)]
+        add_segment(segmentation, labels.voxels == value, labels.grid, name_of_segment, color, f"vertebra_{value}")
     for node in (volume, segmentation):
         for key in ("source", "licence", "citation"):
             node.SetAttribute(f"TomoRay.{key.capitalize()}", result.get(key) or "")

@@ -13,7 +13,8 @@ import vtk
 from slicer.i18n import tr as _
 
 from TomoRayLib.errors import InputError
-from TomoRayLib.slicer.nodes import in_scene, transform_problem, volume_of
+from TomoRayLib.slicer.nodes import in_scene, nothing_left_over, transform_problem, volume_of
+from TomoRayLib.slicer.segment_nodes import BINARY_LABELMAP
 from TomoRayLib.vertebrae import LABEL_OF_NAME, NAME_OF_LABEL, WHOLE_SPINE_LABEL, label_of_structure
 
 if TYPE_CHECKING:
@@ -131,41 +132,26 @@ def _labels_of_segmentation(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple
 
 def _segment_on(node, segment_id: str, ct_node) -> np.ndarray:
     """One segment as a mask (z, y, x) on the CT's voxels, both transforms applied. The node is not changed."""
-    ids = _string_array([segment_id])
-    label_map = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "TomoRay export")
-    try:
+    scene = slicer.mrmlScene
+    with nothing_left_over():
+        label_map = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "TomoRay export")
+        source = node
+        if not node.GetSegmentation().ContainsRepresentation(BINARY_LABELMAP):
+            source = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "TomoRay export copy")
+            source.GetSegmentation().DeepCopy(node.GetSegmentation())
+            source.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
+            source.SetAndObserveTransformNodeID(node.GetTransformNodeID())
+            source.GetSegmentation().CreateRepresentation(BINARY_LABELMAP)
+        ids = vtk.vtkStringArray()
+        ids.InsertNextValue(segment_id)
         logic = slicer.vtkSlicerSegmentationsModuleLogic
-        source, copy = node, None
-        if not node.GetSegmentation().ContainsRepresentation("Binary labelmap"):
-            copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "TomoRay export copy")
-            copy.GetSegmentation().DeepCopy(node.GetSegmentation())
-            copy.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
-            copy.SetAndObserveTransformNodeID(node.GetTransformNodeID())
-            copy.GetSegmentation().CreateRepresentation("Binary labelmap")
-            source = copy
-        try:
-            if not logic.ExportSegmentsToLabelmapNode(source, ids, label_map, ct_node):
-                raise InputError(
-                    _("The segments of {name} could not be drawn on the CT. Check them in Segmentations.").format(
-                        name=node.GetName()
-                    )
+        if not logic.ExportSegmentsToLabelmapNode(source, ids, label_map, ct_node):
+            raise InputError(
+                _("The segments of {name} could not be drawn on the CT. Check them in Segmentations.").format(
+                    name=node.GetName()
                 )
-        finally:
-            if copy is not None:
-                slicer.mrmlScene.RemoveNode(copy)
+            )
         return np.array(slicer.util.arrayFromVolume(label_map) != 0)
-    finally:
-        _remove_with_colors(label_map)
-
-
-def _remove_with_colors(label_map) -> None:
-    display = label_map.GetDisplayNode()
-    colors = display.GetColorNode() if display is not None else None
-    slicer.mrmlScene.RemoveNode(label_map)
-    if display is not None and display.GetScene() is not None:
-        slicer.mrmlScene.RemoveNode(display)
-    if colors is not None and (colors.GetName() or "").startswith("TomoRay export"):
-        slicer.mrmlScene.RemoveNode(colors)
 
 
 def _labels_of_label_map(node) -> tuple[Volume, tuple[str, ...]]:
@@ -210,13 +196,6 @@ def _terms(segment) -> list[str]:
 def _tag(segment, name: str) -> str:
     value = vtk.reference("")
     return str(value) if segment.GetTag(name, value) else ""
-
-
-def _string_array(texts: list[str]):
-    array = vtk.vtkStringArray()
-    for text in texts:
-        array.InsertNextValue(text)
-    return array
 
 
 def _may_be_spine(segment) -> bool:

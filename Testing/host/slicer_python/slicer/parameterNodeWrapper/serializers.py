@@ -119,7 +119,7 @@ class NoneSerializer(Serializer):
 
 
 class UnionSerializer(Serializer):
-    """The member that fits, under ``name.<its number>``."""
+    """The member that fits, under ``name.<its number>``. As Slicer's it takes None only where None is a member."""
 
     def __init__(self, kind, validators: list[Validator]) -> None:
         super().__init__(kind, validators)
@@ -127,8 +127,6 @@ class UnionSerializer(Serializer):
 
     def _number_for(self, value) -> int:
         fitting = [number for number, member in enumerate(self.members) if member.accepts(value)]
-        if value is None and not fitting:  # a Union of nodes takes None through its first member
-            fitting = [number for number, member in enumerate(self.members) if isinstance(member, NodeSerializer)]
         if not fitting:
             raise TypeError(f"Unable to write value {value!r} of type {type(value)} as {self.kind}")
         return fitting[0]
