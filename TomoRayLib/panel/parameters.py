@@ -112,7 +112,7 @@ class TomoRayParameterNode:
     geometrySource: str  # which images and preset the numbers above were read from
 
     ct: vtkMRMLScalarVolumeNode
-    segmentation: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode]  # noqa: UP007 (Slicer reads it at run time)
+    segmentation: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007 (Slicer reads it)
     center: vtkMRMLMarkupsFiducialNode
     renderPreset: Preset = Preset.C_ARM
 
