@@ -88,3 +88,14 @@ def scene(slicer_host):
     slicer_host.clear_scene()
     yield slicer.mrmlScene
     slicer_host.clear_scene()
+
+
+@pytest.fixture
+def panel(slicer_host, scene):
+    """The open panel of the module TomoRay on an empty scene. Nothing may have been raised into the console."""
+    slicer_host.errors.clear()
+    slicer_host.dialogs.forget()
+    widget = slicer_host.open_module("TomoRay")
+    yield widget
+    slicer_host.close_module("TomoRay")
+    assert not slicer_host.errors, slicer_host.errors.text()

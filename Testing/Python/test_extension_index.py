@@ -64,6 +64,7 @@ def test_names_agree() -> None:
     text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
     assert re.search(r"^project\(TomoRay\)$", text, re.MULTILINE)
     assert (ROOT / "TomoRay" / "TomoRay.py").exists()
+    assert [path.name for path in ROOT.glob("*.json")] == ["TomoRay.json"]  # the stem names the extension
     url = str(entry()["scm_url"])
     assert url.startswith("https://")
     repository = url.rsplit("/", 1)[1].removesuffix(".git")

@@ -231,12 +231,14 @@ def test_the_table_has_both_floors_for_every_score(case_nodes, results: Path, tm
     case = case_nodes.load_case(results, "case")
     node = case.metrics
     headings = [node.GetColumnName(n) for n in range(node.GetNumberOfColumns())]
-    assert headings == ["Score", "Synthetic CT", "Blank volume", "Mean atlas", "Better"]
+    assert headings == ["Score", "Synthetic", "Blank", "Mean atlas", "Better"]
     assert node.GetNumberOfRows() == len(METRIC_COLUMNS)
     stored = json.loads((results / "metrics.json").read_text())["rows"]
-    row = [column.key for column in METRIC_COLUMNS].index("dice")
-    assert float(node.GetCellText(row, 1)) == pytest.approx(stored["tomoray"]["dice"], abs=5e-4)
-    assert node.GetCellText([column.key for column in METRIC_COLUMNS].index("hd95_mm"), 2) == "∞"
+    row_of = {node.GetCellText(row, 0): row for row in range(node.GetNumberOfRows())}
+    assert set(row_of) == {column.heading for column in METRIC_COLUMNS}
+    assert float(node.GetCellText(row_of["Dice"], 1)) == pytest.approx(stored["tomoray"]["dice"], abs=5e-4)
+    assert node.GetCellText(row_of["HD95 (mm)"], 2) == "∞"
+    assert node.GetCellText(0, 0) == "Cosine similarity"
     tables.export_metrics(node, tmp_path / "scores.csv")
     lines = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "metric,unit,synthetic,blank,mean_atlas,better"

@@ -1,3 +1,11 @@
+include(CTest)
+
+# Slicer's and CTK's own macros where their folders are named; our own words otherwise.
+if(SLICER_CMAKE_DIR AND CTK_CMAKE_DIR)
+  include(${CMAKE_CURRENT_LIST_DIR}/SlicersOwnMacros.cmake)
+  return()
+endif()
+
 # slicerMacroBuildScriptedModule(NAME n SCRIPTS ... RESOURCES ... [WITH_GENERIC_TESTS]): copies to the build tree, installs.
 function(slicerMacroBuildScriptedModule)
   cmake_parse_arguments(MODULE "WITH_GENERIC_TESTS" "NAME" "SCRIPTS;RESOURCES" ${ARGN})
@@ -25,5 +33,3 @@ function(slicer_add_python_unittest)
   get_filename_component(name ${TEST_SCRIPT} NAME_WE)
   add_test(NAME py_${TEST_TESTNAME_PREFIX}${name} COMMAND ${CMAKE_COMMAND} -E true)
 endfunction()
-
-include(CTest)

@@ -60,6 +60,7 @@ class CompareSection:
         if self._changed("case", identity):
             self._applied = {"case": identity}
             ui.metricsTable.setMRMLTableNode(case.metrics)
+            ui.metricsTable.resizeColumnsToContents()
             display.only_this_case(case, find_cases())
         if self._changed("layout", parameters.layout):
             self._show_layout(case, parameters.layout)

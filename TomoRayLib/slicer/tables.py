@@ -6,13 +6,18 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import vtk
 from slicer.i18n import tr as _
 
+if TYPE_CHECKING:
+    from TomoRayLib.metrics.table import MetricColumn
+
 METRICS_KEY = "TomoRay.Metrics"  # node attribute: metrics.json as text, full precision, for the export
 ROWS = ("tomoray", "blank", "mean_atlas")
+# What tells most about a spine comes first; the others follow in the order of the report.
+FIRST = ("cosine_similarity", "dice", "hd95_mm", "assd_mm", "nsd_2mm", "nsd_1mm", "mae_in_mask_hu", "psnr_in_mask_db")
 
 
 def fill_metrics_table(node, metrics: Mapping[str, Any]) -> None:
@@ -22,14 +27,14 @@ def fill_metrics_table(node, metrics: Mapping[str, Any]) -> None:
     """
     from TomoRayLib.metrics.table import METRIC_COLUMNS
 
-    headings = (_("Score"), _("Synthetic CT"), _("Blank volume"), _("Mean atlas"), _("Better"))
+    headings = (_("Score"), _("Synthetic"), _("Blank"), _("Mean atlas"), _("Better"))
     rows = [
         (
             column.heading,
             *(column.format(_value(metrics, row, column.key)) for row in ROWS),
             _("higher") if column.higher_is_better else _("lower"),
         )
-        for column in METRIC_COLUMNS
+        for column in sorted(METRIC_COLUMNS, key=_place)
     ]
     was_modifying = node.StartModify()
     node.RemoveAllColumns()
@@ -63,6 +68,10 @@ def export_metrics(node, path: Path) -> None:
 
     with write_atomically(path) as partial:
         partial.write_text(metrics_csv(node), encoding="utf-8")
+
+
+def _place(column: MetricColumn) -> int:
+    return FIRST.index(column.key) if column.key in FIRST else len(FIRST)
 
 
 def _value(metrics: Mapping[str, Any], row: str, key: str) -> float:
