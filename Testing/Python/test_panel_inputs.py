@@ -191,25 +191,37 @@ def test_devices_and_models_are_listed_when_advanced_opens(panel) -> None:
     assert names[-1] == "cpu"
     assert "cores" in ui.deviceComboBox.itemText(ui.deviceComboBox.count - 1)
     assert ui.modelComboBox.itemData(0) == "geolift-s"
-    assert "CC BY-NC-SA" in ui.modelLabel.text
+    assert "CC-BY-NC-SA" in ui.modelLabel.text
     ui.deviceComboBox.currentIndex = ui.deviceComboBox.count - 1
     drive().settle()
     assert panel.panel.request().settings.device == "cpu"
 
 
-def test_the_dicom_header_gives_geometry_and_orientation(panel, tmp_path: Path, slicer_host) -> None:
+def test_the_dicom_header_gives_geometry_and_orientation(panel, tmp_path: Path) -> None:
     """A radiograph from Slicer's DICOM database: MONOCHROME1, SID and spacing in the header."""
     import slicer
-    from dicom_files import write_dicom_radiograph
+    from pydicom import dcmread
+    from test_dicom import a_radiograph_file
 
     path = tmp_path / "ap.dcm"
-    uid = write_dicom_radiograph(path, a_picture(), spacing_mm=(0.4, 0.4), sid_mm=1700.0, sad_mm=1200.0)
-    slicer.dicomDatabase.insert(str(path))
-    node = add_radiograph(a_picture(), "AP from DICOM", (0.4, 0.4))
+    stored = (3000 - 1000 * a_picture()).astype(np.uint16)  # MONOCHROME1: the bright column is stored dark
+    distances = {"DistanceSourceToDetector": 1700.0, "DistanceSourceToPatient": 1200.0}
+    a_radiograph_file(path, stored, PhotometricInterpretation="MONOCHROME1", PatientOrientation=["R", "F"], **distances)
+    uid = str(dcmread(path).SOPInstanceUID)
+    slicer.dicomDatabase.register(uid, path)
+    node = add_radiograph(stored, "AP from DICOM", (0.9, 0.9))  # Slicer's reader knows no better than this
     node.SetAttribute("DICOM.instanceUIDs", uid)
-    node.GetImageData().Modified()
     drive().choose_radiographs(panel, node, add_radiograph(a_picture(), "lateral"))
     ui = panel.ui
     assert (ui.apSidSpinBox.value, ui.apSadSpinBox.value) == (1700.0, 1200.0)
     assert "DICOM header" in ui.apSidSpinBox.suffix
     assert "preset" in ui.lateralSidSpinBox.suffix
+    row_mm, column_mm = (float(value) for value in dcmread(path).ImagerPixelSpacing)
+    assert panel.panel.request().inputs.ap_geometry.pixel_spacing_mm == pytest.approx((row_mm, column_mm))
+    assert shown_column(ui.apPreview) > 0.5  # columns run to the patient's right in this file: mirrored for AP
+
+    slicer.util.arrayFromVolume(node)[0, :40] = 7.0  # edited in Slicer: the file is no longer what is on the screen
+    slicer.util.arrayFromVolumeModified(node)
+    drive().settle()
+    assert ui.apSidSpinBox.value == 1536.0
+    assert "preset" in ui.apSidSpinBox.suffix

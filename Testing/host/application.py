@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import tempfile
@@ -24,6 +25,13 @@ HERE = Path(__file__).resolve().parent
 SLICER_PYTHON_DIR = "SLICER_PYTHON_DIR"  # Slicer's own Base/Python: its files instead of the stand-ins
 
 
+def _keep_none_alive() -> None:
+    """PySide6's stable-ABI build and VTK's wrappers lose references to None before Python 3.12, where it is immortal;
+    a long session would end in "deallocating None". A large head start costs nothing."""
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
+
+
 class HostTimeoutError(AssertionError):
     """A condition did not come true in time."""
 
@@ -43,6 +51,7 @@ class SlicerHost:
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="slicer-host-", ignore_cleanup_errors=True)
         self.folder = Path(self._folder.name)
+        _keep_none_alive()
         modules_of_qt.install()
         self.errors, self.dialogs = Errors(), Dialogs()
         self.errors.install()

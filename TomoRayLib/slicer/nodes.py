@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # its own inverse
 LEAST_SLICES = 8
 LEAST_PIXELS = 64
+RESCALE = (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
 
 
 class Role(Enum):
@@ -180,16 +181,33 @@ def source_file(node) -> Path | None:
     """The file that a node was read from, if it is there and the node still is what was read; else None.
 
     A DICOM image is found through its instance UID in Slicer's DICOM database, anything else through its storage node.
+    Slicer's DICOM reader leaves no storage node that could say whether the image was edited: there the pixels are
+    compared, which reads the file.
     """
     if node.GetParentTransformNode() is not None:
         return None
     path = _dicom_file(node)
+    if path is not None:
+        return path if path.is_file() and _has_pixels_of(node, path) else None
     storage = node.GetStorageNode()
-    if path is None and storage is not None and storage.GetFileName() and storage.GetNumberOfFileNames() <= 1:
+    if storage is not None and storage.GetFileName() and storage.GetNumberOfFileNames() <= 1:
         path = Path(storage.GetFullNameFromFileName() or storage.GetFileName())
     if path is None or not path.is_file() or node.GetModifiedSinceRead():
         return None
     return path
+
+
+def source_key(node) -> tuple:
+    """Changes whenever the answer of ``source_file`` or the image may have changed; asks no file."""
+    storage = node.GetStorageNode()
+    return (
+        node.GetID(),
+        node.GetImageData().GetMTime(),
+        node.GetParentTransformNode() is None,
+        node.GetAttribute("DICOM.instanceUIDs"),
+        storage.GetFileName() if storage is not None else None,
+        bool(node.GetModifiedSinceRead()),
+    )
 
 
 def _dicom_file(node) -> Path | None:
@@ -199,3 +217,17 @@ def _dicom_file(node) -> Path | None:
         return None
     name = database.fileForInstance(uids[0])
     return Path(name) if name else None
+
+
+def _has_pixels_of(node, path: Path) -> bool:
+    """Whether the node's only slice holds the DICOM file's values, with rescale slope and intercept (0028,1053/1052)."""
+    from pydicom import dcmread
+
+    try:
+        dataset = dcmread(path)
+        slope, intercept = (float(dataset.get(name, default)) for name, default in RESCALE)
+        values = dataset.pixel_array * slope + intercept
+    except Exception:  # pydicom raises many kinds; the reader of radiographs says later what is wrong with the file
+        return False
+    here = slicer.util.arrayFromVolume(node)
+    return here.ndim == 3 and here.shape[1:] == values.shape and bool(np.allclose(here[0], values, atol=0.5 * slope))

@@ -13,7 +13,7 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from TomoRayLib.errors import InputError
-from TomoRayLib.slicer.nodes import Role, problem_of, source_file
+from TomoRayLib.slicer.nodes import Role, problem_of, source_file, source_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class ViewOrigins:
     angle: str
 
 
-_CACHE: OrderedDict[tuple, Radiograph] = OrderedDict()
+_CACHE: OrderedDict[tuple, tuple[Radiograph, Path | None]] = OrderedDict()
 
 
 def radiograph_of(node, role: Role) -> Radiograph:
@@ -81,18 +81,21 @@ def radiograph_of(node, role: Role) -> Radiograph:
     problem = problem_of(node, role)
     if problem is not None:
         raise InputError(problem)
-    path = source_file(node)
-    key = (node.GetID(), node.GetImageData().GetMTime(), str(path))
+    return _read(node)[0]
+
+
+def _read(node) -> tuple[Radiograph, Path | None]:
+    """The radiograph of a node, and its file where it was read from there. Kept until the node changes."""
+    key = source_key(node)
     if key in _CACHE:
         _CACHE.move_to_end(key)
         return _CACHE[key]
+    path = source_file(node)
     radiograph = _from_file(path) if path is not None else None
-    if radiograph is None:
-        radiograph = _from_node(node)
-    _CACHE[key] = radiograph
+    _CACHE[key] = (_from_node(node), None) if radiograph is None else (radiograph, path)
     while len(_CACHE) > KEPT:
         _CACHE.popitem(last=False)
-    return radiograph
+    return _CACHE[key]
 
 
 def forget() -> None:
@@ -174,9 +177,11 @@ def export_radiograph(node, role: Role, folder: Path) -> Path:
     """A file with this radiograph for the worker: the original one, or the node's pixels written to ``folder``."""
     from TomoRayLib.images import write_image_2d
 
-    radiograph = radiograph_of(node, role)
-    path = source_file(node)
-    if path is not None and _from_file(path) is not None:
+    problem = problem_of(node, role)
+    if problem is not None:
+        raise InputError(problem)
+    radiograph, path = _read(node)
+    if path is not None:
         return path
     written = folder / f"{role.name.lower()}.nrrd"
     write_image_2d(written, radiograph.pixels, radiograph.pixel_spacing_mm)
