@@ -9,7 +9,6 @@ import pathlib
 import sys
 
 import pytest
-
 from panel_fixtures import a_host, a_module_folder, a_panel  # noqa: F401 (fixtures)
 
 import slicer  # isort: skip

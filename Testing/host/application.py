@@ -15,7 +15,7 @@ from pathlib import Path
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 os.environ.setdefault("PYSIDE6_OPTION_PYTHON_ENUM", "2")
 
-from PySide6 import QtCore, QtWidgets
+from PySide6 import QtCore
 
 from host import modules_of_qt, styles
 from host.dialogs import Dialogs
@@ -74,7 +74,7 @@ class SlicerHost:
         slicer.modules, slicer.moduleNames = types.ModuleType("slicer.modules"), types.ModuleType("slicer.moduleNames")
         sys.modules["slicer.modules"], sys.modules["slicer.moduleNames"] = slicer.modules, slicer.moduleNames
 
-        from host import layout_manager, mrml_widgets, modules
+        from host import layout_manager, modules, mrml_widgets
         from host.app import qSlicerApplication
         from host.scene import LOGIC_OF_MODULE, TITLE_OF_MODULE, start_scene
 
@@ -206,9 +206,7 @@ class SlicerHost:
 
     # Pictures
 
-    def grab(
-        self, widget, path: Path | str, width: int, height: int, scale: float = 1.0, style: str = "light"
-    ) -> Path:
+    def grab(self, widget, path: Path | str, width: int, height: int, scale: float = 1.0, style: str = "light") -> Path:
         """Draw a widget at so many logical pixels into a PNG of ``scale`` times as many, light or dark.
 
         The open panel is taken out of the window's scroll area meanwhile, so that all of it is seen; ``host.window``

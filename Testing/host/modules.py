@@ -76,9 +76,11 @@ class qSlicerScriptedLoadableModule(QtCore.QObject):
 
     def logic(self):
         """Scripted modules have no C++ logic of their own."""
-        return slicer.vtkSlicerScriptedLoadableModuleLogic() if hasattr(
-            slicer, "vtkSlicerScriptedLoadableModuleLogic"
-        ) else None
+        return (
+            slicer.vtkSlicerScriptedLoadableModuleLogic()
+            if hasattr(slicer, "vtkSlicerScriptedLoadableModuleLogic")
+            else None
+        )
 
     def mrmlScene(self):
         return slicer.mrmlScene

@@ -8,8 +8,8 @@ from PySide6 import QtCore, QtGui, QtWidgets
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from host.ctk_widgets import ctkDoubleSpinBox, ctkRangeWidget, ctkSliderWidget, slot_property
-from host.observing import observe
 from host.node_combo_box import qMRMLColorTableComboBox, qMRMLNodeComboBox
+from host.observing import observe
 
 Property, Signal = QtCore.Property, QtCore.Signal
 
@@ -110,7 +110,9 @@ class qMRMLTableView(QtWidgets.QTableView):
         if node is None:
             return
         titles = [node.GetColumnName(number) or "" for number in range(node.GetNumberOfColumns())]
-        rows = [[node.GetCellText(row, column) for column in range(len(titles))] for row in range(node.GetNumberOfRows())]
+        rows = [
+            [node.GetCellText(row, column) for column in range(len(titles))] for row in range(node.GetNumberOfRows())
+        ]
         if node.GetUseColumnTitleAsColumnHeader():
             heads = titles
         else:  # as Slicer: letters above, titles as first row

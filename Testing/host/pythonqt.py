@@ -18,7 +18,7 @@ import ctypes
 import functools
 import inspect
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum, auto
 
 import shiboken6
@@ -190,10 +190,8 @@ def signal_by_signature(sender, signature: str) -> tuple[BoundSignal, int]:
     raw = _raw(sender, stated.get(normalised, name))
     overload = arguments.rstrip(")")
     if normalised not in stated and overload:
-        try:
+        with suppress(KeyError, IndexError, TypeError):
             raw = raw[overload]
-        except (KeyError, IndexError, TypeError):
-            pass
     return BoundSignal(sender, normalised, raw), count
 
 
@@ -334,7 +332,7 @@ def _set_python(instance, name: str, value) -> None:
 
 
 def _keep_booleans() -> None:
-    """PySide6 gives back one reference to True too many at each disconnect; before Python 3.12 that ends the process."""
+    """PySide6 gives back one reference to True too many at each disconnect; before Python 3.12 that ends us."""
     for constant in (True, False):
         ctypes.c_ssize_t.from_address(id(constant)).value |= 1 << 29
 

@@ -80,5 +80,5 @@ def scene_host() -> SceneHost:
 
 
 def start_scene():
-    """Slicer's scene with everything that MRML needs; also ``slicer.mrmlScene`` and ``slicer.modules.<name>.logic()``."""
+    """Slicer's scene with all that MRML needs; also ``slicer.mrmlScene`` and ``slicer.modules.<name>.logic()``."""
     return scene_host().scene

@@ -16,12 +16,21 @@ from TomoRayLib.panel.guard import Guard
 from TomoRayLib.panel.inputs import InputsSection
 from TomoRayLib.panel.parameters import InputKind
 from TomoRayLib.panel.running import RunBox
+from TomoRayLib.panel.watching import Watch
 from TomoRayLib.slicer import installation, radiographs, totalsegmentator
 from TomoRayLib.slicer.nodes import Role, problem_of
-from TomoRayLib.slicer.run import CTInputs, ProjectionRun, Request, Run, RunState, RunStatus, Settings, missing
+from TomoRayLib.slicer.run import (
+    CTInputs,
+    ProjectionRun,
+    Request,
+    Run,
+    RunState,
+    RunStatus,
+    Settings,
+    fingerprint,
+    missing,
+)
 from TomoRayLib.slicer.samples import SampleRun
-
-READY = "Ready."
 
 
 class Panel:
@@ -34,7 +43,11 @@ class Panel:
         self._observers: list[tuple[Any, int]] = []
         self._said = ""  # what the last action left to say, until something changes
         self._updating = False
+        self._made: tuple[str, tuple] | None = (
+            None  # the last result of this panel: its node, and what it was made from
+        )
         self.guard = Guard(self.show_problem)
+        self._watch = Watch(self.guard(self._on_modified))
         self.inputs = InputsSection(ui)
         self.compare = CompareSection(ui)
         self.advanced = AdvancedSection(ui, self.guard)
@@ -72,6 +85,8 @@ class Panel:
             scene = slicer.mrmlScene
             for event in (scene.NodeRemovedEvent, scene.EndBatchProcessEvent):
                 self._observers.append((scene, scene.AddObserver(event, modified)))
+        else:
+            self._watch.follow(())
         self.guard(self.update)()
 
     def update(self) -> None:
@@ -80,6 +95,7 @@ class Panel:
             return
         self._updating = True
         try:
+            self._watch_inputs()
             self.inputs.update()
             self.compare.update()
             self.advanced.update()
@@ -183,6 +199,22 @@ class Panel:
                 self._said = ""
             self.update()
 
+    def _watch_inputs(self) -> None:
+        if self.parameters is not None:
+            chosen = self.parameters
+            self._watch.follow(
+                (chosen.apRadiograph, chosen.lateralRadiograph, chosen.ct, chosen.segmentation, chosen.center)
+            )
+
+    def _ready(self) -> str:
+        """What is said where a run may begin."""
+        shown = self.parameters.currentCase
+        if self._made is None or shown is None or self._made[0] != shown.GetID():
+            return _("Ready.")
+        if self._made[1] == fingerprint(self.request()):
+            return _("Ready.")
+        return _("Ready. The result shown was made before the inputs changed.")
+
     def _problem(self) -> str | None:
         """Why Synthesize cannot start, in a sentence."""
         return missing(self.inputs.inputs()) or self.inputs.problem
@@ -205,7 +237,7 @@ class Panel:
         if busy:
             return
         problem = self._problem()
-        sentence = self._said or problem or _("Ready.")
+        sentence = self._said or problem or self._ready()
         self.run_box.show_idle(problem is None, sentence, problem or _("Make the synthetic CT."))
 
     def _export_scores(self) -> None:
@@ -250,6 +282,7 @@ class Panel:
         parameters.syntheticSegmentation = case.vertebrae
         parameters.currentCase = case.synthetic
         parameters.EndModify(was_modifying)
+        self._made = (case.synthetic.GetID(), fingerprint(run.request))
         self.compare.show_again()
         if case.ap is not None:
             self.inputs.show_rendered(case.ap, case.lateral)

@@ -220,7 +220,7 @@ def _dicom_file(node) -> Path | None:
 
 
 def _has_pixels_of(node, path: Path) -> bool:
-    """Whether the node's only slice holds the DICOM file's values, with rescale slope and intercept (0028,1053/1052)."""
+    """Whether the node's only slice holds the file's values, with rescale slope and intercept (0028,1053/1052)."""
     from pydicom import dcmread
 
     try:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -102,6 +102,31 @@ class RunStatus:
     failure: Failure | None = None
     log: str = ""
     seconds: float = 0.0
+
+
+def fingerprint(request: Request) -> tuple:
+    """Equal for two requests that would give the same result: their choices, and the state of the images chosen."""
+    inputs = request.inputs
+    if isinstance(inputs, CTInputs):
+        segments = inputs.segmentation.GetSegmentation() if hasattr(inputs.segmentation, "GetSegmentation") else None
+        names = [segments.GetNthSegment(n).GetName() for n in range(segments.GetNumberOfSegments())] if segments else []
+        chosen: tuple = (_image_key(inputs.ct), _image_key(inputs.segmentation), *names)
+        return chosen, inputs.preset, inputs.isocenter_mm, request.settings
+    chosen = (_image_key(inputs.ap), _image_key(inputs.lateral))
+    return chosen, replace(inputs, ap=None, lateral=None), request.settings
+
+
+def _image_key(node) -> tuple:
+    if node is None:
+        return ()
+    image = node.GetImageData() if hasattr(node, "GetImageData") else None
+    transform = node.GetParentTransformNode()
+    return (
+        node.GetID(),
+        image.GetMTime() if image is not None else 0,
+        transform.GetID() if transform is not None else "",
+        transform.GetTransformToWorldMTime() if transform is not None else 0,
+    )
 
 
 def missing(inputs: RadiographInputs | CTInputs) -> str | None:

@@ -53,9 +53,7 @@ def pip_uninstall(requirements, **_options) -> None:
     """Nothing is removed."""
 
 
-def pip_ensure(
-    requirements, prompt_install=True, requester=None, skip_in_testing=True, **options
-) -> None:
+def pip_ensure(requirements, prompt_install=True, requester=None, skip_in_testing=True, **options) -> None:
     """Ask, then install what is missing. RuntimeError when the user declines; nothing happens in testing mode."""
     missing = [requirement for requirement in _as_requirements(requirements) if not _is_met(requirement)]
     if not missing:

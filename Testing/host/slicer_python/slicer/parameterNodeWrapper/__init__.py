@@ -4,7 +4,18 @@ Types: int, float, bool, str, pathlib paths, enums, MRML nodes, list[...], Optio
 dictionaries, tuples, colours and the creation of widgets are missing.
 """
 
-from .annotations import Choice, Decimals, Default, Exclude, Maximum, Minimum, NotNone, SingleStep, Validator, WithinRange
+from .annotations import (
+    Choice,
+    Decimals,
+    Default,
+    Exclude,
+    Maximum,
+    Minimum,
+    NotNone,
+    SingleStep,
+    Validator,
+    WithinRange,
+)
 from .connectors import GuiConnector, createGuiConnector, parameterNodeGuiConnector
 from .wrapper import (
     SlicerParameterNamePropertyName,

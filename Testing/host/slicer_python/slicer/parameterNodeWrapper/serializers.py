@@ -1,4 +1,4 @@
-"""How values of each type lie in a ``vtkMRMLScriptedModuleNode``. Names and forms are Slicer's: scenes stay readable."""
+"""How values of each type lie in a ``vtkMRMLScriptedModuleNode``. Names and forms are Slicer's."""
 
 from __future__ import annotations
 
