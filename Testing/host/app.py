@@ -91,6 +91,7 @@ class MainWindow(QtWidgets.QMainWindow):
         self.setObjectName("qSlicerMainWindow")
         self._panel = QtWidgets.QScrollArea(self)
         self._panel.setWidgetResizable(True)
+        self._panel.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarAlwaysOff)
         self.setCentralWidget(self._panel)
         self._selector = selector
 
@@ -103,6 +104,11 @@ class MainWindow(QtWidgets.QMainWindow):
             self._panel.takeWidget()
         self._panel.setWidget(widget)
         widget.show()
+
+    def panel_width_px(self) -> int:
+        """Room for the open panel without scrolling sideways, as Slicer gives it."""
+        inside = self._panel.widget()
+        return 40 + (inside.minimumSizeHint.width() if inside is not None else 400)
 
     @contextmanager
     def panel_alone(self, widget):

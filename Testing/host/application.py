@@ -17,7 +17,7 @@ os.environ.setdefault("PYSIDE6_OPTION_PYTHON_ENUM", "2")
 
 from PySide6 import QtCore
 
-from host import modules_of_qt, styles
+from host import layout_picture, modules_of_qt, styles
 from host.dialogs import Dialogs
 from host.errors import Errors
 
@@ -214,3 +214,13 @@ class SlicerHost:
         """
         with self.window.panel_alone(widget):
             return styles.grab(self.app, widget, Path(path), width, height, scale, style)
+
+    def grab_window(self, path: Path | str, width: int, height: int, style: str = "light") -> Path:
+        """Draw the whole window, panel at the left and the layout's views at the right, into a PNG."""
+        styles.apply(self.app, style)
+        try:
+            return layout_picture.grab_window(
+                self.app, self.app.layoutManager(), self.window, Path(path), width, height
+            )
+        finally:
+            styles.apply(self.app, "light")

@@ -26,6 +26,8 @@ LOGIC_OF_MODULE = {
 }
 TITLE_OF_MODULE = {"volumerendering": "VolumeRendering", "subjecthierarchy": "SubjectHierarchy"}
 
+FIRST = 10.0  # priority of an observer, as in qSlicerSubjectHierarchyPluginLogic
+
 
 class Module:
     """What ``slicer.modules.<name>`` offers for a module of Slicer's own: its real logic."""
@@ -56,7 +58,14 @@ class SceneHost:
             slicer.modules = types.SimpleNamespace()
         for name, kind in LOGIC_OF_MODULE.items():
             self._add_logic(name, getattr(slicer, kind)())
-        self.subject_hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(self.scene)
+        self._resolve_hierarchy()
+        for event in (self.scene.EndImportEvent, self.scene.EndCloseEvent, self.scene.EndBatchProcessEvent):
+            self.scene.AddObserver(event, self._resolve_hierarchy, FIRST)
+
+    def _resolve_hierarchy(self, *_caller_and_event) -> None:
+        """As Slicer's subject hierarchy does before anyone else hears of a loaded scene: views that ask for a parent
+        earlier would never come to an end."""
+        slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(self.scene)
 
     def _add_logic(self, name: str, logic) -> None:
         logic.SetMRMLApplicationLogic(self.application_logic)

@@ -41,6 +41,7 @@ class CompareSection:
         if parameters is None or case is None:
             self._applied = {}
             ui.metricsTable.setMRMLTableNode(None)
+            ui.metricsTable.visible = False
             ui.scoresLabel.text = ""
             return
         has_difference = case.difference is not None
@@ -109,6 +110,8 @@ class CompareSection:
         node = layouts.layout_node()
         if node is not None:
             layouts.restore(node)
+        if self.parameters is not None:
+            display.let_back(self.parameters.segmentation)
         self.annotations.update()
 
     def _show_layout(self, case: CaseNodes, layout: Layout) -> None:
@@ -122,6 +125,7 @@ class CompareSection:
         slicer.app.processEvents()
         display.show_slices(case)
         display.keep_outlines_apart(case)
+        display.keep_out(self.parameters.segmentation)
         ap, lateral = self._radiographs(case)
         display.show_radiographs(ap, lateral)
         display.set_table(case)

@@ -40,11 +40,13 @@ class InputsSection:
         ui.ctPage.visible = not from_radiographs
         self.problem = None
         if from_radiographs:
+            self._shown.pop("ct", None)
             self._update_view("ap", Role.AP, parameters.apRadiograph, parameters.flipAp)
             self._update_view("lateral", Role.LATERAL, parameters.lateralRadiograph, parameters.flipLateral)
             self._show_origins()
-        elif any(key.endswith("file") for key in self._shown):
+        elif self._shown.get("ct") != self._ct_key():
             self.clear_previews()
+            self._shown["ct"] = self._ct_key()
 
     def clear_previews(self) -> None:
         """Empty both preview boxes."""
@@ -56,6 +58,11 @@ class InputsSection:
         """Show the radiographs rendered from a CT in the preview boxes."""
         for label, node, role in ((self._ui.apPreview, ap, Role.AP), (self._ui.lateralPreview, lateral, Role.LATERAL)):
             show_picture(label, radiographs.preview(radiographs.radiograph_of(node, role), False, False), "")
+        self._shown = {"ct": self._ct_key()}
+
+    def _ct_key(self) -> str:
+        """Which CT the previews of rendered radiographs belong to."""
+        return self.parameters.ct.GetID() if self.parameters.ct is not None else ""
 
     def read_again(self) -> None:
         """Take all numbers from the images and the preset again."""

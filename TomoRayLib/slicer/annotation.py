@@ -13,7 +13,7 @@ from TomoRayLib.marking import VIEW_NOTICE
 from TomoRayLib.slicer.case_nodes import NOTICE_KEY
 
 View = tuple[Any, Any]  # (render window, view node)
-FONT_SIZE_PX = 13
+FONT_SIZE_PX, LEAST_FONT_SIZE_PX = 14, 6
 
 
 class Annotations:
@@ -103,15 +103,14 @@ def _is_drawn(node: Any, view_node: Any, is_3d: bool) -> bool:
 
 
 def _text_actor() -> Any:
-    actor = vtk.vtkTextActor()
-    actor.SetInput(VIEW_NOTICE)
+    """The line at the upper left; smaller in a narrow view, so that it is never cut off."""
+    actor = vtk.vtkCornerAnnotation()
+    actor.SetText(actor.UpperLeft, VIEW_NOTICE)
+    actor.SetMaximumFontSize(FONT_SIZE_PX)
+    actor.SetMinimumFontSize(LEAST_FONT_SIZE_PX)
     text = actor.GetTextProperty()
-    text.SetFontSize(FONT_SIZE_PX)
     text.SetColor(1.0, 0.85, 0.2)
     text.SetBackgroundColor(0.0, 0.0, 0.0)
     text.SetBackgroundOpacity(0.6)
-    text.SetVerticalJustificationToTop()
-    actor.GetPositionCoordinate().SetCoordinateSystemToNormalizedViewport()
-    actor.SetPosition(0.01, 0.99)
     actor.SetPickable(False)
     return actor

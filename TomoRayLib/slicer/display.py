@@ -18,6 +18,9 @@ from TomoRayLib.slicer.nodes import in_scene
 WINDOW_HU = {"model": (1300.0, 400.0), "bone": (1500.0, 300.0), "soft tissue": (400.0, 40.0)}  # (width, center)
 DISTANCE_ARRAY = "distance_mm"
 COLOR_STEPS = 256
+# Of the view's width and height; the text of a legend is as large as fits, whatever its font size says.
+DISTANCE_LEGEND_SIZE, DIFFERENCE_LEGEND_SIZE = (0.06, 0.4), (0.14, 0.5)
+KEPT_OUT_KEY = "TomoRay.KeptOut"  # on display nodes of the user's that TomoRay's views leave out
 TRANSPARENT_HU = 60.0  # smaller differences are not drawn
 
 
@@ -53,6 +56,7 @@ def show_slices(case: CaseNodes) -> None:
             composite = logic.GetSliceCompositeNode()
             composite.SetBackgroundVolumeID(volume.GetID())
             composite.SetLabelVolumeID(None)
+            _show_scale_and_axes(logic.GetSliceNode())
             _center(logic, case)
 
 
@@ -63,6 +67,7 @@ def show_radiographs(ap: Any, lateral: Any) -> None:
         if logic is not None and in_scene(volume):
             logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
             logic.GetSliceNode().RotateToVolumePlane(volume)
+            logic.GetSliceNode().SetRulerType(slicer.vtkMRMLAbstractViewNode.RulerTypeThin)
             logic.FitSliceToBackground()
 
 
@@ -101,7 +106,7 @@ def set_difference(case: CaseNodes, visible: bool, opacity: float) -> None:
             composite.SetForegroundVolumeID(node.GetID() if visible else None)
             composite.SetForegroundOpacity(opacity)
     names = (layouts.SYNTHETIC_VIEWS[-1],)
-    _legend(node, visible, _("Synthetic - true (HU)"), "%+.0f", names)
+    _legend(node, visible, _("Synthetic - true (HU)"), "%+.0f", 5, DIFFERENCE_LEGEND_SIZE, names)
 
 
 def set_surfaces(case: CaseNodes, truth_opacity: float, synthetic_opacity: float, distance: bool) -> None:
@@ -127,6 +132,8 @@ def set_surfaces(case: CaseNodes, truth_opacity: float, synthetic_opacity: float
         colored and synthetic_opacity > 0,
         _("Distance (mm)"),
         "%.0f",
+        6,
+        DISTANCE_LEGEND_SIZE,
         (layouts.THREE_D_VIEW,),
     )
 
@@ -134,6 +141,7 @@ def set_surfaces(case: CaseNodes, truth_opacity: float, synthetic_opacity: float
 def look_at_surfaces(case: CaseNodes, window: Any, view_node: Any) -> None:
     """Turn a 3D view to the front of the surfaces and fit them into it; without frame, with axis letters."""
     view_node.SetBoxVisible(False)
+    _show_scale_and_axes(view_node)
     bounds = vtk.vtkBoundingBox()
     for node in (case.truth_surface, case.synthetic_surface):
         if node is not None:
@@ -175,6 +183,29 @@ def keep_outlines_apart(case: CaseNodes) -> None:
                 display.AddViewNodeID(view)
 
 
+def keep_out(node: Any) -> None:
+    """Draw a segmentation of the user's in all views but TomoRay's, where it would hide what is compared."""
+    display = node.GetDisplayNode() if in_scene(node) else None
+    if display is None or display.GetNumberOfViewNodeIDs() > 0:  # the user has chosen views himself, or we did before
+        return
+    ours = set(_view_ids((*layouts.VIEW_NAMES, layouts.THREE_D_VIEW)))
+    others = [view for view in _view_ids() if view not in ours]
+    for view in others:
+        display.AddViewNodeID(view)
+    display.SetAttribute(KEPT_OUT_KEY, " ".join(others))
+
+
+def let_back(node: Any) -> None:
+    """Undo ``keep_out``, unless the user has chosen other views meanwhile."""
+    display = node.GetDisplayNode() if in_scene(node) else None
+    views = display.GetAttribute(KEPT_OUT_KEY) if display is not None else None
+    if views is None:
+        return
+    if views.split() == [display.GetNthViewNodeID(n) for n in range(display.GetNumberOfViewNodeIDs())]:
+        display.RemoveAllViewNodeIDs()
+    display.SetAttribute(KEPT_OUT_KEY, None)
+
+
 def set_table(case: CaseNodes) -> None:
     """Show the scores in the layout's table view."""
     if case.metrics is not None:
@@ -183,15 +214,33 @@ def set_table(case: CaseNodes) -> None:
         slicer.app.applicationLogic().PropagateTableSelection()
 
 
+def _show_scale_and_axes(view_node: Any) -> None:
+    """A ruler in mm, and a cross of axes with their letters."""
+    view_node.SetRulerType(view_node.RulerTypeThin)
+    view_node.SetOrientationMarkerType(view_node.OrientationMarkerTypeAxes)
+    view_node.SetOrientationMarkerSize(view_node.OrientationMarkerSizeMedium)
+
+
 def _center(logic: Any, case: CaseNodes) -> None:
-    """Fit the slice into its view, through the middle of the vertebrae: the true ones, else the synthetic ones."""
+    """Fit the slice into its view, through the middle true vertebra, else the middle of the synthetic ones."""
     logic.FitSliceToBackground()
+    logic.GetSliceNode().JumpSliceByOffsetting(*_middle_of(case))
+    logic.SnapSliceOffsetToIJK()
+
+
+def _middle_of(case: CaseNodes) -> tuple[float, float, float]:
+    """A point in RAS mm that is worth looking at."""
+    if case.truth_vertebrae is not None:
+        segmentation = case.truth_vertebrae.GetSegmentation()
+        middle = segmentation.GetNthSegmentID(segmentation.GetNumberOfSegments() // 2)
+        center = case.truth_vertebrae.GetSegmentCenterRAS(middle)
+        if center is not None:
+            return tuple(center)
     bounds = [0.0] * 6
-    for node in (case.truth_vertebrae, case.vertebrae, case.synthetic):
+    for node in (case.vertebrae, case.synthetic):
         if node is not None and _filled_bounds(node, bounds):
             break
-    logic.GetSliceNode().JumpSliceByOffsetting(*(sum(bounds[2 * axis : 2 * axis + 2]) / 2 for axis in range(3)))
-    logic.SnapSliceOffsetToIJK()
+    return (bounds[0] + bounds[1]) / 2, (bounds[2] + bounds[3]) / 2, (bounds[4] + bounds[5]) / 2
 
 
 def _filled_bounds(node: Any, bounds: list[float]) -> bool:
@@ -228,33 +277,42 @@ def _colors(name: str, colors: ColorMap) -> Any:
     return node
 
 
-def _legend(node: Any, visible: bool, title: str, label_format: str, view_names: tuple[str, ...]) -> None:
-    """A colour legend for a node, in the views named."""
+def _legend(
+    node: Any,
+    visible: bool,
+    title: str,
+    label_format: str,
+    labels: int,
+    size: tuple[float, float],
+    view_names: tuple[str, ...],
+) -> None:
+    """A colour legend for a node, in the views named.
+
+    It is made anew each time: a view that was opened after a legend, or before a scene was loaded, does not know it.
+    """
     logic = slicer.vtkSlicerColorLogic
-    legend = logic.GetColorLegendDisplayNode(node)
-    if legend is None:
-        if not visible:
-            return
-        legend = logic.AddDefaultColorLegendDisplayNode(node)
+    before = logic.GetColorLegendDisplayNode(node)
+    if before is not None:
+        slicer.mrmlScene.RemoveNode(before)
+    if not visible:
+        return
+    legend = logic.AddDefaultColorLegendDisplayNode(node)
     legend.SetTitleText(title)
     legend.SetLabelFormat(label_format)
     legend.SetMaxNumberOfColors(COLOR_STEPS)
-    legend.SetNumberOfLabels(5)
-    legend.SetSize(0.12, 0.5)
-    legend.SetPosition(0.97, 0.5)
-    legend.GetTitleTextProperty().SetFontSize(12)
-    legend.GetLabelTextProperty().SetFontSize(12)
+    legend.SetNumberOfLabels(labels)
+    legend.SetSize(*size)
+    legend.SetPosition(0.98, 0.5)
     legend.RemoveAllViewNodeIDs()
     for view in _view_ids(view_names):
         legend.AddViewNodeID(view)
-    legend.SetVisibility(visible)
-    legend.Modified()  # its text properties do not tell the views that they changed
 
 
-def _view_ids(names: tuple[str, ...]) -> list[str]:
+def _view_ids(names: tuple[str, ...] | None = None) -> list[str]:
+    """Ids of the slice and 3D views with these layout names, of all without names."""
     found = []
     for kind in ("vtkMRMLSliceNode", "vtkMRMLViewNode"):
         for node in slicer.util.getNodesByClass(kind):
-            if node.GetLayoutName() in names:
+            if names is None or node.GetLayoutName() in names:
                 found.append(node.GetID())
     return found

@@ -81,8 +81,7 @@ def show(layout_node: Any, number: int) -> None:
     current = layout_node.GetViewArrangement()
     if current not in DESCRIPTION_OF_ID:
         layout_node.SetAttribute(PREVIOUS_KEY, str(current))
-    if current != number:
-        layout_node.SetViewArrangement(number)
+    layout_node.SetViewArrangement(number)  # also where it is that number already: a loaded scene knows no description
 
 
 def restore(layout_node: Any) -> None:
