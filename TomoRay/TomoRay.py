@@ -7,6 +7,7 @@ scene in ``TomoRayLib.slicer``, and the work itself in a process of its own, ``T
 import importlib.util
 import os
 import sys
+import unittest
 from pathlib import Path
 
 import qt
@@ -16,6 +17,7 @@ from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
@@ -26,7 +28,7 @@ if importlib.util.find_spec("TomoRayLib") is None:
 
 from TomoRayLib.panel.panel import Panel
 from TomoRayLib.panel.parameters import TomoRayParameterNode
-from TomoRayLib.slicer import samples
+from TomoRayLib.slicer import layouts, samples
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -56,15 +58,18 @@ class TomoRay(ScriptedLoadableModule):
             "Spine From Biplanar Radiographs. Neurospine 2024;21(1):68-75."
         )
         parent.icon = qt.QIcon(resource_path("Icons/TomoRay.png"))
-        slicer.app.connect("startupCompleted()", register_sample_data)
+        slicer.app.connect("startupCompleted()", on_startup)
 
     def resourcePath(self, filename):
         return resource_path(filename)
 
 
-def register_sample_data() -> None:
-    """The demonstration case in Slicer's Sample Data module."""
+def on_startup() -> None:
+    """The demonstration case in Slicer's Sample Data module, and layouts for scenes that were saved with them."""
     samples.register(resource_path("Icons/TomoRaySample.png"))
+    node = layouts.layout_node()
+    if node is not None:  # there is none without a main window
+        layouts.register(node)
 
 
 class TomoRayWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -149,3 +154,41 @@ class TomoRayLogic(ScriptedLoadableModuleLogic):
         if status.state is not RunState.DONE:
             raise RuntimeError(status.failure.sentence if status.failure else _("The synthesis was cancelled."))
         return status.case
+
+
+class TomoRayTest(ScriptedLoadableModuleTest):
+    """Slicer's *Reload and Test*, and the test that the build registers. Without PyTorch the synthesis is skipped."""
+
+    def setUp(self) -> None:
+        slicer.mrmlScene.Clear()
+
+    def runTest(self) -> None:
+        for test in (self.test_panel_opens_and_says_what_is_missing, self.test_phantom_becomes_a_marked_synthetic_ct):
+            self.setUp()
+            try:
+                test()
+            except unittest.SkipTest as skipped:
+                self.delayDisplay(_("Skipped: {reason}").format(reason=skipped))
+                continue
+            self.delayDisplay(_("Passed: {test}").format(test=test.__name__))
+
+    def test_panel_opens_and_says_what_is_missing(self) -> None:
+        panel = slicer.util.getModuleWidget("TomoRay").panel
+        panel.update()
+        self.assertFalse(panel.ui.synthesizeButton.enabled)
+        self.assertTrue(panel.ui.synthesizeButton.toolTip)
+
+    def test_phantom_becomes_a_marked_synthetic_ct(self) -> None:
+        """The built-in phantom, so that no network is needed; the real worker and the real weights."""
+        from TomoRayLib.slicer.installation import torch_problem
+        from TomoRayLib.slicer.run import CTInputs, Request
+
+        problem = torch_problem()
+        if problem is not None:
+            self.skipTest(problem)
+        ct, vertebrae = samples.download(offline=True)
+        case = TomoRayLogic().synthesize(Request(CTInputs(ct, vertebrae)))
+        self.assertEqual(slicer.util.arrayFromVolume(case.synthetic).shape, (192, 192, 192))
+        self.assertIn("SYNTHETIC", case.synthetic.GetName())
+        self.assertGreater(case.metrics.GetNumberOfRows(), 10)
+        self.assertIn("SYNTHETIC", case.report.GetText())

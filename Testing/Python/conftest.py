@@ -95,6 +95,7 @@ def panel(slicer_host, scene):
     """The open panel of the module TomoRay on an empty scene. Nothing may have been raised into the console."""
     slicer_host.errors.clear()
     slicer_host.dialogs.forget()
+    slicer_host.window.show()
     widget = slicer_host.open_module("TomoRay")
     yield widget
     slicer_host.close_module("TomoRay")

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-import slicer
-from host.application import SlicerHost
+import sys
+from pathlib import Path
+
+import pytest
+
+slicer = pytest.importorskip("slicer", reason="needs slicer-core")
+pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from host.application import SlicerHost  # noqa: E402
 
 
 def host() -> SlicerHost:
@@ -67,6 +75,26 @@ def node_names() -> set[str]:
 
 def temporary_folders() -> list[str]:
     """Job folders of TomoRay that are left in Slicer's temporary folder."""
-    from pathlib import Path
-
     return [path.name for path in Path(slicer.app.temporaryPath).glob("tomoray-*")]
+
+
+def wait_for_stage(panel, stage: str, timeout_s: float = 60.0) -> None:
+    """Wait until the sentence above the button begins with a stage."""
+    host().wait_until(lambda: status(panel).startswith(stage), timeout_s)
+
+
+def watch_stages(panel, timeout_s: float = 180.0) -> tuple[list[str], list[int]]:
+    """Until nothing runs: the sentences that stood above the button, and the values of the bar, in their order."""
+    texts: list[str] = []
+    bars: list[int] = []
+
+    def look() -> bool:
+        if panel.panel.run_box.busy:
+            if not texts or texts[-1] != status(panel):
+                texts.append(status(panel))
+            bars.append(panel.ui.progressBar.value)
+        return not panel.panel.run_box.busy
+
+    host().wait_until(look, timeout_s)
+    settle()
+    return texts, bars

@@ -18,7 +18,7 @@ from TomoRayLib.panel.parameters import InputKind
 from TomoRayLib.panel.running import RunBox
 from TomoRayLib.panel.watching import Watch
 from TomoRayLib.slicer import installation, radiographs, totalsegmentator
-from TomoRayLib.slicer.nodes import Role, problem_of
+from TomoRayLib.slicer.nodes import Role, in_scene, problem_of
 from TomoRayLib.slicer.run import (
     CTInputs,
     ProjectionRun,
@@ -43,9 +43,9 @@ class Panel:
         self._observers: list[tuple[Any, int]] = []
         self._said = ""  # what the last action left to say, until something changes
         self._updating = False
-        self._made: tuple[str, tuple] | None = (
-            None  # the last result of this panel: its node, and what it was made from
-        )
+        # The last result of this panel: its node, and what it was made from. And one that ended while nobody looked.
+        self._made: tuple[str, tuple] | None = None
+        self._waiting: tuple[Run, RunStatus] | None = None
         self.guard = Guard(self.show_problem)
         self._watch = Watch(self.guard(self._on_modified))
         self.inputs = InputsSection(ui)
@@ -118,7 +118,8 @@ class Panel:
     def synthesize_or_cancel(self) -> None:
         """The big button: start a synthesis, or cancel what runs."""
         if self.run_box.busy:
-            self.run_box.cancel()
+            if not self.run_box.just_begun:
+                self.run_box.cancel()
             return
         if self.parameters is None:
             return
@@ -174,14 +175,18 @@ class Panel:
         self.inputs.clear_previews()
         radiographs.forget()
         self._said = ""
+        self._made = self._waiting = None
 
     def leave(self) -> None:
         """The user goes to another module: the views go back to how they were, a run goes on."""
         self.compare.leave()
 
     def enter(self) -> None:
-        """The user comes back."""
+        """The user comes back, perhaps to a result that was finished meanwhile."""
         self.compare.show_again()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and in_scene(waiting[1].case.synthetic):
+            self.guard(self._show_case)(*waiting)
         self.guard(self.update)()
 
     def cleanup(self) -> None:
@@ -275,7 +280,8 @@ class Panel:
 
     def _show_case(self, run: Run, status: RunStatus) -> None:
         case, parameters = status.case, self.parameters
-        if parameters is None:  # the panel was left meanwhile: the result waits in the scene
+        if parameters is None:  # the panel was left meanwhile: the result waits
+            self._waiting = (run, status)
             return
         was_modifying = parameters.StartModify()
         parameters.syntheticVolume = case.synthetic

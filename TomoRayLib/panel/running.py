@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from slicer.i18n import tr as _
 from TomoRayLib.slicer.run import RunState
 
 POLL_MS = 100
+DOUBLE_CLICK_S = 0.5  # the second click of a hasty person shall not cancel what the first began
 BAR_STEPS = 1000
 SECONDS_WORTH_SAYING = 2.0
 
@@ -26,6 +28,7 @@ class RunBox:
         self._finished = finished
         self._activity: Any = None
         self._cancelling = False
+        self._began = 0.0
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.connect("timeout()", guard(self._tick))
@@ -46,6 +49,7 @@ class RunBox:
             return
         self._activity = activity
         self._cancelling = False
+        self._began = time.monotonic()
         self._show_running(_("Starting"), 0.0, None)
         try:
             activity.start()
@@ -53,6 +57,11 @@ class RunBox:
             self._end()
             raise
         self._timer.start()
+
+    @property
+    def just_begun(self) -> bool:
+        """True for as long as a click may still be the second half of a double click."""
+        return self.busy and time.monotonic() - self._began < DOUBLE_CLICK_S
 
     def cancel(self) -> None:
         """Ask the running activity to stop; its end is reported like any other."""

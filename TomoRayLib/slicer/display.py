@@ -18,6 +18,7 @@ from TomoRayLib.slicer.nodes import in_scene
 WINDOW_HU = {"model": (1300.0, 400.0), "bone": (1500.0, 300.0), "soft tissue": (400.0, 40.0)}  # (width, center)
 DISTANCE_ARRAY = "distance_mm"
 COLOR_STEPS = 256
+BODY_AHEAD_MM, BODY_ABOVE_MM = 18.0, 8.0  # of a vertebra, from the middle of its box, about
 # Of the view's width and height; the text of a legend is as large as fits, whatever its font size says.
 DISTANCE_LEGEND_SIZE, DIFFERENCE_LEGEND_SIZE = (0.06, 0.4), (0.14, 0.5)
 KEPT_OUT_KEY = "TomoRay.KeptOut"  # on display nodes of the user's that TomoRay's views leave out
@@ -235,7 +236,7 @@ def _middle_of(case: CaseNodes) -> tuple[float, float, float]:
         middle = segmentation.GetNthSegmentID(segmentation.GetNumberOfSegments() // 2)
         center = case.truth_vertebrae.GetSegmentCenterRAS(middle)
         if center is not None:
-            return tuple(center)
+            return center[0], center[1] + BODY_AHEAD_MM, center[2] + BODY_ABOVE_MM
     bounds = [0.0] * 6
     for node in (case.vertebrae, case.synthetic):
         if node is not None and _filled_bounds(node, bounds):

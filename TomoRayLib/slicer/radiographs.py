@@ -125,7 +125,20 @@ def _from_node(node) -> Radiograph:
     spacing = (
         None if (row_mm, column_mm) == (1.0, 1.0) else (row_mm, column_mm)
     )  # what Slicer says where a file is mute
-    return Radiograph(pixels, spacing, RadiographHeader(source_format="Slicer"))
+    return Radiograph(pixels, spacing, RadiographHeader(source_format="Slicer"), _stored_view(node, pixels.shape))
+
+
+def _stored_view(node, shape: tuple[int, int]) -> dict[str, str]:
+    """The view that TomoRay wrote on a node it rendered, as metadata; empty where the node has other pixels by now."""
+    from TomoRayLib.geometry import VIEW_KEY, view_from_dict
+
+    text = node.GetAttribute(VIEW_KEY)
+    if text is None:
+        return {}
+    detector = view_from_dict(json.loads(text)).detector
+    column_mm, row_mm, _thickness = node.GetSpacing()
+    same_spacing = np.allclose((row_mm, column_mm), detector.pixel_spacing_mm, rtol=1e-4)
+    return {VIEW_KEY: text} if (detector.rows, detector.columns) == shape and same_spacing else {}
 
 
 def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGeometry, ViewOrigins]:

@@ -92,12 +92,13 @@ def register(thumbnail: str) -> None:
     )
 
 
-def download(source: Any = None) -> list[Any]:
+def download(source: Any = None, offline: bool = False) -> list[Any]:
     """Fetch and load the case for the Sample Data module; the application stays alive meanwhile.
 
-    Raises InputError where it cannot be had.
+    ``source`` is Slicer's description of the sample, not needed here; ``offline`` takes the built-in phantom. Raises
+    InputError where the case cannot be had.
     """
-    run = SampleRun()
+    run = SampleRun(offline)
     run.start()
     status = run.wait(slicer.app.processEvents)
     if status.case is None:
