@@ -14,10 +14,10 @@ BIN = "$(VENV)/bin"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow lint format types setup setup-demo clean
+.PHONY: help demo test test-slow screenshots lint format types setup setup-demo clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: setup-demo ## set up, then two radiographs -> synthetic CT on a real CT; results in output/demo
 	@$(BIN)/tomoray demo --out output/demo $(ARGS)
@@ -27,6 +27,9 @@ test: setup ## set up, then run the tests
 
 test-slow: setup ## run the tests that take more than ten seconds each
 	@$(BIN)/python -m pytest -m slow $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "There are no slow tests."; }
+
+screenshots: setup ## draw the pictures of the documentation anew (Resources/Screenshots); looks at the real sample
+	@TOMORAY_SCREENSHOTS=Resources/Screenshots $(BIN)/python -m pytest -m slow -k screenshots_of_the_documentation
 
 lint: setup ## check style (ruff)
 	@$(BIN)/ruff check .

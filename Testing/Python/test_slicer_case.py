@@ -31,8 +31,12 @@ def case_nodes():
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A results folder as ``write_results`` leaves it, of a small lopsided pair of volumes, with real scores."""
-    folder = tmp_path_factory.mktemp("results")
+    return write_results(tmp_path_factory.mktemp("case") / "results")
+
+
+def write_results(folder: Path) -> Path:
+    """A results folder as a case leaves it, of a small lopsided pair of volumes, with real scores."""
+    folder.mkdir()
     grid = Grid.cube((31.0, -47.0, 260.0), 160.0, SIZE)
     k, j, i = np.indices(grid.shape)
     truth_mask = (abs(i - 14) < 4) & (abs(j - 22) < 6) & (k > 5) & (k < 33)

@@ -215,12 +215,19 @@ class SlicerHost:
         with self.window.panel_alone(widget):
             return styles.grab(self.app, widget, Path(path), width, height, scale, style)
 
-    def grab_window(self, path: Path | str, width: int, height: int, style: str = "light") -> Path:
-        """Draw the whole window, panel at the left and the layout's views at the right, into a PNG."""
+    def grab_window(
+        self,
+        path: Path | str,
+        width: int,
+        height: int,
+        scale: float = 1.0,
+        style: str = "light",
+        caption: str = "",
+    ) -> Path:
+        """Draw the whole window into a PNG: panel at the left, the layout's views at the right, a caption below."""
         styles.apply(self.app, style)
         try:
-            return layout_picture.grab_window(
-                self.app, self.app.layoutManager(), self.window, Path(path), width, height
-            )
+            manager = self.app.layoutManager()
+            return layout_picture.grab_window(self.app, manager, self.window, Path(path), width, height, scale, caption)
         finally:
             styles.apply(self.app, "light")

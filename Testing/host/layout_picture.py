@@ -11,6 +11,7 @@ from PySide6 import QtCore, QtGui
 
 BAR_PX = 18  # a view's bar with its label, as thin as Slicer's
 GAP_PX = 2
+CAPTION_PX = 22
 
 Place = tuple[ElementTree.Element, QtCore.QRect]
 
@@ -41,7 +42,7 @@ def _places_in(layout: ElementTree.Element, area: QtCore.QRect) -> Iterator[Plac
         begin = end
 
 
-def draw(manager, painter: QtGui.QPainter, area: QtCore.QRect) -> None:
+def draw(manager, painter: QtGui.QPainter, area: QtCore.QRect, scale: float) -> None:
     """Draw all views of the layout manager's current layout into ``area``."""
     node = manager.layoutLogic().GetLayoutNode()
     widgets = {("vtkMRMLSliceNode", name): manager.sliceWidget(name) for name in manager.sliceViewNames()}
@@ -56,7 +57,7 @@ def draw(manager, painter: QtGui.QPainter, area: QtCore.QRect) -> None:
         _draw_bar(painter, inside, view)
         widget = widgets.get((view.get("class"), view.get("singletontag")))
         if widget is not None:
-            _draw_view(painter, inside.adjusted(0, BAR_PX, 0, 0), widget)
+            _draw_view(painter, inside.adjusted(0, BAR_PX, 0, 0), widget, scale)
 
 
 def _draw_bar(painter: QtGui.QPainter, place: QtCore.QRect, view: ElementTree.Element) -> None:
@@ -68,32 +69,43 @@ def _draw_bar(painter: QtGui.QPainter, place: QtCore.QRect, view: ElementTree.El
     painter.drawText(bar.adjusted(6, 0, -6, 0), int(QtCore.Qt.AlignVCenter), texts.get("viewlabel", ""))
 
 
-def _draw_view(painter: QtGui.QPainter, place: QtCore.QRect, widget) -> None:
+def _draw_view(painter: QtGui.QPainter, place: QtCore.QRect, widget, scale: float) -> None:
     if hasattr(widget, "tableView"):
         table = widget.tableView()
         table.resize(place.size())
         table.resizeColumnsToContents()
-        picture = QtGui.QPixmap(place.size())
+        picture = QtGui.QPixmap(place.size() * scale)
+        picture.setDevicePixelRatio(scale)
         table.render(picture)
         painter.drawPixmap(place.topLeft(), picture)
         return
     view = getattr(widget, "_slice_view", None) or widget._threed_view
     with tempfile.TemporaryDirectory() as folder:
-        path = view.render_png(Path(folder) / "view.png", place.width(), place.height())
-        painter.drawImage(place.topLeft(), QtGui.QImage(str(path)))
+        path = Path(folder) / "view.png"
+        view.render_png(path, round(place.width() * scale), round(place.height() * scale))
+        painter.drawImage(place, QtGui.QImage(str(path)))
 
 
-def grab_window(app, manager, panel, path: Path, width: int, height: int) -> Path:
-    """The whole window: the panel's scroll area at the left, the views at the right, as a PNG."""
-    panel_px = min(panel.panel_width_px(), width // 2)
-    picture = QtGui.QImage(width, height, QtGui.QImage.Format_RGB32)
+def grab_window(app, manager, window, path: Path, width: int, height: int, scale: float, caption: str) -> Path:
+    """The window's panel at the left, the views at the right, as a PNG of ``scale`` times the logical pixels given.
+
+    ``caption`` is written below, where there is one.
+    """
+    panel_px = min(window.panel_width_px(), width // 2)
+    views_height = height - (CAPTION_PX if caption else 0)
+    picture = QtGui.QImage(round(width * scale), round(height * scale), QtGui.QImage.Format_RGB32)
+    picture.setDevicePixelRatio(scale)
     picture.fill(app.palette().color(QtGui.QPalette.Window))
     painter = QtGui.QPainter(picture)
-    panel.resize(panel_px, height)
+    window.resize(panel_px, views_height)
     for _ in range(5):
         app.processEvents()
-    panel.render(painter, QtCore.QPoint(0, 0))
-    draw(manager, painter, QtCore.QRect(panel_px, 0, width - panel_px, height))
+    window.render(painter, QtCore.QPoint(0, 0))
+    draw(manager, painter, QtCore.QRect(panel_px, 0, width - panel_px, views_height), scale)
+    if caption:
+        painter.setPen(app.palette().color(QtGui.QPalette.WindowText))
+        line = QtCore.QRect(8, views_height, width - 16, CAPTION_PX)
+        painter.drawText(line, int(QtCore.Qt.AlignVCenter), caption)
     painter.end()
     path.parent.mkdir(parents=True, exist_ok=True)
     if not picture.save(str(path)):

@@ -164,7 +164,8 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGe
         return geometry, ViewOrigins(origin, origin, origin, origin)
     stated = stated_geometry(radiograph, GeometryOptions(preset=preset))
     geometry = ViewGeometry(*_distances(stated.beam), stated.pixel_spacing_mm, ANGLE_DEG[role])
-    sid, sad, spacing = (_said(text) for text in (stated.sid_origin, stated.sad_origin, stated.spacing_origin))
+    origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin)
+    sid, sad, spacing = (_said(text, radiograph.header.source_format) for text in origins)
     return geometry, ViewOrigins(sid, sad, spacing, _("standard"))
 
 
@@ -208,10 +209,10 @@ def write_geometry(path: Path, ap: View, lateral: View) -> None:
     path.write_text(json.dumps({"ap": view_to_dict(ap), "lateral": view_to_dict(lateral)}), encoding="utf-8")
 
 
-def _said(origin: str) -> str:
+def _said(origin: str, source_format: str) -> str:
     """An origin of ``acquisition`` in the panel's words."""
     words = {
-        "header": _("DICOM header"),
+        "header": _("DICOM header") if source_format == "DICOM" else _("image"),
         "header's magnification": _("DICOM magnification"),
         "header, calibrated at the patient, times the magnification": _("DICOM, calibrated"),
         "preset": _("preset"),
