@@ -54,6 +54,7 @@ def test_geometry_comes_from_the_image_and_the_preset_with_its_origin(panel) -> 
     assert (ui.apSidSpinBox.value, ui.apSadSpinBox.value) == (1536.0, 1000.0)
     assert (ui.apAngleSpinBox.value, ui.lateralAngleSpinBox.value) == (0.0, 90.0)
     assert "preset" in ui.apSidSpinBox.suffix
+    assert ui.apSpacingSpinBox.suffix.endswith("image")
     assert drive().status(panel) == "Ready."
     assert ui.synthesizeButton.enabled
     ui.apSidSpinBox.value = 1800.0

@@ -7,6 +7,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from TomoRayLib.panel.texts import show_text
+
 MEASURED_KEY = "TomoRay/CpuSeconds"  # in Slicer's settings: how long the last synthesis took on this CPU
 
 
@@ -30,9 +32,10 @@ class AdvancedSection:
         _select(ui.deviceComboBox, self.parameters.device)
         entry = self._entries.get(self.parameters.model or self._default_model)
         if entry is not None:
-            ui.modelLabel.text = _(
+            text = _(
                 "Weights under {licence}. Trained on radiographs rendered from phantoms; the README has scores, limits."
-            ).format(licence=entry.licence)
+            )
+            show_text(ui.modelLabel, text.format(licence=entry.licence))
 
     def fill(self) -> None:
         """Read the model registry and look for GPUs."""

@@ -11,6 +11,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from TomoRayLib.panel.parameters import InputKind, Layout
+from TomoRayLib.panel.texts import show_text
 from TomoRayLib.slicer import display, layouts
 from TomoRayLib.slicer.annotation import Annotations
 from TomoRayLib.slicer.case_nodes import CaseNodes, find_case, find_cases, report_html
@@ -42,7 +43,7 @@ class CompareSection:
             self._applied = {}
             ui.metricsTable.setMRMLTableNode(None)
             ui.metricsTable.visible = False
-            ui.scoresLabel.text = ""
+            show_text(ui.scoresLabel, "")
             return
         has_difference = case.difference is not None
         for widget in (ui.differenceCheckBox, ui.differenceSlider):
@@ -53,7 +54,7 @@ class CompareSection:
         ui.exportButton.enabled = ui.metricsTable.enabled = case.metrics is not None
         ui.metricsTable.visible = case.metrics is not None
         ui.reportButton.enabled = case.report is not None
-        ui.scoresLabel.text = _scores_text(case)
+        show_text(ui.scoresLabel, _scores_text(case))
         ui.exportButton.toolTip = (
             _("Write the table of scores as a CSV file.") if case.metrics is not None else _scores_text(case)
         )

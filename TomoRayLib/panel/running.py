@@ -9,6 +9,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from TomoRayLib.panel.texts import show_text
 from TomoRayLib.slicer.run import RunState
 
 POLL_MS = 100
@@ -69,7 +70,7 @@ class RunBox:
             return
         self._cancelling = True
         self._ui.synthesizeButton.enabled = False
-        self._ui.statusLabel.text = _("Cancelling ...")
+        show_text(self._ui.statusLabel, _("Cancelling ..."))
         self._activity.cancel()
         self._tick()
 
@@ -85,7 +86,7 @@ class RunBox:
         button.text = _("Synthesize")
         button.enabled = can_start
         button.toolTip = tooltip
-        self._ui.statusLabel.text = sentence
+        show_text(self._ui.statusLabel, sentence)
 
     def _tick(self) -> None:
         if self._activity is None:
@@ -115,4 +116,4 @@ class RunBox:
         sentence = _("{stage} ...").format(stage=stage)
         if seconds_left is not None and seconds_left >= SECONDS_WORTH_SAYING:
             sentence = _("{stage}: about {seconds:.0f} s left").format(stage=stage, seconds=seconds_left)
-        self._ui.statusLabel.text = sentence
+        show_text(self._ui.statusLabel, sentence)

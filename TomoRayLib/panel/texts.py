@@ -1,0 +1,16 @@
+"""Text on a label that wraps, with the room that it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def show_text(label: Any, text: str) -> None:
+    """Put a text on a word-wrapped label and reserve its height.
+
+    A scroll area asks its content for a minimum height that takes no account of wrapped lines: without the reserve, a
+    long sentence pushes what lies below it together.
+    """
+    if label.text != text:
+        label.text = text
+        label.setMinimumHeight(label.heightForWidth(label.width) if text else 0)
