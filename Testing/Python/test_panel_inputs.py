@@ -226,3 +226,20 @@ def test_the_dicom_header_gives_geometry_and_orientation(panel, tmp_path: Path) 
     drive().settle()
     assert ui.apSidSpinBox.value == 1536.0
     assert "preset" in ui.apSidSpinBox.suffix
+
+
+def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
+    """Each value travels to the worker as text: one that the library does not know would fail only there."""
+    from TomoRayLib.geometry import PRESETS
+    from TomoRayLib.panel.parameters import FieldOfView, GreyLevels, Layout, Preset, Window
+    from TomoRayLib.slicer import display, layouts
+    from TomoRayLib.target import FIELDS_OF_VIEW_MM, Quantisation
+
+    assert {choice.value for choice in Preset} == set(PRESETS)
+    assert {choice.value for choice in FieldOfView} == set(FIELDS_OF_VIEW_MM)
+    assert {choice.value for choice in GreyLevels} == {choice.value for choice in Quantisation}
+    assert {choice.value for choice in Window} == set(display.WINDOW_HU)
+    from TomoRayLib.panel.compare import LAYOUT_ID
+
+    assert set(LAYOUT_ID.values()) == set(layouts.DESCRIPTION_OF_ID)
+    assert set(Layout) - set(LAYOUT_ID) == {Layout.UNCHANGED}

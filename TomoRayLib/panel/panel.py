@@ -199,7 +199,7 @@ class Panel:
         radiographs.forget()
 
     def _on_modified(self) -> None:
-        if not self._updating:
+        if not self._updating and not slicer.mrmlScene.IsBatchProcessing():
             if not self.run_box.busy:
                 self._said = ""
             self.update()
@@ -283,13 +283,13 @@ class Panel:
         if parameters is None:  # the panel was left meanwhile: the result waits
             self._waiting = (run, status)
             return
+        self.compare.show_again()
         was_modifying = parameters.StartModify()
         parameters.syntheticVolume = case.synthetic
         parameters.syntheticSegmentation = case.vertebrae
         parameters.currentCase = case.synthetic
         parameters.EndModify(was_modifying)
         self._made = (case.synthetic.GetID(), fingerprint(run.request))
-        self.compare.show_again()
         if case.ap is not None:
             self.inputs.show_rendered(case.ap, case.lateral)
         if case.synthetic.GetAttribute("TomoRay.Device") == "cpu":

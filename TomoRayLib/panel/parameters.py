@@ -53,7 +53,7 @@ class GreyLevels(Enum):
     """The lookup table of the ground truth; the values are those of ``target.Quantisation``."""
 
     LINEAR = "linear"
-    EQUAL_FREQUENCY = "equal-frequency"
+    EQUAL_FREQUENCY = "equal_frequency"
 
     def label(self) -> str:
         names = {GreyLevels.LINEAR: _("evenly spread (as trained)"), GreyLevels.EQUAL_FREQUENCY: _("equally frequent")}

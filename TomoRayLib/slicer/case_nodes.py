@@ -305,20 +305,27 @@ def _all_or_none() -> Iterator[list[Any]]:
 
 
 def _remove(nodes: list[Any]) -> None:
-    """Take nodes out of the scene, with their display and storage nodes."""
+    """Take nodes out of the scene at once, with their display and storage nodes."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    for node in nodes:
-        if not in_scene(node):
-            continue
-        own = [node.GetNthDisplayNode(n) for n in range(_count(node, "GetNumberOfDisplayNodes"))]
-        own += [node.GetNthStorageNode(n) for n in range(_count(node, "GetNumberOfStorageNodes"))]
-        item = hierarchy.GetItemByDataNode(node)
-        if item:
-            hierarchy.RemoveItem(item, False, False)
-        slicer.mrmlScene.RemoveNode(node)
-        for item in own:
-            if in_scene(item):
-                slicer.mrmlScene.RemoveNode(item)
+    slicer.mrmlScene.StartState(slicer.mrmlScene.BatchProcessState)
+    try:
+        for node in nodes:
+            if in_scene(node):
+                _remove_one(node, hierarchy)
+    finally:
+        slicer.mrmlScene.EndState(slicer.mrmlScene.BatchProcessState)
+
+
+def _remove_one(node: Any, hierarchy: Any) -> None:
+    own = [node.GetNthDisplayNode(n) for n in range(_count(node, "GetNumberOfDisplayNodes"))]
+    own += [node.GetNthStorageNode(n) for n in range(_count(node, "GetNumberOfStorageNodes"))]
+    item = hierarchy.GetItemByDataNode(node)
+    if item:
+        hierarchy.RemoveItem(item, False, False)
+    slicer.mrmlScene.RemoveNode(node)
+    for helper in own:
+        if in_scene(helper):
+            slicer.mrmlScene.RemoveNode(helper)
 
 
 def _count(node: Any, method: str) -> int:
