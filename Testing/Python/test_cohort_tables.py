@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import doctest
 import io
 import json
 import math
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from TomoRayLib import cohort_statistics
 from TomoRayLib.cohort_statistics import (
     CaseScore,
     Statistic,
@@ -224,3 +226,7 @@ def test_the_terminal_shows_the_same_numbers(scores: tuple[CaseScore, ...]) -> N
     psnr = cells[0].index("PSNR 3D (dB)")
     assert cells[2][psnr] == "23.00 ± 3.61\n22.00 (21.00–24.50)"
     assert table.caption == "mean ± SD, median (IQR); 3 cases scored, 1 failed"
+
+
+def test_the_examples_in_the_statistics_are_right() -> None:
+    assert doctest.testmod(cohort_statistics) == (0, 1)

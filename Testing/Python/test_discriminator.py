@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
+
 import pytest
 import torch
 from test_x2ct import millions, multiplications
 
+from TomoRayLib.networks import lsgan
 from TomoRayLib.networks.discriminator import PatchDiscriminator, beside_radiographs
 from TomoRayLib.networks.lsgan import discriminator_loss, generator_loss
 
@@ -83,3 +86,36 @@ def test_the_losses_pull_the_scores_apart() -> None:
     made.grad = None
     generator_loss(made).backward()
     assert float(made.grad.max()) < 0
+
+
+def test_the_examples_in_the_losses_are_right() -> None:
+    assert doctest.testmod(lsgan) == (0, 4)
+
+
+def test_a_few_adversarial_steps_draw_the_scores_towards_their_marks() -> None:
+    """One fixed pair of volumes: the discriminator learns to tell them, then the made one is moved to pass for real."""
+    torch.manual_seed(0)
+    network = PatchDiscriminator()
+    radiographs = torch.rand(1, 2, 16, 16)
+    real = torch.rand(1, 1, 16, 16, 16)
+    made = torch.rand(1, 1, 16, 16, 16, requires_grad=True)
+
+    def scores(volume: torch.Tensor) -> torch.Tensor:
+        return network(beside_radiographs(volume, radiographs))
+
+    teach = torch.optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.99))
+    losses = []
+    for _ in range(8):
+        loss = discriminator_loss(scores(real), scores(made.detach()))
+        teach.zero_grad()
+        loss.backward()
+        teach.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.5 * losses[0]
+    before = float(generator_loss(scores(made)).detach())
+    move = torch.optim.Adam([made], lr=0.05)
+    for _ in range(4):
+        move.zero_grad()
+        generator_loss(scores(made)).backward()
+        move.step()
+    assert float(generator_loss(scores(made)).detach()) < before
