@@ -127,6 +127,7 @@ def find_cases(folder: Path, include_gl: bool = False) -> Cohort:
     """
     if not folder.is_dir():
         raise InputError(f"Expected a folder of CTs with segmentations, got {folder}, which is no folder.")
+    folder = folder.absolute()
     files, left_out = _volume_files(folder)
     masks = [file for file in files if file.segmentation_key is not None]
     images = [file for file in files if file.segmentation_key is None]
@@ -236,8 +237,8 @@ def _reason_against(image: _File, segmentations: list[_File], include_gl: bool) 
         return SEVERAL_SEGMENTATIONS
     if _NO_DERIVATIVES.match(image.stem) and not include_gl:
         return NO_DERIVATIVES
-    above = [parent.name.lower() for parent in image.path.parents]
-    if above[0] == "verse" and above[1] in ("data", "volumes"):
+    source, above = image.path.parent.name.lower(), image.path.parent.parent.name.lower()
+    if source == "verse" and above in ("data", "volumes"):
         return VERSE_IN_CTSPINE1K
     return None
 

@@ -143,6 +143,12 @@ def test_a_flat_folder_of_pairs_with_names_of_many_habits(tmp_path: Path) -> Non
     assert not cohort.left_out
 
 
+def test_the_folder_one_stands_in_is_a_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path / "here", "a.nii.gz", "a_seg.nii.gz", "ct.nii.gz", "labels.nii.gz")
+    monkeypatch.chdir(tmp_path / "here")
+    assert list(pairs(find_cases(Path(".")))) == ["a", "here"]
+
+
 def test_equal_names_in_two_folders_are_two_cases(tmp_path: Path) -> None:
     made(tmp_path, "one/scan.nii.gz", "one/scan_seg.nii.gz", "two/scan.nii.gz", "two/scan_seg.nii.gz")
     assert pairs(find_cases(tmp_path)) == {
