@@ -70,6 +70,27 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
     """
     stages = Stages(SECONDS_FROM_CT if job.ct else SECONDS_FROM_RADIOGRAPHS, emit)
     check_writable(job.out, NEED_BYTES)
+    result = case_result(job, stages, emit)
+    folder = write_results(result, stages)
+    emit(
+        {
+            "event": "result",
+            "synthetic": True,
+            "folder": str(folder),
+            "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
+            "metrics": result.metrics.to_json_dict() if result.metrics else None,
+            "seconds": stages.total_seconds,
+            "peak_memory_mb": peak_memory_mb(),
+        }
+    )
+    return folder
+
+
+def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
+    """What one job gives, from reading its inputs to the scores, with nothing written: ``write_results`` does that.
+
+    Raises InputError with a sentence for the user.
+    """
     entry = find_model(job.model)
     device = choose_device(job.device)
     with stages.stage("Reading"):
@@ -104,20 +125,7 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
     for text in warnings[told:]:
         emit({"event": "warning", "text": text})
     dtype = str(precision).removeprefix("torch.")
-    result = CaseResult(job, entry, device, dtype, inputs, synthetic, truth, metrics, inputs.notes, tuple(warnings))
-    folder = write_results(result, stages)
-    emit(
-        {
-            "event": "result",
-            "synthetic": True,
-            "folder": str(folder),
-            "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
-            "metrics": metrics.to_json_dict() if metrics else None,
-            "seconds": stages.total_seconds,
-            "peak_memory_mb": peak_memory_mb(),
-        }
-    )
-    return folder
+    return CaseResult(job, entry, device, dtype, inputs, synthetic, truth, metrics, inputs.notes, tuple(warnings))
 
 
 def run_projection(

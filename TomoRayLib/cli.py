@@ -20,7 +20,7 @@ from TomoRayLib.geometry import PRESETS
 from TomoRayLib.job import SynthesisJob
 from TomoRayLib.progress import Emit
 from TomoRayLib.terminal import Display, escaped
-from TomoRayLib.worker import print_event, run_guarded
+from TomoRayLib.worker import NOTHING_WRITTEN, print_event, run_guarded
 
 app = typer.Typer(
     name="tomoray",
@@ -190,6 +190,51 @@ def demo(
 
 
 @app.command()
+def evaluate(
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Cases: VerSe, CTSpine1K or TotalSegmentator layout, or pairs of CT and segmentation."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the tables.")],
+    cases: Annotated[OptionalPath, typer.Option(help="Text file of case names, one a line: only these.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Keep what is scored in the folder with the same model and settings.")
+    ] = False,
+    include_gl: Annotated[
+        bool, typer.Option("--include-gl", help="Also VerSe's sub-gl images, which are CC BY-NC-ND.")
+    ] = False,
+    model: Annotated[OptionalText, typer.Option(help="Model id; see 'tomoray models'.")] = None,
+    geometry: Geometry = None,
+    device: Device = "auto",
+    precision: Annotated[str, typer.Option(help="auto (bfloat16 where the processor has it) or float32.")] = "auto",
+    fov: Annotated[float, typer.Option(help="Edge of the synthetic CT in mm: 256 or 192.")] = 256.0,
+    quantisation: Annotated[str, typer.Option(help="Lookup table: linear or equal_frequency.")] = "linear",
+    json: Json = False,
+) -> None:
+    """Score a cohort of CTs with vertebra segmentations: a table of every case, and mean, SD, median, IQR, n."""
+
+    def work(emit: Emit) -> None:
+        from TomoRayLib.evaluation import EvaluationJob, run_evaluation
+
+        job = EvaluationJob(
+            folder=str(folder),
+            out=str(out),
+            cases=_text(cases),
+            include_gl=include_gl,
+            resume=resume,
+            model=model,
+            device=device,
+            precision=precision,
+            fov_mm=fov,
+            quantisation=quantisation,
+            geometry=_geometry(geometry, None, None, None, None, None),
+        )
+        run_evaluation(job, emit)
+
+    _finish(work, json, "the cases scored so far are kept, --resume goes on from them")
+
+
+@app.command()
 def models(json: Json = False) -> None:
     """List the models, with licence and data."""
 
@@ -305,12 +350,12 @@ def _geometry(
     )
 
 
-def _finish(work: Callable[[Emit], None], as_json: bool) -> None:
+def _finish(work: Callable[[Emit], None], as_json: bool, left_behind: str = NOTHING_WRITTEN) -> None:
     """Run ``work`` with the display asked for, and leave with its exit code."""
     if as_json:
-        raise typer.Exit(run_guarded(lambda: work(print_event), print_event))
+        raise typer.Exit(run_guarded(lambda: work(print_event), print_event, left_behind))
     with Display(console) as display:
-        code = run_guarded(lambda: work(display), display)
+        code = run_guarded(lambda: work(display), display, left_behind)
     display.close()
     raise typer.Exit(code)
 

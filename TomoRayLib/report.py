@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from html import escape
-from pathlib import Path
 
 from PIL import Image
 
@@ -24,6 +23,7 @@ from TomoRayLib.files import write_atomically
 from TomoRayLib.geometry import ConeBeam
 from TomoRayLib.marking import NOTICE
 from TomoRayLib.metrics.table import MetricsTable
+from TomoRayLib.page import html_page
 from TomoRayLib.report_content import ReportContent, Shown, shown_volumes
 from TomoRayLib.report_tables import at_a_glance, provenance_table, scores_section
 from TomoRayLib.target import BONE_WINDOW
@@ -62,15 +62,7 @@ def render_report(content: ReportContent) -> str:
         provenance_table(content.provenance),
         _limits(),
     ]
-    css = Path(__file__).with_name("report.css").read_text(encoding="utf-8").replace("@@NOTICE@@", NOTICE)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(content.title)} \N{EN DASH} TomoRay, SYNTHETIC CT</title>\n<style>\n{css}</style>\n</head>\n"
-        f'<body>\n<div class="banner" role="note">{escape(NOTICE)}</div>\n<main>\n'
-        + "\n".join(section for section in sections if section)
-        + "\n</main>\n</body>\n</html>\n"
-    )
+    return html_page(f"{content.title} \N{EN DASH} TomoRay, SYNTHETIC CT", sections)
 
 
 def write_report(path: str | os.PathLike[str], content: ReportContent) -> None:

@@ -74,6 +74,8 @@ class Display:
         out = Console()
         if self.last.get("metrics"):
             out.print(metrics_table(self.last["metrics"], "∞" if out.encoding.startswith("utf") else "inf"))
+        if self.last.get("summary"):
+            out.print(cohort_table(self.last["summary"], self.last["scored"], self.last["failed"]))
         if self.last.get("synthetic"):
             out.print(f"[bold]{NOTICE}.[/]")
         folder = Path(self.last["folder"]) if "folder" in self.last else None
@@ -100,4 +102,24 @@ def metrics_table(metrics: dict[str, Any], infinity: str = "∞") -> Table:
             table.add_row(column.heading, "higher" if column.higher_is_better else "lower", *shown)
     if any("hd95_mm" in keys for keys in endless.values()):
         table.caption = f"{infinity} mm: no bone predicted"
+    return table
+
+
+def cohort_table(summary: dict[str, Any], scored: int, failed: int) -> Table:
+    """Mean ± SD and median (quartiles) of the main scores; ``summary`` is that of ``evaluation``'s result event."""
+    from TomoRayLib.cohort_statistics import Statistic
+    from TomoRayLib.cohort_tables import mean_and_sd, median_and_quartiles
+    from TomoRayLib.metrics import METRIC_COLUMNS
+
+    rows = {
+        name: {key: Statistic.from_json_dict(values) for key, values in metrics.items()}
+        for name, metrics in summary.items()
+    }
+    table = Table("metric", "better", *(name.replace("_", " ") for name in rows), show_lines=True)
+    table.caption = f"mean ± SD, median (IQR); {scored} cases scored, {failed} failed"
+    for column in METRIC_COLUMNS:
+        if column.key in HEADLINE:
+            values = [statistics[column.key] for statistics in rows.values()]
+            cells = [f"{mean_and_sd(column, value)}\n{median_and_quartiles(column, value)}" for value in values]
+            table.add_row(column.heading, "higher" if column.higher_is_better else "lower", *cells)
     return table

@@ -26,8 +26,14 @@ STOP_WITH_PARENT = "TOMORAY_STOP_WITH_PARENT"  # set where standard input is a p
 EXIT_DONE, EXIT_FAULT, EXIT_INPUT, EXIT_MEMORY, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 1, 2, 3, 130, 143
 
 
-def run_guarded(work: Callable[[], Any], emit: Emit) -> int:
-    """Do ``work``; every failure becomes one ``error`` event and an exit code."""
+NOTHING_WRITTEN = "nothing was written"
+
+
+def run_guarded(work: Callable[[], Any], emit: Emit, left_behind: str = NOTHING_WRITTEN) -> int:
+    """Do ``work``; every failure becomes one ``error`` event and an exit code.
+
+    ``left_behind`` says, after a semicolon, what an interrupted work leaves.
+    """
     try:
         work()
         return EXIT_DONE
@@ -39,9 +45,9 @@ def run_guarded(work: Callable[[], Any], emit: Emit) -> int:
         message = "There is not enough memory for this. Close other programs, or run it on the CPU (--device cpu)."
         return _failed(emit, message, EXIT_MEMORY)
     except KeyboardInterrupt:
-        return _failed(emit, "Interrupted; nothing was written.", EXIT_INTERRUPTED)
+        return _failed(emit, f"Interrupted; {left_behind}.", EXIT_INTERRUPTED)
     except SystemExit as stop:
-        return _failed(emit, "Terminated; nothing was written.", int(stop.code or EXIT_TERMINATED))
+        return _failed(emit, f"Terminated; {left_behind}.", int(stop.code or EXIT_TERMINATED))
     except Exception as error:
         return _fault(emit, error)
 
