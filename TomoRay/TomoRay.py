@@ -28,7 +28,7 @@ if importlib.util.find_spec("TomoRayLib") is None:
 
 from TomoRayLib.panel.panel import Panel
 from TomoRayLib.panel.parameters import TomoRayParameterNode
-from TomoRayLib.slicer import layouts, samples
+from TomoRayLib.slicer import annotation, installation, layouts, samples
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -67,6 +67,7 @@ class TomoRay(ScriptedLoadableModule):
 def on_startup() -> None:
     """The demonstration case in Slicer's Sample Data module, and layouts for scenes that were saved with them."""
     samples.register(resource_path("Icons/TomoRaySample.png"))
+    annotation.start()
     node = layouts.layout_node()
     if node is not None:  # there is none without a main window
         layouts.register(node)
@@ -138,14 +139,19 @@ class TomoRayLogic(ScriptedLoadableModuleLogic):
         return TomoRayParameterNode(super().getParameterNode())
 
     def synthesize(self, request, waitForCompletion=True):
-        """Run one ``TomoRayLib.slicer.run.Request``.
+        """Run one ``TomoRayLib.slicer.run.Request``; what the worker needs is installed first, where Slicer may ask.
 
         With ``waitForCompletion`` returns the ``CaseNodes`` of the result and raises RuntimeError with the reason where
         there is none; the application stays alive meanwhile. Without, returns the started ``Run``: call its ``poll()``
         until ``state`` says that it is over.
         """
+        from TomoRayLib.errors import InputError
         from TomoRayLib.slicer.run import Run, RunState
 
+        try:
+            installation.ensure(Path(resource_path("requirements.txt")))
+        except InputError as error:
+            raise RuntimeError(str(error)) from None
         run = Run(request)
         run.start()
         if not waitForCompletion:
@@ -173,17 +179,16 @@ class TomoRayTest(ScriptedLoadableModuleTest):
             self.delayDisplay(_("Passed: {test}").format(test=test.__name__))
 
     def test_panel_opens_and_says_what_is_missing(self) -> None:
-        panel = slicer.util.getModuleWidget("TomoRay").panel
-        panel.update()
-        self.assertFalse(panel.ui.synthesizeButton.enabled)
-        self.assertTrue(panel.ui.synthesizeButton.toolTip)
+        widget = slicer.util.getModuleWidget("TomoRay")
+        widget.enter()
+        self.assertFalse(widget.panel.ui.synthesizeButton.enabled)
+        self.assertIn(_("AP radiograph"), widget.panel.ui.statusLabel.text)
 
     def test_phantom_becomes_a_marked_synthetic_ct(self) -> None:
         """The built-in phantom, so that no network is needed; the real worker and the real weights."""
-        from TomoRayLib.slicer.installation import torch_problem
         from TomoRayLib.slicer.run import CTInputs, Request
 
-        problem = torch_problem()
+        problem = installation.problem(Path(resource_path("requirements.txt")))
         if problem is not None:
             self.skipTest(problem)
         ct, vertebrae = samples.download(offline=True)

@@ -43,7 +43,7 @@ def run_guarded(work: Callable[[], Any], emit: Emit, left_behind: str = NOTHING_
         if not _is_out_of_memory(error):
             return _fault(emit, error)
         message = "There is not enough memory for this. Close other programs, or run it on the CPU (--device cpu)."
-        return _failed(emit, message, EXIT_MEMORY)
+        return _failed(emit, message, EXIT_MEMORY, details=str(error))  # which memory: the GPU's says CUDA
     except KeyboardInterrupt:
         return _failed(emit, f"Interrupted; {left_behind}.", EXIT_INTERRUPTED)
     except SystemExit as stop:
@@ -57,8 +57,9 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or "out of memory" in text or "can't allocate memory" in text
 
 
-def _failed(emit: Emit, message: str, code: int) -> int:
-    emit({"event": "error", "message": message, "code": code})
+def _failed(emit: Emit, message: str, code: int, details: str = "") -> int:
+    event = {"event": "error", "message": message, "code": code}
+    emit({**event, "details": details} if details else event)
     return code
 
 

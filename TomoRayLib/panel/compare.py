@@ -12,8 +12,7 @@ from slicer.i18n import tr as _
 
 from TomoRayLib.panel.parameters import InputKind, Layout
 from TomoRayLib.panel.texts import show_text
-from TomoRayLib.slicer import display, layouts
-from TomoRayLib.slicer.annotation import Annotations
+from TomoRayLib.slicer import annotation, display, layouts
 from TomoRayLib.slicer.case_nodes import CaseNodes, find_case, find_cases, report_html
 from TomoRayLib.slicer.tables import export_metrics
 
@@ -27,7 +26,8 @@ class CompareSection:
         self._ui = ui
         self.parameters: Any = None
         self._applied: dict[str, Any] = {}
-        self.annotations = Annotations(views_of_application)
+        self._reports: set[Path] = set()
+        annotation.start()
         ui.compareSection.enabled = False
 
     @property
@@ -69,13 +69,13 @@ class CompareSection:
         if self._changed("window", parameters.windowPreset):
             display.set_window(case, parameters.windowPreset.value)
         if self._changed("linked", parameters.linkedViews):
-            display.set_linked(parameters.linkedViews)
+            display.set_linked(case, parameters.linkedViews)
         if self._changed("difference", (parameters.showDifference, parameters.differenceOpacity)):
             display.set_difference(case, parameters.showDifference, parameters.differenceOpacity)
         surfaces = (parameters.truthOpacity, parameters.syntheticOpacity, parameters.showDistance)
         if self._changed("surfaces", surfaces):
             display.set_surfaces(case, *surfaces)
-        self.annotations.update()
+        annotation.refresh()
 
     def show_again(self) -> None:
         """Apply every setting again at the next update: the views are new, or the case is."""
@@ -98,27 +98,44 @@ class CompareSection:
         """Write the report of the case to Slicer's temporary folder and open it in the web browser."""
         case = self.case
         html = report_html(case) if case is not None else None
-        if html is None:
+        if case is None or html is None:
             return
         folder = Path(slicer.app.temporaryPath or tempfile.gettempdir())
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "TomoRay_report.html"
+        path = folder / f"TomoRay_report_{case.synthetic.GetID()}.html"
         path.write_text(html, encoding="utf-8")
+        self._reports.add(path)
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(path)))
 
     def leave(self) -> None:
-        """Give the views back: the layout before, and no annotation of ours left behind."""
+        """Give the views back: the layout before, and the user's own segmentations in it."""
         node = layouts.layout_node()
         if node is not None:
             layouts.restore(node)
-        if self.parameters is not None:
-            display.let_back(self.parameters.segmentation)
-        self.annotations.update()
+        display.let_back()
+        annotation.refresh()
+
+    def come_back(self) -> None:
+        """TomoRay's layout again, its views as they were left."""
+        case, number = self.case, LAYOUT_ID.get(self._applied.get("layout", Layout.UNCHANGED))
+        if case is not None and number is not None:
+            layouts.show(layouts.layout_node(), number if case.truth is not None else layouts.SYNTHETIC_ID)
+            display.keep_out(self.parameters.segmentation)
+            annotation.refresh()
+
+    def delete_reports(self) -> None:
+        """Take the reports that were opened out of Slicer's temporary folder."""
+        for path in self._reports:
+            path.unlink(missing_ok=True)
+        self._reports.clear()
 
     def _show_layout(self, case: CaseNodes, layout: Layout) -> None:
         number = LAYOUT_ID.get(layout)
+        display.let_back()
         if number is None:
-            display.show_in_all_views(case.synthetic)
+            layouts.restore(layouts.layout_node())
+            for name in ("linked", "difference"):
+                self._applied.pop(name, None)
             return
         if number == layouts.COMPARE_ID and case.truth is None:
             number = layouts.SYNTHETIC_ID
@@ -132,7 +149,7 @@ class CompareSection:
         display.set_table(case)
         for name in ("linked", "difference", "surfaces"):
             self._applied.pop(name, None)
-        for window, node in views_of_application():
+        for window, node in annotation.views_of_application():
             if node.GetLayoutName() == layouts.THREE_D_VIEW:
                 display.look_at_surfaces(case, window, node)
 
@@ -146,22 +163,6 @@ class CompareSection:
         changed = name not in self._applied or self._applied[name] != value
         self._applied[name] = value
         return changed
-
-
-def views_of_application() -> list[tuple[Any, Any]]:
-    """(render window, view node) of every slice and 3D view on the screen."""
-    manager = slicer.app.layoutManager()
-    if manager is None:
-        return []
-    views = []
-    for name in manager.sliceViewNames():
-        widget = manager.sliceWidget(name)
-        if widget is not None:
-            views.append((widget.sliceView().renderWindow(), widget.mrmlSliceNode()))
-    for number in range(manager.threeDViewCount):
-        view = manager.threeDWidget(number).threeDView()
-        views.append((view.renderWindow(), view.mrmlViewNode()))
-    return views
 
 
 def _scores_text(case: CaseNodes) -> str:

@@ -27,6 +27,7 @@ class InputsSection:
         self.parameters: Any = None
         self._read: dict[str, tuple[ViewGeometry, ViewOrigins]] = {}
         self._shown: dict[str, Any] = {}
+        self._taken: dict[str, tuple] = {}  # the state of each image when its numbers were taken over
         self.problem: str | None = None  # what reading the images said, beyond what their nodes show
         ui.previewRow.visible = True
 
@@ -67,6 +68,7 @@ class InputsSection:
     def read_again(self) -> None:
         """Take all numbers from the images and the preset again."""
         self.parameters.geometrySource = ""
+        self._taken = {}
         self.update()
 
     def inputs(self) -> RadiographInputs | CTInputs:
@@ -117,11 +119,15 @@ class InputsSection:
             self._shown[view] = key
 
     def _take_over(self, view: str, node: Any) -> None:
-        """Put the numbers read into the boxes when the image or the preset is a new one: the user's edits stay else."""
+        """Put the numbers read into the boxes when the image or the preset is a new one: the user's edits stay else,
+        also after a scene was saved and loaded."""
         parameters = self.parameters
-        source = f"{view}={node.GetID()},{node.GetImageData().GetMTime()},{parameters.geometryPreset.value};"
+        state = (node.GetID(), node.GetImageData().GetMTime(), node.GetSpacing())
+        changed = self._taken.get(view, state) != state
+        self._taken[view] = state
+        source = f"{view}={node.GetID()},{parameters.geometryPreset.value};"
         known = [part + ";" for part in (parameters.geometrySource or "").split(";") if part]
-        if source in known:
+        if source in known and not changed:
             return
         others = [part for part in known if not part.startswith(f"{view}=")]
         geometry, _origins = self._read[view]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from TomoRayLib.panel.inputs import InputsSection
 from TomoRayLib.panel.parameters import InputKind
 from TomoRayLib.panel.running import RunBox
 from TomoRayLib.panel.watching import Watch
-from TomoRayLib.slicer import installation, radiographs, totalsegmentator
+from TomoRayLib.slicer import annotation, installation, radiographs, totalsegmentator
 from TomoRayLib.slicer.nodes import Role, in_scene, problem_of
 from TomoRayLib.slicer.run import (
     CTInputs,
@@ -29,6 +30,7 @@ from TomoRayLib.slicer.run import (
     Settings,
     fingerprint,
     missing,
+    output_problem,
 )
 from TomoRayLib.slicer.samples import SampleRun
 
@@ -45,7 +47,7 @@ class Panel:
         self._updating = False
         # The last result of this panel: its node, and what it was made from. And one that ended while nobody looked.
         self._made: tuple[str, tuple] | None = None
-        self._waiting: tuple[Run, RunStatus] | None = None
+        self._waiting: tuple[Any, RunStatus] | None = None
         self.guard = Guard(self.show_problem)
         self._watch = Watch(self.guard(self._on_modified))
         self.inputs = InputsSection(ui)
@@ -64,7 +66,7 @@ class Panel:
             button.connect("clicked()", self.guard(action))
         manager = slicer.app.layoutManager()
         if manager is not None:
-            self._on_layout = self.guard(lambda *_arguments: self.compare.annotations.update())
+            self._on_layout = self.guard(lambda *_arguments: annotation.refresh())
             manager.connect("layoutChanged(int)", self._on_layout)
         self.update()
 
@@ -153,6 +155,10 @@ class Panel:
         if problem is not None:
             self.say(problem)
             return
+        if not slicer.util.confirmOkCancelDisplay(
+            _("TotalSegmentator takes minutes, and Slicer waits for it without a way to cancel. Go on?")
+        ):
+            return
         with slicer.util.WaitCursor():
             self.parameters.segmentation = totalsegmentator.segment_vertebrae(self.parameters.ct)
 
@@ -170,7 +176,6 @@ class Panel:
     def scene_closes(self) -> None:
         """Nothing may run on, or be shown, from a scene that goes away."""
         self.run_box.stop()
-        self.compare.annotations.remove()
         self.compare.show_again()
         self.inputs.clear_previews()
         radiographs.forget()
@@ -182,17 +187,17 @@ class Panel:
         self.compare.leave()
 
     def enter(self) -> None:
-        """The user comes back, perhaps to a result that was finished meanwhile."""
-        self.compare.show_again()
+        """The user comes back, perhaps to something that ended meanwhile."""
+        self.guard(self.compare.come_back)()
         waiting, self._waiting = self._waiting, None
-        if waiting is not None and in_scene(waiting[1].case.synthetic):
-            self.guard(self._show_case)(*waiting)
+        if waiting is not None and (waiting[1].case is None or in_scene(_first_node(waiting[1].case))):
+            self.guard(self._finished)(*waiting)
         self.guard(self.update)()
 
     def cleanup(self) -> None:
         """The module goes away."""
         self.run_box.stop()
-        self.compare.annotations.remove()
+        self.compare.delete_reports()
         manager = slicer.app.layoutManager()
         if manager is not None:
             manager.disconnect("layoutChanged(int)", self._on_layout)
@@ -222,7 +227,7 @@ class Panel:
 
     def _problem(self) -> str | None:
         """Why Synthesize cannot start, in a sentence."""
-        return missing(self.inputs.inputs()) or self.inputs.problem
+        return missing(self.inputs.inputs()) or self.inputs.problem or output_problem(self.request())
 
     def _update_buttons(self) -> None:
         ui, busy = self.ui, self.run_box.busy
@@ -251,7 +256,10 @@ class Panel:
             self.say(done)
 
     def _finished(self, activity: Any, status: RunStatus) -> None:
-        """A run is over: show what it gave, or say why it gave nothing."""
+        """A run is over: show what it gave, or say why it gave nothing; once the user is here to see it."""
+        if self.parameters is None:
+            self._waiting = (activity, status)
+            return
         self.advanced.show_log("\n".join(part for part in (*status.notes, *status.warnings, status.log) if part))
         if status.state is RunState.CANCELLED:
             self._said = _("Cancelled; nothing was changed.")
@@ -276,13 +284,11 @@ class Panel:
             _("{sentence} Run it on the CPU instead?").format(sentence=failure.sentence)
         ):
             self.advanced.choose_cpu()
-            self.run_box.start(Run(self.request()))
+            request = activity.request
+            self.run_box.start(Run(replace(request, settings=replace(request.settings, device="cpu"))))
 
     def _show_case(self, run: Run, status: RunStatus) -> None:
         case, parameters = status.case, self.parameters
-        if parameters is None:  # the panel was left meanwhile: the result waits
-            self._waiting = (run, status)
-            return
         self.compare.show_again()
         was_modifying = parameters.StartModify()
         parameters.syntheticVolume = case.synthetic
@@ -300,8 +306,6 @@ class Panel:
     def _choose_sample(self, status: RunStatus) -> None:
         ct, segmentation = status.case
         parameters = self.parameters
-        if parameters is None:
-            return
         was_modifying = parameters.StartModify()
         parameters.inputKind = InputKind.CT
         parameters.ct = ct
@@ -310,3 +314,8 @@ class Panel:
         slicer.util.setSliceViewerLayers(background=ct, fit=True)
         phantom = [note for note in status.notes if note.startswith("NOTE")]
         self._said = phantom[0] if phantom else _("The sample is loaded. Press Synthesize.")
+
+
+def _first_node(case: Any) -> Any:
+    """A node of what an activity made: of a case, or of a pair of nodes."""
+    return case.synthetic if hasattr(case, "synthetic") else case[0]

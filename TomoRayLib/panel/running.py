@@ -56,6 +56,7 @@ class RunBox:
             activity.start()
         except Exception:
             self._end()
+            activity.cancel()
             raise
         self._timer.start()
 
@@ -91,7 +92,11 @@ class RunBox:
     def _tick(self) -> None:
         if self._activity is None:
             return
-        status = self._activity.poll()
+        try:
+            status = self._activity.poll()
+        except Exception:  # said by the guard, once: the run is over
+            self.stop()
+            raise
         if status.state in (RunState.DONE, RunState.CANCELLED, RunState.FAILED):
             activity = self._end()
             self._finished(activity, status)

@@ -10,8 +10,9 @@ import slicer.util
 import vtk
 
 from TomoRayLib.marking import VIEW_NOTICE
-from TomoRayLib.slicer.case_nodes import NOTICE_KEY
+from TomoRayLib.slicer.nodes import NOTICE_KEY
 
+MARKED_KINDS = ("vtkMRMLModelNode", "vtkMRMLSegmentationNode", "vtkMRMLScalarVolumeNode")
 View = tuple[Any, Any]  # (render window, view node)
 FONT_SIZE_PX, LEAST_FONT_SIZE_PX = 14, 6
 
@@ -59,6 +60,92 @@ class Annotations:
     def _take_away(self, identifier: str) -> None:
         renderer, actor = self._actors.pop(identifier)
         renderer.RemoveViewProp(actor)
+        window = renderer.GetRenderWindow()
+        if window is not None:
+            window.Render()
+
+
+class Keeper:
+    """Keeps the annotations true whatever changes the views: the panel, a slice controller, a loaded scene."""
+
+    def __init__(self, views: Callable[[], Iterable[View]]) -> None:
+        self._annotations = Annotations(views)
+        self._observed: dict[str, tuple[Any, list[int]]] = {}  # node id -> (node, tags of its observers)
+        scene = slicer.mrmlScene
+        for event in (
+            scene.NodeAddedEvent,
+            scene.NodeRemovedEvent,
+            scene.EndImportEvent,
+            scene.EndCloseEvent,
+            scene.EndBatchProcessEvent,
+        ):
+            scene.AddObserver(event, lambda *_arguments: self.refresh())
+
+    def refresh(self) -> None:
+        """Bring the lines in line with what the views show now. While many nodes change, their end is waited for."""
+        if slicer.mrmlScene.IsBatchProcessing():
+            return
+        self._observe()
+        self._annotations.update()
+
+    def _observe(self) -> None:
+        """Listen to what decides whether something synthetic is seen: each view's volumes, and each marked node."""
+        wanted = {node.GetID(): node for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
+        for kind in MARKED_KINDS:
+            wanted.update(
+                (node.GetID(), node)
+                for node in slicer.util.getNodesByClass(kind)
+                if node.GetAttribute(NOTICE_KEY) is not None
+            )
+        for identifier, (node, tags) in list(self._observed.items()):
+            if wanted.get(identifier) is not node:
+                for tag in tags:
+                    node.RemoveObserver(tag)
+                del self._observed[identifier]
+        for identifier, node in wanted.items():
+            if identifier not in self._observed:
+                events = [vtk.vtkCommand.ModifiedEvent]
+                if node.IsA("vtkMRMLDisplayableNode"):
+                    events.append(node.DisplayModifiedEvent)
+                changed = self._changed
+                self._observed[identifier] = (node, [node.AddObserver(event, changed) for event in events])
+
+    def _changed(self, *_caller_and_event: Any) -> None:
+        if not slicer.mrmlScene.IsBatchProcessing():
+            self._annotations.update()
+
+
+_KEEPER: Keeper | None = None
+
+
+def start() -> None:
+    """Keep all views annotated from now on, to the end of the application."""
+    global _KEEPER
+    if _KEEPER is None:
+        _KEEPER = Keeper(views_of_application)
+
+
+def refresh() -> None:
+    """Look at the views now: after a layout changed, or nodes were marked."""
+    start()
+    assert _KEEPER is not None
+    _KEEPER.refresh()
+
+
+def views_of_application() -> list[View]:
+    """(render window, view node) of every slice and 3D view on the screen; none without a main window."""
+    manager = slicer.app.layoutManager()
+    if manager is None:
+        return []
+    views = []
+    for name in manager.sliceViewNames():
+        widget = manager.sliceWidget(name)
+        if widget is not None:
+            views.append((widget.sliceView().renderWindow(), widget.mrmlSliceNode()))
+    for number in range(manager.threeDViewCount):
+        view = manager.threeDWidget(number).threeDView()
+        views.append((view.renderWindow(), view.mrmlViewNode()))
+    return views
 
 
 def shows_synthetic(view_node: Any) -> bool:
@@ -66,7 +153,7 @@ def shows_synthetic(view_node: Any) -> bool:
     if view_node.IsA("vtkMRMLSliceNode") and _slice_shows_synthetic_volume(view_node):
         return True
     is_3d = view_node.IsA("vtkMRMLViewNode")
-    for kind in ("vtkMRMLModelNode", "vtkMRMLSegmentationNode", "vtkMRMLScalarVolumeNode"):
+    for kind in MARKED_KINDS:
         for node in slicer.util.getNodesByClass(kind):
             if node.GetAttribute(NOTICE_KEY) is not None and _is_drawn(node, view_node, is_3d):
                 return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -16,18 +16,18 @@ import vtk
 from slicer.i18n import tr as _
 
 from TomoRayLib.marking import NOTICE
-from TomoRayLib.slicer.nodes import LPS_OF_RAS, in_scene, place_on_grid
+from TomoRayLib.slicer.nodes import LPS_OF_RAS, NOTICE_KEY, in_scene, place_on_grid
 from TomoRayLib.slicer.segment_nodes import VERTEBRA_COLORS, add_segment
 from TomoRayLib.slicer.tables import fill_metrics_table
 from TomoRayLib.vertebrae import NAME_OF_LABEL
 
 if TYPE_CHECKING:
-    from TomoRayLib.image_types import Volume
+    from TomoRayLib.image_types import Radiograph, Volume
 
-NOTICE_KEY = "TomoRay.Notice"  # marks every node that is synthetic
 PROVENANCE_KEY = "TomoRay.Provenance"  # and this one the synthetic CT itself
 ROLE = "TomoRay."  # + field name: the references from the synthetic volume to the other nodes
 OWNER_ROLE = "TomoRay.case"  # the reference back
+INPUT_ROLE = "TomoRay.input"  # the reference from the synthetic volume to the CT or AP radiograph it was made from
 SYNTHETIC_COLOR = (0.90, 0.62, 0.0)  # Okabe and Ito's orange; the truth is their sky blue
 TRUTH_COLOR = (0.34, 0.71, 0.91)
 
@@ -53,26 +53,41 @@ class CaseNodes:
         return [node for node in (getattr(self, item.name) for item in fields(self)) if node is not None]
 
 
-def load_case(folder: Path, name: str, beside: Any = None, synthetic: Any = None, vertebrae: Any = None) -> CaseNodes:
+def load_case(
+    folder: Path,
+    name: str,
+    beside: Any = None,
+    synthetic: Any = None,
+    vertebrae: Any = None,
+    *,
+    inputs: Sequence[Any] = (),
+) -> CaseNodes:
     """The case of a finished results folder as nodes, in a subject hierarchy folder beside the input node.
 
-    ``synthetic`` and ``vertebrae`` are nodes to fill instead of making new ones; what an earlier case left around
-    them is replaced. All nodes appear, or none.
+    ``synthetic`` and ``vertebrae`` are nodes to fill instead of making new ones; what an earlier case of the same input
+    left around them is replaced. A node that belongs to a case of another input is left as it is, and a new one made.
+    Nodes in ``inputs`` are never removed. All nodes appear, or none.
     """
+    results = _Results.read(folder)
     previous = find_case(synthetic) if synthetic is not None else None
-    kept = [node for node in (synthetic, vertebrae) if node is not None]
+    if previous is not None and previous.synthetic.GetNodeReference(INPUT_ROLE) is not beside:
+        previous = synthetic = None
+    if vertebrae is not None and vertebrae.GetNodeReference(OWNER_ROLE) not in (None, synthetic):
+        vertebrae = None
+    kept = [*(node for node in (synthetic, vertebrae) if node is not None), *inputs]
     with _all_or_none() as made:
-        case = _made_case(folder, name, synthetic, vertebrae, made)
+        case = _made_case(results, name, synthetic, vertebrae, made)
         _place(case, name, beside)
     if previous is not None:
-        _remove([node for node in previous.all() if node not in kept])
+        _remove([node for node in previous.all() if not any(node is other for other in kept)])
     return case
 
 
 def load_radiographs(folder: Path, name: str, beside: Any = None) -> tuple[Any, Any]:
     """The rendered radiographs of a results folder as two volume nodes beside the CT."""
+    pictures = _read_radiographs(folder)
     with _all_or_none() as made:
-        nodes = _radiographs(folder, name, made)
+        nodes = _radiographs(pictures, name, made)
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
         for node in nodes:
             _set_parent(hierarchy, node, _parent_of(hierarchy, beside))
@@ -112,43 +127,77 @@ def report_html(case: CaseNodes) -> str | None:
     return case.report.GetText() if case.report is not None else None
 
 
-def _made_case(folder: Path, name: str, synthetic: Any, vertebrae: Any, made: list[Any]) -> CaseNodes:
-    from TomoRayLib.images import read_volume
+@dataclass(frozen=True)
+class _Results:
+    """A results folder, all of it read before anything in the scene changes. Surfaces are in Slicer's RAS."""
 
-    provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-    synthetic_hu = read_volume(folder / "synthetic_ct.nrrd")
-    synthetic = _volume_node(_("SYNTHETIC CT - {name}").format(name=name), synthetic_hu, made, synthetic)
-    _mark(synthetic, provenance)
-    title = _("SYNTHETIC vertebrae - {name}").format(name=name)
-    vertebrae = _segmentation_node(
-        title, read_volume(folder / "synthetic_vertebrae.nrrd"), synthetic, made, vertebrae, is_synthetic=True
-    )
-    nodes: dict[str, Any] = {"vertebrae": vertebrae}
-    if provenance.get("inputs", {}).get("ct"):
-        nodes["ap"], nodes["lateral"] = _radiographs(folder, name, made)
-    if (folder / "truth_ct.nrrd").exists():
-        truth_hu = read_volume(folder / "truth_ct.nrrd")
-        nodes["truth"] = _volume_node(_("True CT in the window - {name}").format(name=name), truth_hu, made)
-        if (folder / "truth_vertebrae.nrrd").exists():  # otherwise the CT is whole, and not to be compared
-            difference = type(truth_hu)(
-                synthetic_hu.voxels.astype(np.int16) - truth_hu.voxels.astype(np.int16), truth_hu.grid
-            )
-            title = _("Difference, synthetic - true - {name}").format(name=name)
-            nodes["difference"] = _volume_node(title, difference, made)
-    if (folder / "truth_vertebrae.nrrd").exists():
-        labels = read_volume(folder / "truth_vertebrae.nrrd")
-        title = _("True vertebrae - {name}").format(name=name)
-        nodes["truth_vertebrae"] = _segmentation_node(title, labels, nodes["truth"], made)
-        title = _("True surface - {name}").format(name=name)
-        nodes["truth_surface"] = _model_node(title, folder / "truth_surface.vtp", TRUTH_COLOR, made)
-    title = _("SYNTHETIC surface - {name}").format(name=name)
-    nodes["synthetic_surface"] = _model_node(title, folder / "synthetic_surface.vtp", SYNTHETIC_COLOR, made)
-    if (folder / "metrics.json").exists():
+    provenance: Mapping[str, Any]
+    synthetic: Volume
+    vertebrae: Volume
+    synthetic_surface: Any
+    radiographs: tuple[Radiograph, Radiograph] | None = None
+    truth: Volume | None = None
+    labels: Volume | None = None
+    truth_surface: Any = None
+    metrics: Mapping[str, Any] | None = None
+    report: str | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> _Results:
+        """Raises InputError or OSError for a folder that is not whole."""
+        from TomoRayLib.images import read_volume
+
+        def text(name: str) -> str | None:
+            return (folder / name).read_text(encoding="utf-8") if (folder / name).exists() else None
+
+        def volume(name: str) -> Volume | None:
+            return read_volume(folder / name) if (folder / name).exists() else None
+
+        provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        labels, metrics = volume("truth_vertebrae.nrrd"), text("metrics.json")
+        return cls(
+            provenance,
+            read_volume(folder / "synthetic_ct.nrrd"),
+            read_volume(folder / "synthetic_vertebrae.nrrd"),
+            _read_surface(folder / "synthetic_surface.vtp"),
+            _read_radiographs(folder) if provenance.get("inputs", {}).get("ct") else None,
+            volume("truth_ct.nrrd"),
+            labels,
+            _read_surface(folder / "truth_surface.vtp") if labels is not None else None,
+            json.loads(metrics) if metrics is not None else None,
+            text("report.html"),
+        )
+
+
+def _made_case(results: _Results, name: str, synthetic: Any, vertebrae: Any, made: list[Any]) -> CaseNodes:
+    """The nodes of a case: new ones first, so that the scene's own are filled only where nothing can fail any more."""
+    nodes: dict[str, Any] = {}
+    if results.metrics is not None:
         nodes["metrics"] = _add("vtkMRMLTableNode", _("Scores - {name}").format(name=name), made)
-        fill_metrics_table(nodes["metrics"], json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
-    if (folder / "report.html").exists():
+        fill_metrics_table(nodes["metrics"], results.metrics)
+    if results.report is not None:
         nodes["report"] = _add("vtkMRMLTextNode", _("Report - {name}").format(name=name), made)
-        nodes["report"].SetText((folder / "report.html").read_text(encoding="utf-8"))
+        nodes["report"].SetText(results.report)
+    if results.radiographs is not None:
+        nodes["ap"], nodes["lateral"] = _radiographs(results.radiographs, name, made)
+    if results.truth is not None:
+        nodes["truth"] = _volume_node(_("True CT in the window - {name}").format(name=name), results.truth, made)
+    if results.truth is not None and results.labels is not None:  # without labels it is whole, and not to be compared
+        difference = type(results.truth)(
+            results.synthetic.voxels.astype(np.int16) - results.truth.voxels.astype(np.int16), results.truth.grid
+        )
+        title = _("Difference, synthetic - true - {name}").format(name=name)
+        nodes["difference"] = _volume_node(title, difference, made)
+        title = _("True vertebrae - {name}").format(name=name)
+        nodes["truth_vertebrae"] = _segmentation_node(title, results.labels, nodes["truth"], made)
+        title = _("True surface - {name}").format(name=name)
+        nodes["truth_surface"] = _model_node(title, results.truth_surface, TRUTH_COLOR, made)
+    title = _("SYNTHETIC surface - {name}").format(name=name)
+    nodes["synthetic_surface"] = _model_node(title, results.synthetic_surface, SYNTHETIC_COLOR, made)
+    synthetic = _volume_node(_("SYNTHETIC CT - {name}").format(name=name), results.synthetic, made, synthetic)
+    _mark(synthetic, results.provenance)
+    title = _("SYNTHETIC vertebrae - {name}").format(name=name)
+    nodes["vertebrae"] = _segmentation_node(title, results.vertebrae, synthetic, made, vertebrae, is_synthetic=True)
     for field_name in ("vertebrae", "difference", "synthetic_surface", "metrics", "report"):
         if nodes.get(field_name) is not None:
             nodes[field_name].SetAttribute(NOTICE_KEY, NOTICE)
@@ -162,12 +211,15 @@ def _made_case(folder: Path, name: str, synthetic: Any, vertebrae: Any, made: li
     return case
 
 
-def _radiographs(folder: Path, name: str, made: list[Any]) -> tuple[Any, Any]:
+def _read_radiographs(folder: Path) -> tuple[Radiograph, Radiograph]:
     from TomoRayLib.images import read_radiograph
 
+    return read_radiograph(folder / "ap.nrrd"), read_radiograph(folder / "lat.nrrd")
+
+
+def _radiographs(pictures: tuple[Radiograph, Radiograph], name: str, made: list[Any]) -> tuple[Any, Any]:
     nodes = []
-    for file_name, title in (("ap", _("AP, rendered - {name}")), ("lat", _("Lateral, rendered - {name}"))):
-        radiograph = read_radiograph(folder / f"{file_name}.nrrd")
+    for radiograph, title in zip(pictures, (_("AP, rendered - {name}"), _("Lateral, rendered - {name}")), strict=True):
         node = _add("vtkMRMLScalarVolumeNode", title.format(name=name), made)
         slicer.util.updateVolumeFromArray(node, radiograph.pixels[None])
         row_mm, column_mm = radiograph.pixel_spacing_mm or (1.0, 1.0)
@@ -184,6 +236,8 @@ def _radiographs(folder: Path, name: str, made: list[Any]) -> tuple[Any, Any]:
 def _volume_node(name: str, volume: Volume, made: list[Any], node: Any = None) -> Any:
     if node is None:
         node = _add("vtkMRMLScalarVolumeNode", name, made)
+    else:
+        node.SetName(name)
     node.SetAndObserveTransformNodeID(None)
     slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(volume.voxels))
     place_on_grid(node, volume.grid)
@@ -202,6 +256,8 @@ def _segmentation_node(
     """Labels as segments on the voxels of ``reference``: one of all synthetic vertebrae, or one a true vertebra."""
     if node is None:
         node = _add("vtkMRMLSegmentationNode", name, made)
+    else:
+        node.SetName(name)
     node.SetAndObserveTransformNodeID(None)
     node.GetSegmentation().RemoveAllSegments()
     node.CreateDefaultDisplayNodes()
@@ -219,8 +275,8 @@ def _segmentation_node(
     return node
 
 
-def _model_node(name: str, path: Path, color: tuple[float, float, float], made: list[Any]) -> Any:
-    """A surface of the library (LPS mm) as a model in Slicer's RAS, its distances kept. None where it is empty."""
+def _read_surface(path: Path) -> Any:
+    """A surface of the library (LPS mm) in Slicer's RAS, its distances kept. None where it is empty."""
     reader = vtk.vtkXMLPolyDataReader()
     reader.SetFileName(str(path))
     reader.Update()
@@ -232,8 +288,15 @@ def _model_node(name: str, path: Path, color: tuple[float, float, float], made: 
     moved.SetInputData(reader.GetOutput())
     moved.SetTransform(to_ras)
     moved.Update()
+    return moved.GetOutput()
+
+
+def _model_node(name: str, surface: Any, color: tuple[float, float, float], made: list[Any]) -> Any:
+    """A surface as a model; None where there is none."""
+    if surface is None:
+        return None
     node = _add("vtkMRMLModelNode", name, made)
-    node.SetAndObservePolyData(moved.GetOutput())
+    node.SetAndObservePolyData(surface)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetColor(*color)
@@ -269,6 +332,8 @@ def _place(case: CaseNodes, name: str, beside: Any) -> None:
     item = hierarchy.GetItemByDataNode(case.synthetic)
     folder = hierarchy.GetItemParent(item)
     title = f"TomoRay: {name}"
+    if in_scene(beside):
+        case.synthetic.SetNodeReferenceID(INPUT_ROLE, beside.GetID())
     if not folder or hierarchy.GetItemName(folder) != title:
         folder = hierarchy.CreateFolderItem(_parent_of(hierarchy, beside), title)
     for node in case.all():

@@ -72,21 +72,17 @@ def show_radiographs(ap: Any, lateral: Any) -> None:
             logic.FitSliceToBackground()
 
 
-def show_in_all_views(volume: Any) -> None:
-    """A volume as the background of every slice view that there is."""
-    for logic in slice_logics():
-        logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
-        logic.FitSliceToBackground()
-        logic.SnapSliceOffsetToIJK()
+def views_with(case: CaseNodes) -> list[Any]:
+    """The slice logics whose background is the true or the synthetic CT of a case, in any layout."""
+    shown = {node.GetID() for node in (case.truth, case.synthetic) if node is not None}
+    return [logic for logic in slice_logics() if logic.GetSliceCompositeNode().GetBackgroundVolumeID() in shown]
 
 
-def set_linked(linked: bool) -> None:
-    """Scroll, pan and zoom TomoRay's slice views together."""
-    for name in (*layouts.TRUE_VIEWS, *layouts.SYNTHETIC_VIEWS):
-        logic = slice_logic(name)
-        if logic is not None:
-            logic.GetSliceCompositeNode().SetLinkedControl(linked)
-            logic.GetSliceCompositeNode().SetHotLinkedControl(linked)
+def set_linked(case: CaseNodes, linked: bool) -> None:
+    """Scroll, pan and zoom the slice views of a case together."""
+    for logic in views_with(case):
+        logic.GetSliceCompositeNode().SetLinkedControl(linked)
+        logic.GetSliceCompositeNode().SetHotLinkedControl(linked)
 
 
 def set_difference(case: CaseNodes, visible: bool, opacity: float) -> None:
@@ -100,14 +96,13 @@ def set_difference(case: CaseNodes, visible: bool, opacity: float) -> None:
     display.SetInterpolate(False)
     display.SetAndObserveColorNodeID(_difference_colors().GetID())
     display.SetApplyThreshold(False)
-    for name in (*layouts.TRUE_VIEWS, *layouts.SYNTHETIC_VIEWS):
-        logic = slice_logic(name)
-        if logic is not None:
-            composite = logic.GetSliceCompositeNode()
-            composite.SetForegroundVolumeID(node.GetID() if visible else None)
-            composite.SetForegroundOpacity(opacity)
-    names = (layouts.SYNTHETIC_VIEWS[-1],)
-    _legend(node, visible, _("Synthetic - true (HU)"), "%+.0f", 5, DIFFERENCE_LEGEND_SIZE, names)
+    views = views_with(case)
+    for logic in views:
+        composite = logic.GetSliceCompositeNode()
+        composite.SetForegroundVolumeID(node.GetID() if visible else None)
+        composite.SetForegroundOpacity(opacity)
+    last = [logic.GetSliceNode().GetID() for logic in views[-1:]]
+    _legend(node, visible, _("Synthetic - true (HU)"), "%+.0f", 5, DIFFERENCE_LEGEND_SIZE, last)
 
 
 def set_surfaces(case: CaseNodes, truth_opacity: float, synthetic_opacity: float, distance: bool) -> None:
@@ -135,7 +130,7 @@ def set_surfaces(case: CaseNodes, truth_opacity: float, synthetic_opacity: float
         "%.0f",
         6,
         DISTANCE_LEGEND_SIZE,
-        (layouts.THREE_D_VIEW,),
+        _view_ids((layouts.THREE_D_VIEW,)),
     )
 
 
@@ -184,9 +179,13 @@ def keep_outlines_apart(case: CaseNodes) -> None:
                 display.AddViewNodeID(view)
 
 
+def _display_of(node: Any) -> Any:
+    return node.GetDisplayNode() if in_scene(node) else None
+
+
 def keep_out(node: Any) -> None:
     """Draw a segmentation of the user's in all views but TomoRay's, where it would hide what is compared."""
-    display = node.GetDisplayNode() if in_scene(node) else None
+    display = _display_of(node)
     if display is None or display.GetNumberOfViewNodeIDs() > 0:  # the user has chosen views himself, or we did before
         return
     ours = set(_view_ids((*layouts.VIEW_NAMES, layouts.THREE_D_VIEW)))
@@ -196,15 +195,16 @@ def keep_out(node: Any) -> None:
     display.SetAttribute(KEPT_OUT_KEY, " ".join(others))
 
 
-def let_back(node: Any) -> None:
-    """Undo ``keep_out``, unless the user has chosen other views meanwhile."""
-    display = node.GetDisplayNode() if in_scene(node) else None
-    views = display.GetAttribute(KEPT_OUT_KEY) if display is not None else None
-    if views is None:
-        return
-    if views.split() == [display.GetNthViewNodeID(n) for n in range(display.GetNumberOfViewNodeIDs())]:
-        display.RemoveAllViewNodeIDs()
-    display.SetAttribute(KEPT_OUT_KEY, None)
+def let_back() -> None:
+    """Undo every ``keep_out``, except where the user has chosen other views meanwhile."""
+    for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+        display = _display_of(node)
+        views = display.GetAttribute(KEPT_OUT_KEY) if display is not None else None
+        if display is None or views is None:
+            continue
+        if views.split() == [display.GetNthViewNodeID(n) for n in range(display.GetNumberOfViewNodeIDs())]:
+            display.RemoveAllViewNodeIDs()
+        display.SetAttribute(KEPT_OUT_KEY, None)
 
 
 def set_table(case: CaseNodes) -> None:
@@ -285,9 +285,9 @@ def _legend(
     label_format: str,
     labels: int,
     size: tuple[float, float],
-    view_names: tuple[str, ...],
+    views: list[str],
 ) -> None:
-    """A colour legend for a node, in the views named.
+    """A colour legend for a node, in the views with these ids.
 
     It is made anew each time: a view that was opened after a legend, or before a scene was loaded, does not know it.
     """
@@ -305,7 +305,7 @@ def _legend(
     legend.SetSize(*size)
     legend.SetPosition(0.98, 0.5)
     legend.RemoveAllViewNodeIDs()
-    for view in _view_ids(view_names):
+    for view in views:
         legend.AddViewNodeID(view)
 
 

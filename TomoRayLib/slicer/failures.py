@@ -42,7 +42,7 @@ def failure_of(error: Mapping[str, Any] | None, exit_code: int | None, log: str,
     if missing == "torch":
         return Failure(
             _("PyTorch is not installed in Slicer."),
-            _("Press Synthesize again and agree to install it (through the extension PyTorch)."),
+            _("Press Synthesize again and agree to install it, or install it in the module PyTorch Utils."),
             whole_log,
         )
     if missing is not None:
@@ -51,7 +51,7 @@ def failure_of(error: Mapping[str, Any] | None, exit_code: int | None, log: str,
             _("Press Synthesize again and agree to install it; without network, install it from a wheel."),
             whole_log,
         )
-    if exit_code == EXIT_MEMORY or exit_code == -int(getattr(signal, "SIGKILL", 9)):
+    if exit_code == EXIT_MEMORY or _was_killed(error, exit_code, log):
         return _out_of_memory(exit_code, device, whole_log)
     if error is not None:
         return Failure(str(error.get("message", "")), "", whole_log)
@@ -60,6 +60,24 @@ def failure_of(error: Mapping[str, Any] | None, exit_code: int | None, log: str,
         _("Try again; if it happens again, report it with the log under Advanced."),
         whole_log,
     )
+
+
+def fault_of(details: str) -> Failure:
+    """An error that nobody foresaw, with its traceback as log."""
+    reason = details.strip().splitlines()[-1] if details.strip() else "?"
+    return Failure(
+        _("A fault in TomoRay ({reason}).").format(reason=reason),
+        _("Please report it with the log under Advanced."),
+        details,
+    )
+
+
+def _was_killed(error: Mapping[str, Any] | None, exit_code: int | None, log: str) -> bool:
+    """True where something outside ended the worker. Slicer's launcher, which PythonSlicer is, says it in words and
+    ends with code 1 itself."""
+    if exit_code == -int(getattr(signal, "SIGKILL", 9)):
+        return True
+    return error is None and exit_code == EXIT_FAULT and "exit abnormally" in log
 
 
 def _out_of_memory(exit_code: int | None, device: str, log: str) -> Failure:

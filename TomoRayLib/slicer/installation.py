@@ -57,6 +57,12 @@ def ensure(requirements: Path) -> None:
     _install_requirements(requirements)
 
 
+def problem(requirements: Path) -> str | None:
+    """Why the worker cannot run as things are, in a sentence; None where it can."""
+    missing = [name for name in requirement_names(requirements) if importlib.util.find_spec(name) is None]
+    return torch_problem() or (_("{names} is not installed.").format(names=", ".join(missing)) if missing else None)
+
+
 def _install_torch(problem: str) -> None:
     try:
         import PyTorchUtils

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from TomoRayLib.image_types import Volume
 
 LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # its own inverse
+NOTICE_KEY = "TomoRay.Notice"  # attribute of every node that is synthetic
 LEAST_SLICES = 8
 LEAST_PIXELS = 64
+SPACINGS = ("ImagerPixelSpacing", "PixelSpacing", "NominalScannedPixelSpacing")
 RESCALE = (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
 
 
@@ -98,6 +100,11 @@ def problem_of(node, role: Role) -> str | None:
         return _("{name} has only {columns} x {rows} pixels. Choose the whole radiograph.").format(
             name=name, columns=columns, rows=rows
         )
+    if node.GetParentTransformNode() is not None:
+        return _(
+            "{name} lies under the transform {transform}; a radiograph is read as it was taken. Take it out of the "
+            "transform (Transforms module), or harden it on a copy and choose the copy."
+        ).format(name=name, transform=node.GetParentTransformNode().GetName())
     return None
 
 
@@ -203,6 +210,8 @@ def source_key(node) -> tuple:
     return (
         node.GetID(),
         node.GetImageData().GetMTime(),
+        node.GetSpacing(),
+        tuple(index_to_lps(node).ravel()),
         node.GetParentTransformNode() is None,
         node.GetAttribute("DICOM.instanceUIDs"),
         storage.GetFileName() if storage is not None else None,
@@ -220,14 +229,19 @@ def _dicom_file(node) -> Path | None:
 
 
 def _has_pixels_of(node, path: Path) -> bool:
-    """Whether the node's only slice holds the file's values, with rescale slope and intercept (0028,1053/1052)."""
+    """Whether the node's only slice still is what the file holds: its values, with rescale slope and intercept
+    (0028,1053/1052), and a pixel spacing that the file states, if it states any."""
     from pydicom import dcmread
 
     try:
         dataset = dcmread(path)
         slope, intercept = (float(dataset.get(name, default)) for name, default in RESCALE)
         values = dataset.pixel_array * slope + intercept
+        stated = [[float(part) for part in dataset[name].value] for name in SPACINGS if dataset.get(name)]
     except Exception:  # pydicom raises many kinds; the reader of radiographs says later what is wrong with the file
+        return False
+    column_mm, row_mm, _thickness = node.GetSpacing()
+    if not any(np.allclose((row_mm, column_mm), spacing, rtol=1e-3) for spacing in (*stated, (1.0, 1.0))):
         return False
     here = slicer.util.arrayFromVolume(node)
     return here.ndim == 3 and here.shape[1:] == values.shape and bool(np.allclose(here[0], values, atol=0.5 * slope))

@@ -119,9 +119,11 @@ class WorkerProcess:
 
     def _signal(self, *, hard: bool) -> None:
         if sys.platform == "win32":
-            if hard or self._process.poll() is None:
+            if self._process.poll() is None:
                 command = ["taskkill", "/T", "/F", "/PID", str(self._process.pid)]
-                subprocess.run(command, capture_output=True, check=False, timeout=TERMINATE_S)
+                flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+                with contextlib.suppress(subprocess.SubprocessError, OSError):
+                    subprocess.run(command, capture_output=True, check=False, timeout=TERMINATE_S, creationflags=flags)
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL if hard else signal.SIGTERM)

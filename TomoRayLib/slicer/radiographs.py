@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import slicer.util
+import vtk
 from slicer.i18n import tr as _
 
 from TomoRayLib.errors import InputError
@@ -69,6 +70,9 @@ class ViewOrigins:
     angle: str
 
 
+# For a plane with this normal (R, A, S): what points to the right and down on the screen, in RAS.
+LEFT, BACK, FEET = (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)
+SCREEN_OF_NORMAL = ((BACK, FEET), (LEFT, FEET), (LEFT, BACK))
 _CACHE: OrderedDict[tuple, tuple[Radiograph, Path | None]] = OrderedDict()
 
 
@@ -116,19 +120,36 @@ def _from_file(path: Path) -> Radiograph | None:
 def _from_node(node) -> Radiograph:
     from TomoRayLib.image_types import Radiograph, RadiographHeader
 
-    pixels = slicer.util.arrayFromVolume(node)[0].astype(np.float32)
+    pixels, (row_mm, column_mm) = as_displayed(node)
     if not np.isfinite(pixels).all():
         raise InputError(
             _("{name} has pixels that are no numbers (NaN or infinite). Replace them.").format(name=node.GetName())
         )
+    mute = (row_mm, column_mm) == (1.0, 1.0)  # what Slicer says where a file says nothing
+    spacing = None if mute else (row_mm, column_mm)
+    metadata = _stored_view(node, pixels.shape, (row_mm, column_mm))
+    return Radiograph(pixels, spacing, RadiographHeader(source_format="Slicer"), metadata)
+
+
+def as_displayed(node) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """The pixels of a single-slice node as its slice view shows them, row 0 at the top, and (row, column) spacing, mm.
+
+    Slicer's views have the patient's left (axial, coronal) or back (sagittal) at the right and his back (axial) or feet
+    (coronal, sagittal) below; a node whose axes run the other way, as after Crop Volume, is turned accordingly.
+    """
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASDirectionMatrix(matrix)
+    columns, rows, normal = slicer.util.arrayFromVTKMatrix(matrix)[:3, :3].T  # where i, j and k point, in RAS
+    right, down = np.array(SCREEN_OF_NORMAL[int(np.argmax(np.abs(normal)))])
+    pixels = slicer.util.arrayFromVolume(node)[0].astype(np.float32)
     column_mm, row_mm, _thickness = node.GetSpacing()
-    spacing = (
-        None if (row_mm, column_mm) == (1.0, 1.0) else (row_mm, column_mm)
-    )  # what Slicer says where a file is mute
-    return Radiograph(pixels, spacing, RadiographHeader(source_format="Slicer"), _stored_view(node, pixels.shape))
+    if abs(columns @ right) < abs(rows @ right):
+        pixels, columns, rows, column_mm, row_mm = pixels.T, rows, columns, row_mm, column_mm
+    pixels = pixels[:: -1 if rows @ down < 0 else 1, :: -1 if columns @ right < 0 else 1]
+    return np.ascontiguousarray(pixels), (row_mm, column_mm)
 
 
-def _stored_view(node, shape: tuple[int, int]) -> dict[str, str]:
+def _stored_view(node, shape: tuple[int, int], spacing_mm: tuple[float, float]) -> dict[str, str]:
     """The view that TomoRay wrote on a node it rendered, as metadata; empty where the node has other pixels by now."""
     from TomoRayLib.geometry import VIEW_KEY, view_from_dict
 
@@ -136,8 +157,7 @@ def _stored_view(node, shape: tuple[int, int]) -> dict[str, str]:
     if text is None:
         return {}
     detector = view_from_dict(json.loads(text)).detector
-    column_mm, row_mm, _thickness = node.GetSpacing()
-    same_spacing = np.allclose((row_mm, column_mm), detector.pixel_spacing_mm, rtol=1e-4)
+    same_spacing = np.allclose(spacing_mm, detector.pixel_spacing_mm, rtol=1e-4)
     return {VIEW_KEY: text} if (detector.rows, detector.columns) == shape and same_spacing else {}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -15,15 +17,27 @@ import slicer
 from slicer.i18n import tr as _
 
 from TomoRayLib.errors import InputError, OutputError
-from TomoRayLib.slicer.failures import Failure, failure_of
-from TomoRayLib.slicer.nodes import Role, export_volume, grid_of, in_scene, problem_of
+from TomoRayLib.slicer.failures import Failure, failure_of, fault_of
+from TomoRayLib.slicer.nodes import (
+    NOTICE_KEY,
+    Role,
+    export_volume,
+    grid_of,
+    in_scene,
+    index_to_lps,
+    problem_of,
+    transform_problem,
+)
 from TomoRayLib.slicer.process import WorkerProcess
 from TomoRayLib.slicer.radiographs import ViewGeometry, export_radiograph, radiograph_of, write_geometry
+from TomoRayLib.slicer.segment_nodes import BINARY_LABELMAP
 from TomoRayLib.slicer.segments import labels_of, segmentation_problem
 
 if TYPE_CHECKING:
     from TomoRayLib.slicer.case_nodes import CaseNodes
 
+FOLDER_PREFIX = "tomoray-"  # of a job's folder in Slicer's temporary folder
+STALE_S = 24 * 3600.0  # what a crash of Slicer left behind, with the CT in it
 NEED_MB = 300  # results, and room to write them
 POLL_S = 0.05
 LOADING_SHARE = 0.05  # of the progress bar, for what happens after the worker
@@ -108,25 +122,67 @@ def fingerprint(request: Request) -> tuple:
     """Equal for two requests that would give the same result: their choices, and the state of the images chosen."""
     inputs = request.inputs
     if isinstance(inputs, CTInputs):
-        segments = inputs.segmentation.GetSegmentation() if hasattr(inputs.segmentation, "GetSegmentation") else None
-        names = [segments.GetNthSegment(n).GetName() for n in range(segments.GetNumberOfSegments())] if segments else []
-        chosen: tuple = (_image_key(inputs.ct), _image_key(inputs.segmentation), *names)
+        chosen: tuple = (_image_key(inputs.ct), _image_key(inputs.segmentation), *_segment_keys(inputs.segmentation))
         return chosen, inputs.preset, inputs.isocenter_mm, request.settings
     chosen = (_image_key(inputs.ap), _image_key(inputs.lateral))
     return chosen, replace(inputs, ap=None, lateral=None), request.settings
+
+
+def _segment_keys(node) -> list[tuple]:
+    """Name and state of each segment; empty for anything but a segmentation."""
+    if node is None or not hasattr(node, "GetSegmentation"):
+        return []
+    segments = node.GetSegmentation()
+    found = [segments.GetNthSegment(number) for number in range(segments.GetNumberOfSegments())]
+    voxels = [segment.GetRepresentation(BINARY_LABELMAP) for segment in found]
+    return [
+        (segment.GetName(), image.GetMTime() if image is not None else 0)
+        for segment, image in zip(found, voxels, strict=True)
+    ]
 
 
 def _image_key(node) -> tuple:
     if node is None:
         return ()
     image = node.GetImageData() if hasattr(node, "GetImageData") else None
+    placed = tuple(index_to_lps(node).ravel()) if image is not None and transform_problem(node) is None else ()
     transform = node.GetParentTransformNode()
     return (
         node.GetID(),
         image.GetMTime() if image is not None else 0,
         transform.GetID() if transform is not None else "",
         transform.GetTransformToWorldMTime() if transform is not None else 0,
+        placed,
     )
+
+
+def output_problem(request: Request) -> str | None:
+    """Why an output node cannot be filled, in a sentence: it is an input, or holds what TomoRay did not make."""
+    for node in (request.synthetic_volume, request.vertebrae):
+        if not in_scene(node):
+            continue
+        if any(node is used for used in input_nodes(request.inputs)):
+            return _("{name} is an input and chosen as output too. Choose another output, or leave it empty.").format(
+                name=node.GetName()
+            )
+        if _holds_data(node) and node.GetAttribute(NOTICE_KEY) is None:
+            return _(
+                "The output {name} holds data that TomoRay did not make, and would be overwritten. Choose another "
+                "output, or leave it empty."
+            ).format(name=node.GetName())
+    return None
+
+
+def input_nodes(inputs: RadiographInputs | CTInputs) -> list[Any]:
+    """The nodes that a run starts from."""
+    nodes = (inputs.ct, inputs.segmentation) if isinstance(inputs, CTInputs) else (inputs.ap, inputs.lateral)
+    return [node for node in nodes if node is not None]
+
+
+def _holds_data(node) -> bool:
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return bool(node.GetSegmentation().GetNumberOfSegments() > 0)
+    return node.GetImageData() is not None and node.GetImageData().GetNumberOfPoints() > 0
 
 
 def missing(inputs: RadiographInputs | CTInputs) -> str | None:
@@ -202,7 +258,8 @@ class WorkerRun:
         """Export the inputs and start the worker."""
         self._began = self._stage_began = time.monotonic()
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="tomoray-", dir=_temporary_folder()))
+            sweep(_temporary_folder())
+            self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_temporary_folder()))
             _check_space(self._folder)
             job = self.prepare(self._folder)
             self._process = WorkerProcess(job, self._folder)
@@ -213,6 +270,8 @@ class WorkerRun:
             self._fail(
                 Failure(_disk_sentence(error), _("Free some space, or choose another temporary folder in Slicer."))
             )
+        except Exception:  # a fault of ours: said, and nothing left behind
+            self._fail(fault_of(traceback.format_exc()))
         return self._status
 
     def poll(self) -> RunStatus:
@@ -289,6 +348,9 @@ class WorkerRun:
         except OSError as error:
             self._fail(Failure(_disk_sentence(error), "", log))
             return
+        except Exception:  # a fault of ours: once it is said, the run is over
+            self._fail(fault_of(traceback.format_exc() + log))
+            return
         self._end(RunState.DONE, case=case)
 
     def _fail(self, failure: Failure) -> None:
@@ -345,7 +407,7 @@ class Run(WorkerRun):
         from TomoRayLib.job import SynthesisJob
 
         inputs, settings = self.request.inputs, self.request.settings
-        problem = missing(inputs)
+        problem = missing(inputs) or output_problem(self.request)
         if problem is not None:
             raise InputError(problem)
         common: dict[str, Any] = {
@@ -389,12 +451,10 @@ class Run(WorkerRun):
         inputs, request = self.request.inputs, self.request
         beside = inputs.ct if isinstance(inputs, CTInputs) else inputs.ap
         outputs = [node if in_scene(node) else None for node in (request.synthetic_volume, request.vertebrae)]
-        return load_case(Path(result["folder"]), self.name, beside, *outputs)
+        return load_case(Path(result["folder"]), self.name, beside, *outputs, inputs=input_nodes(inputs))
 
     def inputs_are_there(self) -> bool:
-        inputs = self.request.inputs
-        nodes = (inputs.ct, inputs.segmentation) if isinstance(inputs, CTInputs) else (inputs.ap, inputs.lateral)
-        return all(in_scene(node) for node in nodes if node is not None)
+        return all(in_scene(node) for node in input_nodes(self.request.inputs))
 
 
 class ProjectionRun(WorkerRun):
@@ -421,7 +481,7 @@ class ProjectionRun(WorkerRun):
         return load_radiographs(Path(result["folder"]), self.inputs.ct.GetName(), self.inputs.ct)
 
     def inputs_are_there(self) -> bool:
-        return all(in_scene(node) for node in (self.inputs.ct, self.inputs.segmentation) if node is not None)
+        return all(in_scene(node) for node in input_nodes(self.inputs))
 
 
 def stage_label(stage: str) -> str:
@@ -460,6 +520,16 @@ def _temporary_folder() -> str | None:
     if path:
         Path(path).mkdir(parents=True, exist_ok=True)
     return path or None
+
+
+def sweep(folder: str | None) -> None:
+    """Delete job folders that a crash of Slicer left behind more than a day ago: there is a patient's CT in them."""
+    if folder is None:
+        return
+    for path in Path(folder).glob(f"{FOLDER_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if path.is_dir() and time.time() - path.stat().st_mtime > STALE_S:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _check_space(folder: Path, need_mb: int = NEED_MB) -> None:

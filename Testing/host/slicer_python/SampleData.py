@@ -103,9 +103,7 @@ class SampleDataLogic(ScriptedLoadableModuleLogic):
         return [self.downloadFileIntoCache(uri, name, checksum) for uri, name, checksum in entries]
 
     def downloadFromSource(self, source, maximumAttemptsCount=3, forceDownload=False):
-        """Fetch and load a sample; a list of nodes, or what its custom downloader returns."""
-        if source.customDownloader:
-            return source.customDownloader(source)
+        """Fetch and load a sample; a list of nodes. A custom downloader is for the button alone, as in Slicer."""
         paths = self.downloadSourceIntoCache(source)
         kinds = [kind or "VolumeFile" for kind in source.loadFileTypes]
         return [
