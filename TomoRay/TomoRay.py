@@ -26,6 +26,7 @@ from slicer.util import VTKObservationMixin
 if importlib.util.find_spec("TomoRayLib") is None:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from TomoRayLib.panel.compare import later
 from TomoRayLib.panel.panel import Panel
 from TomoRayLib.panel.parameters import TomoRayParameterNode
 from TomoRayLib.slicer import annotation, installation, layouts, samples
@@ -67,7 +68,7 @@ class TomoRay(ScriptedLoadableModule):
 def on_startup() -> None:
     """The demonstration case in Slicer's Sample Data module, and layouts for scenes that were saved with them."""
     samples.register(resource_path("Icons/TomoRaySample.png"))
-    annotation.start()
+    annotation.start(later)
     node = layouts.layout_node()
     if node is not None:  # there is none without a main window
         layouts.register(node)

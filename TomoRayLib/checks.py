@@ -44,6 +44,7 @@ BONE_HU = 100.0  # and something brighter
 LARGEST_PERCENTILE_HU = 5000.0  # 99.9 % of the voxels lie below it; metal reaches 30000 in fewer
 MEDIAN_HU = (-1100.0, 300.0)  # from mostly air to a close crop around dense bone
 LEAST_OVERLAP = 0.1  # of the mask's vertebra voxels
+TOTALSEGMENTATOR_VERTEBRAE = frozenset(range(29, 51))  # L3 to C1 there; no number of VerSe
 MANY_OTHER_LABELS = 5  # that VerSe does not have; a mask of the whole body has up to 117
 WHOLE_SPINE_MM = 60.0  # taller than any one vertebra with its processes
 
@@ -155,9 +156,9 @@ def describe_mask(mask: Volume, name: str = "The mask") -> MaskDescription:
         )
         return MaskDescription(MaskContent.WHOLE_SPINE, (), note)
     others = tuple(label for label in found if label > max(NAME_OF_LABEL) and label != WHOLE_SPINE_LABEL)
-    if len(others) >= MANY_OTHER_LABELS:
+    if len(others) >= MANY_OTHER_LABELS or set(others) & TOTALSEGMENTATOR_VERTEBRAE:
         raise InputError(
-            f"{name}: expected vertebra labels in VerSe numbering, got labels like {others[0]}, {others[1]}, ... which "
+            f"{name}: expected vertebra labels in VerSe numbering, got labels like {_some(others)}, which "
             "looks like TotalSegmentator's numbering of the whole body (vertebrae 27-50 there): renumber L5..C1 = "
             "27..50 to 24..1, or export the vertebrae alone, as one label."
         )

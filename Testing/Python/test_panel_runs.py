@@ -45,7 +45,7 @@ def current_case(panel):
 
 def views() -> dict[str, object]:
     """Layout name -> render window of every view on the screen."""
-    from TomoRayLib.panel.compare import views_of_application
+    from TomoRayLib.slicer.annotation import views_of_application
 
     return {node.GetLayoutName(): window for window, node in views_of_application()}
 

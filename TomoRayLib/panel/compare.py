@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ from TomoRayLib.panel.parameters import InputKind, Layout
 from TomoRayLib.panel.texts import show_text
 from TomoRayLib.slicer import annotation, display, layouts
 from TomoRayLib.slicer.case_nodes import CaseNodes, find_case, find_cases, report_html
-from TomoRayLib.slicer.tables import export_metrics
+from TomoRayLib.slicer.tables import counted_ahead, export_metrics
 
 LAYOUT_ID = {Layout.COMPARE: layouts.COMPARE_ID, Layout.SYNTHETIC: layouts.SYNTHETIC_ID}
+
+
+def later(function: Callable[[], None]) -> None:
+    """Call a function when Qt is next idle."""
+    qt.QTimer.singleShot(0, function)
 
 
 class CompareSection:
@@ -27,7 +33,7 @@ class CompareSection:
         self.parameters: Any = None
         self._applied: dict[str, Any] = {}
         self._reports: set[Path] = set()
-        annotation.start()
+        self.annotations = annotation.start(later)
         ui.compareSection.enabled = False
 
     @property
@@ -75,7 +81,7 @@ class CompareSection:
         surfaces = (parameters.truthOpacity, parameters.syntheticOpacity, parameters.showDistance)
         if self._changed("surfaces", surfaces):
             display.set_surfaces(case, *surfaces)
-        annotation.refresh()
+        self.annotations.refresh()
 
     def show_again(self) -> None:
         """Apply every setting again at the next update: the views are new, or the case is."""
@@ -113,7 +119,7 @@ class CompareSection:
         if node is not None:
             layouts.restore(node)
         display.let_back()
-        annotation.refresh()
+        self.annotations.refresh()
 
     def come_back(self) -> None:
         """TomoRay's layout again, its views as they were left."""
@@ -121,7 +127,7 @@ class CompareSection:
         if case is not None and number is not None:
             layouts.show(layouts.layout_node(), number if case.truth is not None else layouts.SYNTHETIC_ID)
             display.keep_out(self.parameters.segmentation)
-            annotation.refresh()
+            self.annotations.refresh()
 
     def delete_reports(self) -> None:
         """Take the reports that were opened out of Slicer's temporary folder."""
@@ -167,7 +173,11 @@ class CompareSection:
 
 def _scores_text(case: CaseNodes) -> str:
     if case.metrics is not None:
-        return _("Scores of this one case (n = 1), beside an empty volume and the mean spine atlas:")
+        ahead, scores = counted_ahead(case.metrics)
+        return _(
+            "Scores of this one case (n = 1), beside an empty volume and the mean spine atlas. Ahead of both in "
+            "{ahead} of {scores}:"
+        ).format(ahead=ahead, scores=scores)
     if case.truth is not None:
         return _("No scores: they compare vertebrae, which needs a vertebra segmentation of the CT.")
     return _("No scores: there is no CT to compare with.")

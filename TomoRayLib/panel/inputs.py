@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -10,6 +11,7 @@ from TomoRayLib.errors import InputError
 from TomoRayLib.panel.parameters import InputKind
 from TomoRayLib.panel.pictures import show_picture
 from TomoRayLib.slicer import radiographs
+from TomoRayLib.slicer.failures import in_panel_words
 from TomoRayLib.slicer.nodes import Role, problem_of
 from TomoRayLib.slicer.radiographs import ViewGeometry, ViewOrigins
 from TomoRayLib.slicer.run import CTInputs, RadiographInputs
@@ -27,6 +29,8 @@ class InputsSection:
         self.parameters: Any = None
         self._read: dict[str, tuple[ViewGeometry, ViewOrigins]] = {}
         self._shown: dict[str, Any] = {}
+        self._warned: tuple[Any, list[str]] = (None, [])
+        self._tips: dict[str, str] = {}  # what each box says of itself
         self._taken: dict[str, tuple] = {}  # the state of each image when its numbers were taken over
         self.problem: str | None = None  # what reading the images said, beyond what their nodes show
         ui.previewRow.visible = True
@@ -54,6 +58,11 @@ class InputsSection:
         self._shown = {}
         show_picture(self._ui.apPreview, None, _("AP"))
         show_picture(self._ui.lateralPreview, None, _("Lateral"))
+
+    def forget(self) -> None:
+        """The scene goes away, and all images with it."""
+        self._taken, self._read, self._warned = {}, {}, (None, [])
+        self.clear_previews()
 
     def show_rendered(self, ap: Any, lateral: Any) -> None:
         """Show the radiographs rendered from a CT in the preview boxes."""
@@ -90,6 +99,28 @@ class InputsSection:
             parameters.flipLateral,
             parameters.invert,
         )
+
+    def warnings(self) -> list[str]:
+        """What looks odd on the pair of radiographs chosen; looked at once, again where images or numbers change."""
+        from TomoRayLib.geometry import Biplanar
+        from TomoRayLib.pair_checks import check_pair
+
+        chosen = self.inputs()
+        if not isinstance(chosen, RadiographInputs) or len(self._read) < 2:
+            return []
+        key = (*self._taken.values(), replace(chosen, ap=None, lateral=None))
+        if self._warned[0] != key:
+            ap = radiographs.radiograph_of(chosen.ap, Role.AP)
+            lateral = radiographs.radiograph_of(chosen.lateral, Role.LATERAL)
+            try:
+                views = Biplanar(
+                    chosen.ap_geometry.view(*ap.pixels.shape), chosen.lateral_geometry.view(*lateral.pixels.shape)
+                )
+                found = check_pair(ap, lateral, views, invert=chosen.invert)
+            except (InputError, ValueError) as error:  # what is wrong with one of them is said elsewhere
+                found = [str(error)]
+            self._warned = (key, [in_panel_words(text) for text in found])
+        return self._warned[1]
 
     def _update_view(self, view: str, role: Role, node: Any, flipped: bool) -> None:
         """Geometry and preview of one radiograph, read again only where image, preset or mirroring changed."""
@@ -150,6 +181,8 @@ class InputsSection:
                     edited = abs(getattr(self.parameters, _parameter(view, name)) - value) > AGREES
                     origin = _("yours") if edited else getattr(read[1], name.lower())
                 box.suffix = f" {unit}  ·  {origin}" if origin else f" {unit}"
+                tip = self._tips.setdefault(f"{view}{name}", box.toolTip)
+                box.toolTip = _("{tip} From: {origin}.").format(tip=tip, origin=origin) if origin else tip
                 box.specialValueText = _("enter it") if name != "Angle" and read is not None else ""
                 parallel = read is not None and name in ("Sid", "Sad") and read[0].sid_mm is None
                 box.enabled = read is not None and not parallel

@@ -18,7 +18,7 @@ from TomoRayLib.panel.inputs import InputsSection
 from TomoRayLib.panel.parameters import InputKind
 from TomoRayLib.panel.running import RunBox
 from TomoRayLib.panel.watching import Watch
-from TomoRayLib.slicer import annotation, installation, radiographs, totalsegmentator
+from TomoRayLib.slicer import installation, radiographs, totalsegmentator
 from TomoRayLib.slicer.nodes import Role, in_scene, problem_of
 from TomoRayLib.slicer.run import (
     CTInputs,
@@ -66,7 +66,7 @@ class Panel:
             button.connect("clicked()", self.guard(action))
         manager = slicer.app.layoutManager()
         if manager is not None:
-            self._on_layout = self.guard(lambda *_arguments: annotation.refresh())
+            self._on_layout = self.guard(lambda *_arguments: self.compare.annotations.refresh())
             manager.connect("layoutChanged(int)", self._on_layout)
         self.update()
 
@@ -177,7 +177,7 @@ class Panel:
         """Nothing may run on, or be shown, from a scene that goes away."""
         self.run_box.stop()
         self.compare.show_again()
-        self.inputs.clear_previews()
+        self.inputs.forget()
         radiographs.forget()
         self._said = ""
         self._made = self._waiting = None
@@ -218,16 +218,17 @@ class Panel:
 
     def _ready(self) -> str:
         """What is said where a run may begin."""
+        said = [_("Ready.")]
         shown = self.parameters.currentCase
-        if self._made is None or shown is None or self._made[0] != shown.GetID():
-            return _("Ready.")
-        if self._made[1] == fingerprint(self.request()):
-            return _("Ready.")
-        return _("Ready. The result shown was made before the inputs changed.")
+        made_node, made_from = self._made or ("", ())
+        if shown is not None and made_node == shown.GetID() and made_from != fingerprint(self.request()):
+            said = [_("Ready. The result shown was made before the inputs changed.")]
+        said += [_("Note: {text}").format(text=text) for text in self.inputs.warnings()]
+        return "\n".join(said)
 
     def _problem(self) -> str | None:
         """Why Synthesize cannot start, in a sentence."""
-        return missing(self.inputs.inputs()) or self.inputs.problem or output_problem(self.request())
+        return self.inputs.problem or missing(self.inputs.inputs()) or output_problem(self.request())
 
     def _update_buttons(self) -> None:
         ui, busy = self.ui, self.run_box.busy

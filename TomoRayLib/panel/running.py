@@ -58,6 +58,7 @@ class RunBox:
             self._end()
             activity.cancel()
             raise
+        self._began = time.monotonic()  # writing the inputs took its time: the second click comes only now
         self._timer.start()
 
     @property

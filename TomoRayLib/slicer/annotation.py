@@ -66,10 +66,16 @@ class Annotations:
 
 
 class Keeper:
-    """Keeps the annotations true whatever changes the views: the panel, a slice controller, a loaded scene."""
+    """Keeps the annotations true whatever changes the views: the panel, a slice controller, a loaded scene.
 
-    def __init__(self, views: Callable[[], Iterable[View]]) -> None:
+    ``later(function)`` calls a function when the application is next idle: in the middle of an event the scene and the
+    views need not be whole, and many events in a row are one change.
+    """
+
+    def __init__(self, views: Callable[[], Iterable[View]], later: Callable[[Callable[[], None]], Any]) -> None:
         self._annotations = Annotations(views)
+        self._later = later
+        self._due = False
         self._observed: dict[str, tuple[Any, list[int]]] = {}  # node id -> (node, tags of its observers)
         scene = slicer.mrmlScene
         for event in (
@@ -79,14 +85,19 @@ class Keeper:
             scene.EndCloseEvent,
             scene.EndBatchProcessEvent,
         ):
-            scene.AddObserver(event, lambda *_arguments: self.refresh())
+            scene.AddObserver(event, self._changed)
 
     def refresh(self) -> None:
         """Bring the lines in line with what the views show now. While many nodes change, their end is waited for."""
-        if slicer.mrmlScene.IsBatchProcessing():
-            return
-        self._observe()
-        self._annotations.update()
+        self._due = False
+        if not slicer.mrmlScene.IsBatchProcessing():
+            self._observe()
+            self._annotations.update()
+
+    def _changed(self, *_caller_and_event: Any) -> None:
+        if not self._due:
+            self._due = True
+            self._later(self.refresh)
 
     def _observe(self) -> None:
         """Listen to what decides whether something synthetic is seen: each view's volumes, and each marked node."""
@@ -107,29 +118,18 @@ class Keeper:
                 events = [vtk.vtkCommand.ModifiedEvent]
                 if node.IsA("vtkMRMLDisplayableNode"):
                     events.append(node.DisplayModifiedEvent)
-                changed = self._changed
-                self._observed[identifier] = (node, [node.AddObserver(event, changed) for event in events])
-
-    def _changed(self, *_caller_and_event: Any) -> None:
-        if not slicer.mrmlScene.IsBatchProcessing():
-            self._annotations.update()
+                self._observed[identifier] = (node, [node.AddObserver(event, self._changed) for event in events])
 
 
 _KEEPER: Keeper | None = None
 
 
-def start() -> None:
-    """Keep all views annotated from now on, to the end of the application."""
+def start(later: Callable[[Callable[[], None]], Any]) -> Keeper:
+    """The one that keeps all views annotated, from the first call to the end of the application."""
     global _KEEPER
     if _KEEPER is None:
-        _KEEPER = Keeper(views_of_application)
-
-
-def refresh() -> None:
-    """Look at the views now: after a layout changed, or nodes were marked."""
-    start()
-    assert _KEEPER is not None
-    _KEEPER.refresh()
+        _KEEPER = Keeper(views_of_application, later)
+    return _KEEPER
 
 
 def views_of_application() -> list[View]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PROVENANCE_KEY = "TomoRay.Provenance"  # and this one the synthetic CT itself
 ROLE = "TomoRay."  # + field name: the references from the synthetic volume to the other nodes
 OWNER_ROLE = "TomoRay.case"  # the reference back
+TITLE_KEY = "TomoRay.Title"  # a node's name before Slicer made it unique
 INPUT_ROLE = "TomoRay.input"  # the reference from the synthetic volume to the CT or AP radiograph it was made from
 SYNTHETIC_COLOR = (0.90, 0.62, 0.0)  # Okabe and Ito's orange; the truth is their sky blue
 TRUTH_COLOR = (0.34, 0.71, 0.91)
@@ -80,6 +81,9 @@ def load_case(
         _place(case, name, beside)
     if previous is not None:
         _remove([node for node in previous.all() if not any(node is other for other in kept)])
+        for node in made:  # the names that those before them had
+            node.SetName(None)
+            node.SetName(_unused_name(node.GetAttribute(TITLE_KEY)))
     return case
 
 
@@ -353,9 +357,16 @@ def _set_parent(hierarchy: Any, node: Any, parent: int) -> None:
 
 
 def _add(class_name: str, name: str, made: list[Any]) -> Any:
-    node = slicer.mrmlScene.AddNewNodeByClass(class_name, slicer.mrmlScene.GenerateUniqueName(name))
+    node = slicer.mrmlScene.AddNewNodeByClass(class_name, _unused_name(name))
+    node.SetAttribute(TITLE_KEY, name)
     made.append(node)
     return node
+
+
+def _unused_name(title: str) -> str:
+    """The title itself where no node has it, else with a number behind it."""
+    scene = slicer.mrmlScene
+    return title if scene.GetFirstNodeByName(title) is None else scene.GenerateUniqueName(title)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import slicer
 import slicer.util
 import vtk
@@ -14,6 +15,7 @@ from TomoRayLib.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, ColorMap
 from TomoRayLib.slicer import layouts
 from TomoRayLib.slicer.case_nodes import CaseNodes
 from TomoRayLib.slicer.nodes import in_scene
+from TomoRayLib.slicer.radiographs import screen_axes
 
 WINDOW_HU = {"model": (1300.0, 400.0), "bone": (1500.0, 300.0), "soft tissue": (400.0, 40.0)}  # (width, center)
 DISTANCE_ARRAY = "distance_mm"
@@ -67,9 +69,23 @@ def show_radiographs(ap: Any, lateral: Any) -> None:
         logic = slice_logic(name)
         if logic is not None and in_scene(volume):
             logic.GetSliceCompositeNode().SetBackgroundVolumeID(volume.GetID())
-            logic.GetSliceNode().RotateToVolumePlane(volume)
+            _face(logic.GetSliceNode(), volume)
             logic.GetSliceNode().SetRulerType(slicer.vtkMRMLAbstractViewNode.RulerTypeThin)
             logic.FitSliceToBackground()
+
+
+def _face(slice_node: Any, radiograph: Any) -> None:
+    """Turn a slice view to a radiograph as the panel's preview shows it: patient upright."""
+    right, down = screen_axes(radiograph)
+    matrix = slice_node.GetSliceToRAS()
+    for row, values in enumerate(zip(right, -down, np.cross(right, -down), strict=True)):
+        for column, value in enumerate(values):
+            matrix.SetElement(row, column, float(value))
+    bounds = [0.0] * 6
+    radiograph.GetRASBounds(bounds)
+    for row in range(3):
+        matrix.SetElement(row, 3, (bounds[2 * row] + bounds[2 * row + 1]) / 2)
+    slice_node.UpdateMatrices()
 
 
 def views_with(case: CaseNodes) -> list[Any]:
@@ -208,11 +224,10 @@ def let_back() -> None:
 
 
 def set_table(case: CaseNodes) -> None:
-    """Show the scores in the layout's table view."""
-    if case.metrics is not None:
-        selection = slicer.app.applicationLogic().GetSelectionNode()
-        selection.SetActiveTableID(case.metrics.GetID())
-        slicer.app.applicationLogic().PropagateTableSelection()
+    """Show the scores in the layout's table view; nothing for a case without."""
+    selection = slicer.app.applicationLogic().GetSelectionNode()
+    selection.SetActiveTableID(case.metrics.GetID() if case.metrics is not None else None)
+    slicer.app.applicationLogic().PropagateTableSelection()
 
 
 def _show_scale_and_axes(view_node: Any) -> None:

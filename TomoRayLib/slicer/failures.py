@@ -54,12 +54,28 @@ def failure_of(error: Mapping[str, Any] | None, exit_code: int | None, log: str,
     if exit_code == EXIT_MEMORY or _was_killed(error, exit_code, log):
         return _out_of_memory(exit_code, device, whole_log)
     if error is not None:
-        return Failure(str(error.get("message", "")), "", whole_log)
+        return Failure(in_panel_words(str(error.get("message", ""))), "", whole_log)
     return Failure(
         _("The worker ended unexpectedly (exit code {code}).").format(code=exit_code),
         _("Try again; if it happens again, report it with the log under Advanced."),
         whole_log,
     )
+
+
+def in_panel_words(text: str) -> str:
+    """A sentence of the library with the panel's controls in place of the command line's options."""
+    for option, control in (
+        ("after --invert", _("after Invert")),
+        ("--invert", _("tick Invert")),
+        ("--flip-ap", _("Mirror (AP)")),
+        ("--flip-lateral", _("Mirror (lateral)")),
+        ("--isocenter", _("Centre")),
+        ("--device cpu", _("CPU under Advanced")),
+        ("--pixel-spacing ROW COLUMN", _("Pixel spacing")),
+        ("--geometry", _("the geometry")),
+    ):
+        text = text.replace(option, control)
+    return text
 
 
 def fault_of(details: str) -> Failure:

@@ -91,6 +91,8 @@ def problem_of(node, role: Role) -> str | None:
                 "{name} has {columns} x {rows} x {slices} voxels: that is no CT volume. To start from radiographs, "
                 "choose Two radiographs above."
             ).format(name=name, columns=columns, rows=rows, slices=slices)
+        if node.GetAttribute(NOTICE_KEY) is not None:
+            return _("{name} is synthetic. Choose a real CT.").format(name=name)
         return transform_problem(node)
     if slices != 1:
         return _(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +73,7 @@ class ViewOrigins:
 # For a plane with this normal (R, A, S): what points to the right and down on the screen, in RAS.
 LEFT, BACK, FEET = (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)
 SCREEN_OF_NORMAL = ((BACK, FEET), (LEFT, FEET), (LEFT, BACK))
+MUTE_SPACING_MM = (1.0, 1.0)  # what Slicer shows, and saves with a scene, where a file says nothing
 _CACHE: OrderedDict[tuple, tuple[Radiograph, Path | None]] = OrderedDict()
 
 
@@ -109,12 +110,17 @@ def forget() -> None:
 
 def _from_file(path: Path) -> Radiograph | None:
     """The radiograph in a file, None where the file holds none that TomoRay can read (the node still may)."""
+    from TomoRayLib.geometry import VIEW_KEY
     from TomoRayLib.images import read_radiograph
 
     try:
-        return read_radiograph(path)
+        radiograph = read_radiograph(path)
     except InputError:
         return None
+    is_mute = radiograph.header.source_format != "DICOM" and VIEW_KEY not in radiograph.metadata
+    if is_mute and radiograph.pixel_spacing_mm == MUTE_SPACING_MM:
+        return replace(radiograph, pixel_spacing_mm=None)
+    return radiograph
 
 
 def _from_node(node) -> Radiograph:
@@ -125,8 +131,7 @@ def _from_node(node) -> Radiograph:
         raise InputError(
             _("{name} has pixels that are no numbers (NaN or infinite). Replace them.").format(name=node.GetName())
         )
-    mute = (row_mm, column_mm) == (1.0, 1.0)  # what Slicer says where a file says nothing
-    spacing = None if mute else (row_mm, column_mm)
+    spacing = None if (row_mm, column_mm) == MUTE_SPACING_MM else (row_mm, column_mm)
     metadata = _stored_view(node, pixels.shape, (row_mm, column_mm))
     return Radiograph(pixels, spacing, RadiographHeader(source_format="Slicer"), metadata)
 
@@ -137,16 +142,29 @@ def as_displayed(node) -> tuple[NDArray[np.float32], tuple[float, float]]:
     Slicer's views have the patient's left (axial, coronal) or back (sagittal) at the right and his back (axial) or feet
     (coronal, sagittal) below; a node whose axes run the other way, as after Crop Volume, is turned accordingly.
     """
-    matrix = vtk.vtkMatrix4x4()
-    node.GetIJKToRASDirectionMatrix(matrix)
-    columns, rows, normal = slicer.util.arrayFromVTKMatrix(matrix)[:3, :3].T  # where i, j and k point, in RAS
-    right, down = np.array(SCREEN_OF_NORMAL[int(np.argmax(np.abs(normal)))])
+    columns, rows, right, down = _axes(node)
     pixels = slicer.util.arrayFromVolume(node)[0].astype(np.float32)
     column_mm, row_mm, _thickness = node.GetSpacing()
     if abs(columns @ right) < abs(rows @ right):
         pixels, columns, rows, column_mm, row_mm = pixels.T, rows, columns, row_mm, column_mm
     pixels = pixels[:: -1 if rows @ down < 0 else 1, :: -1 if columns @ right < 0 else 1]
     return np.ascontiguousarray(pixels), (row_mm, column_mm)
+
+
+def screen_axes(node) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What points to the right and down on the screen where a radiograph stands as ``as_displayed`` has it: in RAS."""
+    columns, rows, right, down = _axes(node)
+    across, along = (rows, columns) if abs(columns @ right) < abs(rows @ right) else (columns, rows)
+    return across * (1 if across @ right >= 0 else -1), along * (1 if along @ down >= 0 else -1)
+
+
+def _axes(node) -> tuple[NDArray[np.float64], ...]:
+    """Where i and j of a single-slice node point, and what is right and below in its slice view: all in RAS."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASDirectionMatrix(matrix)
+    columns, rows, normal = slicer.util.arrayFromVTKMatrix(matrix)[:3, :3].T
+    right, down = np.array(SCREEN_OF_NORMAL[int(np.argmax(np.abs(normal)))])
+    return columns, rows, right, down
 
 
 def _stored_view(node, shape: tuple[int, int], spacing_mm: tuple[float, float]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import tempfile
 import time
@@ -13,11 +14,12 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
 from TomoRayLib.errors import InputError, OutputError
-from TomoRayLib.slicer.failures import Failure, failure_of, fault_of
+from TomoRayLib.slicer.failures import Failure, failure_of, fault_of, in_panel_words
 from TomoRayLib.slicer.nodes import (
     NOTICE_KEY,
     Role,
@@ -191,7 +193,7 @@ def missing(inputs: RadiographInputs | CTInputs) -> str | None:
     Asked at every click: looks at headers only.
     """
     if isinstance(inputs, CTInputs):
-        return problem_of(inputs.ct, Role.CT) or segmentation_problem(inputs.segmentation)
+        return problem_of(inputs.ct, Role.CT) or segmentation_problem(inputs.segmentation) or _center_problem(inputs)
     for node, geometry, role in (
         (inputs.ap, inputs.ap_geometry, Role.AP),
         (inputs.lateral, inputs.lateral_geometry, Role.LATERAL),
@@ -202,6 +204,18 @@ def missing(inputs: RadiographInputs | CTInputs) -> str | None:
     if inputs.ap is inputs.lateral:
         return _("The same image is chosen twice. Choose the AP and the lateral radiograph.")
     return None
+
+
+def _center_problem(inputs: CTInputs) -> str | None:
+    if inputs.isocenter_mm is None:
+        return None
+    grid = grid_of(inputs.ct)
+    index = np.linalg.solve(grid.index_to_world, (*inputs.isocenter_mm, 1.0))[:3]
+    if np.all(index >= -0.5) and np.all(index <= np.asarray(grid.size) - 0.5):
+        return None
+    return _("The centre lies outside {ct}. Put the first point of the list into it, or choose no list.").format(
+        ct=inputs.ct.GetName()
+    )
 
 
 def _geometry_problem(geometry: ViewGeometry, role: Role) -> str | None:
@@ -318,7 +332,7 @@ class WorkerRun:
             self._notes.append(event["text"])
             self._set(RunState.RUNNING, self._status.stage)
         elif kind == "warning":
-            self._warnings.append(event["text"])
+            self._warnings.append(in_panel_words(event["text"]))
         elif kind == "result":
             self._result = event
         elif kind == "error":
@@ -451,7 +465,10 @@ class Run(WorkerRun):
         inputs, request = self.request.inputs, self.request
         beside = inputs.ct if isinstance(inputs, CTInputs) else inputs.ap
         outputs = [node if in_scene(node) else None for node in (request.synthetic_volume, request.vertebrae)]
-        return load_case(Path(result["folder"]), self.name, beside, *outputs, inputs=input_nodes(inputs))
+        case = load_case(Path(result["folder"]), self.name, beside, *outputs, inputs=input_nodes(inputs))
+        names = [node.GetName() for node in input_nodes(inputs)]
+        case.synthetic.SetAttribute("TomoRay.InputNodes", json.dumps(names))
+        return case
 
     def inputs_are_there(self) -> bool:
         return all(in_scene(node) for node in input_nodes(self.request.inputs))

@@ -75,9 +75,31 @@ def segmentation_problem(node) -> str | None:
     if node.IsA("vtkMRMLSegmentationNode"):
         if node.GetSegmentation().GetNumberOfSegments() == 0:
             return _("The segmentation {name} is empty. Choose another, or none.").format(name=node.GetName())
+        if not _has_vertebra(node.GetSegmentation()):
+            return no_vertebra_named(node)
     elif node.GetImageData() is None:
         return _("The label map {name} holds no image. Choose another, or none.").format(name=node.GetName())
     return transform_problem(node)
+
+
+def _has_vertebra(segmentation) -> bool:
+    segments = [segmentation.GetNthSegment(number) for number in range(segmentation.GetNumberOfSegments())]
+    return any(label_of_segment(segment) is not None for segment in segments) or (
+        len(segments) == 1 and _may_be_spine(segments[0])
+    )
+
+
+def no_vertebra_named(node) -> str:
+    """What is said of a segmentation whose segments cannot be told apart."""
+    segmentation = node.GetSegmentation()
+    names = [segmentation.GetNthSegment(number).GetName() for number in range(segmentation.GetNumberOfSegments())]
+    sentence = _(
+        "{name} has no segment that is named as a vertebra (found: {found}). Name them T5, L1, ... or vertebrae_T5, "
+        "..., or give each its terminology."
+    ).format(name=node.GetName(), found=_some(names))
+    if all(re.fullmatch(r"Segment_\d+", name or "") for name in names):
+        sentence += " " + _("If its file holds VerSe numbers, load it as a label map instead.")
+    return sentence
 
 
 def labels_of(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple[str, ...]]:
@@ -118,12 +140,7 @@ def _labels_of_segmentation(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple
         chosen = dict.fromkeys(segments, WHOLE_SPINE_LABEL)
         notes.append(_("{name} has one segment: taken as the whole spine.").format(name=node.GetName()))
     else:
-        raise InputError(
-            _(
-                "{name} has no segment that is named as a vertebra (found: {found}). Name them T5, L1, ... or "
-                "vertebrae_T5, ..., or give each its terminology."
-            ).format(name=node.GetName(), found=_some(segment.GetName() for segment in segments.values()))
-        )
+        raise InputError(no_vertebra_named(node))
     meaning = np.array([0, *chosen.values()], np.uint8)
     return Volume(meaning[_numbered_segments(node, list(chosen), ct_node)], ct_grid), tuple(notes)
 

@@ -62,6 +62,19 @@ def metrics_csv(node) -> str:
     return "\n".join(lines) + "\n"
 
 
+def counted_ahead(node) -> tuple[int, int]:
+    """(in how many scores the synthetic CT is ahead of the empty volume and of the mean atlas, how many there are)."""
+    from TomoRayLib.metrics.table import METRIC_COLUMNS
+
+    metrics = json.loads(node.GetAttribute(METRICS_KEY))
+    ahead = 0
+    for column in METRIC_COLUMNS:
+        synthetic, *floors = (_value(metrics, row, column.key) for row in ROWS)
+        sign = 1 if column.higher_is_better else -1
+        ahead += all(sign * synthetic > sign * floor for floor in floors)
+    return ahead, len(METRIC_COLUMNS)
+
+
 def export_metrics(node, path: Path) -> None:
     """Write the scores as CSV, whole or not at all. Raises OutputError where the place cannot be written."""
     from TomoRayLib.files import write_atomically
