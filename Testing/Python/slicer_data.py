@@ -77,12 +77,13 @@ def add_segmentation(labels: Volume, reference, name: str = "vertebrae", names: 
 
 
 def add_radiograph(pixels: np.ndarray, name: str, spacing_mm: tuple[float, float] = (1.5, 1.5)):
-    """A single-slice volume node with (row, column) spacing."""
+    """A single-slice volume node with (row, column) spacing, its axes as Slicer reads pictures: left and back."""
     import slicer
     import slicer.util
 
     node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
     slicer.util.updateVolumeFromArray(node, pixels[None].astype(np.float32))
     node.SetSpacing(spacing_mm[1], spacing_mm[0], 1.0)
+    node.SetIJKToRASDirections(-1, 0, 0, 0, -1, 0, 0, 0, 1)
     node.CreateDefaultDisplayNodes()
     return node

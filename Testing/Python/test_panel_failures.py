@@ -173,6 +173,26 @@ def test_a_worker_that_is_killed(ready) -> None:
 
 
 @posix_only
+def test_a_worker_that_is_killed_behind_slicers_launcher(ready, a_python_slicer) -> None:
+    """PythonSlicer is a launcher: where its child is killed it says so and ends with code 1 itself."""
+    a_python_slicer(
+        """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-m", "TomoRayLib.worker", sys.argv[-1]], stdin=0)
+if child.wait() < 0:
+    print(f"error: [{sys.executable}] exit abnormally - Report the problem.", file=sys.stderr)
+    sys.exit(1)
+sys.exit(child.returncode)
+"""
+    )
+    drive.click(ready.ui.synthesizeButton)
+    (launcher,) = psutil.Process().children()
+    drive.host().wait_until(launcher.children, 20)
+    os.kill(launcher.children()[0].pid, signal.SIGKILL)
+    assert drive.wait_for_end(ready).startswith("The worker was killed from outside")
+
+
+@posix_only
 def test_a_worker_that_crashes_leaves_its_log(ready, a_python_slicer) -> None:
     a_python_slicer("import sys; print('libcudnn is not what it was', file=sys.stderr); sys.exit(77)")
     said = said_after_a_run(ready)
@@ -202,7 +222,10 @@ sys.meta_path.insert(0, NoTorch())
 
 @posix_only
 @pytest.mark.slow
-def test_too_little_gpu_memory_offers_the_cpu_and_the_cpu_does_it(ready, a_python_slicer, slicer_host) -> None:
+@pytest.mark.parametrize("device", ["auto", "cuda:0"])
+def test_too_little_gpu_memory_offers_the_cpu_and_the_cpu_does_it(
+    ready, a_python_slicer, slicer_host, device: str
+) -> None:
     """The worker ends as PyTorch does on a full GPU unless it is asked for the CPU; then it is the real one."""
     a_python_slicer(
         """
@@ -215,7 +238,7 @@ if json.load(open(sys.argv[-1]))["device"] != "cpu":
         + REAL_WORKER
     )
     ready.ui.advancedSection.collapsed = False
-    ready.panel.parameters.device = "cuda:0"
+    ready.panel.parameters.device = device
     import qt
 
     slicer_host.dialogs.answer(qt.QMessageBox.No)

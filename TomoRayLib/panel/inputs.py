@@ -14,7 +14,7 @@ from TomoRayLib.slicer import radiographs
 from TomoRayLib.slicer.failures import in_panel_words
 from TomoRayLib.slicer.nodes import Role, problem_of
 from TomoRayLib.slicer.radiographs import ViewGeometry, ViewOrigins
-from TomoRayLib.slicer.run import CTInputs, RadiographInputs
+from TomoRayLib.slicer.run import CTInputs, RadiographInputs, missing
 
 NUMBERS = ("Sid", "Sad", "Spacing", "Angle")
 UNIT_OF_NUMBER = {"Sid": "mm", "Sad": "mm", "Spacing": "mm", "Angle": "°"}
@@ -29,7 +29,7 @@ class InputsSection:
         self.parameters: Any = None
         self._read: dict[str, tuple[ViewGeometry, ViewOrigins]] = {}
         self._shown: dict[str, Any] = {}
-        self._warned: tuple[Any, list[str]] = (None, [])
+        self._looked: tuple[Any, tuple[list[str], str | None]] = (None, ([], None))
         self._tips: dict[str, str] = {}  # what each box says of itself
         self._taken: dict[str, tuple] = {}  # the state of each image when its numbers were taken over
         self.problem: str | None = None  # what reading the images said, beyond what their nodes show
@@ -61,7 +61,7 @@ class InputsSection:
 
     def forget(self) -> None:
         """The scene goes away, and all images with it."""
-        self._taken, self._read, self._warned = {}, {}, (None, [])
+        self._taken, self._read, self._looked = {}, {}, (None, ([], None))
         self.clear_previews()
 
     def show_rendered(self, ap: Any, lateral: Any) -> None:
@@ -101,26 +101,35 @@ class InputsSection:
         )
 
     def warnings(self) -> list[str]:
-        """What looks odd on the pair of radiographs chosen; looked at once, again where images or numbers change."""
+        """What looks odd on the pair of radiographs chosen."""
+        return self._look_at_pair()[0]
+
+    def pair_problem(self) -> str | None:
+        """Why the two radiographs cannot be a pair."""
+        return self._look_at_pair()[1]
+
+    def _look_at_pair(self) -> tuple[list[str], str | None]:
+        """Warnings and a problem; looked for once, and again where images or numbers change."""
         from TomoRayLib.geometry import Biplanar
         from TomoRayLib.pair_checks import check_pair
 
         chosen = self.inputs()
-        if not isinstance(chosen, RadiographInputs) or len(self._read) < 2:
-            return []
+        if not isinstance(chosen, RadiographInputs) or len(self._read) < 2 or missing(chosen) is not None:
+            return [], None
         key = (*self._taken.values(), replace(chosen, ap=None, lateral=None))
-        if self._warned[0] != key:
+        if self._looked[0] != key:
             ap = radiographs.radiograph_of(chosen.ap, Role.AP)
             lateral = radiographs.radiograph_of(chosen.lateral, Role.LATERAL)
+            found, problem = [], None
             try:
                 views = Biplanar(
                     chosen.ap_geometry.view(*ap.pixels.shape), chosen.lateral_geometry.view(*lateral.pixels.shape)
                 )
                 found = check_pair(ap, lateral, views, invert=chosen.invert)
-            except (InputError, ValueError) as error:  # what is wrong with one of them is said elsewhere
-                found = [str(error)]
-            self._warned = (key, [in_panel_words(text) for text in found])
-        return self._warned[1]
+            except (InputError, ValueError) as error:
+                problem = in_panel_words(str(error))
+            self._looked = (key, ([in_panel_words(text) for text in found], problem))
+        return self._looked[1]
 
     def _update_view(self, view: str, role: Role, node: Any, flipped: bool) -> None:
         """Geometry and preview of one radiograph, read again only where image, preset or mirroring changed."""

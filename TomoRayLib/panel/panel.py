@@ -228,7 +228,12 @@ class Panel:
 
     def _problem(self) -> str | None:
         """Why Synthesize cannot start, in a sentence."""
-        return self.inputs.problem or missing(self.inputs.inputs()) or output_problem(self.request())
+        return (
+            self.inputs.problem
+            or missing(self.inputs.inputs())
+            or self.inputs.pair_problem()
+            or output_problem(self.request())
+        )
 
     def _update_buttons(self) -> None:
         ui, busy = self.ui, self.run_box.busy
