@@ -47,7 +47,7 @@ class TomoRay(ScriptedLoadableModule):
         ScriptedLoadableModule.__init__(self, parent)
         parent.title = "TomoRay"
         parent.categories = [translate("qSlicerAbstractCoreModule", "Image Synthesis")]
-        parent.dependencies = []
+        parent.dependencies = ["Segmentations", "Markups"]  # whose nodes the parameter node names
         parent.contributors = ["The TomoRay developers"]
         parent.helpText = _(
             "Makes a synthetic CT of the spine from an AP and a lateral radiograph, or from a CT whose radiographs it "
@@ -140,7 +140,7 @@ class TomoRayLogic(ScriptedLoadableModuleLogic):
         return TomoRayParameterNode(super().getParameterNode())
 
     def synthesize(self, request, waitForCompletion=True):
-        """Run one ``TomoRayLib.slicer.run.Request``; what the worker needs is installed first, where Slicer may ask.
+        """Run one ``TomoRayLib.slicer.request.Request``; what the worker lacks is installed first (Slicer may ask).
 
         With ``waitForCompletion`` returns the ``CaseNodes`` of the result and raises RuntimeError with the reason where
         there is none; the application stays alive meanwhile. Without, returns the started ``Run``: call its ``poll()``
@@ -187,7 +187,7 @@ class TomoRayTest(ScriptedLoadableModuleTest):
 
     def test_phantom_becomes_a_marked_synthetic_ct(self) -> None:
         """The built-in phantom, so that no network is needed; the real worker and the real weights."""
-        from TomoRayLib.slicer.run import CTInputs, Request
+        from TomoRayLib.slicer.request import CTInputs, Request
 
         problem = installation.problem(Path(resource_path("requirements.txt")))
         if problem is not None:

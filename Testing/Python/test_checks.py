@@ -290,11 +290,17 @@ def test_unknown_labels_beside_vertebrae_are_noted() -> None:
 
 
 def test_mask_of_the_whole_body_is_not_taken_for_vertebrae() -> None:
-    organs = {label: slice(place, place + 1) for place, label in enumerate((1, 5, 20, 28, 29, 30, 31, 90))}
+    organs = {label: slice(place, place + 1) for place, label in enumerate((1, 5, 20, 28, 51, 60, 75, 90))}
     assert describe_mask(a_mask({**organs, 255: slice(20, 21)})).labels == (1, 5, 28, 20)  # four others
-    message = r"spine\.nrrd: .* got labels like 29, 30, .*, which looks like TotalSegmentator.*27\.\.50 to 24\.\.1"
+    message = r"spine\.nrrd: .* got labels like 51, 60, .*, which looks like TotalSegmentator.*27\.\.50 to 24\.\.1"
     with pytest.raises(InputError, match=message):
         describe_mask(a_mask({**organs, 117: slice(20, 21)}), "spine.nrrd")
+
+
+def test_vertebrae_in_totalsegmentators_numbers_are_refused() -> None:
+    """L5 to L3 are 27, 28 and 29 there: 28 would be taken for T13."""
+    with pytest.raises(InputError, match=r"got labels like 29, which looks like TotalSegmentator"):
+        describe_mask(a_mask({27: slice(5, 10), 28: slice(12, 17), 29: slice(19, 24)}))
 
 
 def test_mask_without_vertebrae_lists_what_it_has() -> None:

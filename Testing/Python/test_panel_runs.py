@@ -306,7 +306,8 @@ def test_a_saved_scene_shows_its_case_again(panel, slicer_host, tmp_path: Path) 
 
 def test_a_script_waits_for_the_case_or_gets_the_reason(panel, slicer_host) -> None:
     from TomoRay import TomoRayLogic
-    from TomoRayLib.slicer.run import CTInputs, Request, RunState
+    from TomoRayLib.slicer.request import CTInputs, Request
+    from TomoRayLib.slicer.run import RunState
 
     ct, vertebrae = a_ct_with_vertebrae("CT")
     case = TomoRayLogic().synthesize(Request(CTInputs(ct, vertebrae)))

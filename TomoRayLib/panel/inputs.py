@@ -14,7 +14,7 @@ from TomoRayLib.slicer import radiographs
 from TomoRayLib.slicer.failures import in_panel_words
 from TomoRayLib.slicer.nodes import Role, problem_of
 from TomoRayLib.slicer.radiographs import ViewGeometry, ViewOrigins
-from TomoRayLib.slicer.run import CTInputs, RadiographInputs, missing
+from TomoRayLib.slicer.request import CTInputs, RadiographInputs, missing
 
 NUMBERS = ("Sid", "Sad", "Spacing", "Angle")
 UNIT_OF_NUMBER = {"Sid": "mm", "Sad": "mm", "Spacing": "mm", "Angle": "°"}

@@ -20,18 +20,8 @@ from TomoRayLib.panel.running import RunBox
 from TomoRayLib.panel.watching import Watch
 from TomoRayLib.slicer import installation, radiographs, totalsegmentator
 from TomoRayLib.slicer.nodes import Role, in_scene, problem_of
-from TomoRayLib.slicer.run import (
-    CTInputs,
-    ProjectionRun,
-    Request,
-    Run,
-    RunState,
-    RunStatus,
-    Settings,
-    fingerprint,
-    missing,
-    output_problem,
-)
+from TomoRayLib.slicer.request import CTInputs, Request, Settings, fingerprint, missing, output_problem
+from TomoRayLib.slicer.run import ProjectionRun, Run, RunState, RunStatus
 from TomoRayLib.slicer.samples import SampleRun
 
 

@@ -9,31 +9,21 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
 from TomoRayLib.errors import InputError, OutputError
 from TomoRayLib.slicer.failures import Failure, failure_of, fault_of, in_panel_words
-from TomoRayLib.slicer.nodes import (
-    NOTICE_KEY,
-    Role,
-    export_volume,
-    grid_of,
-    in_scene,
-    index_to_lps,
-    problem_of,
-    transform_problem,
-)
+from TomoRayLib.slicer.nodes import Role, export_volume, grid_of, in_scene
 from TomoRayLib.slicer.process import WorkerProcess
-from TomoRayLib.slicer.radiographs import ViewGeometry, export_radiograph, radiograph_of, write_geometry
-from TomoRayLib.slicer.segment_nodes import BINARY_LABELMAP
-from TomoRayLib.slicer.segments import labels_of, segmentation_problem
+from TomoRayLib.slicer.radiographs import export_radiograph, radiograph_of, write_geometry
+from TomoRayLib.slicer.request import CTInputs, Request, input_nodes, missing, output_problem
+from TomoRayLib.slicer.segments import labels_of
 
 if TYPE_CHECKING:
     from TomoRayLib.slicer.case_nodes import CaseNodes
@@ -43,53 +33,6 @@ STALE_S = 24 * 3600.0  # what a crash of Slicer left behind, with the CT in it
 NEED_MB = 300  # results, and room to write them
 POLL_S = 0.05
 LOADING_SHARE = 0.05  # of the progress bar, for what happens after the worker
-
-
-@dataclass(frozen=True)
-class RadiographInputs:
-    """Two radiograph nodes, their geometry, and what to do with their pixels."""
-
-    ap: Any
-    lateral: Any
-    ap_geometry: ViewGeometry
-    lateral_geometry: ViewGeometry
-    flip_ap: bool = False
-    flip_lateral: bool = False
-    invert: bool = False
-
-
-@dataclass(frozen=True)
-class CTInputs:
-    """A CT node, perhaps with its vertebrae (segmentation or label map), and how to render its radiographs.
-
-    ``preset`` is a key of ``geometry.PRESETS``; ``isocenter_mm`` in LPS, None for the middle of the vertebrae.
-    """
-
-    ct: Any
-    segmentation: Any = None
-    preset: str = "c-arm"
-    isocenter_mm: tuple[float, float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What does not depend on the patient; the names and values of ``job.SynthesisJob``."""
-
-    model: str | None = None
-    device: str = "auto"
-    fov_mm: float = 256.0
-    quantisation: str = "linear"
-    comparison: bool = True
-
-
-@dataclass(frozen=True)
-class Request:
-    """One synthesis. The output nodes are filled where given, else made."""
-
-    inputs: RadiographInputs | CTInputs
-    settings: Settings = field(default_factory=Settings)
-    synthetic_volume: Any = None
-    vertebrae: Any = None
 
 
 class RunState(Enum):
@@ -118,120 +61,6 @@ class RunStatus:
     failure: Failure | None = None
     log: str = ""
     seconds: float = 0.0
-
-
-def fingerprint(request: Request) -> tuple:
-    """Equal for two requests that would give the same result: their choices, and the state of the images chosen."""
-    inputs = request.inputs
-    if isinstance(inputs, CTInputs):
-        chosen: tuple = (_image_key(inputs.ct), _image_key(inputs.segmentation), *_segment_keys(inputs.segmentation))
-        return chosen, inputs.preset, inputs.isocenter_mm, request.settings
-    chosen = (_image_key(inputs.ap), _image_key(inputs.lateral))
-    return chosen, replace(inputs, ap=None, lateral=None), request.settings
-
-
-def _segment_keys(node) -> list[tuple]:
-    """Name and state of each segment; empty for anything but a segmentation."""
-    if node is None or not hasattr(node, "GetSegmentation"):
-        return []
-    segments = node.GetSegmentation()
-    found = [segments.GetNthSegment(number) for number in range(segments.GetNumberOfSegments())]
-    voxels = [segment.GetRepresentation(BINARY_LABELMAP) for segment in found]
-    return [
-        (segment.GetName(), image.GetMTime() if image is not None else 0)
-        for segment, image in zip(found, voxels, strict=True)
-    ]
-
-
-def _image_key(node) -> tuple:
-    if node is None:
-        return ()
-    image = node.GetImageData() if hasattr(node, "GetImageData") else None
-    placed = tuple(index_to_lps(node).ravel()) if image is not None and transform_problem(node) is None else ()
-    transform = node.GetParentTransformNode()
-    return (
-        node.GetID(),
-        image.GetMTime() if image is not None else 0,
-        transform.GetID() if transform is not None else "",
-        transform.GetTransformToWorldMTime() if transform is not None else 0,
-        placed,
-    )
-
-
-def output_problem(request: Request) -> str | None:
-    """Why an output node cannot be filled, in a sentence: it is an input, or holds what TomoRay did not make."""
-    for node in (request.synthetic_volume, request.vertebrae):
-        if not in_scene(node):
-            continue
-        if any(node is used for used in input_nodes(request.inputs)):
-            return _("{name} is an input and chosen as output too. Choose another output, or leave it empty.").format(
-                name=node.GetName()
-            )
-        if _holds_data(node) and node.GetAttribute(NOTICE_KEY) is None:
-            return _(
-                "The output {name} holds data that TomoRay did not make, and would be overwritten. Choose another "
-                "output, or leave it empty."
-            ).format(name=node.GetName())
-    return None
-
-
-def input_nodes(inputs: RadiographInputs | CTInputs) -> list[Any]:
-    """The nodes that a run starts from."""
-    nodes = (inputs.ct, inputs.segmentation) if isinstance(inputs, CTInputs) else (inputs.ap, inputs.lateral)
-    return [node for node in nodes if node is not None]
-
-
-def _holds_data(node) -> bool:
-    if node.IsA("vtkMRMLSegmentationNode"):
-        return bool(node.GetSegmentation().GetNumberOfSegments() > 0)
-    return node.GetImageData() is not None and node.GetImageData().GetNumberOfPoints() > 0
-
-
-def missing(inputs: RadiographInputs | CTInputs) -> str | None:
-    """One sentence on what the inputs lack, or why they cannot be used; None where a run may begin.
-
-    Asked at every click: looks at headers only.
-    """
-    if isinstance(inputs, CTInputs):
-        return problem_of(inputs.ct, Role.CT) or segmentation_problem(inputs.segmentation) or _center_problem(inputs)
-    for node, geometry, role in (
-        (inputs.ap, inputs.ap_geometry, Role.AP),
-        (inputs.lateral, inputs.lateral_geometry, Role.LATERAL),
-    ):
-        problem = problem_of(node, role) or _geometry_problem(geometry, role)
-        if problem is not None:
-            return problem
-    if inputs.ap is inputs.lateral:
-        return _("The same image is chosen twice. Choose the AP and the lateral radiograph.")
-    return None
-
-
-def _center_problem(inputs: CTInputs) -> str | None:
-    if inputs.isocenter_mm is None:
-        return None
-    grid = grid_of(inputs.ct)
-    index = np.linalg.solve(grid.index_to_world, (*inputs.isocenter_mm, 1.0))[:3]
-    if np.all(index >= -0.5) and np.all(index <= np.asarray(grid.size) - 0.5):
-        return None
-    return _("The centre lies outside {ct}. Put the first point of the list into it, or choose no list.").format(
-        ct=inputs.ct.GetName()
-    )
-
-
-def _geometry_problem(geometry: ViewGeometry, role: Role) -> str | None:
-    if geometry.pixel_spacing_mm is None:
-        return _("The pixel spacing of the {role} is not in its file. Enter it above, in mm at the detector.").format(
-            role=role.label()
-        )
-    if geometry.sid_mm is not None and geometry.sad_mm is not None:
-        if min(geometry.sid_mm, geometry.sad_mm) <= 0:
-            return _("The {role} needs its SID and SAD in mm.").format(role=role.label())
-        if geometry.sid_mm < geometry.sad_mm:
-            return _(
-                "The {role} has an SID of {sid:.0f} mm and an SAD of {sad:.0f} mm, but the detector (SID) lies behind "
-                "the isocentre (SAD). Correct one of them."
-            ).format(role=role.label(), sid=geometry.sid_mm, sad=geometry.sad_mm)
-    return None
 
 
 class WorkerRun:
