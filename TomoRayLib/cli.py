@@ -223,6 +223,7 @@ def train(
         OptionalPath, typer.Option(help="Checkpoint of an earlier run, or weights, to go on from.")
     ] = None,
     stages: Annotated[str, typer.Option(help="Which stages to train, by edge in voxels.")] = "48,96,192",
+    workers: Annotated[int, typer.Option(help="Processes that make samples; 0 for none but the training's own.")] = 1,
 ) -> None:
     """Train the first weights on phantoms: real spines in real bodies (needs the extra 'train')."""
 
@@ -234,7 +235,7 @@ def train(
         try:
             watched = [_watched(case) for case in watch]
             names = tuple(stages.split(","))
-            train_first_weights(data, out, minutes, watched, seed, console.print, start_from, names)
+            train_first_weights(data, out, minutes, watched, seed, console.print, start_from, names, workers)
         except ValueError as error:
             raise InputError(str(error)) from None
 

@@ -15,6 +15,7 @@ from TomoRayLib.training.losses import (
     edge_l1,
     mask_loss,
     reconstruction_loss,
+    relative_squared_error,
 )
 
 SIZE = 16
@@ -36,7 +37,7 @@ def test_every_term_is_zero_at_the_truth() -> None:
     target, occupancy = a_truth()
     total, terms = reconstruction_loss(a_perfect_prediction(), target, occupancy, LossWeights())
     assert float(total) == pytest.approx(0.0, abs=1e-6)
-    assert set(terms) == {"intensity", "mask", "projection", "edge"}
+    assert set(terms) == {"intensity", "squared", "mask", "projection", "edge"}
 
 
 def test_every_term_is_above_zero_for_an_empty_volume() -> None:
@@ -46,10 +47,17 @@ def test_every_term_is_above_zero_for_an_empty_volume() -> None:
     assert min(terms.values()) > 1e-3
 
 
+def test_an_empty_volume_has_a_relative_squared_error_of_one_whatever_its_bone() -> None:
+    target, _ = a_truth()
+    for share in (1.0, 0.5):
+        assert float(relative_squared_error(torch.zeros_like(target), target * share)) == pytest.approx(1.0)
+        assert float(relative_squared_error(0.5 * share * target, target * share)) == pytest.approx(0.25)
+
+
 def test_a_weight_of_zero_leaves_its_term_out() -> None:
     target, occupancy = a_truth()
     empty = Prediction(torch.zeros_like(target), torch.full_like(target, -10.0))
-    weights = LossWeights(intensity=0.0, mask=0.0, projection=3.0, edge=0.0)
+    weights = LossWeights(intensity=0.0, squared=0.0, mask=0.0, projection=3.0, edge=0.0)
     total, terms = reconstruction_loss(empty, target, occupancy, weights)
     assert float(total) == pytest.approx(3.0 * terms["projection"])
 

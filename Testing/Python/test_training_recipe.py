@@ -192,7 +192,7 @@ def test_each_stage_starts_from_the_one_before_and_draws_phantoms_of_its_own(
     (tmp_path / "48" / "last.ckpt").touch()
     last = recipe.train_first_weights(tmp_path, tmp_path, 100.0, [], report=lambda line: None)
     assert last == tmp_path / "192" / "last.ckpt"
-    assert [config.minutes for config, *_ in calls] == pytest.approx([40.0, 48.0, 12.0])
+    assert [config.minutes for config, *_ in calls] == pytest.approx([62.0, 27.0, 11.0])
     starts = [None, str(tmp_path / "48" / "last.ckpt"), str(tmp_path / "96" / "last.ckpt")]
     assert [config.start_from for config, *_ in calls] == starts
     assert [resume for *_, resume in calls] == [True, False, False]

@@ -24,6 +24,7 @@ from TomoRayLib.training.spines import Spine, load_spine
 # Cervical stretches have no matching body yet; these label maps are kept for validation.
 VALIDATION_SPINES = ("verse024", "verse047", "verse645", "verse711")
 MINIMUM_LEVELS = 5
+MINIMUM_SHOTS = 8  # before any is shown again
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,18 @@ class IsocenterRanges:
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """How samples are drawn. ``uses`` is how often one phantom is seen; ``kept`` how many are at hand."""
+    """How samples are drawn. ``uses`` is how often one phantom is X-rayed, ``kept`` how many are at hand.
+
+    Each X-ray (``Shot``) is seen ``shot_uses`` times in all, each time with another appearance; ``shots_kept`` of them
+    are at hand. An appearance costs a tenth of an X-ray, and an X-ray a fourth of a phantom.
+    """
 
     size: int = 96
     fov_mm: float = 256.0
     uses: int = 6
     kept: int = 16
+    shot_uses: int = 1
+    shots_kept: int = 256
     seed: int = 0
     scene: SceneSize = field(default_factory=SceneSize)
     phantom: PhantomRanges = field(default_factory=PhantomRanges)
@@ -107,20 +114,43 @@ class PhantomStream(IterableDataset[Sample]):
         worker = get_worker_info()
         rng = np.random.default_rng([self.config.seed, worker.id if worker else 0, self.rank])
         scenes: list[Scene] = []
+        shots: list[Shot] = []
         while True:
-            if len(scenes) < self.config.kept and (len(scenes) < 2 or rng.random() < 0.5):
-                scenes.append(self._scene(rng))
-            elif rng.random() < 1.0 / self.config.uses:
-                scenes[int(rng.integers(len(scenes)))] = self._scene(rng)
-            yield sample_of_scene(scenes[int(rng.integers(len(scenes)))], rng, self.config)
+            if len(shots) < MINIMUM_SHOTS or rng.random() < 1.0 / self.config.shot_uses:
+                self._renew(scenes, rng)
+                shot = shot_of_scene(scenes[int(rng.integers(len(scenes)))], rng, self.config)
+                if self.config.shot_uses > 1:
+                    _keep(shots, shot, self.config.shots_kept, rng)
+            else:
+                shot = shots[int(rng.integers(len(shots)))]
+            yield sample_of_shot(shot, rng)
+
+    def _renew(self, scenes: list[Scene], rng: np.random.Generator) -> None:
+        if len(scenes) < self.config.kept and (len(scenes) < 2 or rng.random() < 0.5):
+            scenes.append(self._scene(rng))
+        elif rng.random() < 1.0 / self.config.uses:
+            scenes[int(rng.integers(len(scenes)))] = self._scene(rng)
 
     def _scene(self, rng: np.random.Generator) -> Scene:
         spine, body = self.anatomy.draw(rng)
         return compose_scene(spine, body, rng, self.config.scene, self.config.phantom)
 
 
-def sample_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) -> Sample:
-    """One training sample: random isocentre, geometry and appearance, half of the time mirrored."""
+@dataclass(frozen=True)
+class Shot:
+    """One X-ray of a phantom: all of a sample but its appearance.
+
+    ``integrals`` (2, 224, 224) are the views' line integrals, ``volumes`` (2, size, size, size) target and occupancy,
+    in half precision because many are kept.
+    """
+
+    integrals: Tensor
+    matrices: Tensor
+    volumes: Tensor
+
+
+def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) -> Shot:
+    """Random isocentre and geometry, half of the time mirrored."""
     mirrored = rng.random() < 0.5
     hu = scene.hu.flip(-1) if mirrored else scene.hu
     occupancy = scene.occupancy.flip(-1) if mirrored else scene.occupancy
@@ -128,22 +158,40 @@ def sample_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig
     views = random_views(rng).moved_to(isocenter)
     cube = Grid.cube(isocenter, config.fov_mm, config.size)
     attenuation = hu_to_attenuation(hu)
-    radiographs, matrices = [], []
+    integrals, matrices = [], []
     for view, shift in zip((views.ap, views.lateral), unknown_shift_px(rng), strict=True):
-        image = project(attenuation, scene.grid, view)
-        radiographs.append(normalise(random_appearance(image, rng)))
+        integrals.append(project(attenuation, scene.grid, view))
         matrix = cube_to_pixel(view, cube)
         matrix[:2] += shift[:, None] * matrix[2]
         matrices.append(torch.from_numpy(matrix.astype(np.float32)))
     bone = (hu.float() - BONE_WINDOW.low_hu).div_(BONE_WINDOW.width_hu).clamp_(0, 1)
     share = occupancy.float() / 255.0
     both = on_cube(torch.stack([bone * (share > 0.5), share]), scene.grid, cube)
+    return Shot(torch.stack(integrals), torch.stack(matrices), both.half())
+
+
+def sample_of_shot(shot: Shot, rng: np.random.Generator) -> Sample:
+    """A shot with a random appearance of each view."""
+    volumes = shot.volumes.float()
     return {
-        "radiographs": torch.stack(radiographs),
-        "cube_to_pixel": torch.stack(matrices),
-        "target": both[:1],
-        "occupancy": both[1:],
+        "radiographs": torch.stack([normalise(random_appearance(image, rng)) for image in shot.integrals]),
+        "cube_to_pixel": shot.matrices,
+        "target": volumes[:1],
+        "occupancy": volumes[1:],
     }
+
+
+def sample_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) -> Sample:
+    """One training sample: random isocentre, geometry and appearance, half of the time mirrored."""
+    return sample_of_shot(shot_of_scene(scene, rng, config), rng)
+
+
+def _keep(shots: list[Shot], shot: Shot, most: int, rng: np.random.Generator) -> None:
+    """Add a shot; from ``most`` on it takes the place of another."""
+    if len(shots) < most:
+        shots.append(shot)
+    else:
+        shots[int(rng.integers(most))] = shot
 
 
 def random_isocenter(rng: np.random.Generator, ranges: IsocenterRanges) -> tuple[float, float, float]:

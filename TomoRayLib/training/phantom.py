@@ -33,12 +33,16 @@ class PhantomRanges:
     body_stretch: tuple[float, float] = (0.85, 1.2)
     body_level_error_sd_mm: float = 12.0
     cortical_hu: tuple[float, float] = (250.0, 900.0)
-    trabecular_hu: tuple[float, float] = (-20.0, 300.0)
+    trabecular_hu: tuple[float, float] = (-20.0, 300.0)  # triangular about the middle: osteopenia to young bone
     shell_power: tuple[float, float] = (1.2, 4.0)
     texture_sd_hu: tuple[float, float] = (5.0, 60.0)
     body_bone_contrast: tuple[float, float] = (0.6, 1.4)
     soft_tissue_shift_hu: tuple[float, float] = (-20.0, 30.0)
-    cut_at_body_end: float = 0.5  # probability that the scene ends where the body's scan ends, like a real CT
+    cut_at_body_end: float = 0.85  # probability that the scene ends where the body's scan ends, like a real CT
+    table_share: float = 0.5  # probability of a CT table behind the body
+    table_hu: tuple[float, float] = (-300.0, 200.0)
+    narrow_share: float = 0.12  # probability of a scan reconstructed about the spine alone, as spine CTs often are
+    narrow_half_mm: tuple[float, float] = (45.0, 110.0)
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,10 @@ def compose_scene(
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     x_spine = mirror * points[..., 0] / width + course_center[0]
     y_spine = points[..., 1] / scale + course_center[1]
-    occupancy = _sample(spine.occupancy, spine.grid, x_spine, y_spine, z_spine, outside=0.0) / 255.0
+    box = _box_inside(spine.grid, x_spine, y_spine, z_spine)  # the spine fills a small part of the scene
+    occupancy = torch.zeros(grid.shape, device=points.device)
+    looked_at = (axis[box].contiguous() for axis in (x_spine, y_spine, z_spine))
+    occupancy[box] = _sample(spine.occupancy, spine.grid, *looked_at, outside=0.0) / 255.0
 
     z_body = _body_height(spine, body, z_spine, center_z, rng, ranges)
     course_body = _course(body.curve_mm, body.z_range_mm, z_body)
@@ -108,9 +115,13 @@ def compose_scene(
     low, high = body.z_range_mm
     z_inside = z_body.clamp(low, high)
     tissue = _sample(body.hu, body.grid, x_body, y_body, z_inside, outside=AIR_HU)
-    tissue = _vary_tissue(tissue, rng, ranges)
-    bone = _paint_bone(occupancy, size.spacing_mm, rng, ranges)
-    hu = torch.lerp(tissue, bone, occupancy)
+    hu = _vary_tissue(tissue, rng, ranges)
+    bone = _paint_bone(occupancy[box], size.spacing_mm, rng, ranges)
+    hu[box] = torch.lerp(hu[box], bone, occupancy[box])
+    if rng.random() < ranges.table_share:
+        hu = _with_table(hu, grid, rng, ranges)
+    if rng.random() < ranges.narrow_share:
+        hu, occupancy = _narrowed(hu, occupancy, grid, rng, ranges)
     if rng.random() < ranges.cut_at_body_end:
         scanned = (z_body >= low - BODY_SPACING_MM) & (z_body <= high + BODY_SPACING_MM)
         hu = torch.where(scanned, hu, AIR_HU)
@@ -212,14 +223,66 @@ def _body_height(
 
 
 def _sample(volume: Tensor, grid: Grid, x: Tensor, y: Tensor, z: Tensor, outside: float) -> Tensor:
-    """Trilinear samples of an axis-aligned volume at LPS positions; ``outside`` beyond it."""
-    places = [
-        (value - start) / step * (2.0 / (n - 1)) - 1.0
-        for value, start, step, n in zip((x, y, z), grid.origin_mm, grid.spacing_mm, grid.size, strict=True)
-    ]
+    """Trilinear samples of an axis-aligned volume at LPS positions; ``outside`` beyond it.
+
+    Only the part of the volume that is looked at is turned into floating point.
+    """
+    places, crop = [], []
+    for value, start, step, n in zip((x, y, z), grid.origin_mm, grid.spacing_mm, grid.size, strict=True):
+        index = (value - start) / step
+        first = min(max(int(index.min()), 0), n - 2)
+        last = max(min(int(index.max()) + 2, n), first + 2)
+        places.append((index - first) * (2.0 / (last - first - 1)) - 1.0)
+        crop.append(slice(first, last))
     sampling = torch.stack(places, dim=-1)[None]
-    source = volume.to(sampling.device).float()[None, None] - outside
+    source = volume[crop[2], crop[1], crop[0]].to(sampling.device).float()[None, None] - outside
     return F.grid_sample(source, sampling, align_corners=True)[0, 0] + outside
+
+
+def _box_inside(grid: Grid, x: Tensor, y: Tensor, z: Tensor) -> tuple[slice, slice, slice]:
+    """The slices (z, y, x) of the scene that hold every place within ``grid``; at least two voxels along each axis."""
+    inside = torch.ones(x.shape, dtype=torch.bool, device=x.device)
+    for value, start, step, n in zip((x, y, z), grid.origin_mm, grid.spacing_mm, grid.size, strict=True):
+        inside &= (value > start - step) & (value < start + n * step)
+    slices = []
+    for axis, length in enumerate(inside.shape):
+        along = torch.nonzero(inside.amax(dim=tuple(other for other in range(3) if other != axis)))
+        first, last = (int(along[0]), int(along[-1]) + 1) if len(along) else (0, 2)
+        slices.append(slice(min(first, length - 2), max(last, min(first, length - 2) + 2)))
+    return slices[0], slices[1], slices[2]
+
+
+def _with_table(hu: Tensor, grid: Grid, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
+    """A CT table behind the body, in air: two thin sheets with foam between them, curved up at the sides."""
+    x, y = (
+        torch.arange(n, device=hu.device) * step + start
+        for n, step, start in zip(grid.size[:2], grid.spacing_mm[:2], grid.origin_mm[:2], strict=True)
+    )
+    body = (hu[:, :, x.abs() < 40.0] > -300.0).any(dim=2).any(dim=0)
+    if not bool(body.any()):
+        return hu
+    back_mm = float(y[body].max())
+    gap_mm, sheet_mm, deep_mm = float(rng.uniform(1, 6)), float(rng.uniform(2, 5)), float(rng.uniform(20, 60))
+    rise_mm = x.square() * float(rng.uniform(0.0, 1.0 / 600.0))
+    depth = y[:, None] - (back_mm + gap_mm) + rise_mm[None, :]
+    sheet = ((depth > 0) & (depth < sheet_mm)) | ((depth > deep_mm) & (depth < deep_mm + sheet_mm))
+    value = torch.where(sheet, float(rng.uniform(*ranges.table_hu)), -940.0)
+    present = (depth > 0) & (depth < deep_mm + sheet_mm)
+    return torch.where(present & (hu < -900.0), value, hu)
+
+
+def _narrowed(
+    hu: Tensor, occupancy: Tensor, grid: Grid, rng: np.random.Generator, ranges: PhantomRanges
+) -> tuple[Tensor, Tensor]:
+    """Air outside a box about the spine's course: the scan's field of view was set to the spine."""
+    half_x, half_y = (float(rng.uniform(*ranges.narrow_half_mm)) for _ in range(2))
+    middle_x, middle_y = (float(value) for value in rng.normal(0.0, 8.0, size=2))
+    x, y = (
+        torch.arange(n, device=hu.device) * step + start
+        for n, step, start in zip(grid.size[:2], grid.spacing_mm[:2], grid.origin_mm[:2], strict=True)
+    )
+    seen = ((y - middle_y).abs() < half_y)[:, None] & ((x - middle_x).abs() < half_x)[None, :]
+    return torch.where(seen, hu, AIR_HU), occupancy * seen
 
 
 def _vary_tissue(tissue: Tensor, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
@@ -236,7 +299,8 @@ def _paint_bone(occupancy: Tensor, spacing_mm: float, rng: np.random.Generator, 
     width = max(3, round(5.0 / spacing_mm) | 1)
     depth = F.avg_pool3d(occupancy[None, None], width, stride=1, padding=width // 2)[0, 0]
     shell = ((1.0 - depth) * 2.0).clamp(0.0, 1.0) ** float(rng.uniform(*ranges.shell_power))
-    trabecular, cortical = float(rng.uniform(*ranges.trabecular_hu)), float(rng.uniform(*ranges.cortical_hu))
+    trabecular = (float(rng.uniform(*ranges.trabecular_hu)) + float(rng.uniform(*ranges.trabecular_hu))) / 2
+    cortical = float(rng.uniform(*ranges.cortical_hu))
     seed = int(rng.integers(2**31))
     generator = torch.Generator(device=occupancy.device).manual_seed(seed)
     texture = torch.zeros_like(occupancy)
