@@ -211,8 +211,11 @@ def models(json: Json = False) -> None:
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Option(help="Folder with labelmaps/ and bodies/ (*.nii.gz).")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; the same command resumes it.")],
+    config: Annotated[OptionalPath, typer.Argument(help="A run as a TOML file, see docs/training.md.")] = None,
+    data: Annotated[
+        OptionalPath, typer.Option(help="Folder that CONFIG's data paths start from; else with labelmaps/ and bodies/.")
+    ] = None,
+    out: Annotated[OptionalPath, typer.Option(help="Folder of the run.")] = None,
     minutes: Annotated[float, typer.Option(help="Budget for all stages together.")] = 85.0,
     watch: Annotated[
         list[str],  # each NAME=CT,LABELS
@@ -225,17 +228,29 @@ def train(
     stages: Annotated[str, typer.Option(help="Which stages to train, by edge in voxels.")] = "48,96,192",
     workers: Annotated[int, typer.Option(help="Processes that make samples; 0 for none but the training's own.")] = 1,
 ) -> None:
-    """Train the first weights on phantoms: real spines in real bodies (needs the extra 'train')."""
+    """Train on phantoms and real CTs by a configuration, or, without one, the shipped weights' recipe on phantoms.
+
+    The same command goes on with a run that was stopped. Needs the extra 'train'.
+    """
 
     def work(emit: Emit) -> None:
         try:
+            from TomoRayLib.training.config import read_config
+            from TomoRayLib.training.experiment import run_config
             from TomoRayLib.training.recipe import train_first_weights
         except ImportError as error:
             raise InputError(f"Training needs the extra 'train' ({error}); in a checkout: make setup.") from None
         try:
-            watched = [_watched(case) for case in watch]
-            names = tuple(stages.split(","))
-            train_first_weights(data, out, minutes, watched, seed, console.print, start_from, names, workers)
+            if out is None:
+                raise InputError("Expected a folder for the run, got none; give it as --out FOLDER.")
+            if config is not None:
+                run_config(read_config(config), data or config.resolve().parent, out, console.print)
+            elif data is None:
+                raise InputError("Expected a configuration (tomoray train CONFIG) or --data, got neither; give one.")
+            else:
+                watched = [_watched(case) for case in watch]
+                names = tuple(stages.split(","))
+                train_first_weights(data, out, minutes, watched, seed, console.print, start_from, names, workers)
         except ValueError as error:
             raise InputError(str(error)) from None
 

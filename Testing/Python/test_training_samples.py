@@ -13,6 +13,7 @@ from TomoRayLib.geometry import Biplanar, ConeBeam, Detector, Grid, ParallelBeam
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import resample
 from TomoRayLib.networks.geolift import lift
+from TomoRayLib.projector import project
 from TomoRayLib.radiograph import NETWORK_PIXEL_MM, NETWORK_PIXELS
 from TomoRayLib.training import datasets
 from TomoRayLib.training.augmentation import (
@@ -23,6 +24,7 @@ from TomoRayLib.training.augmentation import (
     unknown_shift_px,
 )
 from TomoRayLib.training.datasets import PhantomStream, Sample, StreamConfig, on_cube, random_isocenter, sample_of_scene
+from TomoRayLib.training.losses import view_of_row
 from TomoRayLib.training.phantom import Scene, SceneSize
 
 DETECTOR = Detector(NETWORK_PIXELS, NETWORK_PIXELS, (NETWORK_PIXEL_MM, NETWORK_PIXEL_MM))
@@ -188,6 +190,7 @@ def test_a_stream_gives_samples_of_the_shapes_and_ranges_promised() -> None:
     assert {name: tuple(value.shape) for name, value in sample.items()} == {
         "radiographs": (2, 2, 224, 224),
         "cube_to_pixel": (2, 3, 4),
+        "geometry": (2, 5),
         "target": (1, 32, 32, 32),
         "occupancy": (1, 32, 32, 32),
     }
@@ -261,3 +264,15 @@ def test_a_full_store_of_shots_lets_old_ones_go() -> None:
     kinds = [next(stream)["cube_to_pixel"].numpy().tobytes() for _ in range(60)]
     assert 20 < len(set(kinds)) < 50  # about half of them new
     assert len(set(kinds[-9:]) - set(kinds[:9])) > 4
+
+
+@pytest.mark.parametrize("views", sorted(VIEWS))
+def test_the_geometry_that_losses_read_is_that_of_the_radiographs(monkeypatch: pytest.MonkeyPatch, views: str) -> None:
+    """The target, projected by the views that the sample's rows describe, is bright where the radiographs are."""
+    sample = a_blob_sample(monkeypatch, views, mirrored=True)
+    cube = Grid.cube((0.0, 0.0, 0.0), CONFIG.fov_mm, CONFIG.size)
+    for index, row in enumerate(sample["geometry"]):
+        image = project(sample["occupancy"][0], cube, view_of_row(row, CONFIG.size))
+        scale = NETWORK_PIXELS / image.shape[0]
+        found = (brightest(image) + 0.5) * scale - 0.5
+        np.testing.assert_allclose(found, brightest(sample["radiographs"][index, 0]), atol=1.0)

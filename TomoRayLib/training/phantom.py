@@ -90,11 +90,11 @@ def compose_scene(
     uniform = lambda bounds: float(rng.uniform(*bounds))  # noqa: E731
     scale = uniform(ranges.spine_scale)
     center_z = _center_of_scene(spine, body, rng)
-    points = _deformed_points(grid, rng, ranges, device)  # (z, y, x, 3) LPS mm about the spine's course
+    points = deformed_points(grid, rng, ranges, device)  # (z, y, x, 3) LPS mm about the spine's course
 
     z_spine = points[..., 2] / scale + center_z
-    course_now = _course(spine.curve_mm, spine.z_range_mm, z_spine)
-    course_center = _course(spine.curve_mm, spine.z_range_mm, torch.tensor(center_z, device=device))
+    course_now = course_at(spine.curve_mm, spine.z_range_mm, z_spine)
+    course_center = course_at(spine.curve_mm, spine.z_range_mm, torch.tensor(center_z, device=device))
     width = scale * uniform(ranges.spine_width_scale)
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     x_spine = mirror * points[..., 0] / width + course_center[0]
@@ -102,10 +102,10 @@ def compose_scene(
     box = _box_inside(spine.grid, x_spine, y_spine, z_spine)  # the spine fills a small part of the scene
     occupancy = torch.zeros(grid.shape, device=points.device)
     looked_at = (axis[box].contiguous() for axis in (x_spine, y_spine, z_spine))
-    occupancy[box] = _sample(spine.occupancy, spine.grid, *looked_at, outside=0.0) / 255.0
+    occupancy[box] = sample_at(spine.occupancy, spine.grid, *looked_at, outside=0.0) / 255.0
 
     z_body = _body_height(spine, body, z_spine, center_z, rng, ranges)
-    course_body = _course(body.curve_mm, body.z_range_mm, z_body)
+    course_body = course_at(body.curve_mm, body.z_range_mm, z_body)
     stretch_x, stretch_y = uniform(ranges.body_stretch), uniform(ranges.body_stretch)
     mirror_body = -1.0 if rng.random() < 0.5 else 1.0
     off_x = points[..., 0] - mirror * (course_now[0] - course_center[0]) * width
@@ -114,8 +114,8 @@ def compose_scene(
     y_body = course_body[1] + off_y / stretch_y
     low, high = body.z_range_mm
     z_inside = z_body.clamp(low, high)
-    tissue = _sample(body.hu, body.grid, x_body, y_body, z_inside, outside=AIR_HU)
-    hu = _vary_tissue(tissue, rng, ranges)
+    tissue = sample_at(body.hu, body.grid, x_body, y_body, z_inside, outside=AIR_HU)
+    hu = vary_tissue(tissue, rng, ranges)
     bone = _paint_bone(occupancy[box], size.spacing_mm, rng, ranges)
     hu[box] = torch.lerp(hu[box], bone, occupancy[box])
     if rng.random() < ranges.table_share:
@@ -157,7 +157,7 @@ def _center_of_scene(spine: Spine, body: Body, rng: np.random.Generator) -> floa
     return float(rng.uniform(low + margin, high - margin))
 
 
-def _deformed_points(grid: Grid, rng: np.random.Generator, ranges: PhantomRanges, device: torch.device | str) -> Tensor:
+def deformed_points(grid: Grid, rng: np.random.Generator, ranges: PhantomRanges, device: torch.device | str) -> Tensor:
     """(z, y, x, 3): where each voxel of the scene looks, after rotation, elastic field and lateral bend."""
     axes = [
         torch.arange(n, dtype=torch.float32, device=device) * step + start
@@ -193,7 +193,7 @@ def _rotation(angles_rad: np.ndarray) -> np.ndarray:
     return about[0] @ about[1] @ about[2]
 
 
-def _course(curve_mm: np.ndarray, z_range_mm: tuple[float, float], z_mm: Tensor) -> tuple[Tensor, Tensor]:
+def course_at(curve_mm: np.ndarray, z_range_mm: tuple[float, float], z_mm: Tensor) -> tuple[Tensor, Tensor]:
     """x and y of a spine's course at heights ``z_mm``; its ends go on straight."""
     table = torch.as_tensor(curve_mm, dtype=torch.float32, device=z_mm.device)
     low, high = z_range_mm
@@ -222,7 +222,7 @@ def _body_height(
     return (z_spine - center_z) * slope + middle + shift
 
 
-def _sample(volume: Tensor, grid: Grid, x: Tensor, y: Tensor, z: Tensor, outside: float) -> Tensor:
+def sample_at(volume: Tensor, grid: Grid, x: Tensor, y: Tensor, z: Tensor, outside: float) -> Tensor:
     """Trilinear samples of an axis-aligned volume at LPS positions; ``outside`` beyond it.
 
     Only the part of the volume that is looked at is turned into floating point.
@@ -285,7 +285,7 @@ def _narrowed(
     return torch.where(seen, hu, AIR_HU), occupancy * seen
 
 
-def _vary_tissue(tissue: Tensor, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
+def vary_tissue(tissue: Tensor, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
     """Body bone brighter or duller, soft tissue a little denser or lighter."""
     contrast = float(rng.uniform(*ranges.body_bone_contrast))
     shift = float(rng.uniform(*ranges.soft_tissue_shift_hu))
