@@ -274,6 +274,60 @@ def publish(
     _finish(work, False)
 
 
+@app.command(name="sample-sheet")
+def sample_sheet(
+    data: Annotated[Path, typer.Option(help="Folder with labelmaps/ and bodies/.")],
+    out: Annotated[Path, typer.Option(help="The picture (PNG).")],
+    real: Annotated[
+        list[Path],
+        typer.Option(help="Folder of labelled CTs to show beside the phantoms."),
+    ] = [],  # noqa: B006
+    count: Annotated[int, typer.Option(help="How many phantoms.")] = 24,
+    seed: Annotated[int, typer.Option(help="Seed of the phantoms.")] = 1,
+) -> None:
+    """Draw random training phantoms, DRRs and slices, beside real CTs."""
+
+    def work(emit: Emit) -> None:
+        from TomoRayLib.drawing import png_bytes
+        from TomoRayLib.files import write_atomically
+        from TomoRayLib.training.cohort import find_cases, load_case
+        from TomoRayLib.training.datasets import load_anatomy
+        from TomoRayLib.training.pictures import sample_sheet as drawn_sheet
+
+        try:
+            cases = [load_case(files) for folder in real for files in find_cases(folder).cases]
+            picture = drawn_sheet(load_anatomy(data), cases, count, seed)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        with write_atomically(out) as partial:
+            partial.write_bytes(png_bytes(picture))
+
+    _finish(work, False)
+
+
+@app.command(name="learning-curves")
+def learning_curves(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    out: Annotated[Path, typer.Option(help="The picture (PNG).")],
+    score: Annotated[str, typer.Option(help="A column of validation.csv.")] = "cosine_similarity",
+) -> None:
+    """Draw a run's validation scores over its minutes."""
+
+    def work(emit: Emit) -> None:
+        from TomoRayLib.drawing import png_bytes
+        from TomoRayLib.files import write_atomically
+        from TomoRayLib.training.pictures import learning_curves as drawn_curves
+
+        try:
+            picture = drawn_curves(run, score)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        with write_atomically(out) as partial:
+            partial.write_bytes(png_bytes(picture))
+
+    _finish(work, False)
+
+
 def _version(shown: bool) -> None:
     if shown:
         typer.echo(f"tomoray {__version__}")

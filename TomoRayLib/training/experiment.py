@@ -51,7 +51,8 @@ def _found(
     data: DataConfig, folder: Path, report: Callable[[str], None]
 ) -> tuple[Anatomy, Anatomy | None, list[CaseFiles]]:
     """(what is trained on, the held-out spines of phantoms, the held-out real cases)."""
-    training, validation, held_out = Anatomy(), None, []
+    training, validation = Anatomy(), None
+    held_out: list[CaseFiles] = []
     if data.phantoms is not None:
         training, validation = load_anatomy(folder / data.phantoms).split()
         report(f"{len(training.spines)} spines and {len(training.bodies)} bodies for phantoms")

@@ -101,8 +101,8 @@ def compose_scene(
     y_spine = points[..., 1] / scale + course_center[1]
     box = _box_inside(spine.grid, x_spine, y_spine, z_spine)  # the spine fills a small part of the scene
     occupancy = torch.zeros(grid.shape, device=points.device)
-    looked_at = (axis[box].contiguous() for axis in (x_spine, y_spine, z_spine))
-    occupancy[box] = sample_at(spine.occupancy, spine.grid, *looked_at, outside=0.0) / 255.0
+    x_near, y_near, z_near = (axis[box].contiguous() for axis in (x_spine, y_spine, z_spine))
+    occupancy[box] = sample_at(spine.occupancy, spine.grid, x_near, y_near, z_near, outside=0.0) / 255.0
 
     z_body = _body_height(spine, body, z_spine, center_z, rng, ranges)
     course_body = course_at(body.curve_mm, body.z_range_mm, z_body)
