@@ -192,12 +192,12 @@ def test_each_stage_starts_from_the_one_before_and_draws_phantoms_of_its_own(
     (tmp_path / "48" / "last.ckpt").touch()
     last = recipe.train_first_weights(tmp_path, tmp_path, 100.0, [], report=lambda line: None)
     assert last == tmp_path / "192" / "last.ckpt"
-    assert [config.minutes for config, *_ in calls] == pytest.approx([62.0, 27.0, 11.0])
+    assert [config.minutes for config, *_ in calls] == pytest.approx([60.0, 20.0, 20.0])
     starts = [None, str(tmp_path / "48" / "last.ckpt"), str(tmp_path / "96" / "last.ckpt")]
     assert [config.start_from for config, *_ in calls] == starts
     assert [resume for *_, resume in calls] == [True, False, False]
     assert len({stream.seed for _, stream, *_ in calls}) == 3
-    assert calls[-1][0].freeze_coarse
+    assert [config.freeze_coarse for config, *_ in calls] == [False, True, True]
 
 
 def test_a_watched_case_is_a_name_and_two_files() -> None:

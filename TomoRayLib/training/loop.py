@@ -39,8 +39,8 @@ COARSER_LEVEL_WEIGHT = 0.3
 class TrainingConfig:
     """One stage of training. ``finest_level`` 2 trains 48^3, 1 trains 96^3, 0 trains 192^3.
 
-    ``freeze_coarse`` (with level 0) trains only what the finest level adds, on top of ``start_from``. The budget is
-    ``minutes``, or ``steps`` where they are given.
+    ``freeze_coarse`` (with level 1 or 0) trains only what the finest level adds, on top of ``start_from``. The budget
+    is ``minutes``, or ``steps`` where they are given.
     """
 
     minutes: float = 60.0
@@ -63,8 +63,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.finest_level not in range(HEAD_LEVELS):
             raise ValueError(f"finest_level must be 0 (192^3), 1 (96^3) or 2 (48^3); got {self.finest_level}.")
-        if self.freeze_coarse and self.finest_level != 0:
-            raise ValueError(f"freeze_coarse needs finest_level 0; got {self.finest_level}.")
+        if self.freeze_coarse and self.finest_level == HEAD_LEVELS - 1:
+            raise ValueError(f"freeze_coarse needs finest_level 0 or 1; got {self.finest_level}, the coarsest.")
         if self.batch_size < 1 or self.minutes <= 0 or (self.steps is not None and self.steps < 1):
             raise ValueError(
                 f"batch_size and steps must be at least 1 and minutes above 0; got batch_size {self.batch_size}, steps "
@@ -236,7 +236,7 @@ def _parameters_to_train(model: GeoLiftUNet, config: TrainingConfig) -> list[nn.
     wait for a gradient of everything that asks for one)."""
     if config.freeze_coarse:
         model.requires_grad_(False)
-        for part in _parts_of_level(model, 0):
+        for part in _parts_of_level(model, config.finest_level):
             part.requires_grad_(True)
         return [parameter for parameter in model.parameters() if parameter.requires_grad]
     for level in range(config.finest_level):
