@@ -38,6 +38,11 @@ class PhantomRanges:
     texture_sd_hu: tuple[float, float] = (5.0, 60.0)
     body_bone_contrast: tuple[float, float] = (0.6, 1.4)
     soft_tissue_shift_hu: tuple[float, float] = (-20.0, 30.0)
+    fractured_share: float = 0.12  # probability of compressed vertebrae
+    fractures: tuple[int, int] = (1, 3)  # how many: low to high, high included
+    compression: tuple[float, float] = (0.25, 1.0)  # 1 halves the height where it is worst
+    implant_share: float = 0.06  # probability of pedicle screws and rods
+    implant_levels: tuple[int, int] = (2, 5)
     cut_at_body_end: float = 0.85  # probability that the scene ends where the body's scan ends, like a real CT
     table_share: float = 0.5  # probability of a CT table behind the body
     table_hu: tuple[float, float] = (-300.0, 200.0)
@@ -99,6 +104,8 @@ def compose_scene(
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     x_spine = mirror * points[..., 0] / width + course_center[0]
     y_spine = points[..., 1] / scale + course_center[1]
+    if rng.random() < ranges.fractured_share:
+        z_spine = _with_fractures(spine, points[..., 1], z_spine, center_z, rng, ranges)
     box = _box_inside(spine.grid, x_spine, y_spine, z_spine)  # the spine fills a small part of the scene
     occupancy = torch.zeros(grid.shape, device=points.device)
     x_near, y_near, z_near = (axis[box].contiguous() for axis in (x_spine, y_spine, z_spine))
@@ -118,6 +125,9 @@ def compose_scene(
     hu = vary_tissue(tissue, rng, ranges)
     bone = _paint_bone(occupancy[box], size.spacing_mm, rng, ranges)
     hu[box] = torch.lerp(hu[box], bone, occupancy[box])
+    if rng.random() < ranges.implant_share:
+        across, behind = points[..., 0] - mirror * (course_now[0] - course_center[0]) * width, off_y
+        hu = _with_implant(hu, spine, (across, behind, z_spine), center_z, rng, ranges)
     if rng.random() < ranges.table_share:
         hu = _with_table(hu, grid, rng, ranges)
     if rng.random() < ranges.narrow_share:
@@ -250,6 +260,69 @@ def _box_inside(grid: Grid, x: Tensor, y: Tensor, z: Tensor) -> tuple[slice, sli
         first, last = (int(along[0]), int(along[-1]) + 1) if len(along) else (0, 2)
         slices.append(slice(min(first, length - 2), max(last, min(first, length - 2) + 2)))
     return slices[0], slices[1], slices[2]
+
+
+FRACTURE_REACH_MM = 15.0  # half of a vertebra with half a disc: the neighbours stay as they are
+METAL_HU = 3000.0
+
+
+def _with_fractures(
+    spine: Spine, y_mm: Tensor, z_spine: Tensor, center_z: float, rng: np.random.Generator, ranges: PhantomRanges
+) -> Tensor:
+    """Spine z with one to three vertebrae compressed: wedges (most at the front) or biconcave (most in the middle).
+
+    Looking further from a vertebra's middle than one stands makes it flatter there; the discs fill what it leaves.
+    ``y_mm`` is the place before (< 0) or behind the course at the scene's middle.
+    """
+    near = spine.level_z_mm[np.abs(spine.level_z_mm[:, 1] - center_z) < 110.0, 1]
+    if len(near) == 0:
+        return z_spine
+    count = min(len(near), int(rng.integers(ranges.fractures[0], ranges.fractures[1] + 1)))
+    result = z_spine
+    for middle in rng.choice(near, size=count, replace=False):
+        off = z_spine - float(middle)
+        course = course_at(spine.curve_mm, spine.z_range_mm, torch.tensor(float(middle), device=z_spine.device))[1]
+        origin = course_at(spine.curve_mm, spine.z_range_mm, torch.tensor(center_z, device=z_spine.device))[1]
+        forward = (course - origin) - y_mm
+        wedge = rng.random() < 0.6
+        where = torch.sigmoid((forward - 10.0) / 6.0) if wedge else torch.exp(-((forward - 12.0) / 12.0).square())
+        reach = torch.exp(-(off / FRACTURE_REACH_MM).square())
+        result = result + off * reach * where * float(rng.uniform(*ranges.compression))
+    return result
+
+
+def _with_implant(
+    hu: Tensor,
+    spine: Spine,
+    places: tuple[Tensor, Tensor, Tensor],
+    center_z: float,
+    rng: np.random.Generator,
+    ranges: PhantomRanges,
+) -> Tensor:
+    """Pedicle screws on both sides of some neighbouring vertebrae, and two rods that join their heads.
+
+    ``places`` are (x, y) off the spine's course and the spine's z of each voxel, in mm.
+    """
+    x, y, z = places
+    middles = np.sort(spine.level_z_mm[:, 1])
+    first = int(np.clip(np.searchsorted(middles, center_z - 40.0), 0, max(0, len(middles) - 2)))
+    count = int(rng.integers(ranges.implant_levels[0], ranges.implant_levels[1] + 1))
+    levels = middles[first : first + count]
+    radius_mm, rod_x, rod_y = (
+        float(rng.uniform(2.0, 3.5)),
+        float(rng.uniform(17.0, 24.0)),
+        float(rng.uniform(18.0, 26.0)),
+    )
+    tip_x, tip_y = float(rng.uniform(6.0, 12.0)), float(rng.uniform(-26.0, -14.0))
+    share = ((y - tip_y) / (rod_y - tip_y)).clamp(0.0, 1.0)  # 0 at a screw's tip, 1 at its head
+    aside = x.abs() - torch.lerp(torch.full_like(share, tip_x), torch.full_like(share, rod_x), share)
+    along = (y > tip_y) & (y < rod_y)
+    metal = torch.zeros_like(hu, dtype=torch.bool)
+    for middle in levels:
+        metal |= along & (aside.square() + (z - float(middle) - 4.0).square() < radius_mm**2)
+    beside = (x.abs() - rod_x).square() + (y - rod_y).square() < radius_mm**2
+    metal |= beside & (z > float(levels.min()) - 4.0) & (z < float(levels.max()) + 12.0)
+    return torch.where(metal, METAL_HU, hu)
 
 
 def _with_table(hu: Tensor, grid: Grid, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
