@@ -42,8 +42,8 @@ DATA = [
     {
         "name": "VerSe sub-verse014, sub-verse230; TotalSegmentator s0308",
         "licence": "CC BY-SA 4.0; CC BY 4.0",
-        "use": "grey values of bone for the mean atlas and the equal-frequency table; s0308 watched during training, "
-        "and the weights chosen on it",
+        "use": "grey values of bone for the mean atlas and the equal-frequency table; s0308 and sub-verse014 watched "
+        "during training, and the weights chosen on them",
     },
 ]
 FIGURE_KEYS = ("cosine_similarity", "psnr_3d_db", "ssim_2d", "dice", "hd95_mm", "assd_mm", "nsd_2mm", "mae_in_mask_hu")
