@@ -259,7 +259,7 @@ def train(
 
 @app.command()
 def publish(
-    checkpoint: Annotated[Path, typer.Argument(help="A run's last.ckpt.")],
+    checkpoints: Annotated[list[Path], typer.Argument(help="A run's last.ckpt; of several the mean is published.")],
     data: Annotated[Path, typer.Option(help="The data it was trained on, for the atlas and the lookup table.")],
     command: Annotated[str, typer.Option(help="The training command, for the registry.")],
     model: Annotated[str, typer.Option(help="Model id in the registry.")] = "geolift-s",
@@ -269,7 +269,7 @@ def publish(
     def work(emit: Emit) -> None:
         from TomoRayLib.training.publishing import publish_model
 
-        publish_model(checkpoint, data, command, model, console.print)
+        publish_model(checkpoints, data, command, model, console.print)
 
     _finish(work, False)
 

@@ -73,7 +73,7 @@ def test_curves_go_from_score_to_score_and_phantoms_are_one(tmp_path: Path) -> N
     value = 0.2 + (height - MARGIN_PX - rows[plot]) / (height - 2 * MARGIN_PX) * 0.4
     assert share_x.min() < 0.01
     assert share_x.max() > 0.99
-    np.testing.assert_allclose(value, 0.2 + 0.4 * share_x, atol=0.01)
+    np.testing.assert_allclose(value, 0.2 + 0.4 * share_x, atol=0.015)  # dots of 5 pixels
 
 
 def test_a_run_without_scores_or_without_this_score_is_refused(tmp_path: Path) -> None:

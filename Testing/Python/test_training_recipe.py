@@ -247,6 +247,22 @@ def test_a_published_model_can_be_loaded_with_all_that_belongs_to_it(a_place: Si
     assert any("MB" in line for line in lines)
 
 
+def test_of_several_checkpoints_the_mean_is_published(a_place: SimpleNamespace, tmp_path: Path) -> None:
+    content = torch.load(a_place.checkpoint, weights_only=True)
+    doubled = {name: value * 3 if value.is_floating_point() else value for name, value in content["ema"].items()}
+    torch.save({**content, "ema": doubled}, tmp_path / "other.ckpt")
+    publishing.publish_model([a_place.checkpoint, tmp_path / "other.ckpt"], a_place.data, "", "tiny", lambda line: None)
+    loaded = load_network(find_model(None, a_place.models)).state_dict()
+    for name, value in a_place.state.items():
+        torch.testing.assert_close(loaded[name], 2 * value, atol=2e-3, rtol=1e-3)
+    network = {**content["network"], "output_size": 64}
+    torch.save({**content, "network": network}, tmp_path / "larger.ckpt")
+    with pytest.raises(ValueError, match=r"another in .*larger"):
+        publishing.mean_weights([a_place.checkpoint, tmp_path / "larger.ckpt"])
+    with pytest.raises(ValueError, match="at least one"):
+        publishing.mean_weights([])
+
+
 def test_publishing_again_replaces_the_model_and_keeps_the_others_and_the_default(a_place: SimpleNamespace) -> None:
     for name in ("tiny", "other", "tiny"):
         publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", name, lambda line: None)

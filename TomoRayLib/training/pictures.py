@@ -27,6 +27,7 @@ DARK, LIGHT = (24, 24, 24), (230, 230, 230)
 CURVE_COLORS = ((31, 119, 180), (214, 39, 40), (44, 160, 44), (148, 103, 189), (255, 127, 14), (23, 190, 207))
 CURVES_SIZE_PX = (720, 400)
 MARGIN_PX = 48
+DOT_PX = 2
 
 
 def sample_sheet(anatomy: Anatomy, real: Iterable[LabelledCT], count: int, seed: int = 1) -> Image.Image:
@@ -104,7 +105,10 @@ def learning_curves(run: Path, score: str = "cosine_similarity") -> Image.Image:
         write_text(picture, (place(started, low)[0] + 3, MARGIN_PX - 14), stage, size_px=12)
         for name, points in curves.items():
             color = CURVE_COLORS[names.index(name) % len(CURVE_COLORS)]
-            draw.line([place(started + at, value) for at, value in points], color, 2)
+            places = [place(started + at, value) for at, value in points]
+            draw.line(places, color, 2)
+            for x, y in places:
+                draw.ellipse((x - DOT_PX, y - DOT_PX, x + DOT_PX, y + DOT_PX), fill=color)
         started += minutes
     for number, name in enumerate(names):
         color = CURVE_COLORS[number % len(CURVE_COLORS)]
