@@ -256,8 +256,11 @@ def models(json: Json = False) -> None:
 
 @app.command()
 def train(
-    data: Annotated[Path, typer.Option(help="Folder with labelmaps/ and bodies/ (*.nii.gz).")],
-    out: Annotated[Path, typer.Option(help="Folder of the run; the same command resumes it.")],
+    config: Annotated[OptionalPath, typer.Argument(help="A run as a TOML file, see docs/training.md.")] = None,
+    data: Annotated[
+        OptionalPath, typer.Option(help="Folder that CONFIG's data paths start from; else with labelmaps/ and bodies/.")
+    ] = None,
+    out: Annotated[OptionalPath, typer.Option(help="Folder of the run.")] = None,
     minutes: Annotated[float, typer.Option(help="Budget for all stages together.")] = 85.0,
     watch: Annotated[
         list[str],  # each NAME=CT,LABELS
@@ -268,18 +271,31 @@ def train(
         OptionalPath, typer.Option(help="Checkpoint of an earlier run, or weights, to go on from.")
     ] = None,
     stages: Annotated[str, typer.Option(help="Which stages to train, by edge in voxels.")] = "48,96,192",
+    workers: Annotated[int, typer.Option(help="Processes that make samples; 0 for none but the training's own.")] = 1,
 ) -> None:
-    """Train the first weights on phantoms: real spines in real bodies (needs the extra 'train')."""
+    """Train on phantoms and real CTs by a configuration, or, without one, the shipped weights' recipe on phantoms.
+
+    The same command goes on with a run that was stopped. Needs the extra 'train'.
+    """
 
     def work(emit: Emit) -> None:
         try:
+            from TomoRayLib.training.config import read_config
+            from TomoRayLib.training.experiment import run_config
             from TomoRayLib.training.recipe import train_first_weights
         except ImportError as error:
             raise InputError(f"Training needs the extra 'train' ({error}); in a checkout: make setup.") from None
         try:
-            watched = [_watched(case) for case in watch]
-            names = tuple(stages.split(","))
-            train_first_weights(data, out, minutes, watched, seed, console.print, start_from, names)
+            if out is None:
+                raise InputError("Expected a folder for the run, got none; give it as --out FOLDER.")
+            if config is not None:
+                run_config(read_config(config), data or config.resolve().parent, out, console.print)
+            elif data is None:
+                raise InputError("Expected a configuration (tomoray train CONFIG) or --data, got neither; give one.")
+            else:
+                watched = [_watched(case) for case in watch]
+                names = tuple(stages.split(","))
+                train_first_weights(data, out, minutes, watched, seed, console.print, start_from, names, workers)
         except ValueError as error:
             raise InputError(str(error)) from None
 
@@ -288,7 +304,7 @@ def train(
 
 @app.command()
 def publish(
-    checkpoint: Annotated[Path, typer.Argument(help="A run's last.ckpt.")],
+    checkpoints: Annotated[list[Path], typer.Argument(help="A run's last.ckpt; of several the mean is published.")],
     data: Annotated[Path, typer.Option(help="The data it was trained on, for the atlas and the lookup table.")],
     command: Annotated[str, typer.Option(help="The training command, for the registry.")],
     model: Annotated[str, typer.Option(help="Model id in the registry.")] = "geolift-s",
@@ -298,7 +314,61 @@ def publish(
     def work(emit: Emit) -> None:
         from TomoRayLib.training.publishing import publish_model
 
-        publish_model(checkpoint, data, command, model, console.print)
+        publish_model(checkpoints, data, command, model, console.print)
+
+    _finish(work, False)
+
+
+@app.command(name="sample-sheet")
+def sample_sheet(
+    data: Annotated[Path, typer.Option(help="Folder with labelmaps/ and bodies/.")],
+    out: Annotated[Path, typer.Option(help="The picture (PNG).")],
+    real: Annotated[
+        list[Path],
+        typer.Option(help="Folder of labelled CTs to show beside the phantoms."),
+    ] = [],  # noqa: B006
+    count: Annotated[int, typer.Option(help="How many phantoms.")] = 24,
+    seed: Annotated[int, typer.Option(help="Seed of the phantoms.")] = 1,
+) -> None:
+    """Draw random training phantoms, DRRs and slices, beside real CTs."""
+
+    def work(emit: Emit) -> None:
+        from TomoRayLib.drawing import png_bytes
+        from TomoRayLib.files import write_atomically
+        from TomoRayLib.training.cohort import find_cases, load_case
+        from TomoRayLib.training.datasets import load_anatomy
+        from TomoRayLib.training.pictures import sample_sheet as drawn_sheet
+
+        try:
+            cases = [load_case(files) for folder in real for files in find_cases(folder).cases]
+            picture = drawn_sheet(load_anatomy(data), cases, count, seed)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        with write_atomically(out) as partial:
+            partial.write_bytes(png_bytes(picture))
+
+    _finish(work, False)
+
+
+@app.command(name="learning-curves")
+def learning_curves(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    out: Annotated[Path, typer.Option(help="The picture (PNG).")],
+    score: Annotated[str, typer.Option(help="A column of validation.csv.")] = "cosine_similarity",
+) -> None:
+    """Draw a run's validation scores over its minutes."""
+
+    def work(emit: Emit) -> None:
+        from TomoRayLib.drawing import png_bytes
+        from TomoRayLib.files import write_atomically
+        from TomoRayLib.training.pictures import learning_curves as drawn_curves
+
+        try:
+            picture = drawn_curves(run, score)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        with write_atomically(out) as partial:
+            partial.write_bytes(png_bytes(picture))
 
     _finish(work, False)
 

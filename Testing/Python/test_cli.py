@@ -72,6 +72,11 @@ def test_one_view_and_a_negative_isocenter_can_be_asked_for(a_ct_file: Path, tmp
         ("synthesize --out out --ct CT --flip-ap", "radiographs"),
         ("train --data . --out out", "label maps"),
         ("train --data . --out out --watch x", "NAME=CT,LABELS"),
+        ("train --data .", "--out FOLDER"),
+        ("train --out out", "tomoray train CONFIG"),
+        ("train absent.toml --out out", "does not exist"),
+        ("sample-sheet --data . --out sheet.png", "label maps"),
+        ("learning-curves . --out curves.png", "folder of a run"),
     ],
 )
 def test_a_wrong_command_gets_a_sentence_and_exit_code_2(

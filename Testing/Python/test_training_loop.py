@@ -190,14 +190,15 @@ def test_a_loss_or_gradient_that_is_no_number_stops_and_keeps_the_checkpoint(
     assert (out / "last.ckpt").read_bytes() == (a_run / "last.ckpt").read_bytes()
 
 
-def test_the_finest_level_is_trained_on_top_of_the_frozen_rest(a_run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("level", [0, 1])
+def test_the_finest_level_is_trained_on_top_of_the_frozen_rest(a_run: Path, tmp_path: Path, level: int) -> None:
     start = a_run / "last.ckpt"
-    config = a_config(3, finest_level=0, freeze_coarse=True, start_from=str(start), weight_decay=0.5)
+    config = a_config(3, finest_level=level, freeze_coarse=True, start_from=str(start), weight_decay=0.5)
     last = content_of(run(config, tmp_path / "fine"))["model"]
     _, before = averaged_weights(start)
+    own = tuple(f"{part}.{level}" for part in ("decoder", "heads", "reducers.0", "reducers.1"))
     for name in before:
-        is_finest = name.startswith(("decoder.0", "heads.0", "reducers.0.0.", "reducers.1.0."))
-        assert torch.equal(before[name], last[name]) != is_finest, name
+        assert torch.equal(before[name], last[name]) != name.startswith(own), name
 
 
 def test_samples_come_from_a_worker_process_in_mixed_precision(tmp_path: Path) -> None:
@@ -223,10 +224,80 @@ def test_the_learning_rate_warms_up_and_ends_at_zero() -> None:
     assert rates == sorted(rates, reverse=True)
 
 
-@pytest.mark.parametrize("change", [{"finest_level": 3}, {"freeze_coarse": True}])
+@pytest.mark.parametrize("change", [{"finest_level": 3}, {"finest_level": 2, "freeze_coarse": True}])
 def test_an_impossible_stage_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="finest_level"):
         TrainingConfig(**change)
+
+
+def test_the_finest_level_alone_needs_a_coarse_stage_to_start_from(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="start_from"):
+        run(a_config(1, finest_level=0, freeze_coarse=True), tmp_path / "run")
+
+
+def test_a_budget_in_steps_is_kept_to_the_step(tmp_path: Path) -> None:
+    content = content_of(run(dataclasses.replace(a_config(1), minutes=1e9, steps=3), tmp_path / "run"))
+    assert content["progress"]["steps"] == 3
+    assert TrainingConfig(steps=4).spent(steps=1, seconds=1e9) == 0.25
+
+
+@pytest.mark.parametrize("change", [{"batch_size": 0}, {"steps": 0}, {"minutes": 0.0}])
+def test_a_budget_or_batch_of_nothing_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(change))} {next(iter(change.values()))}"):
+        TrainingConfig(**change)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "error", "advice"),
+    [
+        (6, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "Try batch_size 3"),
+        (1, RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "Train a coarser level"),
+    ],
+)
+def test_too_little_memory_says_what_to_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, error: RuntimeError, advice: str
+) -> None:
+    def too_large(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(loop, "_step", too_large)
+    with pytest.raises(ValueError, match=f"batch_size {batch_size} at finest_level 1.*{advice}"):
+        run(a_config(3, batch_size=batch_size), tmp_path / "run")
+
+
+def test_any_other_error_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("sizes do not match")
+
+    monkeypatch.setattr(loop, "_step", broken)
+    with pytest.raises(RuntimeError, match="sizes do not match"):
+        run(a_config(3), tmp_path / "run")
+
+
+def test_a_run_killed_at_any_moment_loses_at_most_two_minutes_and_a_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps of 25 s by the clock; killed in the step that would end some minutes later, the file is that old."""
+
+    class KilledError(Exception):
+        pass
+
+    for steps_until_killed in (9, 14):
+        looks, taken, real_step = itertools.count(), itertools.count(1), loop._step
+        monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(looks) * 12.5))  # noqa: B023
+
+        def step_or_die(*arguments: Any) -> Any:
+            if next(taken) > steps_until_killed:  # noqa: B023
+                raise KilledError
+            return real_step(*arguments)  # noqa: B023
+
+        monkeypatch.setattr(loop, "_step", step_or_die)
+        out = tmp_path / str(steps_until_killed)
+        with pytest.raises(KilledError):
+            run(a_config(1, minutes=1e9), out)
+        monkeypatch.setattr(loop, "_step", real_step)
+        lost_seconds = 25.0 * (steps_until_killed - content_of(out / "last.ckpt")["progress"]["steps"])
+        assert 0 <= lost_seconds <= loop.CHECKPOINT_SECONDS + 25.0
 
 
 @pytest.mark.slow

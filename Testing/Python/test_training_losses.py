@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
+from skimage.metrics import structural_similarity
+from test_training_anatomy import one_thread  # noqa: F401
 
 from TomoRayLib.networks.geolift import Prediction
 from TomoRayLib.training.loop import COARSER_LEVEL_WEIGHT, level_losses
@@ -14,7 +17,10 @@ from TomoRayLib.training.losses import (
     dilated,
     edge_l1,
     mask_loss,
+    ray_l1,
     reconstruction_loss,
+    relative_squared_error,
+    ssim_loss,
 )
 
 SIZE = 16
@@ -36,7 +42,7 @@ def test_every_term_is_zero_at_the_truth() -> None:
     target, occupancy = a_truth()
     total, terms = reconstruction_loss(a_perfect_prediction(), target, occupancy, LossWeights())
     assert float(total) == pytest.approx(0.0, abs=1e-6)
-    assert set(terms) == {"intensity", "mask", "projection", "edge"}
+    assert set(terms) == {"intensity", "squared", "mask", "projection", "edge"}
 
 
 def test_every_term_is_above_zero_for_an_empty_volume() -> None:
@@ -46,10 +52,72 @@ def test_every_term_is_above_zero_for_an_empty_volume() -> None:
     assert min(terms.values()) > 1e-3
 
 
+def test_an_empty_volume_has_a_relative_squared_error_of_one_whatever_its_bone() -> None:
+    target, _ = a_truth()
+    for share in (1.0, 0.5):
+        assert float(relative_squared_error(torch.zeros_like(target), target * share)) == pytest.approx(1.0)
+        assert float(relative_squared_error(0.5 * share * target, target * share)) == pytest.approx(0.25)
+
+
+def test_ssim_is_scikit_images_where_all_windows_count() -> None:
+    rng = np.random.default_rng(0)
+    first = rng.random((1, 1, 14, 15, 16), dtype=np.float32)
+    second = np.clip(first + rng.normal(0, 0.2, first.shape), 0, 1).astype(np.float32)
+    expected = structural_similarity(first[0, 0], second[0, 0], win_size=7, data_range=1.0, use_sample_covariance=False)
+    everywhere = torch.ones(first.shape)
+    found = ssim_loss(torch.from_numpy(first), torch.from_numpy(second), everywhere)
+    assert float(found) == pytest.approx(1 - expected, abs=1e-5)
+
+
+def test_ssim_looks_near_bone_alone() -> None:
+    target, occupancy = a_truth()
+    far = 1 - dilated(occupancy, 7)
+    assert float(far.sum()) > 0
+    assert float(ssim_loss(target, target, occupancy)) == pytest.approx(0.0, abs=1e-6)
+    assert float(ssim_loss(target + 0.5 * far, target, occupancy)) == pytest.approx(0.0, abs=1e-6)
+    assert float(ssim_loss(target * 0.5, target, occupancy)) > 0.05
+
+
+GEOMETRY = torch.tensor([[[900.0, 0.0, 0.0, 0.0, 160.0], [0.0, 90.0, 0.0, 0.0, 160.0]]])  # cone beam, parallel beam
+
+
+def test_line_integrals_of_a_parallel_view_differ_by_the_voxels_on_the_ray() -> None:
+    """A plate one voxel thick across the lateral rays: 1 voxel of path too much for every ray through the cube."""
+    plate = torch.zeros(1, 1, SIZE, SIZE, SIZE)
+    plate[..., 5] = 1.0
+    rows = GEOMETRY[:, 1:]
+    pixels = round(SIZE * 224 / 192)
+    share = (SIZE / pixels) ** 2  # of the detector that the cube covers
+    assert float(ray_l1(plate, torch.zeros_like(plate), rows)) == pytest.approx(0.1 * share, rel=0.08)
+
+
+def test_bone_moved_along_the_rays_shows_in_the_other_view_alone() -> None:
+    bone = torch.zeros(1, 1, SIZE, SIZE, SIZE)
+    bone[..., 6:10, 6:10, 6:10] = 1.0
+    along_x = bone.roll(3, -1)
+    lateral, ap = (float(ray_l1(along_x, bone, GEOMETRY[:, [index]])) for index in (1, 0))
+    assert lateral == pytest.approx(0.0, abs=1e-6)
+    assert ap > 1e-3
+
+
+def test_the_ray_term_needs_the_geometry_and_gives_a_gradient_that_removes_bone() -> None:
+    target, occupancy = a_truth()
+    weights = LossWeights(rays=1.0, ssim=1.0)
+    with pytest.raises(ValueError, match=r"LossWeights\.rays needs the geometry"):
+        reconstruction_loss(a_perfect_prediction(), target, occupancy, weights)
+    total, terms = reconstruction_loss(a_perfect_prediction(), target, occupancy, weights, GEOMETRY)
+    assert {"rays", "ssim"} < set(terms)
+    assert float(total) == pytest.approx(0.0, abs=1e-5)
+    too_much = (target + 0.3).requires_grad_()
+    ray_l1(too_much, target, GEOMETRY).backward()
+    assert too_much.grad is not None
+    assert float(too_much.grad.min()) >= 0 < float(too_much.grad.max())
+
+
 def test_a_weight_of_zero_leaves_its_term_out() -> None:
     target, occupancy = a_truth()
     empty = Prediction(torch.zeros_like(target), torch.full_like(target, -10.0))
-    weights = LossWeights(intensity=0.0, mask=0.0, projection=3.0, edge=0.0)
+    weights = LossWeights(intensity=0.0, squared=0.0, mask=0.0, projection=3.0, edge=0.0)
     total, terms = reconstruction_loss(empty, target, occupancy, weights)
     assert float(total) == pytest.approx(3.0 * terms["projection"])
 

@@ -20,8 +20,10 @@ from test_training_anatomy import (
     one_thread,  # noqa: F401
 )
 
-from TomoRayLib.training.bodies import AIR_HU
+from TomoRayLib.geometry import Grid
+from TomoRayLib.training.bodies import AIR_HU, Body
 from TomoRayLib.training.phantom import PhantomRanges, Scene, SceneSize, compose_scene
+from TomoRayLib.training.spines import Spine
 
 STILL = PhantomRanges(
     spine_scale=(1.0, 1.0),
@@ -34,7 +36,11 @@ STILL = PhantomRanges(
     texture_sd_hu=(0.0, 0.0),
     body_bone_contrast=(1.0, 1.0),
     soft_tissue_shift_hu=(0.0, 0.0),
+    fractured_share=0.0,
+    implant_share=0.0,
     cut_at_body_end=0.0,
+    table_share=0.0,
+    narrow_share=0.0,
 )
 COARSE = SceneSize(right_left_mm=120.0, anterior_mm=112.0, posterior_mm=88.0, height_mm=304.0, spacing_mm=4.0)
 SPINE, BODY = a_spine(), a_body()
@@ -225,3 +231,115 @@ def test_a_phantom_cut_at_the_bodys_end_holds_nothing_beyond_it() -> None:
     np.testing.assert_array_equal(cut[beyond & ~margin], int(AIR_HU))
     assert int(scenes[1].occupancy[beyond & ~margin].max()) == 0
     np.testing.assert_array_equal(cut[~beyond & ~margin], whole[~beyond & ~margin])
+
+
+def test_bone_is_seldom_at_the_ends_of_its_range() -> None:
+    """Trabecular bone is drawn as the mean of two uniform draws: of -20..300 HU, a fourth lies below 93 HU or so."""
+    solid = [scene_of(seed, cortical_hu=(100.0, 100.0), shell_power=(40.0, 40.0)) for seed in range(40)]
+    drawn = np.array([np.median(scene.hu[scene.occupancy > 250]) for scene in solid])
+    assert (drawn > -20).all()
+    assert (drawn < 320).all()
+    assert 90 < np.median(drawn) < 190
+    assert np.mean((drawn < 40) | (drawn > 240)) < 0.25
+
+
+def a_body_in_air() -> Body:
+    """The block with air behind it: its back lies 20 mm behind its course."""
+    hu = BODY.hu.clone()
+    y = BODY.grid.origin_mm[1] + np.arange(BODY.grid.size[1]) * BODY.grid.spacing_mm[1]
+    hu[:, torch.from_numpy(y > float(BODY.curve_mm[:, 1].max()) + 20.0)] = int(AIR_HU)
+    return dataclasses.replace(BODY, hu=hu)
+
+
+def test_a_table_lies_behind_the_back_and_only_in_air() -> None:
+    body = a_body_in_air()
+    for seed in range(4):
+        bare, on_table = (
+            compose_scene(
+                SPINE,
+                body,
+                np.random.default_rng(seed),
+                COARSE,
+                dataclasses.replace(STILL, table_share=share, table_hu=(100.0, 100.0)),
+            )
+            for share in (0.0, 1.0)
+        )
+        assert torch.equal(bare.occupancy, on_table.occupancy)
+        changed = (bare.hu != on_table.hu).numpy()
+        y = (axes_mm(bare)[1] + 0 * changed)[changed]
+        assert changed.mean() > 0.005
+        assert (bare.hu.numpy()[changed] < -850).all()
+        assert y.min() > 15
+        assert set(np.unique(on_table.hu.numpy()[changed])) == {-940, 100}
+        assert changed.any(axis=(1, 2)).all()  # all along the body
+
+
+def test_a_scan_of_the_spine_alone_ends_beside_the_spine() -> None:
+    wide, narrow = (scene_of(2, narrow_share=share, narrow_half_mm=(60.0, 60.0)) for share in (0.0, 1.0))
+    x, y, _ = (axis.ravel() for axis in axes_mm(wide))
+    air = (narrow.hu.numpy() == int(AIR_HU)).all(axis=0)
+    seen_y, seen_x = np.flatnonzero(~air.all(axis=1)), np.flatnonzero(~air.all(axis=0))
+    for seen, axis in ((seen_x, x), (seen_y, y)):
+        assert axis[seen[-1]] - axis[seen[0]] == pytest.approx(120.0, abs=8.0)
+        assert abs(axis[seen].mean()) < 30
+    inside = (slice(None), slice(seen_y[0], seen_y[-1] + 1), slice(seen_x[0], seen_x[-1] + 1))
+    assert torch.equal(narrow.hu[inside], wide.hu[inside])
+    assert torch.equal(narrow.occupancy[inside], wide.occupancy[inside])
+    assert int(narrow.occupancy.sum()) == int(narrow.occupancy[inside].sum())
+
+
+def a_spine_of_blocks() -> Spine:
+    """T12 to L4 as blocks 22 mm high, 8 mm apart, on a straight course: heights can be read off."""
+    grid = Grid((60, 60, 95), (2.0, 2.0, 2.0), (-59.0, -59.0, 0.0))
+    z = np.arange(95) * 2.0
+    occupancy = np.zeros(grid.shape, np.uint8)
+    middles = [20.0 + 30.0 * number for number in range(5, -1, -1)]
+    for middle in middles:
+        occupancy[np.abs(z - middle) <= 11, 8:50, 15:45] = 255
+    levels = np.array([[19.5 + number, middle] for number, middle in enumerate(middles)])
+    return Spine("blocks", torch.from_numpy(occupancy), grid, np.zeros((95, 2)), levels)
+
+
+def heights_mm(scene: Scene, y_mm: float) -> list[float]:
+    """Height of each block in the column at x = 0 and ``y_mm`` of the scene."""
+    x, y, _ = (axis.ravel() for axis in axes_mm(scene))
+    column = scene.occupancy.numpy()[:, np.abs(y - y_mm).argmin(), np.abs(x).argmin()] > 127
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], column.astype(int), [0]])))
+    return (np.diff(edges)[::2] * scene.grid.spacing_mm[2]).tolist()
+
+
+def test_a_fracture_flattens_one_vertebra_and_leaves_the_others() -> None:
+    """Compression 1 halves the height where it is worst; wedges are as high as ever at the back."""
+    spine, kinds = a_spine_of_blocks(), []
+    tall = dataclasses.replace(COARSE, spacing_mm=2.0, height_mm=320.0, right_left_mm=40.0)
+    ranges = dataclasses.replace(STILL, fractured_share=1.0, fractures=(1, 1), compression=(1.0, 1.0))
+    for seed in range(8):
+        scene = compose_scene(spine, BODY, np.random.default_rng(seed), tall, ranges)
+        front, middle, back = (heights_mm(scene, y) for y in (-34.0, -12.0, 20.0))
+        assert len(front) == len(middle) == len(back) == 6
+        assert min(*front, *middle) < 17
+        assert sum(height < 18 for height in middle) <= 1
+        assert min(back) > 17
+        kinds.append("wedge" if min(front) < min(middle) + 1 else "biconcave")
+    assert set(kinds) == {"wedge", "biconcave"}
+
+
+def test_screws_and_rods_are_metal_on_both_sides_behind_the_vertebral_bodies_and_no_target_bone() -> None:
+    spine, fine = a_spine_of_blocks(), dataclasses.replace(COARSE, spacing_mm=2.0, height_mm=240.0)
+    for seed in range(3):
+        bare, screwed = (
+            compose_scene(
+                spine, BODY, np.random.default_rng(seed), fine, dataclasses.replace(STILL, implant_share=part)
+            )
+            for part in (0.0, 1.0)
+        )
+        assert torch.equal(bare.occupancy, screwed.occupancy)
+        metal = screwed.hu.numpy() == 3000
+        x, y, _ = axes_mm(screwed)
+        left, right = (metal & (side * x > 0) for side in (1, -1))
+        assert left.sum() == pytest.approx(right.sum(), rel=0.05)
+        assert metal.sum() > 300
+        spread_x, spread_y = np.abs(x + 0 * metal)[metal], (y + 0 * metal)[metal]
+        assert 4 < spread_x.min() < spread_x.max() < 30
+        assert -30 < spread_y.min() < spread_y.max() < 32
+        assert torch.equal(bare.hu[torch.from_numpy(~metal)], screwed.hu[torch.from_numpy(~metal)])

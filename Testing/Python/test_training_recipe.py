@@ -192,12 +192,12 @@ def test_each_stage_starts_from_the_one_before_and_draws_phantoms_of_its_own(
     (tmp_path / "48" / "last.ckpt").touch()
     last = recipe.train_first_weights(tmp_path, tmp_path, 100.0, [], report=lambda line: None)
     assert last == tmp_path / "192" / "last.ckpt"
-    assert [config.minutes for config, *_ in calls] == pytest.approx([40.0, 48.0, 12.0])
+    assert [config.minutes for config, *_ in calls] == pytest.approx([60.0, 20.0, 20.0])
     starts = [None, str(tmp_path / "48" / "last.ckpt"), str(tmp_path / "96" / "last.ckpt")]
     assert [config.start_from for config, *_ in calls] == starts
     assert [resume for *_, resume in calls] == [True, False, False]
     assert len({stream.seed for _, stream, *_ in calls}) == 3
-    assert calls[-1][0].freeze_coarse
+    assert [config.freeze_coarse for config, *_ in calls] == [False, True, True]
 
 
 def test_a_watched_case_is_a_name_and_two_files() -> None:
@@ -245,6 +245,22 @@ def test_a_published_model_can_be_loaded_with_all_that_belongs_to_it(a_place: Si
     assert mask.any()
     assert load_equal_frequency_table(a_place.models).levels == 100
     assert any("MB" in line for line in lines)
+
+
+def test_of_several_checkpoints_the_mean_is_published(a_place: SimpleNamespace, tmp_path: Path) -> None:
+    content = torch.load(a_place.checkpoint, weights_only=True)
+    doubled = {name: value * 3 if value.is_floating_point() else value for name, value in content["ema"].items()}
+    torch.save({**content, "ema": doubled}, tmp_path / "other.ckpt")
+    publishing.publish_model([a_place.checkpoint, tmp_path / "other.ckpt"], a_place.data, "", "tiny", lambda line: None)
+    loaded = load_network(find_model(None, a_place.models)).state_dict()
+    for name, value in a_place.state.items():
+        torch.testing.assert_close(loaded[name], 2 * value, atol=2e-3, rtol=1e-3)
+    network = {**content["network"], "output_size": 64}
+    torch.save({**content, "network": network}, tmp_path / "larger.ckpt")
+    with pytest.raises(ValueError, match=r"another in .*larger"):
+        publishing.mean_weights([a_place.checkpoint, tmp_path / "larger.ckpt"])
+    with pytest.raises(ValueError, match="at least one"):
+        publishing.mean_weights([])
 
 
 def test_publishing_again_replaces_the_model_and_keeps_the_others_and_the_default(a_place: SimpleNamespace) -> None:

@@ -96,7 +96,7 @@ class GeoLiftUNet(nn.Module):
         self, radiographs: Tensor, cube_to_pixel: Tensor, levels: Sequence[int] = (0,)
     ) -> dict[int, Prediction]:
         """Predictions by level (0 = finest); nothing finer than ``min(levels)`` is computed."""
-        features = self._encode(radiographs)
+        features = self._encode(radiographs, min(levels))
         volume: Tensor | None = None
         predictions: dict[int, Prediction] = {}
         for level in range(LEVELS - 1, min(levels) - 1, -1):
@@ -120,15 +120,16 @@ class GeoLiftUNet(nn.Module):
                 module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         return self
 
-    def _encode(self, radiographs: Tensor) -> list[list[Tensor]]:
-        """Per view, per level: image features reduced to the width of the volume at that level."""
+    def _encode(self, radiographs: Tensor, finest: int) -> list[list[Tensor]]:
+        """Per view, per level: image features reduced to the volume's width; nothing for levels below ``finest``."""
         count = radiographs.shape[0]
         x = radiographs.transpose(0, 1).flatten(0, 1)
         views: list[list[Tensor]] = [[], []]
         for level, block in enumerate(self.encoder):
             x = block(x)
             for index, view in enumerate(x.split(count)):
-                views[index].append(self.reducers[index][level](view))  # type: ignore[index]
+                reduced = self.reducers[index][level](view) if level >= finest else view.new_empty(0)  # type: ignore[index]
+                views[index].append(reduced)
         return views
 
     def _lift(self, features: list[list[Tensor]], cube_to_pixel: Tensor, level: int) -> Tensor:

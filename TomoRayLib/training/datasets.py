@@ -12,32 +12,35 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from TomoRayLib.geometry import Grid
+from TomoRayLib.geometry import ConeBeam, Grid, View
 from TomoRayLib.projector import hu_to_attenuation, project
 from TomoRayLib.radiograph import cube_to_pixel, normalise
 from TomoRayLib.target import BONE_WINDOW
 from TomoRayLib.training.augmentation import random_appearance, random_views, unknown_shift_px
 from TomoRayLib.training.bodies import Body, load_body
+from TomoRayLib.training.cohort import Cohort, scene_of_case
 from TomoRayLib.training.phantom import PhantomRanges, Scene, SceneSize, body_fits, compose_scene
 from TomoRayLib.training.spines import Spine, load_spine
 
 # Cervical stretches have no matching body yet; these label maps are kept for validation.
 VALIDATION_SPINES = ("verse024", "verse047", "verse645", "verse711")
 MINIMUM_LEVELS = 5
+MINIMUM_SHOTS = 8  # before any is shown again
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The spines and bodies that phantoms are made of."""
+    """The spines and bodies that phantoms are made of, and the real labelled CTs that join them."""
 
-    spines: tuple[Spine, ...]
-    bodies: tuple[Body, ...]
+    spines: tuple[Spine, ...] = ()
+    bodies: tuple[Body, ...] = ()
+    cohort: Cohort | None = None
 
     def split(self, held_out: tuple[str, ...] = VALIDATION_SPINES) -> tuple[Anatomy, Anatomy]:
-        """(training, validation) by spine; both use all bodies."""
+        """(training, validation) by spine; both use all bodies, and only the first the real CTs."""
         kept = tuple(spine for spine in self.spines if spine.name not in held_out)
         rest = tuple(spine for spine in self.spines if spine.name in held_out)
-        return Anatomy(kept, self.bodies), Anatomy(rest or kept, self.bodies)
+        return Anatomy(kept, self.bodies, self.cohort), Anatomy(rest or kept, self.bodies)
 
     def draw(self, rng: np.random.Generator) -> tuple[Spine, Body]:
         """A spine and a body that share enough levels."""
@@ -79,12 +82,20 @@ class IsocenterRanges:
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """How samples are drawn. ``uses`` is how often one phantom is seen; ``kept`` how many are at hand."""
+    """How samples are drawn. ``uses`` is how often one phantom is X-rayed, ``kept`` how many are at hand.
+
+    Each X-ray (``Shot``) is seen ``shot_uses`` times in all, each time with another appearance; ``shots_kept`` of them
+    are at hand. An appearance costs a tenth of an X-ray, and an X-ray a fourth of a phantom. Where there are real
+    labelled CTs, ``real_share`` of the phantoms are such a CT, deformed.
+    """
 
     size: int = 96
     fov_mm: float = 256.0
     uses: int = 6
     kept: int = 16
+    shot_uses: int = 1
+    shots_kept: int = 256
+    real_share: float = 0.5
     seed: int = 0
     scene: SceneSize = field(default_factory=SceneSize)
     phantom: PhantomRanges = field(default_factory=PhantomRanges)
@@ -95,8 +106,8 @@ Sample = dict[str, Tensor]
 
 
 class PhantomStream(IterableDataset[Sample]):
-    """Endless samples: ``radiographs`` (2, 224, 224), ``cube_to_pixel`` (2, 3, 4), ``target`` and ``occupancy``
-    (1, size, size, size) in [0, 1]."""
+    """Endless samples: ``radiographs`` (2, 2, 224, 224), ``cube_to_pixel`` (2, 3, 4), ``geometry`` (2, 5), ``target``
+    and ``occupancy`` (1, size, size, size) in [0, 1]."""
 
     def __init__(self, anatomy: Anatomy, config: StreamConfig, rank: int = 0) -> None:
         """``rank`` is the number of the training process: each draws phantoms of its own."""
@@ -107,20 +118,47 @@ class PhantomStream(IterableDataset[Sample]):
         worker = get_worker_info()
         rng = np.random.default_rng([self.config.seed, worker.id if worker else 0, self.rank])
         scenes: list[Scene] = []
+        shots: list[Shot] = []
         while True:
-            if len(scenes) < self.config.kept and (len(scenes) < 2 or rng.random() < 0.5):
-                scenes.append(self._scene(rng))
-            elif rng.random() < 1.0 / self.config.uses:
-                scenes[int(rng.integers(len(scenes)))] = self._scene(rng)
-            yield sample_of_scene(scenes[int(rng.integers(len(scenes)))], rng, self.config)
+            if len(shots) < MINIMUM_SHOTS or rng.random() < 1.0 / self.config.shot_uses:
+                self._renew(scenes, rng)
+                shot = shot_of_scene(scenes[int(rng.integers(len(scenes)))], rng, self.config)
+                if self.config.shot_uses > 1:
+                    _keep(shots, shot, self.config.shots_kept, rng)
+            else:
+                shot = shots[int(rng.integers(len(shots)))]
+            yield sample_of_shot(shot, rng)
+
+    def _renew(self, scenes: list[Scene], rng: np.random.Generator) -> None:
+        if len(scenes) < self.config.kept and (len(scenes) < 2 or rng.random() < 0.5):
+            scenes.append(self._scene(rng))
+        elif rng.random() < 1.0 / self.config.uses:
+            scenes[int(rng.integers(len(scenes)))] = self._scene(rng)
 
     def _scene(self, rng: np.random.Generator) -> Scene:
+        config, cohort = self.config, self.anatomy.cohort
+        if cohort is not None and (not self.anatomy.spines or rng.random() < config.real_share):
+            return scene_of_case(cohort.draw(rng), rng, config.scene, config.phantom)
         spine, body = self.anatomy.draw(rng)
-        return compose_scene(spine, body, rng, self.config.scene, self.config.phantom)
+        return compose_scene(spine, body, rng, config.scene, config.phantom)
 
 
-def sample_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) -> Sample:
-    """One training sample: random isocentre, geometry and appearance, half of the time mirrored."""
+@dataclass(frozen=True)
+class Shot:
+    """One X-ray of a phantom: all of a sample but its appearance.
+
+    ``integrals`` (2, 224, 224) are the views' line integrals, ``volumes`` (2, size, size, size) target and occupancy,
+    in half precision because many are kept. ``geometry`` (2, 5) is what ``losses.view_of_row`` reads.
+    """
+
+    integrals: Tensor
+    matrices: Tensor
+    geometry: Tensor
+    volumes: Tensor
+
+
+def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) -> Shot:
+    """Random isocentre and geometry, half of the time mirrored."""
     mirrored = rng.random() < 0.5
     hu = scene.hu.flip(-1) if mirrored else scene.hu
     occupancy = scene.occupancy.flip(-1) if mirrored else scene.occupancy
@@ -128,22 +166,47 @@ def sample_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig
     views = random_views(rng).moved_to(isocenter)
     cube = Grid.cube(isocenter, config.fov_mm, config.size)
     attenuation = hu_to_attenuation(hu)
-    radiographs, matrices = [], []
+    integrals, matrices = [], []
     for view, shift in zip((views.ap, views.lateral), unknown_shift_px(rng), strict=True):
-        image = project(attenuation, scene.grid, view)
-        radiographs.append(normalise(random_appearance(image, rng)))
+        integrals.append(project(attenuation, scene.grid, view))
         matrix = cube_to_pixel(view, cube)
         matrix[:2] += shift[:, None] * matrix[2]
         matrices.append(torch.from_numpy(matrix.astype(np.float32)))
     bone = (hu.float() - BONE_WINDOW.low_hu).div_(BONE_WINDOW.width_hu).clamp_(0, 1)
     share = occupancy.float() / 255.0
     both = on_cube(torch.stack([bone * (share > 0.5), share]), scene.grid, cube)
+    geometry = torch.tensor([_geometry_row(view, config.fov_mm) for view in (views.ap, views.lateral)])
+    return Shot(torch.stack(integrals), torch.stack(matrices), geometry, both.half())
+
+
+def _geometry_row(view: View, fov_mm: float) -> tuple[float, float, float, float, float]:
+    sad_mm = view.beam.sad_mm if isinstance(view.beam, ConeBeam) else 0.0
+    return (sad_mm, view.gantry_angle_deg, view.tilt_deg, view.roll_deg, fov_mm)
+
+
+def sample_of_shot(shot: Shot, rng: np.random.Generator) -> Sample:
+    """A shot with a random appearance of each view."""
+    volumes = shot.volumes.float()
     return {
-        "radiographs": torch.stack(radiographs),
-        "cube_to_pixel": torch.stack(matrices),
-        "target": both[:1],
-        "occupancy": both[1:],
+        "radiographs": torch.stack([normalise(random_appearance(image, rng)) for image in shot.integrals]),
+        "cube_to_pixel": shot.matrices,
+        "geometry": shot.geometry,
+        "target": volumes[:1],
+        "occupancy": volumes[1:],
     }
+
+
+def sample_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) -> Sample:
+    """One training sample: random isocentre, geometry and appearance, half of the time mirrored."""
+    return sample_of_shot(shot_of_scene(scene, rng, config), rng)
+
+
+def _keep(shots: list[Shot], shot: Shot, most: int, rng: np.random.Generator) -> None:
+    """Add a shot; from ``most`` on it takes the place of another."""
+    if len(shots) < most:
+        shots.append(shot)
+    else:
+        shots[int(rng.integers(most))] = shot
 
 
 def random_isocenter(rng: np.random.Generator, ranges: IsocenterRanges) -> tuple[float, float, float]:

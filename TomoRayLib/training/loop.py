@@ -39,10 +39,12 @@ COARSER_LEVEL_WEIGHT = 0.3
 class TrainingConfig:
     """One stage of training. ``finest_level`` 2 trains 48^3, 1 trains 96^3, 0 trains 192^3.
 
-    ``freeze_coarse`` (with level 0) trains only what the finest level adds, on top of ``start_from``.
+    ``freeze_coarse`` (with level 1 or 0) trains only what the finest level adds, on top of ``start_from``. The budget
+    is ``minutes``, or ``steps`` where they are given.
     """
 
     minutes: float = 60.0
+    steps: int | None = None
     finest_level: int = 1
     freeze_coarse: bool = False
     start_from: str | None = None
@@ -61,8 +63,17 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.finest_level not in range(HEAD_LEVELS):
             raise ValueError(f"finest_level must be 0 (192^3), 1 (96^3) or 2 (48^3); got {self.finest_level}.")
-        if self.freeze_coarse and (self.finest_level != 0 or self.start_from is None):
-            raise ValueError("freeze_coarse needs finest_level 0 and start_from, the checkpoint of the coarse stage.")
+        if self.freeze_coarse and self.finest_level == HEAD_LEVELS - 1:
+            raise ValueError(f"freeze_coarse needs finest_level 0 or 1; got {self.finest_level}, the coarsest.")
+        if self.batch_size < 1 or self.minutes <= 0 or (self.steps is not None and self.steps < 1):
+            raise ValueError(
+                f"batch_size and steps must be at least 1 and minutes above 0; got batch_size {self.batch_size}, steps "
+                f"{self.steps}, minutes {self.minutes}."
+            )
+
+    def spent(self, steps: int, seconds: float) -> float:
+        """Share of the budget that is spent; 1 and above ends the run."""
+        return steps / self.steps if self.steps is not None else seconds / (self.minutes * 60)
 
 
 def train(
@@ -74,14 +85,16 @@ def train(
     resume: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Train within the budget of minutes and return the checkpoint's path.
+    """Train within the budget and return the checkpoint's path.
 
     Raises ValueError for a folder that already holds a run (without ``resume``), a checkpoint of another
-    architecture, or a loss that is not a number (the last checkpoint stays as it was).
+    architecture, a loss that is not a number (the last checkpoint stays as it was), or too little memory.
     """
     checkpoint = out / "last.ckpt"
     if checkpoint.exists() and not resume:
         raise ValueError(f"{out} already holds a run. Go on with it (--resume) or choose another folder.")
+    if config.freeze_coarse and config.start_from is None:
+        raise ValueError("freeze_coarse needs start_from, the checkpoint of the coarse stage; got none.")
     out.mkdir(parents=True, exist_ok=True)
     fabric = Fabric(accelerator="auto", devices="auto", precision=config.precision)
     fabric.launch()
@@ -105,12 +118,16 @@ def train(
     saved_at = time.monotonic()
     started_at = saved_at - progress["seconds"]
     for sample in loader:
-        share = progress["seconds"] / (config.minutes * 60)
+        share = config.spent(progress["steps"], progress["seconds"])
         if share >= 1:
             break
         for group in optimizer.param_groups:
             group["lr"] = config.peak_lr * schedule(share)
-        terms = _step(fabric, model, optimizer, sample, config)
+        try:
+            terms = _step(fabric, model, optimizer, sample, config)
+        except RuntimeError as error:
+            _explain_out_of_memory(error, config)
+            raise
         ema.update_parameters(model)
         # The first process keeps the time: all must stop after the same step.
         progress = fabric.broadcast({"steps": progress["steps"] + 1, "seconds": time.monotonic() - started_at})
@@ -163,7 +180,9 @@ def _step(
 ) -> dict[str, float]:
     levels = (config.finest_level,) if config.freeze_coarse else tuple(range(config.finest_level, HEAD_LEVELS))
     predictions = model(sample["radiographs"], sample["cube_to_pixel"], levels=levels)
-    loss, terms = level_losses(predictions, sample["target"], sample["occupancy"], config.loss, levels)
+    loss, terms = level_losses(
+        predictions, sample["target"], sample["occupancy"], config.loss, levels, sample.get("geometry")
+    )
     mean_loss = float(fabric.all_reduce(loss.detach()))  # one process in trouble stops all
     if not math.isfinite(mean_loss):
         raise ValueError(f"The loss is not a number ({terms}); the last checkpoint is kept. Try a lower peak_lr.")
@@ -176,8 +195,29 @@ def _step(
     return {"loss": mean_loss, **terms}
 
 
+def _explain_out_of_memory(error: RuntimeError, config: TrainingConfig) -> None:
+    """Raises ValueError that says what to try where ``error`` is about memory; else returns."""
+    text = str(error)
+    if not (isinstance(error, torch.OutOfMemoryError) or "allocate memory" in text or "out of memory" in text):
+        return
+    advice = (
+        f"Try batch_size {config.batch_size // 2}"
+        if config.batch_size > 1
+        else f"Train a coarser level (finest_level above {config.finest_level}) or a narrower network"
+    )
+    raise ValueError(
+        f"Too little memory for a step of batch_size {config.batch_size} at finest_level {config.finest_level}; the "
+        f"last checkpoint is kept. {advice}, and go on from the checkpoint."
+    ) from error
+
+
 def level_losses(
-    predictions: dict[int, Prediction], target: Tensor, occupancy: Tensor, weights: LossWeights, levels: tuple[int, ...]
+    predictions: dict[int, Prediction],
+    target: Tensor,
+    occupancy: Tensor,
+    weights: LossWeights,
+    levels: tuple[int, ...],
+    geometry: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of the finest level plus 0.3 of each coarser one; the terms reported are those of the finest."""
     total = torch.zeros((), device=target.device)
@@ -185,7 +225,7 @@ def level_losses(
     for level in levels:
         factor = target.shape[-1] // predictions[level].intensity.shape[-1]
         truth, bone = (F.avg_pool3d(volume, factor) if factor > 1 else volume for volume in (target, occupancy))
-        loss, terms = reconstruction_loss(predictions[level], truth, bone, weights)
+        loss, terms = reconstruction_loss(predictions[level], truth, bone, weights, geometry)
         total = total + loss * (1.0 if level == levels[0] else COARSER_LEVEL_WEIGHT)
         reported = reported or terms
     return total, reported
@@ -196,7 +236,7 @@ def _parameters_to_train(model: GeoLiftUNet, config: TrainingConfig) -> list[nn.
     wait for a gradient of everything that asks for one)."""
     if config.freeze_coarse:
         model.requires_grad_(False)
-        for part in _parts_of_level(model, 0):
+        for part in _parts_of_level(model, config.finest_level):
             part.requires_grad_(True)
         return [parameter for parameter in model.parameters() if parameter.requires_grad]
     for level in range(config.finest_level):

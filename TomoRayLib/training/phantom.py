@@ -33,12 +33,21 @@ class PhantomRanges:
     body_stretch: tuple[float, float] = (0.85, 1.2)
     body_level_error_sd_mm: float = 12.0
     cortical_hu: tuple[float, float] = (250.0, 900.0)
-    trabecular_hu: tuple[float, float] = (-20.0, 300.0)
+    trabecular_hu: tuple[float, float] = (-20.0, 300.0)  # triangular about the middle: osteopenia to young bone
     shell_power: tuple[float, float] = (1.2, 4.0)
     texture_sd_hu: tuple[float, float] = (5.0, 60.0)
     body_bone_contrast: tuple[float, float] = (0.6, 1.4)
     soft_tissue_shift_hu: tuple[float, float] = (-20.0, 30.0)
-    cut_at_body_end: float = 0.5  # probability that the scene ends where the body's scan ends, like a real CT
+    fractured_share: float = 0.12  # probability of compressed vertebrae
+    fractures: tuple[int, int] = (1, 3)  # how many: low to high, high included
+    compression: tuple[float, float] = (0.25, 1.0)  # 1 halves the height where it is worst
+    implant_share: float = 0.06  # probability of pedicle screws and rods
+    implant_levels: tuple[int, int] = (2, 5)
+    cut_at_body_end: float = 0.85  # probability that the scene ends where the body's scan ends, like a real CT
+    table_share: float = 0.5  # probability of a CT table behind the body
+    table_hu: tuple[float, float] = (-300.0, 200.0)
+    narrow_share: float = 0.12  # probability of a scan reconstructed about the spine alone, as spine CTs often are
+    narrow_half_mm: tuple[float, float] = (45.0, 110.0)
 
 
 @dataclass(frozen=True)
@@ -86,19 +95,24 @@ def compose_scene(
     uniform = lambda bounds: float(rng.uniform(*bounds))  # noqa: E731
     scale = uniform(ranges.spine_scale)
     center_z = _center_of_scene(spine, body, rng)
-    points = _deformed_points(grid, rng, ranges, device)  # (z, y, x, 3) LPS mm about the spine's course
+    points = deformed_points(grid, rng, ranges, device)  # (z, y, x, 3) LPS mm about the spine's course
 
     z_spine = points[..., 2] / scale + center_z
-    course_now = _course(spine.curve_mm, spine.z_range_mm, z_spine)
-    course_center = _course(spine.curve_mm, spine.z_range_mm, torch.tensor(center_z, device=device))
+    course_now = course_at(spine.curve_mm, spine.z_range_mm, z_spine)
+    course_center = course_at(spine.curve_mm, spine.z_range_mm, torch.tensor(center_z, device=device))
     width = scale * uniform(ranges.spine_width_scale)
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     x_spine = mirror * points[..., 0] / width + course_center[0]
     y_spine = points[..., 1] / scale + course_center[1]
-    occupancy = _sample(spine.occupancy, spine.grid, x_spine, y_spine, z_spine, outside=0.0) / 255.0
+    if rng.random() < ranges.fractured_share:
+        z_spine = _with_fractures(spine, points[..., 1], z_spine, center_z, rng, ranges)
+    box = _box_inside(spine.grid, x_spine, y_spine, z_spine)  # the spine fills a small part of the scene
+    occupancy = torch.zeros(grid.shape, device=points.device)
+    x_near, y_near, z_near = (axis[box].contiguous() for axis in (x_spine, y_spine, z_spine))
+    occupancy[box] = sample_at(spine.occupancy, spine.grid, x_near, y_near, z_near, outside=0.0) / 255.0
 
     z_body = _body_height(spine, body, z_spine, center_z, rng, ranges)
-    course_body = _course(body.curve_mm, body.z_range_mm, z_body)
+    course_body = course_at(body.curve_mm, body.z_range_mm, z_body)
     stretch_x, stretch_y = uniform(ranges.body_stretch), uniform(ranges.body_stretch)
     mirror_body = -1.0 if rng.random() < 0.5 else 1.0
     off_x = points[..., 0] - mirror * (course_now[0] - course_center[0]) * width
@@ -107,10 +121,17 @@ def compose_scene(
     y_body = course_body[1] + off_y / stretch_y
     low, high = body.z_range_mm
     z_inside = z_body.clamp(low, high)
-    tissue = _sample(body.hu, body.grid, x_body, y_body, z_inside, outside=AIR_HU)
-    tissue = _vary_tissue(tissue, rng, ranges)
-    bone = _paint_bone(occupancy, size.spacing_mm, rng, ranges)
-    hu = torch.lerp(tissue, bone, occupancy)
+    tissue = sample_at(body.hu, body.grid, x_body, y_body, z_inside, outside=AIR_HU)
+    hu = vary_tissue(tissue, rng, ranges)
+    bone = _paint_bone(occupancy[box], size.spacing_mm, rng, ranges)
+    hu[box] = torch.lerp(hu[box], bone, occupancy[box])
+    if rng.random() < ranges.implant_share:
+        across, behind = points[..., 0] - mirror * (course_now[0] - course_center[0]) * width, off_y
+        hu = _with_implant(hu, spine, (across, behind, z_spine), center_z, rng, ranges)
+    if rng.random() < ranges.table_share:
+        hu = _with_table(hu, grid, rng, ranges)
+    if rng.random() < ranges.narrow_share:
+        hu, occupancy = _narrowed(hu, occupancy, grid, rng, ranges)
     if rng.random() < ranges.cut_at_body_end:
         scanned = (z_body >= low - BODY_SPACING_MM) & (z_body <= high + BODY_SPACING_MM)
         hu = torch.where(scanned, hu, AIR_HU)
@@ -146,7 +167,7 @@ def _center_of_scene(spine: Spine, body: Body, rng: np.random.Generator) -> floa
     return float(rng.uniform(low + margin, high - margin))
 
 
-def _deformed_points(grid: Grid, rng: np.random.Generator, ranges: PhantomRanges, device: torch.device | str) -> Tensor:
+def deformed_points(grid: Grid, rng: np.random.Generator, ranges: PhantomRanges, device: torch.device | str) -> Tensor:
     """(z, y, x, 3): where each voxel of the scene looks, after rotation, elastic field and lateral bend."""
     axes = [
         torch.arange(n, dtype=torch.float32, device=device) * step + start
@@ -182,7 +203,7 @@ def _rotation(angles_rad: np.ndarray) -> np.ndarray:
     return about[0] @ about[1] @ about[2]
 
 
-def _course(curve_mm: np.ndarray, z_range_mm: tuple[float, float], z_mm: Tensor) -> tuple[Tensor, Tensor]:
+def course_at(curve_mm: np.ndarray, z_range_mm: tuple[float, float], z_mm: Tensor) -> tuple[Tensor, Tensor]:
     """x and y of a spine's course at heights ``z_mm``; its ends go on straight."""
     table = torch.as_tensor(curve_mm, dtype=torch.float32, device=z_mm.device)
     low, high = z_range_mm
@@ -211,18 +232,133 @@ def _body_height(
     return (z_spine - center_z) * slope + middle + shift
 
 
-def _sample(volume: Tensor, grid: Grid, x: Tensor, y: Tensor, z: Tensor, outside: float) -> Tensor:
-    """Trilinear samples of an axis-aligned volume at LPS positions; ``outside`` beyond it."""
-    places = [
-        (value - start) / step * (2.0 / (n - 1)) - 1.0
-        for value, start, step, n in zip((x, y, z), grid.origin_mm, grid.spacing_mm, grid.size, strict=True)
-    ]
+def sample_at(volume: Tensor, grid: Grid, x: Tensor, y: Tensor, z: Tensor, outside: float) -> Tensor:
+    """Trilinear samples of an axis-aligned volume at LPS positions; ``outside`` beyond it.
+
+    Only the part of the volume that is looked at is turned into floating point.
+    """
+    places, crop = [], []
+    for value, start, step, n in zip((x, y, z), grid.origin_mm, grid.spacing_mm, grid.size, strict=True):
+        index = (value - start) / step
+        first = min(max(int(index.min()), 0), n - 2)
+        last = max(min(int(index.max()) + 2, n), first + 2)
+        places.append((index - first) * (2.0 / (last - first - 1)) - 1.0)
+        crop.append(slice(first, last))
     sampling = torch.stack(places, dim=-1)[None]
-    source = volume.to(sampling.device).float()[None, None] - outside
+    source = volume[crop[2], crop[1], crop[0]].to(sampling.device).float()[None, None] - outside
     return F.grid_sample(source, sampling, align_corners=True)[0, 0] + outside
 
 
-def _vary_tissue(tissue: Tensor, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
+def _box_inside(grid: Grid, x: Tensor, y: Tensor, z: Tensor) -> tuple[slice, slice, slice]:
+    """The slices (z, y, x) of the scene that hold every place within ``grid``; at least two voxels along each axis."""
+    inside = torch.ones(x.shape, dtype=torch.bool, device=x.device)
+    for value, start, step, n in zip((x, y, z), grid.origin_mm, grid.spacing_mm, grid.size, strict=True):
+        inside &= (value > start - step) & (value < start + n * step)
+    slices = []
+    for axis, length in enumerate(inside.shape):
+        along = torch.nonzero(inside.amax(dim=tuple(other for other in range(3) if other != axis)))
+        first, last = (int(along[0]), int(along[-1]) + 1) if len(along) else (0, 2)
+        slices.append(slice(min(first, length - 2), max(last, min(first, length - 2) + 2)))
+    return slices[0], slices[1], slices[2]
+
+
+FRACTURE_REACH_MM = 15.0  # half of a vertebra with half a disc: the neighbours stay as they are
+METAL_HU = 3000.0
+
+
+def _with_fractures(
+    spine: Spine, y_mm: Tensor, z_spine: Tensor, center_z: float, rng: np.random.Generator, ranges: PhantomRanges
+) -> Tensor:
+    """Spine z with one to three vertebrae compressed: wedges (most at the front) or biconcave (most in the middle).
+
+    Looking further from a vertebra's middle than one stands makes it flatter there; the discs fill what it leaves.
+    ``y_mm`` is the place before (< 0) or behind the course at the scene's middle.
+    """
+    near = spine.level_z_mm[np.abs(spine.level_z_mm[:, 1] - center_z) < 110.0, 1]
+    if len(near) == 0:
+        return z_spine
+    count = min(len(near), int(rng.integers(ranges.fractures[0], ranges.fractures[1] + 1)))
+    result = z_spine
+    for middle in rng.choice(near, size=count, replace=False):
+        off = z_spine - float(middle)
+        course = course_at(spine.curve_mm, spine.z_range_mm, torch.tensor(float(middle), device=z_spine.device))[1]
+        origin = course_at(spine.curve_mm, spine.z_range_mm, torch.tensor(center_z, device=z_spine.device))[1]
+        forward = (course - origin) - y_mm
+        wedge = rng.random() < 0.6
+        where = torch.sigmoid((forward - 10.0) / 6.0) if wedge else torch.exp(-((forward - 12.0) / 12.0).square())
+        reach = torch.exp(-(off / FRACTURE_REACH_MM).square())
+        result = result + off * reach * where * float(rng.uniform(*ranges.compression))
+    return result
+
+
+def _with_implant(
+    hu: Tensor,
+    spine: Spine,
+    places: tuple[Tensor, Tensor, Tensor],
+    center_z: float,
+    rng: np.random.Generator,
+    ranges: PhantomRanges,
+) -> Tensor:
+    """Pedicle screws on both sides of some neighbouring vertebrae, and two rods that join their heads.
+
+    ``places`` are (x, y) off the spine's course and the spine's z of each voxel, in mm.
+    """
+    x, y, z = places
+    middles = np.sort(spine.level_z_mm[:, 1])
+    first = int(np.clip(np.searchsorted(middles, center_z - 40.0), 0, max(0, len(middles) - 2)))
+    count = int(rng.integers(ranges.implant_levels[0], ranges.implant_levels[1] + 1))
+    levels = middles[first : first + count]
+    radius_mm, rod_x, rod_y = (
+        float(rng.uniform(2.0, 3.5)),
+        float(rng.uniform(17.0, 24.0)),
+        float(rng.uniform(18.0, 26.0)),
+    )
+    tip_x, tip_y = float(rng.uniform(6.0, 12.0)), float(rng.uniform(-26.0, -14.0))
+    share = ((y - tip_y) / (rod_y - tip_y)).clamp(0.0, 1.0)  # 0 at a screw's tip, 1 at its head
+    aside = x.abs() - torch.lerp(torch.full_like(share, tip_x), torch.full_like(share, rod_x), share)
+    along = (y > tip_y) & (y < rod_y)
+    metal = torch.zeros_like(hu, dtype=torch.bool)
+    for middle in levels:
+        metal |= along & (aside.square() + (z - float(middle) - 4.0).square() < radius_mm**2)
+    beside = (x.abs() - rod_x).square() + (y - rod_y).square() < radius_mm**2
+    metal |= beside & (z > float(levels.min()) - 4.0) & (z < float(levels.max()) + 12.0)
+    return torch.where(metal, METAL_HU, hu)
+
+
+def _with_table(hu: Tensor, grid: Grid, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
+    """A CT table behind the body, in air: two thin sheets with foam between them, curved up at the sides."""
+    x, y = (
+        torch.arange(n, device=hu.device) * step + start
+        for n, step, start in zip(grid.size[:2], grid.spacing_mm[:2], grid.origin_mm[:2], strict=True)
+    )
+    body = (hu[:, :, x.abs() < 40.0] > -300.0).any(dim=2).any(dim=0)
+    if not bool(body.any()):
+        return hu
+    back_mm = float(y[body].max())
+    gap_mm, sheet_mm, deep_mm = float(rng.uniform(1, 6)), float(rng.uniform(2, 5)), float(rng.uniform(20, 60))
+    rise_mm = x.square() * float(rng.uniform(0.0, 1.0 / 600.0))
+    depth = y[:, None] - (back_mm + gap_mm) + rise_mm[None, :]
+    sheet = ((depth > 0) & (depth < sheet_mm)) | ((depth > deep_mm) & (depth < deep_mm + sheet_mm))
+    value = torch.where(sheet, float(rng.uniform(*ranges.table_hu)), -940.0)
+    present = (depth > 0) & (depth < deep_mm + sheet_mm)
+    return torch.where(present & (hu < -900.0), value, hu)
+
+
+def _narrowed(
+    hu: Tensor, occupancy: Tensor, grid: Grid, rng: np.random.Generator, ranges: PhantomRanges
+) -> tuple[Tensor, Tensor]:
+    """Air outside a box about the spine's course: the scan's field of view was set to the spine."""
+    half_x, half_y = (float(rng.uniform(*ranges.narrow_half_mm)) for _ in range(2))
+    middle_x, middle_y = (float(value) for value in rng.normal(0.0, 8.0, size=2))
+    x, y = (
+        torch.arange(n, device=hu.device) * step + start
+        for n, step, start in zip(grid.size[:2], grid.spacing_mm[:2], grid.origin_mm[:2], strict=True)
+    )
+    seen = ((y - middle_y).abs() < half_y)[:, None] & ((x - middle_x).abs() < half_x)[None, :]
+    return torch.where(seen, hu, AIR_HU), occupancy * seen
+
+
+def vary_tissue(tissue: Tensor, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
     """Body bone brighter or duller, soft tissue a little denser or lighter."""
     contrast = float(rng.uniform(*ranges.body_bone_contrast))
     shift = float(rng.uniform(*ranges.soft_tissue_shift_hu))
@@ -236,7 +372,8 @@ def _paint_bone(occupancy: Tensor, spacing_mm: float, rng: np.random.Generator, 
     width = max(3, round(5.0 / spacing_mm) | 1)
     depth = F.avg_pool3d(occupancy[None, None], width, stride=1, padding=width // 2)[0, 0]
     shell = ((1.0 - depth) * 2.0).clamp(0.0, 1.0) ** float(rng.uniform(*ranges.shell_power))
-    trabecular, cortical = float(rng.uniform(*ranges.trabecular_hu)), float(rng.uniform(*ranges.cortical_hu))
+    trabecular = (float(rng.uniform(*ranges.trabecular_hu)) + float(rng.uniform(*ranges.trabecular_hu))) / 2
+    cortical = float(rng.uniform(*ranges.cortical_hu))
     seed = int(rng.integers(2**31))
     generator = torch.Generator(device=occupancy.device).manual_seed(seed)
     texture = torch.zeros_like(occupancy)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from TomoRayLib.case import run_synthesis
 from TomoRayLib.demonstration import default_cache, fetch_demonstration
@@ -18,6 +20,7 @@ from TomoRayLib.files import write_atomically
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import read_labels, read_volume
 from TomoRayLib.job import SynthesisJob
+from TomoRayLib.networks.geolift import GeoLiftConfig
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
 from TomoRayLib.training.augmentation import GeometryRanges
 from TomoRayLib.training.datasets import load_anatomy
@@ -42,19 +45,22 @@ DATA = [
     {
         "name": "VerSe sub-verse014, sub-verse230; TotalSegmentator s0308",
         "licence": "CC BY-SA 4.0; CC BY 4.0",
-        "use": "grey values of bone for the mean atlas and the equal-frequency table; s0308 watched during training, "
-        "and the weights chosen on it",
+        "use": "grey values of bone for the mean atlas and the equal-frequency table; s0308 and sub-verse014 watched "
+        "during training, and the weights chosen on them",
     },
 ]
 FIGURE_KEYS = ("cosine_similarity", "psnr_3d_db", "ssim_2d", "dice", "hd95_mm", "assd_mm", "nsd_2mm", "mae_in_mask_hu")
 
 
 def publish_model(
-    checkpoint: Path, data: Path, command: str, model_id: str, report: Callable[[str], None] = print
+    checkpoint: Path | Sequence[Path], data: Path, command: str, model_id: str, report: Callable[[str], None] = print
 ) -> ModelEntry:
-    """Write weights, atlas, table and entry into ``Resources/Models``, then the figures on the demonstration case."""
+    """Write weights, atlas, table and entry into ``Resources/Models``, then the figures on the demonstration case.
+
+    Of several checkpoints of one network the mean is published.
+    """
     folder = models_folder()
-    config, state = averaged_weights(checkpoint)
+    config, state = mean_weights([checkpoint] if isinstance(checkpoint, Path) else checkpoint)
     weights_name, atlas_name = f"{model_id}.safetensors", f"{model_id}-mean-atlas.safetensors"
     metadata = {"model": model_id, "licence": LICENCE, "notice": "research use only"}
     size = 2 * sum(value.numel() for value in state.values())  # in half precision
@@ -91,6 +97,21 @@ def publish_model(
     _register(folder, entry)
     report(json.dumps(entry.figures, indent=2))
     return entry
+
+
+def mean_weights(checkpoints: Sequence[Path]) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
+    """The network's configuration and the mean of the checkpoints' averaged weights.
+
+    Raises ValueError for no checkpoint, or networks of different shapes.
+    """
+    if not checkpoints:
+        raise ValueError("Expected at least one checkpoint to publish, got none.")
+    loaded = [averaged_weights(path) for path in checkpoints]
+    config, state = loaded[0]
+    for path, (other, _) in zip(checkpoints, loaded, strict=True):
+        if other != config:
+            raise ValueError(f"Expected checkpoints of one network, got another in {path}; publish them one by one.")
+    return config, {name: torch.stack([one[name].float() for _, one in loaded]).mean(dim=0) for name in state}
 
 
 def demonstration_figures(model_id: str) -> dict[str, Any]:

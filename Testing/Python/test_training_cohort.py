@@ -1,0 +1,203 @@
+"""Real labelled CTs: found and paired by name, refused with a reason, set into scenes as they lie in the patient."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from test_training_anatomy import one_thread  # noqa: F401
+from test_training_phantom import STILL
+
+from TomoRayLib.errors import InputError
+from TomoRayLib.geometry import Grid
+from TomoRayLib.image_types import Volume
+from TomoRayLib.images import write_volume
+from TomoRayLib.training.cohort import (
+    Cohort,
+    describe_left_out,
+    find_cases,
+    find_cohort,
+    labelled_ct,
+    load_case,
+    scene_of_case,
+)
+from TomoRayLib.training.datasets import Anatomy, PhantomStream, StreamConfig
+from TomoRayLib.training.phantom import Scene, SceneSize
+
+COARSE = SceneSize(right_left_mm=96.0, anterior_mm=96.0, posterior_mm=96.0, height_mm=200.0, spacing_mm=4.0)
+COLUMN_MM = (31.0, -52.0)  # LPS x, y of the column of vertebrae
+Z_OF_L1_MM, HEIGHT_MM = 210.0, 30.0
+
+
+def a_labelled_ct(labels: tuple[int, ...] = (20, 21, 22, 23), direction_x: float = 1.0) -> tuple[Volume, Volume]:
+    """A block of tissue with a column of vertebrae (700 HU), a knob of bone to the left of the uppermost one."""
+    size, spacing = (60, 50, 70), (3.0, 4.0, 2.5)
+    origin = (-50.0 if direction_x > 0 else -50.0 + 59 * 3.0, -150.0, 80.0)
+    grid = Grid(size, spacing, origin, (direction_x, 0, 0, 0, 1, 0, 0, 0, 1))
+    k, j, i = np.indices(grid.shape)
+    x, y, z = (grid.index_to_world @ np.stack([i, j, k, np.ones_like(i)]).reshape(4, -1))[:3].reshape(3, *grid.shape)
+    off_x, off_y = x - COLUMN_MM[0], y - COLUMN_MM[1]
+    hu, mask = np.where(np.hypot(off_x, off_y) < 85, 40, -1000), np.zeros(grid.shape, np.int16)
+    for number, label in enumerate(labels):
+        inside = (np.abs(off_x) < 18) & (np.abs(off_y) < 15) & (np.abs(z - (Z_OF_L1_MM - HEIGHT_MM * number)) < 13)
+        if number == 0:
+            inside |= (np.abs(off_x - 30) < 13) & (np.abs(off_y) < 8) & (np.abs(z - Z_OF_L1_MM) < 8)
+        mask[inside] = label
+    return Volume(np.where(mask > 0, 700, hu).astype(np.int16), grid), Volume(mask, grid)
+
+
+def written(ct_path: Path, mask_path: Path, labels: tuple[int, ...] = (20, 21, 22, 23)) -> None:
+    ct, mask = a_labelled_ct(labels)
+    for path, volume in ((ct_path, ct), (mask_path, mask)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_volume(path, volume)
+
+
+def named(path: Path) -> Path:
+    """An empty file: finding cases looks at names only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+LAYOUTS = {
+    "VerSe, subject based": ("rawdata/sub-7/sub-7_ct.nii.gz", "derivatives/sub-7/sub-7_seg-vert_msk.nii.gz", "sub-7"),
+    "VerSe, split": (
+        "rawdata/sub-7/sub-7_split-1_ct.nii.gz",
+        "derivatives/sub-7/sub-7_split-1_seg-vert_msk.nii.gz",
+        "sub-7_split-1",
+    ),
+    "VerSe, challenge": ("verse007.nii.gz", "verse007_seg.nii.gz", "verse007"),
+    "CTSpine1K": ("volumes/COLONOG/1.3.6.1.nii.gz", "labels/COLONOG/1.3.6.1_seg.nii.gz", "1.3.6.1"),
+    "TotalSegmentator": ("s0001/ct.nii.gz", "s0001/labels.nii.gz", "s0001"),
+}
+
+
+@pytest.mark.parametrize("layout", sorted(LAYOUTS))
+def test_a_ct_and_its_mask_are_paired_by_name(tmp_path: Path, layout: str) -> None:
+    ct, mask, name = LAYOUTS[layout]
+    named(tmp_path / ct)
+    named(tmp_path / mask)
+    found = find_cases(tmp_path)
+    assert [(case.name, case.ct, case.labels) for case in found.cases] == [(name, tmp_path / ct, tmp_path / mask)]
+    assert found.left_out == ()
+
+
+def test_of_two_cts_of_one_name_the_one_in_the_masks_folder_is_taken(tmp_path: Path) -> None:
+    for part in ("A", "B"):
+        named(tmp_path / part / "volumes" / "1.nii.gz")
+        named(tmp_path / part / "labels" / "1_seg.nii.gz")
+    pairs = [(case.ct.parts[-3], case.labels.parts[-3]) for case in find_cases(tmp_path).cases]
+    assert pairs == [("A", "A"), ("B", "B")]
+
+
+def test_what_has_no_partner_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    for name in ("a.nii.gz", "a_seg.nii.gz", "b.nii.gz", "c.nii.gz", "d_seg.nii.gz"):
+        named(tmp_path / name)
+    found = find_cases(tmp_path)
+    assert [case.name for case in found.cases] == ["a"]
+    assert dict(found.left_out) == {
+        "b.nii.gz": "no vertebra mask of this name",
+        "c.nii.gz": "no vertebra mask of this name",
+        "d_seg.nii.gz": "no CT of this name",
+    }
+    told = describe_left_out(found.left_out)
+    assert told.startswith("Left out: 2 x no vertebra mask of this name; 1 x no CT of this name.")
+    assert "d_seg.nii.gz: no CT" in told
+
+
+def test_a_long_list_is_cut_and_an_empty_one_says_nothing() -> None:
+    told = describe_left_out([(f"case {i}", "reason") for i in range(30)])
+    assert told.count("case") == 20
+    assert told.endswith("and 10 more")
+    assert describe_left_out([]) == ""
+
+
+def test_a_folder_without_a_pair_is_refused_with_all_reasons(tmp_path: Path) -> None:
+    named(tmp_path / "a_ct.nii.gz")
+    with pytest.raises(ValueError, match=r"no pair among 1 NIfTI files.*1 x no vertebra mask of this name"):
+        find_cases(tmp_path)
+    with pytest.raises(ValueError, match="correct the path"):
+        find_cases(tmp_path / "nowhere")
+
+
+def test_a_mask_of_another_ct_is_refused(tmp_path: Path) -> None:
+    ct, mask = a_labelled_ct()
+    moved = dataclasses.replace(mask.grid, origin_mm=(900.0, 900.0, 900.0))
+    write_volume(tmp_path / "x.nii.gz", ct)
+    write_volume(tmp_path / "x_seg.nii.gz", Volume(mask.voxels, moved))
+    (case,) = find_cases(tmp_path).cases
+    with pytest.raises(InputError, match="a mask that lies in the CT"):
+        load_case(case)
+
+
+def test_unusable_cases_are_left_out_as_they_are_met_and_listed_when_none_is_left(tmp_path: Path) -> None:
+    written(tmp_path / "good.nii.gz", tmp_path / "good_seg.nii.gz")
+    written(tmp_path / "sacrum.nii.gz", tmp_path / "sacrum_seg.nii.gz", labels=(26, 27))
+    cohort, held_out = find_cohort([tmp_path])
+    assert held_out == []
+    names = {cohort.draw(np.random.default_rng(seed)).name for seed in range(12)}
+    assert names == {"good"}
+    assert [name for name, _ in cohort.left_out] == ["sacrum"]
+    only_bad = Cohort([case for case in find_cases(tmp_path).cases if case.name == "sacrum"])
+    with pytest.raises(ValueError, match=r"got none. Left out: 1 x (.|\n)*sacrum"):
+        only_bad.draw(np.random.default_rng(0))
+
+
+def test_held_out_cases_are_not_trained_on_and_must_exist(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        named(tmp_path / f"{name}.nii.gz")
+        named(tmp_path / f"{name}_seg.nii.gz")
+    cohort, held_out = find_cohort([tmp_path], ["b"])
+    assert [case.name for case in cohort.cases] == ["a"]
+    assert [case.name for case in held_out] == ["b"]
+    with pytest.raises(ValueError, match=r"got \['c'\].*a, b"):
+        find_cohort([tmp_path], ["c"])
+
+
+def place_of(scene: Scene, marked: np.ndarray) -> np.ndarray:
+    """(3,) centroid in scene millimetres of the bone where ``marked`` is true."""
+    k, j, i = np.nonzero((scene.occupancy.numpy() > 127) & marked)
+    return np.array([i.mean(), j.mean(), k.mean()]) * scene.grid.spacing_mm + scene.grid.origin_mm
+
+
+@pytest.mark.parametrize("direction_x", [1.0, -1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_an_undeformed_case_lies_in_the_scene_as_in_the_patient_or_mirrored(seed: int, direction_x: float) -> None:
+    """The knob of L1 lies 30 mm to the patient's left of the column whichever way the file stores its columns."""
+    case = labelled_ct("case", *a_labelled_ct(direction_x=direction_x))
+    np.testing.assert_allclose(case.spine.curve_mm[60], COLUMN_MM, atol=6.0)  # the knob pulls it to the left
+    scene = scene_of_case(case, np.random.default_rng(seed), COARSE, STILL)
+    x = scene.grid.origin_mm[0] + np.arange(scene.grid.size[0]) * 4.0
+    y = scene.grid.origin_mm[1] + np.arange(scene.grid.size[1]) * 4.0
+    everything = np.ones(scene.grid.shape, bool)
+    column = place_of(scene, everything)
+    aside = np.abs(x - column[0]) > 20
+    knob = place_of(scene, everything & aside)
+    assert abs(knob[0] - column[0]) == pytest.approx(30.0, abs=6.0)
+    assert abs(column[1]) < 4
+    assert knob[2] - column[2] == pytest.approx(1.5 * HEIGHT_MM, abs=5.0)  # L1 above the middle of L1 to L4
+    bone = scene.hu.numpy()[scene.occupancy.numpy() > 250]
+    np.testing.assert_allclose(np.median(bone), 700, atol=1)
+    assert int(scene.hu[0, np.abs(y).argmin(), -1]) == -1000  # beyond the scan
+
+
+def test_both_mirror_images_of_a_case_are_drawn() -> None:
+    case = labelled_ct("case", *a_labelled_ct())
+    scenes = [scene_of_case(case, np.random.default_rng(seed), COARSE, STILL) for seed in range(8)]
+    x = scenes[0].grid.origin_mm[0] + np.arange(scenes[0].grid.size[0]) * 4.0
+    sides = {float(np.sign(place_of(scene, np.abs(x)[None, None] > 20)[0])) for scene in scenes}
+    assert sides == {-1.0, 1.0}
+
+
+def test_a_stream_of_real_cts_alone_gives_samples(tmp_path: Path) -> None:
+    written(tmp_path / "a.nii.gz", tmp_path / "a_seg.nii.gz")
+    cohort, _ = find_cohort([tmp_path])
+    config = StreamConfig(size=16, kept=1, scene=dataclasses.replace(COARSE, spacing_mm=8.0))
+    sample = next(iter(PhantomStream(Anatomy(cohort=cohort), config)))
+    assert sample["target"].shape == (1, 16, 16, 16)
+    assert float(sample["occupancy"].max()) > 0.3
+    assert bool(torch.isfinite(sample["radiographs"]).all())
