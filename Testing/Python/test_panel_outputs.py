@@ -305,3 +305,38 @@ def test_an_odd_pair_is_said_before_the_run_in_the_panels_words(panel) -> None:
     assert "tick Invert" in said
     assert "--" not in said
     assert panel.ui.synthesizeButton.enabled
+
+
+def test_the_previews_of_a_case_are_those_of_its_ct_only(ready, tmp_path: Path) -> None:
+    """Also of a case that was there before the panel looked, as after loading a scene."""
+    from TomoRayLib.slicer.case_nodes import load_case
+
+    ct = ready.ui.ctSelector.currentNode()
+    assert ready.ui.apPreview.text == "AP"
+    ready.panel.parameters.currentCase = load_case(write_results(tmp_path / "results"), "Patient A", ct).synthetic
+    drive.settle()
+    assert not ready.ui.apPreview.pixmap.isNull()
+    volume, _labels = oblique_case()
+    ready.ui.ctSelector.setCurrentNode(add_volume(volume, "Patient B"))
+    drive.settle()
+    assert ready.ui.apPreview.text == "AP"
+
+
+def test_vertebrae_that_were_moved_alone_are_noticed(ready) -> None:
+    import slicer
+    import vtk
+
+    from TomoRayLib.slicer.run import Run
+
+    together = Run(ready.panel.request())
+    together.start()
+    assert together.cancel().warnings == ()
+    move = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
+    matrix = vtk.vtkMatrix4x4()
+    matrix.SetElement(0, 3, 4.0)
+    move.SetMatrixTransformToParent(matrix)
+    ready.ui.segmentationSelector.currentNode().SetAndObserveTransformNodeID(move.GetID())
+    run = Run(ready.panel.request())
+    run.start()
+    (warning,) = run.cancel().warnings
+    assert warning.startswith("Patient A and vertebrae lie under different transforms.")

@@ -53,7 +53,7 @@ def write_results(folder: Path) -> Path:
     write_vtp(folder / "truth_surface.vtp", truth_surface)
     write_vtp(folder / "synthetic_surface.vtp", with_distance(make_surface(vertebrae), truth_surface))
     for name, step in (("ap", 1.0), ("lat", 2.0)):
-        pixels = (np.arange(60 * 70, dtype=np.float32) * step).reshape(60, 70)
+        pixels = (np.arange(66 * 70, dtype=np.float32) * step).reshape(66, 70)
         write_image_2d(folder / f"{name}.nrrd", pixels, (1.25, 1.5), {"TomoRay.view": "{}"})
     scaled = {"tomoray": ((synthetic + 250) / 1300, synthetic_mask), "mean_atlas": ((truth + 250) / 2600, truth_mask)}
     predictions = {name: (np.clip(grey, 0, 1).astype(np.float32), mask) for name, (grey, mask) in scaled.items()}

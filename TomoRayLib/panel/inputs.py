@@ -65,10 +65,13 @@ class InputsSection:
         self.clear_previews()
 
     def show_rendered(self, ap: Any, lateral: Any) -> None:
-        """Show the radiographs rendered from a CT in the preview boxes."""
+        """Show the radiographs rendered from a CT in the preview boxes, unless they stand there already."""
+        rendered = (ap.GetID(), lateral.GetID())
+        if self._shown.get("rendered") == rendered and self._shown.get("ct") == self._ct_key():
+            return
         for label, node, role in ((self._ui.apPreview, ap, Role.AP), (self._ui.lateralPreview, lateral, Role.LATERAL)):
             show_picture(label, radiographs.preview(radiographs.radiograph_of(node, role), False, False), "")
-        self._shown = {"ct": self._ct_key()}
+        self._shown = {"ct": self._ct_key(), "rendered": rendered}
 
     def _ct_key(self) -> str:
         """Which CT the previews of rendered radiographs belong to."""

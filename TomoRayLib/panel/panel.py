@@ -19,6 +19,7 @@ from TomoRayLib.panel.parameters import InputKind
 from TomoRayLib.panel.running import RunBox
 from TomoRayLib.panel.watching import Watch
 from TomoRayLib.slicer import installation, radiographs, totalsegmentator
+from TomoRayLib.slicer.case_nodes import INPUT_ROLE
 from TomoRayLib.slicer.nodes import Role, in_scene, problem_of
 from TomoRayLib.slicer.request import CTInputs, Request, Settings, fingerprint, missing, output_problem
 from TomoRayLib.slicer.run import ProjectionRun, Run, RunState, RunStatus
@@ -90,6 +91,7 @@ class Panel:
             self._watch_inputs()
             self.inputs.update()
             self.compare.update()
+            self._show_rendered_of_case()
             self.advanced.update()
             self._update_buttons()
         finally:
@@ -205,6 +207,16 @@ class Panel:
             self._watch.follow(
                 (chosen.apRadiograph, chosen.lateralRadiograph, chosen.ct, chosen.segmentation, chosen.center)
             )
+
+    def _show_rendered_of_case(self) -> None:
+        """The previews of a CT's case, also when it comes from a scene that was loaded."""
+        case = self.compare.case
+        if case is None or case.ap is None or case.lateral is None:
+            return
+        chosen = self.parameters.inputKind is InputKind.CT and self.parameters.ct
+        usable = problem_of(case.ap, Role.AP) is None and problem_of(case.lateral, Role.LATERAL) is None
+        if chosen and usable and case.synthetic.GetNodeReference(INPUT_ROLE) is chosen:
+            self.inputs.show_rendered(case.ap, case.lateral)
 
     def _ready(self) -> str:
         """What is said where a run may begin."""

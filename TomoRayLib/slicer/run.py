@@ -264,6 +264,7 @@ class Run(WorkerRun):
         }
         if isinstance(inputs, CTInputs):
             ct, segmentation = _export_ct(inputs, folder, self._notes)
+            self._warnings += _placed_apart(inputs)
             geometry = GeometryOptions(preset=inputs.preset, isocenter_mm=inputs.isocenter_mm)
             return SynthesisJob(ct=ct, segmentation=segmentation, geometry=geometry, **common)
         ap, lateral = (
@@ -358,6 +359,19 @@ def _export_ct(inputs: CTInputs, folder: Path, notes: list[str]) -> tuple[str, s
     notes += remarks
     write_volume(folder / "vertebrae.nrrd", labels, compressed=False)
     return str(folder / "ct.nrrd"), str(folder / "vertebrae.nrrd")
+
+
+def _placed_apart(inputs: CTInputs) -> list[str]:
+    """A warning where CT and vertebrae do not lie under the same transform: one of them was moved alone."""
+    if inputs.segmentation is None:
+        return []
+    ct, vertebrae = (node.GetParentTransformNode() for node in (inputs.ct, inputs.segmentation))
+    if ct is vertebrae:
+        return []
+    text = _(
+        "{ct} and {vertebrae} lie under different transforms. If the scores look wrong, put both under the same one."
+    )
+    return [text.format(ct=inputs.ct.GetName(), vertebrae=inputs.segmentation.GetName())]
 
 
 def _temporary_folder() -> str | None:
