@@ -174,7 +174,10 @@ def _stored_view(node, shape: tuple[int, int], spacing_mm: tuple[float, float]) 
     text = node.GetAttribute(VIEW_KEY)
     if text is None:
         return {}
-    detector = view_from_dict(json.loads(text)).detector
+    try:
+        detector = view_from_dict(json.loads(text)).detector
+    except ValueError:  # of another version, or edited: the boxes then ask for the numbers
+        return {}
     same_spacing = np.allclose(spacing_mm, detector.pixel_spacing_mm, rtol=1e-4)
     return {VIEW_KEY: text} if (detector.rows, detector.columns) == shape and same_spacing else {}
 
