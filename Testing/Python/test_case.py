@@ -363,6 +363,11 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         weights.load_network(weights.find_model(folder=models))
 
 
+def hear_interrupts() -> None:
+    """A shell that runs the tests in the background has their children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
 @pytest.mark.parametrize(
     "stage", ["Reading", pytest.param("Synthesizing", marks=pytest.mark.slow), "Drawing", "Writing"]
@@ -373,7 +378,7 @@ def test_ctrl_c_leaves_nothing_behind(a_case: Path, tmp_path: Path, stage: str) 
     )
     (tmp_path / "job.json").write_text(job.to_json())
     command = [sys.executable, "-m", "TomoRayLib.worker", str(tmp_path / "job.json")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear_interrupts) as worker:
         assert worker.stdout is not None
         for line in worker.stdout:
             if json.loads(line).get("stage") == stage:
