@@ -100,3 +100,16 @@ def panel(slicer_host, scene):
     yield widget
     slicer_host.close_module("TomoRay")
     assert not slicer_host.errors, slicer_host.errors.text()
+
+
+@pytest.fixture
+def ready(panel):
+    """The panel with a CT and its vertebrae chosen."""
+    import panel_driver as drive
+    from slicer_data import add_segmentation, add_volume, oblique_case
+
+    ct, labels = oblique_case()
+    node = add_volume(ct, "CT")
+    drive.choose_ct(panel, node, add_segmentation(labels, node))
+    assert drive.status(panel) == "Ready."
+    return panel

@@ -12,7 +12,7 @@ import numpy as np
 import panel_driver as drive
 import psutil
 import pytest
-from slicer_data import add_radiograph, add_segmentation, add_volume, oblique_case
+from slicer_data import add_radiograph, add_volume, oblique_case
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and executables of POSIX")
 
@@ -39,16 +39,6 @@ import sys
 from TomoRayLib.worker import main
 sys.exit(main([sys.argv[-1]]))
 """
-
-
-@pytest.fixture
-def ready(panel):
-    """The panel with a CT and its vertebrae chosen."""
-    ct, labels = oblique_case()
-    node = add_volume(ct, "CT")
-    drive.choose_ct(panel, node, add_segmentation(labels, node))
-    assert drive.status(panel) == "Ready."
-    return panel
 
 
 def said_after_a_run(panel) -> str:

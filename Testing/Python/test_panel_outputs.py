@@ -11,20 +11,10 @@ from slicer_data import add_radiograph, add_segmentation, add_volume, oblique_ca
 from test_slicer_case import write_results
 
 
-@pytest.fixture
-def ready(panel):
-    """The panel with a CT and its vertebrae chosen."""
-    ct, labels = oblique_case()
-    node = add_volume(ct, "Patient A")
-    drive.choose_ct(panel, node, add_segmentation(labels, node))
-    assert drive.status(panel) == "Ready."
-    return panel
-
-
 def test_an_input_cannot_be_the_output(ready) -> None:
     ready.ui.syntheticSelector.setCurrentNode(ready.ui.ctSelector.currentNode())
     drive.settle()
-    assert "Patient A is an input and chosen as output too" in drive.status(ready)
+    assert "CT is an input and chosen as output too" in drive.status(ready)
     assert not ready.ui.synthesizeButton.enabled
     ready.ui.syntheticSelector.setCurrentNode(None)
     ready.ui.syntheticSegmentationSelector.setCurrentNode(ready.ui.segmentationSelector.currentNode())
@@ -264,7 +254,7 @@ def test_what_a_crash_left_behind_is_swept_the_next_day(scene, tmp_path: Path) -
     import os
     import time
 
-    from TomoRayLib.slicer.run import STALE_S, sweep
+    from TomoRayLib.slicer.job_folder import STALE_S, sweep
 
     old, new, other = (tmp_path / name for name in ("tomoray-old", "tomoray-new", "another program"))
     for folder in (old, new, other):
@@ -286,7 +276,7 @@ def test_a_synthetic_ct_is_no_input_and_a_centre_lies_in_the_ct(ready, tmp_path:
     points.AddControlPoint(5000.0, 0.0, 0.0)
     ready.ui.centerSelector.setCurrentNode(points)
     drive.settle()
-    assert "The centre lies outside Patient A" in drive.status(ready)
+    assert "The centre lies outside CT" in drive.status(ready)
     ready.ui.centerSelector.setCurrentNode(None)
     case = load_case(write_results(tmp_path / "results"), "case")
     ready.ui.ctSelector.setCurrentNode(case.synthetic)
@@ -339,4 +329,4 @@ def test_vertebrae_that_were_moved_alone_are_noticed(ready) -> None:
     run = Run(ready.panel.request())
     run.start()
     (warning,) = run.cancel().warnings
-    assert warning.startswith("Patient A and vertebrae lie under different transforms.")
+    assert warning.startswith("CT and vertebrae lie under different transforms.")

@@ -39,6 +39,14 @@ def vertebra_voxels_ras() -> np.ndarray:
     return (lps[:3] * [[-1], [-1], [1]]).T
 
 
+@pytest.fixture
+def synthesizing(ready):
+    """The panel in the middle of a synthesis, and the processes that do it."""
+    drive.click(ready.ui.synthesizeButton)
+    drive.wait_for_stage(ready, "Synthesizing")
+    return ready, psutil.Process().children(recursive=True)
+
+
 def current_case(panel):
     return panel.panel.compare.case
 
@@ -190,19 +198,14 @@ def test_a_second_run_replaces_the_first_and_changed_inputs_are_noticed(panel) -
     assert panel.ui.synthesizeButton.enabled
 
 
-def test_cancel_ends_the_whole_tree_and_leaves_scene_and_disk_as_they_were(panel) -> None:
-    ct, vertebrae = a_ct_with_vertebrae("CT")
-    drive.choose_ct(panel, ct, vertebrae)
-    before = drive.node_names()
-    drive.click(panel.ui.synthesizeButton)
-    drive.wait_for_stage(panel, "Synthesizing")
-    tree = psutil.Process().children(recursive=True)
+def test_cancel_ends_the_whole_tree_and_leaves_scene_and_disk_as_they_were(synthesizing) -> None:
+    panel, tree = synthesizing
     assert tree
     panel.ui.synthesizeButton.click()
     drive.wait_for_end(panel, 10)
     assert drive.status(panel) == "Cancelled; nothing was changed."
     assert psutil.wait_procs(tree, timeout=2)[1] == []
-    assert drive.node_names() == before
+    assert drive.node_names() == {"CT", "vertebrae"}
     assert drive.temporary_folders() == []
     assert panel.ui.synthesizeButton.text == "Synthesize"
     assert panel.ui.synthesizeButton.enabled
@@ -221,12 +224,8 @@ def test_a_double_click_starts_one_run_and_does_not_cancel_it(panel) -> None:
     assert drive.wait_for_end(panel, 10).startswith("Cancelled")
 
 
-def test_closing_the_scene_while_it_runs_ends_the_run(panel, slicer_host) -> None:
-    ct, vertebrae = a_ct_with_vertebrae("CT")
-    drive.choose_ct(panel, ct, vertebrae)
-    drive.click(panel.ui.synthesizeButton)
-    drive.wait_for_stage(panel, "Synthesizing")
-    tree = psutil.Process().children(recursive=True)
+def test_closing_the_scene_while_it_runs_ends_the_run(synthesizing, slicer_host) -> None:
+    panel, tree = synthesizing
     slicer_host.clear_scene()
     drive.settle()
     assert psutil.wait_procs(tree, timeout=2)[1] == []
@@ -262,12 +261,8 @@ def test_leaving_the_module_lets_the_run_end_and_the_result_waits(panel, slicer_
     assert panel.ui.compareSection.enabled
 
 
-def test_reload_while_it_runs_ends_the_run_and_the_new_panel_works(panel, slicer_host) -> None:
-    ct, vertebrae = a_ct_with_vertebrae("CT")
-    drive.choose_ct(panel, ct, vertebrae)
-    drive.click(panel.ui.synthesizeButton)
-    drive.wait_for_stage(panel, "Synthesizing")
-    tree = psutil.Process().children(recursive=True)
+def test_reload_while_it_runs_ends_the_run_and_the_new_panel_works(synthesizing, slicer_host) -> None:
+    _panel, tree = synthesizing
     again = slicer_host.reload_module("TomoRay")
     drive.settle()
     assert psutil.wait_procs(tree, timeout=2)[1] == []

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import slicer
 import slicer.util
-import vtk
 from slicer.i18n import tr as _
 
 from TomoRayLib.marking import NOTICE
-from TomoRayLib.slicer.nodes import LPS_OF_RAS, NOTICE_KEY, in_scene, place_on_grid
+from TomoRayLib.slicer.case_files import CaseFiles, read_radiographs
+from TomoRayLib.slicer.nodes import NOTICE_KEY, in_scene, place_on_grid
 from TomoRayLib.slicer.segment_nodes import VERTEBRA_COLORS, add_segment
 from TomoRayLib.slicer.tables import fill_metrics_table
 from TomoRayLib.vertebrae import NAME_OF_LABEL
@@ -69,7 +69,7 @@ def load_case(
     left around them is replaced. A node that belongs to a case of another input is left as it is, and a new one made.
     Nodes in ``inputs`` are never removed. All nodes appear, or none.
     """
-    results = _Results.read(folder)
+    results = CaseFiles.read(folder)
     previous = find_case(synthetic) if synthetic is not None else None
     if previous is not None and previous.synthetic.GetNodeReference(INPUT_ROLE) is not beside:
         previous = synthetic = None
@@ -89,7 +89,7 @@ def load_case(
 
 def load_radiographs(folder: Path, name: str, beside: Any = None) -> tuple[Any, Any]:
     """The rendered radiographs of a results folder as two volume nodes beside the CT."""
-    pictures = _read_radiographs(folder)
+    pictures = read_radiographs(folder)
     with _all_or_none() as made:
         nodes = _radiographs(pictures, name, made)
         hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
@@ -131,49 +131,7 @@ def report_html(case: CaseNodes) -> str | None:
     return case.report.GetText() if case.report is not None else None
 
 
-@dataclass(frozen=True)
-class _Results:
-    """A results folder, all of it read before anything in the scene changes. Surfaces are in Slicer's RAS."""
-
-    provenance: Mapping[str, Any]
-    synthetic: Volume
-    vertebrae: Volume
-    synthetic_surface: Any
-    radiographs: tuple[Radiograph, Radiograph] | None = None
-    truth: Volume | None = None
-    labels: Volume | None = None
-    truth_surface: Any = None
-    metrics: Mapping[str, Any] | None = None
-    report: str | None = None
-
-    @classmethod
-    def read(cls, folder: Path) -> _Results:
-        """Raises InputError or OSError for a folder that is not whole."""
-        from TomoRayLib.images import read_volume
-
-        def text(name: str) -> str | None:
-            return (folder / name).read_text(encoding="utf-8") if (folder / name).exists() else None
-
-        def volume(name: str) -> Volume | None:
-            return read_volume(folder / name) if (folder / name).exists() else None
-
-        provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-        labels, metrics = volume("truth_vertebrae.nrrd"), text("metrics.json")
-        return cls(
-            provenance,
-            read_volume(folder / "synthetic_ct.nrrd"),
-            read_volume(folder / "synthetic_vertebrae.nrrd"),
-            _read_surface(folder / "synthetic_surface.vtp"),
-            _read_radiographs(folder) if provenance.get("inputs", {}).get("ct") else None,
-            volume("truth_ct.nrrd"),
-            labels,
-            _read_surface(folder / "truth_surface.vtp") if labels is not None else None,
-            json.loads(metrics) if metrics is not None else None,
-            text("report.html"),
-        )
-
-
-def _made_case(results: _Results, name: str, synthetic: Any, vertebrae: Any, made: list[Any]) -> CaseNodes:
+def _made_case(results: CaseFiles, name: str, synthetic: Any, vertebrae: Any, made: list[Any]) -> CaseNodes:
     """The nodes of a case: new ones first, so that the scene's own are filled only where nothing can fail any more."""
     nodes: dict[str, Any] = {}
     if results.metrics is not None:
@@ -213,12 +171,6 @@ def _made_case(results: _Results, name: str, synthetic: Any, vertebrae: Any, mad
             if node is not None:
                 node.SetNodeReferenceID(OWNER_ROLE, synthetic.GetID())
     return case
-
-
-def _read_radiographs(folder: Path) -> tuple[Radiograph, Radiograph]:
-    from TomoRayLib.images import read_radiograph
-
-    return read_radiograph(folder / "ap.nrrd"), read_radiograph(folder / "lat.nrrd")
 
 
 def _radiographs(pictures: tuple[Radiograph, Radiograph], name: str, made: list[Any]) -> tuple[Any, Any]:
@@ -277,22 +229,6 @@ def _segmentation_node(
     display.SetAllSegmentsVisibility2DFill(False)
     display.SetSliceIntersectionThickness(2)
     return node
-
-
-def _read_surface(path: Path) -> Any:
-    """A surface of the library (LPS mm) in Slicer's RAS, its distances kept. None where it is empty."""
-    reader = vtk.vtkXMLPolyDataReader()
-    reader.SetFileName(str(path))
-    reader.Update()
-    if reader.GetOutput().GetNumberOfCells() == 0:
-        return None
-    to_ras = vtk.vtkTransform()
-    to_ras.SetMatrix(LPS_OF_RAS.ravel())
-    moved = vtk.vtkTransformPolyDataFilter()
-    moved.SetInputData(reader.GetOutput())
-    moved.SetTransform(to_ras)
-    moved.Update()
-    return moved.GetOutput()
 
 
 def _model_node(name: str, surface: Any, color: tuple[float, float, float], made: list[Any]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
 import tempfile
@@ -14,11 +13,11 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import slicer
 from slicer.i18n import tr as _
 
 from TomoRayLib.errors import InputError, OutputError
 from TomoRayLib.slicer.failures import Failure, failure_of, fault_of, in_panel_words
+from TomoRayLib.slicer.job_folder import FOLDER_PREFIX, NEED_MB, check_space, disk_sentence, sweep, temporary_folder
 from TomoRayLib.slicer.nodes import Role, export_volume, grid_of, in_scene
 from TomoRayLib.slicer.process import WorkerProcess
 from TomoRayLib.slicer.radiographs import export_radiograph, radiograph_of, write_geometry
@@ -28,9 +27,6 @@ from TomoRayLib.slicer.segments import labels_of
 if TYPE_CHECKING:
     from TomoRayLib.slicer.case_nodes import CaseNodes
 
-FOLDER_PREFIX = "tomoray-"  # of a job's folder in Slicer's temporary folder
-STALE_S = 24 * 3600.0  # what a crash of Slicer left behind, with the CT in it
-NEED_MB = 300  # results, and room to write them
 POLL_S = 0.05
 LOADING_SHARE = 0.05  # of the progress bar, for what happens after the worker
 
@@ -101,9 +97,9 @@ class WorkerRun:
         """Export the inputs and start the worker."""
         self._began = self._stage_began = time.monotonic()
         try:
-            sweep(_temporary_folder())
-            self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_temporary_folder()))
-            _check_space(self._folder)
+            sweep(temporary_folder())
+            self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=temporary_folder()))
+            check_space(self._folder)
             job = self.prepare(self._folder)
             self._process = WorkerProcess(job, self._folder)
             self._set(RunState.RUNNING, _("Starting the worker"))
@@ -111,7 +107,7 @@ class WorkerRun:
             self._fail(Failure(str(error)))
         except OSError as error:
             self._fail(
-                Failure(_disk_sentence(error), _("Free some space, or choose another temporary folder in Slicer."))
+                Failure(disk_sentence(error), _("Free some space, or choose another temporary folder in Slicer."))
             )
         except Exception:  # a fault of ours: said, and nothing left behind
             self._fail(fault_of(traceback.format_exc()))
@@ -189,7 +185,7 @@ class WorkerRun:
             self._fail(Failure(str(error), "", log))
             return
         except OSError as error:
-            self._fail(Failure(_disk_sentence(error), "", log))
+            self._fail(Failure(disk_sentence(error), "", log))
             return
         except Exception:  # a fault of ours: once it is said, the run is over
             self._fail(fault_of(traceback.format_exc() + log))
@@ -350,7 +346,7 @@ def _export_ct(inputs: CTInputs, folder: Path, notes: list[str]) -> tuple[str, s
     from TomoRayLib.images import write_volume
 
     need_mb = NEED_MB + 2 * inputs.ct.GetImageData().GetActualMemorySize() // 1024
-    _check_space(folder, need_mb)
+    check_space(folder, need_mb)
     moved = export_volume(inputs.ct, folder / "ct.nrrd")
     notes += [moved] if moved else []
     if inputs.segmentation is None:
@@ -372,36 +368,3 @@ def _placed_apart(inputs: CTInputs) -> list[str]:
         "{ct} and {vertebrae} lie under different transforms. If the scores look wrong, put both under the same one."
     )
     return [text.format(ct=inputs.ct.GetName(), vertebrae=inputs.segmentation.GetName())]
-
-
-def _temporary_folder() -> str | None:
-    """Slicer's temporary folder, made where it is missing; None outside Slicer."""
-    path = getattr(getattr(slicer, "app", None), "temporaryPath", None)
-    if path:
-        Path(path).mkdir(parents=True, exist_ok=True)
-    return path or None
-
-
-def sweep(folder: str | None) -> None:
-    """Delete job folders that a crash of Slicer left behind more than a day ago: there is a patient's CT in them."""
-    if folder is None:
-        return
-    for path in Path(folder).glob(f"{FOLDER_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if path.is_dir() and time.time() - path.stat().st_mtime > STALE_S:
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _check_space(folder: Path, need_mb: int = NEED_MB) -> None:
-    free_mb = shutil.disk_usage(folder).free // 2**20
-    if free_mb < need_mb:
-        raise OutputError(
-            _(
-                "The disk of {folder} has {free} MB free, but this needs {need} MB. Free some space, or choose another "
-                "temporary folder in Slicer's settings (Modules, Temporary directory)."
-            ).format(folder=folder.parent, free=free_mb, need=need_mb)
-        )
-
-
-def _disk_sentence(error: OSError) -> str:
-    return _("The temporary folder cannot be used: {reason}.").format(reason=error.strerror or str(error))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
 
-class Validator:
+class Validator(ABC):
     """Refuses values: ``validate`` raises ValueError."""
 
+    @abstractmethod
     def validate(self, value) -> None:
-        raise NotImplementedError
+        """Raise ValueError for a value that is refused."""
 
 
 class Default:

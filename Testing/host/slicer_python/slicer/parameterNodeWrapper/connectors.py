@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from abc import ABC, abstractmethod
 from enum import Enum
 
 import ctk
@@ -16,12 +17,13 @@ LARGEST_INT = 2**31 - 1
 _registered: list[type] = []
 
 
-class GuiConnector:
+class GuiConnector(ABC):
     """One widget for one parameter."""
 
     @staticmethod
+    @abstractmethod
     def canRepresent(widget, datatype) -> bool:
-        raise NotImplementedError
+        """Whether this widget can show a parameter of this type."""
 
     def __init__(self, widget, datatype) -> None:
         self._widget, self._callback = widget, None
@@ -35,9 +37,9 @@ class GuiConnector:
         """The first annotation of a kind, or None."""
         return next((item for item in self.annotations if isinstance(item, kind)), None)
 
+    @abstractmethod
     def signal(self):
         """The widget's signal that says that the user changed it; None for a widget that only shows."""
-        raise NotImplementedError
 
     def widget(self):
         return self._widget
@@ -53,11 +55,13 @@ class GuiConnector:
         if signal is not None:
             (signal.disconnect if callback is None else signal.connect)(self.changed)
 
+    @abstractmethod
     def read(self):
-        raise NotImplementedError
+        """The value that the widget shows."""
 
+    @abstractmethod
     def write(self, value) -> None:
-        raise NotImplementedError
+        """Show a value."""
 
 
 def parameterNodeGuiConnector(cls=None):
@@ -153,8 +157,9 @@ class ComboConnector(GuiConnector):
         for label, _ in self.options:
             widget.addItem(label)
 
+    @abstractmethod
     def make_options(self) -> list[tuple[str, object]]:
-        raise NotImplementedError
+        """Label and value of each entry."""
 
     def signal(self):
         return self._widget.currentIndexChanged

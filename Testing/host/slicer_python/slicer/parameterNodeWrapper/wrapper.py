@@ -70,7 +70,7 @@ class WrapperMethods:
 
     def __init__(self, parameterNode, prefix: str | None = None) -> None:
         if prefix:
-            raise NotImplementedError("this stand-in keeps parameters without prefix only")
+            raise ValueError(f"this stand-in keeps parameters without prefix only, got the prefix {prefix!r}")
         self.parameterNode = parameterNode
         self._kept = {name: Kept(declared, parameterNode) for name, declared in self.allParameters.items()}
         self._connected: dict[int, dict[str, GuiConnector]] = {}
