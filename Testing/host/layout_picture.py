@@ -82,7 +82,7 @@ def _draw_view(painter: QtGui.QPainter, place: QtCore.QRect, widget, scale: floa
     view = getattr(widget, "_slice_view", None) or widget._threed_view
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "view.png"
-        view.render_png(path, round(place.width() * scale), round(place.height() * scale))
+        view.render_png(path, round(place.width() * scale), round(place.height() * scale), scale)
         painter.drawImage(place, QtGui.QImage(str(path)))
 
 

@@ -31,6 +31,7 @@ THREE_D_MANAGERS = (
     "vtkMRMLColorLegendDisplayableManager",
 )
 SIZE_PX = (400, 320)
+POINTS_PER_INCH = 72
 
 
 class View:
@@ -65,8 +66,9 @@ class View:
     def render(self) -> None:
         self._window.Render()
 
-    def render_png(self, path: Path, width: int, height: int) -> Path:
-        """Draw the view and write it as a PNG."""
+    def render_png(self, path: Path, width: int, height: int, scale: float = 1.0) -> Path:
+        """Draw the view and write it as a PNG; ``scale`` is that of the screen, for the size of texts."""
+        self._window.SetDPI(round(POINTS_PER_INCH * scale))
         self.resize(width, height)
         self.render()
         grab = vtk.vtkWindowToImageFilter()
