@@ -24,8 +24,9 @@ from TomoRayLib.training.cohort import (
     load_case,
     scene_of_case,
 )
-from TomoRayLib.training.datasets import Anatomy, PhantomStream, StreamConfig
+from TomoRayLib.training.datasets import Anatomy, StreamConfig
 from TomoRayLib.training.phantom import Scene, SceneSize
+from TomoRayLib.training.stream import SampleStream
 
 COARSE = SceneSize(right_left_mm=96.0, anterior_mm=96.0, posterior_mm=96.0, height_mm=200.0, spacing_mm=4.0)
 COLUMN_MM = (31.0, -52.0)  # LPS x, y of the column of vertebrae
@@ -197,7 +198,7 @@ def test_a_stream_of_real_cts_alone_gives_samples(tmp_path: Path) -> None:
     written(tmp_path / "a.nii.gz", tmp_path / "a_seg.nii.gz")
     cohort, _ = find_cohort([tmp_path])
     config = StreamConfig(size=16, kept=1, scene=dataclasses.replace(COARSE, spacing_mm=8.0))
-    sample = next(iter(PhantomStream(Anatomy(cohort=cohort), config)))
+    sample = next(iter(SampleStream(Anatomy(cohort=cohort), config)))
     assert sample["target"].shape == (1, 16, 16, 16)
     assert float(sample["occupancy"].max()) > 0.3
     assert bool(torch.isfinite(sample["radiographs"]).all())

@@ -16,9 +16,13 @@ import torch
 from test_training_anatomy import a_coarse_anatomy, one_thread  # noqa: F401
 
 from TomoRayLib.networks.geolift import GeoLiftConfig, GeoLiftUNet
+from TomoRayLib.networks.x2ct import X2CTConfig
 from TomoRayLib.training import loop
+from TomoRayLib.training.adversary import AdversaryConfig
+from TomoRayLib.training.checkpoints import averaged_geolift, averaged_weights
 from TomoRayLib.training.datasets import StreamConfig
-from TomoRayLib.training.loop import TrainingConfig, averaged_weights, schedule, train
+from TomoRayLib.training.loop import TrainingConfig, schedule, train
+from TomoRayLib.training.losses import LossWeights
 from TomoRayLib.training.phantom import SceneSize
 from TomoRayLib.training.validation import ValidationCase, phantom_cases
 
@@ -154,6 +158,31 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path, monkeypat
     assert float(after["ema"]["n_averaged"]) == steps
     taken = {float(state["step"]) for state in after["optimizer"]["state"].values()}
     assert taken == {float(steps)}
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(tmp_path: Path, workers: int) -> None:
+    """Weights, averages, optimizer and adversary to the last bit: the samples are the same, and in the same order."""
+    config = dataclasses.replace(a_config(1), minutes=1e9, steps=6, workers=workers)
+    config = dataclasses.replace(config, adversary=AdversaryConfig(weight=0.1, crop=32))
+    stream = dataclasses.replace(STREAM, uses=3, kept=2, shot_uses=2, size=64)
+    config = dataclasses.replace(config, network=dataclasses.replace(TINY, output_size=64), finest_level=0)
+
+    class KilledError(Exception):
+        pass
+
+    def die(line: str) -> None:
+        raise KilledError
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
+        with pytest.raises(KilledError):
+            train(dataclasses.replace(config, validate_every_steps=4), stream, ANATOMY, [], tmp_path / "a", report=die)
+    assert content_of(tmp_path / "a" / "last.ckpt")["progress"]["steps"] == 3
+    stopped = content_of(train(config, stream, ANATOMY, [], tmp_path / "a", resume=True))
+    straight = content_of(train(config, stream, ANATOMY, [], tmp_path / "b"))
+    for part in ("model", "ema", "optimizer", "adversary"):
+        assert_equal(stopped[part], straight[part])
 
 
 def test_a_folder_that_holds_a_run_is_not_written_over(a_run: Path) -> None:
@@ -300,13 +329,57 @@ def test_a_run_killed_at_any_moment_loses_at_most_two_minutes_and_a_step(
         assert 0 <= lost_seconds <= loop.CHECKPOINT_SECONDS + 25.0
 
 
+def test_x2ct_gan_is_trained_by_its_own_losses_and_scored_clamped(tmp_path: Path) -> None:
+    network = X2CTConfig(
+        size=32,
+        dense_layers=(2, 2, 2, 2),
+        growth=8,
+        volume_channels=(4, 4, 8, 8, 8),
+        view_convolutions=(1, 1, 1, 1),
+        fusion_convolutions=(1, 1, 1, 1),
+    )
+    config = a_config(
+        1,
+        architecture="x2ct",
+        x2ct=network,
+        finest_level=0,
+        loss=LossWeights(0, 0, 0, 0, 0, mse=10.0, axis_mean=10.0),
+        adversary=AdversaryConfig(weight=0.1, crop=0, replicate=True),
+        peak_lr=2e-4,
+        betas=(0.5, 0.99),
+        weight_decay=0.0,
+    )
+    config = dataclasses.replace(config, minutes=1e9, steps=10)
+    checkpoint = run(config, tmp_path / "run")
+    assert averaged_weights(checkpoint)[0] == network
+    (row,) = rows_of(tmp_path / "run" / "log.csv")
+    assert {"mse", "axis_mean", "adversarial", "discriminator"} < set(row)
+    assert rows_of(tmp_path / "run" / "validation.csv")
+    with pytest.raises(ValueError, match="the network that TomoRay runs; got X2CT-GAN"):
+        averaged_geolift(checkpoint)
+    with pytest.raises(ValueError, match="network of another shape"):
+        run(a_config(1), tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"architecture": "unet"}, "architecture must be one of .* got 'unet'"),
+        ({"architecture": "x2ct"}, "finest_level, loss.mask and loss.rays must be 0; got 1"),
+    ],
+)
+def test_an_architecture_that_cannot_be_trained_so_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**change)
+
+
 @pytest.mark.slow
 def test_a_minute_on_one_phantom_lowers_the_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import time
 
     monkeypatch.setattr(loop, "time", time)
     config = a_config(1, minutes=1.0, peak_lr=5e-3)
-    stream = dataclasses.replace(STREAM, uses=10**9)
+    stream = dataclasses.replace(STREAM, uses=10_000)
     train(config, stream, ANATOMY, phantom_cases(ANATOMY, stream, 1), tmp_path / "run")
     losses = [float(row["loss"]) for row in rows_of(tmp_path / "run" / "log.csv")]
     few = max(1, len(losses) // 10)

@@ -23,16 +23,23 @@ HEAD_LEVELS = 3  # the finest three levels predict; the coarser two of them only
 PRODUCT_FROM_LEVEL = 2  # A * L is added from 48^3 downwards, where it costs next to nothing
 CONTEXT_BLOCKS = 2
 LIFT_VOXELS_AT_ONCE = 1 << 20
+LIFTINGS = ("pinhole", "replicate")
+PIXELS_PER_CUBE = 192  # of the network's detector, 4/3 mm each, for a cube of 256 mm
 
 
 @dataclass(frozen=True)
 class GeoLiftConfig:
-    """Widths per level, finest first. ``output_size`` is the edge of the finest volume in voxels."""
+    """Widths per level, finest first. ``output_size`` is the edge of the finest volume in voxels.
+
+    ``lifting`` "replicate" takes every beam for a parallel one along the axes, as networks without geometry do: it is
+    there to be compared with "pinhole", which carries features along their rays.
+    """
 
     image_widths: tuple[int, ...] = (16, 32, 64, 128, 192)
     volume_widths: tuple[int, ...] = (8, 20, 48, 96, 128)
     convolutions: tuple[int, ...] = (1, 2, 2, 2, 2)
     output_size: int = 192
+    lifting: str = "pinhole"
 
     def __post_init__(self) -> None:
         for name in ("image_widths", "volume_widths", "convolutions"):
@@ -42,6 +49,8 @@ class GeoLiftConfig:
             object.__setattr__(self, name, values)
         if self.output_size % 2 ** (LEVELS - 1):
             raise ValueError(f"GeoLiftConfig.output_size must be a multiple of 16; got {self.output_size}.")
+        if self.lifting not in LIFTINGS:
+            raise ValueError(f"GeoLiftConfig.lifting must be one of {LIFTINGS}; got {self.lifting!r}.")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -61,6 +70,11 @@ class Prediction(NamedTuple):
     def masked(self) -> Tensor:
         """Intensity times the probability of bone: the synthetic CT in target units."""
         return self.intensity * torch.sigmoid(self.mask_logit)
+
+    @property
+    def bone(self) -> Tensor:
+        """Where bone is more likely than not."""
+        return self.mask_logit > 0
 
 
 class GeoLiftUNet(nn.Module):
@@ -96,6 +110,8 @@ class GeoLiftUNet(nn.Module):
         self, radiographs: Tensor, cube_to_pixel: Tensor, levels: Sequence[int] = (0,)
     ) -> dict[int, Prediction]:
         """Predictions by level (0 = finest); nothing finer than ``min(levels)`` is computed."""
+        if self.config.lifting == "replicate":
+            cube_to_pixel = parallel_matrices(radiographs).expand_as(cube_to_pixel)
         features = self._encode(radiographs, min(levels))
         volume: Tensor | None = None
         predictions: dict[int, Prediction] = {}
@@ -139,6 +155,18 @@ class GeoLiftUNet(nn.Module):
         if level >= PRODUCT_FROM_LEVEL:
             return ap + lateral + ap * lateral
         return ap + lateral if ap.requires_grad else ap.add_(lateral)
+
+
+def parallel_matrices(radiographs: Tensor) -> Tensor:
+    """(2, 3, 4): ``cube_to_pixel`` of an AP and a lateral parallel beam along the axes, for the pixels of
+    ``radiographs`` (..., rows, columns), of which ``PIXELS_PER_CUBE`` span the cube."""
+    rows, columns = radiographs.shape[-2:]
+    half = PIXELS_PER_CUBE / 2
+    row = [0.0, 0.0, -half, (rows - 1) / 2]
+    middle = (columns - 1) / 2
+    last = [0.0, 0.0, 0.0, 1.0]
+    views = [[[half, 0.0, 0.0, middle], row, last], [[0.0, half, 0.0, middle], row, last]]
+    return torch.tensor(views, device=radiographs.device)
 
 
 def lift(features: Tensor, cube_to_pixel: Tensor, size: int, stride: int) -> Tensor:

@@ -171,24 +171,28 @@ def _height_in_case(spine: Spine, rng: np.random.Generator) -> float:
 class Cohort:
     """Labelled CTs, read when they are drawn, the last few kept.
 
-    A case that turns out to be unusable is left out from then on, with its reason in ``left_out`` and in the log.
+    A case that turns out to be unusable is left out from then on, with its reason in ``left_out`` and in the log. What
+    is drawn depends on the generator alone, not on what was drawn before.
     """
 
     cases: list[CaseFiles]
     left_out: list[tuple[str, str]] = field(default_factory=list)
     at_hand: int = CASES_AT_HAND
     _kept: OrderedDict[str, LabelledCT] = field(default_factory=OrderedDict, repr=False)
+    _unusable: set[str] = field(default_factory=set, repr=False)
 
     def draw(self, rng: np.random.Generator) -> LabelledCT:
         """A random usable case. Raises ValueError, each reason counted and listed, where none is left."""
-        while self.cases:
-            files = self.cases[int(rng.integers(len(self.cases)))]
+        for index in rng.permutation(len(self.cases)):
+            files = self.cases[int(index)]
             key = str(files.labels)
+            if key in self._unusable:
+                continue
             try:
                 if key not in self._kept:
                     self._kept[key] = load_case(files)
             except InputError as error:
-                self.cases.remove(files)
+                self._unusable.add(key)
                 self.left_out.append((files.name, str(error)))
                 log.warning("Left out %s: %s", files.name, error)
                 continue

@@ -1,8 +1,7 @@
-"""The stream of training samples: phantoms made on the fly, each seen several times through different X-rays."""
+"""What training samples are made of: anatomy, and from a scene to X-rays with a random geometry and appearance."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,22 +9,26 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
 
 from TomoRayLib.geometry import ConeBeam, Grid, View
 from TomoRayLib.projector import hu_to_attenuation, project
 from TomoRayLib.radiograph import cube_to_pixel, normalise
 from TomoRayLib.target import BONE_WINDOW
-from TomoRayLib.training.augmentation import random_appearance, random_views, unknown_shift_px
+from TomoRayLib.training.augmentation import (
+    AppearanceRanges,
+    GeometryRanges,
+    random_appearance,
+    random_views,
+    unknown_shift_px,
+)
 from TomoRayLib.training.bodies import Body, load_body
-from TomoRayLib.training.cohort import Cohort, scene_of_case
-from TomoRayLib.training.phantom import PhantomRanges, Scene, SceneSize, body_fits, compose_scene
+from TomoRayLib.training.cohort import Cohort
+from TomoRayLib.training.phantom import PhantomRanges, Scene, SceneSize, body_fits
 from TomoRayLib.training.spines import Spine, load_spine
 
 # Cervical stretches have no matching body yet; these label maps are kept for validation.
 VALIDATION_SPINES = ("verse024", "verse047", "verse645", "verse711")
 MINIMUM_LEVELS = 5
-MINIMUM_SHOTS = 8  # before any is shown again
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,11 @@ class IsocenterRanges:
 
 @dataclass(frozen=True)
 class StreamConfig:
-    """How samples are drawn. ``uses`` is how often one phantom is X-rayed, ``kept`` how many are at hand.
+    """How samples are drawn. One phantom is X-rayed ``uses`` times, while the next ``kept`` phantoms are made.
 
-    Each X-ray (``Shot``) is seen ``shot_uses`` times in all, each time with another appearance; ``shots_kept`` of them
-    are at hand. An appearance costs a tenth of an X-ray, and an X-ray a fourth of a phantom. Where there are real
-    labelled CTs, ``real_share`` of the phantoms are such a CT, deformed.
+    Each X-ray (``Shot``) is seen ``shot_uses`` times, each time with another appearance. An appearance costs a tenth
+    of an X-ray, and an X-ray a fourth of a phantom. Where there are real labelled CTs, ``real_share`` of the phantoms
+    are such a CT, deformed.
     """
 
     size: int = 96
@@ -94,53 +97,23 @@ class StreamConfig:
     uses: int = 6
     kept: int = 16
     shot_uses: int = 1
-    shots_kept: int = 256
     real_share: float = 0.5
     seed: int = 0
     scene: SceneSize = field(default_factory=SceneSize)
     phantom: PhantomRanges = field(default_factory=PhantomRanges)
     isocenter: IsocenterRanges = field(default_factory=IsocenterRanges)
+    geometry: GeometryRanges = field(default_factory=GeometryRanges)
+    appearance: AppearanceRanges = field(default_factory=AppearanceRanges)
+
+    def __post_init__(self) -> None:
+        if min(self.uses, self.kept, self.shot_uses) < 1 or self.size < 1:
+            raise ValueError(
+                f"size, uses, kept and shot_uses must be at least 1; got size {self.size}, uses {self.uses}, kept "
+                f"{self.kept}, shot_uses {self.shot_uses}."
+            )
 
 
 Sample = dict[str, Tensor]
-
-
-class PhantomStream(IterableDataset[Sample]):
-    """Endless samples: ``radiographs`` (2, 2, 224, 224), ``cube_to_pixel`` (2, 3, 4), ``geometry`` (2, 5), ``target``
-    and ``occupancy`` (1, size, size, size) in [0, 1]."""
-
-    def __init__(self, anatomy: Anatomy, config: StreamConfig, rank: int = 0) -> None:
-        """``rank`` is the number of the training process: each draws phantoms of its own."""
-        super().__init__()
-        self.anatomy, self.config, self.rank = anatomy, config, rank
-
-    def __iter__(self) -> Iterator[Sample]:
-        worker = get_worker_info()
-        rng = np.random.default_rng([self.config.seed, worker.id if worker else 0, self.rank])
-        scenes: list[Scene] = []
-        shots: list[Shot] = []
-        while True:
-            if len(shots) < MINIMUM_SHOTS or rng.random() < 1.0 / self.config.shot_uses:
-                self._renew(scenes, rng)
-                shot = shot_of_scene(scenes[int(rng.integers(len(scenes)))], rng, self.config)
-                if self.config.shot_uses > 1:
-                    _keep(shots, shot, self.config.shots_kept, rng)
-            else:
-                shot = shots[int(rng.integers(len(shots)))]
-            yield sample_of_shot(shot, rng)
-
-    def _renew(self, scenes: list[Scene], rng: np.random.Generator) -> None:
-        if len(scenes) < self.config.kept and (len(scenes) < 2 or rng.random() < 0.5):
-            scenes.append(self._scene(rng))
-        elif rng.random() < 1.0 / self.config.uses:
-            scenes[int(rng.integers(len(scenes)))] = self._scene(rng)
-
-    def _scene(self, rng: np.random.Generator) -> Scene:
-        config, cohort = self.config, self.anatomy.cohort
-        if cohort is not None and (not self.anatomy.spines or rng.random() < config.real_share):
-            return scene_of_case(cohort.draw(rng), rng, config.scene, config.phantom)
-        spine, body = self.anatomy.draw(rng)
-        return compose_scene(spine, body, rng, config.scene, config.phantom)
 
 
 @dataclass(frozen=True)
@@ -163,11 +136,11 @@ def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) 
     hu = scene.hu.flip(-1) if mirrored else scene.hu
     occupancy = scene.occupancy.flip(-1) if mirrored else scene.occupancy
     isocenter = random_isocenter(rng, config.isocenter)
-    views = random_views(rng).moved_to(isocenter)
+    views = random_views(rng, config.geometry).moved_to(isocenter)
     cube = Grid.cube(isocenter, config.fov_mm, config.size)
     attenuation = hu_to_attenuation(hu)
     integrals, matrices = [], []
-    for view, shift in zip((views.ap, views.lateral), unknown_shift_px(rng), strict=True):
+    for view, shift in zip((views.ap, views.lateral), unknown_shift_px(rng, config.geometry), strict=True):
         integrals.append(project(attenuation, scene.grid, view))
         matrix = cube_to_pixel(view, cube)
         matrix[:2] += shift[:, None] * matrix[2]
@@ -184,11 +157,11 @@ def _geometry_row(view: View, fov_mm: float) -> tuple[float, float, float, float
     return (sad_mm, view.gantry_angle_deg, view.tilt_deg, view.roll_deg, fov_mm)
 
 
-def sample_of_shot(shot: Shot, rng: np.random.Generator) -> Sample:
+def sample_of_shot(shot: Shot, rng: np.random.Generator, appearance: AppearanceRanges) -> Sample:
     """A shot with a random appearance of each view."""
     volumes = shot.volumes.float()
     return {
-        "radiographs": torch.stack([normalise(random_appearance(image, rng)) for image in shot.integrals]),
+        "radiographs": torch.stack([normalise(random_appearance(image, rng, appearance)) for image in shot.integrals]),
         "cube_to_pixel": shot.matrices,
         "geometry": shot.geometry,
         "target": volumes[:1],
@@ -198,15 +171,7 @@ def sample_of_shot(shot: Shot, rng: np.random.Generator) -> Sample:
 
 def sample_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) -> Sample:
     """One training sample: random isocentre, geometry and appearance, half of the time mirrored."""
-    return sample_of_shot(shot_of_scene(scene, rng, config), rng)
-
-
-def _keep(shots: list[Shot], shot: Shot, most: int, rng: np.random.Generator) -> None:
-    """Add a shot; from ``most`` on it takes the place of another."""
-    if len(shots) < most:
-        shots.append(shot)
-    else:
-        shots[int(rng.integers(most))] = shot
+    return sample_of_shot(shot_of_scene(scene, rng, config), rng, config.appearance)
 
 
 def random_isocenter(rng: np.random.Generator, ranges: IsocenterRanges) -> tuple[float, float, float]:

@@ -1,33 +1,37 @@
 """The training loop: one process or many through Lightning Fabric, CPU or GPU, by a budget of minutes.
 
 A run is a folder: ``config.json``, ``log.csv``, ``validation.csv``, ``last.ckpt`` (everything to go on from). A killed
-run goes on from its last checkpoint with ``resume=True``. The learning rate follows the share of the budget that is
-spent, so a run on any machine ends with its rate at zero.
+run goes on from its last checkpoint with ``resume=True``, and with the samples that it would have seen. The learning
+rate follows the share of the budget that is spent, so a run on any machine ends with its rate at zero.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from lightning.fabric import Fabric
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from TomoRayLib.files import write_atomically
 from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig, GeoLiftUNet, Prediction
-from TomoRayLib.training.datasets import Anatomy, PhantomStream, Sample, StreamConfig
+from TomoRayLib.networks.x2ct import X2CTConfig
+from TomoRayLib.training.adversary import Adversary, AdversaryConfig
+from TomoRayLib.training.checkpoints import restore, save_checkpoint, start_from
+from TomoRayLib.training.datasets import Anatomy, Sample, StreamConfig
 from TomoRayLib.training.losses import LossWeights, reconstruction_loss
+from TomoRayLib.training.models import ARCHITECTURES, Model, NetworkConfig, Unmasked, build_model
+from TomoRayLib.training.run_log import RunLog
+from TomoRayLib.training.stream import SampleStream
 from TomoRayLib.training.validation import ValidationCase, score_case
 
 CHECKPOINT_SECONDS = 120.0
@@ -41,6 +45,9 @@ class TrainingConfig:
 
     ``freeze_coarse`` (with level 1 or 0) trains only what the finest level adds, on top of ``start_from``. The budget
     is ``minutes``, or ``steps`` where they are given.
+
+    ``architecture`` "geolift" trains ``network``; "x2ct" trains ``x2ct``, which has no levels and no mask: leave
+    ``finest_level`` at 0 and set ``loss.mask`` to 0.
     """
 
     minutes: float = 60.0
@@ -57,8 +64,12 @@ class TrainingConfig:
     workers: int = 1
     validate_every_steps: int = 200
     seed: int = 1
+    betas: tuple[float, float] = (0.9, 0.98)
+    architecture: str = "geolift"
     network: GeoLiftConfig = field(default_factory=GeoLiftConfig)
+    x2ct: X2CTConfig = field(default_factory=X2CTConfig)
     loss: LossWeights = field(default_factory=LossWeights)
+    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
 
     def __post_init__(self) -> None:
         if self.finest_level not in range(HEAD_LEVELS):
@@ -70,6 +81,26 @@ class TrainingConfig:
                 f"batch_size and steps must be at least 1 and minutes above 0; got batch_size {self.batch_size}, steps "
                 f"{self.steps}, minutes {self.minutes}."
             )
+
+        if self.architecture not in ARCHITECTURES:
+            raise ValueError(f"architecture must be one of {ARCHITECTURES}; got {self.architecture!r}.")
+        if self.architecture == "x2ct" and (self.finest_level or self.loss.mask or self.loss.rays):
+            raise ValueError(
+                f"X2CT-GAN has one level and no mask: finest_level, loss.mask and loss.rays must be 0; got "
+                f"{self.finest_level}, {self.loss.mask} and {self.loss.rays}."
+            )
+
+    @property
+    def trained_network(self) -> NetworkConfig:
+        """The configuration of the architecture that is trained."""
+        return self.network if self.architecture == "geolift" else self.x2ct
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The levels that predict in training, finest first."""
+        if self.architecture == "x2ct" or self.freeze_coarse:
+            return (self.finest_level,)
+        return tuple(range(self.finest_level, HEAD_LEVELS))
 
     def spent(self, steps: int, seconds: float) -> float:
         """Share of the budget that is spent; 1 and above ends the run."""
@@ -99,22 +130,27 @@ def train(
     fabric = Fabric(accelerator="auto", devices="auto", precision=config.precision)
     fabric.launch()
     fabric.seed_everything(config.seed)
-    model = GeoLiftUNet(config.network).to_channels_last()
-    trained = _parameters_to_train(model, config)
-    optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=(0.9, 0.98))
+    network = build_model(config.trained_network)
+    trained = _parameters_to_train(network, config)
+    optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=config.betas)
     progress: dict[str, Any] = {"steps": 0, "seconds": 0.0}
-    ema = AveragedModel(model, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
-    network = model
-    model, optimizer = fabric.setup(model, optimizer)
+    ema = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
+    model, optimizer = fabric.setup(network, optimizer)
+    adversary = Adversary(fabric, config.adversary) if config.adversary.weight > 0 else None
     if checkpoint.exists():  # after the setup: the optimizer's state goes where its parameters are
-        progress = _restore(checkpoint, network, ema, optimizer)
+        progress = restore(checkpoint, network, ema, optimizer, adversary)
     elif config.start_from is not None:
-        _start_from(Path(config.start_from), network, ema)
-    loader = _loader(anatomy, stream_config, config, skip=progress["steps"], rank=fabric.global_rank)
+        start_from(Path(config.start_from), network, ema, adversary)
+    loader = _loader(anatomy, stream_config, config, progress["steps"], fabric.global_rank)
     loader = fabric.setup_dataloaders(loader)
     if fabric.is_global_zero:
         _write_json(out / "config.json", {"training": asdict(config), "stream": asdict(stream_config)})
-    log = _Log(out, fabric.is_global_zero)
+    log = RunLog(out, fabric.is_global_zero)
+
+    def save(progress: dict[str, Any]) -> None:
+        if fabric.is_global_zero:
+            save_checkpoint(checkpoint, network, ema, optimizer, adversary, progress)
+
     saved_at = time.monotonic()
     started_at = saved_at - progress["seconds"]
     for sample in loader:
@@ -124,7 +160,7 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = config.peak_lr * schedule(share)
         try:
-            terms = _step(fabric, model, optimizer, sample, config)
+            terms = _step(fabric, model, optimizer, sample, config, adversary, schedule(share))
         except RuntimeError as error:
             _explain_out_of_memory(error, config)
             raise
@@ -135,9 +171,9 @@ def train(
         if progress["steps"] % config.validate_every_steps == 0:
             report(log.validation(progress, _validate(ema, validation, config)))
         if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-            _save(fabric, checkpoint, model, ema, optimizer, progress, config)
+            save(progress)
             saved_at = time.monotonic()
-    _save(fabric, checkpoint, model, ema, optimizer, progress, config)
+    save(progress)
     report(log.validation(progress, _validate(ema, validation, config)))
     return checkpoint
 
@@ -161,38 +197,41 @@ def moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
     return update
 
 
-def averaged_weights(checkpoint: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
-    """The network's configuration and its averaged (EMA) weights from a checkpoint."""
-    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    return GeoLiftConfig(**content["network"]), _ema_weights(content["ema"])
-
-
-def _ema_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix("module."): value for name, value in state.items() if name.startswith("module.")}
-
-
 def _step(
     fabric: Fabric,
     model: nn.Module,
     optimizer: Any,
     sample: Sample,
     config: TrainingConfig,
+    adversary: Adversary | None,
+    rate: float,
 ) -> dict[str, float]:
-    levels = (config.finest_level,) if config.freeze_coarse else tuple(range(config.finest_level, HEAD_LEVELS))
-    predictions = model(sample["radiographs"], sample["cube_to_pixel"], levels=levels)
+    """One step of the network, then one of the adversary where there is one; the terms of their losses."""
+    predictions = model(sample["radiographs"], sample["cube_to_pixel"], levels=config.levels)
     loss, terms = level_losses(
-        predictions, sample["target"], sample["occupancy"], config.loss, levels, sample.get("geometry")
+        predictions, sample["target"], sample["occupancy"], config.loss, config.levels, sample.get("geometry")
     )
-    mean_loss = float(fabric.all_reduce(loss.detach()))  # one process in trouble stops all
-    if not math.isfinite(mean_loss):
-        raise ValueError(f"The loss is not a number ({terms}); the last checkpoint is kept. Try a lower peak_lr.")
+    if adversary is not None:
+        finest = predictions[config.levels[0]].masked
+        made, real = adversary.beside(finest, pooled(sample["target"], finest.shape[-1]), sample)
+        judged = adversary.judged(made)
+        loss, terms = loss + config.adversary.weight * judged, {**terms, "adversarial": float(judged.detach())}
+    mean_loss = _checked("loss", fabric.all_reduce(loss.detach()), terms)  # one process in trouble stops all
     fabric.backward(loss)
     norm = fabric.clip_gradients(model, optimizer, max_norm=config.gradient_clip, error_if_nonfinite=False)
-    if norm is not None and not math.isfinite(float(norm)):  # one step would make every weight not a number
-        raise ValueError(f"The gradient is not a number ({terms}); the last checkpoint is kept. Try a lower peak_lr.")
+    if norm is not None:
+        _checked("gradient", norm, terms)  # one step would make every weight not a number
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
+    if adversary is not None:
+        terms["discriminator"] = _checked("adversary's loss", adversary.learn(made, real, rate), terms)
     return {"loss": mean_loss, **terms}
+
+
+def _checked(what: str, value: Any, terms: dict[str, float]) -> float:
+    if not math.isfinite(float(value)):
+        raise ValueError(f"The {what} is not a number ({terms}); the last checkpoint is kept. Try a lower peak_lr.")
+    return float(value)
 
 
 def _explain_out_of_memory(error: RuntimeError, config: TrainingConfig) -> None:
@@ -211,8 +250,14 @@ def _explain_out_of_memory(error: RuntimeError, config: TrainingConfig) -> None:
     ) from error
 
 
+def pooled(volume: Tensor, size: int) -> Tensor:
+    """(n, c, z, y, x) averaged down to ``size`` voxels an edge."""
+    factor = volume.shape[-1] // size
+    return F.avg_pool3d(volume, factor) if factor > 1 else volume
+
+
 def level_losses(
-    predictions: dict[int, Prediction],
+    predictions: Mapping[int, Prediction | Unmasked],
     target: Tensor,
     occupancy: Tensor,
     weights: LossWeights,
@@ -223,17 +268,19 @@ def level_losses(
     total = torch.zeros((), device=target.device)
     reported: dict[str, float] = {}
     for level in levels:
-        factor = target.shape[-1] // predictions[level].intensity.shape[-1]
-        truth, bone = (F.avg_pool3d(volume, factor) if factor > 1 else volume for volume in (target, occupancy))
+        size = predictions[level].intensity.shape[-1]
+        truth, bone = pooled(target, size), pooled(occupancy, size)
         loss, terms = reconstruction_loss(predictions[level], truth, bone, weights, geometry)
         total = total + loss * (1.0 if level == levels[0] else COARSER_LEVEL_WEIGHT)
         reported = reported or terms
     return total, reported
 
 
-def _parameters_to_train(model: GeoLiftUNet, config: TrainingConfig) -> list[nn.Parameter]:
+def _parameters_to_train(model: Model, config: TrainingConfig) -> list[nn.Parameter]:
     """What the optimizer holds. Levels that are not trained yet stay in it, without gradients (several processes
     wait for a gradient of everything that asks for one)."""
+    if not isinstance(model, GeoLiftUNet):
+        return list(model.parameters())
     if config.freeze_coarse:
         model.requires_grad_(False)
         for part in _parts_of_level(model, config.finest_level):
@@ -251,16 +298,18 @@ def _parts_of_level(model: GeoLiftUNet, level: int) -> tuple[nn.Module, ...]:
     return model.decoder[level], model.heads[level], ap, lateral
 
 
-def _loader(anatomy: Anatomy, stream: StreamConfig, config: TrainingConfig, skip: int, rank: int) -> DataLoader[Sample]:
-    """Samples from worker processes. A resumed run draws new phantoms: the seed moves on with the steps done."""
-    seeded = replace(stream, seed=stream.seed + 7919 * skip)
+def _loader(
+    anatomy: Anatomy, stream: StreamConfig, config: TrainingConfig, steps_done: int, rank: int
+) -> DataLoader[Sample]:
+    """Batches from worker processes. A resumed run goes on with the sample after its last."""
     return DataLoader(
-        PhantomStream(anatomy, seeded, rank),
+        SampleStream(anatomy, stream, rank, steps_done, config.batch_size),
         batch_size=config.batch_size,
         num_workers=config.workers,
         prefetch_factor=4 if config.workers else None,
         worker_init_fn=_one_thread,
         persistent_workers=config.workers > 0,
+        generator=torch.Generator(),  # else a loader draws from the generator that a resumed run has just got back
     )
 
 
@@ -269,95 +318,10 @@ def _one_thread(_: int) -> None:
 
 
 def _validate(ema: AveragedModel, cases: list[ValidationCase], config: TrainingConfig) -> dict[str, dict[str, float]]:
-    network: GeoLiftUNet = ema.module  # type: ignore[assignment]
+    network: Model = ema.module  # type: ignore[assignment]
     network.eval()
     with torch.inference_mode(), torch.autocast(next(network.parameters()).device.type, torch.bfloat16):
         return {case.name: score_case(network, case, config.finest_level) for case in cases}
-
-
-def _save(
-    fabric: Fabric,
-    path: Path,
-    model: Any,
-    ema: AveragedModel,
-    optimizer: Any,
-    progress: dict[str, Any],
-    config: TrainingConfig,
-) -> None:
-    if not fabric.is_global_zero:
-        return
-    content = {
-        "network": config.network.to_dict(),
-        "model": model.module.state_dict(),
-        "ema": ema.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "progress": progress,
-        "torch_rng": torch.get_rng_state(),
-    }
-    with write_atomically(path) as partial:
-        torch.save(content, partial)
-
-
-def _restore(path: Path, model: GeoLiftUNet, ema: AveragedModel, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    content = torch.load(path, map_location="cpu", weights_only=True)
-    _check_same_network(path, content, model)
-    model.load_state_dict(content["model"])
-    ema.load_state_dict(content["ema"])
-    optimizer.load_state_dict(content["optimizer"])
-    torch.set_rng_state(content["torch_rng"])
-    return dict(content["progress"])
-
-
-def _start_from(path: Path, model: GeoLiftUNet, ema: AveragedModel) -> None:
-    if path.suffix == ".safetensors":  # published weights, of the network that the registry describes
-        weights = {name: value.float() for name, value in load_file(path).items()}
-    else:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        _check_same_network(path, content, model)
-        weights = _ema_weights(content["ema"])
-    try:
-        model.load_state_dict(weights)
-        ema.module.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"The weights {path} belong to a network of another shape ({reason}).") from None
-
-
-def _check_same_network(path: Path, content: Mapping[str, Any], model: GeoLiftUNet) -> None:
-    if GeoLiftConfig(**content["network"]) != model.config:
-        raise ValueError(
-            f"The checkpoint {path} holds a network of another shape: expected {model.config.to_dict()}, got "
-            f"{content['network']}. Train with its own configuration or start a new run."
-        )
-
-
-class _Log:
-    """CSV files that grow as the run goes on."""
-
-    def __init__(self, out: Path, active: bool) -> None:
-        self.out, self.active = out, active
-
-    def training(self, progress: dict[str, Any], terms: dict[str, float]) -> None:
-        if self.active and progress["steps"] % 10 == 0:
-            self._append("log.csv", {"step": progress["steps"], "seconds": round(progress["seconds"], 1), **terms})
-
-    def validation(self, progress: dict[str, Any], scores: dict[str, dict[str, float]]) -> str:
-        words = [f"step {progress['steps']}, {progress['seconds'] / 60:.1f} min"]
-        for name, score in scores.items():
-            row = {"step": progress["steps"], "minutes": round(progress["seconds"] / 60, 2), "case": name, **score}
-            if self.active:
-                self._append("validation.csv", row)
-            words.append(f"{name} CS {score['cosine_similarity']:.3f} Dice {score['dice']:.3f}")
-        return "; ".join(words)
-
-    def _append(self, name: str, row: dict[str, Any]) -> None:
-        path = self.out / name
-        new = not path.exists()
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row))
-            if new:
-                writer.writeheader()
-            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
 
 
 def _write_json(path: Path, content: Any) -> None:

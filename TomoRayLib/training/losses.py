@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from TomoRayLib.geometry import ConeBeam, Detector, Grid, ParallelBeam, View
 from TomoRayLib.networks.geolift import Prediction
 from TomoRayLib.projector import project
+from TomoRayLib.training.models import Unmasked
 
 SSIM_WINDOW = 7
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # Wang et al. 2004, for grey values in [0, 1]
@@ -22,7 +24,8 @@ class LossWeights:
     """Weight of each term; 0 leaves it out.
 
     ``projection`` compares sums along the three axes. ``rays`` compares line integrals of bone along the sample's own
-    rays, by the projector; it costs most. ``ssim`` is 1 - SSIM near bone.
+    rays, by the projector; it costs most. ``ssim`` is 1 - SSIM near bone. ``mse`` and ``axis_mean`` are X2CT-GAN's two
+    terms (10 each there): the mean squared error, and L1 of the means along the three axes.
     """
 
     intensity: float = 0.5
@@ -32,30 +35,37 @@ class LossWeights:
     edge: float = 0.1
     rays: float = 0.0
     ssim: float = 0.0
+    mse: float = 0.0
+    axis_mean: float = 0.0
 
 
 def reconstruction_loss(
-    prediction: Prediction, target: Tensor, occupancy: Tensor, weights: LossWeights, geometry: Tensor | None = None
+    prediction: Prediction | Unmasked,
+    target: Tensor,
+    occupancy: Tensor,
+    weights: LossWeights,
+    geometry: Tensor | None = None,
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of one level and its terms. ``target`` and ``occupancy`` (n, 1, z, y, x), both in [0, 1].
 
     ``geometry`` (n, 2, 5), see ``view_of_row``, is needed for the term ``rays`` alone.
     """
     masked = prediction.masked
-    terms = {
-        "intensity": balanced_l1(masked, target, occupancy),
-        "squared": relative_squared_error(masked, target),
-        "mask": mask_loss(prediction.mask_logit, occupancy),
-        "projection": axis_projection_l1(masked, target),
-        "edge": edge_l1(masked, target),
+    parts: dict[str, Callable[[], Tensor]] = {
+        "intensity": lambda: balanced_l1(masked, target, occupancy),
+        "squared": lambda: relative_squared_error(masked, target),
+        "mask": lambda: mask_loss(_logit_of(prediction), occupancy),
+        "projection": lambda: axis_projection_l1(masked, target),
+        "edge": lambda: edge_l1(masked, target),
+        "ssim": lambda: ssim_loss(masked, target, occupancy),
+        "rays": lambda: ray_l1(masked, target, geometry),
+        "mse": lambda: F.mse_loss(masked, target),
+        "axis_mean": lambda: axis_mean_l1(masked, target),
     }
-    if weights.ssim > 0:
-        terms["ssim"] = ssim_loss(masked, target, occupancy)
-    if weights.rays > 0:
-        if geometry is None:
-            raise ValueError("LossWeights.rays needs the geometry of the sample's views; got none. Set rays to 0.")
-        terms["rays"] = ray_l1(masked, target, geometry)
-    total = sum(getattr(weights, name) * value for name, value in terms.items())
+    terms = {name: part() for name, part in parts.items() if getattr(weights, name) > 0}
+    if not terms:
+        raise ValueError("LossWeights must have a term above 0; got none.")
+    total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
     return total, {name: float(value.detach()) for name, value in terms.items()}
 
 
@@ -87,6 +97,12 @@ def dilated(volume: Tensor, radius: int) -> Tensor:
     return volume
 
 
+def _logit_of(prediction: Prediction | Unmasked) -> Tensor:
+    if isinstance(prediction, Unmasked):
+        raise ValueError("LossWeights.mask needs a network that predicts a mask; got one without. Set mask to 0.")
+    return prediction.mask_logit
+
+
 def mask_loss(logit: Tensor, occupancy: Tensor) -> Tensor:
     """Soft Dice plus binary cross-entropy; bone fills some 2 % of the cube, hence the entropy's weight of 5."""
     probability = torch.sigmoid(logit)
@@ -101,6 +117,12 @@ def axis_projection_l1(masked: Tensor, target: Tensor) -> Tensor:
     """L1 of the sums along the three axes, per 10 voxels of path: bone predicted against bone true."""
     differences = [(masked - target).sum(dim=axis).abs().mean() for axis in (-1, -2, -3)]
     return torch.stack(differences).sum() / 30.0
+
+
+def axis_mean_l1(masked: Tensor, target: Tensor) -> Tensor:
+    """X2CT-GAN's projection loss: L1 of the means along each of the three axes, averaged over the axes."""
+    difference = masked - target
+    return torch.stack([difference.mean(dim=axis).abs().mean() for axis in (-1, -2, -3)]).mean()
 
 
 def edge_l1(masked: Tensor, target: Tensor) -> Tensor:
@@ -126,11 +148,14 @@ def ssim_loss(masked: Tensor, target: Tensor, occupancy: Tensor) -> Tensor:
     return ((1 - ssim) * weight).sum() / weight.sum().clamp_min(1.0)
 
 
-def ray_l1(masked: Tensor, target: Tensor, geometry: Tensor) -> Tensor:
+def ray_l1(masked: Tensor, target: Tensor, geometry: Tensor | None) -> Tensor:
     """L1 of the line integrals along the rays of both views, per 10 voxels of path: bone predicted against bone true.
 
-    Pixels are as large as voxels. The projector is linear, so the difference is projected once.
+    Pixels are as large as voxels. The projector is linear, so the difference is projected once. Raises ValueError
+    without the views' geometry.
     """
+    if geometry is None:
+        raise ValueError("LossWeights.rays needs the geometry of the sample's views; got none. Set rays to 0.")
     size = target.shape[-1]
     total = masked.new_zeros(())
     for difference, rows in zip((masked - target)[:, 0].float(), geometry, strict=True):

@@ -23,8 +23,8 @@ from TomoRayLib.job import SynthesisJob
 from TomoRayLib.networks.geolift import GeoLiftConfig
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
 from TomoRayLib.training.augmentation import GeometryRanges
+from TomoRayLib.training.checkpoints import averaged_geolift
 from TomoRayLib.training.datasets import load_anatomy
-from TomoRayLib.training.loop import averaged_weights
 from TomoRayLib.weights import LOOKUP_NAME, REGISTRY_NAME, ModelEntry, models_folder, save_weights, sha256_of_bytes
 
 FOV_MM = 256.0
@@ -106,7 +106,7 @@ def mean_weights(checkpoints: Sequence[Path]) -> tuple[GeoLiftConfig, dict[str, 
     """
     if not checkpoints:
         raise ValueError("Expected at least one checkpoint to publish, got none.")
-    loaded = [averaged_weights(path) for path in checkpoints]
+    loaded = [averaged_geolift(path) for path in checkpoints]
     config, state = loaded[0]
     for path, (other, _) in zip(checkpoints, loaded, strict=True):
         if other != config:

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 
 from TomoRayLib.geometry import Grid, c_arm
 from TomoRayLib.images import Volume, labels_on_grid, resample
-from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.radiograph import network_input
 from TomoRayLib.synthesis import render_radiographs, vertebrae_center_mm
 from TomoRayLib.target import BONE_WINDOW, vertebra_mask
 from TomoRayLib.training.datasets import Anatomy, Sample, StreamConfig, sample_of_scene
+from TomoRayLib.training.models import Model
 from TomoRayLib.training.phantom import compose_scene
 
 
@@ -56,7 +56,7 @@ def real_case(name: str, ct: Volume, labels: Volume, size: int, fov_mm: float = 
     )
 
 
-def score_case(network: GeoLiftUNet, case: ValidationCase, level: int) -> dict[str, float]:
+def score_case(network: Model, case: ValidationCase, level: int) -> dict[str, float]:
     """Cosine similarity, Dice, and PSNR gained over an empty volume (dB) at one level of the network."""
     device = next(network.parameters()).device
     sample = {key: value.to(device) for key, value in case.sample.items()}
@@ -64,7 +64,7 @@ def score_case(network: GeoLiftUNet, case: ValidationCase, level: int) -> dict[s
     factor = sample["target"].shape[-1] // prediction.intensity.shape[-1]
     target, occupancy = (F.avg_pool3d(sample[key], factor) for key in ("target", "occupancy"))
     masked = prediction.masked
-    bone, truth = prediction.mask_logit > 0, occupancy > 0.5
+    bone, truth = prediction.bone, occupancy > 0.5
     energy = target.square().mean()
     return {
         "cosine_similarity": float((masked * target).sum() / (masked.norm() * target.norm()).clamp_min(1e-9)),

@@ -1,0 +1,84 @@
+"""The networks that can be trained, behind one interface: radiographs and geometry in, predictions by level out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from torch import Tensor, channels_last_3d, nn
+
+from TomoRayLib.networks.geolift import PIXELS_PER_CUBE, GeoLiftConfig, GeoLiftUNet
+from TomoRayLib.networks.x2ct import X2CTConfig, X2CTGenerator, radiographs_for_x2ct
+
+ARCHITECTURES = ("geolift", "x2ct")
+BONE_ABOVE_GREY = 0.15  # of an output without a mask: half of what a voxel of weak bone (60 HU) has, rounded up
+
+
+class Unmasked(NamedTuple):
+    """What a network without a mask predicts: ``intensity`` (n, 1, z, y, x), 0 and above."""
+
+    intensity: Tensor
+
+    @property
+    def masked(self) -> Tensor:
+        """The synthetic CT in target units."""
+        return self.intensity
+
+    @property
+    def bone(self) -> Tensor:
+        """Where the output is brighter than half of weak bone."""
+        return self.intensity > BONE_ABOVE_GREY
+
+
+class X2CTModel(nn.Module):
+    """X2CT-GAN's generator as the loop trains it: it has one level, 0, and does not read ``cube_to_pixel``.
+
+    Its output has no upper bound in training and is clamped to [0, 1] otherwise, as the method does.
+    """
+
+    def __init__(self, config: X2CTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.generator = X2CTGenerator(config)
+
+    def forward(
+        self, radiographs: Tensor, cube_to_pixel: Tensor, levels: tuple[int, ...] = (0,)
+    ) -> dict[int, Unmasked]:
+        volume = self.generator(radiographs_for_x2ct(radiographs, self.config.size, PIXELS_PER_CUBE)).fused.float()
+        return {0: Unmasked(volume if self.training else volume.clamp(0, 1))}
+
+
+Model = GeoLiftUNet | X2CTModel
+NetworkConfig = GeoLiftConfig | X2CTConfig
+
+
+def build_model(config: NetworkConfig) -> Model:
+    """The network of a configuration, its 3D layers in the memory order that CPUs and tensor cores are fast with."""
+    model: Model = GeoLiftUNet(config) if isinstance(config, GeoLiftConfig) else X2CTModel(config)
+    for module in model.modules():
+        if isinstance(module, nn.Conv3d):
+            module.to(memory_format=channels_last_3d)  # type: ignore[call-overload]
+    return model
+
+
+def describe_network(config: NetworkConfig) -> dict[str, Any]:
+    """A configuration as a checkpoint keeps it; ``network_of`` reads it back."""
+    return {"architecture": architecture_of(config), **asdict(config)}
+
+
+def network_of(description: dict[str, Any]) -> NetworkConfig:
+    """The configuration of ``describe_network``. Checkpoints from before there were two architectures name none.
+
+    Raises ValueError for an architecture that there is not.
+    """
+    values = dict(description)
+    architecture = values.pop("architecture", "geolift")
+    if architecture not in ARCHITECTURES:
+        raise ValueError(f"Expected an architecture of {ARCHITECTURES}, got {architecture!r}; update TomoRay.")
+    kind: Any = GeoLiftConfig if architecture == "geolift" else X2CTConfig
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+
+
+def architecture_of(config: NetworkConfig) -> str:
+    """The name of the network: ``geolift`` or ``x2ct``."""
+    return "geolift" if isinstance(config, GeoLiftConfig) else "x2ct"
