@@ -90,7 +90,11 @@ def test_keys_set_fields_and_the_rest_keeps_its_defaults(tmp_path: Path) -> None
     ("before", "after", "told"),
     [
         ("batch_size = 1", "bach_size = 1", r"unknown key 'stages\[0\].training.bach_size'; did you mean 'batch_size'"),
-        ("squared = 2", "magic = 2", r"unknown key 'stages\[0\].training.loss.magic'; expected one of axis_mean, edge, intensity"),
+        (
+            "squared = 2",
+            "magic = 2",
+            r"unknown key 'stages\[0\].training.loss.magic'; expected one of axis_mean, edge, intensity",
+        ),
         ("epochs = 2", "epochs = 2.5", r"stages\[0\].epochs must be a whole number; got 2.5"),
         ("epochs = 2", "epochs = true", r"stages\[0\].epochs must be a whole number; got True"),
         ('held_out = ["b"]', 'held_out = "b"', "data.held_out must be a list; got 'b'"),

@@ -24,6 +24,7 @@ from TomoRayLib.training.datasets import StreamConfig
 from TomoRayLib.training.loop import TrainingConfig, schedule, train
 from TomoRayLib.training.losses import LossWeights
 from TomoRayLib.training.phantom import SceneSize
+from TomoRayLib.training.stream import SampleStream
 from TomoRayLib.training.validation import ValidationCase, phantom_cases
 
 TINY = GeoLiftConfig(
@@ -239,6 +240,26 @@ def test_samples_come_from_a_worker_process_in_mixed_precision(tmp_path: Path) -
     assert content["progress"]["steps"] >= 1
     assert all(bool(torch.isfinite(value).all()) for value in content["model"].values())
     assert all(value.dtype == torch.float32 for value in content["model"].values())
+
+
+def test_in_mixed_precision_the_geometry_reaches_the_network_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounded to bfloat16 a matrix that holds 111.5 pixels times 1000 mm misses its pixel by half a one."""
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    real = GeoLiftUNet.forward
+
+    def forward(self: GeoLiftUNet, radiographs: torch.Tensor, cube_to_pixel: torch.Tensor, **rest: Any) -> Any:
+        seen.append((radiographs, cube_to_pixel))
+        return real(self, radiographs, cube_to_pixel, **rest)
+
+    monkeypatch.setattr(GeoLiftUNet, "forward", forward)
+    network = dataclasses.replace(TINY, output_size=64)
+    config = a_config(1, precision="bf16-mixed", finest_level=2, network=network)
+    train(config, STREAM, ANATOMY, [], tmp_path / "run")
+    first = next(iter(SampleStream(ANATOMY, STREAM)))
+    assert torch.equal(seen[0][1][0], first["cube_to_pixel"])
+    assert torch.equal(seen[0][0][0], first["radiographs"])
 
 
 def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
