@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from TomoRayLib.geometry import ConeBeam, Detector, Grid, View, c_arm
-from TomoRayLib.networks.geolift import VARIANT_M, GeoLiftConfig, GeoLiftUNet, lift
+from TomoRayLib.geometry import ConeBeam, Detector, Grid, ParallelBeam, View, c_arm, orthogonal_pair
+from TomoRayLib.networks.geolift import VARIANT_M, GeoLiftConfig, GeoLiftUNet, lift, parallel_matrices
 from TomoRayLib.radiograph import cube_to_pixel, network_view
 
 SMALL = GeoLiftConfig(
@@ -79,6 +79,48 @@ def test_the_two_views_are_not_interchangeable() -> None:
     assert float((straight - swapped).abs().max()) > 1e-4
 
 
+def test_replicated_lifting_is_that_of_a_parallel_beam_whatever_the_geometry() -> None:
+    """AP and lateral differ in their columns, and rows run against z: a swap or flip of the fixed matrices shows."""
+    grid = Grid.cube((0.0, 0.0, 0.0), 256.0, 32)
+    parallel = orthogonal_pair(ParallelBeam(), Detector(224, 224, (4 / 3, 4 / 3)))
+    straight = matrices_of([parallel.ap, parallel.lateral], grid)
+    radiographs = torch.rand(1, 2, 2, 224, 224)
+    torch.testing.assert_close(parallel_matrices(radiographs), straight[0])
+    cone = c_arm()
+    perspective = matrices_of([network_view(cone.ap), network_view(cone.lateral)], grid)
+    torch.manual_seed(0)
+    pinhole = GeoLiftUNet(SMALL).eval()
+    replicate = GeoLiftUNet(dataclasses.replace(SMALL, lifting="replicate")).eval()
+    replicate.load_state_dict(pinhole.state_dict())
+    with torch.inference_mode():
+        expected, found = pinhole(radiographs, straight)[0], replicate(radiographs, perspective)[0]
+        other = pinhole(radiographs, perspective)[0]
+    torch.testing.assert_close(found.mask_logit, expected.mask_logit)
+    assert not torch.allclose(found.mask_logit, other.mask_logit)
+
+
+def test_residual_heads_begin_with_the_coarser_prediction_enlarged() -> None:
+    torch.manual_seed(0)
+    network = GeoLiftUNet(dataclasses.replace(SMALL, residual_heads=True)).eval()
+    pair = c_arm()
+    matrices = matrices_of([network_view(pair.ap), network_view(pair.lateral)], Grid.cube((0, 0, 0), 256.0, 32))
+    radiographs = torch.rand(1, 2, 2, 224, 224)
+    with torch.inference_mode():
+        predictions = network(radiographs, matrices, levels=(0, 2))
+        alone = network(radiographs, matrices, levels=(0,))[0]
+        enlarged = torch.nn.functional.interpolate(
+            torch.nn.functional.interpolate(predictions[2].mask_logit, scale_factor=2, mode="trilinear"),
+            scale_factor=2,
+            mode="trilinear",
+        )
+        torch.testing.assert_close(predictions[0].mask_logit, enlarged)
+        torch.testing.assert_close(alone.mask_logit, predictions[0].mask_logit)
+        network.heads[0].bias[1] = 0.25  # type: ignore[index, operator]
+        network.heads[1].bias[1] = 0.5  # type: ignore[index, operator]
+        added = network(radiographs, matrices, levels=(0,))[0].mask_logit
+    torch.testing.assert_close(added, enlarged + 0.75)
+
+
 def test_gradients_reach_every_weight_but_the_unused_heads() -> None:
     network = GeoLiftUNet(SMALL)
     pair = c_arm()
@@ -90,7 +132,8 @@ def test_gradients_reach_every_weight_but_the_unused_heads() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"image_widths": (1, 2, 3)}, {"output_size": 100}, {"convolutions": (0, 1, 1, 1, 1)}]
+    "change",
+    [{"image_widths": (1, 2, 3)}, {"output_size": 100}, {"convolutions": (0, 1, 1, 1, 1)}, {"lifting": "guessed"}],
 )
 def test_an_impossible_configuration_is_refused(change: dict) -> None:
     with pytest.raises(ValueError, match="GeoLiftConfig"):

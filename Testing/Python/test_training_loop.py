@@ -26,6 +26,7 @@ from TomoRayLib.training.losses import LossWeights
 from TomoRayLib.training.phantom import SceneSize
 from TomoRayLib.training.stream import SampleStream
 from TomoRayLib.training.validation import ValidationCase, phantom_cases
+from TomoRayLib.weights import save_weights
 
 TINY = GeoLiftConfig(
     image_widths=(4, 4, 8, 8, 8), volume_widths=(4, 4, 4, 8, 8), convolutions=(1, 1, 1, 1, 1), output_size=32
@@ -229,6 +230,30 @@ def test_the_finest_level_is_trained_on_top_of_the_frozen_rest(a_run: Path, tmp_
     own = tuple(f"{part}.{level}" for part in ("decoder", "heads", "reducers.0", "reducers.1"))
     for name in before:
         assert torch.equal(before[name], last[name]) != name.startswith(own), name
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_weights_without_residual_heads_start_a_network_with_them_from_nothing_to_add(
+    a_run: Path, tmp_path: Path, published: bool
+) -> None:
+    """The finer levels keep their weights; their heads are emptied, unless they were residual before."""
+    _, before = averaged_weights(a_run / "last.ckpt")
+    start = a_run / "last.ckpt"
+    if published:
+        start = tmp_path / "published.safetensors"
+        save_weights(before, start, {})
+    residual = dataclasses.replace(TINY, residual_heads=True)
+    config = a_config(1, start_from=str(start), network=residual, peak_lr=1e-12)
+    checkpoint = run(config, tmp_path / "residual")
+    _, state = averaged_weights(checkpoint)
+    assert float(state["heads.1.weight"].abs().max()) < 1e-6
+    torch.testing.assert_close(state["decoder.1.widen.weight"], before["decoder.1.widen.weight"], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(state["heads.2.weight"], before["heads.2.weight"], atol=1e-3, rtol=1e-3)
+    content = content_of(checkpoint)
+    content["ema"]["module.heads.1.weight"] += 1.0
+    torch.save(content, tmp_path / "grown.ckpt")
+    again = run(dataclasses.replace(config, start_from=str(tmp_path / "grown.ckpt")), tmp_path / "again")
+    assert float(averaged_weights(again)[1]["heads.1.weight"].min()) > 0.9
 
 
 def test_samples_come_from_a_worker_process_in_mixed_precision(tmp_path: Path) -> None:

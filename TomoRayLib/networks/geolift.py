@@ -32,7 +32,9 @@ class GeoLiftConfig:
     """Widths per level, finest first. ``output_size`` is the edge of the finest volume in voxels.
 
     ``lifting`` "replicate" takes every beam for a parallel one along the axes, as networks without geometry do: it is
-    there to be compared with "pinhole", which carries features along their rays.
+    there to be compared with "pinhole", which carries features along their rays. With ``residual_heads`` the heads
+    of the finest levels add to the enlarged output of the next coarser head, from nothing: a level that has seen few
+    samples then leaves the coarser one's result as it is instead of making its own.
     """
 
     image_widths: tuple[int, ...] = (16, 32, 64, 128, 192)
@@ -40,6 +42,7 @@ class GeoLiftConfig:
     convolutions: tuple[int, ...] = (1, 2, 2, 2, 2)
     output_size: int = 192
     lifting: str = "pinhole"
+    residual_heads: bool = False
 
     def __post_init__(self) -> None:
         for name in ("image_widths", "volume_widths", "convolutions"):
@@ -103,8 +106,10 @@ class GeoLiftUNet(nn.Module):
             for k in range(LEVELS)
         )
         self.heads = nn.ModuleList(nn.Conv3d(volumes[k], 2, 3, padding=1) for k in range(HEAD_LEVELS))
-        for head in self.heads:
+        for level, head in enumerate(self.heads):
             nn.init.constant_(head.bias, -3.0)  # type: ignore[arg-type]  # bone is rare: start near empty
+            if config.residual_heads and level < HEAD_LEVELS - 1:
+                self.reset_head(level)
 
     def forward(
         self, radiographs: Tensor, cube_to_pixel: Tensor, levels: Sequence[int] = (0,)
@@ -114,6 +119,7 @@ class GeoLiftUNet(nn.Module):
             cube_to_pixel = parallel_matrices(radiographs).expand_as(cube_to_pixel)
         features = self._encode(radiographs, min(levels))
         volume: Tensor | None = None
+        logits: Tensor | None = None
         predictions: dict[int, Prediction] = {}
         for level in range(LEVELS - 1, min(levels) - 1, -1):
             lifted = self._lift(features, cube_to_pixel, level)
@@ -125,9 +131,22 @@ class GeoLiftUNet(nn.Module):
                 volume = volume + self.position
                 for block in self.context:
                     volume = block(volume)
+            if level in levels or (self.config.residual_heads and level < HEAD_LEVELS):
+                logits = self._logits(level, volume, logits)
             if level in levels:
-                predictions[level] = _prediction(self.heads[level](volume))
+                predictions[level] = _prediction(logits)
         return predictions
+
+    def reset_head(self, level: int) -> None:
+        """Make a residual head add nothing."""
+        nn.init.zeros_(self.heads[level].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.heads[level].bias)  # type: ignore[arg-type]
+
+    def _logits(self, level: int, volume: Tensor, coarser: Tensor | None) -> Tensor:
+        logits = self.heads[level](volume).float()
+        if coarser is None or not self.config.residual_heads:
+            return logits
+        return logits + F.interpolate(coarser, scale_factor=2, mode="trilinear", align_corners=False)
 
     def to_channels_last(self) -> GeoLiftUNet:
         """The 3D layers in the memory order that CPUs and tensor cores are fast with; in place."""
@@ -213,8 +232,9 @@ def _feature_places(
     return places.view(cube_to_pixel.shape[0], (last - first) * size, size, 2)
 
 
-def _prediction(head: Tensor) -> Prediction:
-    return Prediction(torch.sigmoid(head[:, :1].float()), head[:, 1:].float())
+def _prediction(logits: Tensor | None) -> Prediction:
+    assert logits is not None
+    return Prediction(torch.sigmoid(logits[:, :1]), logits[:, 1:])
 
 
 def _norm(channels: int) -> nn.GroupNorm:

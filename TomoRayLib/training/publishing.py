@@ -62,7 +62,8 @@ def publish_model(
     folder = models_folder()
     config, state = mean_weights([checkpoint] if isinstance(checkpoint, Path) else checkpoint)
     weights_name, atlas_name = f"{model_id}.safetensors", f"{model_id}-mean-atlas.safetensors"
-    metadata = {"model": model_id, "licence": LICENCE, "notice": "research use only"}
+    network = json.dumps(config.to_dict())
+    metadata = {"model": model_id, "licence": LICENCE, "notice": "research use only", "network": network}
     size = 2 * sum(value.numel() for value in state.values())  # in half precision
     if size > LIMIT_BYTES:
         raise ValueError(f"The weights take {size / 1e6:.1f} MB; at most {LIMIT_BYTES / 1e6:.0f} MB fit the extension.")

@@ -1,0 +1,214 @@
+"""What each part of the method is worth: short trainings that differ in one thing, all on the same number of samples.
+
+    python Testing/Benchmarks/ablations.py --data DATA                     # every row
+    python Testing/Benchmarks/ablations.py --data DATA --rows replicate    # one row
+
+DATA holds labelmaps/, bodies/, verse/ and totalsegmentator/. The network is GeoLift-S at 64^3 (4 mm), from scratch;
+each row is scored with its averaged weights on phantoms of held-out spines and on three real CTs, none of which any row has
+trained on. Rows that are done (OUT/NAME/scores.json) are kept. Nothing here looks at LIDC-IDRI-0001.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from TomoRayLib.images import read_labels, read_volume
+from TomoRayLib.networks.geolift import VARIANT_M, GeoLiftConfig
+from TomoRayLib.networks.x2ct import X2CTConfig
+from TomoRayLib.training.adversary import AdversaryConfig
+from TomoRayLib.training.augmentation import AppearanceRanges, GeometryRanges
+from TomoRayLib.training.checkpoints import averaged_weights
+from TomoRayLib.training.cohort import find_cohort
+from TomoRayLib.training.datasets import Anatomy, IsocenterRanges, StreamConfig, load_anatomy
+from TomoRayLib.training.loop import TrainingConfig, train
+from TomoRayLib.training.losses import LossWeights
+from TomoRayLib.training.models import build_model
+from TomoRayLib.training.phantom import PhantomRanges, SceneSize
+from TomoRayLib.training.validation import ValidationCase, phantom_cases, real_case, score_case
+
+SIZE = 64
+PHANTOMS = 8
+ADVERSARIAL_SHARE = 0.2  # of the samples, at the end, as the method advises
+SCORES = ("cosine_similarity", "dice", "gain_db")
+GEOLIFT_S = GeoLiftConfig(output_size=2 * SIZE)
+BASE = TrainingConfig(
+    finest_level=1, batch_size=2, peak_lr=2e-3, ema_decay=0.99, workers=0, validate_every_steps=10**9, network=GEOLIFT_S
+)
+STREAM = StreamConfig(size=SIZE, uses=4, kept=12, shot_uses=2, seed=5, scene=SceneSize(spacing_mm=3.0))
+X2CT = replace(
+    BASE,
+    architecture="x2ct",
+    x2ct=X2CTConfig(size=SIZE),
+    finest_level=0,
+    peak_lr=2e-4,
+    betas=(0.5, 0.99),
+    weight_decay=0.0,
+    loss=LossWeights(0, 0, 0, 0, 0, mse=10.0, axis_mean=10.0),
+    adversary=AdversaryConfig(weight=0.1, crop=0, replicate=True),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training: what differs, said in words, and the settings. ``stages`` are (share of the samples, settings)."""
+
+    title: str
+    stages: tuple[tuple[float, TrainingConfig], ...] = ((1.0, BASE),)
+    stream: StreamConfig = STREAM
+    crude_bodies: bool = False
+    as_long_as_base: bool = False
+
+
+def _loss(**changes: float) -> tuple[tuple[float, TrainingConfig], ...]:
+    return ((1.0, replace(BASE, loss=replace(BASE.loss, **changes))),)
+
+
+def not_augmented() -> StreamConfig:
+    """The stream without random shape, tissue, geometry and appearance: label maps in bodies, one fixed C-arm."""
+    still = dict.fromkeys(("spine_scale", "spine_width_scale", "body_stretch", "body_bone_contrast"), (1.0, 1.0))
+    middle = {name: _middle(getattr(PhantomRanges(), name)) for name in _RANGES_OF_VALUES}
+    shares = {name: 0.0 for name, value in asdict(PhantomRanges()).items() if name.endswith("_share")}
+    zero = {"rotation_sd_deg": 0.0, "elastic_sd_mm": (0.0, 0.0), "bend_mm": (0.0, 0.0), "body_level_error_sd_mm": 0.0}
+    phantom = replace(PhantomRanges(), **still, **middle, **shares, **zero, soft_tissue_shift_hu=(0.0, 0.0))
+    geometry = GeometryRanges((1000.0, 1000.0), parallel_share=0.0, angled_share=0.0, unknown_shift_share=0.0)
+    appearance = AppearanceRanges(
+        (1.0, 1.0), raw_share=0.0, noise_sd=(0.0, 0.0), blur_sd_px=(0.0, 0.0), scatter=(0.0, 0.0), collimated_share=0.0
+    )
+    isocenter = IsocenterRanges((0.0, 0.0, 0.0), anterior_share=0.0)
+    return replace(STREAM, phantom=phantom, geometry=geometry, appearance=appearance, isocenter=isocenter)
+
+
+_RANGES_OF_VALUES = ("cortical_hu", "trabecular_hu", "shell_power", "texture_sd_hu")
+
+
+def _middle(bounds: tuple[float, float]) -> tuple[float, float]:
+    return (sum(bounds) / 2, sum(bounds) / 2)
+
+
+def rows() -> dict[str, Row]:
+    """Every row by the name that ``--rows`` takes."""
+    network_m = replace(VARIANT_M, output_size=2 * SIZE)
+    adversarial = replace(BASE, peak_lr=5e-4, adversary=AdversaryConfig(weight=0.1, crop=0))
+    return {
+        "base": Row("GeoLift-S, all of it"),
+        "replicate": Row(
+            "features replicated along the axes, not lifted along the rays",
+            ((1.0, replace(BASE, network=replace(GEOLIFT_S, lifting="replicate"))),),
+        ),
+        "no-augmentation": Row("no random shape, tissue, geometry or appearance", stream=not_augmented()),
+        "crude-bodies": Row("procedural bodies in place of real ones", crude_bodies=True),
+        "no-mask-loss": Row("no Dice and cross-entropy of the mask", _loss(mask=0.0)),
+        "no-projection-loss": Row("no loss on projections", _loss(projection=0.0)),
+        "rays": Row("projections along the true rays, not the axes", _loss(projection=0.0, rays=0.5)),
+        "absolute-error": Row("absolute error alone, no squared error", _loss(squared=0.0, intensity=1.0)),
+        "adversarial": Row(
+            "adversarial for the last fifth", ((1 - ADVERSARIAL_SHARE, BASE), (ADVERSARIAL_SHARE, adversarial))
+        ),
+        "M": Row("GeoLift-M", ((1.0, replace(BASE, peak_lr=1e-3, network=network_m)),)),
+        "x2ct": Row("X2CT-GAN, its own losses and rates, as many samples", ((1.0, X2CT),)),
+        "x2ct-same-time": Row(
+            "X2CT-GAN, its own losses and rates, as much CPU time", ((1.0, X2CT),), as_long_as_base=True
+        ),
+    }
+
+
+def run_row(row: Row, samples: int, anatomy: Anatomy, cases: list[ValidationCase], out: Path) -> dict[str, object]:
+    """Train one row and score it; the scores are also written to ``out``."""
+    began, previous, seen = time.process_time(), None, 0
+    for number, (share, settings) in enumerate(row.stages):
+        steps = max(1, round(samples * share / settings.batch_size))
+        settings = replace(settings, steps=steps, start_from=previous)
+        stream = replace(row.stream, seed=row.stream.seed + number)
+        previous = str(train(settings, stream, anatomy, [], out / str(number)))
+        seen += steps * settings.batch_size
+    assert previous is not None
+    config, weights = averaged_weights(Path(previous))
+    network = build_model(config)
+    network.load_state_dict(weights)
+    network.eval()
+    level = row.stages[-1][1].finest_level
+    with torch.inference_mode():
+        scores = {case.name: score_case(network, case, level) for case in cases}
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    used = time.process_time() - began
+    result: dict[str, object] = {
+        "title": row.title,
+        "samples": seen,
+        "cpu_minutes": used / 60,
+        "parameters": parameters,
+        "scores": scores,
+    }
+    (out / "scores.json").write_text(json.dumps(result, indent=2) + "\n")
+    return result
+
+
+def table(results: dict[str, dict]) -> str:
+    """Markdown: a line a row; phantoms as mean and SD, real CTs one by one."""
+    real = [name for name in next(iter(results.values()))["scores"] if not name.startswith("phantom")]
+    head = ["row", "what differs", "samples", "CPU min", "M parameters", f"phantoms (n = {PHANTOMS}): CS, Dice", *real]
+    lines = [" | ".join(head), " | ".join("---" for _ in head)]
+    for name, result in results.items():
+        scores = result["scores"]
+        phantoms = [score for case, score in scores.items() if case.startswith("phantom")]
+        means = []
+        for key in ("cosine_similarity", "dice"):
+            values = torch.tensor([score[key] for score in phantoms])
+            means.append(f"{values.mean():.3f} ± {values.std():.3f}")
+        each = [" / ".join((f"{scores[c]['cosine_similarity']:.3f}", f"{scores[c]['dice']:.3f}",
+                            f"{scores[c]['gain_db']:+.2f}")) for c in real]  # fmt: skip
+        size = f"{result['parameters'] / 1e6:.1f}"
+        cells = [name, result["title"], str(result["samples"]), f"{result['cpu_minutes']:.0f}", size]
+        lines.append(" | ".join([*cells, ", ".join(means), *each]))
+    return "\n".join(f"| {line} |" for line in lines) + "\n"
+
+
+def validation_cases(data: Path, held_out: Anatomy) -> list[ValidationCase]:
+    """Phantoms of spines that no row trains on, and the real CTs of ``data``."""
+    cohort, _ = find_cohort([data / "verse", data / "totalsegmentator"])
+    cases = phantom_cases(held_out, STREAM, PHANTOMS)
+    return cases + [real_case(one.name, read_volume(one.ct), read_labels(one.labels), SIZE) for one in cohort.cases]
+
+
+def with_crude_bodies(anatomy: Anatomy) -> Anatomy:
+    raise NotImplementedError
+
+
+def main(report: Callable[[str], None] = print) -> None:
+    choices = rows()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("output/ablations"))
+    parser.add_argument("--samples", type=int, default=500)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rows", nargs="+", choices=list(choices), default=list(choices))
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    real_anatomy, held_out = load_anatomy(options.data).split()
+    cases = validation_cases(options.data, held_out)
+    results: dict[str, dict] = {}
+    for name in options.rows:
+        row, out = choices[name], options.out / name
+        if (out / "scores.json").exists():
+            results[name] = json.loads((out / "scores.json").read_text())
+            continue
+        samples = options.samples
+        if row.as_long_as_base:
+            base, same = (json.loads((options.out / one / "scores.json").read_text()) for one in ("base", "x2ct"))
+            samples = round(samples * base["cpu_minutes"] / same["cpu_minutes"])
+        anatomy = with_crude_bodies(real_anatomy) if row.crude_bodies else real_anatomy
+        results[name] = run_row(row, samples, anatomy, cases, out)
+        report(f"{name}: {results[name]['cpu_minutes']:.1f} CPU minutes")
+    text = table(results)
+    (options.out / "table.md").write_text(text)
+    report(text)
+
+
+if __name__ == "__main__":
+    main()
