@@ -4,8 +4,8 @@
     python Testing/Benchmarks/ablations.py --data DATA --rows replicate    # one row
 
 DATA holds labelmaps/, bodies/, verse/ and totalsegmentator/. The network is GeoLift-S at 64^3 (4 mm), from scratch;
-each row is scored with its averaged weights on phantoms of held-out spines and on three real CTs, none of which any row has
-trained on. Rows that are done (OUT/NAME/scores.json) are kept. Nothing here looks at LIDC-IDRI-0001.
+each row is scored with its averaged weights on phantoms of held-out spines and on three real CTs, none of which any
+row has trained on. Rows that are done (OUT/NAME/scores.json) are kept. Nothing here looks at LIDC-IDRI-0001.
 """
 
 from __future__ import annotations

@@ -132,11 +132,14 @@ def test_epochs_are_passes_over_the_training_cases() -> None:
         settings_of_stage(stage, None, Anatomy())
 
 
-def test_a_stage_starts_from_the_one_before_unless_it_says_otherwise() -> None:
+def test_a_stage_starts_from_the_one_before_unless_it_says_otherwise(tmp_path: Path) -> None:
     stage = StageConfig("a")
     assert settings_of_stage(stage, "before.ckpt", Anatomy()).start_from == "before.ckpt"
     own = StageConfig("a", training=TrainingConfig(start_from="own.ckpt"))
-    assert settings_of_stage(own, "before.ckpt", Anatomy()).start_from == "own.ckpt"
+    with pytest.raises(ValueError, match=r"Stage a: expected weights to start from in .*own\.ckpt, found none"):
+        settings_of_stage(own, "before.ckpt", Anatomy(), tmp_path)
+    (tmp_path / "own.ckpt").touch()
+    assert settings_of_stage(own, "before.ckpt", Anatomy(), tmp_path).start_from == str(tmp_path / "own.ckpt")
 
 
 def test_a_run_on_a_cohort_trains_its_stages_and_scores_what_is_held_out(

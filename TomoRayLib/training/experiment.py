@@ -22,7 +22,7 @@ def run_config(config: RunConfig, folder: Path, out: Path, report: Callable[[str
     training, validation, held_out = _found(config.data, folder, report)
     previous: str | None = None
     for stage in config.stages:
-        settings = settings_of_stage(stage, previous, training)
+        settings = settings_of_stage(stage, previous, training, folder)
         cases = _validation_cases(config.data, stage, validation, held_out)
         report(f"Stage {stage.name}: {_budget(settings)}")
         resume = (out / stage.name / "last.ckpt").exists()
@@ -31,10 +31,13 @@ def run_config(config: RunConfig, folder: Path, out: Path, report: Callable[[str
     return Path(previous)
 
 
-def settings_of_stage(stage: StageConfig, previous: str | None, training: Anatomy) -> TrainingConfig:
-    """The stage's training with its budget in steps, starting from the stage before unless it names a start.
+def settings_of_stage(
+    stage: StageConfig, previous: str | None, training: Anatomy, folder: Path = Path()
+) -> TrainingConfig:
+    """The stage's training with its budget in steps, starting from the stage before unless it names a start, which is
+    relative to ``folder``.
 
-    Raises ValueError for epochs without a cohort.
+    Raises ValueError for epochs without a cohort, or a start that does not exist.
     """
     settings = stage.training
     if stage.epochs is not None:
@@ -42,7 +45,14 @@ def settings_of_stage(stage: StageConfig, previous: str | None, training: Anatom
             raise ValueError(f"Stage {stage.name}: epochs need data.cohorts; without, give training.minutes or steps.")
         steps = -(-len(training.cohort.cases) * stage.epochs // settings.batch_size)
         settings = replace(settings, steps=max(1, steps))
-    if settings.start_from is None and previous is not None:
+    if settings.start_from is not None:
+        start = folder / settings.start_from
+        if not start.is_file():
+            raise ValueError(
+                f"Stage {stage.name}: expected weights to start from in {start}, found none; put them there."
+            )
+        settings = replace(settings, start_from=str(start))
+    elif previous is not None:
         settings = replace(settings, start_from=previous)
     return settings
 
