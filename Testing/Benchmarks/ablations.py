@@ -39,7 +39,7 @@ ADVERSARIAL_SHARE = 0.2  # of the samples, at the end, as the method advises
 SCORES = ("cosine_similarity", "dice", "gain_db")
 GEOLIFT_S = GeoLiftConfig(output_size=2 * SIZE)
 BASE = TrainingConfig(
-    finest_level=1, batch_size=2, peak_lr=2e-3, ema_decay=0.99, workers=0, validate_every_steps=10**9, network=GEOLIFT_S
+    finest_level=1, batch_size=1, peak_lr=1e-3, ema_decay=0.99, workers=0, validate_every_steps=10**9, network=GEOLIFT_S
 )
 STREAM = StreamConfig(size=SIZE, uses=4, kept=12, shot_uses=2, seed=5, scene=SceneSize(spacing_mm=3.0))
 X2CT = replace(
@@ -106,12 +106,12 @@ def rows() -> dict[str, Row]:
         "crude-bodies": Row("procedural bodies in place of real ones", crude_bodies=True),
         "no-mask-loss": Row("no Dice and cross-entropy of the mask", _loss(mask=0.0)),
         "no-projection-loss": Row("no loss on projections", _loss(projection=0.0)),
-        "rays": Row("projections along the true rays, not the axes", _loss(projection=0.0, rays=0.5)),
         "absolute-error": Row("absolute error alone, no squared error", _loss(squared=0.0, intensity=1.0)),
+        "rays": Row("projections along the true rays, not the axes", _loss(projection=0.0, rays=0.5)),
         "adversarial": Row(
             "adversarial for the last fifth", ((1 - ADVERSARIAL_SHARE, BASE), (ADVERSARIAL_SHARE, adversarial))
         ),
-        "M": Row("GeoLift-M", ((1.0, replace(BASE, peak_lr=1e-3, network=network_m)),)),
+        "M": Row("GeoLift-M", ((1.0, replace(BASE, network=network_m)),)),
         "x2ct": Row("X2CT-GAN, its own losses and rates, as many samples", ((1.0, X2CT),)),
         "x2ct-same-time": Row(
             "X2CT-GAN, its own losses and rates, as much CPU time", ((1.0, X2CT),), as_long_as_base=True
@@ -185,7 +185,7 @@ def main(report: Callable[[str], None] = print) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("output/ablations"))
-    parser.add_argument("--samples", type=int, default=500)
+    parser.add_argument("--samples", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rows", nargs="+", choices=list(choices), default=list(choices))
     options = parser.parse_args()
