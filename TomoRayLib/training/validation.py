@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from TomoRayLib.geometry import Grid, c_arm
 from TomoRayLib.images import Volume, labels_on_grid, resample
@@ -63,8 +64,12 @@ def score_case(network: Model, case: ValidationCase, level: int) -> dict[str, fl
     prediction = network(sample["radiographs"], sample["cube_to_pixel"], levels=(level,))[level]
     factor = sample["target"].shape[-1] // prediction.intensity.shape[-1]
     target, occupancy = (F.avg_pool3d(sample[key], factor) for key in ("target", "occupancy"))
-    masked = prediction.masked
-    bone, truth = prediction.bone, occupancy > 0.5
+    return scores_of(prediction.masked, prediction.bone, target, occupancy)
+
+
+def scores_of(masked: Tensor, bone: Tensor, target: Tensor, occupancy: Tensor) -> dict[str, float]:
+    """The scores of ``score_case`` for any synthetic CT ``masked`` and mask ``bone``, all (1, 1, z, y, x)."""
+    truth = occupancy > 0.5
     energy = target.square().mean()
     return {
         "cosine_similarity": float((masked * target).sum() / (masked.norm() * target.norm()).clamp_min(1e-9)),
