@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save
 from test_training_anatomy import a_coarse_anatomy, a_spine, one_thread  # noqa: F401
 
-from TomoRayLib.cli import _watched
+from TomoRayLib.cli_training import _watched
 from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
