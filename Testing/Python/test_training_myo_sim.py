@@ -61,6 +61,13 @@ def a_package(folder: Path, count: int = 17) -> Path:
     return package
 
 
+def pack(folder: Path, wheel_path: Path) -> None:
+    """The package in ``folder`` as a wheel."""
+    with zipfile.ZipFile(wheel_path, "w") as wheel:
+        for file in sorted((folder / "myo_sim").rglob("*.*")):
+            wheel.write(file, file.relative_to(folder))
+
+
 def real_package() -> Folder | None:
     places = [parent / "shared" / "data" for parent in Path(__file__).resolve().parents]
     for place in [place for place in places if place.is_dir()] or [None]:
@@ -105,9 +112,7 @@ def test_a_rotation_that_is_not_read_is_no_rotation_left_out() -> None:
 def test_a_package_gives_every_vertebra_where_its_tree_puts_it(tmp_path: Path, packed: bool) -> None:
     package: Folder = a_package(tmp_path)
     if packed:
-        with zipfile.ZipFile(tmp_path / "myo_sim-0.2.4-py3-none-any.whl", "w") as wheel:
-            for file in sorted(tmp_path.rglob("*.*ml")) + sorted(tmp_path.rglob("*.stl")):
-                wheel.write(file, file.relative_to(tmp_path))
+        pack(tmp_path, tmp_path / "myo_sim-0.2.4-py3-none-any.whl")
         package = find_myo_sim(tmp_path)
         assert isinstance(package, zipfile.Path)
     surfaces = read_vertebrae(package)

@@ -28,6 +28,7 @@ from TomoRayLib.files import write_atomically
 from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig, GeoLiftUNet, Prediction
 from TomoRayLib.training.datasets import Anatomy, PhantomStream, Sample, StreamConfig
 from TomoRayLib.training.losses import LossWeights, reconstruction_loss
+from TomoRayLib.training.sources import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
 from TomoRayLib.training.validation import ValidationCase, score_case
 
 CHECKPOINT_SECONDS = 120.0
@@ -106,6 +107,7 @@ def train(
     ema = AveragedModel(model, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
     network = model
     model, optimizer = fabric.setup(model, optimizer)
+    sources = _sources(config, checkpoint, anatomy, validation)
     if checkpoint.exists():  # after the setup: the optimizer's state goes where its parameters are
         progress = _restore(checkpoint, network, ema, optimizer)
     elif config.start_from is not None:
@@ -113,7 +115,8 @@ def train(
     loader = _loader(anatomy, stream_config, config, skip=progress["steps"], rank=fabric.global_rank)
     loader = fabric.setup_dataloaders(loader)
     if fabric.is_global_zero:
-        _write_json(out / "config.json", {"training": asdict(config), "stream": asdict(stream_config)})
+        settings = {"training": asdict(config), "stream": asdict(stream_config), "sources": to_record(sources)}
+        _write_json(out / "config.json", settings)
     log = _Log(out, fabric.is_global_zero)
     saved_at = time.monotonic()
     started_at = saved_at - progress["seconds"]
@@ -135,11 +138,21 @@ def train(
         if progress["steps"] % config.validate_every_steps == 0:
             report(log.validation(progress, _validate(ema, validation, config)))
         if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-            _save(fabric, checkpoint, model, ema, optimizer, progress, config)
+            _save(fabric, checkpoint, model, ema, optimizer, progress, config, sources)
             saved_at = time.monotonic()
-    _save(fabric, checkpoint, model, ema, optimizer, progress, config)
+    _save(fabric, checkpoint, model, ema, optimizer, progress, config, sources)
     report(log.validation(progress, _validate(ema, validation, config)))
     return checkpoint
+
+
+def _sources(
+    config: TrainingConfig, checkpoint: Path, anatomy: Anatomy, validation: list[ValidationCase]
+) -> tuple[SourceUse, ...]:
+    """What the weights are made from: this run's data, and what the weights that it goes on from were made from."""
+    before = checkpoint if checkpoint.exists() else Path(config.start_from) if config.start_from is not None else None
+    earlier = recorded_sources(before) if before is not None else ()
+    watched = uses_of(WATCHED, (case.name for case in validation if case.real))
+    return merged([*anatomy.sources(), *earlier, *watched])
 
 
 def schedule(share: float) -> float:
@@ -283,6 +296,7 @@ def _save(
     optimizer: Any,
     progress: dict[str, Any],
     config: TrainingConfig,
+    sources: tuple[SourceUse, ...],
 ) -> None:
     if not fabric.is_global_zero:
         return
@@ -293,6 +307,7 @@ def _save(
         "optimizer": optimizer.state_dict(),
         "progress": progress,
         "torch_rng": torch.get_rng_state(),
+        "sources": to_record(sources),
     }
     with write_atomically(path) as partial:
         torch.save(content, partial)
