@@ -39,7 +39,7 @@ class Source:
 # out on purpose: its names do not tell expert masks from predicted ones under other terms.
 SOURCES: tuple[Source, ...] = (
     Source("VerSe label maps", "CC-BY-NC-SA-4.0", False, "spine", ("verse*",)),
-    Source("myo_sim (MyoTorso)", "Apache-2.0", True, "spine", ("myo_sim",)),
+    Source("MyoSim torso", "Apache-2.0", True, "spine", ("myo_sim",)),
     Source(
         "TCIA torso CTs",
         "CC-BY-3.0 / CC-BY-4.0",
