@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -15,12 +14,27 @@ from rich.table import Table
 
 from TomoRayLib import __version__
 from TomoRayLib.acquisition import GeometryOptions
+from TomoRayLib.cli_options import (
+    Device,
+    Geometry,
+    Isocenter,
+    Json,
+    OptionalPath,
+    OptionalText,
+    Out,
+    Sad,
+    Sid,
+    Size,
+    Spacing,
+    console,
+    finish,
+)
+from TomoRayLib.cli_training import learning_curves, publish, sample_sheet, train
 from TomoRayLib.errors import InputError, OutputError
 from TomoRayLib.geometry import PRESETS
 from TomoRayLib.job import SynthesisJob
 from TomoRayLib.progress import Emit
-from TomoRayLib.terminal import Display, escaped
-from TomoRayLib.worker import NOTHING_WRITTEN, print_event, run_guarded
+from TomoRayLib.terminal import escaped
 
 app = typer.Typer(
     name="tomoray",
@@ -30,33 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-console = Console(stderr=True)
 
 VIEW_NAMES = {"ap": "ap", "lat": "lat", "lateral": "lat"}
-
-Out = Annotated[Path, typer.Option(help="Folder for the results; they appear there whole or not at all.")]
-Geometry = Annotated[
-    Optional[str], typer.Option(help=f"Preset ({', '.join(PRESETS)}) or a JSON file with both views.")  # noqa: UP045
-]
-Millimetres = Optional[float]  # noqa: UP045
-Sad = Annotated[Millimetres, typer.Option(help="Source to isocentre in mm.")]
-Sid = Annotated[Millimetres, typer.Option(help="Source to detector in mm.")]
-Spacing = Annotated[
-    Optional[tuple[float, float]],  # noqa: UP045
-    typer.Option(help="Pixel spacing at the detector in mm: ROW COLUMN.", metavar="ROW COLUMN"),
-]
-Size = Annotated[
-    Optional[tuple[int, int]],  # noqa: UP045
-    typer.Option(help="Detector size in pixels, for rendering: ROWS COLUMNS.", metavar="ROWS COLUMNS"),
-]
-Isocenter = Annotated[
-    Optional[tuple[float, float, float]],  # noqa: UP045
-    typer.Option(help="Isocentre in the patient's LPS mm: X Y Z.", metavar="X Y Z"),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line instead of bars and tables.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<number>.")]
-OptionalPath = Optional[Path]  # noqa: UP045
-OptionalText = Optional[str]  # noqa: UP045
 
 
 @app.command()
@@ -111,7 +100,7 @@ def synthesize(
         )
         run_synthesis(job, emit)
 
-    _finish(work, json)
+    finish(work, json)
 
 
 @app.command()
@@ -146,7 +135,7 @@ def project(
         options = _geometry(geometry, sad, sid, pixel_spacing, size, isocenter)
         run_projection(str(ct), str(out), options, names, emit, energy_kev, transmission)
 
-    _finish(work, json)
+    finish(work, json)
 
 
 @app.command()
@@ -186,7 +175,7 @@ def demo(
             del case
             run_synthesis(job, emit)
 
-    _finish(work, json)
+    finish(work, json)
 
 
 @app.command()
@@ -231,7 +220,7 @@ def evaluate(
         )
         run_evaluation(job, emit)
 
-    _finish(work, json, "the cases scored so far are kept, --resume goes on from them")
+    finish(work, json, "the cases scored so far are kept, --resume goes on from them")
 
 
 @app.command()
@@ -251,126 +240,13 @@ def models(json: Json = False) -> None:
             table.add_row(entry.id, "*" if entry.id == default else "", f"{entry.fov_mm:.0f} mm", entry.licence, data)
         Console().print(table)
 
-    _finish(work, json)
+    finish(work, json)
 
 
-@app.command()
-def train(
-    config: Annotated[OptionalPath, typer.Argument(help="A run as a TOML file, see docs/training.md.")] = None,
-    data: Annotated[
-        OptionalPath, typer.Option(help="Folder that CONFIG's data paths start from; else with labelmaps/ and bodies/.")
-    ] = None,
-    out: Annotated[OptionalPath, typer.Option(help="Folder of the run.")] = None,
-    minutes: Annotated[float, typer.Option(help="Budget for all stages together.")] = 85.0,
-    watch: Annotated[
-        list[str],  # each NAME=CT,LABELS
-        typer.Option(help="Real labelled CT to score at every validation, never trained on.", metavar="NAME=CT,LABELS"),
-    ] = [],  # noqa: B006
-    seed: Annotated[int, typer.Option(help="Seed of phantoms and weights.")] = 1,
-    start_from: Annotated[
-        OptionalPath, typer.Option(help="Checkpoint of an earlier run, or weights, to go on from.")
-    ] = None,
-    stages: Annotated[str, typer.Option(help="Which stages to train, by edge in voxels.")] = "48,96,192",
-    workers: Annotated[int, typer.Option(help="Processes that make samples; 0 for none but the training's own.")] = 1,
-) -> None:
-    """Train on phantoms and real CTs by a configuration, or, without one, the shipped weights' recipe on phantoms.
-
-    The same command goes on with a run that was stopped. Needs the extra 'train'.
-    """
-
-    def work(emit: Emit) -> None:
-        try:
-            from TomoRayLib.training.config import read_config
-            from TomoRayLib.training.experiment import run_config
-            from TomoRayLib.training.recipe import train_first_weights
-        except ImportError as error:
-            raise InputError(f"Training needs the extra 'train' ({error}); in a checkout: make setup.") from None
-        try:
-            if out is None:
-                raise InputError("Expected a folder for the run, got none; give it as --out FOLDER.")
-            if config is not None:
-                run_config(read_config(config), data or config.resolve().parent, out, console.print)
-            elif data is None:
-                raise InputError("Expected a configuration (tomoray train CONFIG) or --data, got neither; give one.")
-            else:
-                watched = [_watched(case) for case in watch]
-                names = tuple(stages.split(","))
-                train_first_weights(data, out, minutes, watched, seed, console.print, start_from, names, workers)
-        except ValueError as error:
-            raise InputError(str(error)) from None
-
-    _finish(work, False)
-
-
-@app.command()
-def publish(
-    checkpoints: Annotated[list[Path], typer.Argument(help="A run's last.ckpt; of several the mean is published.")],
-    data: Annotated[Path, typer.Option(help="The data it was trained on, for the atlas and the lookup table.")],
-    command: Annotated[str, typer.Option(help="The training command, for the registry.")],
-    model: Annotated[str, typer.Option(help="Model id in the registry.")] = "geolift-s",
-) -> None:
-    """Put trained weights, their mean atlas and their registry entry into Resources/Models."""
-
-    def work(emit: Emit) -> None:
-        from TomoRayLib.training.publishing import publish_model
-
-        publish_model(checkpoints, data, command, model, console.print)
-
-    _finish(work, False)
-
-
-@app.command(name="sample-sheet")
-def sample_sheet(
-    data: Annotated[Path, typer.Option(help="Folder with labelmaps/ and bodies/.")],
-    out: Annotated[Path, typer.Option(help="The picture (PNG).")],
-    real: Annotated[
-        list[Path],
-        typer.Option(help="Folder of labelled CTs to show beside the phantoms."),
-    ] = [],  # noqa: B006
-    count: Annotated[int, typer.Option(help="How many phantoms.")] = 24,
-    seed: Annotated[int, typer.Option(help="Seed of the phantoms.")] = 1,
-) -> None:
-    """Draw random training phantoms, DRRs and slices, beside real CTs."""
-
-    def work(emit: Emit) -> None:
-        from TomoRayLib.drawing import png_bytes
-        from TomoRayLib.files import write_atomically
-        from TomoRayLib.training.cohort import find_cases, load_case
-        from TomoRayLib.training.datasets import load_anatomy
-        from TomoRayLib.training.pictures import sample_sheet as drawn_sheet
-
-        try:
-            cases = [load_case(files) for folder in real for files in find_cases(folder).cases]
-            picture = drawn_sheet(load_anatomy(data), cases, count, seed)
-        except ValueError as error:
-            raise InputError(str(error)) from None
-        with write_atomically(out) as partial:
-            partial.write_bytes(png_bytes(picture))
-
-    _finish(work, False)
-
-
-@app.command(name="learning-curves")
-def learning_curves(
-    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
-    out: Annotated[Path, typer.Option(help="The picture (PNG).")],
-    score: Annotated[str, typer.Option(help="A column of validation.csv.")] = "cosine_similarity",
-) -> None:
-    """Draw a run's validation scores over its minutes."""
-
-    def work(emit: Emit) -> None:
-        from TomoRayLib.drawing import png_bytes
-        from TomoRayLib.files import write_atomically
-        from TomoRayLib.training.pictures import learning_curves as drawn_curves
-
-        try:
-            picture = drawn_curves(run, score)
-        except ValueError as error:
-            raise InputError(str(error)) from None
-        with write_atomically(out) as partial:
-            partial.write_bytes(png_bytes(picture))
-
-    _finish(work, False)
+app.command()(train)
+app.command()(publish)
+app.command(name="sample-sheet")(sample_sheet)
+app.command(name="learning-curves")(learning_curves)
 
 
 def _version(shown: bool) -> None:
@@ -386,14 +262,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-def _watched(case: str) -> tuple[str, Path, Path]:
-    name, _, files = case.partition("=")
-    paths = [Path(path) for path in files.split(",")]
-    if not name or len(paths) != 2:
-        raise InputError(f"Expected --watch NAME=CT,LABELS with two file paths, got {case!r}.")
-    return name, paths[0], paths[1]
 
 
 def _text(path: Path | None) -> str | None:
@@ -418,16 +286,6 @@ def _geometry(
         size=size,
         isocenter_mm=isocenter,
     )
-
-
-def _finish(work: Callable[[Emit], None], as_json: bool, left_behind: str = NOTHING_WRITTEN) -> None:
-    """Run ``work`` with the display asked for, and leave with its exit code."""
-    if as_json:
-        raise typer.Exit(run_guarded(lambda: work(print_event), print_event, left_behind))
-    with Display(console) as display:
-        code = run_guarded(lambda: work(display), display, left_behind)
-    display.close()
-    raise typer.Exit(code)
 
 
 def _spread(arguments: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The closed surface of a mask in LPS mm, its distance to the truth's surface, and VTP and STL files of it.
+"""The closed surface of a mask in LPS mm and back, its distance to the truth's surface, and VTP and STL files of it.
 
 A surface never strays from its mask: before smoothing it separates the centres of inside and outside voxels, so that
 it lies within half a voxel of the voxel faces, and the smoothing keeps volume. Where the mask reaches the edge of the
@@ -19,6 +19,7 @@ from vtkmodules.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray,
 from vtkmodules.vtkCommonCore import vtkPoints, vtkStringArray
 from vtkmodules.vtkCommonDataModel import vtkCellArray, vtkImageData, vtkPolyData
 from vtkmodules.vtkFiltersCore import vtkFlyingEdges3D, vtkPolyDataNormals, vtkWindowedSincPolyDataFilter
+from vtkmodules.vtkImagingStencil import vtkImageStencilToImage, vtkPolyDataToImageStencil
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from TomoRayLib.files import write_atomically
@@ -84,6 +85,46 @@ def make_surface(mask: Volume) -> vtkPolyData:
     normals.ConsistencyOff()  # flying edges already turns all triangles alike
     normals.Update()
     return _only_normals(normals.GetOutput())
+
+
+def surface_of_triangles(points: Floats, faces: NDArray[np.integer]) -> vtkPolyData:
+    """A surface from points (n, 3) in LPS mm and triangles (m, 3) of point numbers, without normals."""
+    result = vtkPolyData()
+    corners = vtkPoints()
+    corners.SetData(numpy_to_vtk(points.astype(np.float32), deep=True))
+    cells = vtkCellArray()
+    offsets = np.arange(0, 3 * len(faces) + 1, 3, dtype=np.int64)
+    cells.SetData(
+        numpy_to_vtkIdTypeArray(offsets, deep=True),
+        numpy_to_vtkIdTypeArray(np.ascontiguousarray(faces, dtype=np.int64).ravel(), deep=True),
+    )
+    result.SetPoints(corners)
+    result.SetPolys(cells)
+    return result
+
+
+def mask_of_surface(surface: vtkPolyData, grid: Grid) -> Volume:
+    """1 where a voxel's centre lies inside the closed ``surface`` (LPS mm; triangles that share points), else 0, uint8.
+
+    Any grid; what of the surface lies outside it is cut off. An empty surface gives an empty mask.
+    """
+    if is_empty(surface):
+        return Volume(np.zeros(grid.shape, np.uint8), grid)
+    to_index = grid.world_to_index
+    stencil = vtkPolyDataToImageStencil()  # in index coordinates, where every grid is upright
+    in_index_space = points_mm(surface) @ to_index[:3, :3].T + to_index[:3, 3]
+    stencil.SetInputData(surface_of_triangles(in_index_space, triangles(surface)))
+    stencil.SetOutputOrigin(0.0, 0.0, 0.0)
+    stencil.SetOutputSpacing(1.0, 1.0, 1.0)
+    stencil.SetOutputWholeExtent(0, grid.size[0] - 1, 0, grid.size[1] - 1, 0, grid.size[2] - 1)
+    image = vtkImageStencilToImage()
+    image.SetInputConnection(stencil.GetOutputPort())
+    image.SetInsideValue(1)
+    image.SetOutsideValue(0)
+    image.SetOutputScalarTypeToUnsignedChar()
+    image.Update()
+    inside = vtk_to_numpy(image.GetOutput().GetPointData().GetScalars())
+    return Volume(inside.reshape(grid.shape).copy(), grid)
 
 
 def is_empty(surface: vtkPolyData) -> bool:
@@ -199,18 +240,7 @@ def _moved(surface: vtkPolyData, index_to_world: Floats) -> vtkPolyData:
     faces = triangles(surface)
     if _signed_volume(moved, faces) < 0:
         faces = faces[:, ::-1]
-    result = vtkPolyData()
-    points = vtkPoints()
-    points.SetData(numpy_to_vtk(moved.astype(np.float32), deep=True))
-    cells = vtkCellArray()
-    offsets = np.arange(0, 3 * len(faces) + 1, 3, dtype=np.int64)
-    cells.SetData(
-        numpy_to_vtkIdTypeArray(offsets, deep=True),
-        numpy_to_vtkIdTypeArray(np.ascontiguousarray(faces).ravel(), deep=True),
-    )
-    result.SetPoints(points)
-    result.SetPolys(cells)
-    return result
+    return surface_of_triangles(moved, faces)
 
 
 def _only_normals(surface: vtkPolyData) -> vtkPolyData:

@@ -17,6 +17,7 @@ from TomoRayLib.marking import NOTICE, STL_NOTICE
 from TomoRayLib.surfaces import (
     is_empty,
     make_surface,
+    mask_of_surface,
     points_mm,
     signed_distance_mm,
     triangles,
@@ -169,3 +170,24 @@ def test_writing_into_a_folder_that_cannot_be_made_is_an_output_error(tmp_path) 
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="Expected"):
         write_vtp(tmp_path / "file" / "s.vtp", make_surface(sphere(5.0)))
+
+
+def test_a_surface_as_a_mask_on_any_grid_holds_the_voxels_whose_centre_is_inside(a_grid: Grid) -> None:
+    mask = ellipsoid(a_grid)
+    again = mask_of_surface(make_surface(mask), a_grid)
+    assert again.voxels.dtype == np.uint8
+    overlap = 2 * np.count_nonzero(again.voxels & (mask.voxels != 0)) / (again.voxels.sum() + (mask.voxels != 0).sum())
+    assert overlap > 0.99
+    places = [np.stack(np.nonzero(volume.voxels), axis=1).mean(axis=0) for volume in (again, mask)]
+    np.testing.assert_allclose(places[0], places[1], atol=0.05)  # a half voxel's shift would show
+
+
+def test_a_surface_that_leaves_the_grid_is_cut_off_and_an_empty_one_leaves_nothing() -> None:
+    surface = make_surface(sphere(10.0))
+    low, high = points_mm(surface).min(axis=0), points_mm(surface).max(axis=0)
+    grid = Grid((6, 9, 12), (1.5, 1.0, 2.0), tuple((low + high) / 2))
+    inside = mask_of_surface(surface, grid).voxels
+    assert inside[0, 0, 0] == 1
+    assert inside[0, 0, -1] == 1  # 7.5 mm off
+    assert inside[-1].max() == 0  # 22 mm off
+    assert mask_of_surface(vtkPolyData(), grid).voxels.max() == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,6 +20,7 @@ from TomoRayLib.training.config import StageConfig, read_config
 from TomoRayLib.training.datasets import Anatomy
 from TomoRayLib.training.experiment import run_config, settings_of_stage
 from TomoRayLib.training.loop import TrainingConfig
+from TomoRayLib.training.sources import CASES, WATCHED, from_record, recorded_sources
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "docs" / "configurations").glob("*.toml"))
 NETWORK = """
@@ -102,6 +104,8 @@ def test_keys_set_fields_and_the_rest_keeps_its_defaults(tmp_path: Path) -> None
         ('name = "fine"', 'name = "coarse"', "each with a name of its own"),
         ('name = "fine"', "", r"stages\[1\] lacks"),
         ('cohorts = ["cohort"]', "", "phantoms .* cohorts .* got neither"),
+        ("[data]", "[data]\nmyo_sim = true", "myo_sim needs phantoms"),
+        ("[data]", "[data]\npermissive = 1", "data.permissive must be true or false; got 1"),
         ("finest_level = 0", "finest_level = 7", r"stages\[1\].training: finest_level must be 0"),
         ("batch_size = 1", "batch_size = 0", "must be at least 1"),
         ("scene = { spacing_mm = 8 }", "scene = 8", r"stages\[0\].stream.scene must be a table; got 8"),
@@ -160,6 +164,36 @@ def test_a_run_on_a_cohort_trains_its_stages_and_scores_what_is_held_out(
     assert "Stage coarse: 4 steps" in told  # two cases, twice
     assert "step 4" in told
     assert "b CS" in told
+    for stage in ("coarse", "fine"):  # the second also inherits what the first was made from
+        recorded = json.loads((tmp_path / "out" / stage / "config.json").read_text())["sources"]
+        assert [(one["use"], one["items"]) for one in recorded] == [(CASES, ["a", "c"]), (WATCHED, ["b"])]
+    assert recorded_sources(last) == from_record(recorded)
     again: list[str] = []
     run_config(read_config(a_file(tmp_path, RUN)), tmp_path, tmp_path / "out", again.append)
     assert "step 5" not in "\n".join(again)  # spent: nothing is trained again
+
+
+def test_a_permissive_run_leaves_out_what_is_not_known_and_starts_from_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = itertools.count()
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: float(next(looks))))
+    for name in ("sub-verse001", "sub-verse002", "stranger"):
+        written(tmp_path / "cohort" / f"{name}_ct.nii.gz", tmp_path / "cohort" / f"{name}_seg.nii.gz")
+    both = RUN.replace('held_out = ["b"]', 'held_out = ["sub-verse002"]')
+    permissive = both.replace("[data]", "[data]\npermissive = true")
+    lines: list[str] = []
+    last = run_config(read_config(a_file(tmp_path, permissive)), tmp_path, tmp_path / "clean", lines.append)
+    told = "\n".join(lines)
+    assert "1 labelled CTs to train on, 1 held out" in told
+    assert "stranger: not known to allow commercial use" in told
+    assert "VerSe (sub-verse001), CC-BY-SA-4.0. A model of these alone is under CC-BY-SA-4.0." in told
+    assert [one.items for one in recorded_sources(last)] == [("sub-verse001",), ("sub-verse002",)]
+    run_config(read_config(a_file(tmp_path, both)), tmp_path, tmp_path / "mixed", lines.append)
+    with pytest.raises(ValueError, match=r"coarse.last\.ckpt was trained on data .*\(not known\)"):
+        run_config(read_config(a_file(tmp_path, permissive)), tmp_path, tmp_path / "mixed", lines.append)
+    started = permissive.replace("epochs = 2", "epochs = 2\n").replace(
+        "[stages.training]", f"[stages.training]\nstart_from = '{tmp_path / 'mixed' / 'fine' / 'last.ckpt'}'", 1
+    )
+    with pytest.raises(ValueError, match=r"fine.last\.ckpt was trained on data"):
+        run_config(read_config(a_file(tmp_path, started)), tmp_path, tmp_path / "third", lines.append)

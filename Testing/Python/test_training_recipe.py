@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from dataclasses import asdict
@@ -15,7 +16,7 @@ import torch
 from safetensors.torch import save
 from test_training_anatomy import a_coarse_anatomy, a_spine, one_thread  # noqa: F401
 
-from TomoRayLib.cli import _watched
+from TomoRayLib.cli_training import _watched
 from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
@@ -30,7 +31,9 @@ from TomoRayLib.training.atlas import (
     mean_atlas,
     mean_bone_grey,
 )
+from TomoRayLib.training.datasets import Anatomy
 from TomoRayLib.training.loop import TrainingConfig
+from TomoRayLib.training.sources import BODIES, EARLIER, GREY, SHAPES, WATCHED, recorded_sources, to_record, uses_of
 from TomoRayLib.training.spines import Spine
 from TomoRayLib.weights import (
     LOOKUP_NAME,
@@ -225,7 +228,7 @@ def a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
         (verse / folder / "sub-1").mkdir(parents=True)
         write_volume(verse / folder / "sub-1" / f"{name}.nii.gz", volume)
     monkeypatch.setattr(publishing, "models_folder", lambda: models)
-    monkeypatch.setattr(publishing, "load_anatomy", lambda _: a_coarse_anatomy())
+    monkeypatch.setattr(publishing, "load_anatomy", lambda data, permissive, myo_sim: a_coarse_anatomy())
     figures = itertools.count(1)
     monkeypatch.setattr(publishing, "demonstration_figures", lambda model_id: {"n": next(figures), "id": model_id})
     return SimpleNamespace(models=models, data=data, checkpoint=tmp_path / "last.ckpt", state=state)
@@ -245,6 +248,46 @@ def test_a_published_model_can_be_loaded_with_all_that_belongs_to_it(a_place: Si
     assert mask.any()
     assert load_equal_frequency_table(a_place.models).levels == 100
     assert any("MB" in line for line in lines)
+
+
+def test_a_checkpoint_that_does_not_say_its_sources_is_published_as_non_commercial(a_place: SimpleNamespace) -> None:
+    publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lambda line: None)
+    entry = find_model(None, a_place.models)
+    assert entry.licence == "CC-BY-NC-SA-4.0"
+    assert {(item["name"], item["use"]) for item in entry.data} == {
+        ("not recorded", EARLIER),
+        ("not known (column)", SHAPES),
+        ("not known (block)", BODIES),
+        ("not known (sub-1)", GREY),
+    }
+
+
+def test_a_permissive_checkpoint_is_published_with_its_own_licence_and_permissive_data_alone(
+    a_place: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = uses_of(SHAPES, ["myo_sim"]) + uses_of(BODIES, ["tcga_de_a4ma_torso"]) + uses_of(WATCHED, ["elsewhere"])
+    content = torch.load(a_place.checkpoint, weights_only=True)
+    torch.save({**content, "sources": to_record(recorded)}, a_place.checkpoint)
+    with pytest.raises(ValueError, match=r"commercial use, .* got none of 1"):
+        publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    assert list(a_place.models.iterdir()) == []
+    for file in list(a_place.data.rglob("sub-1_*")):
+        file.rename(file.with_name(file.name.replace("sub-1", "sub-verse9")))
+    asked: list[tuple[bool, bool]] = []
+
+    def anatomy(data: Path, permissive: bool, myo_sim: bool) -> Anatomy:
+        asked.append((permissive, myo_sim))
+        (spine,), (body,) = a_coarse_anatomy().spines, a_coarse_anatomy().bodies
+        known = dataclasses.replace(spine, name="myo_sim"), dataclasses.replace(body, name="tcga_de_a4ma_torso")
+        return Anatomy(known[:1], known[1:])
+
+    monkeypatch.setattr(publishing, "load_anatomy", anatomy)
+    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    assert asked == [(True, True)]
+    entry = find_model(None, a_place.models)
+    assert entry.licence == "CC-BY-SA-4.0"  # VerSe's grey values
+    assert entry.data[-1] == {"name": "VerSe (sub-verse9)", "licence": "CC-BY-SA-4.0", "use": GREY}
+    assert recorded_sources(entry.path) == recorded + uses_of(GREY, ["sub-verse9"])  # who goes on from it inherits them
 
 
 def test_of_several_checkpoints_the_mean_is_published(a_place: SimpleNamespace, tmp_path: Path) -> None:

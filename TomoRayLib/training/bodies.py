@@ -95,9 +95,14 @@ def load_body(path: Path) -> Body:
     hu = np.where(body, hu, AIR_HU).astype(np.float32)
     bone = spine_window(body) & (hu > BONE_ABOVE_HU)
     curve_mm = spine_course(bone, grid)
-    name = path.name.split(".")[0]
+    name = body_name(path)
     without = remove_spine(hu, bone, body, seed=sum(map(ord, name)))
     return Body(name, torch.from_numpy(without.astype(np.int16)), grid, curve_mm, LEVELS_OF_BODY.get(name))
+
+
+def body_name(path: Path) -> str:
+    """The name of a body's file without its endings."""
+    return path.name.split(".")[0]
 
 
 def body_region(hu: NDArray[np.float32]) -> NDArray[np.bool_]:

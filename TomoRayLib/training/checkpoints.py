@@ -26,8 +26,10 @@ def save_checkpoint(
     optimizer: Any,
     adversary: Adversary | None,
     progress: dict[str, Any],
+    sources: list[dict[str, Any]],
 ) -> None:
-    """Weights, averaged weights, optimizer, adversary, progress, and the state of torch's generator."""
+    """Weights, averaged weights, optimizer, adversary, progress, what it was made from, and the state of torch's
+    generator."""
     content = {
         "network": describe_network(model.config),
         "model": model.state_dict(),
@@ -36,6 +38,7 @@ def save_checkpoint(
         "adversary": adversary.state_dict() if adversary else None,
         "progress": progress,
         "torch_rng": torch.get_rng_state(),
+        "sources": sources,
     }
     with write_atomically(path) as partial:
         torch.save(content, partial)

@@ -34,6 +34,7 @@ from TomoRayLib.training.phantom import (
     sample_at,
     vary_tissue,
 )
+from TomoRayLib.training.sources import is_permissive
 from TomoRayLib.training.spines import Spine, spine_from_labels
 
 CASE_SPACING_MM = 1.5
@@ -42,6 +43,7 @@ LABEL_ENDINGS = ("_seg-vert_msk", "_seg")
 NIFTI_ENDINGS = (".nii.gz", ".nii")
 TOTALSEGMENTATOR_PAIR = ("ct", "labels")
 MOST_LISTED = 20
+NOT_PERMISSIVE = "not known to allow commercial use (training/sources.py)"
 
 log = logging.getLogger(__name__)
 
@@ -203,11 +205,19 @@ class Cohort:
         raise ValueError("Expected at least one usable labelled CT, got none. " + describe_left_out(self.left_out))
 
 
-def find_cohort(folders: Iterable[Path], held_out: Iterable[str] = ()) -> tuple[Cohort, list[CaseFiles]]:
-    """(training cases, cases held out by name) of all folders. Raises ValueError for a name that there is not."""
+def find_cohort(
+    folders: Iterable[Path], held_out: Iterable[str] = (), permissive: bool = False
+) -> tuple[Cohort, list[CaseFiles]]:
+    """(training cases, cases held out by name) of all folders. Raises ValueError for a name that there is not.
+
+    ``permissive`` leaves out every case whose source is not known to allow commercial use (``training.sources``).
+    """
     found = [find_cases(folder) for folder in folders]
     cases = [case for one in found for case in one.cases]
     left_out = [reason for one in found for reason in one.left_out]
+    if permissive:
+        left_out += [(case.name, NOT_PERMISSIVE) for case in cases if not is_permissive("case", case.name)]
+        cases = [case for case in cases if is_permissive("case", case.name)]
     names = set(held_out)
     unknown = sorted(names - {case.name for case in cases})
     if unknown:

@@ -30,17 +30,22 @@ class DataConfig:
     """Where samples come from; paths are relative to the folder given as --data, else to the configuration's own.
 
     ``phantoms`` holds labelmaps/ and bodies/; ``cohorts`` are folders of labelled CTs. ``held_out`` names cases of the
-    cohorts that are scored at every validation and never trained on.
+    cohorts that are scored at every validation and never trained on. ``myo_sim`` adds that package's spine to the
+    phantoms', or is the only one; ``permissive`` leaves out every source not known to allow commercial use.
     """
 
     phantoms: str | None = None
     cohorts: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
     phantom_cases: int = 4
+    myo_sim: bool = False
+    permissive: bool = False
 
     def __post_init__(self) -> None:
         if self.phantoms is None and not self.cohorts:
             raise ValueError("data must name phantoms (a folder), cohorts (a list of folders), or both; got neither.")
+        if self.myo_sim and self.phantoms is None:
+            raise ValueError("myo_sim needs phantoms, the folder with the bodies/ that its spine is set into.")
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,12 @@ from TomoRayLib.training.augmentation import (
     random_views,
     unknown_shift_px,
 )
-from TomoRayLib.training.bodies import Body, load_body
+from TomoRayLib.training.bodies import Body, body_name, load_body
 from TomoRayLib.training.cohort import Cohort
+from TomoRayLib.training.myo_sim import find_myo_sim, read_myo_sim_spine
 from TomoRayLib.training.phantom import PhantomRanges, Scene, SceneSize, body_fits
-from TomoRayLib.training.spines import Spine, load_spine
+from TomoRayLib.training.sources import BODIES, CASES, SHAPES, SourceUse, is_permissive, merged, uses_of
+from TomoRayLib.training.spines import Spine, load_spine, spine_name
 
 # Cervical stretches have no matching body yet; these label maps are kept for validation.
 VALIDATION_SPINES = ("verse024", "verse047", "verse645", "verse711")
@@ -45,6 +47,12 @@ class Anatomy:
         rest = tuple(spine for spine in self.spines if spine.name in held_out)
         return Anatomy(kept, self.bodies, self.cohort), Anatomy(rest or kept, self.bodies)
 
+    def sources(self) -> tuple[SourceUse, ...]:
+        """The data sets that all of it comes from, with their licences."""
+        cases = [case.name for case in self.cohort.cases] if self.cohort is not None else []
+        shapes, bodies = [spine.name for spine in self.spines], [body.name for body in self.bodies]
+        return merged([*uses_of(SHAPES, shapes), *uses_of(BODIES, bodies), *uses_of(CASES, cases)])
+
     def draw(self, rng: np.random.Generator) -> tuple[Spine, Body]:
         """A spine and a body that share enough levels."""
         while True:
@@ -54,17 +62,27 @@ class Anatomy:
                 return spine, fitting[int(rng.integers(len(fitting)))]
 
 
-def load_anatomy(data: Path) -> Anatomy:
-    """Read ``data/labelmaps`` and ``data/bodies``. Spines without at least five levels in some body are left out."""
+def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False) -> Anatomy:
+    """Read ``data/labelmaps`` and ``data/bodies``. Spines without at least five levels in some body are left out.
+
+    ``myo_sim`` adds that package's spine, and there need be no label maps then. ``permissive`` leaves out every file
+    whose source is not known to allow commercial use (``training.sources``).
+    """
     label_files = sorted((data / "labelmaps").glob("*.nii.gz"))
     body_files = sorted((data / "bodies").glob("*.nii.gz"))
-    if not label_files or not body_files:
+    found = f"{len(label_files)} and {len(body_files)}"
+    if permissive:
+        label_files = [path for path in label_files if is_permissive("spine", spine_name(path))]
+        body_files = [path for path in body_files if is_permissive("body", body_name(path))]
+        found += f", of which {len(label_files)} and {len(body_files)} are known to allow commercial use"
+    if not body_files or not (label_files or myo_sim):
         raise ValueError(
             f"Training needs label maps in {data / 'labelmaps'} and torso CTs in {data / 'bodies'} (*.nii.gz); got "
-            f"{len(label_files)} and {len(body_files)}. Point --data at the folder that holds both."
+            f"{found}. Point --data at the folder that holds both; myo_sim = true in [data] stands in for label maps."
         )
+    extra = [read_myo_sim_spine(find_myo_sim(data))] if myo_sim else []
     bodies = tuple(load_body(path) for path in body_files)
-    spines = (load_spine(path) for path in label_files)
+    spines = [*(load_spine(path) for path in label_files), *extra]
     usable = tuple(spine for spine in spines if any(body_fits(spine, body, MINIMUM_LEVELS) for body in bodies))
     if not usable:
         raise ValueError(

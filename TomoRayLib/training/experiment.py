@@ -11,6 +11,13 @@ from TomoRayLib.training.cohort import CaseFiles, describe_left_out, find_cohort
 from TomoRayLib.training.config import DataConfig, RunConfig, StageConfig
 from TomoRayLib.training.datasets import Anatomy, load_anatomy
 from TomoRayLib.training.loop import TrainingConfig, train
+from TomoRayLib.training.sources import (
+    WATCHED,
+    commercial_use_allowed,
+    data_of_model,
+    licence_of_model,
+    recorded_sources,
+)
 from TomoRayLib.training.validation import ValidationCase, phantom_cases, real_case
 
 
@@ -25,6 +32,8 @@ def run_config(config: RunConfig, folder: Path, out: Path, report: Callable[[str
         settings = settings_of_stage(stage, previous, training, folder)
         cases = _validation_cases(config.data, stage, validation, held_out)
         report(f"Stage {stage.name}: {_budget(settings)}")
+        if config.data.permissive:
+            _check_permissive(settings, out / stage.name / "last.ckpt")
         resume = (out / stage.name / "last.ckpt").exists()
         previous = str(train(settings, stage.stream, training, cases, out / stage.name, resume, report))
     assert previous is not None
@@ -64,15 +73,33 @@ def _found(
     training, validation = Anatomy(), None
     held_out: list[CaseFiles] = []
     if data.phantoms is not None:
-        training, validation = load_anatomy(folder / data.phantoms).split()
+        training, validation = load_anatomy(folder / data.phantoms, data.permissive, data.myo_sim).split()
         report(f"{len(training.spines)} spines and {len(training.bodies)} bodies for phantoms")
     if data.cohorts:
-        cohort, held_out = find_cohort([folder / one for one in data.cohorts], data.held_out)
+        cohort, held_out = find_cohort([folder / one for one in data.cohorts], data.held_out, data.permissive)
         report(f"{len(cohort.cases)} labelled CTs to train on, {len(held_out)} held out")
         if cohort.left_out:
             report(describe_left_out(cohort.left_out))
-        training = replace(training, cohort=cohort)
+        if cohort.cases or not training.spines:
+            training = replace(training, cohort=cohort)
+    uses = training.sources()
+    listed = "; ".join(f"{item['name']}, {item['licence']}" for item in data_of_model(uses))
+    report(f"Trained on: {listed}. A model of these alone is under {licence_of_model(uses)}.")
     return training, validation, held_out
+
+
+def _check_permissive(settings: TrainingConfig, checkpoint: Path) -> None:
+    """Raises ValueError where the stage goes on from weights that are not known to allow commercial use."""
+    before = checkpoint if checkpoint.exists() else settings.start_from
+    if before is None:
+        return
+    uses = recorded_sources(Path(before))
+    if not commercial_use_allowed(uses):
+        refused = ", ".join(sorted({one.name for one in uses if not one.commercial_use and one.use != WATCHED}))
+        raise ValueError(
+            f"permissive = true, but {before} was trained on data not known to allow commercial use ({refused}). Start "
+            f"from nothing, in a new folder, or from the weights of another permissive run."
+        )
 
 
 def _validation_cases(

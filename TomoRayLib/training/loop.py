@@ -32,6 +32,7 @@ from TomoRayLib.training.datasets import Anatomy, Sample, StreamConfig
 from TomoRayLib.training.losses import LossWeights, reconstruction_loss
 from TomoRayLib.training.models import ARCHITECTURES, Model, NetworkConfig, Unmasked, build_model
 from TomoRayLib.training.run_log import RunLog
+from TomoRayLib.training.sources import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
 from TomoRayLib.training.stream import SampleStream
 from TomoRayLib.training.validation import ValidationCase, score_case
 
@@ -139,6 +140,7 @@ def train(
     ema = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
     model, optimizer = fabric.setup(network, optimizer)
     adversary = Adversary(fabric, config.adversary) if config.adversary.weight > 0 else None
+    sources = _sources(config, checkpoint, anatomy, validation)
     if checkpoint.exists():  # after the setup: the optimizer's state goes where its parameters are
         progress = restore(checkpoint, network, ema, optimizer, adversary)
     elif config.start_from is not None:
@@ -146,12 +148,13 @@ def train(
     loader = _loader(anatomy, stream_config, config, progress["steps"], fabric.global_rank)
     loader = fabric.setup_dataloaders(loader)
     if fabric.is_global_zero:
-        _write_json(out / "config.json", {"training": asdict(config), "stream": asdict(stream_config)})
+        settings = {"training": asdict(config), "stream": asdict(stream_config), "sources": to_record(sources)}
+        _write_json(out / "config.json", settings)
     log = RunLog(out, fabric.is_global_zero)
 
     def save(progress: dict[str, Any]) -> None:
         if fabric.is_global_zero:
-            save_checkpoint(checkpoint, network, ema, optimizer, adversary, progress)
+            save_checkpoint(checkpoint, network, ema, optimizer, adversary, progress, to_record(sources))
 
     saved_at = time.monotonic()
     started_at = saved_at - progress["seconds"]
@@ -194,6 +197,16 @@ class _ExactInputs(MixedPrecision):
 
     def convert_input(self, data: Any) -> Any:
         return data
+
+
+def _sources(
+    config: TrainingConfig, checkpoint: Path, anatomy: Anatomy, validation: list[ValidationCase]
+) -> tuple[SourceUse, ...]:
+    """What the weights are made from: this run's data, and what the weights that it goes on from were made from."""
+    before = checkpoint if checkpoint.exists() else Path(config.start_from) if config.start_from is not None else None
+    earlier = recorded_sources(before) if before is not None else ()
+    watched = uses_of(WATCHED, (case.name for case in validation if case.real))
+    return merged([*anatomy.sources(), *earlier, *watched])
 
 
 def schedule(share: float) -> float:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from TomoRayLib.geometry import Grid
 from TomoRayLib.training.bodies import AIR_HU, BODY_SPACING_MM, Body
+from TomoRayLib.training.level_shapes import random_level_shapes
 from TomoRayLib.training.spines import Spine
 
 ELASTIC_NODES = 6
@@ -27,6 +28,7 @@ class PhantomRanges:
 
     spine_scale: tuple[float, float] = (0.85, 1.15)
     spine_width_scale: tuple[float, float] = (0.92, 1.08)
+    level_scale_sd: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of each vertebra's width, depth and height
     rotation_sd_deg: float = 5.0
     elastic_sd_mm: tuple[float, float] = (2.0, 6.0)
     bend_mm: tuple[float, float] = (0.0, 18.0)
@@ -98,12 +100,18 @@ def compose_scene(
     points = deformed_points(grid, rng, ranges, device)  # (z, y, x, 3) LPS mm about the spine's course
 
     z_spine = points[..., 2] / scale + center_z
+    shapes = random_level_shapes(spine.level_z_mm, ranges.level_scale_sd, rng) if any(ranges.level_scale_sd) else None
+    if shapes is not None:
+        z_spine = shapes.height_in_spine(z_spine, center_z)
     course_now = course_at(spine.curve_mm, spine.z_range_mm, z_spine)
     course_center = course_at(spine.curve_mm, spine.z_range_mm, torch.tensor(center_z, device=device))
     width = scale * uniform(ranges.spine_width_scale)
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     x_spine = mirror * points[..., 0] / width + course_center[0]
     y_spine = points[..., 1] / scale + course_center[1]
+    if shapes is not None:
+        x_spine = course_now[0] + shapes.across(x_spine - course_now[0], z_spine, 0)
+        y_spine = course_now[1] + shapes.across(y_spine - course_now[1], z_spine, 1)
     if rng.random() < ranges.fractured_share:
         z_spine = _with_fractures(spine, points[..., 1], z_spine, center_z, rng, ranges)
     box = _box_inside(spine.grid, x_spine, y_spine, z_spine)  # the spine fills a small part of the scene

@@ -17,7 +17,6 @@ from torch import Tensor
 from TomoRayLib.case import run_synthesis
 from TomoRayLib.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.files import write_atomically
-from TomoRayLib.image_types import Volume
 from TomoRayLib.images import read_labels, read_volume
 from TomoRayLib.job import SynthesisJob
 from TomoRayLib.networks.geolift import GeoLiftConfig
@@ -25,30 +24,22 @@ from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, 
 from TomoRayLib.training.augmentation import GeometryRanges
 from TomoRayLib.training.checkpoints import averaged_geolift
 from TomoRayLib.training.datasets import load_anatomy
+from TomoRayLib.training.myo_sim import MYO_SIM_SPINE
+from TomoRayLib.training.sources import (
+    GREY,
+    commercial_use_allowed,
+    data_of_model,
+    is_permissive,
+    licence_of_model,
+    merged,
+    recorded_sources,
+    to_record,
+    uses_of,
+)
 from TomoRayLib.weights import LOOKUP_NAME, REGISTRY_NAME, ModelEntry, models_folder, save_weights, sha256_of_bytes
 
 FOV_MM = 256.0
-LICENCE = "CC-BY-NC-SA-4.0"
 LIMIT_BYTES = 16 * 1000 * 1000
-DATA = [
-    {
-        "name": "VerSe label maps (29 spines)",
-        "licence": "CC BY-NC-SA 4.0, derived from VerSe CC BY-SA 4.0",
-        "use": "shapes of the vertebrae",
-    },
-    {
-        "name": "TCIA torso CTs: TCGA-DE-A4MA, CMB-CRC-01068, ACRIN-FLT-001",
-        "licence": "CC BY 3.0 / CC BY 4.0",
-        "use": "bodies",
-    },
-    {"name": "RICORD-1A chest CTs (2)", "licence": "CC BY-NC 4.0", "use": "bodies"},
-    {
-        "name": "VerSe sub-verse014, sub-verse230; TotalSegmentator s0308",
-        "licence": "CC BY-SA 4.0; CC BY 4.0",
-        "use": "grey values of bone for the mean atlas and the equal-frequency table; s0308 and sub-verse014 watched "
-        "during training, and the weights chosen on them",
-    },
-]
 FIGURE_KEYS = ("cosine_similarity", "psnr_3d_db", "ssim_2d", "dice", "hd95_mm", "assd_mm", "nsd_2mm", "mae_in_mask_hu")
 
 
@@ -57,23 +48,34 @@ def publish_model(
 ) -> ModelEntry:
     """Write weights, atlas, table and entry into ``Resources/Models``, then the figures on the demonstration case.
 
-    Of several checkpoints of one network the mean is published.
+    Of several checkpoints of one network the mean is published. Its licence and its data follow from what the
+    checkpoints say they were made from (``training.sources``); to weights for commercial use belong an atlas and a
+    table made from such data alone.
     """
     folder = models_folder()
-    config, state = mean_weights([checkpoint] if isinstance(checkpoint, Path) else checkpoint)
+    checkpoints = [checkpoint] if isinstance(checkpoint, Path) else list(checkpoint)
+    config, state = mean_weights(checkpoints)
     weights_name, atlas_name = f"{model_id}.safetensors", f"{model_id}-mean-atlas.safetensors"
-    network = json.dumps(config.to_dict())
-    metadata = {"model": model_id, "licence": LICENCE, "notice": "research use only", "network": network}
     size = 2 * sum(value.numel() for value in state.values())  # in half precision
     if size > LIMIT_BYTES:
         raise ValueError(f"The weights take {size / 1e6:.1f} MB; at most {LIMIT_BYTES / 1e6:.0f} MB fit the extension.")
-    real = bone_hu(_labelled_cts(data))
-    sha256 = save_weights(state, folder / weights_name, metadata)
+    recorded = merged(use for path in checkpoints for use in recorded_sources(path))
+    permissive = commercial_use_allowed(recorded)
+    labelled = _labelled_cts(data, permissive)
+    real = bone_hu((read_volume(ct), read_labels(mask)) for ct, mask in labelled.values())
+    anatomy = load_anatomy(data, permissive, myo_sim=any(MYO_SIM_SPINE in use.items for use in recorded))
+    sources = merged([*recorded, *anatomy.sources(), *uses_of(GREY, labelled)])
+    licence = licence_of_model(sources)
+    report(f"Licence {licence}, from: {'; '.join(item['name'] for item in data_of_model(sources))}")
+    metadata = {"model": model_id, "licence": licence, "notice": "research use only"}
+    metadata["network"] = json.dumps(config.to_dict())
+    record = json.dumps(to_record(sources))
+    sha256 = save_weights(state, folder / weights_name, {**metadata, "sources": record})
     report(f"{weights_name}: {size / 1e6:.1f} MB")
     table = json.dumps(fit_lookup_table(real).to_dict())
     _write(folder / LOOKUP_NAME, (table + "\n").encode())
-    atlas = mean_atlas(load_anatomy(data).spines, mean_bone_grey(real), FOV_MM)
-    content = save(atlas_tensors(atlas), {"licence": LICENCE})
+    atlas = mean_atlas(anatomy.spines, mean_bone_grey(real), FOV_MM)
+    content = save(atlas_tensors(atlas), {"licence": licence})
     _write(folder / atlas_name, content)
     report(f"{atlas_name}: mean of {atlas.stretches} stretches, mask above {atlas.threshold:.3f}")
     geometry = GeometryRanges()
@@ -85,8 +87,8 @@ def publish_model(
         network=config.to_dict(),
         grid={"size": config.output_size, "fov_mm": FOV_MM},
         geometry_range={"sad_mm": list(geometry.sad_mm), "parallel": True, "angle_sd_deg": geometry.angle_sd_deg},
-        licence=LICENCE,
-        data=DATA,
+        licence=licence,
+        data=data_of_model(sources),
         training_command=command,
         figures={},
         atlas_file=atlas_name,
@@ -134,16 +136,25 @@ def demonstration_figures(model_id: str) -> dict[str, Any]:
     return {"case": "LIDC-IDRI-0001", "n": 1, "command": "tomoray demo", "rows": figures}
 
 
-def _labelled_cts(data: Path) -> list[tuple[Volume, Volume]]:
-    """(CT, labels) of the real labelled CTs: VerSe's layout, and TotalSegmentator's folders."""
-    pairs = []
+def _labelled_cts(data: Path, permissive: bool) -> dict[str, tuple[Path, Path]]:
+    """(CT, labels) by name of the real labelled CTs: VerSe's layout, and TotalSegmentator's folders.
+
+    ``permissive`` takes only those known to allow commercial use. Raises ValueError where there is none.
+    """
+    found: dict[str, tuple[Path, Path]] = {}
     for ct in sorted(data.glob("verse/*/rawdata/*/*_ct.nii.gz")):
         name = ct.name.removesuffix("_ct.nii.gz")
-        pairs += [(ct, mask) for mask in data.glob(f"verse/*/derivatives/*/{name}_seg-vert_msk.nii.gz")]
-    pairs += [(ct, ct.with_name("labels.nii.gz")) for ct in sorted(data.glob("totalsegmentator/*/ct.nii.gz"))]
-    if not pairs:
-        raise ValueError(f"Expected labelled CTs in {data}/verse or {data}/totalsegmentator, got none.")
-    return [(read_volume(ct), read_labels(mask)) for ct, mask in pairs]
+        for mask in data.glob(f"verse/*/derivatives/*/{name}_seg-vert_msk.nii.gz"):
+            found[name] = ct, mask
+    totalsegmentator = sorted(data.glob("totalsegmentator/*/ct.nii.gz"))
+    found |= {ct.parent.name: (ct, ct.with_name("labels.nii.gz")) for ct in totalsegmentator}
+    usable = {name: files for name, files in found.items() if not permissive or is_permissive("case", name)}
+    if not usable:
+        which = (
+            "labelled CTs known to allow commercial use, as the checkpoint's data do," if permissive else "labelled CTs"
+        )
+        raise ValueError(f"Expected {which} in {data}/verse or {data}/totalsegmentator, got none of {len(found)}.")
+    return usable
 
 
 def _plain(entry: ModelEntry) -> dict[str, Any]:

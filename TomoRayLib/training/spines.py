@@ -47,7 +47,12 @@ def load_spine(path: Path) -> Spine:
     size = tuple(int(np.ceil((b - a) / SPINE_SPACING_MM)) for a, b in zip(low, high, strict=True))
     grid = Grid(size, (SPINE_SPACING_MM,) * 3, tuple(float(a) for a in low))  # type: ignore[arg-type]
     array = labels_on_grid(labels, grid).voxels
-    return spine_from_labels(path.name.split(".")[0].removesuffix("_seg"), array, grid)
+    return spine_from_labels(spine_name(path), array, grid)
+
+
+def spine_name(path: Path) -> str:
+    """The name of a label map's spine: ``verse018_seg.nii.gz`` is verse018."""
+    return path.name.split(".")[0].removesuffix("_seg")
 
 
 def spine_from_labels(name: str, labels: NDArray[np.integer], grid: Grid) -> Spine:

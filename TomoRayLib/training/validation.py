@@ -21,10 +21,14 @@ from TomoRayLib.training.phantom import compose_scene
 
 @dataclass(frozen=True)
 class ValidationCase:
-    """A name and one sample, batched by 1, its target at the finest grid that is trained."""
+    """A name and one sample, batched by 1, its target at the finest grid that is trained.
+
+    ``real`` where it is a labelled CT, not a phantom.
+    """
 
     name: str
     sample: Sample
+    real: bool = False
 
 
 def phantom_cases(anatomy: Anatomy, stream: StreamConfig, count: int, seed: int = 12345) -> list[ValidationCase]:
@@ -54,6 +58,7 @@ def real_case(name: str, ct: Volume, labels: Volume, size: int, fov_mm: float = 
     return ValidationCase(
         name,
         {"radiographs": radiographs, "cube_to_pixel": matrices, "target": pooled[0], "occupancy": pooled[1]},
+        real=True,
     )
 
 
