@@ -19,10 +19,12 @@ from TomoRayLib.training.ranges import PhantomRanges
 HALF_HEIGHT_MM = 300.0  # of the table: beyond it the course goes on straight
 STEP_MM = 2.0
 SEEN_MM = 130.0  # the drawn angle is reached within this distance of the scene's middle
-RIGID_MM = 55.0  # how far from the course cross-sections turn rigidly
+RIGID_MM = 38.0  # how far from the course cross-sections turn rigidly
+SKIN_FOLLOWS, FOLLOWS_WITHIN_MM = 0.5, 130.0  # a trunk's outline moves half as far aside as the spine within it
 ROTATION_PER_COBB = 0.35  # axial rotation at the apex of a scoliosis; Perdriolle's cases lie about it
 ROTATION_REACH_MM = 90.0
 HALF_LENGTH_MM = (45.0, 75.0)  # from the apex of a curve to where it tilts most
+HALF_LENGTH_PER_DEG_MM, HALF_LENGTH_PER_DEG_S_MM = 1.4, 0.95  # at least: large curves span more vertebrae
 APEX_MM = (-45.0, 45.0)
 
 
@@ -71,12 +73,16 @@ def random_curves(rng: np.random.Generator, ranges: PhantomRanges) -> tuple[Spin
     coronal = sagittal = None
     if rng.random() < ranges.scoliosis_share:
         angle = float(rng.uniform(*ranges.scoliosis_cobb_deg)) * float(rng.choice([-1.0, 1.0]))
-        s_shaped = bool(rng.random() < ranges.s_shaped_share)
-        coronal = curve_of_angle(angle, float(rng.uniform(*APEX_MM)), float(rng.uniform(*HALF_LENGTH_MM)), s_shaped)
+        coronal = _random_curve(angle, bool(rng.random() < ranges.s_shaped_share), rng)
     if rng.random() < ranges.sagittal_share:
-        angle = float(rng.uniform(*ranges.sagittal_change_deg))
-        sagittal = curve_of_angle(angle, float(rng.uniform(*APEX_MM)), float(rng.uniform(*HALF_LENGTH_MM)))
+        sagittal = _random_curve(float(rng.uniform(*ranges.sagittal_change_deg)), False, rng)
     return coronal, sagittal
+
+
+def _random_curve(cobb_deg: float, s_shaped: bool, rng: np.random.Generator) -> SpinalCurve:
+    least = abs(cobb_deg) * (HALF_LENGTH_PER_DEG_S_MM if s_shaped else HALF_LENGTH_PER_DEG_MM)
+    half_length_mm = max(float(rng.uniform(*HALF_LENGTH_MM)), least)
+    return curve_of_angle(cobb_deg, float(rng.uniform(*APEX_MM)), half_length_mm, s_shaped)
 
 
 def straightened(points: Tensor, coronal: SpinalCurve | None, sagittal: SpinalCurve | None) -> Tensor:
@@ -104,7 +110,9 @@ def _unbent(off: Tensor, z: Tensor, curve: SpinalCurve) -> tuple[Tensor, Tensor,
         tilt = _at(curve.tilt_rad, foot)
         residual = foot - z - _limited(off - _at(curve.offset_mm, foot)) * torch.tan(tilt)
         foot = foot - residual * torch.cos(tilt).square()
-    distance = off - _at(curve.offset_mm, foot)
+    moved = _at(curve.offset_mm, foot)
+    follows = SKIN_FOLLOWS + (1.0 - SKIN_FOLLOWS) * torch.exp(-((off - moved) / FOLLOWS_WITHIN_MM).square())
+    distance = off - moved * follows
     stretch = 1.0 / torch.cos(_at(curve.tilt_rad, foot)) - 1.0
     return distance + _limited(distance) * stretch, _at(curve.length_mm, foot), foot
 

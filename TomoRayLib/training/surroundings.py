@@ -11,6 +11,8 @@ from TomoRayLib.training.bodies import AIR_HU
 from TomoRayLib.training.ranges import PhantomRanges
 
 MUSCLE_HU, FAT_HU, SKIN_HU, MARROW_HU = 55.0, -100.0, 20.0, -20.0
+SHOULDER_MM = 45.0  # over which an arm is rounded off at the shoulder
+ARM_MM = 500.0  # from shoulder to wrist, over which it grows a third thinner
 SHOULDER_LEVEL, ELBOW_LEVEL = 9.0, 22.0  # top of T2, top of L3: between them an arm that hangs down is a humerus
 
 
@@ -54,7 +56,7 @@ def with_arms(hu: Tensor, grid: Grid, levels: np.ndarray, rng: np.random.Generat
     """
     up = bool(rng.random() < ranges.arms_up_share)
     radius_mm, overlap_mm = float(rng.uniform(38.0, 52.0)), float(rng.uniform(4.0, 16.0))
-    forward_mm, spread_mm = float(rng.uniform(-15.0, 35.0)), float(rng.uniform(80.0, 120.0))
+    spread_mm, forward_mm = float(rng.uniform(80.0, 120.0)), rng.uniform(-20.0, 40.0, size=2)
     lean = float(rng.uniform(0.0, 0.45))
     x, y = (
         torch.arange(n, device=hu.device) * step + start
@@ -64,28 +66,28 @@ def with_arms(hu: Tensor, grid: Grid, levels: np.ndarray, rng: np.random.Generat
     chosen = np.flatnonzero(levels <= SHOULDER_LEVEL if up else levels > SHOULDER_LEVEL)
     if len(chosen) == 0:
         return hu
-    solid = (hu[int(chosen.min()) : int(chosen.max()) + 1] > -400.0).any(
-        dim=0
-    )  # over these heights, so arms are straight
+    solid = (hu[int(chosen.min()) : int(chosen.max()) + 1] > -400.0).any(dim=0)  # of all heights: arms are straight
     if not bool(solid.any()):
         return hu
     columns = torch.nonzero(solid.any(dim=0))[:, 0]
     rows = torch.nonzero(solid.any(dim=1))[:, 0]
     middle_y = float(y[rows].float().mean())
+    grain = 12.0 * torch.from_numpy(rng.standard_normal((len(y), len(x)), dtype=np.float32)).to(hu.device)
+    heights_mm = np.abs(z_mm - (z_mm[chosen].min() if up else z_mm[chosen].max()))  # from the shoulder
+    limit = max(abs(grid.origin_mm[0]) - 0.5 * radius_mm, 0.0)
     result = hu.clone()
-    for sign, edge in ((-1.0, float(x[columns[0]])), (1.0, float(x[columns[-1]]))):
-        outside = sign * spread_mm if up else edge + sign * (radius_mm - overlap_mm)
-        limit = float(max(abs(grid.origin_mm[0]) - 0.5 * radius_mm, 0.0))
-        start_x = float(np.clip(outside, -limit, limit))
+    edges = (float(x[columns[0]]), float(x[columns[-1]]))
+    for sign, edge, ahead_mm in zip((-1.0, 1.0), edges, forward_mm.tolist(), strict=True):
+        start_x = float(np.clip(sign * spread_mm if up else edge + sign * (radius_mm - overlap_mm), -limit, limit))
         for k in chosen:
-            rise_mm = float(z_mm[k] - z_mm[chosen].min()) if up else 0.0
-            center_x = start_x + sign * lean * rise_mm
             forearm = not up and levels[k] > ELBOW_LEVEL
-            arm = _arm_section(
-                x - center_x, y - (middle_y - forward_mm), radius_mm * (0.75 if forearm else 1.0), forearm
-            )
+            round_off = float(np.clip(heights_mm[k] / SHOULDER_MM, 0.0, 1.0))
+            taper = 1.0 - 0.35 * min(heights_mm[k] / ARM_MM, 1.0)
+            radius = radius_mm * taper * (1.0 - (1.0 - round_off) ** 2) ** 0.5
+            center_x = start_x + sign * lean * (heights_mm[k] if up else 0.0)
+            arm = _arm_section(x - center_x, y - (middle_y - ahead_mm), radius, forearm)
             free = (hu[k] < -500.0) & (arm > AIR_HU) & ~_enclosed(hu[k])
-            result[k] = torch.where(free, arm, hu[k])
+            result[k] = torch.where(free, arm + grain.roll(7 * int(k), 0), result[k])
     return result
 
 

@@ -15,7 +15,8 @@ from TomoRayLib.training.ranges import PhantomRanges
 GAS_HU = -930.0
 TOP_OF_ABDOMEN = 20.0  # the top of L1: bowel lies below
 COARSE_STRIDE = 4
-NEAR_SKIN_MM = 30.0
+NEAR_SKIN_MM = 16.0
+POCKETS_APART_MM = 12.0
 AORTA_RADIUS_MM = (8.0, 14.0)
 
 
@@ -76,9 +77,13 @@ def with_bowel_gas(
         for n, step, start in zip(grid.size, grid.spacing_mm, grid.origin_mm, strict=True)
     ]
     for _ in range(count):
-        k, j, i = (int(one) * COARSE_STRIDE for one in candidates[int(rng.integers(len(candidates)))])
-        middle = tuple(float(axes[a][at]) for a, at in enumerate((i, j, k)))
+        if len(candidates) == 0:  # the abdomen is full
+            break
+        chosen = candidates[int(rng.integers(len(candidates)))]
+        middle = tuple(float(axes[a][int(chosen[2 - a]) * COARSE_STRIDE]) for a in range(3))
         radii = rng.uniform((8.0, 7.0, 8.0), (30.0, 20.0, 28.0))
+        away_mm = (candidates - chosen).float() * (COARSE_STRIDE * grid.spacing_mm[0])
+        candidates = candidates[away_mm.norm(dim=1) > float(radii.max()) + POCKETS_APART_MM]
         level_mm = middle[1] + radii[1] * float(rng.uniform(-0.3, 1.0))  # the patient lies on the back: gas is in front
         _fill_pocket(result, axes, middle, radii, level_mm, fluid_hu, rng)
     return result
@@ -92,7 +97,7 @@ def _abdomen(hu: Tensor, grid: Grid, places: BodyPlaces) -> Tensor:
     reach = 2 * round(NEAR_SKIN_MM / (COARSE_STRIDE * grid.spacing_mm[0])) + 1
     deep = F.max_pool3d(outside, reach, stride=1, padding=reach // 2)[0, 0] < 0.5
     below = torch.from_numpy(places.levels[::COARSE_STRIDE] > TOP_OF_ABDOMEN).to(hu.device)[:, None, None]
-    front = (places.behind_mm[step] < -60.0) & (places.across_mm[step].abs() < 120.0)
+    front = (places.behind_mm[step] < -50.0) & (places.across_mm[step].abs() < 120.0)
     return deep & below & front & (tissue < 150.0)
 
 
@@ -106,14 +111,14 @@ def _fill_pocket(
     rng: np.random.Generator,
 ) -> None:
     """Write one pocket into ``hu``: an ellipsoid with folds (haustra), gas in front of ``level_mm``, fluid behind."""
-    folds, phase = float(rng.uniform(0.1, 0.3)), float(rng.uniform(0, 2 * np.pi))
+    folds, phase = float(rng.uniform(0.03, 0.15)), float(rng.uniform(0, 2 * np.pi))
     box, offs = [], []
     for axis, at, radius in zip(axes, middle, radii, strict=True):
         inside = torch.nonzero((axis - at).abs() < 1.4 * float(radius))[:, 0]
         box.append(slice(int(inside[0]), int(inside[-1]) + 1))
         offs.append((axis[box[-1]] - at) / float(radius))
     x, y, z = offs[0][None, None, :], offs[1][None, :, None], offs[2][:, None, None]
-    wall = 1.0 + folds * torch.sin(7.0 * z + 3.0 * x + phase)
+    wall = 1.0 + folds * torch.sin(5.0 * z + 2.0 * x + phase)
     depth = (wall - (x.square() + y.square() + z.square()).sqrt()) * float(radii.min()) / 2.0
     part = hu[box[2], box[1], box[0]]
     share = depth.clamp(0.0, 1.0) * (part < 150.0)
