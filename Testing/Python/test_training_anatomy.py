@@ -12,17 +12,17 @@ import torch
 from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import write_volume
-from TomoRayLib.training.bodies import (
-    BODY_SPACING_MM,
-    Body,
-    body_region,
-    height_of_level,
+from TomoRayLib.training.bodies import BODY_SPACING_MM, Body, body_region, body_without_spine, height_of_level
+from TomoRayLib.training.datasets import Anatomy, load_anatomy
+from TomoRayLib.training.phantom import body_fits
+from TomoRayLib.training.spine_removal import (
+    column_zone,
+    contrast_vessels,
+    refined_course,
     remove_spine,
     spine_course,
     spine_window,
 )
-from TomoRayLib.training.datasets import Anatomy, load_anatomy
-from TomoRayLib.training.phantom import body_fits
 from TomoRayLib.training.spines import Spine, load_spine, spine_from_labels
 
 # The hand-made spine leans to the patient's left and to anterior on its way up: mm per mm of height.
@@ -161,22 +161,79 @@ def test_a_lumbar_spine_does_not_fit_a_cervical_body() -> None:
     assert not body_fits(Spine("L", spine.occupancy, spine.grid, spine.curve_mm, spine.level_z_mm[5:]), neck)
 
 
-def test_a_bodys_spine_is_found_where_it_is_and_taken_out() -> None:
-    """An elliptic body with a column of 400 HU near its back, off the body's middle, and a table behind it."""
+def a_chest() -> tuple[np.ndarray, Grid]:
+    """HU (z, y, x) of 30 slices: an elliptic chest with lungs, a table behind it, and off its middle a column of 400 HU
+    with a dark marrow, spinous processes in every other third of the height, ribs, and an aorta full of contrast."""
     grid = Grid((120, 90, 30), (BODY_SPACING_MM,) * 3, (-77.0, 31.0, 500.0))
-    _, j, i = np.indices(grid.shape)
+    k, j, i = np.indices(grid.shape)
     hu = np.full(grid.shape, -1000.0, np.float32)
     hu[((i - 60) / 50) ** 2 + ((j - 40) / 34) ** 2 < 1] = 40.0
+    for side in (-1, 1):
+        hu[((i - 64 - side * 24) / 14) ** 2 + ((j - 40) / 18) ** 2 < 1] = -850.0
+        hu[(np.abs(j - 62) < 2) & (side * (i - 64) > 14) & (side * (i - 64) < 30)] = 500.0
     hu[:, 80:84, 10:110] = 100.0
     hu[(i - 64) ** 2 + (j - 58) ** 2 < 8**2] = 400.0
+    hu[(i - 64) ** 2 + (j - 58) ** 2 < 6**2] = 60.0
+    hu[(np.abs(i - 64) < 3) & (j > 60) & (j < 70) & (k % 10 < 5)] = 400.0
+    hu[(i - 78) ** 2 + (j - 42) ** 2 < 6**2] = 350.0
+    return hu, grid
+
+
+def test_a_bodys_spine_is_found_where_it_is_although_an_aorta_and_ribs_are_as_bright() -> None:
+    hu, grid = a_chest()
     body = body_region(hu)
     assert not body[:, 80:84].any()
-    bone = spine_window(body) & (hu > 140)
-    np.testing.assert_allclose(spine_course(bone, grid)[5:-5], np.tile((-77 + 128, 31 + 116), (20, 1)), atol=0.1)
-    without = remove_spine(hu, bone, body, seed=3)
-    assert float(without[body].max()) < 140
-    far = (i - 64) ** 2 + (j - 58) ** 2 > 16**2
-    np.testing.assert_array_equal(without[far], hu[far])
+    first = spine_course(spine_window(body, BODY_SPACING_MM) & (hu > 140), grid)
+    course = refined_course(body & (hu > 140), first, grid)
+    course = refined_course(body & (hu > 140) & ~contrast_vessels(hu, course, grid), course, grid)
+    middle = np.array((-77 + 2 * 64, 31 + 2 * 58))
+    assert np.abs(first - middle).max() > 5
+    np.testing.assert_allclose(course[4:-4, 0], middle[0], atol=1.5)
+    assert (course[4:-4, 1] - middle[1]).max() < 5  # spinous processes belong to the course
+    assert (course[4:-4, 1] - middle[1]).min() > -1
+
+
+def test_a_spine_is_taken_out_whole_and_ribs_and_aorta_stay() -> None:
+    hu, grid = a_chest()
+    body = body_region(hu)
+    course = np.tile((-77.0 + 2 * 64, 31.0 + 2 * 58), (30, 1))
+    without = remove_spine(hu, column_zone(hu, course, grid), body, BODY_SPACING_MM, seed=3)
+    _, j, i = np.indices(hu.shape)
+    column = (i - 64) ** 2 + (j - 58) ** 2 < 8**2
+    spinous = (np.abs(i - 64) < 3) & (j > 60) & (j < 70)
+    assert float(without[column | spinous].max()) < 140
+    assert np.abs(without[column] - 50).mean() < 40
+    assert len(np.unique(without[(i == 64) & (j == 58)])) > 20  # muscle with noise, the marrow's 60 HU are gone
+    ribs, aorta = hu == 500, hu == 350
+    assert (without[ribs] == 500).mean() > 0.75  # all but their heads
+    np.testing.assert_array_equal(without[aorta], 350)
+    changed = without != hu
+    off = np.hypot(2.0 * (i - 64), np.maximum(0, np.abs(2.0 * (j - 60)) - 20))
+    assert off[changed].max() < 40
+
+
+def test_lung_reaches_the_place_of_a_spine_that_was_taken_out() -> None:
+    """A column that stands in lung: its outermost millimetres become lung, its middle becomes muscle."""
+    grid = Grid((60, 60, 12), (BODY_SPACING_MM,) * 3, (0.0, 0.0, 0.0))
+    _, j, i = np.indices(grid.shape)
+    distance_mm = 2.0 * np.hypot(i - 30, j - 30)
+    hu = np.where(distance_mm < 20, 300.0, -850.0).astype(np.float32)
+    zone = column_zone(hu, np.full((12, 2), 60.0), grid)
+    without = remove_spine(hu, zone, np.ones_like(zone), BODY_SPACING_MM, seed=0)
+    assert float(without[(distance_mm > 16) & (distance_mm < 20)].max()) == -850.0
+    assert float(without[distance_mm < 8].min()) > -50.0
+
+
+def test_the_sacrum_stays() -> None:
+    hu, grid = a_chest()
+    body = body_region(hu)
+    bottom_mm = 530.0
+    levels = ((20.0, bottom_mm + 200.0), (25.0, bottom_mm))
+    whole = body_without_spine("chest", hu, body, grid, levels)
+    z_mm = grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
+    column = whole.hu.numpy()[:, 58, 57]  # in the shell of the column
+    np.testing.assert_array_equal(column[z_mm < bottom_mm - 8], 400)
+    assert column[z_mm > bottom_mm + 2].max() < 140
 
 
 def test_training_data_that_are_not_there_are_asked_for(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ The soft tissue, ribs and pelvis around the spine decide whether a network train
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +17,20 @@ from torch import Tensor
 
 from TomoRayLib.geometry import Grid
 from TomoRayLib.images import read_volume, resample
+from TomoRayLib.training.spine_removal import (
+    BONE_ABOVE_HU,
+    column_zone,
+    contrast_vessels,
+    refined_course,
+    remove_spine,
+    spine_course,
+    spine_window,
+)
 
 BODY_SPACING_MM = 2.0
 AIR_HU = -1000.0
-BONE_ABOVE_HU = 140.0
-WINDOW_WIDTH_MM = 88.0
-POSTERIOR_SHARE = 0.58
-REFILL_HU, REFILL_SD_HU = 50.0, 15.0
+LOWEST_LEVEL = 25.0  # the bottom of L5: what lies below is sacrum, which stays
+SACRUM_MARGIN_MM = 5.0
 
 # Cumulative height in mm at the top of each level: cervical 17, thoracic 20 to 28, lumbar 36 mm with the disc.
 _HEIGHTS_MM = [17.0] * 7 + list(np.linspace(20.0, 28.0, 12)) + [36.0] * 6
@@ -42,7 +49,7 @@ LEVELS_OF_BODY: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 
 @dataclass(frozen=True)
 class Body:
-    """One torso, its own spine removed: ``hu`` (z, y, x) on an axis-aligned LPS grid of 2 mm.
+    """One torso, its own spine removed: ``hu`` (z, y, x) int16 on an axis-aligned LPS grid of 2 mm.
 
     ``curve_mm`` (z, 2) is the removed spine's course (x, y in LPS mm) per slice; ``levels`` two (level, z mm) anchors,
     or None where nobody has read them.
@@ -93,11 +100,31 @@ def load_body(path: Path) -> Body:
     hu = resample(volume, grid).voxels.astype(np.float32)
     body = body_region(hu)
     hu = np.where(body, hu, AIR_HU).astype(np.float32)
-    bone = spine_window(body) & (hu > BONE_ABOVE_HU)
-    curve_mm = spine_course(bone, grid)
     name = body_name(path)
-    without = remove_spine(hu, bone, body, seed=sum(map(ord, name)))
-    return Body(name, torch.from_numpy(without.astype(np.int16)), grid, curve_mm, LEVELS_OF_BODY.get(name))
+    return body_without_spine(name, hu, body, grid, LEVELS_OF_BODY.get(name))
+
+
+def body_without_spine(
+    name: str,
+    hu: NDArray[np.float32],
+    region: NDArray[np.bool_],
+    grid: Grid,
+    levels: tuple[tuple[float, float], tuple[float, float]] | None,
+) -> Body:
+    """A body from HU (z, y, x) on an axis-aligned grid of 2 mm, its spine taken out down to the sacrum.
+
+    ``region`` is true inside the body. The sacrum can only be told where the levels are known; without, it goes too.
+    """
+    bone = region & (hu > BONE_ABOVE_HU)
+    curve_mm = refined_course(bone, spine_course(bone & spine_window(region, BODY_SPACING_MM), grid), grid)
+    curve_mm = refined_course(bone & ~contrast_vessels(hu, curve_mm, grid), curve_mm, grid)
+    zone = column_zone(hu, curve_mm, grid)
+    whole = Body(name, torch.empty(0), grid, curve_mm, levels)
+    if levels is not None:
+        z_mm = grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
+        zone[z_mm < float(whole.z_of_level(np.array(LOWEST_LEVEL))) - SACRUM_MARGIN_MM] = False
+    without = remove_spine(hu, zone, region, BODY_SPACING_MM, seed=sum(map(ord, name)))
+    return replace(whole, hu=torch.from_numpy(without.astype(np.int16)))
 
 
 def body_name(path: Path) -> str:
@@ -115,51 +142,3 @@ def body_region(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
             largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
             region[index] = ndimage.binary_fill_holes(ndimage.binary_dilation(labels == largest, iterations=2))
     return region
-
-
-def spine_window(body: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where the spine can be: 88 mm about the body's midline, in the posterior 58 % of its depth, slice by slice."""
-    window = np.zeros_like(body)
-    half = int(WINDOW_WIDTH_MM / BODY_SPACING_MM / 2)
-    middles = np.array([np.mean(np.nonzero(s.any(0))[0][[0, -1]]) if s.any() else np.nan for s in body])
-    middles = ndimage.gaussian_filter1d(_without_gaps(middles), 8.0)
-    for index, region in enumerate(body):
-        rows = np.nonzero(region.any(1))[0]
-        if len(rows):
-            front = int(rows[0] + (1 - POSTERIOR_SHARE) * (rows[-1] - rows[0]))
-            middle = int(middles[index])
-            window[index, front : rows[-1] + 1, max(0, middle - half) : middle + half + 1] = True
-    return window & body
-
-
-def spine_course(bone: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
-    """(z, 2) smoothed centroid (x, y) in LPS mm of the spine's bone per slice."""
-    centroids = np.full((len(bone), 2), np.nan)
-    for index, region in enumerate(bone):
-        rows, columns = np.nonzero(region)
-        if len(rows) >= 20:
-            centroids[index] = columns.mean(), rows.mean()
-    smooth = np.stack([ndimage.gaussian_filter1d(_without_gaps(c), 8.0) for c in centroids.T], axis=1)
-    return smooth * BODY_SPACING_MM + np.asarray(grid.origin_mm[:2])
-
-
-def remove_spine(
-    hu: NDArray[np.float32], bone: NDArray[np.bool_], body: NDArray[np.bool_], seed: int
-) -> NDArray[np.float32]:
-    """The body with its spine replaced by muscle with noise at the scale of 8 mm."""
-    spine = ndimage.binary_closing(bone, iterations=4) | bone
-    spine = np.stack([ndimage.binary_fill_holes(s) for s in spine])
-    spine = ndimage.binary_dilation(spine, iterations=1) & body
-    noise = np.random.default_rng(seed).standard_normal(hu.shape, dtype=np.float32)
-    smooth = ndimage.gaussian_filter(noise, 2.0)
-    muscle = REFILL_HU + smooth * (REFILL_SD_HU / max(float(smooth.std()), 1e-6))
-    return np.where(spine, muscle, hu)
-
-
-def _without_gaps(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    known = np.isfinite(values)
-    if not known.any():
-        raise ValueError(
-            "No spine was found in this body; expected a torso CT in HU with the spine in the field of view."
-        )
-    return np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from TomoRayLib.geometry import Grid
 from TomoRayLib.images import labels_on_grid, read_labels
+from TomoRayLib.training.vertebral_bodies import VertebralBody, details_of_labels
 from TomoRayLib.vertebrae import VERTEBRA_LABELS
 
 SPINE_SPACING_MM = 1.0
@@ -24,7 +25,8 @@ class Spine:
     """One spine: ``occupancy`` (z, y, x) in 0..255, slightly smoothed, on an axis-aligned LPS grid of 1 mm.
 
     ``curve_mm`` (z, 2): its course (x, y in LPS mm) per slice. ``level_z_mm`` (n, 2): (level, z) of each vertebra's
-    middle, level being its VerSe number + 0.5.
+    middle, level being its VerSe number + 0.5. ``bodies`` and ``detail`` say where endplates, discs and canal are, see
+    vertebral_bodies.py; a spine without them (None) has plain bone in plain muscle.
     """
 
     name: str
@@ -32,6 +34,8 @@ class Spine:
     grid: Grid
     curve_mm: NDArray[np.float64]
     level_z_mm: NDArray[np.float64]
+    bodies: tuple[VertebralBody, ...] = ()
+    detail: Tensor | None = None
 
     @property
     def z_range_mm(self) -> tuple[float, float]:
@@ -47,7 +51,9 @@ def load_spine(path: Path) -> Spine:
     size = tuple(int(np.ceil((b - a) / SPINE_SPACING_MM)) for a, b in zip(low, high, strict=True))
     grid = Grid(size, (SPINE_SPACING_MM,) * 3, tuple(float(a) for a in low))  # type: ignore[arg-type]
     array = labels_on_grid(labels, grid).voxels
-    return spine_from_labels(spine_name(path), array, grid)
+    spine = spine_from_labels(spine_name(path), array, grid)
+    details = details_of_labels(array, grid)
+    return replace(spine, bodies=details.bodies, detail=torch.from_numpy(details.detail))
 
 
 def spine_name(path: Path) -> str:
