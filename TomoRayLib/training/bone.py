@@ -34,7 +34,7 @@ def painted_bone(
     inside = trabecular + _texture(occupancy, spacing_mm, int(rng.integers(2**31))) * sd
     if detail is not None:
         inside = inside + endplate * detail**power
-    return inside + shell * max(cortical - trabecular, 100.0)
+    return inside + shell * (max(cortical, trabecular + 100.0) - inside).clamp_min(0.0)
 
 
 def _texture(like: Tensor, spacing_mm: float, seed: int) -> Tensor:

@@ -27,11 +27,11 @@ class PhantomRanges:
     body_stretch: tuple[float, float] = (0.85, 1.2)
     body_level_error_sd_mm: float = 12.0
     # Bone (bone.py, fractures.py); fitted to real CTs, see docs/training.md
-    cortical_hu: tuple[float, float] = (300.0, 1100.0)
+    cortical_hu: tuple[float, float] = (150.0, 1050.0)
     trabecular_hu: tuple[float, float] = (-30.0, 280.0)  # triangular about the middle: osteopenia to young bone
-    shell_power: tuple[float, float] = (1.2, 4.0)
+    shell_power: tuple[float, float] = (0.9, 3.5)
     texture_sd_hu: tuple[float, float] = (10.0, 70.0)
-    endplate_hu: tuple[float, float] = (50.0, 350.0)  # above trabecular bone, at the endplate itself
+    endplate_hu: tuple[float, float] = (80.0, 500.0)  # above trabecular bone, at an endplate and within the arch
     disc_hu: tuple[float, float] = (50.0, 110.0)
     osteophyte_share: float = 0.15
     osteophytes: tuple[int, int] = (2, 14)  # how many: low to high, high included

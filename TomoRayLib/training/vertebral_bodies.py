@@ -19,6 +19,7 @@ CORE_SHARE, GROWN_SHARE = 0.5, 0.6  # of the largest depth: what is thicker is b
 ENDPLATE_REACH_MM = 4.0
 LARGEST_GAP_MM = 24.0  # between vertebrae of one column: a disc, or the space between two laminae
 DISC, CANAL = 255, 128  # in the detail map, outside bone
+ARCH = 170  # inside bone: pedicles, laminae and processes are mostly compact
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,9 @@ class VertebralBody:
 
 @dataclass(frozen=True)
 class Details:
-    """``bodies`` from cranial to caudal, and ``detail`` uint8: inside bone how near to an endplate it is (255 at the
-    endplate, 0 from 4 mm on), outside of it 255 in a disc, 128 in the canal and between the arches, 0 elsewhere."""
+    """``bodies`` from cranial to caudal, and ``detail`` uint8: inside bone how dense it is, 255 at an endplate and 0
+    from 4 mm on, 170 in the arch and its processes; outside of it 255 in a disc, 128 in the canal and between the arches,
+    0 elsewhere."""
 
     bodies: tuple[VertebralBody, ...]
     detail: NDArray[np.uint8]
@@ -67,7 +69,8 @@ def details_of_labels(labels: NDArray[np.integer], grid: Grid) -> Details:
             continue
         region = _refined(core, stride, own.shape) & own
         footprint = region.any(axis=0)
-        detail[box] = np.maximum(detail[box], _endplate_nearness(own, footprint, step))
+        arch = np.where(own & ~region, ARCH, 0).astype(np.uint8)
+        detail[box] = np.maximum(detail[box], np.maximum(arch, _endplate_nearness(own, footprint, step)))
         whole = np.zeros(labels.shape[1:], bool)
         whole[box[1:]] = footprint
         heights = box[0].start + np.flatnonzero(region.any(axis=(1, 2)))
