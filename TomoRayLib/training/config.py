@@ -30,15 +30,19 @@ class DataConfig:
     """Where samples come from; paths are relative to the folder given as --data, else to the configuration's own.
 
     ``phantoms`` holds labelmaps/ and bodies/; ``cohorts`` are folders of labelled CTs. ``held_out`` names cases of the
-    cohorts that are scored at every validation and never trained on.
+    cohorts that are scored at every validation and never trained on. ``procedural_bodies`` bodies made of formulas join
+    those in bodies/, or stand in for them where there are none.
     """
 
     phantoms: str | None = None
     cohorts: tuple[str, ...] = ()
     held_out: tuple[str, ...] = ()
     phantom_cases: int = 4
+    procedural_bodies: int = 0
 
     def __post_init__(self) -> None:
+        if self.procedural_bodies < 0:
+            raise ValueError(f"data.procedural_bodies must be 0 or more; got {self.procedural_bodies}.")
         if self.phantoms is None and not self.cohorts:
             raise ValueError("data must name phantoms (a folder), cohorts (a list of folders), or both; got neither.")
 

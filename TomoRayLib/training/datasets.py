@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from TomoRayLib.training.augmentation import random_appearance, random_views, un
 from TomoRayLib.training.bodies import Body, load_body
 from TomoRayLib.training.cohort import Cohort, scene_of_case
 from TomoRayLib.training.phantom import PhantomRanges, Scene, SceneSize, body_fits, compose_scene
+from TomoRayLib.training.procedural import procedural_bodies
 from TomoRayLib.training.spines import Spine, load_spine
 
 # Cervical stretches have no matching body yet; these label maps are kept for validation.
@@ -51,16 +52,20 @@ class Anatomy:
                 return spine, fitting[int(rng.integers(len(fitting)))]
 
 
-def load_anatomy(data: Path) -> Anatomy:
-    """Read ``data/labelmaps`` and ``data/bodies``. Spines without at least five levels in some body are left out."""
+def load_anatomy(data: Path, procedural_count: int = 0) -> Anatomy:
+    """Read ``data/labelmaps`` and ``data/bodies``. Spines without at least five levels in some body are left out.
+
+    ``procedural_count`` bodies made of formulas join the real ones; where there is no real one they are all.
+    """
     label_files = sorted((data / "labelmaps").glob("*.nii.gz"))
     body_files = sorted((data / "bodies").glob("*.nii.gz"))
-    if not label_files or not body_files:
+    if not label_files or not (body_files or procedural_count):
         raise ValueError(
             f"Training needs label maps in {data / 'labelmaps'} and torso CTs in {data / 'bodies'} (*.nii.gz); got "
-            f"{len(label_files)} and {len(body_files)}. Point --data at the folder that holds both."
+            f"{len(label_files)} and {len(body_files)}. Point --data at the folder that holds both, or "
+            f"let bodies be made of formulas (procedural_bodies in the configuration's [data])."
         )
-    bodies = tuple(load_body(path) for path in body_files)
+    bodies = tuple(load_body(path) for path in body_files) + procedural_bodies(procedural_count)
     spines = (load_spine(path) for path in label_files)
     usable = tuple(spine for spine in spines if any(body_fits(spine, body, MINIMUM_LEVELS) for body in bodies))
     if not usable:
@@ -69,6 +74,20 @@ def load_anatomy(data: Path) -> Anatomy:
             f"bodies of the same part of the spine; their levels are read off in training/bodies.py."
         )
     return Anatomy(usable, bodies)
+
+
+def with_procedural_bodies(anatomy: Anatomy, count: int, only: bool = False, seed: int = 0) -> Anatomy:
+    """``anatomy`` with ``count`` procedural bodies beside its own, or instead of them (``only``).
+
+    Raises ValueError for a negative count, and for none where no real body is left.
+    """
+    if count < 0 or (count == 0 and (only or not anatomy.bodies) and anatomy.spines):
+        raise ValueError(
+            f"Expected at least {1 if only or not anatomy.bodies else 0} procedural bodies, got {count}; without any, "
+            f"phantoms need real torso CTs in bodies/."
+        )
+    made = procedural_bodies(count, seed)
+    return replace(anatomy, bodies=made if only else anatomy.bodies + made)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def _found(
     training, validation = Anatomy(), None
     held_out: list[CaseFiles] = []
     if data.phantoms is not None:
-        training, validation = load_anatomy(folder / data.phantoms).split()
+        training, validation = load_anatomy(folder / data.phantoms, data.procedural_bodies).split()
         report(f"{len(training.spines)} spines and {len(training.bodies)} bodies for phantoms")
     if data.cohorts:
         cohort, held_out = find_cohort([folder / one for one in data.cohorts], data.held_out)
