@@ -26,7 +26,7 @@ from TomoRayLib.training.adversary import AdversaryConfig
 from TomoRayLib.training.augmentation import AppearanceRanges, GeometryRanges
 from TomoRayLib.training.checkpoints import averaged_weights
 from TomoRayLib.training.cohort import find_cohort
-from TomoRayLib.training.datasets import Anatomy, IsocenterRanges, StreamConfig, load_anatomy
+from TomoRayLib.training.datasets import Anatomy, IsocenterRanges, StreamConfig, load_anatomy, with_procedural_bodies
 from TomoRayLib.training.loop import TrainingConfig, train
 from TomoRayLib.training.losses import LossWeights
 from TomoRayLib.training.models import build_model
@@ -35,6 +35,7 @@ from TomoRayLib.training.validation import ValidationCase, phantom_cases, real_c
 
 SIZE = 64
 PHANTOMS = 8
+CRUDE_BODIES = 8
 ADVERSARIAL_SHARE = 0.2  # of the samples, at the end, as the method advises
 SCORES = ("cosine_similarity", "dice", "gain_db")
 GEOLIFT_S = GeoLiftConfig(output_size=2 * SIZE)
@@ -74,7 +75,7 @@ def not_augmented() -> StreamConfig:
     """The stream without random shape, tissue, geometry and appearance: label maps in bodies, one fixed C-arm."""
     still = dict.fromkeys(("spine_scale", "spine_width_scale", "body_stretch", "body_bone_contrast"), (1.0, 1.0))
     middle = {name: _middle(getattr(PhantomRanges(), name)) for name in _RANGES_OF_VALUES}
-    shares = {name: 0.0 for name, value in asdict(PhantomRanges()).items() if name.endswith("_share")}
+    shares = {name: 0.0 for name in asdict(PhantomRanges()) if name.endswith("_share")}
     zero = {"rotation_sd_deg": 0.0, "elastic_sd_mm": (0.0, 0.0), "bend_mm": (0.0, 0.0), "body_level_error_sd_mm": 0.0}
     phantom = replace(PhantomRanges(), **still, **middle, **shares, **zero, soft_tissue_shift_hu=(0.0, 0.0))
     geometry = GeometryRanges((1000.0, 1000.0), parallel_share=0.0, angled_share=0.0, unknown_shift_share=0.0)
@@ -176,10 +177,6 @@ def validation_cases(data: Path, held_out: Anatomy) -> list[ValidationCase]:
     return cases + [real_case(one.name, read_volume(one.ct), read_labels(one.labels), SIZE) for one in cohort.cases]
 
 
-def with_crude_bodies(anatomy: Anatomy) -> Anatomy:
-    raise NotImplementedError
-
-
 def main(report: Callable[[str], None] = print) -> None:
     choices = rows()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -202,7 +199,7 @@ def main(report: Callable[[str], None] = print) -> None:
         if row.as_long_as_base:
             base, same = (json.loads((options.out / one / "scores.json").read_text()) for one in ("base", "x2ct"))
             samples = round(samples * base["cpu_minutes"] / same["cpu_minutes"])
-        anatomy = with_crude_bodies(real_anatomy) if row.crude_bodies else real_anatomy
+        anatomy = with_procedural_bodies(real_anatomy, CRUDE_BODIES, only=True) if row.crude_bodies else real_anatomy
         results[name] = run_row(row, samples, anatomy, cases, out)
         report(f"{name}: {results[name]['cpu_minutes']:.1f} CPU minutes")
     text = table(results)

@@ -31,7 +31,8 @@ class DataConfig:
 
     ``phantoms`` holds labelmaps/ and bodies/; ``cohorts`` are folders of labelled CTs. ``held_out`` names cases of the
     cohorts that are scored at every validation and never trained on. ``myo_sim`` adds that package's spine to the
-    phantoms', or is the only one; ``permissive`` leaves out every source not known to allow commercial use.
+    phantoms', or is the only one; ``procedural_bodies`` bodies made of formulas join those in bodies/, or stand in for
+    them where there are none. ``permissive`` leaves out every source not known to allow commercial use.
     """
 
     phantoms: str | None = None
@@ -40,8 +41,11 @@ class DataConfig:
     phantom_cases: int = 4
     myo_sim: bool = False
     permissive: bool = False
+    procedural_bodies: int = 0
 
     def __post_init__(self) -> None:
+        if self.procedural_bodies < 0:
+            raise ValueError(f"data.procedural_bodies must be 0 or more; got {self.procedural_bodies}.")
         if self.phantoms is None and not self.cohorts:
             raise ValueError("data must name phantoms (a folder), cohorts (a list of folders), or both; got neither.")
         if self.myo_sim and self.phantoms is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from TomoRayLib.training.bodies import Body, body_name, load_body
 from TomoRayLib.training.cohort import Cohort
 from TomoRayLib.training.myo_sim import find_myo_sim, read_myo_sim_spine
 from TomoRayLib.training.phantom import PhantomRanges, Scene, SceneSize, body_fits
+from TomoRayLib.training.procedural import procedural_bodies
 from TomoRayLib.training.sources import BODIES, CASES, SHAPES, SourceUse, is_permissive, merged, uses_of
 from TomoRayLib.training.spines import Spine, load_spine, spine_name
 
@@ -62,11 +63,12 @@ class Anatomy:
                 return spine, fitting[int(rng.integers(len(fitting)))]
 
 
-def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False) -> Anatomy:
+def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False, procedural_count: int = 0) -> Anatomy:
     """Read ``data/labelmaps`` and ``data/bodies``. Spines without at least five levels in some body are left out.
 
-    ``myo_sim`` adds that package's spine, and there need be no label maps then. ``permissive`` leaves out every file
-    whose source is not known to allow commercial use (``training.sources``).
+    ``myo_sim`` adds that package's spine, and there need be no label maps then; ``procedural_count`` bodies made of
+    formulas join the real ones, and there need be none of those. ``permissive`` leaves out every file whose source is
+    not known to allow commercial use (``training.sources``).
     """
     label_files = sorted((data / "labelmaps").glob("*.nii.gz"))
     body_files = sorted((data / "bodies").glob("*.nii.gz"))
@@ -75,13 +77,14 @@ def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False) ->
         label_files = [path for path in label_files if is_permissive("spine", spine_name(path))]
         body_files = [path for path in body_files if is_permissive("body", body_name(path))]
         found += f", of which {len(label_files)} and {len(body_files)} are known to allow commercial use"
-    if not body_files or not (label_files or myo_sim):
+    if not (body_files or procedural_count) or not (label_files or myo_sim):
         raise ValueError(
             f"Training needs label maps in {data / 'labelmaps'} and torso CTs in {data / 'bodies'} (*.nii.gz); got "
-            f"{found}. Point --data at the folder that holds both; myo_sim = true in [data] stands in for label maps."
+            f"{found}. Point --data at the folder that holds both; in [data] myo_sim = true stands in for label maps, "
+            f"procedural_bodies = 20 for bodies."
         )
     extra = [read_myo_sim_spine(find_myo_sim(data))] if myo_sim else []
-    bodies = tuple(load_body(path) for path in body_files)
+    bodies = tuple(load_body(path) for path in body_files) + procedural_bodies(procedural_count)
     spines = [*(load_spine(path) for path in label_files), *extra]
     usable = tuple(spine for spine in spines if any(body_fits(spine, body, MINIMUM_LEVELS) for body in bodies))
     if not usable:
@@ -90,6 +93,20 @@ def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False) ->
             f"bodies of the same part of the spine; their levels are read off in training/bodies.py."
         )
     return Anatomy(usable, bodies)
+
+
+def with_procedural_bodies(anatomy: Anatomy, count: int, only: bool = False, seed: int = 0) -> Anatomy:
+    """``anatomy`` with ``count`` procedural bodies beside its own, or instead of them (``only``).
+
+    Raises ValueError for a negative count, and for none where no real body is left.
+    """
+    if count < 0 or (count == 0 and (only or not anatomy.bodies) and anatomy.spines):
+        raise ValueError(
+            f"Expected at least {1 if only or not anatomy.bodies else 0} procedural bodies, got {count}; without any, "
+            f"phantoms need real torso CTs in bodies/."
+        )
+    made = procedural_bodies(count, seed)
+    return replace(anatomy, bodies=made if only else anatomy.bodies + made)
 
 
 @dataclass(frozen=True)

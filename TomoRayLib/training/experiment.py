@@ -73,7 +73,8 @@ def _found(
     training, validation = Anatomy(), None
     held_out: list[CaseFiles] = []
     if data.phantoms is not None:
-        training, validation = load_anatomy(folder / data.phantoms, data.permissive, data.myo_sim).split()
+        anatomy = load_anatomy(folder / data.phantoms, data.permissive, data.myo_sim, data.procedural_bodies)
+        training, validation = anatomy.split()
         report(f"{len(training.spines)} spines and {len(training.bodies)} bodies for phantoms")
     if data.cohorts:
         cohort, held_out = find_cohort([folder / one for one in data.cohorts], data.held_out, data.permissive)

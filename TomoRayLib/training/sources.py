@@ -47,6 +47,7 @@ SOURCES: tuple[Source, ...] = (
         "body",
         ("tcga_de_a4ma_torso", "cmb_crc_01068_chest", "acrin_flt_001_abdomen_pelvis"),
     ),
+    Source("bodies made of formulas", "Apache-2.0", True, "body", ("procedural_*",)),
     Source("RICORD-1A", "CC-BY-NC-4.0", False, "body", ("ricord_1a_*",)),
     Source("VerSe sub-gl", "CC-BY-NC-ND-4.0", False, "case", ("sub-gl*",)),
     Source("VerSe", "CC-BY-SA-4.0", True, "case", ("sub-verse*",)),

@@ -42,9 +42,11 @@ class VertebralBody:
 
 @dataclass(frozen=True)
 class Details:
-    """``bodies`` from cranial to caudal, and ``detail`` uint8: inside bone how dense it is, 255 at an endplate and 0
-    from 4 mm on, 170 in the arch and its processes; outside of it 255 in a disc, 128 in the canal and between the arches,
-    0 elsewhere."""
+    """``bodies`` from cranial to caudal, and ``detail`` uint8.
+
+    Inside bone ``detail`` says how dense it is: 255 at an endplate and 0 from 4 mm on, 170 in the arch and its
+    processes. Outside of bone it is 255 in a disc, 128 in the canal and between the arches, 0 elsewhere.
+    """
 
     bodies: tuple[VertebralBody, ...]
     detail: NDArray[np.uint8]
