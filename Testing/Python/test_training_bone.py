@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,12 @@ from test_training_anatomy import a_spine, one_thread  # noqa: F401
 from test_training_phantom import BODY, STILL
 
 from TomoRayLib.geometry import Grid
+from TomoRayLib.training.bodies import Body, load_body
 from TomoRayLib.training.bone import painted_bone, with_osteophytes, with_soft_column
 from TomoRayLib.training.implants import METAL_HU, PEEK_HU, cage, cement, random_implants, with_implants
 from TomoRayLib.training.phantom import SceneSize, compose_scene
 from TomoRayLib.training.ranges import PhantomRanges
-from TomoRayLib.training.spines import Spine, spine_from_labels
+from TomoRayLib.training.spines import Spine, load_spine, spine_from_labels
 from TomoRayLib.training.vertebral_bodies import ARCH, CANAL, DISC, Details, details_of_labels
 
 ORIGIN_MM = (-31.0, 47.0, -512.0)
@@ -205,3 +207,62 @@ def test_a_phantom_with_implants_and_spurs_has_them_where_its_spine_is_and_keeps
     )
     plain = compose_scene(SPINE, BODY, np.random.default_rng(1), size, STILL)
     assert int((spurred.occupancy > 127).sum()) > int((plain.occupancy > 127).sum())
+
+
+def real_anatomy() -> tuple[Spine, Body]:
+    """A lumbar label map and a chest of the shared data; skips where they are not at hand."""
+    places = [parent / "shared" / "data" for parent in Path(__file__).resolve().parents]
+    data = next((place for place in places if (place / "bodies").is_dir()), None)
+    if data is None:
+        pytest.skip("no shared/data beside the checkout")
+    return load_spine(data / "labelmaps" / "verse757_seg.nii.gz"), load_body(data / "bodies" / "ricord_1a_chest.nii.gz")
+
+
+def test_of_a_real_chest_no_spine_is_left_and_its_ribs_are_and_a_real_spines_bodies_are_of_human_size() -> None:
+    spine, body = real_anatomy()
+    hu = body.hu.numpy()
+    x, y = (body.grid.origin_mm[a] + np.arange(body.grid.size[a]) * body.grid.spacing_mm[a] for a in range(2))
+    off_x = np.abs(x[None, :] - body.curve_mm[:, :1])[:, None, :]
+    off_y = (y[None, :] - body.curve_mm[:, 1:])[:, :, None]
+    bone_cm3 = (hu > 140) * 0.008
+    assert (bone_cm3 * ((off_x < 22) & (off_y > -40) & (off_y < 85))).sum() < 0.5
+    assert (bone_cm3 * ((off_x > 34) & (off_x < 80) & (off_y > -30) & (off_y < 85))).sum() > 130
+
+    assert len(spine.bodies) == len(spine.level_z_mm)
+    for vertebra in spine.bodies:
+        assert 8 < vertebra.half_width_mm < 32
+        assert 6 < vertebra.half_depth_mm < 24
+        assert 4 < vertebra.half_height_mm < 19
+        assert vertebra.axis[2] > 0.7
+    assert spine.detail is not None
+    bone = spine.occupancy > 127
+    assert 0.05 < float((spine.detail[bone] > 200).float().mean()) < 0.5  # endplates: some, not most of the bone
+    scene = compose_scene(spine, body, np.random.default_rng(0), SceneSize(spacing_mm=4.0))
+    assert int((scene.occupancy > 127).sum()) > 500
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_phantom_with_everything_is_the_same_on_a_gpu() -> None:
+    """All but texture, whose noise each device draws for itself."""
+    shares = {name: 1.0 for name in vars(PhantomRanges()) if name.endswith("_share")}
+    ranges = dataclasses.replace(PhantomRanges(), texture_sd_hu=(0.0, 0.0), **shares)  # type: ignore[arg-type]
+    size = SceneSize(spacing_mm=4.0)
+    here, there = (
+        compose_scene(SPINE, BODY, np.random.default_rng(3), size, ranges, device) for device in ("cpu", "cuda")
+    )
+    assert there.hu.is_cuda
+    off = (here.hu.float() - there.hu.cpu().float()).abs()
+    assert float((off > 5).float().mean()) < 1e-3
+    assert float((here.occupancy.float() - there.occupancy.cpu().float()).abs().mean()) < 0.1
+
+
+def test_a_phantom_with_everything_at_once_is_whole_and_repeatable() -> None:
+    shares = {name: 1.0 for name in vars(PhantomRanges()) if name.endswith("_share") and name != "narrow_share"}
+    ranges = dataclasses.replace(PhantomRanges(), **shares)  # type: ignore[arg-type]
+    size = SceneSize(spacing_mm=4.0)
+    first, again = (compose_scene(SPINE, BODY, np.random.default_rng(3), size, ranges) for _ in range(2))
+    assert torch.equal(first.hu, again.hu)
+    assert torch.equal(first.occupancy, again.occupancy)
+    assert int((first.occupancy > 127).sum()) > 500
+    assert int(first.hu.max()) == 3000  # metal
