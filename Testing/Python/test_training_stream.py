@@ -115,3 +115,14 @@ def test_workers_go_on_in_the_order_in_which_they_took_turns() -> None:
 def test_a_stream_of_nothing_is_refused(change: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(change))} 0"):
         dataclasses.replace(CONFIG, **change)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_gpu_makes_the_samples_that_the_cpu_makes() -> None:
+    for cpu, gpu in zip(
+        islice(SampleStream(ANATOMY, CONFIG), 4), islice(SampleStream(ANATOMY, CONFIG, device="cuda"), 4), strict=True
+    ):
+        assert gpu["target"].is_cuda
+        for name in ("cube_to_pixel", "geometry"):
+            torch.testing.assert_close(gpu[name].cpu(), cpu[name])
+        torch.testing.assert_close(gpu["occupancy"].cpu(), cpu["occupancy"], atol=0.02, rtol=0)

@@ -145,7 +145,7 @@ def train(
         progress = restore(checkpoint, network, ema, optimizer, adversary)
     elif config.start_from is not None:
         start_from(Path(config.start_from), network, ema, adversary)
-    loader = _loader(anatomy, stream_config, config, progress["steps"], fabric.global_rank)
+    loader = _loader(anatomy, stream_config, config, progress["steps"], fabric)
     loader = fabric.setup_dataloaders(loader)
     if fabric.is_global_zero:
         settings = {"training": asdict(config), "stream": asdict(stream_config), "sources": to_record(sources)}
@@ -330,11 +330,15 @@ def _parts_of_level(model: GeoLiftUNet, level: int) -> tuple[nn.Module, ...]:
 
 
 def _loader(
-    anatomy: Anatomy, stream: StreamConfig, config: TrainingConfig, steps_done: int, rank: int
+    anatomy: Anatomy, stream: StreamConfig, config: TrainingConfig, steps_done: int, fabric: Fabric
 ) -> DataLoader[Sample]:
-    """Batches from worker processes. A resumed run goes on with the sample after its last."""
+    """Batches from worker processes, or without any from this one, then made on its device (CUDA allows no forks).
+
+    A resumed run goes on with the sample after its last.
+    """
+    device = "cpu" if config.workers else str(fabric.device)
     return DataLoader(
-        SampleStream(anatomy, stream, rank, steps_done, config.batch_size),
+        SampleStream(anatomy, stream, fabric.global_rank, steps_done, config.batch_size, device),
         batch_size=config.batch_size,
         num_workers=config.workers,
         prefetch_factor=4 if config.workers else None,

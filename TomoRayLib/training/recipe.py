@@ -1,7 +1,7 @@
-"""The recipe of the first weights: coarse to fine within one budget of minutes, on a CPU.
+"""A recipe without a configuration: coarse to fine within one budget of minutes, on phantoms alone, on a CPU.
 
 48^3 gets most of the time: a sample costs 0.7 s on two cores, one at 96^3 2.5 s, and enlarged to 192^3 both score
-nearly the same while the coarse errors remain. 96^3 and 192^3 are added last, each on top of the frozen rest.
+nearly the same while the coarse errors remain. 96^3 and 192^3 are added last, each refining the frozen rest's result.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from TomoRayLib.images import read_labels, read_volume
+from TomoRayLib.networks.geolift import GeoLiftConfig
 from TomoRayLib.training.datasets import StreamConfig, load_anatomy
 from TomoRayLib.training.loop import TrainingConfig, train
 from TomoRayLib.training.phantom import SceneSize
@@ -63,7 +64,11 @@ def train_first_weights(
         cases: list[ValidationCase] = phantom_cases(held_out, stream, PHANTOM_CASES if size < 192 else 2)
         cases += [real_case(title, read_volume(ct), read_labels(labels), size) for title, ct, labels in real_cases]
         config = TrainingConfig(
-            minutes=minutes * share / total, start_from=str(previous) if previous else None, seed=seed, workers=workers
+            minutes=minutes * share / total,
+            start_from=str(previous) if previous else None,
+            seed=seed,
+            workers=workers,
+            network=GeoLiftConfig(residual_heads=True),
         )
         config = replace(config, **changes)  # type: ignore[arg-type]
         report(f"Stage {name}: {config.minutes:.0f} minutes")

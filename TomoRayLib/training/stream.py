@@ -38,15 +38,22 @@ class SampleStream(IterableDataset[Sample]):
     and ``occupancy`` (1, size, size, size) in [0, 1].
 
     ``rank`` is the number of the training process: each draws phantoms of its own. ``batches_done`` batches of
-    ``batch_size`` are left out, in the order in which a DataLoader takes them from its workers.
+    ``batch_size`` are left out, in the order in which a DataLoader takes them from its workers. Phantoms, X-rays and
+    looks are made on ``device``: a GPU where the samples come from the training process itself.
     """
 
     def __init__(
-        self, anatomy: Anatomy, config: StreamConfig, rank: int = 0, batches_done: int = 0, batch_size: int = 1
+        self,
+        anatomy: Anatomy,
+        config: StreamConfig,
+        rank: int = 0,
+        batches_done: int = 0,
+        batch_size: int = 1,
+        device: str = "cpu",
     ) -> None:
         super().__init__()
         self.anatomy, self.config, self.rank = anatomy, config, rank
-        self.batches_done, self.batch_size = batches_done, batch_size
+        self.batches_done, self.batch_size, self.device = batches_done, batch_size, device
 
     def __iter__(self) -> Iterator[Sample]:
         worker = get_worker_info()
@@ -85,6 +92,6 @@ class SampleStream(IterableDataset[Sample]):
     def _scene(self, rng: np.random.Generator) -> Scene:
         config, cohort = self.config, self.anatomy.cohort
         if cohort is not None and (not self.anatomy.spines or rng.random() < config.real_share):
-            return scene_of_case(cohort.draw(rng), rng, config.scene, config.phantom)
+            return scene_of_case(cohort.draw(rng), rng, config.scene, config.phantom, self.device)
         spine, body = self.anatomy.draw(rng)
-        return compose_scene(spine, body, rng, config.scene, config.phantom)
+        return compose_scene(spine, body, rng, config.scene, config.phantom, self.device)

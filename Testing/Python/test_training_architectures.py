@@ -1,0 +1,77 @@
+"""What else the loop trains: the paper's baseline, and a small network for long enough that it must have learnt."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_training_anatomy import one_thread  # noqa: F401
+from test_training_loop import ANATOMY, STREAM, a_config, rows_of, run
+
+from TomoRayLib.networks.geolift import GeoLiftConfig
+from TomoRayLib.networks.x2ct import X2CTConfig
+from TomoRayLib.training.adversary import AdversaryConfig
+from TomoRayLib.training.checkpoints import averaged_geolift, averaged_weights
+from TomoRayLib.training.loop import TrainingConfig, train
+from TomoRayLib.training.losses import LossWeights
+from TomoRayLib.training.validation import phantom_cases
+
+
+def test_x2ct_gan_is_trained_by_its_own_losses_and_scored_clamped(tmp_path: Path) -> None:
+    network = X2CTConfig(
+        size=32,
+        dense_layers=(2, 2, 2, 2),
+        growth=8,
+        volume_channels=(4, 4, 8, 8, 8),
+        view_convolutions=(1, 1, 1, 1),
+        fusion_convolutions=(1, 1, 1, 1),
+    )
+    config = a_config(
+        1,
+        architecture="x2ct",
+        x2ct=network,
+        finest_level=0,
+        loss=LossWeights(0, 0, 0, 0, 0, mse=10.0, axis_mean=10.0),
+        adversary=AdversaryConfig(weight=0.1, crop=0, replicate=True),
+        peak_lr=2e-4,
+        betas=(0.5, 0.99),
+        weight_decay=0.0,
+    )
+    config = dataclasses.replace(config, minutes=1e9, steps=10)
+    checkpoint = run(config, tmp_path / "run")
+    assert averaged_weights(checkpoint)[0] == network
+    (row,) = rows_of(tmp_path / "run" / "log.csv")
+    assert {"mse", "axis_mean", "adversarial", "discriminator"} < set(row)
+    assert rows_of(tmp_path / "run" / "validation.csv")
+    with pytest.raises(ValueError, match="the network that TomoRay runs; got X2CT-GAN"):
+        averaged_geolift(checkpoint)
+    with pytest.raises(ValueError, match="network of another shape"):
+        run(a_config(1), tmp_path / "run", resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"architecture": "unet"}, "architecture must be one of .* got 'unet'"),
+        ({"architecture": "x2ct"}, "finest_level, loss.mask and loss.rays must be 0; got 1"),
+    ],
+)
+def test_an_architecture_that_cannot_be_trained_so_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        TrainingConfig(**change)
+
+
+@pytest.mark.slow
+def test_a_smoke_training_learns_to_find_bone_in_phantoms_it_has_not_seen(tmp_path: Path) -> None:
+    """One minute, or as many as TOMORAY_SMOKE_MINUTES says: every phantom is new, and four others are scored."""
+    network = GeoLiftConfig((8, 8, 16, 16, 16), (8, 8, 16, 16, 16), (1, 1, 1, 1, 1), 64)
+    minutes = float(os.environ.get("TOMORAY_SMOKE_MINUTES", "1"))
+    config = a_config(1, minutes=minutes, peak_lr=3e-3, network=network, ema_decay=0.98, validate_every_steps=10**9)
+    stream = dataclasses.replace(STREAM, uses=2, kept=4, shot_uses=2)
+    train(config, stream, ANATOMY, phantom_cases(ANATOMY, stream, 4), tmp_path / "run")
+    scores = [float(row["cosine_similarity"]) for row in rows_of(tmp_path / "run" / "validation.csv")]
+    assert len(scores) == 4
+    assert min(scores) > 0.5  # untrained 0.2: a volume of even grey scores the root of bone's share
