@@ -27,7 +27,7 @@ class PhantomRanges:
     body_stretch: tuple[float, float] = (0.85, 1.2)
     body_level_error_sd_mm: float = 12.0
     # Bone (bone.py, fractures.py); fitted to real CTs, see docs/training.md
-    cortical_hu: tuple[float, float] = (150.0, 1050.0)
+    cortical_hu: tuple[float, float] = (100.0, 900.0)
     trabecular_hu: tuple[float, float] = (-30.0, 280.0)  # triangular about the middle: osteopenia to young bone
     shell_power: tuple[float, float] = (0.9, 3.5)
     texture_sd_hu: tuple[float, float] = (10.0, 70.0)
