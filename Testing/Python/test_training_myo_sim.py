@@ -122,6 +122,8 @@ def test_a_package_gives_every_vertebra_where_its_tree_puts_it(tmp_path: Path, p
     np.testing.assert_allclose(t3.min(axis=0), (-30 + 2, -10, 1000 - 60), atol=1e-3)  # to the right, and to the front
     np.testing.assert_allclose(t3.max(axis=0), (0 + 2, 0, 1000 - 60 + 20), atol=1e-3)
     spine = read_myo_sim_spine(package)
+    assert [body.level for body in spine.bodies] == [label + 0.5 for label in range(8, 25)]
+    assert spine.detail is not None
     assert spine.name == "myo_sim"
     np.testing.assert_allclose(np.diff(spine.level_z_mm[:, 1]), -30.0, atol=0.6)
     inside_mm3 = float((spine.occupancy > 127).sum())

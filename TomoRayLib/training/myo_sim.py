@@ -21,7 +21,7 @@ from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from TomoRayLib.geometry import Grid
 from TomoRayLib.surfaces import mask_of_surface, points_mm, surface_of_triangles
-from TomoRayLib.training.spines import SPINE_SPACING_MM, Spine, spine_from_labels
+from TomoRayLib.training.spines import SPINE_SPACING_MM, Spine, detailed_spine
 from TomoRayLib.vertebrae import LABEL_OF_NAME
 
 MYO_SIM_SPINE = "myo_sim"  # the spine's name, and the package's
@@ -60,7 +60,7 @@ def find_myo_sim(beside: Path | None = None) -> Folder:
 def read_myo_sim_spine(package: Folder) -> Spine:
     """T1-L5 as the model stands, on a 1 mm LPS grid. Raises ValueError where ``package`` is not as expected."""
     labels, grid = labels_of_surfaces(read_vertebrae(package), SPINE_SPACING_MM)
-    return spine_from_labels(MYO_SIM_SPINE, labels, grid)
+    return detailed_spine(MYO_SIM_SPINE, labels, grid)
 
 
 def read_vertebrae(package: Folder) -> dict[int, vtkPolyData]:

@@ -50,9 +50,13 @@ def load_spine(path: Path) -> Spine:
     low, high = corners.min(axis=0) - 2.0, corners.max(axis=0) + 2.0
     size = tuple(int(np.ceil((b - a) / SPINE_SPACING_MM)) for a, b in zip(low, high, strict=True))
     grid = Grid(size, (SPINE_SPACING_MM,) * 3, tuple(float(a) for a in low))  # type: ignore[arg-type]
-    array = labels_on_grid(labels, grid).voxels
-    spine = spine_from_labels(spine_name(path), array, grid)
-    details = details_of_labels(array, grid)
+    return detailed_spine(spine_name(path), labels_on_grid(labels, grid).voxels, grid)
+
+
+def detailed_spine(name: str, labels: NDArray[np.integer], grid: Grid) -> Spine:
+    """``spine_from_labels`` with its vertebral bodies and what lies between them: endplates, arches, discs, canal."""
+    spine = spine_from_labels(name, labels, grid)
+    details = details_of_labels(labels, grid)
     return replace(spine, bodies=details.bodies, detail=torch.from_numpy(details.detail))
 
 
