@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from test_training_anatomy import one_thread  # noqa: F401
-from test_training_loop import ANATOMY, STREAM, a_config, rows_of, run
+from test_training_loop import ANATOMY, STREAM, TINY, a_config, rows_of, run
 
 from TomoRayLib.networks.geolift import GeoLiftConfig
 from TomoRayLib.networks.x2ct import X2CTConfig
@@ -17,22 +18,37 @@ from TomoRayLib.training.adversary import AdversaryConfig
 from TomoRayLib.training.checkpoints import averaged_geolift, averaged_weights
 from TomoRayLib.training.loop import TrainingConfig, train
 from TomoRayLib.training.losses import LossWeights
+from TomoRayLib.training.models import NetworkConfig, build_model
 from TomoRayLib.training.validation import phantom_cases
+
+NETWORK = X2CTConfig(
+    size=32,
+    dense_layers=(2, 2, 2, 2),
+    growth=8,
+    volume_channels=(4, 4, 8, 8, 8),
+    view_convolutions=(1, 1, 1, 1),
+    fusion_convolutions=(1, 1, 1, 1),
+)
+
+
+@pytest.mark.parametrize("config", [NETWORK, TINY])
+def test_whatever_asks_for_a_gradient_gets_one(config: NetworkConfig) -> None:
+    """Several processes wait for a gradient of everything that asks for one."""
+    network = build_model(config)
+    levels = (0,) if isinstance(config, X2CTConfig) else (0, 1, 2)
+    matrices = torch.eye(3, 4).expand(1, 2, 3, 4).clone()
+    matrices[..., 2, 3] = 1.0
+    predictions = network(torch.rand(1, 2, 2, 224, 224), matrices, levels=levels)
+    torch.stack([one.masked.sum() for one in predictions.values()]).sum().backward()
+    without = [name for name, one in network.named_parameters() if one.requires_grad and one.grad is None]
+    assert without == []
 
 
 def test_x2ct_gan_is_trained_by_its_own_losses_and_scored_clamped(tmp_path: Path) -> None:
-    network = X2CTConfig(
-        size=32,
-        dense_layers=(2, 2, 2, 2),
-        growth=8,
-        volume_channels=(4, 4, 8, 8, 8),
-        view_convolutions=(1, 1, 1, 1),
-        fusion_convolutions=(1, 1, 1, 1),
-    )
     config = a_config(
         1,
         architecture="x2ct",
-        x2ct=network,
+        x2ct=NETWORK,
         finest_level=0,
         loss=LossWeights(0, 0, 0, 0, 0, mse=10.0, axis_mean=10.0),
         adversary=AdversaryConfig(weight=0.1, crop=0, replicate=True),
@@ -42,7 +58,7 @@ def test_x2ct_gan_is_trained_by_its_own_losses_and_scored_clamped(tmp_path: Path
     )
     config = dataclasses.replace(config, minutes=1e9, steps=10)
     checkpoint = run(config, tmp_path / "run")
-    assert averaged_weights(checkpoint)[0] == network
+    assert averaged_weights(checkpoint)[0] == NETWORK
     (row,) = rows_of(tmp_path / "run" / "log.csv")
     assert {"mse", "axis_mean", "adversarial", "discriminator"} < set(row)
     assert rows_of(tmp_path / "run" / "validation.csv")

@@ -127,18 +127,6 @@ def test_levels_finer_than_those_trained_stay_as_they_were_drawn(a_run: Path) ->
         assert torch.equal(fresh[name], last[name]) == is_finest, name
 
 
-def test_a_resumed_run_begins_with_exactly_what_was_saved(a_run: Path, tmp_path: Path) -> None:
-    """Resumed with its budget spent it takes no step, and saves what it restored."""
-    before = content_of(a_run / "last.ckpt")
-    out = tmp_path / "run"
-    out.mkdir()
-    (out / "last.ckpt").write_bytes((a_run / "last.ckpt").read_bytes())
-    after = content_of(run(a_config(5), out, resume=True))
-    assert before["optimizer"]["state"]
-    for part in ("network", "model", "ema", "optimizer", "progress"):
-        assert_equal(before[part], after[part])
-
-
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class KilledError(Exception):
         pass
@@ -151,7 +139,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path, monkeypat
     with pytest.raises(KilledError):
         run(a_config(60, validate_every_steps=3), out, report=die)
     saved = content_of(out / "last.ckpt")
-    assert saved["progress"]["steps"] == 2  # the third step was validated before it was saved
+    assert saved["progress"]["steps"] == 3  # saved before it is validated
     after = content_of(run(a_config(5), out, resume=True))
     steps = after["progress"]["steps"]
     assert 4 <= steps <= 6
@@ -178,7 +166,7 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(tmp_pa
         monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
         with pytest.raises(KilledError):
             train(dataclasses.replace(config, validate_every_steps=4), stream, ANATOMY, [], tmp_path / "a", report=die)
-    assert content_of(tmp_path / "a" / "last.ckpt")["progress"]["steps"] == 3
+    assert content_of(tmp_path / "a" / "last.ckpt")["progress"]["steps"] == 4
     stopped = content_of(train(config, stream, ANATOMY, [], tmp_path / "a", resume=True))
     straight = content_of(train(config, stream, ANATOMY, [], tmp_path / "b"))
     for part in ("model", "ema", "optimizer", "adversary"):
@@ -252,6 +240,35 @@ def test_weights_without_residual_heads_start_a_network_with_them_from_nothing_t
     torch.save(content, tmp_path / "grown.ckpt")
     again = run(dataclasses.replace(config, start_from=str(tmp_path / "grown.ckpt")), tmp_path / "again")
     assert float(averaged_weights(again)[1]["heads.1.weight"].min()) > 0.9
+    with pytest.raises(ValueError, match="network of another shape"):  # what they add would be read as the whole
+        run(a_config(1, start_from=str(tmp_path / "grown.ckpt")), tmp_path / "plain")
+
+
+def test_published_weights_start_the_network_that_they_say_they_are_of(a_run: Path, tmp_path: Path) -> None:
+    config, state = averaged_weights(a_run / "last.ckpt")
+    start = tmp_path / "published.safetensors"
+    save_weights(state, start, {"network": json.dumps(config.to_dict() | {"lifting": "replicate"})})
+    with pytest.raises(ValueError, match="network of another shape"):
+        run(a_config(1, start_from=str(start)), tmp_path / "run")
+
+
+def test_a_finished_stage_stays_as_it_is(a_run: Path) -> None:
+    before = {path.name: path.read_bytes() for path in a_run.iterdir()}
+    run(a_config(1), a_run, resume=True)
+    assert {path.name: path.read_bytes() for path in a_run.iterdir() if path.name != "config.json"} == {
+        name: content for name, content in before.items() if name != "config.json"
+    }
+
+
+@pytest.mark.parametrize(("size", "level"), [(24, 1), (32, 0)])
+def test_targets_that_do_not_fit_the_volume_are_refused_before_anything_is_made(
+    tmp_path: Path, size: int, level: int
+) -> None:
+    network = dataclasses.replace(TINY, output_size=64 if level == 0 else 32)
+    config = a_config(1, network=network, finest_level=level)
+    with pytest.raises(ValueError, match=rf"a multiple of the .* voxels that are predicted; got {size}"):
+        train(config, dataclasses.replace(STREAM, size=size), ANATOMY, [], tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_samples_come_from_a_worker_process_in_mixed_precision(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def painted_bone(
     """HU (z, y, x) of bone: a dense shell that fades into trabecular bone, denser towards the endplates, with texture
     of one standard deviation at three scales. ``detail`` is in 0..1, see ``vertebral_bodies.Details``."""
     width = max(3, round(SHELL_MM / spacing_mm) | 1)
-    depth = F.avg_pool3d(occupancy[None, None], width, stride=1, padding=width // 2)[0, 0]
+    depth = F.avg_pool3d(occupancy[None, None], width, stride=1, padding=width // 2, count_include_pad=False)[0, 0]
     shell = ((1.0 - depth) * 2.0).clamp(0.0, 1.0) ** float(rng.uniform(*ranges.shell_power))
     trabecular = (float(rng.uniform(*ranges.trabecular_hu)) + float(rng.uniform(*ranges.trabecular_hu))) / 2
     cortical = float(rng.uniform(*ranges.cortical_hu))

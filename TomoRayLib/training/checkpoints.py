@@ -50,7 +50,7 @@ def restore(
     """Put a checkpoint back into its objects; returns its progress. Raises ValueError for one of another network."""
     content = torch.load(path, map_location="cpu", weights_only=True)
     if network_of(content["network"]) != model.config:
-        raise _another_network(path, content, model)
+        raise _another_network(path, content["network"], model)
     model.load_state_dict(content["model"])
     ema.load_state_dict(content["ema"])
     optimizer.load_state_dict(content["optimizer"])
@@ -66,38 +66,40 @@ def start_from(path: Path, model: Model, ema: AveragedModel, adversary: Adversar
     Weights of a network without residual heads may start one with them: its finer heads then begin with nothing to add.
     Raises ValueError for those of another network.
     """
-    were_residual = None
+    content: dict[str, Any] = {}
+    network: dict[str, Any] | None
     if path.suffix == ".safetensors":
-        weights, were_residual = _published(path)
+        weights, network = _published(path)
     else:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        config = network_of(content["network"])
-        if isinstance(config, GeoLiftConfig) and isinstance(model.config, GeoLiftConfig):
-            were_residual = config.residual_heads
-            config = replace(config, residual_heads=model.config.residual_heads)
-        if config != model.config:
-            raise _another_network(path, content, model)
-        weights = _ema_weights(content["ema"])
-        if adversary is not None and content.get("adversary"):
-            adversary.load_state_dict(content["adversary"])
+        weights, network = _ema_weights(content["ema"]), content["network"]
+    begins_residual = network is None and getattr(model.config, "residual_heads", False)
+    if network is not None and (config := network_of(network)) != model.config:
+        plain = isinstance(config, GeoLiftConfig) and not config.residual_heads
+        begins_residual = plain and replace(config, residual_heads=True) == model.config  # type: ignore[arg-type]
+        if not begins_residual:
+            raise _another_network(path, network, model)
+    if adversary is not None and content.get("adversary"):
+        adversary.load_state_dict(content["adversary"])
     try:
         model.load_state_dict(weights)
         ema.module.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise ValueError(f"The weights {path} belong to a network of another shape ({reason}).") from None
-    if isinstance(model, GeoLiftUNet) and model.config.residual_heads and not were_residual:
-        for network in (model, ema.module):
+    if isinstance(model, GeoLiftUNet) and begins_residual:
+        for one in (model, ema.module):
             for level in range(HEAD_LEVELS - 1):
-                network.reset_head(level)  # type: ignore[operator]
+                one.reset_head(level)  # type: ignore[operator]
 
 
-def _published(path: Path) -> tuple[dict[str, Tensor], bool]:
-    """The weights of a .safetensors file, and whether their heads are residual, which its metadata say."""
+def _published(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
+    """The weights of a .safetensors file, and their network as its metadata say; None in files from before they did,
+    which had no residual heads."""
     with safe_open(path, "pt") as file:
         metadata = file.metadata() or {}
         weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
-    return weights, bool(json.loads(metadata.get("network", "{}")).get("residual_heads", False))
+    return weights, json.loads(metadata["network"]) if "network" in metadata else None
 
 
 def averaged_weights(checkpoint: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
@@ -121,8 +123,8 @@ def _ema_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in state.items() if name.startswith("module.")}
 
 
-def _another_network(path: Path, content: Mapping[str, Any], model: Model) -> ValueError:
+def _another_network(path: Path, network: Mapping[str, Any], model: Model) -> ValueError:
     return ValueError(
         f"The checkpoint {path} holds a network of another shape: expected {describe_network(model.config)}, got "
-        f"{content['network']}. Train with its own configuration or start a new run."
+        f"{dict(network)}. Train with its own configuration or start a new run."
     )

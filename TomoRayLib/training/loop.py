@@ -39,6 +39,7 @@ from TomoRayLib.training.validation import ValidationCase, score_case
 CHECKPOINT_SECONDS = 120.0
 WARM_UP_SHARE = 0.03
 MIXED = "bf16-mixed"
+PRECISIONS = (MIXED, "bf16-true", "32-true")  # float16 would need its loss scale in the checkpoint
 COARSER_LEVEL_WEIGHT = 0.3
 
 
@@ -85,6 +86,13 @@ class TrainingConfig:
                 f"{self.steps}, minutes {self.minutes}."
             )
 
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {PRECISIONS}; got {self.precision!r}.")
+        if min(self.validate_every_steps, self.gradient_clip) <= 0 or self.workers < 0 or not 0 <= self.ema_decay < 1:
+            raise ValueError(
+                f"validate_every_steps and gradient_clip must be above 0, workers 0 or above, and ema_decay in [0, 1); "
+                f"got {self.validate_every_steps}, {self.gradient_clip}, {self.workers} and {self.ema_decay}."
+            )
         if self.architecture not in ARCHITECTURES:
             raise ValueError(f"architecture must be one of {ARCHITECTURES}; got {self.architecture!r}.")
         if self.architecture == "x2ct" and (self.finest_level or self.loss.mask or self.loss.rays):
@@ -97,6 +105,11 @@ class TrainingConfig:
     def trained_network(self) -> NetworkConfig:
         """The configuration of the architecture that is trained."""
         return self.network if self.architecture == "geolift" else self.x2ct
+
+    @property
+    def volume_size(self) -> int:
+        """Edge in voxels of the finest volume that is predicted in training."""
+        return self.x2ct.size if self.architecture == "x2ct" else self.network.output_size >> self.finest_level
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -129,6 +142,11 @@ def train(
         raise ValueError(f"{out} already holds a run. Go on with it (--resume) or choose another folder.")
     if config.freeze_coarse and config.start_from is None:
         raise ValueError("freeze_coarse needs start_from, the checkpoint of the coarse stage; got none.")
+    if stream_config.size % config.volume_size:
+        raise ValueError(
+            f"stream.size must be a multiple of the {config.volume_size} voxels that are predicted; got "
+            f"{stream_config.size}. Set it to {config.volume_size} or twice that."
+        )
     out.mkdir(parents=True, exist_ok=True)
     fabric = _fabric(config.precision)
     fabric.launch()
@@ -155,9 +173,12 @@ def train(
     def save(progress: dict[str, Any]) -> None:
         if fabric.is_global_zero:
             save_checkpoint(checkpoint, network, ema, optimizer, adversary, progress, to_record(sources))
+        fabric.barrier()  # the next stage reads it in every process
 
     saved_at = time.monotonic()
     started_at = saved_at - progress["seconds"]
+    if config.spent(progress["steps"], progress["seconds"]) >= 1:  # a finished stage stays as it is
+        return checkpoint
     for sample in loader:
         share = config.spent(progress["steps"], progress["seconds"])
         if share >= 1:
@@ -173,11 +194,11 @@ def train(
         # The first process keeps the time: all must stop after the same step.
         progress = fabric.broadcast({"steps": progress["steps"] + 1, "seconds": time.monotonic() - started_at})
         log.training(progress, terms)
-        if progress["steps"] % config.validate_every_steps == 0:
-            report(log.validation(progress, _validate(ema, validation, config)))
         if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
             save(progress)
             saved_at = time.monotonic()
+        if progress["steps"] % config.validate_every_steps == 0:
+            report(log.validation(progress, _validate(ema, validation, config)))
     save(progress)
     report(log.validation(progress, _validate(ema, validation, config)))
     return checkpoint
@@ -186,9 +207,13 @@ def train(
 def _fabric(precision: str) -> Fabric:
     """One process or as many as there are devices; Fabric's own precision, or mixed bfloat16 with exact inputs."""
     if precision != MIXED:
-        return Fabric(accelerator="auto", devices="auto", precision=precision)
+        return Fabric(
+            accelerator="cuda" if torch.cuda.is_available() else "cpu",
+            devices="auto",
+            precision=precision,
+        )
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Fabric(accelerator="auto", devices="auto", plugins=[_ExactInputs(MIXED, device)])
+    return Fabric(accelerator=device, devices="auto", plugins=[_ExactInputs(MIXED, device)])
 
 
 class _ExactInputs(MixedPrecision):
@@ -255,7 +280,8 @@ def _step(
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     if adversary is not None:
-        terms["discriminator"] = _checked("adversary's loss", adversary.learn(made, real, rate), terms)
+        judging = fabric.all_reduce(adversary.learn(made, real, rate))
+        terms["discriminator"] = _checked("adversary's loss", judging, terms)
     return {"loss": mean_loss, **terms}
 
 
@@ -311,7 +337,7 @@ def _parameters_to_train(model: Model, config: TrainingConfig) -> list[nn.Parame
     """What the optimizer holds. Levels that are not trained yet stay in it, without gradients (several processes
     wait for a gradient of everything that asks for one)."""
     if not isinstance(model, GeoLiftUNet):
-        return list(model.parameters())
+        return [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.freeze_coarse:
         model.requires_grad_(False)
         for part in _parts_of_level(model, config.finest_level):

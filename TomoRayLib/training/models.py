@@ -40,6 +40,9 @@ class X2CTModel(nn.Module):
         super().__init__()
         self.config = config
         self.generator = X2CTGenerator(config)
+        for name, parameter in self.generator.named_parameters():
+            if name.startswith("views.") and (".decoder.head." in name or ".decoder.levels.0.refine." in name):
+                parameter.requires_grad_(False)  # for the auxiliary volumes alone, whose losses weigh nothing
 
     def forward(
         self, radiographs: Tensor, cube_to_pixel: Tensor, levels: tuple[int, ...] = (0,)

@@ -18,6 +18,8 @@ from TomoRayLib.training.datasets import Anatomy, Sample, StreamConfig, sample_o
 from TomoRayLib.training.models import Model
 from TomoRayLib.training.phantom import compose_scene
 
+FINE_SIZE = 192  # a target is averaged from about so many voxels an edge, as finer grids of training are
+
 
 @dataclass(frozen=True)
 class ValidationCase:
@@ -50,10 +52,10 @@ def real_case(name: str, ct: Volume, labels: Volume, size: int, fov_mm: float = 
     cube = Grid.cube(isocenter, fov_mm, size)
     images = [torch.from_numpy(image) for image in render_radiographs(ct, views)]
     radiographs, matrices = network_input(images, [views.ap, views.lateral], cube)
-    fine = Grid.cube(isocenter, fov_mm, 192)
+    factor = max(1, round(FINE_SIZE / size))
+    fine = Grid.cube(isocenter, fov_mm, factor * size)
     mask = vertebra_mask(labels_on_grid(labels, fine).voxels)
     grey = np.where(mask, BONE_WINDOW.apply(resample(ct, fine).voxels), 0.0).astype(np.float32)
-    factor = 192 // size
     pooled = [F.avg_pool3d(torch.from_numpy(a)[None, None], factor) for a in (grey, mask.astype(np.float32))]
     return ValidationCase(
         name,
