@@ -17,7 +17,7 @@ from TomoRayLib.demonstration_phantom import phantom_volumes
 from TomoRayLib.geometry import ConeBeam, Detector, Grid, ParallelBeam, View, c_arm
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import resample, write_volume
-from TomoRayLib.projector import hu_to_attenuation, project, water_attenuation_per_mm
+from TomoRayLib.projector import hu_to_attenuation, project
 
 OBLIQUE = tuple(Rotation.from_euler("xyz", (8, -11, 17), degrees=True).as_matrix().ravel().tolist())
 CONE = ConeBeam(600.0, 900.0)
@@ -167,17 +167,6 @@ def test_a_source_inside_the_volume_is_refused() -> None:
     grid = Grid((40, 40, 40), (10.0, 10.0, 10.0), (-200.0, -200.0, -200.0))
     with pytest.raises(ValueError, match="outside the volume"):
         project(torch.zeros(grid.shape), grid, a_view(beam=ConeBeam(150.0, 900.0)))
-
-
-def test_water_attenuates_as_plastimatch_has_it_and_air_not_at_all() -> None:
-    attenuation = hu_to_attenuation(torch.tensor([-1000.0, -800.0, -799.0, 0.0, 1000.0]))
-    np.testing.assert_allclose(attenuation, [0, 0, 0.022 * 0.201, 0.022, 0.044], rtol=1e-5)
-
-
-def test_water_attenuates_less_at_higher_energy_as_tabulated() -> None:
-    assert water_attenuation_per_mm(60.0) == pytest.approx(0.02059)
-    with pytest.raises(ValueError, match="between 30 and 150"):
-        water_attenuation_per_mm(10.0)
 
 
 def real_ct() -> Volume:
