@@ -134,8 +134,8 @@ def _normalised(matrix: Array, rows: int, columns: int) -> Array:
     largest = np.abs(size @ matrix[:, :3]).max()
     is_parallel = np.abs(matrix[2, :3]).max() <= 1e-12 * largest
     camera = matrix[:2, :3] if is_parallel else size @ matrix[:, :3]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        condition = np.linalg.cond(camera / np.linalg.norm(camera, axis=1, keepdims=True))
+    lengths = np.linalg.norm(camera, axis=1, keepdims=True)
+    condition = float(np.linalg.cond(camera / lengths)) if lengths.all() else np.inf
     if not condition < LARGEST_CONDITION or (is_parallel and matrix[2, 3] == 0):
         raise ValueError(
             f"Expected a 3 x 4 projection matrix whose pixels have rays of their own, got one of rank below 3 "

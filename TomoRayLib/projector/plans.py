@@ -53,6 +53,12 @@ def plan_for(grid: Grid, camera: Camera, device: str, dtype: torch.dtype) -> Pla
     return plan
 
 
+def forget() -> None:
+    """Drop all kept plans."""
+    with _lock:
+        _kept.clear()
+
+
 _Key = tuple[Grid, Camera, str, torch.dtype]
 _kept: OrderedDict[_Key, Plan | None] = OrderedDict()
 _lock = threading.Lock()

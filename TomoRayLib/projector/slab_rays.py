@@ -19,6 +19,7 @@ from TomoRayLib.projector.lattice import RayLattice
 Array = NDArray[np.float64]
 VIRTUAL_OVERSAMPLING = 2.0
 VIRTUAL_MARGIN_PX = 3
+VIRTUAL_SAMPLES_PER_VOXEL = 1.5  # at least, however large the pixels are
 STEEPEST_VOXELS = 3.0  # sideways per slice; steeper rays are traced one by one
 
 
@@ -65,27 +66,45 @@ class SlabRays:
             if self.row_axis == a:
                 return points[0, :, a], points[:, 0, b]
             return points[:, 0, a], points[0, :, b]
-        return self._virtual_axis(points[..., a]), self._virtual_axis(points[..., b])
+        return self._virtual_axis(a, points[..., a]), self._virtual_axis(b, points[..., b])
 
-    def _virtual_axis(self, places: Array) -> Array:
+    def _virtual_axis(self, axis: int, places: Array) -> Array:
+        """Samples that cover the pixels as far as the volume's shadow reaches, finer than pixels and voxels are."""
         steps = [np.abs(np.diff(places, axis=k)).max() for k in (0, 1) if places.shape[k] > 1]
-        pitch = max([float(step) for step in steps], default=1.0)
-        pitch = max(pitch, 1e-3) / VIRTUAL_OVERSAMPLING
-        low, high = float(places.min()), float(places.max())
+        pixel_mm = max([float(step) for step in steps], default=0.0)
+        pitch = self.grid.spacing_mm[axis] / VIRTUAL_SAMPLES_PER_VOXEL
+        if pixel_mm > 0:
+            pitch = min(pitch, pixel_mm / VIRTUAL_OVERSAMPLING)
+        shadow_low, shadow_high = self._shadow_mm(axis)
+        low = max(float(places.min()), shadow_low)
+        high = max(min(float(places.max()), shadow_high), low)
         count = int(np.ceil((high - low) / pitch)) + 1 + 2 * VIRTUAL_MARGIN_PX
         return np.asarray(low + (np.arange(count) - VIRTUAL_MARGIN_PX) * pitch, dtype=np.float64)
 
+    def _shadow_mm(self, axis: int) -> tuple[float, float]:
+        """Where along ``axis`` the volume's shadow in the middle plane begins and ends."""
+        edges = np.array([-0.5, self.grid.size[axis] - 0.5]) * self.grid.spacing_mm[axis]
+        faces_mm = np.array([-0.5, self.grid.size[self.main] - 0.5]) * self.grid.spacing_mm[self.main]
+        scale, shift = self._ray_family(axis, faces_mm)
+        places = (edges[None, :] - shift[:, None]) / scale[:, None]
+        return float(places.min()), float(places.max())
+
     def crossings_mm(self, axis: int, samples_mm: Array, planes_mm: Array) -> Array:
         """(planes, samples): position along ``axis`` of each sample's ray at each plane of the main axis."""
+        scale, shift = self._ray_family(axis, planes_mm)
+        return samples_mm[None, :] * scale[:, None] + shift[:, None]
+
+    def _ray_family(self, axis: int, planes_mm: Array) -> tuple[Array, Array]:
+        """(scale, shift) at each plane: a ray at x in the middle plane is at ``x * scale + shift`` in that plane."""
         lattice, m = self.lattice, self.main
         source = lattice.first_source_mm
         scanned = lattice.is_slot and axis == int(np.argmax(np.abs(lattice.row_step_mm)))
         if lattice.is_parallel or scanned:
             direction = lattice.first_pixel_mm - source
             slope = direction[axis] / direction[m] if lattice.is_parallel else 0.0
-            return samples_mm[None, :] + ((planes_mm - self.plane_mm) * slope)[:, None]
+            return np.ones_like(planes_mm), (planes_mm - self.plane_mm) * slope
         scale = (planes_mm - source[m]) / (self.plane_mm - source[m])
-        return source[axis] + (samples_mm[None, :] - source[axis]) * scale[:, None]
+        return scale, source[axis] * (1.0 - scale)
 
     def path_mm(self) -> Array:
         """(rows, columns): path length through one slice along each pixel's ray."""
