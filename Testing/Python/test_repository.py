@@ -23,7 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "image_types images flat_image nifti dicom_series dicom_radiograph files checks pair_checks "
         "cohort structure_masks",
         "networks physics projector radiograph metrics weights surfaces",
-        "synthesis comparison acquisition job demonstration demonstration_phantom rendering slices drawing figures "
+        "synthesis comparison acquisition drr job demonstration demonstration_phantom rendering slices drawing figures "
         "report_content report_tables report page cohort_statistics cohort_tables",
         "case results provenance training evaluation",
         "worker cli terminal slicer",
