@@ -236,14 +236,15 @@ def plot(results: dict[tuple[str, int], dict[str, Figures]], heading: str) -> Im
         draw.text((x, top - 18), f"{10.0**power:g}", fill="#555555", font=font, anchor="ma")
     y = top
     for (pose, size), figures in results.items():
-        draw.text((16, y + 8), f"{pose}, {size}²", fill="black", font=ImageFont.load_default(15))
+        draw.text((16, y + 8), f"{pose}, {size} x {size}", fill="black", font=ImageFont.load_default(15))
         y += gap
         for name, result in figures.items():
             draw.text((left - 8, y + bar / 2), name, fill="black", font=font, anchor="rm")
             if np.isfinite(result.median):
                 ms = 1e3 * result.median
+                text = f"{ms:.0f}" if ms >= 10 else f"{ms:.1f}"
                 draw.rectangle([left, y + 3, place(ms), y + bar - 3], fill="#0072B2" if name in OURS else "#999999")
-                draw.text((place(ms) + 6, y + bar / 2), f"{ms:.3g}", fill="black", font=font, anchor="lm")
+                draw.text((place(ms) + 6, y + bar / 2), text, fill="black", font=font, anchor="lm")
             else:
                 draw.text((left + 6, y + bar / 2), result.note[:60], fill="#999999", font=font, anchor="lm")
             y += bar

