@@ -19,7 +19,7 @@ from TomoRayLib.projector.lattice import RayLattice
 Array = NDArray[np.float64]
 VIRTUAL_OVERSAMPLING = 2.0
 VIRTUAL_MARGIN_PX = 3
-VIRTUAL_SAMPLES_PER_VOXEL = 1.5  # at least, however large the pixels are
+VIRTUAL_SAMPLES_PER_VOXEL = 2.0  # at least, however large the pixels are
 STEEPEST_VOXELS = 3.0  # sideways per slice; steeper rays are traced one by one
 
 
