@@ -3,7 +3,7 @@
 #   PYTHON=python3.12   the Python to build the environment with (3.10-3.13)
 #   VENV=path           an existing environment to use instead; a torch that is already there is left alone
 #   TORCH_CPU_INDEX=URL where the CPU build of torch comes from when the configured package indexes lack it
-#   ARGS="..."          more arguments for pytest (make test ARGS="-k geometry") or for the demonstration
+#   ARGS="..."          more arguments for pytest (make test ARGS="-k geometry"), demonstration or benchmark
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,10 +14,10 @@ BIN = "$(VENV)/bin"
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow screenshots lint format types setup setup-demo clean
+.PHONY: help demo test test-slow screenshots bench-projector lint format types setup setup-demo clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: setup-demo ## set up, then two radiographs -> synthetic CT on a real CT; results in output/demo
 	@$(BIN)/tomoray demo --out output/demo $(ARGS)
@@ -30,6 +30,9 @@ test-slow: setup ## run the tests that take more than ten seconds each
 
 screenshots: setup ## draw the pictures of the documentation anew (Resources/Screenshots); looks at the real sample
 	@TOMORAY_SCREENSHOTS=Resources/Screenshots $(BIN)/python -m pytest -m slow -k screenshots_of_the_documentation
+
+bench-projector: setup ## measure the projector beside its peers: output/bench-projector; needs an idle machine
+	@$(BIN)/python Testing/Benchmarks/projector.py --out output/bench-projector $(ARGS)
 
 lint: setup ## check style (ruff)
 	@$(BIN)/ruff check .

@@ -19,6 +19,8 @@ from TomoRayLib.geometry import (
     ConeBeam,
     Detector,
     Grid,
+    ParallelBeam,
+    SlotScan,
     Vector3,
     View,
     view_from_dict,
@@ -134,7 +136,16 @@ def oriented(
 
 
 def geometry_notes(views: Biplanar, entry: ModelEntry) -> list[str]:
-    """Sentences where the geometry leaves what the model was trained on, or a detector does not see the whole cube."""
+    """Sentences where the geometry leaves what the model was trained on, or a detector does not see the whole cube.
+
+    Raises InputError for a slot scan, whose rays no network here can lift.
+    """
+    for view in (views.ap, views.lateral):
+        if isinstance(view.beam, SlotScan):
+            raise InputError(
+                "Expected cone or parallel beams, got a slot scan, which the network cannot read yet; 'tomoray "
+                "project' can render one. Give the radiographs' geometry as a cone or parallel beam."
+            )
     notes = []
     low, high = entry.geometry_range["sad_mm"]
     largest_deg = 3 * entry.geometry_range["angle_sd_deg"]
@@ -183,8 +194,8 @@ def _changed(view: View, options: GeometryOptions) -> View:
     """A view with the user's own numbers in place of its own."""
     try:
         beam = view.beam
-        if isinstance(beam, ConeBeam):
-            beam = ConeBeam(_given(options.sad_mm, beam.sad_mm), _given(options.sid_mm, beam.sid_mm))
+        if not isinstance(beam, ParallelBeam):
+            beam = type(beam)(_given(options.sad_mm, beam.sad_mm), _given(options.sid_mm, beam.sid_mm))
         elif options.sad_mm is not None or options.sid_mm is not None:
             raise InputError(PARALLEL_HAS_NO_DISTANCES)
         detector = view.detector

@@ -22,6 +22,7 @@ from TomoRayLib.checks import (
     prepared_mask,
 )
 from TomoRayLib.comparison import LINEAR, GroundTruth, compare, ground_truth
+from TomoRayLib.drr import Exposure, PoseOptions, cameras_of, render, scatter_spread_px, write_radiograph
 from TomoRayLib.errors import InputError
 from TomoRayLib.files import check_writable, staged_folder
 from TomoRayLib.geometry import Biplanar
@@ -34,7 +35,8 @@ from TomoRayLib.images import (
 from TomoRayLib.job import SynthesisJob
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.progress import Emit, Stages, peak_memory_mb
-from TomoRayLib.results import CaseResult, Inputs, write_radiograph, write_results
+from TomoRayLib.projector.projection import Method
+from TomoRayLib.results import CaseResult, Inputs, write_results
 from TomoRayLib.synthesis import (
     SyntheticCT,
     choose_device,
@@ -134,15 +136,16 @@ def run_projection(
     options: GeometryOptions,
     views: tuple[str, ...],
     emit: Emit,
-    energy_kev: float | None = None,
-    as_transmission: bool = False,
     segmentation: str | None = None,
+    poses: PoseOptions = PoseOptions(),  # noqa: B008 (frozen)
+    exposure: Exposure = Exposure(),  # noqa: B008 (frozen)
+    method: Method = "auto",
 ) -> Path:
-    """Render radiographs of a CT: ``ap.nrrd`` and ``lat.nrrd`` with their PNGs, about the options' isocentre, else the
-    middle of the vertebrae of ``segmentation``, else of the CT.
+    """Render radiographs of a CT as NRRD and PNG: ``ap`` and ``lat``, or the views of ``poses`` by their names.
 
-    The values are line integrals of attenuation, dimensionless, or, ``as_transmission``, exp(-integral): the share
-    of photons that arrives (Beer-Lambert), bone dark.
+    The isocentre is the options', else the middle of the vertebrae of ``segmentation``, else of the CT. The values are
+    line integrals of attenuation, dimensionless, or what ``exposure`` makes of them.
+    Raises InputError with a sentence for the user.
     """
     stages = Stages({"Reading": 5.0, "Projecting": 1.5, "Writing": 0.5}, emit)
     check_writable(out)
@@ -154,15 +157,13 @@ def run_projection(
         if segmentation is not None:
             labels, _ = prepared_mask(read_labels(segmentation), ct, Path(segmentation).name)
             center_mm = vertebrae_center_mm(labels)
-        pair = rendering_views(options, center_mm)
-        ap, lateral = _seen_radiographs(ct, pair, energy_kev)
-        if as_transmission:
-            ap, lateral = np.exp(-ap), np.exp(-lateral)
+        cameras = cameras_of(options, poses, views, center_mm)
+        spread_px = scatter_spread_px(exposure, cameras, options.pixel_spacing_mm)
+        images = render(ct, cameras, exposure, spread_px, method)
     with stages.stage("Writing"), staged_folder(out) as folder:
-        for name, image, view in (("ap", ap, pair.ap), ("lat", lateral, pair.lateral)):
-            if name in views:
-                write_radiograph(folder, name, image, view)
-    files = [f"{name}.{ending}" for name in views for ending in ("nrrd", "png")]
+        for name, image in images.items():
+            write_radiograph(folder, name, image, cameras[name], options.pixel_spacing_mm)
+    files = [f"{name}.{ending}" for name in images for ending in ("nrrd", "png")]
     emit({"event": "result", "folder": out, "files": files, "metrics": None, "seconds": stages.total_seconds})
     return Path(out)
 

@@ -19,6 +19,7 @@ from TomoRayLib.cli_options import (
     Geometry,
     Isocenter,
     Json,
+    Number,
     OptionalPath,
     OptionalText,
     Out,
@@ -114,26 +115,70 @@ def project(
     pixel_spacing: Spacing = None,
     size: Size = None,
     isocenter: Isocenter = None,
-    energy_kev: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(help="Photon energy, 30 to 150 keV; without it water has plastimatch's 0.022 / mm."),
+    angle: Annotated[
+        list[float],
+        typer.Option(help="Gantry angle instead of the two views: 0 AP, 90 lateral, 180 PA. Once for each view."),
+    ] = [],  # noqa: B006
+    tilt: Annotated[
+        Number, typer.Option(help="Degrees that the source is moved towards the head (below 0: feet).")
     ] = None,
+    roll: Annotated[Number, typer.Option(help="Degrees that the detector is turned clockwise in its plane.")] = None,
+    offset: Annotated[
+        Optional[tuple[float, float]],  # noqa: UP045
+        typer.Option(help="Detector's middle off the central ray in mm: DOWN RIGHT.", metavar="DOWN RIGHT"),
+    ] = None,
+    beam: Annotated[OptionalText, typer.Option(help="cone, parallel, or slot: EOS, parallel along the body.")] = None,
+    matrix: Annotated[
+        OptionalPath,
+        typer.Option(help="Text file of 3 x 4 matrices, LPS mm to (column, row, 1) * w, instead; needs --size."),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Trace every ray (Siddon): slow, no resampling.")] = False,
+    energy_kev: Annotated[
+        Number, typer.Option(help="Photon energy, 30 to 150 keV; without it water has plastimatch's 0.022 / mm.")
+    ] = None,
+    kvp: Annotated[
+        Number, typer.Option(help="Tube voltage, 40 to 150 kV, instead: a spectrum through water and bone.")
+    ] = None,
+    filtration: Annotated[float, typer.Option(help="Aluminium in the beam in mm, with --kvp.")] = 2.5,
+    scatter: Annotated[float, typer.Option(help="Scatter-to-primary ratio.")] = 0.0,
+    photons: Annotated[Number, typer.Option(help="Photons a pixel without the patient: adds Poisson noise.")] = None,
+    electronic_noise: Annotated[float, typer.Option(help="Standard deviation in photons, with --photons.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.")] = 0,
     transmission: Annotated[
-        bool, typer.Option("--transmission", help="Write exp(-integral), bone dark, instead of the line integral.")
+        bool, typer.Option("--transmission", help="Write the share that arrives, bone dark, instead of -ln of it.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Render digitally reconstructed radiographs of a CT: line integrals as NRRD, and PNGs."""
+    """Render digitally reconstructed radiographs of a CT, of any geometry: line integrals as NRRD, and PNGs."""
 
     def work(emit: Emit) -> None:
         from TomoRayLib.case import run_projection
+        from TomoRayLib.drr import Exposure, PoseOptions
 
         unknown = sorted(set(views) - set(VIEW_NAMES))
         names = tuple(dict.fromkeys(VIEW_NAMES[view] for view in views if view in VIEW_NAMES))
         if unknown:
             raise InputError(f"Expected the views ap and lat, got {unknown}; choose among these.")
-        options = _geometry(geometry, sad, sid, pixel_spacing, size, isocenter)
-        run_projection(str(ct), str(out), options, names, emit, energy_kev, transmission)
+        exposure = Exposure(
+            energy_kev=energy_kev,
+            kvp=kvp,
+            aluminium_mm=filtration,
+            scatter_to_primary=scatter,
+            photons=photons,
+            electronic_sd_photons=electronic_noise,
+            as_transmission=transmission,
+            seed=seed,
+        )
+        run_projection(
+            str(ct),
+            str(out),
+            _geometry(geometry, sad, sid, pixel_spacing, size, isocenter),
+            names,
+            emit,
+            poses=PoseOptions(tuple(angle), tilt, roll, offset, beam, _text(matrix)),
+            exposure=exposure,
+            method="rays" if exact else "auto",
+        )
 
     finish(work, json)
 

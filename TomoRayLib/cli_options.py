@@ -38,6 +38,7 @@ Isocenter = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line instead of bars and tables.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<number>.")]
 OptionalPath = Optional[Path]  # noqa: UP045
+Number = Optional[float]  # noqa: UP045
 OptionalText = Optional[str]  # noqa: UP045
 
 

@@ -20,127 +20,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Vector3 = tuple[float, float, float]
-IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-ORTHONORMAL_TOLERANCE = 1e-4
+from TomoRayLib.grid import IDENTITY_DIRECTION, Grid, Vector3, numbers_of, positive_numbers, whole_numbers
+
+__all__ = [
+    "IDENTITY_DIRECTION",
+    "PRESETS",
+    "VIEW_KEY",
+    "Beam",
+    "Biplanar",
+    "ConeBeam",
+    "Detector",
+    "Grid",
+    "ParallelBeam",
+    "SlotScan",
+    "Vector3",
+    "View",
+    "c_arm",
+    "orthogonal_pair",
+    "parallel_pair",
+    "upright_stand",
+    "view_from_dict",
+    "view_to_dict",
+]
+
 VIEW_KEY = "TomoRay.view"  # under which image files carry ``view_to_dict`` as JSON
-
-
-def _numbers(values: Any, count: int, name: str) -> tuple[float, ...]:
-    """``count`` finite floats from any sequence, or a sentence that says what was wrong."""
-    try:
-        numbers = tuple(float(value) for value in values)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be {count} numbers; got {values!r}.") from None
-    if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"{name} must be {count} finite numbers; got {values!r}.")
-    return numbers
-
-
-def _positive(values: Any, count: int, name: str, hint: str) -> tuple[float, ...]:
-    numbers = _numbers(values, count, name)
-    if min(numbers) <= 0:
-        raise ValueError(f"{name} must be {count} numbers above 0; got {numbers}; {hint}")
-    return numbers
-
-
-def _counts(values: Any, count: int, name: str) -> tuple[int, ...]:
-    numbers = _numbers(values, count, name)
-    if any(number < 1 or number != int(number) for number in numbers):
-        raise ValueError(f"{name} must be {count} whole numbers of at least 1; got {tuple(values)!r}.")
-    return tuple(int(number) for number in numbers)
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A regular voxel grid in patient space.
-
-    ``size`` and ``spacing_mm`` are in ``(x, y, z)`` index order (i, j, k), ``origin_mm`` is the LPS position of the
-    centre of voxel (0, 0, 0), ``direction`` the 3 x 3 matrix, row by row, whose *columns* are the LPS directions of
-    the i, j and k axes (the order of SimpleITK's ``GetDirection``).
-
-    Raises ValueError for sizes below 1, spacing not above 0, directions that are not orthonormal. Left-handed
-    directions are valid: they are a grid that is stored mirrored, not a mirrored patient.
-    """
-
-    size: tuple[int, int, int]
-    spacing_mm: Vector3
-    origin_mm: Vector3 = (0.0, 0.0, 0.0)
-    direction: tuple[float, ...] = IDENTITY_DIRECTION
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "size", _counts(self.size, 3, "Grid size (x, y, z)"))
-        spacing = _positive(self.spacing_mm, 3, "Grid spacing_mm (x, y, z)", "check the image header.")
-        object.__setattr__(self, "spacing_mm", spacing)
-        object.__setattr__(self, "origin_mm", _numbers(self.origin_mm, 3, "Grid origin_mm"))
-        object.__setattr__(self, "direction", _numbers(self.direction, 9, "Grid direction"))
-        matrix = self.direction_matrix
-        error = float(np.abs(matrix.T @ matrix - np.eye(3)).max())
-        if error > ORTHONORMAL_TOLERANCE:
-            raise ValueError(
-                f"Grid direction cosines must be orthonormal (three perpendicular unit vectors); got {self.direction}, "
-                f"off by {error:.2g}. A sheared or gantry-tilted volume must be resampled to an orthogonal grid first."
-            )
-
-    @classmethod
-    def cube(cls, center_mm: Vector3, fov_mm: float, size: int) -> Grid:
-        """An axis-aligned cube of ``size``^3 voxels, outer faces ``fov_mm`` apart, centred on ``center_mm``."""
-        (edge_mm,) = _positive((fov_mm,), 1, "Field of view in mm", "use 256 or 192.")
-        spacing_mm = edge_mm / size
-        half_mm = (size - 1) / 2 * spacing_mm
-        x, y, z = _numbers(center_mm, 3, "Grid center_mm")
-        return cls((size,) * 3, (spacing_mm,) * 3, (x - half_mm, y - half_mm, z - half_mm))
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Array shape ``(z, y, x)``."""
-        return (self.size[2], self.size[1], self.size[0])
-
-    @property
-    def direction_matrix(self) -> NDArray[np.float64]:
-        return np.asarray(self.direction, dtype=np.float64).reshape(3, 3)
-
-    @property
-    def is_left_handed(self) -> bool:
-        return bool(np.linalg.det(self.direction_matrix) < 0)
-
-    @property
-    def index_to_world(self) -> NDArray[np.float64]:
-        """4 x 4 matrix from ``(i, j, k, 1)`` to ``(x, y, z, 1)`` in LPS mm."""
-        matrix = np.eye(4)
-        matrix[:3, :3] = self.direction_matrix * np.asarray(self.spacing_mm)
-        matrix[:3, 3] = self.origin_mm
-        return matrix
-
-    @property
-    def world_to_index(self) -> NDArray[np.float64]:
-        """4 x 4 matrix from ``(x, y, z, 1)`` in LPS mm to ``(i, j, k, 1)``."""
-        return np.asarray(np.linalg.inv(self.index_to_world), dtype=np.float64)
-
-    @property
-    def center_mm(self) -> Vector3:
-        """LPS position of the middle of the grid (between voxels where a size is even)."""
-        middle = np.array([(n - 1) / 2 for n in self.size] + [1.0])
-        x, y, z, _ = (float(value) for value in self.index_to_world @ middle)
-        return (x, y, z)
-
-    @property
-    def extent_mm(self) -> Vector3:
-        """Edge lengths along i, j, k, outer face to outer face."""
-        x, y, z = (n * spacing for n, spacing in zip(self.size, self.spacing_mm, strict=True))
-        return (x, y, z)
-
-    def corners_mm(self) -> NDArray[np.float64]:
-        """(8, 3) LPS positions of the outer corners (half a voxel outside the first and last centres)."""
-        ends = [(-0.5, n - 0.5) for n in self.size]
-        corners = np.array([(i, j, k, 1.0) for i in ends[0] for j in ends[1] for k in ends[2]])
-        return (self.index_to_world @ corners.T).T[:, :3]
-
-    def same_as(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
-        """True where both grids have the same size and every corner agrees within ``tolerance_mm``."""
-        if self.size != other.size:
-            return False
-        return bool(np.abs(self.corners_mm() - other.corners_mm()).max() <= tolerance_mm)
 
 
 @dataclass(frozen=True)
@@ -157,13 +60,13 @@ class Detector:
     offset_mm: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:
-        rows, columns = _counts((self.rows, self.columns), 2, "Detector rows, columns")
+        rows, columns = whole_numbers((self.rows, self.columns), 2, "Detector rows, columns")
         object.__setattr__(self, "rows", rows)
         object.__setattr__(self, "columns", columns)
         hint = "check the DICOM tag Imager Pixel Spacing or enter it by hand."
-        spacing = _positive(self.pixel_spacing_mm, 2, "Detector pixel_spacing_mm (row, column)", hint)
+        spacing = positive_numbers(self.pixel_spacing_mm, 2, "Detector pixel_spacing_mm (row, column)", hint)
         object.__setattr__(self, "pixel_spacing_mm", spacing)
-        object.__setattr__(self, "offset_mm", _numbers(self.offset_mm, 2, "Detector offset_mm (down, right)"))
+        object.__setattr__(self, "offset_mm", numbers_of(self.offset_mm, 2, "Detector offset_mm (down, right)"))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -188,16 +91,7 @@ class ConeBeam:
     sid_mm: float
 
     def __post_init__(self) -> None:
-        sad_mm, sid_mm = _positive(
-            (self.sad_mm, self.sid_mm), 2, "Cone beam (sad_mm, sid_mm)", "give both distances in mm."
-        )
-        object.__setattr__(self, "sad_mm", sad_mm)
-        object.__setattr__(self, "sid_mm", sid_mm)
-        if sid_mm < sad_mm:
-            raise ValueError(
-                f"Cone beam: the detector must lie behind the isocentre, sid_mm >= sad_mm; got sad_mm={sad_mm}, "
-                f"sid_mm={sid_mm}. SAD is source to isocentre, SID source to detector: were they swapped?"
-            )
+        _set_distances(self, "Cone beam")
 
     @property
     def magnification(self) -> float:
@@ -214,7 +108,41 @@ class ParallelBeam:
         return 1.0
 
 
-Beam = ConeBeam | ParallelBeam
+@dataclass(frozen=True)
+class SlotScan:
+    """A slot scanner (EOS): a fan across the body, moved along it. Source and detector row travel together along the
+    detector's columns, so rays diverge along a row (magnification SID / SAD) and are parallel along a column (1).
+
+    ``sad_mm`` and ``sid_mm`` are measured in the plane of the fan; ``Detector.pixel_spacing_mm`` between rows is the
+    way between two exposures. There is no 3 x 4 projection matrix: ``View.project_points`` serves every beam.
+    """
+
+    sad_mm: float
+    sid_mm: float
+
+    def __post_init__(self) -> None:
+        _set_distances(self, "Slot scan")
+
+    @property
+    def magnification(self) -> float:
+        """Size on the detector over size at the isocentre, across the body; along it, it is 1."""
+        return self.sid_mm / self.sad_mm
+
+
+Beam = ConeBeam | ParallelBeam | SlotScan
+
+
+def _set_distances(beam: ConeBeam | SlotScan, name: str) -> None:
+    sad_mm, sid_mm = positive_numbers(
+        (beam.sad_mm, beam.sid_mm), 2, f"{name} (sad_mm, sid_mm)", "give both distances in mm."
+    )
+    object.__setattr__(beam, "sad_mm", sad_mm)
+    object.__setattr__(beam, "sid_mm", sid_mm)
+    if sid_mm < sad_mm:
+        raise ValueError(
+            f"{name}: the detector must lie behind the isocentre, sid_mm >= sad_mm; got sad_mm={sad_mm}, "
+            f"sid_mm={sid_mm}. SAD is source to isocentre, SID source to detector: were they swapped?"
+        )
 
 
 @dataclass(frozen=True)
@@ -234,12 +162,17 @@ class View:
     isocenter_mm: Vector3 = field(default=(0.0, 0.0, 0.0))
 
     def __post_init__(self) -> None:
-        angles = _numbers((self.gantry_angle_deg, self.tilt_deg, self.roll_deg), 3, "View angles in degrees")
+        angles = numbers_of((self.gantry_angle_deg, self.tilt_deg, self.roll_deg), 3, "View angles in degrees")
         for name, angle in zip(("gantry_angle_deg", "tilt_deg", "roll_deg"), angles, strict=True):
             object.__setattr__(self, name, angle)
         if abs(self.tilt_deg) >= 90:
             raise ValueError(f"View tilt_deg must lie between -90 and 90; got {self.tilt_deg}.")
-        object.__setattr__(self, "isocenter_mm", _numbers(self.isocenter_mm, 3, "View isocenter_mm"))
+        object.__setattr__(self, "isocenter_mm", numbers_of(self.isocenter_mm, 3, "View isocenter_mm"))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns) of the radiograph."""
+        return self.detector.shape
 
     @property
     def to_source(self) -> NDArray[np.float64]:
@@ -268,14 +201,15 @@ class View:
 
     @property
     def source_mm(self) -> NDArray[np.float64]:
-        """(3,) position of the point source. A parallel beam has none: ValueError."""
-        if not isinstance(self.beam, ConeBeam):
+        """(3,) position of the point source; of a slot scan, as it passes the isocentre. A parallel beam has none:
+        ValueError."""
+        if isinstance(self.beam, ParallelBeam):
             raise ValueError("A parallel beam has no source position; use to_source, the direction towards it.")
         return np.asarray(self.isocenter_mm) + self.beam.sad_mm * self.to_source
 
     def pixel_positions_mm(self) -> NDArray[np.float64]:
         """(rows, columns, 3) LPS positions of the pixel centres (parallel beam: on the plane of the isocentre)."""
-        behind_mm = self.beam.sid_mm - self.beam.sad_mm if isinstance(self.beam, ConeBeam) else 0.0
+        behind_mm = 0.0 if isinstance(self.beam, ParallelBeam) else self.beam.sid_mm - self.beam.sad_mm
         center = np.asarray(self.isocenter_mm) - behind_mm * self.to_source
         down = self.detector.down_mm()[:, None, None] * self.down
         right = self.detector.right_mm()[None, :, None] * self.right
@@ -284,8 +218,14 @@ class View:
     def projection_matrix(self) -> NDArray[np.float64]:
         """3 x 4 matrix P from ``(x, y, z, 1)`` in LPS mm to ``(column, row, 1) * w``, pixel centres at whole numbers.
 
-        ``w`` is the point's distance from the source along the central ray (1 for a parallel beam).
+        ``w`` is the point's distance from the source along the central ray (1 for a parallel beam). A slot scan has
+        no such matrix: ValueError.
         """
+        if isinstance(self.beam, SlotScan):
+            raise ValueError(
+                "Expected a cone or parallel beam, got a slot scan, whose rows have a source each: no 3 x 4 matrix "
+                "describes it. Use View.project_points, or a beam that has one."
+            )
         iso = np.asarray(self.isocenter_mm)
         row_mm, column_mm = self.detector.pixel_spacing_mm
         down_mm, right_mm = self.detector.offset_mm
@@ -300,6 +240,23 @@ class View:
         right = np.append(self.right, -self.right @ iso) * scale_mm / column_mm
         down = np.append(self.down, -self.down @ iso) * scale_mm / row_mm
         return np.stack([right + column_0 * depth, down + row_0 * depth, depth])
+
+    def project_points(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, 2) of (column, row), pixel centres at whole numbers, where LPS points (n, 3) fall; any beam."""
+        from_iso = np.asarray(points_mm, dtype=np.float64) - np.asarray(self.isocenter_mm)
+        right_mm, down_mm = from_iso @ self.right, from_iso @ self.down
+        if not isinstance(self.beam, ParallelBeam):
+            magnification = self.beam.sid_mm / (self.beam.sad_mm - from_iso @ self.to_source)
+            right_mm = right_mm * magnification
+            down_mm = down_mm * (magnification if isinstance(self.beam, ConeBeam) else 1.0)
+        places = (right_mm, self.detector.columns, 1), (down_mm, self.detector.rows, 0)
+        return np.stack(
+            [
+                (place - self.detector.offset_mm[axis]) / self.detector.pixel_spacing_mm[axis] + (count - 1) / 2
+                for place, count, axis in places
+            ],
+            axis=-1,
+        )
 
     def moved_to(self, isocenter_mm: Vector3) -> View:
         """The same view about another isocentre."""
@@ -353,10 +310,13 @@ def parallel_pair(isocenter_mm: Vector3 = (0.0, 0.0, 0.0)) -> Biplanar:
 PRESETS = {"c-arm": c_arm, "upright": upright_stand, "parallel": parallel_pair}
 
 
+BEAM_KINDS: dict[type[Beam], str] = {ConeBeam: "cone", ParallelBeam: "parallel", SlotScan: "slot"}
+
+
 def view_to_dict(view: View) -> dict[str, Any]:
     """A view as plain numbers for job files and provenance; ``view_from_dict`` is its inverse."""
     values = asdict(view)
-    values["beam"] = {"kind": "cone" if isinstance(view.beam, ConeBeam) else "parallel", **values["beam"]}
+    values["beam"] = {"kind": BEAM_KINDS[type(view.beam)], **values["beam"]}
     return values
 
 
@@ -366,13 +326,14 @@ def view_from_dict(values: Mapping[str, Any]) -> View:
         content = dict(values)
         beam_values = dict(content.pop("beam"))
         kind = beam_values.pop("kind")
-        if kind not in ("cone", "parallel"):
-            raise ValueError(f"A view's beam kind must be 'cone' or 'parallel'; got {kind!r}.")
-        beam: Beam = ConeBeam(**beam_values) if kind == "cone" else ParallelBeam(**beam_values)
+        kinds = {name: kind_of_beam for kind_of_beam, name in BEAM_KINDS.items()}
+        if kind not in kinds:
+            raise ValueError(f"A view's beam kind must be one of {sorted(kinds)}; got {kind!r}.")
+        beam = kinds[kind](**beam_values)
         return View(beam, Detector(**content.pop("detector")), **content)
     except (KeyError, TypeError) as error:
         raise ValueError(
-            f"A view needs beam (kind, and sad_mm and sid_mm for a cone) and detector (rows, columns, "
+            f"A view needs beam (kind, and sad_mm and sid_mm for a cone or slot) and detector (rows, columns, "
             f"pixel_spacing_mm); got {dict(values)!r} ({error})."
         ) from None
 

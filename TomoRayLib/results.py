@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.comparison import GroundTruth
+from TomoRayLib.drr import write_radiograph
 from TomoRayLib.figures import overview_figure
 from TomoRayLib.files import staged_folder
-from TomoRayLib.geometry import VIEW_KEY, Biplanar, View, view_to_dict
+from TomoRayLib.geometry import Biplanar
 from TomoRayLib.image_types import Volume
-from TomoRayLib.images import resample, write_image_2d, write_png, write_volume
+from TomoRayLib.images import resample, write_volume
 from TomoRayLib.job import SynthesisJob
 from TomoRayLib.marking import NOTICE, TRUTH_NOTICE
 from TomoRayLib.metrics.table import MetricsTable
@@ -118,14 +119,6 @@ def _cost(stages: Stages) -> dict[str, Any]:
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def write_radiograph(folder: Path, name: str, image: NDArray[np.float32], view: View) -> None:
-    """One radiograph as NRRD, with its view inside, and as PNG for the eye."""
-    fields = {VIEW_KEY: json.dumps(view_to_dict(view))}
-    write_image_2d(folder / f"{name}.nrrd", image, view.detector.pixel_spacing_mm, fields)
-    low, high = (float(value) for value in np.percentile(image, (0.5, 99.8)))
-    write_png(folder / f"{name}.png", image, (low, high if high > low else low + 1.0))
 
 
 def _write_surfaces(folder: Path, vertebrae: Volume, truth: GroundTruth | None) -> None:

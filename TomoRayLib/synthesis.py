@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -134,7 +135,9 @@ def render_radiographs(
 
 def _rendered(attenuation: Tensor, grid: Grid, views: Biplanar, name: str) -> NDArray[np.float32]:
     try:
-        return project(attenuation, grid, getattr(views, name)).numpy()
+        with warnings.catch_warnings():  # a view that misses is the caller's to report, with the isocentre's origin
+            warnings.filterwarnings("ignore", message="Every ray misses", category=RuntimeWarning)
+            return project(attenuation, grid, getattr(views, name)).numpy()
     except ValueError as error:
         raise InputError(str(error)) from None
 

@@ -1,88 +1,328 @@
-"""The projector beside ``plastimatch drr`` (exact) on the demonstration CT: error, correlation and time per view.
+"""The projector beside its peers on one machine: time, memory, error. ``make bench-projector``, or
 
-    python Testing/Benchmarks/projector.py
+    python Testing/Benchmarks/projector.py --out output/bench-projector
 
-The CT is resampled to 256^3 voxels of 1 mm with one voxel of air all round (plastimatch drops the layer at the exit
-face). SAD 1000, SID 1536 mm. plastimatch's time is what it reports for ray tracing alone, without reading and HU
-conversion; ours is the median of five calls after the first, which builds the tables and is shown too.
+The demonstration CT is resampled to a cube of voxels with one of air all round (plastimatch drops the layer at the
+exit face) and turned into attenuation once, for all. SAD 1000, SID 1536 mm, orthogonal pair and an oblique view. Each
+projector runs in a process of its own on as many threads; the calls of one view go round all of them in turn, so that
+load meets all alike, and ratios to plastimatch are of neighbours. plastimatch's time is what it reports for ray tracing
+alone, its memory that of the whole program.
+
+The peers come from the package index into an environment beside the results, which sees this project's torch; those
+that do not install are left out with a note. Numbers of a busy machine are of no use: the load is printed with them.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
-import re
+import platform
 import shutil
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 
 from TomoRayLib.demonstration import default_cache, fetch_demonstration
-from TomoRayLib.geometry import ConeBeam, Detector, Grid, View, c_arm
-from TomoRayLib.images import Volume, resample, write_volume
-from TomoRayLib.projector import hu_to_attenuation, project
+from TomoRayLib.demonstration_phantom import phantom_volumes
+from TomoRayLib.geometry import ConeBeam, Detector, Grid, View
+from TomoRayLib.images import Volume, resample
+from TomoRayLib.projector import hu_to_attenuation
+from TomoRayLib.projector.lattice import ray_lattice
+
+PACKAGES = {  # what a peer needs from the package index
+    "plastimatch": "plastimatch",
+    "itk-rtk": "itk-rtk",
+    "diffdrr siddon": "diffdrr",
+    "diffdrr trilinear": "diffdrr",
+    "nanodrr": "nanodrr",
+    "flashdrr": "flashdrr",
+}
+OURS = ("tomoray", "tomoray rays")
+REFERENCE = "plastimatch"
+POSES = {"AP": (0.0, 0.0), "lateral": (90.0, 0.0), "oblique 30+10": (30.0, 10.0)}
+PIXEL_MM = {256: 1.0, 1024: 0.4}
+SLOW_SECONDS = 5.0  # a call that takes longer is not repeated
+WORKER = Path(__file__).with_name("projector_peers.py")
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def padded_ct() -> Volume:
-    """The demonstration CT on 256^3 voxels of 1 mm about its middle, its outermost voxels air."""
-    ct = fetch_demonstration(default_cache(dict(os.environ))).ct
-    cube = Grid.cube(ct.grid.center_mm, 256.0, 256)
-    voxels = resample(ct, cube).voxels
+@dataclass
+class Figures:
+    """What was measured of one projector on one view. Times in seconds, memory in MB."""
+
+    seconds: list[float] = field(default_factory=list)
+    first: float = float("nan")
+    peak_mb: float = float("nan")
+    rmse_percent: float = float("nan")
+    correlation: float = float("nan")
+    note: str = ""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds) if self.seconds else self.first
+
+
+class Worker:
+    """One projector's process."""
+
+    def __init__(self, name: str, python: str, volume: Path, threads: int) -> None:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
+        environment |= {"PYTHONPATH": str(ROOT), "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"}
+        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
+            environment[variable] = str(threads)
+        command = [python, str(WORKER), name, str(volume)]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment, text=True
+        )
+        self.ready = "ready" in self._answer()
+
+    def _answer(self) -> dict:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            if line.startswith("{"):  # libraries greet on standard output too
+                return json.loads(line)
+        return {"error": f"its process ended with code {self.process.wait()}"}
+
+    def ask(self, request: dict) -> dict:
+        assert self.process.stdin is not None
+        try:
+            print(json.dumps(request), file=self.process.stdin, flush=True)
+        except BrokenPipeError:
+            return {"error": f"its process ended with code {self.process.wait()}"}
+        return self._answer()
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def peers_environment(folder: Path, packages: set[str]) -> tuple[str, dict[str, str]]:
+    """Python of an environment with the packages that install, and what went wrong with the others."""
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        query = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
+        found = subprocess.run([str(python), "-c", query], check=True, capture_output=True, text=True)
+        site = Path(found.stdout.strip())
+        (site / "project.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")  # its torch, the same for all
+    failures = {}
+    for package in sorted(packages):
+        print(f"installing {package} ...", flush=True)
+        result = subprocess.run(
+            [str(python), "-m", "pip", "install", "-q", package], capture_output=True, text=True, check=False
+        )
+        if result.returncode:
+            failures[package] = result.stderr.strip().splitlines()[-1][:200] if result.stderr.strip() else "pip failed"
+    return str(python), failures
+
+
+def padded_ct(voxels: int) -> Volume:
+    """The demonstration CT, or the phantom in its place, on a cube of 256 mm, its outermost voxels air."""
+    case = fetch_demonstration(default_cache(dict(os.environ)))
+    ct = phantom_volumes()[0] if case.is_phantom else case.ct
+    cube = Grid.cube(ct.grid.center_mm, 256.0, voxels)
+    values = resample(ct, cube).voxels
     for axis in range(3):
-        np.moveaxis(voxels, axis, 0)[[0, -1]] = -1000.0
-    return Volume(voxels, cube)
+        np.moveaxis(values, axis, 0)[[0, -1]] = -1000.0
+    return Volume(values, cube)
 
 
-def plastimatch_image(path: Path, view: View, size: int, pixel_mm: float) -> tuple[np.ndarray, float]:
-    """Line integrals (rows, columns) and seconds of ray tracing."""
+def request_of(view: View) -> dict:
+    lattice = ray_lattice(view)
+    vectors = ("first_pixel_mm", "row_step_mm", "column_step_mm")
     beam = view.beam
     assert isinstance(beam, ConeBeam)
-    prefix = path.parent / f"{size}-{view.gantry_angle_deg:.0f}-"
-    numbers = lambda values: " ".join(f"{value:.10g}" for value in values)  # noqa: E731
-    command = ["plastimatch", "drr", "-i", "exact", "-t", "raw", "-O", str(prefix), "--nrm", numbers(view.to_source)]
-    command += ["--sad", str(beam.sad_mm), "--sid", str(beam.sid_mm), "-r", f"{size} {size}"]
-    command += ["-z", f"{size * pixel_mm} {size * pixel_mm}", "-o", numbers(view.isocenter_mm), str(path)]
-    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    (raw,) = path.parent.glob(f"{prefix.name}*.raw")
-    found = re.search(r"Total time:\s*([0-9.]+)", printed)
-    image = np.fromfile(raw, dtype="<f4").reshape(size, size) * 10.0  # its scale is a tenth of the integral
-    return image, float(found.group(1)) if found else float("nan")
+    return {
+        **{name: getattr(lattice, name).tolist() for name in vectors},
+        "source_mm": lattice.first_source_mm.tolist(),
+        "sad_mm": beam.sad_mm,
+        "rows": lattice.rows,
+        "columns": lattice.columns,
+    }
+
+
+def measure(workers: dict[str, Worker], view: View, repeats: int, longest: dict[str, float]) -> dict[str, Figures]:
+    """Calls in turn, round by round; images compared after the first. ``longest`` is each one's time expected, where
+    it is so long that it is left out."""
+    figures = {name: Figures() for name in workers}
+    with tempfile.TemporaryDirectory(prefix="tomoray-") as folder:
+        images = {name: Path(folder) / f"{number}.npy" for number, name in enumerate(workers)}
+        for turn in range(repeats + 1):
+            for name, worker in workers.items():
+                result = figures[name]
+                if name in longest:
+                    result.note = f"left out, some {longest[name]:.0f} s"
+                if result.note or (turn and result.first > SLOW_SECONDS):
+                    continue
+                answer = worker.ask({**request_of(view), "save": None if turn else str(images[name])})
+                if "error" in answer:
+                    result.note = answer["error"][:120]
+                elif turn:
+                    result.seconds.append(answer["seconds"])
+                else:
+                    result.first, result.peak_mb = answer["seconds"], answer["peak_mb"]
+        compare(figures, images)
+    return figures
+
+
+def compare(figures: dict[str, Figures], images: dict[str, Path]) -> None:
+    """Error and correlation against plastimatch, or, where it is not there, this project's own exact trace."""
+    known = [name for name in (REFERENCE, "tomoray rays", "tomoray") if name in images and images[name].exists()]
+    if not known:
+        return
+    expected = np.load(images[known[0]]).astype(np.float64)
+    for name, path in images.items():
+        if path.exists():
+            image = np.load(path)
+            figures[name].rmse_percent = 100 * float(np.sqrt(((image - expected) ** 2).mean() / (expected**2).mean()))
+            figures[name].correlation = float(np.corrcoef(image.ravel(), expected.ravel())[0, 1])
+
+
+def paired_ratio(ours: Figures, theirs: Figures) -> float:
+    pairs = list(zip(ours.seconds, theirs.seconds, strict=False))
+    return statistics.median(a / b for a, b in pairs) if pairs else float("nan")
+
+
+def markdown(results: dict[tuple[str, int], dict[str, Figures]], heading: str) -> str:
+    lines = [heading, ""]
+    for (pose, size), figures in results.items():
+        lines += [
+            f"**{pose}, {size} x {size} pixels**",
+            "",
+            "| projector | median ms | first call ms | paired ratio to plastimatch | extra memory MB | rel. RMSE % | "
+            "correlation |",
+            "|---|---|---|---|---|---|---|",
+        ]
+        for name, result in figures.items():
+            if result.note:
+                lines.append(f"| {name} | - | - | - | - | - | {result.note} |")
+                continue
+            ratio = paired_ratio(result, figures[REFERENCE]) if REFERENCE in figures else float("nan")
+            lines.append(
+                f"| {name} | {1e3 * result.median:.0f} (n={max(len(result.seconds), 1)}) | {1e3 * result.first:.0f} | "
+                f"{ratio:.2f} | {result.peak_mb:.0f} | {result.rmse_percent:.4f} | {result.correlation:.7f} |"
+            )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def plot(results: dict[tuple[str, int], dict[str, Figures]], heading: str) -> Image.Image:
+    """Median times as bars on a logarithmic axis, one group for each view."""
+    bar, gap, left, width, top = 22, 34, 190, 560, 84
+    rows = sum(len(figures) for figures in results.values())
+    picture = Image.new("RGB", (left + width + 120, top + rows * bar + len(results) * gap + 20), "white")
+    draw, font = ImageDraw.Draw(picture), ImageFont.load_default(14)
+    times = [1e3 * f.median for figures in results.values() for f in figures.values() if np.isfinite(f.median)]
+    low, high = np.floor(np.log10(min(times))), np.ceil(np.log10(max(times)))
+    place = lambda ms: left + width * (np.log10(ms) - low) / (high - low)  # noqa: E731
+    draw.text((16, 12), "Time of one view, ms (logarithmic)", fill="black", font=ImageFont.load_default(18))
+    draw.text((16, 38), heading, fill="#555555", font=ImageFont.load_default(12))
+    for power in np.arange(low, high + 1):
+        x = place(10.0**power)
+        draw.line([(x, top), (x, picture.height - 20)], fill="#dddddd")
+        draw.text((x, top - 18), f"{10.0**power:g}", fill="#555555", font=font, anchor="ma")
+    y = top
+    for (pose, size), figures in results.items():
+        draw.text((16, y + 8), f"{pose}, {size} x {size}", fill="black", font=ImageFont.load_default(15))
+        y += gap
+        for name, result in figures.items():
+            draw.text((left - 8, y + bar / 2), name, fill="black", font=font, anchor="rm")
+            if np.isfinite(result.median):
+                ms = 1e3 * result.median
+                text = f"{ms:.0f}" if ms >= 10 else f"{ms:.1f}"
+                draw.rectangle([left, y + 3, place(ms), y + bar - 3], fill="#0072B2" if name in OURS else "#999999")
+                draw.text((place(ms) + 6, y + bar / 2), text, fill="black", font=font, anchor="lm")
+            else:
+                draw.text((left + 6, y + bar / 2), result.note[:60], fill="#999999", font=font, anchor="lm")
+            y += bar
+    return picture
+
+
+def machine() -> str:
+    model = platform.processor()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if "model name" in line]
+        model = names[0] if names else model
+    load = f", load {os.getloadavg()[0]:.1f} before" if hasattr(os, "getloadavg") else ""
+    return f"{model or platform.machine()}, torch {torch.__version__}, {date.today().isoformat()}{load}"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("output/bench-projector"), help="folder of table and plot")
+    parser.add_argument("--environment", type=Path, help="environment of the peers; else in OUT")
+    parser.add_argument("--peers", nargs="*", default=list(PACKAGES), help=f"of {list(PACKAGES)}")
+    parser.add_argument("--sizes", nargs="*", type=int, default=[256, 1024], help="detector edges in pixels")
+    parser.add_argument("--poses", nargs="*", default=list(POSES), help=f"of {list(POSES)}")
+    parser.add_argument("--voxels", type=int, default=256, help="edge of the volume in voxels")
+    parser.add_argument("--repeats", type=int, default=9, help="calls after the first")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--longest", type=float, default=60.0, help="seconds; slower calls are left out")
+    return parser.parse_args()
 
 
 def main() -> None:
-    if shutil.which("plastimatch") is None:
-        sys.exit("plastimatch is not installed; apt install plastimatch.")
-    ct = padded_ct()
-    attenuation = hu_to_attenuation(torch.from_numpy(ct.voxels))
-    pair = c_arm(ct.grid.center_mm)
-    print("view     detector  rel. RMSE %  correlation   ours s (first)   plastimatch s   ratio")
+    options = arguments()
+    heading = f"{options.voxels}^3 voxels of {256 / options.voxels:g} mm, {options.threads} threads; {machine()}"
+    options.out.mkdir(parents=True, exist_ok=True)
+    wanted = {PACKAGES[name] for name in options.peers}
+    if shutil.which("plastimatch"):
+        wanted.discard("plastimatch")
+    python, failures = peers_environment(options.environment or options.out / "environment", wanted)
+    ct = padded_ct(options.voxels)
+    results: dict[tuple[str, int], dict[str, Figures]] = {}
     with tempfile.TemporaryDirectory(prefix="tomoray-") as folder:
-        path = Path(folder) / "ct.mha"
-        write_volume(path, ct)
-        for size, pixel_mm in ((256, 1.0), (1024, 0.4)):
-            for name, nominal in (("AP", pair.ap), ("lateral", pair.lateral)):
+        volume = Path(folder) / "volume.npz"
+        attenuation = hu_to_attenuation(torch.from_numpy(ct.voxels)).numpy()
+        np.savez(
+            volume,
+            attenuation=attenuation,
+            origin_mm=np.asarray(ct.grid.origin_mm),
+            spacing_mm=np.asarray(ct.grid.spacing_mm),
+        )
+        named = [*OURS, *(name for name in options.peers if PACKAGES[name] not in failures)]
+        workers = {
+            name: Worker(name, sys.executable if name in OURS else python, volume, options.threads) for name in named
+        }
+        failures |= {name: "does not start" for name, worker in workers.items() if not worker.ready}
+        workers = {name: worker for name, worker in workers.items() if worker.ready}
+        per_pixel: dict[str, float] = {}
+        for size in options.sizes:
+            for pose in options.poses:
+                pixel_mm = PIXEL_MM.get(size, 256.0 / size)
                 detector = Detector(size, size, (pixel_mm, pixel_mm))
-                view = View(
-                    ConeBeam(1000.0, 1536.0), detector, nominal.gantry_angle_deg, isocenter_mm=pair.isocenter_mm
-                )
-                seconds = []
-                for _ in range(6):
-                    started = time.perf_counter()
-                    image = project(attenuation, ct.grid, view).numpy()
-                    seconds.append(time.perf_counter() - started)
-                expected, its_seconds = plastimatch_image(path, view, size, pixel_mm)
-                rmse = 100 * np.sqrt(((image - expected) ** 2).mean() / (expected**2).mean())
-                correlation = np.corrcoef(image.ravel(), expected.ravel())[0, 1]
-                ours = statistics.median(seconds[1:])
-                print(
-                    f"{name:8} {size:5}^2   {rmse:10.4f}  {correlation:11.8f}   {ours:6.3f} ({seconds[0]:.3f})   "
-                    f"{its_seconds:13.3f}   {ours / its_seconds:5.2f}"
-                )
+                view = View(ConeBeam(1000.0, 1536.0), detector, *POSES[pose], isocenter_mm=ct.grid.center_mm)
+                expected = {name: seconds * size**2 for name, seconds in per_pixel.items()}
+                longest = {name: seconds for name, seconds in expected.items() if seconds > options.longest}
+                print(f"{time.strftime('%H:%M:%S')} {pose}, {size}^2 ...", flush=True)
+                results[(pose, size)] = measure(workers, view, options.repeats, longest)
+                for name, result in results[(pose, size)].items():
+                    if np.isfinite(result.median):
+                        per_pixel[name] = result.median / size**2
+        for worker in workers.values():
+            worker.close()
+    table = markdown(results, heading)
+    if failures:
+        table += "\nNot measured: " + "; ".join(f"{name} ({why})" for name, why in failures.items()) + "\n"
+    print(table)
+    (options.out / "table.md").write_text(table, encoding="utf-8")
+    content = {f"{pose} {size}": {n: vars(f) for n, f in figures.items()} for (pose, size), figures in results.items()}
+    (options.out / "results.json").write_text(json.dumps({"machine": heading, "views": content}, indent=1))
+    plot(results, heading).save(options.out / "times.png")
 
 
 if __name__ == "__main__":

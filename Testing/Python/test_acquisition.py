@@ -10,6 +10,7 @@ import pytest
 
 from TomoRayLib.acquisition import (
     GeometryOptions,
+    geometry_notes,
     oriented,
     radiograph_views,
     read_views,
@@ -17,8 +18,18 @@ from TomoRayLib.acquisition import (
     views_to_dict,
 )
 from TomoRayLib.errors import InputError
-from TomoRayLib.geometry import ConeBeam, ParallelBeam, c_arm, upright_stand, view_to_dict
+from TomoRayLib.geometry import (
+    ConeBeam,
+    Detector,
+    ParallelBeam,
+    SlotScan,
+    c_arm,
+    orthogonal_pair,
+    upright_stand,
+    view_to_dict,
+)
 from TomoRayLib.image_types import Radiograph, RadiographHeader
+from TomoRayLib.weights import find_model
 
 
 def a_radiograph(shape: tuple[int, int] = (120, 100), **header: object) -> Radiograph:
@@ -146,3 +157,12 @@ def test_options_and_the_files_own_isocenter_hold_with_a_geometry_file(tmp_path:
 def test_a_radiograph_takes_no_size() -> None:
     with pytest.raises(InputError, match="--size"):
         radiograph_views(a_radiograph(), a_radiograph(), GeometryOptions(size=(10, 10)))
+
+
+def test_a_slot_scan_can_be_rendered_with_other_distances_but_not_lifted(tmp_path: Path) -> None:
+    path = tmp_path / "eos.json"
+    path.write_text(json.dumps(views_to_dict(orthogonal_pair(SlotScan(987.0, 1300.0), Detector(400, 300, (0.5, 0.7))))))
+    pair = rendering_views(GeometryOptions(file=str(path), sid_mm=1400.0), (0.0, 0.0, 0.0))
+    assert pair.lateral.beam == SlotScan(987.0, 1400.0)
+    with pytest.raises(InputError, match="slot scan, which the network cannot read"):
+        geometry_notes(pair, find_model(None))

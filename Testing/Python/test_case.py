@@ -23,6 +23,7 @@ from TomoRayLib import weights
 from TomoRayLib.acquisition import GeometryOptions
 from TomoRayLib.case import run_projection, run_synthesis
 from TomoRayLib.demonstration_phantom import phantom_volumes
+from TomoRayLib.drr import Exposure
 from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import read_labels, read_radiograph, read_volume, resample, write_image_2d, write_volume
@@ -236,8 +237,7 @@ def test_transmission_is_beer_lambert_at_the_energy_asked_for(a_case: Path, tmp_
             options,
             ("ap",),
             lambda event: None,
-            energy_kev,
-            as_transmission,
+            exposure=Exposure(energy_kev=energy_kev, as_transmission=as_transmission),
         )
         images[name] = read_radiograph(tmp_path / name / "ap.nrrd").pixels
     expected = np.exp(-images["plain"] * 0.01837 / 0.022)  # water at 80 keV: 0.1837 cm2/g (NISTIR 5632)

@@ -58,9 +58,20 @@ def test_one_view_and_a_negative_isocenter_can_be_asked_for(a_ct_file: Path, tmp
     assert not (tmp_path / "d" / "ap.nrrd").exists()
 
 
+def test_any_angle_tilt_roll_beam_and_exposure_can_be_asked_for(a_ct_file: Path, tmp_path: Path) -> None:
+    words = "--angle 30 --angle -45.5 --tilt -60 --roll 5 --offset -10 20 --beam slot --kvp 80 --photons 1e4 --exact"
+    size = "--size 12 10 --pixel-spacing 20 20"
+    result = tomoray("project", str(a_ct_file), *words.split(), *size.split(), "--out", str(tmp_path / "d"))
+    assert result.returncode == 0, result.stderr
+    assert {path.name for path in (tmp_path / "d").glob("*.nrrd")} == {"angle30.nrrd", "angle-45.5.nrrd"}
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
+        ("project CT --out out --beam fan", "--beam"),
+        ("project CT --out out --matrix absent.txt --size 9 9", "does not exist"),
+        ("project CT --out out --kvp 9", "between 40 and 150"),
         ("project absent.nrrd --out out", "absent.nrrd"),
         ("project CT --out out --views pa", "views ap and lat"),
         ("project CT --out out --sad 0", "above 0"),

@@ -19,11 +19,11 @@ LARGEST_FILE_MB = 16
 FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(rooms.split())
     for rooms in (
-        "errors geometry vertebrae marking target color_maps progress",
+        "errors grid geometry camera vertebrae marking target color_maps progress",
         "image_types images flat_image nifti dicom_series dicom_radiograph files checks pair_checks "
         "cohort structure_masks",
-        "networks projector radiograph metrics weights surfaces",
-        "synthesis comparison acquisition job demonstration demonstration_phantom rendering slices drawing figures "
+        "networks physics projector radiograph metrics weights surfaces",
+        "synthesis comparison acquisition drr job demonstration demonstration_phantom rendering slices drawing figures "
         "report_content report_tables report page cohort_statistics cohort_tables",
         "case results provenance training evaluation",
         "worker cli cli_options cli_training terminal slicer",

@@ -1,0 +1,136 @@
+"""Regular voxel grids in LPS millimetres, and the checks of numbers that all geometry shares.
+
+Index 0 is the *centre* of the first voxel; arrays are ``(z, y, x)``. The conventions are in ``TomoRayLib/geometry.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector3 = tuple[float, float, float]
+IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+ORTHONORMAL_TOLERANCE = 1e-4
+
+
+def numbers_of(values: Any, count: int, name: str) -> tuple[float, ...]:
+    """``count`` finite floats from any sequence, or a sentence that says what was wrong."""
+    try:
+        numbers = tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be {count} numbers; got {values!r}.") from None
+    if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
+        raise ValueError(f"{name} must be {count} finite numbers; got {values!r}.")
+    return numbers
+
+
+def positive_numbers(values: Any, count: int, name: str, hint: str) -> tuple[float, ...]:
+    """``count`` finite floats above 0; ``hint`` ends the sentence that says what was wrong."""
+    numbers = numbers_of(values, count, name)
+    if min(numbers) <= 0:
+        raise ValueError(f"{name} must be {count} numbers above 0; got {numbers}; {hint}")
+    return numbers
+
+
+def whole_numbers(values: Any, count: int, name: str) -> tuple[int, ...]:
+    """``count`` whole numbers of at least 1."""
+    numbers = numbers_of(values, count, name)
+    if any(number < 1 or number != int(number) for number in numbers):
+        raise ValueError(f"{name} must be {count} whole numbers of at least 1; got {tuple(values)!r}.")
+    return tuple(int(number) for number in numbers)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A regular voxel grid in patient space.
+
+    ``size`` and ``spacing_mm`` are in ``(x, y, z)`` index order (i, j, k), ``origin_mm`` is the LPS position of the
+    centre of voxel (0, 0, 0), ``direction`` the 3 x 3 matrix, row by row, whose *columns* are the LPS directions of
+    the i, j and k axes (the order of SimpleITK's ``GetDirection``).
+
+    Raises ValueError for sizes below 1, spacing not above 0, directions that are not orthonormal. Left-handed
+    directions are valid: they are a grid that is stored mirrored, not a mirrored patient.
+    """
+
+    size: tuple[int, int, int]
+    spacing_mm: Vector3
+    origin_mm: Vector3 = (0.0, 0.0, 0.0)
+    direction: tuple[float, ...] = IDENTITY_DIRECTION
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "size", whole_numbers(self.size, 3, "Grid size (x, y, z)"))
+        spacing = positive_numbers(self.spacing_mm, 3, "Grid spacing_mm (x, y, z)", "check the image header.")
+        object.__setattr__(self, "spacing_mm", spacing)
+        object.__setattr__(self, "origin_mm", numbers_of(self.origin_mm, 3, "Grid origin_mm"))
+        object.__setattr__(self, "direction", numbers_of(self.direction, 9, "Grid direction"))
+        matrix = self.direction_matrix
+        error = float(np.abs(matrix.T @ matrix - np.eye(3)).max())
+        if error > ORTHONORMAL_TOLERANCE:
+            raise ValueError(
+                f"Grid direction cosines must be orthonormal (three perpendicular unit vectors); got {self.direction}, "
+                f"off by {error:.2g}. A sheared or gantry-tilted volume must be resampled to an orthogonal grid first."
+            )
+
+    @classmethod
+    def cube(cls, center_mm: Vector3, fov_mm: float, size: int) -> Grid:
+        """An axis-aligned cube of ``size``^3 voxels, outer faces ``fov_mm`` apart, centred on ``center_mm``."""
+        (edge_mm,) = positive_numbers((fov_mm,), 1, "Field of view in mm", "use 256 or 192.")
+        spacing_mm = edge_mm / size
+        half_mm = (size - 1) / 2 * spacing_mm
+        x, y, z = numbers_of(center_mm, 3, "Grid center_mm")
+        return cls((size,) * 3, (spacing_mm,) * 3, (x - half_mm, y - half_mm, z - half_mm))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Array shape ``(z, y, x)``."""
+        return (self.size[2], self.size[1], self.size[0])
+
+    @property
+    def direction_matrix(self) -> NDArray[np.float64]:
+        return np.asarray(self.direction, dtype=np.float64).reshape(3, 3)
+
+    @property
+    def is_left_handed(self) -> bool:
+        return bool(np.linalg.det(self.direction_matrix) < 0)
+
+    @property
+    def index_to_world(self) -> NDArray[np.float64]:
+        """4 x 4 matrix from ``(i, j, k, 1)`` to ``(x, y, z, 1)`` in LPS mm."""
+        matrix = np.eye(4)
+        matrix[:3, :3] = self.direction_matrix * np.asarray(self.spacing_mm)
+        matrix[:3, 3] = self.origin_mm
+        return matrix
+
+    @property
+    def world_to_index(self) -> NDArray[np.float64]:
+        """4 x 4 matrix from ``(x, y, z, 1)`` in LPS mm to ``(i, j, k, 1)``."""
+        return np.asarray(np.linalg.inv(self.index_to_world), dtype=np.float64)
+
+    @property
+    def center_mm(self) -> Vector3:
+        """LPS position of the middle of the grid (between voxels where a size is even)."""
+        middle = np.array([(n - 1) / 2 for n in self.size] + [1.0])
+        x, y, z, _ = (float(value) for value in self.index_to_world @ middle)
+        return (x, y, z)
+
+    @property
+    def extent_mm(self) -> Vector3:
+        """Edge lengths along i, j, k, outer face to outer face."""
+        x, y, z = (n * spacing for n, spacing in zip(self.size, self.spacing_mm, strict=True))
+        return (x, y, z)
+
+    def corners_mm(self) -> NDArray[np.float64]:
+        """(8, 3) LPS positions of the outer corners (half a voxel outside the first and last centres)."""
+        ends = [(-0.5, n - 0.5) for n in self.size]
+        corners = np.array([(i, j, k, 1.0) for i in ends[0] for j in ends[1] for k in ends[2]])
+        return (self.index_to_world @ corners.T).T[:, :3]
+
+    def same_as(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
+        """True where both grids have the same size and every corner agrees within ``tolerance_mm``."""
+        if self.size != other.size:
+            return False
+        return bool(np.abs(self.corners_mm() - other.corners_mm()).max() <= tolerance_mm)

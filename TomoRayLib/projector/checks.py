@@ -1,0 +1,68 @@
+"""What a projection cannot be made of, said before it is tried."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from TomoRayLib.grid import Grid
+from TomoRayLib.projector.lattice import RayLattice
+
+
+def check_volume(volume: Tensor, grid: Grid) -> None:
+    """Raises ValueError where a volume, or batch of them, does not have its grid's shape or is not of real numbers."""
+    if tuple(volume.shape[-3:]) != grid.shape or volume.ndim not in (3, 4):
+        raise ValueError(
+            f"The volume must have the shape of its grid, (z, y, x) = {grid.shape}, with at most one batch axis "
+            f"before; got {tuple(volume.shape)}. Check the axis order."
+        )
+    if str(volume.dtype) not in ("torch.float32", "torch.float64"):
+        raise ValueError(
+            f"The volume must be float32 or float64; got {volume.dtype}. Convert HU with hu_to_attenuation, or call "
+            ".float()."
+        )
+
+
+def check_rays(grid: Grid, lattice: RayLattice) -> None:
+    """Raises ValueError where a source lies inside the volume, or all of the volume behind the source.
+
+    ``lattice`` is in the volume's frame: mm along its axes from the centre of voxel 0.
+    """
+    if lattice.is_parallel:
+        return
+    low, high = _box(grid)
+    sources = lattice.sources_mm().reshape(-1, 3)
+    inside = np.all((sources > low) & (sources < high), axis=1)
+    if inside.any():
+        x, y, z = sources[inside][0]
+        raise ValueError(
+            f"The X-ray source must lie outside the volume; got one at ({x:.1f}, {y:.1f}, {z:.1f}) mm along the "
+            f"volume's axes from its first voxel, in a volume of {grid.extent_mm} mm. Use a larger SAD (sad_mm), move "
+            "the isocentre, or crop the volume."
+        )
+    forward = lattice.corner_rays_mm().sum(axis=0)
+    corners = np.array([[(low, high)[n >> axis & 1][axis] for axis in range(3)] for n in range(8)])
+    if ((corners - sources.mean(axis=0)) @ forward <= 0).all():
+        raise ValueError(
+            "The detector must lie on the other side of the volume than the source; got one behind the source, so that "
+            "every ray leads away from the volume. Check the sign of SAD, angles and offsets; a projection matrix that "
+            "looks away must be multiplied by -1."
+        )
+
+
+def any_ray_meets(grid: Grid, lattice: RayLattice) -> bool:
+    """True where some ray, as a line, passes through the volume. ``lattice`` is in the volume's frame."""
+    low, high = _box(grid)
+    sources = lattice.sources_mm()
+    directions = lattice.pixels_mm() - sources
+    with np.errstate(divide="ignore", invalid="ignore"):
+        first, second = (low - sources) / directions, (high - sources) / directions
+    enter, leave = np.fmin(first, second).max(axis=-1), np.fmax(first, second).min(axis=-1)
+    return bool((leave > enter).any())
+
+
+def _box(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Outer corners in mm along the grid's axes, from the centre of voxel 0."""
+    spacing = np.asarray(grid.spacing_mm)
+    return -0.5 * spacing, (np.asarray(grid.size) - 0.5) * spacing

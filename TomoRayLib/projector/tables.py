@@ -1,0 +1,93 @@
+"""Sparse matrices of box weights, as ``embedding_bag`` reads them: a bag is a weighted sum of table rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import sparse
+from torch import Tensor
+
+Array = NDArray[np.float64]
+# A ray on a voxel face belongs half to each side: every footprint is at least this wide (voxels).
+MIN_FOOTPRINT = 1e-5
+
+
+@dataclass(frozen=True)
+class Overlaps:
+    """How the segment of each ray in each slice is shared among the voxels along one axis.
+
+    ``voxel`` and ``fraction`` are (slices, samples, taps); fractions of voxels outside the volume are 0.
+    """
+
+    voxel: NDArray[np.int64]
+    fraction: Array
+
+
+def overlaps(crossings: Array, count: int) -> Overlaps:
+    """Shares of ``count`` voxels from positions (slices + 1, samples) at each slice's two faces.
+
+    Positions are in voxels, voxel j spanning j..j + 1. There are as many taps as the steepest segment has voxels.
+    """
+    low = np.minimum(crossings[:-1], crossings[1:])
+    high = np.maximum(crossings[:-1], crossings[1:])
+    middle, half = (low + high) / 2, np.maximum(high - low, MIN_FOOTPRINT) / 2
+    low, high = middle - half, middle + half
+    first = np.floor(low)
+    taps = int((np.floor(high) - first).max()) + 1
+    voxel = first[..., None] + np.arange(taps)
+    shared = np.minimum(high[..., None], voxel + 1) - np.maximum(low[..., None], voxel)
+    fraction = np.maximum(shared, 0.0) / (high - low)[..., None]
+    fraction[(voxel < 0) | (voxel >= count)] = 0.0
+    return Overlaps(voxel.astype(np.int64), fraction)
+
+
+@dataclass(frozen=True)
+class Bags:
+    """A sparse matrix, (rows, ``columns``), on one device: ``index``, ``offset`` as CSR has them, and ``weight``."""
+
+    index: Tensor
+    offset: Tensor
+    weight: Tensor
+    columns: int
+
+    @property
+    def is_empty(self) -> bool:
+        return self.index.numel() == 0
+
+    @property
+    def nbytes(self) -> int:
+        return sum(t.numel() * t.element_size() for t in (self.index, self.offset, self.weight))
+
+    def sum_rows(self, table: Tensor) -> Tensor:
+        """(rows of the matrix, table columns): the sparse matrix times ``table``."""
+        return F.embedding_bag(
+            self.index, table, self.offset, mode="sum", per_sample_weights=self.weight, include_last_offset=True
+        )
+
+    def transposed(self) -> Bags:
+        """The transposed matrix."""
+        data, index, offset = (t.cpu().numpy() for t in (self.weight, self.index, self.offset))
+        matrix = sparse.csr_matrix((data, index, offset), shape=(len(offset) - 1, self.columns)).T.tocsr()
+        return Bags(
+            torch.from_numpy(matrix.indices.astype(np.int32)).to(self.index.device),
+            torch.from_numpy(matrix.indptr.astype(np.int32)).to(self.index.device),
+            torch.from_numpy(matrix.data).to(self.weight),
+            matrix.shape[1],
+        )
+
+
+def bags(voxel: NDArray[np.int64], fraction: Array, columns: int, device: str, dtype: torch.dtype) -> Bags:
+    """Bags from table rows and weights, both (bags, taps); weights of 0 are left out."""
+    kept = fraction > 0
+    offset = np.zeros(len(kept) + 1, dtype=np.int32)
+    np.cumsum(kept.sum(axis=1), out=offset[1:])
+    return Bags(
+        torch.from_numpy(voxel[kept].astype(np.int32)).to(device),
+        torch.from_numpy(offset).to(device),
+        torch.from_numpy(fraction[kept]).to(device=device, dtype=dtype),
+        columns,
+    )
