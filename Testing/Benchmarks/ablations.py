@@ -3,9 +3,10 @@
     python Testing/Benchmarks/ablations.py --data DATA                     # every row
     python Testing/Benchmarks/ablations.py --data DATA --rows replicate    # one row
 
-DATA holds labelmaps/, bodies/, verse/ and totalsegmentator/. The network is GeoLift-S at 64^3 (4 mm), from scratch;
-each row is scored with its averaged weights on phantoms of held-out spines and on three real CTs, none of which any
-row has trained on. Rows that are done (OUT/NAME/scores.json) are kept. Nothing here looks at LIDC-IDRI-0001.
+DATA holds labelmaps/, bodies/, verse/ and totalsegmentator/. The network is GeoLift-S made for 128^3, trained from
+scratch to its second finest level, 64^3 (4 mm); CPU minutes are those of training and scoring together. Each row is
+scored with its averaged weights on phantoms of held-out spines and on three real CTs, none of which any row has trained
+on. Rows that are done (OUT/NAME/scores.json) are kept. Nothing here looks at LIDC-IDRI-0001.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def _loss(**changes: float) -> tuple[tuple[float, TrainingConfig], ...]:
 
 
 def not_augmented() -> StreamConfig:
-    """The stream without random shape, tissue, geometry and appearance: label maps in bodies, one fixed C-arm."""
+    """The stream without random shape, tissue, geometry and appearance: label maps in bodies, one fixed C-arm. What a
+    label map lacks (texture, discs, endplates) and mirroring stay random."""
     still = dict.fromkeys(("spine_scale", "spine_width_scale", "body_stretch", "body_bone_contrast"), (1.0, 1.0))
     middle = {name: _middle(getattr(PhantomRanges(), name)) for name in _RANGES_OF_VALUES}
     shares = {name: 0.0 for name in asdict(PhantomRanges()) if name.endswith("_share")}
@@ -127,7 +129,8 @@ def run_row(row: Row, samples: int, anatomy: Anatomy, cases: list[ValidationCase
         steps = max(1, round(samples * share / settings.batch_size))
         settings = replace(settings, steps=steps, start_from=previous)
         stream = replace(row.stream, seed=row.stream.seed + number)
-        previous = str(train(settings, stream, anatomy, [], out / str(number)))
+        folder = out / str(number)
+        previous = str(train(settings, stream, anatomy, [], folder, resume=(folder / "last.ckpt").exists()))
         seen += steps * settings.batch_size
     assert previous is not None
     config, weights = averaged_weights(Path(previous))
@@ -197,7 +200,10 @@ def main(report: Callable[[str], None] = print) -> None:
             continue
         samples = options.samples
         if row.as_long_as_base:
-            base, same = (json.loads((options.out / one / "scores.json").read_text()) for one in ("base", "x2ct"))
+            done = [options.out / one / "scores.json" for one in ("base", "x2ct")]
+            if not all(path.exists() for path in done):
+                parser.error(f"{name} needs the rows base and x2ct, which give its time; run these first.")
+            base, same = (json.loads(path.read_text()) for path in done)
             samples = round(samples * base["cpu_minutes"] / same["cpu_minutes"])
         anatomy = with_procedural_bodies(real_anatomy, CRUDE_BODIES, only=True) if row.crude_bodies else real_anatomy
         results[name] = run_row(row, samples, anatomy, cases, out)

@@ -20,6 +20,8 @@ from TomoRayLib.training.sources import (
 )
 from TomoRayLib.training.validation import ValidationCase, phantom_cases, real_case
 
+SEED_STEP = 1_000_003  # no stage sees the phantoms of another
+
 
 def run_config(config: RunConfig, folder: Path, out: Path, report: Callable[[str], None] = print) -> Path:
     """Train all stages into ``out`` and return the last checkpoint. Paths of data are relative to ``folder``.
@@ -28,14 +30,15 @@ def run_config(config: RunConfig, folder: Path, out: Path, report: Callable[[str
     """
     training, validation, held_out = _found(config.data, folder, report)
     previous: str | None = None
-    for stage in config.stages:
+    for number, stage in enumerate(config.stages):
         settings = settings_of_stage(stage, previous, training, folder)
         cases = _validation_cases(config.data, stage, validation, held_out)
         report(f"Stage {stage.name}: {_budget(settings)}")
         if config.data.permissive:
             _check_permissive(settings, out / stage.name / "last.ckpt")
         resume = (out / stage.name / "last.ckpt").exists()
-        previous = str(train(settings, stage.stream, training, cases, out / stage.name, resume, report))
+        stream = replace(stage.stream, seed=stage.stream.seed + SEED_STEP * number)
+        previous = str(train(settings, stream, training, cases, out / stage.name, resume, report))
     assert previous is not None
     return Path(previous)
 
