@@ -44,7 +44,7 @@ LABEL_ENDINGS = ("_seg-vert_msk", "_seg")
 NIFTI_ENDINGS = (".nii.gz", ".nii")
 TOTALSEGMENTATOR_PAIR = ("ct", "labels")
 MOST_LISTED = 20
-NOT_PERMISSIVE = "permissive, and not known to allow commercial use (training/sources.py)"
+NOT_PERMISSIVE = "not known to allow commercial use, as permissive = true asks for (training/sources.py)"
 FIGURES_ARE_MEASURED_ON_IT = f"{DEMONSTRATION_CASE} is held out for ever: published figures are measured on it"
 SUBJECT_HELD_OUT = "the same subject is held out (training/held_out.py)"
 
