@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from TomoRayLib.cli_options import OptionalPath, console, finish
-from TomoRayLib.errors import InputError
+from TomoRayLib.errors import InputError, OutputError
 from TomoRayLib.progress import Emit
 
 
@@ -40,11 +42,14 @@ def train(
             from TomoRayLib.training.config import read_config
             from TomoRayLib.training.experiment import run_config
             from TomoRayLib.training.recipe import train_first_weights
+            from TomoRayLib.training.sources import recorded_sources
         except ImportError as error:
             raise InputError(f"Training needs the extra 'train' ({error}); in a checkout: make setup.") from None
-        try:
+        with _faults_of_input():
             if out is None:
                 raise InputError("Expected a folder for the run, got none; give it as --out FOLDER.")
+            if start_from is not None:
+                recorded_sources(start_from)  # one that cannot be read is told before anything is made
             if config is not None:
                 run_config(read_config(config), data or config.resolve().parent, out, console.print)
             elif data is None:
@@ -53,8 +58,6 @@ def train(
                 watched = [_watched(case) for case in watch]
                 names = tuple(stages.split(","))
                 train_first_weights(data, out, minutes, watched, seed, console.print, start_from, names, workers)
-        except ValueError as error:
-            raise InputError(str(error)) from None
 
     finish(work, False)
 
@@ -68,9 +71,12 @@ def publish(
     """Put trained weights, their mean atlas and their registry entry into Resources/Models."""
 
     def work(emit: Emit) -> None:
-        from TomoRayLib.training.publishing import publish_model
-
-        publish_model(checkpoints, data, command, model, console.print)
+        try:
+            from TomoRayLib.training.publishing import publish_model
+        except ImportError as error:
+            raise InputError(f"Publishing needs the extra 'train' ({error}); in a checkout: make setup.") from None
+        with _faults_of_input():
+            publish_model(checkpoints, data, command, model, console.print)
 
     finish(work, False)
 
@@ -125,6 +131,21 @@ def learning_curves(
             partial.write_bytes(png_bytes(picture))
 
     finish(work, False)
+
+
+@contextmanager
+def _faults_of_input() -> Iterator[None]:
+    """What a user can act on as InputError: values that do not fit, and files that are missing or cannot be opened."""
+    try:
+        yield
+    except OutputError:
+        raise
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise InputError(f"Expected a file to read or write in {error.filename}, got: {error.strerror}.") from None
 
 
 def _watched(case: str) -> tuple[str, Path, Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -248,3 +249,18 @@ def test_held_out_spines_are_not_trained_on() -> None:
     assert [s.name for s in training.spines] == ["column"]
     assert [s.name for s in held_out.spines] == ["kept back"]
     assert held_out.draw(np.random.default_rng(0)) == (other, body)
+
+
+def test_a_spine_whose_subject_is_held_out_under_another_name_is_not_trained_on() -> None:
+    spine, body = a_spine(4.0), a_body(8.0)
+    anatomy = Anatomy((spine, dataclasses.replace(spine, name="verse041")), (body,))
+    training, validation = anatomy.split(("sub-verse041_dir-iso",))
+    assert [s.name for s in training.spines] == ["column"]
+    assert [s.name for s in validation.spines] == ["verse041"]
+    assert not validation.spines_trained_on
+
+
+def test_a_validation_on_the_spines_of_the_training_says_so() -> None:
+    training, validation = a_coarse_anatomy().split()
+    assert training.spines == validation.spines
+    assert (training.spines_trained_on, validation.spines_trained_on) == (False, True)

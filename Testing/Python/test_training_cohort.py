@@ -159,6 +159,44 @@ def test_held_out_cases_are_not_trained_on_and_must_exist(tmp_path: Path) -> Non
         find_cohort([tmp_path], ["c"])
 
 
+def cases_named(folder: Path, *names: str) -> Path:
+    for name in names:
+        named(folder / f"{name}_ct.nii.gz")
+        named(folder / f"{name}_seg-vert_msk.nii.gz")
+    return folder
+
+
+def test_no_scan_of_a_held_out_subject_is_trained_on(tmp_path: Path) -> None:
+    """Subjects that phantoms are scored on as well: their label maps are of the same CTs."""
+    names = ("sub-verse024", "sub-verse041_dir-iso", "sub-verse401_split-verse253", "sub-verse401_split-verse254")
+    cases_named(tmp_path, *names, "verse645")
+    cohort, held_out = find_cohort([tmp_path], ["sub-verse401_split-verse253"])
+    assert [case.name for case in cohort.cases] == ["sub-verse041_dir-iso"]
+    assert [case.name for case in held_out] == ["sub-verse401_split-verse253"]
+    left_out = dict(cohort.left_out)
+    assert sorted(left_out) == ["sub-verse024", "sub-verse401_split-verse254", "verse645"]
+    assert all("same subject is held out" in reason for reason in left_out.values())
+
+
+def test_the_case_of_the_published_figures_is_neither_trained_on_nor_scored(tmp_path: Path) -> None:
+    cases_named(tmp_path, "LIDC-IDRI-0001", "lidc-idri-0001_a", "LIDC-IDRI-0002")
+    cohort, _ = find_cohort([tmp_path])
+    assert [case.name for case in cohort.cases] == ["LIDC-IDRI-0002"]
+    assert [name for name, reason in cohort.left_out if "held out for ever" in reason] == [
+        "LIDC-IDRI-0001",
+        "lidc-idri-0001_a",
+    ]
+    with pytest.raises(ValueError, match="held out for ever"):
+        find_cohort([tmp_path], ["LIDC-IDRI-0001"])
+
+
+def test_a_held_out_case_that_permissive_leaves_out_is_told_as_such(tmp_path: Path) -> None:
+    cases_named(tmp_path, "stranger", "sub-verse014")
+    with pytest.raises(ValueError, match=r"got \['stranger'\](.|\n)*stranger: not known to allow .* permissive = true"):
+        find_cohort([tmp_path], ["stranger"], permissive=True)
+    assert [case.name for case in find_cohort([tmp_path], permissive=True)[0].cases] == ["sub-verse014"]
+
+
 def place_of(scene: Scene, marked: np.ndarray) -> np.ndarray:
     """(3,) centroid in scene millimetres of the bone where ``marked`` is true."""
     k, j, i = np.nonzero((scene.occupancy.numpy() > 127) & marked)

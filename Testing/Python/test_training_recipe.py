@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save
-from test_training_anatomy import a_coarse_anatomy, a_spine, one_thread  # noqa: F401
+from safetensors.torch import save, save_file
+from test_training_anatomy import a_coarse_anatomy, a_spine, labels_of_a_column, one_thread  # noqa: F401
 
 from TomoRayLib.cli_training import _watched
 from TomoRayLib.errors import InputError
@@ -31,9 +31,23 @@ from TomoRayLib.training.atlas import (
     mean_atlas,
     mean_bone_grey,
 )
-from TomoRayLib.training.datasets import Anatomy
+from TomoRayLib.training.datasets import load_spines
 from TomoRayLib.training.loop import TrainingConfig
-from TomoRayLib.training.sources import BODIES, EARLIER, GREY, SHAPES, WATCHED, recorded_sources, to_record, uses_of
+from TomoRayLib.training.sources import (
+    BODIES,
+    CASES,
+    EARLIER,
+    GREY,
+    NOT_RECORDED,
+    SHAPES,
+    WATCHED,
+    SourceUse,
+    commercial_use_allowed,
+    from_record,
+    recorded_sources,
+    to_record,
+    uses_of,
+)
 from TomoRayLib.training.spines import Spine
 from TomoRayLib.weights import (
     LOOKUP_NAME,
@@ -43,6 +57,7 @@ from TomoRayLib.weights import (
     load_atlas,
     load_equal_frequency_table,
     load_network,
+    models_folder,
     read_registry,
     sha256_of_bytes,
 )
@@ -224,14 +239,18 @@ def a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     torch.save({"network": network.to_dict(), "ema": ema}, tmp_path / "last.ckpt")
     ct, labels = a_labelled_ct(0, 300.0)
     verse = data / "verse" / "dataset-01training"
-    for folder, name, volume in (("rawdata", "sub-1_ct", ct), ("derivatives", "sub-1_seg-vert_msk", labels)):
-        (verse / folder / "sub-1").mkdir(parents=True)
-        write_volume(verse / folder / "sub-1" / f"{name}.nii.gz", volume)
+    for folder, name, volume in (("rawdata", "sub-verse9_ct", ct), ("derivatives", "sub-verse9_seg-vert_msk", labels)):
+        (verse / folder / "sub-verse9").mkdir(parents=True)
+        write_volume(verse / folder / "sub-verse9" / f"{name}.nii.gz", volume)
     monkeypatch.setattr(publishing, "models_folder", lambda: models)
-    monkeypatch.setattr(publishing, "load_anatomy", lambda data, permissive, myo_sim: a_coarse_anatomy())
+    monkeypatch.setattr(publishing, "load_spines", lambda data, permissive, myo_sim: a_coarse_anatomy().spines)
     figures = itertools.count(1)
     monkeypatch.setattr(publishing, "demonstration_figures", lambda model_id: {"n": next(figures), "id": model_id})
     return SimpleNamespace(models=models, data=data, checkpoint=tmp_path / "last.ckpt", state=state)
+
+
+def record(checkpoint: Path, uses: tuple[SourceUse, ...]) -> None:
+    torch.save({**torch.load(checkpoint, weights_only=True), "sources": to_record(uses)}, checkpoint)
 
 
 def test_a_published_model_can_be_loaded_with_all_that_belongs_to_it(a_place: SimpleNamespace) -> None:
@@ -257,8 +276,7 @@ def test_a_checkpoint_that_does_not_say_its_sources_is_published_as_non_commerci
     assert {(item["name"], item["use"]) for item in entry.data} == {
         ("not recorded", EARLIER),
         ("not known (column)", SHAPES),
-        ("not known (block)", BODIES),
-        ("not known (sub-1)", GREY),
+        ("VerSe (sub-verse9)", GREY),
     }
 
 
@@ -266,28 +284,76 @@ def test_a_permissive_checkpoint_is_published_with_its_own_licence_and_permissiv
     a_place: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded = uses_of(SHAPES, ["myo_sim"]) + uses_of(BODIES, ["tcga_de_a4ma_torso"]) + uses_of(WATCHED, ["elsewhere"])
-    content = torch.load(a_place.checkpoint, weights_only=True)
-    torch.save({**content, "sources": to_record(recorded)}, a_place.checkpoint)
-    with pytest.raises(ValueError, match=r"commercial use, .* got none of 1"):
-        publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
-    assert list(a_place.models.iterdir()) == []
-    for file in list(a_place.data.rglob("sub-1_*")):
-        file.rename(file.with_name(file.name.replace("sub-1", "sub-verse9")))
+    record(a_place.checkpoint, recorded)
     asked: list[tuple[bool, bool]] = []
 
-    def anatomy(data: Path, permissive: bool, myo_sim: bool) -> Anatomy:
+    def spines(data: Path, permissive: bool, myo_sim: bool) -> tuple[Spine, ...]:
         asked.append((permissive, myo_sim))
-        (spine,), (body,) = a_coarse_anatomy().spines, a_coarse_anatomy().bodies
-        known = dataclasses.replace(spine, name="myo_sim"), dataclasses.replace(body, name="tcga_de_a4ma_torso")
-        return Anatomy(known[:1], known[1:])
+        return (dataclasses.replace(a_spine(4.0), name="myo_sim"),)
 
-    monkeypatch.setattr(publishing, "load_anatomy", anatomy)
+    monkeypatch.setattr(publishing, "load_spines", spines)
     publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
     assert asked == [(True, True)]
     entry = find_model(None, a_place.models)
     assert entry.licence == "CC-BY-SA-4.0"  # VerSe's grey values
     assert entry.data[-1] == {"name": "VerSe (sub-verse9)", "licence": "CC-BY-SA-4.0", "use": GREY}
     assert recorded_sources(entry.path) == recorded + uses_of(GREY, ["sub-verse9"])  # who goes on from it inherits them
+
+
+def test_a_model_of_cases_that_allow_no_derivatives_is_not_published(a_place: SimpleNamespace) -> None:
+    record(a_place.checkpoint, uses_of(SHAPES, ["column"]) + uses_of(CASES, ["sub-gl003", "sub-verse9"]))
+    with pytest.raises(ValueError, match=r"no derivatives \(ND\): sub-gl003\. Train without"):
+        publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    assert list(a_place.models.iterdir()) == []
+
+
+def test_the_table_is_made_of_cases_that_suit_every_model_and_were_not_watched(a_place: SimpleNamespace) -> None:
+    verse = a_place.data / "verse" / "dataset-01training"
+    for name in ("sub-verse024", "sub-verse8_dir-iso", "sub-gl003", "stranger"):
+        for folder, ending in (("rawdata", "ct"), ("derivatives", "seg-vert_msk")):
+            file = verse / folder / name / f"{name}_{ending}.nii.gz"
+            file.parent.mkdir()
+            file.write_bytes(b"reading this would fail")
+    record(a_place.checkpoint, uses_of(SHAPES, ["column"]) + uses_of(WATCHED, ["verse8"]))
+    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    table = json.loads((a_place.models / LOOKUP_NAME).read_text())
+    assert table["sources"] == to_record(uses_of(GREY, ["sub-verse9"]))
+
+
+def test_the_atlas_is_made_of_the_spines_that_were_trained_on(
+    a_place: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("verse018", "verse024", "verse041", "verse042")
+    spines = [dataclasses.replace(a_spine(4.0), name=name) for name in names]
+    monkeypatch.setattr(publishing, "load_spines", lambda *_: tuple(spines))
+    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    listed = [item["name"] for item in find_model(None, a_place.models).data]
+    assert "VerSe label maps (verse018, verse041, verse042)" in listed  # of no record: all that are not held out
+    record(a_place.checkpoint, uses_of(SHAPES, ["verse018", "verse041"]) + uses_of(WATCHED, ["sub-verse041"]))
+    used: list[str] = []
+
+    def atlas(chosen: tuple[Spine, ...], grey: float, fov_mm: float) -> MeanAtlas:
+        used.extend(spine.name for spine in chosen)
+        return mean_atlas(chosen, grey, fov_mm)
+
+    monkeypatch.setattr(publishing, "mean_atlas", atlas)
+    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    assert used == ["verse018"]
+    record(a_place.checkpoint, uses_of(SHAPES, ["elsewhere"]))
+    with pytest.raises(ValueError, match=r"trained on \(elsewhere\) .* got none of 4"):
+        publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+
+
+def test_without_bodies_the_label_maps_are_enough(a_place: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publishing, "load_spines", load_spines)
+    labels, grid = labels_of_a_column()
+    (a_place.data / "labelmaps").mkdir()
+    write_volume(a_place.data / "labelmaps" / "column_seg.nii.gz", Volume(labels, grid))
+    used = uses_of(SHAPES, ["column"]) + uses_of(BODIES, ["procedural_0"])
+    record(a_place.checkpoint, used)
+    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    entry = find_model(None, a_place.models)
+    assert [item["use"] for item in entry.data] == [SHAPES, BODIES, GREY]
 
 
 def test_of_several_checkpoints_the_mean_is_published(a_place: SimpleNamespace, tmp_path: Path) -> None:
@@ -324,9 +390,41 @@ def test_weights_too_large_for_the_extension_are_not_registered(
     assert list(a_place.models.iterdir()) == []
 
 
-def test_publishing_needs_labelled_cts(a_place: SimpleNamespace, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="labelled CTs"):
+def test_publishing_needs_labelled_cts_or_the_table_of_an_earlier_time(
+    a_place: SimpleNamespace, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=r"labelled CTs .*got none of 0"):
         publishing.publish_model(a_place.checkpoint, tmp_path / "nowhere", "", "tiny", lambda line: None)
+    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    table, grey = (a_place.models / LOOKUP_NAME).read_bytes(), load_atlas(find_model(None, a_place.models))[0]
+    lines: list[str] = []
+    publishing.publish_model(a_place.checkpoint, tmp_path / "nowhere", "", "tiny", lines.append)
+    assert (a_place.models / LOOKUP_NAME).read_bytes() == table
+    np.testing.assert_allclose(load_atlas(find_model(None, a_place.models))[0], grey, atol=5e-3)
+    assert any("stays as it is" in line for line in lines)
+    assert find_model(None, a_place.models).data[-1]["name"] == "VerSe (sub-verse9)"
+    content = json.loads(table)
+    del content["sources"]
+    (a_place.models / LOOKUP_NAME).write_text(json.dumps(content))
+    publishing.publish_model(a_place.checkpoint, tmp_path / "nowhere", "", "tiny", lambda line: None)
+    assert {"name": "not recorded", "licence": NOT_RECORDED.licence, "use": GREY} in find_model(
+        None, a_place.models
+    ).data
+
+
+def test_the_shipped_table_says_what_it_was_made_of() -> None:
+    content = json.loads((models_folder() / LOOKUP_NAME).read_text(encoding="utf-8"))
+    assert commercial_use_allowed(from_record(content["sources"]))
+    assert load_equal_frequency_table().levels == 100
+
+
+def test_what_is_no_checkpoint_is_refused_by_name(a_place: SimpleNamespace, tmp_path: Path) -> None:
+    torch.save({"network": {}}, tmp_path / "bare.ckpt")
+    save_file({"a": torch.zeros(2)}, tmp_path / "weights.safetensors")
+    (tmp_path / "text.ckpt").write_text("no checkpoint")
+    for name in ("bare.ckpt", "weights.safetensors", "text.ckpt", "absent.ckpt"):
+        with pytest.raises(ValueError, match=f"Expected a checkpoint of a run .*{name}"):
+            publishing.publish_model(tmp_path / name, a_place.data, "", "tiny", lambda line: None)
 
 
 def test_the_atlas_of_the_hand_made_spine_lies_in_the_middle_of_the_cube() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ from TomoRayLib.training.sources import (
     source_of,
     to_record,
     uses_of,
+    without_derivatives,
 )
 
 
@@ -81,7 +83,8 @@ GL_WATCHED = uses_of(WATCHED, ["sub-gl003", "stranger"])
 @pytest.mark.parametrize(
     ("uses", "licence"),
     [
-        ((), "Apache-2.0"),
+        ((), "CC-BY-NC-SA-4.0"),
+        (GL_WATCHED, "CC-BY-NC-SA-4.0"),
         (MYO_SIM, "Apache-2.0"),
         (MYO_SIM + TCIA, "CC-BY-4.0"),
         (MYO_SIM + TCIA + VERSE, "CC-BY-SA-4.0"),
@@ -96,6 +99,26 @@ GL_WATCHED = uses_of(WATCHED, ["sub-gl003", "stranger"])
 def test_a_models_licence_carries_the_terms_of_all_its_sources(uses: tuple[SourceUse, ...], licence: str) -> None:
     assert licence_of_model(uses) == licence_of_model(uses[::-1]) == licence
     assert commercial_use_allowed(uses) is ("-NC" not in licence)
+
+
+def test_of_one_data_set_under_several_terms_the_stricter_ones_hold() -> None:
+    free = SourceUse("Ours", "CC-BY-4.0", True, CASES, ("a",))
+    strict, alike = replace(free, licence="CC-BY-NC-4.0", commercial_use=False), replace(free, licence="CC-BY-SA-4.0")
+    for uses in ((free, strict), (strict, free)):
+        assert merged(uses) == (strict,)
+    assert licence_of_model(merged([strict, alike])) == licence_of_model(merged([alike, strict])) == "CC-BY-NC-SA-4.0"
+    unknown = replace(free, licence="ask them", commercial_use=False)
+    assert merged([unknown, free, replace(strict, items=("b",))]) == (replace(unknown, items=("a", "b")),)
+    wrongly_free = replace(NOT_RECORDED, licence="Apache-2.0", commercial_use=True)
+    for uses in ((wrongly_free, NOT_RECORDED), (NOT_RECORDED, wrongly_free)):
+        assert not commercial_use_allowed(merged(uses))
+
+
+def test_cases_that_allow_no_derivatives_are_named_unless_they_were_only_watched() -> None:
+    uses = uses_of(CASES, ["sub-gl003", "sub-gl279", "sub-verse014"])
+    assert without_derivatives(uses) == ["sub-gl003", "sub-gl279"]
+    assert licence_of_model(uses) == "CC-BY-NC-ND-4.0"
+    assert without_derivatives(VERSE + GL_WATCHED) == []
 
 
 def test_each_data_set_is_listed_once_for_each_use_with_its_items() -> None:
@@ -121,6 +144,22 @@ def test_weights_remember_their_sources_and_older_ones_count_as_not_recorded(tmp
         assert recorded_sources(tmp_path / f"new.{ending}") == uses
         assert recorded_sources(tmp_path / f"old.{ending}") == (NOT_RECORDED,)
     assert recorded_sources(tmp_path / "bare.safetensors") == (NOT_RECORDED,)
+    assert from_record([]) == from_record(None) == (NOT_RECORDED,)
+
+
+@pytest.mark.parametrize("ending", ["ckpt", "safetensors"])
+def test_a_file_that_is_no_weights_is_refused_by_name(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"last.{ending}"
+    with pytest.raises(ValueError, match=rf"last\.{ending}.*there is none"):
+        recorded_sources(file)
+    torch.save({"network": {}, "sources": []}, tmp_path / "whole")
+    for content in (b"", b"no weights at all", (tmp_path / "whole").read_bytes()[:300]):
+        file.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"last\.{ending}, got a file that cannot be read"):
+            recorded_sources(file)
+    torch.save([1, 2], tmp_path / "list.ckpt")
+    with pytest.raises(ValueError, match="no network"):
+        recorded_sources(tmp_path / "list.ckpt")
 
 
 def test_an_anatomys_sources_are_those_of_its_spines_bodies_and_cases() -> None:

@@ -25,6 +25,7 @@ from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import labels_on_grid, read_labels, read_volume, resample
 from TomoRayLib.training.bodies import AIR_HU
+from TomoRayLib.training.held_out import DEMONSTRATION_CASE, VALIDATION_SPINES, is_of_subjects
 from TomoRayLib.training.phantom import (
     PhantomRanges,
     Scene,
@@ -43,7 +44,9 @@ LABEL_ENDINGS = ("_seg-vert_msk", "_seg")
 NIFTI_ENDINGS = (".nii.gz", ".nii")
 TOTALSEGMENTATOR_PAIR = ("ct", "labels")
 MOST_LISTED = 20
-NOT_PERMISSIVE = "not known to allow commercial use (training/sources.py)"
+NOT_PERMISSIVE = "not known to allow commercial use, as permissive = true asks for (training/sources.py)"
+FIGURES_ARE_MEASURED_ON_IT = f"{DEMONSTRATION_CASE} is held out for ever: published figures are measured on it"
+SUBJECT_HELD_OUT = "the same subject is held out (training/held_out.py)"
 
 log = logging.getLogger(__name__)
 
@@ -210,21 +213,50 @@ def find_cohort(
 ) -> tuple[Cohort, list[CaseFiles]]:
     """(training cases, cases held out by name) of all folders. Raises ValueError for a name that there is not.
 
-    ``permissive`` leaves out every case whose source is not known to allow commercial use (``training.sources``).
+    Neither holds LIDC-IDRI-0001. ``permissive`` leaves out every case whose source is not known to allow commercial use
+    (``training.sources``). Other scans of a held-out case's subject, and those of the subjects that phantoms are scored
+    on (``VALIDATION_SPINES``), are not trained on either. What is left out is listed with its reason.
     """
     found = [find_cases(folder) for folder in folders]
-    cases = [case for one in found for case in one.cases]
     left_out = [reason for one in found for reason in one.left_out]
-    if permissive:
-        left_out += [(case.name, NOT_PERMISSIVE) for case in cases if not is_permissive("case", case.name)]
-        cases = [case for case in cases if is_permissive("case", case.name)]
     names = set(held_out)
-    unknown = sorted(names - {case.name for case in cases})
+    usable: list[CaseFiles] = []
+    refused: dict[str, str] = {}
+    for case in (case for one in found for case in one.cases):
+        reason = _reason_against(case.name, permissive)
+        if reason is None:
+            usable.append(case)
+        else:
+            left_out.append((case.name, reason))
+            refused[case.name] = reason
+    unknown = sorted(names - {case.name for case in usable})
     if unknown:
-        some = ", ".join(case.name for case in cases[:MOST_LISTED])
-        raise ValueError(f"Expected the names of cases to hold out, got {unknown}, which are none of {some}.")
-    training = [case for case in cases if case.name not in names]
-    return Cohort(training, left_out), [case for case in cases if case.name in names]
+        raise ValueError(_no_case_of_name(unknown, usable, refused))
+    training: list[CaseFiles] = []
+    for case in usable:
+        if case.name in names:
+            continue
+        if is_of_subjects(case.name, (*VALIDATION_SPINES, *names)):
+            left_out.append((case.name, SUBJECT_HELD_OUT))
+        else:
+            training.append(case)
+    return Cohort(training, left_out), [case for case in usable if case.name in names]
+
+
+def _reason_against(name: str, permissive: bool) -> str | None:
+    """Why a case is neither trained on nor scored; None where it may be."""
+    if DEMONSTRATION_CASE in name.upper():
+        return FIGURES_ARE_MEASURED_ON_IT
+    return NOT_PERMISSIVE if permissive and not is_permissive("case", name) else None
+
+
+def _no_case_of_name(unknown: list[str], usable: list[CaseFiles], refused: dict[str, str]) -> str:
+    some = ", ".join(case.name for case in usable[:MOST_LISTED])
+    there = describe_left_out((name, refused[name]) for name in unknown if name in refused)
+    return (
+        f"Expected the names of cases to hold out, got {unknown}, which are none of {some or 'those left'}. "
+        f"{there or 'Correct the names.'}"
+    )
 
 
 def _stem(path: Path) -> str:

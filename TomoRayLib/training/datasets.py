@@ -23,30 +23,38 @@ from TomoRayLib.training.augmentation import (
 )
 from TomoRayLib.training.bodies import Body, body_name, load_body
 from TomoRayLib.training.cohort import Cohort
+from TomoRayLib.training.held_out import VALIDATION_SPINES, is_of_subjects
 from TomoRayLib.training.myo_sim import find_myo_sim, read_myo_sim_spine
 from TomoRayLib.training.phantom import PhantomRanges, Scene, SceneSize, body_fits
 from TomoRayLib.training.procedural import procedural_bodies
 from TomoRayLib.training.sources import BODIES, CASES, SHAPES, SourceUse, is_permissive, merged, uses_of
 from TomoRayLib.training.spines import Spine, load_spine, spine_name
 
-# Cervical stretches have no matching body yet; these label maps are kept for validation.
-VALIDATION_SPINES = ("verse024", "verse047", "verse645", "verse711")
 MINIMUM_LEVELS = 5
 
 
 @dataclass(frozen=True)
 class Anatomy:
-    """The spines and bodies that phantoms are made of, and the real labelled CTs that join them."""
+    """The spines and bodies that phantoms are made of, and the real labelled CTs that join them.
+
+    ``spines_trained_on`` marks a validation whose spines are those of the training, see ``split``.
+    """
 
     spines: tuple[Spine, ...] = ()
     bodies: tuple[Body, ...] = ()
     cohort: Cohort | None = None
+    spines_trained_on: bool = False
 
     def split(self, held_out: tuple[str, ...] = VALIDATION_SPINES) -> tuple[Anatomy, Anatomy]:
-        """(training, validation) by spine; both use all bodies, and only the first the real CTs."""
-        kept = tuple(spine for spine in self.spines if spine.name not in held_out)
-        rest = tuple(spine for spine in self.spines if spine.name in held_out)
-        return Anatomy(kept, self.bodies, self.cohort), Anatomy(rest or kept, self.bodies)
+        """(training, validation) by the spine's subject; both use all bodies, and only the first the real CTs.
+
+        ``held_out`` may name cases of a cohort as well, whose label maps are then not trained on. Where no spine is of
+        a held-out subject, the validation has the spines of the training and says so: its ``spines_trained_on`` is
+        true, and its phantoms are no measure of other patients.
+        """
+        kept = tuple(spine for spine in self.spines if not is_of_subjects(spine.name, held_out))
+        rest = tuple(spine for spine in self.spines if is_of_subjects(spine.name, held_out))
+        return Anatomy(kept, self.bodies, self.cohort), Anatomy(rest or kept, self.bodies, spines_trained_on=not rest)
 
     def sources(self) -> tuple[SourceUse, ...]:
         """The data sets that all of it comes from, with their licences."""
@@ -70,11 +78,10 @@ def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False, pr
     formulas join the real ones, and there need be none of those. ``permissive`` leaves out every file whose source is
     not known to allow commercial use (``training.sources``).
     """
-    label_files = sorted((data / "labelmaps").glob("*.nii.gz"))
+    label_files, all_label_files = _label_files(data, permissive), _label_files(data)
     body_files = sorted((data / "bodies").glob("*.nii.gz"))
-    found = f"{len(label_files)} and {len(body_files)}"
+    found = f"{len(all_label_files)} and {len(body_files)}"
     if permissive:
-        label_files = [path for path in label_files if is_permissive("spine", spine_name(path))]
         body_files = [path for path in body_files if is_permissive("body", body_name(path))]
         found += f", of which {len(label_files)} and {len(body_files)} are known to allow commercial use"
     if not (body_files or procedural_count) or not (label_files or myo_sim):
@@ -83,9 +90,8 @@ def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False, pr
             f"{found}. Point --data at the folder that holds both; in [data] myo_sim = true stands in for label maps, "
             f"procedural_bodies = 20 for bodies."
         )
-    extra = [read_myo_sim_spine(find_myo_sim(data))] if myo_sim else []
     bodies = tuple(load_body(path) for path in body_files) + procedural_bodies(procedural_count)
-    spines = [*(load_spine(path) for path in label_files), *extra]
+    spines = load_spines(data, permissive, myo_sim)
     usable = tuple(spine for spine in spines if any(body_fits(spine, body, MINIMUM_LEVELS) for body in bodies))
     if not usable:
         raise ValueError(
@@ -93,6 +99,17 @@ def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False, pr
             f"bodies of the same part of the spine; their levels are read off in training/bodies.py."
         )
     return Anatomy(usable, bodies)
+
+
+def load_spines(data: Path, permissive: bool = False, myo_sim: bool = False) -> tuple[Spine, ...]:
+    """The spines of ``load_anatomy`` whether or not a body fits them. There may be none."""
+    extra = (read_myo_sim_spine(find_myo_sim(data)),) if myo_sim else ()
+    return tuple(load_spine(path) for path in _label_files(data, permissive)) + extra
+
+
+def _label_files(data: Path, permissive: bool = False) -> list[Path]:
+    files = sorted((data / "labelmaps").glob("*.nii.gz"))
+    return [path for path in files if not permissive or is_permissive("spine", spine_name(path))]
 
 
 def with_procedural_bodies(anatomy: Anatomy, count: int, only: bool = False, seed: int = 0) -> Anatomy:

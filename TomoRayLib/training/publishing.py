@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor
@@ -20,22 +22,30 @@ from TomoRayLib.files import write_atomically
 from TomoRayLib.images import read_labels, read_volume
 from TomoRayLib.job import SynthesisJob
 from TomoRayLib.networks.geolift import GeoLiftConfig
+from TomoRayLib.target import LookupTable
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
 from TomoRayLib.training.augmentation import GeometryRanges
 from TomoRayLib.training.checkpoints import averaged_geolift
-from TomoRayLib.training.datasets import load_anatomy
+from TomoRayLib.training.datasets import Anatomy, load_spines
+from TomoRayLib.training.held_out import VALIDATION_SPINES, is_of_subjects
 from TomoRayLib.training.myo_sim import MYO_SIM_SPINE
 from TomoRayLib.training.sources import (
     GREY,
+    SHAPES,
+    WATCHED,
+    SourceUse,
     commercial_use_allowed,
     data_of_model,
+    from_record,
     is_permissive,
     licence_of_model,
     merged,
     recorded_sources,
     to_record,
     uses_of,
+    without_derivatives,
 )
+from TomoRayLib.training.spines import Spine
 from TomoRayLib.weights import LOOKUP_NAME, REGISTRY_NAME, ModelEntry, models_folder, save_weights, sha256_of_bytes
 
 FOV_MM = 256.0
@@ -49,22 +59,25 @@ def publish_model(
     """Write weights, atlas, table and entry into ``Resources/Models``, then the figures on the demonstration case.
 
     Of several checkpoints of one network the mean is published. Its licence and its data follow from what the
-    checkpoints say they were made from (``training.sources``); to weights for commercial use belong an atlas and a
-    table made from such data alone.
+    checkpoints say they were made from (``training.sources``). The table is shared by all models, so it is always made
+    from labelled CTs that allow commercial use; without any in ``data`` the table that is there stays. The atlas is
+    made of the spines that were trained on, to weights for commercial use of such spines alone.
+
+    Raises ValueError for weights that must not be published, and for what is missing.
     """
     folder = models_folder()
     checkpoints = [checkpoint] if isinstance(checkpoint, Path) else list(checkpoint)
+    recorded = merged(use for path in checkpoints for use in recorded_sources(path))
     config, state = mean_weights(checkpoints)
     weights_name, atlas_name = f"{model_id}.safetensors", f"{model_id}-mean-atlas.safetensors"
     size = 2 * sum(value.numel() for value in state.values())  # in half precision
     if size > LIMIT_BYTES:
         raise ValueError(f"The weights take {size / 1e6:.1f} MB; at most {LIMIT_BYTES / 1e6:.0f} MB fit the extension.")
-    recorded = merged(use for path in checkpoints for use in recorded_sources(path))
-    permissive = commercial_use_allowed(recorded)
-    labelled = _labelled_cts(data, permissive)
-    real = bone_hu((read_volume(ct), read_labels(mask)) for ct, mask in labelled.values())
-    anatomy = load_anatomy(data, permissive, myo_sim=any(MYO_SIM_SPINE in use.items for use in recorded))
-    sources = merged([*recorded, *anatomy.sources(), *uses_of(GREY, labelled)])
+    _check_derivatives(recorded)
+    watched = {item for use in recorded if use.use == WATCHED for item in use.items}
+    bone = _bone_of(data, watched, folder / LOOKUP_NAME, report)
+    spines = _spines_trained_on(data, recorded, watched)
+    sources = merged([*recorded, *uses_of(SHAPES, (spine.name for spine in spines)), *bone.sources])
     licence = licence_of_model(sources)
     report(f"Licence {licence}, from: {'; '.join(item['name'] for item in data_of_model(sources))}")
     metadata = {"model": model_id, "licence": licence, "notice": "research use only"}
@@ -72,9 +85,10 @@ def publish_model(
     record = json.dumps(to_record(sources))
     sha256 = save_weights(state, folder / weights_name, {**metadata, "sources": record})
     report(f"{weights_name}: {size / 1e6:.1f} MB")
-    table = json.dumps(fit_lookup_table(real).to_dict())
-    _write(folder / LOOKUP_NAME, (table + "\n").encode())
-    atlas = mean_atlas(anatomy.spines, mean_bone_grey(real), FOV_MM)
+    if bone.table is not None:
+        table = json.dumps({**bone.table.to_dict(), "sources": to_record(bone.sources)})
+        _write(folder / LOOKUP_NAME, (table + "\n").encode())
+    atlas = mean_atlas(spines, bone.mean_grey, FOV_MM)
     content = save(atlas_tensors(atlas), {"licence": licence})
     _write(folder / atlas_name, content)
     report(f"{atlas_name}: mean of {atlas.stretches} stretches, mask above {atlas.threshold:.3f}")
@@ -105,16 +119,26 @@ def publish_model(
 def mean_weights(checkpoints: Sequence[Path]) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
     """The network's configuration and the mean of the checkpoints' averaged weights.
 
-    Raises ValueError for no checkpoint, or networks of different shapes.
+    Raises ValueError for no checkpoint, one that is none of a run, or networks of different shapes.
     """
     if not checkpoints:
         raise ValueError("Expected at least one checkpoint to publish, got none.")
-    loaded = [averaged_geolift(path) for path in checkpoints]
+    loaded = [_averaged(path) for path in checkpoints]
     config, state = loaded[0]
     for path, (other, _) in zip(checkpoints, loaded, strict=True):
         if other != config:
             raise ValueError(f"Expected checkpoints of one network, got another in {path}; publish them one by one.")
     return config, {name: torch.stack([one[name].float() for _, one in loaded]).mean(dim=0) for name in state}
+
+
+def _averaged(path: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
+    try:
+        return averaged_geolift(path)
+    except (KeyError, TypeError, UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"Expected a checkpoint of a run (last.ckpt) to publish, got {path}, which is none ({reason})."
+        ) from None
 
 
 def demonstration_figures(model_id: str) -> dict[str, Any]:
@@ -136,10 +160,36 @@ def demonstration_figures(model_id: str) -> dict[str, Any]:
     return {"case": "LIDC-IDRI-0001", "n": 1, "command": "tomoray demo", "rows": figures}
 
 
-def _labelled_cts(data: Path, permissive: bool) -> dict[str, tuple[Path, Path]]:
+@dataclass(frozen=True)
+class _Bone:
+    """The mean grey value of real bone in [0, 1], its equal-frequency table where it is a new one, and their CTs."""
+
+    table: LookupTable | None
+    mean_grey: float
+    sources: tuple[SourceUse, ...]
+
+
+def _bone_of(data: Path, watched: Iterable[str], table_path: Path, report: Callable[[str], None]) -> _Bone:
+    """From the labelled CTs in ``data``; without any, from the table that is there."""
+    try:
+        labelled = _labelled_cts(data, watched)
+    except ValueError as error:
+        if not table_path.exists():
+            raise
+        content = json.loads(table_path.read_text(encoding="utf-8"))
+        level_hu = LookupTable.from_dict(content).level_hu[1:]  # each of the same share of bone; 0 is the background
+        report(f"{LOOKUP_NAME} stays as it is, and the atlas has its mean grey value. {error}")
+        sources = tuple(replace(use, use=GREY) for use in from_record(content.get("sources")))
+        return _Bone(None, mean_bone_grey(np.array(level_hu, np.float32)), sources)
+    hu = bone_hu((read_volume(ct), read_labels(mask)) for ct, mask in labelled.values())
+    return _Bone(fit_lookup_table(hu), mean_bone_grey(hu), uses_of(GREY, labelled))
+
+
+def _labelled_cts(data: Path, watched: Iterable[str] = ()) -> dict[str, tuple[Path, Path]]:
     """(CT, labels) by name of the real labelled CTs: VerSe's layout, and TotalSegmentator's folders.
 
-    ``permissive`` takes only those known to allow commercial use. Raises ValueError where there is none.
+    Only those known to allow commercial use, and none of a subject that was watched or is held out. Raises ValueError
+    where there is none.
     """
     found: dict[str, tuple[Path, Path]] = {}
     for ct in sorted(data.glob("verse/*/rawdata/*/*_ct.nii.gz")):
@@ -148,13 +198,41 @@ def _labelled_cts(data: Path, permissive: bool) -> dict[str, tuple[Path, Path]]:
             found[name] = ct, mask
     totalsegmentator = sorted(data.glob("totalsegmentator/*/ct.nii.gz"))
     found |= {ct.parent.name: (ct, ct.with_name("labels.nii.gz")) for ct in totalsegmentator}
-    usable = {name: files for name, files in found.items() if not permissive or is_permissive("case", name)}
+    held_out = (*VALIDATION_SPINES, *watched)
+    allowed = {name: files for name, files in found.items() if is_permissive("case", name)}
+    usable = {name: files for name, files in allowed.items() if not is_of_subjects(name, held_out)}
     if not usable:
-        which = (
-            "labelled CTs known to allow commercial use, as the checkpoint's data do," if permissive else "labelled CTs"
+        raise ValueError(
+            f"Expected labelled CTs known to allow commercial use, and not held out, in {data}/verse or "
+            f"{data}/totalsegmentator, got none of {len(found)} ({len(allowed)} allow it); add some of the "
+            f"data sets in training/sources.py."
         )
-        raise ValueError(f"Expected {which} in {data}/verse or {data}/totalsegmentator, got none of {len(found)}.")
     return usable
+
+
+def _spines_trained_on(data: Path, recorded: Iterable[SourceUse], watched: Iterable[str]) -> tuple[Spine, ...]:
+    """The spines in ``data`` that the checkpoints name, or, where they name none, those that are not held out."""
+    recorded = list(recorded)
+    named = {item for use in recorded if use.use == SHAPES for item in use.items}
+    spines = load_spines(data, commercial_use_allowed(recorded), MYO_SIM_SPINE in named)
+    training, _ = Anatomy(spines).split((*VALIDATION_SPINES, *watched))
+    chosen = tuple(spine for spine in training.spines if not named or spine.name in named)
+    if not chosen:
+        raise ValueError(
+            f"Expected the spines that were trained on ({', '.join(sorted(named)[:4]) or 'label maps'}) in "
+            f"{data / 'labelmaps'}, for the mean atlas, got none of {len(spines)}; point --data at the folder that "
+            f"training had."
+        )
+    return chosen
+
+
+def _check_derivatives(recorded: Iterable[SourceUse]) -> None:
+    refused = without_derivatives(recorded)
+    if refused:
+        raise ValueError(
+            f"Expected weights made from data that may be passed on, got cases that allow no derivatives (ND): "
+            f"{', '.join(refused)}. Train without these cases."
+        )
 
 
 def _plain(entry: ModelEntry) -> dict[str, Any]:

@@ -12,16 +12,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 SHAPES, BODIES, CASES = "shapes of the vertebrae", "bodies of the phantoms", "labelled CTs trained on"
 GREY = "grey values of bone for the mean atlas and the equal-frequency table"
 WATCHED = "scored during training, never trained on"
 EARLIER = "an earlier training that this one goes on from"
 _FEW_NAMES = 4
+_NO_DERIVATIVES = "-ND"
 
 
 @dataclass(frozen=True)
@@ -91,28 +93,46 @@ def uses_of(use: str, names: Iterable[str]) -> tuple[SourceUse, ...]:
 
 
 def merged(uses: Iterable[SourceUse]) -> tuple[SourceUse, ...]:
-    """Each data set and use once, with all its items, in the order of first mention."""
+    """Each data set and use once, with all its items, in the order of first mention.
+
+    Where one was recorded under several terms, the stricter ones hold, and all of them where none includes the others.
+    """
     together: dict[tuple[str, str], SourceUse] = {}
     for one in uses:
-        before = together.get((one.name, one.use))
-        items = tuple(sorted({*(before.items if before else ()), *one.items}))
-        together[one.name, one.use] = replace(one, items=items)
+        before = together.get((one.name, one.use), one)
+        together[one.name, one.use] = replace(
+            one,
+            licence=_stricter(before, one),
+            commercial_use=before.commercial_use and one.commercial_use,
+            items=tuple(sorted({*before.items, *one.items})),
+        )
     return tuple(together.values())
 
 
 def commercial_use_allowed(uses: Iterable[SourceUse]) -> bool:
-    """True where everything that went into a model allows commercial use; what was only watched did not go in."""
-    return all(one.commercial_use for one in uses if one.use != WATCHED)
+    """True where everything that went into a model allows commercial use; what was only watched did not go in.
+
+    Where nothing went in, nothing is known: False.
+    """
+    return all(one.commercial_use for one in _gone_in(uses))
+
+
+def without_derivatives(uses: Iterable[SourceUse]) -> list[str]:
+    """The cases that went into a model although their licence allows no derivatives (-ND): it must not be published."""
+    return [item for one in _gone_in(uses) if _NO_DERIVATIVES in one.licence for item in one.items or (one.name,)]
 
 
 def licence_of_model(uses: Iterable[SourceUse]) -> str:
     """The SPDX licence of a model made from ``uses``: the terms of all of them together.
 
-    A source whose terms are not known counts as the strictest, non-commercial and share-alike.
+    A source whose terms are not known counts as the strictest, non-commercial and share-alike; so does no source at
+    all. One with ``-ND`` in it says that the model must not be passed on, see ``without_derivatives``.
     """
-    used = [one for one in uses if one.use != WATCHED]
-    unknown = any(not one.commercial_use and not one.licence.startswith("CC-") for one in used)
+    used = _gone_in(uses)
+    unknown = any(_is_unknown(one) for one in used)
     share_alike = unknown or any("-SA-" in one.licence for one in used)
+    if without_derivatives(used):
+        return "CC-BY-ND-4.0" if commercial_use_allowed(used) else "CC-BY-NC-ND-4.0"
     if not commercial_use_allowed(used):
         return "CC-BY-NC-SA-4.0" if share_alike else "CC-BY-NC-4.0"
     if share_alike:
@@ -131,20 +151,61 @@ def to_record(uses: Iterable[SourceUse]) -> list[dict[str, Any]]:
 
 
 def from_record(record: Iterable[Mapping[str, Any]] | None) -> tuple[SourceUse, ...]:
-    """What ``to_record`` gave; ``NOT_RECORDED`` where there is no record."""
-    if record is None:
-        return (NOT_RECORDED,)
-    return tuple(SourceUse(**{**one, "items": tuple(one["items"])}) for one in record)
+    """What ``to_record`` gave; ``NOT_RECORDED`` where there is no record, or nothing in it."""
+    return tuple(SourceUse(**{**one, "items": tuple(one["items"])}) for one in record or ()) or (NOT_RECORDED,)
 
 
 def recorded_sources(weights: Path) -> tuple[SourceUse, ...]:
-    """What a checkpoint, or published weights (.safetensors), were made from; ``NOT_RECORDED`` in older ones."""
-    if weights.suffix == ".safetensors":
-        with safe_open(weights, framework="pt") as file:
-            text = (file.metadata() or {}).get("sources")
-        return from_record(None if text is None else json.loads(text))
-    content = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
-    return from_record(content.get("sources"))
+    """What a checkpoint, or published weights (.safetensors), were made from; ``NOT_RECORDED`` in older ones.
+
+    Raises ValueError for a file that is missing or is neither of the two.
+    """
+    try:
+        if weights.suffix == ".safetensors":
+            with safe_open(weights, framework="pt") as file:
+                text = (file.metadata() or {}).get("sources")
+            return from_record(None if text is None else json.loads(text))
+        content = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
+        if not isinstance(content, Mapping) or "network" not in content:
+            raise ValueError("it holds no network")
+        return from_record(content.get("sources"))
+    except (
+        OSError,
+        RuntimeError,
+        UnpicklingError,
+        EOFError,
+        SafetensorError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as error:
+        reason = "there is none" if isinstance(error, FileNotFoundError) else str(error).partition("\n")[0]
+        raise ValueError(
+            f"Expected a checkpoint of a run (last.ckpt) or published weights (.safetensors) in {weights}, got a file "
+            f"that cannot be read ({reason}); correct the path, or copy the file again."
+        ) from None
+
+
+def _gone_in(uses: Iterable[SourceUse]) -> list[SourceUse]:
+    """What a model was made from; ``NOT_RECORDED`` where that is nothing."""
+    return [one for one in uses if one.use != WATCHED] or [NOT_RECORDED]
+
+
+def _is_unknown(use: SourceUse) -> bool:
+    return not use.commercial_use and not use.licence.startswith("CC-")
+
+
+def _stricter(first: SourceUse, second: SourceUse) -> str:
+    """The licence of the two that includes the other's terms; both where neither does."""
+    terms, others = _terms(first), _terms(second)
+    if first.licence == second.licence or terms >= others:
+        return first.licence
+    return second.licence if others > terms else f"{first.licence} / {second.licence}"
+
+
+def _terms(use: SourceUse) -> set[str]:
+    terms = {term for term in ("BY", "NC", "SA", "ND") if f"-{term}" in use.licence}
+    return terms | {"BY", "NC", "SA", "unknown"} if _is_unknown(use) else terms
 
 
 def _title(use: SourceUse) -> str:
