@@ -10,6 +10,7 @@ from TomoRayLib.images import read_labels, read_volume
 from TomoRayLib.training.cohort import CaseFiles, describe_left_out, find_cohort
 from TomoRayLib.training.config import DataConfig, RunConfig, StageConfig
 from TomoRayLib.training.datasets import Anatomy, load_anatomy
+from TomoRayLib.training.held_out import VALIDATION_SPINES
 from TomoRayLib.training.loop import TrainingConfig, train
 from TomoRayLib.training.sources import (
     WATCHED,
@@ -77,7 +78,9 @@ def _found(
     held_out: list[CaseFiles] = []
     if data.phantoms is not None:
         anatomy = load_anatomy(folder / data.phantoms, data.permissive, data.myo_sim, data.procedural_bodies)
-        training, validation = anatomy.split()
+        training, validation = anatomy.split((*VALIDATION_SPINES, *data.held_out))
+        if validation.spines_trained_on:
+            report("None of the held-out spines is here: the phantoms that are scored are of spines trained on.")
         report(f"{len(training.spines)} spines and {len(training.bodies)} bodies for phantoms")
     if data.cohorts:
         cohort, held_out = find_cohort([folder / one for one in data.cohorts], data.held_out, data.permissive)

@@ -36,12 +36,13 @@ class ValidationCase:
 def phantom_cases(anatomy: Anatomy, stream: StreamConfig, count: int, seed: int = 12345) -> list[ValidationCase]:
     """``count`` fixed phantoms of the given (held-out) spines."""
     rng = np.random.default_rng(seed)
+    kind = "phantom (spine trained on)" if anatomy.spines_trained_on else "phantom"
     cases = []
     for number in range(count):
         spine, body = anatomy.draw(rng)
         scene = compose_scene(spine, body, rng, stream.scene, stream.phantom)
         sample = sample_of_scene(scene, rng, stream)
-        cases.append(ValidationCase(f"phantom {number + 1}", {key: value[None] for key, value in sample.items()}))
+        cases.append(ValidationCase(f"{kind} {number + 1}", {key: value[None] for key, value in sample.items()}))
     return cases
 
 
