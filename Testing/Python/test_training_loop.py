@@ -140,8 +140,10 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path, monkeypat
         run(a_config(60, validate_every_steps=3), out, report=die)
     saved = content_of(out / "last.ckpt")
     assert saved["progress"]["steps"] == 3  # saved before it is validated
+    (out / "log.csv").write_text("step,loss\n3,0.5\n4,0.4\n")  # the fourth step came after the checkpoint
     after = content_of(run(a_config(5), out, resume=True))
     steps = after["progress"]["steps"]
+    assert [row["step"] for row in rows_of(out / "log.csv")] == ["3"]
     assert 4 <= steps <= 6
     assert float(after["ema"]["n_averaged"]) == steps
     taken = {float(state["step"]) for state in after["optimizer"]["state"].values()}

@@ -168,7 +168,7 @@ def train(
     if fabric.is_global_zero:
         settings = {"training": asdict(config), "stream": asdict(stream_config), "sources": to_record(sources)}
         _write_json(out / "config.json", settings)
-    log = RunLog(out, fabric.is_global_zero)
+    log = RunLog(out, fabric.is_global_zero, progress["steps"])
 
     def save(progress: dict[str, Any]) -> None:
         if fabric.is_global_zero:

@@ -13,6 +13,7 @@ from pathlib import Path
 from TomoRayLib.images import read_labels, read_volume
 from TomoRayLib.networks.geolift import GeoLiftConfig
 from TomoRayLib.training.datasets import StreamConfig, load_anatomy
+from TomoRayLib.training.held_out import VALIDATION_SPINES
 from TomoRayLib.training.loop import TrainingConfig, train
 from TomoRayLib.training.phantom import SceneSize
 from TomoRayLib.training.validation import ValidationCase, phantom_cases, real_case
@@ -51,7 +52,7 @@ def train_first_weights(
     if unknown or not chosen:
         raise ValueError(f"Expected stages of {STAGE_NAMES}, got {list(stages)}; choose one or more of these.")
     total = sum(share for _, share, _, _ in chosen)
-    anatomy, held_out = load_anatomy(data).split()
+    anatomy, held_out = load_anatomy(data).split((*VALIDATION_SPINES, *(title for title, _, _ in real_cases)))
     report(f"{len(anatomy.spines)} spines and {len(anatomy.bodies)} bodies; {len(held_out.spines)} spines held out")
     previous = start_from
     for name, share, changes, size in chosen:
