@@ -100,11 +100,9 @@ def sample_sheet(
         from TomoRayLib.training.datasets import load_anatomy
         from TomoRayLib.training.pictures import sample_sheet as drawn_sheet
 
-        try:
+        with _faults_of_input():
             cases = [load_case(files) for folder in real for files in find_cases(folder).cases]
             picture = drawn_sheet(load_anatomy(data), cases, count, seed)
-        except ValueError as error:
-            raise InputError(str(error)) from None
         with write_atomically(out) as partial:
             partial.write_bytes(png_bytes(picture))
 
@@ -123,10 +121,8 @@ def learning_curves(
         from TomoRayLib.files import write_atomically
         from TomoRayLib.training.pictures import learning_curves as drawn_curves
 
-        try:
+        with _faults_of_input():
             picture = drawn_curves(run, score)
-        except ValueError as error:
-            raise InputError(str(error)) from None
         with write_atomically(out) as partial:
             partial.write_bytes(png_bytes(picture))
 

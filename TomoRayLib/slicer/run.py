@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import time
 import traceback
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -59,7 +60,7 @@ class RunStatus:
     seconds: float = 0.0
 
 
-class WorkerRun:
+class WorkerRun(ABC):
     """One job of the worker, from its folder to the end of it. Subclasses prepare the job and load what it gives.
 
     ``start`` and ``poll`` never raise for what a user can cause: that becomes a failed status. The folder of the job
@@ -81,13 +82,13 @@ class WorkerRun:
         self._at_stage_seconds: float | None = None
         self._status = RunStatus(RunState.STARTING, _("Preparing"))
 
+    @abstractmethod
     def prepare(self, folder: Path) -> Any:
         """Write what the job needs into ``folder`` and return the job."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self, result: dict[str, Any]) -> Any:
         """Bring a finished job's result into the scene."""
-        raise NotImplementedError
 
     def inputs_are_there(self) -> bool:
         """False once the scene was closed or an input deleted: then the result is not wanted any more."""
