@@ -340,19 +340,24 @@ def test_a_budget_or_batch_of_nothing_is_refused(change: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "error", "advice"),
+    ("where", "batch_size", "error", "advice"),
     [
-        (6, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "Try batch_size 3"),
-        (1, RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "Train a coarser level"),
+        ("_step", 6, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "Try batch_size 3"),
+        (
+            "_validate",
+            1,
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+            "Train a coarser level",
+        ),
     ],
 )
 def test_too_little_memory_says_what_to_try(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int, error: RuntimeError, advice: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, batch_size: int, error: RuntimeError, advice: str
 ) -> None:
     def too_large(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(loop, "_step", too_large)
+    monkeypatch.setattr(loop, where, too_large)
     with pytest.raises(ValueError, match=f"batch_size {batch_size} at finest_level 1.*{advice}"):
         run(a_config(3, batch_size=batch_size), tmp_path / "run")
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -179,28 +180,25 @@ def train(
     started_at = saved_at - progress["seconds"]
     if config.spent(progress["steps"], progress["seconds"]) >= 1:  # a finished stage stays as it is
         return checkpoint
-    for sample in loader:
-        share = config.spent(progress["steps"], progress["seconds"])
-        if share >= 1:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = config.peak_lr * schedule(share)
-        try:
+    with _memory_explained(config):
+        for sample in loader:
+            share = config.spent(progress["steps"], progress["seconds"])
+            if share >= 1:
+                break
+            for group in optimizer.param_groups:
+                group["lr"] = config.peak_lr * schedule(share)
             terms = _step(fabric, model, optimizer, sample, config, adversary, schedule(share))
-        except RuntimeError as error:
-            _explain_out_of_memory(error, config)
-            raise
-        ema.update_parameters(model)
-        # The first process keeps the time: all must stop after the same step.
-        progress = fabric.broadcast({"steps": progress["steps"] + 1, "seconds": time.monotonic() - started_at})
-        log.training(progress, terms)
-        if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-            save(progress)
-            saved_at = time.monotonic()
-        if progress["steps"] % config.validate_every_steps == 0:
-            report(log.validation(progress, _validate(ema, validation, config)))
-    save(progress)
-    report(log.validation(progress, _validate(ema, validation, config)))
+            ema.update_parameters(model)
+            # The first process keeps the time: all must stop after the same step.
+            progress = fabric.broadcast({"steps": progress["steps"] + 1, "seconds": time.monotonic() - started_at})
+            log.training(progress, terms)
+            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+                save(progress)
+                saved_at = time.monotonic()
+            if progress["steps"] % config.validate_every_steps == 0:
+                report(log.validation(progress, _validate(ema, validation, config)))
+        save(progress)
+        report(log.validation(progress, _validate(ema, validation, config)))
     return checkpoint
 
 
@@ -291,20 +289,24 @@ def _checked(what: str, value: Any, terms: dict[str, float]) -> float:
     return float(value)
 
 
-def _explain_out_of_memory(error: RuntimeError, config: TrainingConfig) -> None:
-    """Raises ValueError that says what to try where ``error`` is about memory; else returns."""
-    text = str(error)
-    if not (isinstance(error, torch.OutOfMemoryError) or "allocate memory" in text or "out of memory" in text):
-        return
-    advice = (
-        f"Try batch_size {config.batch_size // 2}"
-        if config.batch_size > 1
-        else f"Train a coarser level (finest_level above {config.finest_level}) or a narrower network"
-    )
-    raise ValueError(
-        f"Too little memory for a step of batch_size {config.batch_size} at finest_level {config.finest_level}; the "
-        f"last checkpoint is kept. {advice}, and go on from the checkpoint."
-    ) from error
+@contextmanager
+def _memory_explained(config: TrainingConfig) -> Iterator[None]:
+    """Turn an error about memory, of a sample, a step or a validation, into a ValueError that says what to try."""
+    try:
+        yield
+    except RuntimeError as error:
+        text = str(error)
+        if not (isinstance(error, torch.OutOfMemoryError) or "allocate memory" in text or "out of memory" in text):
+            raise
+        advice = (
+            f"Try batch_size {config.batch_size // 2}"
+            if config.batch_size > 1
+            else f"Train a coarser level (finest_level above {config.finest_level}) or a narrower network"
+        )
+        raise ValueError(
+            f"Too little memory for batch_size {config.batch_size} at finest_level {config.finest_level}; the last "
+            f"checkpoint is kept. {advice}, and go on from the checkpoint."
+        ) from error
 
 
 def pooled(volume: Tensor, size: int) -> Tensor:
