@@ -81,8 +81,13 @@ def not_augmented() -> StreamConfig:
     zero = {"rotation_sd_deg": 0.0, "elastic_sd_mm": (0.0, 0.0), "bend_mm": (0.0, 0.0), "body_level_error_sd_mm": 0.0}
     phantom = replace(PhantomRanges(), **still, **middle, **shares, **zero, soft_tissue_shift_hu=(0.0, 0.0))
     geometry = GeometryRanges((1000.0, 1000.0), parallel_share=0.0, angled_share=0.0, unknown_shift_share=0.0)
+    geometry = replace(geometry, unknown_scale_share=0.0)
     appearance = AppearanceRanges(
-        (1.0, 1.0), raw_share=0.0, noise_sd=(0.0, 0.0), blur_sd_px=(0.0, 0.0), scatter=(0.0, 0.0), collimated_share=0.0
+        gamma=(1.0, 1.0),
+        noise_sd=(0.0, 0.0),
+        blur_sd_mm=(0.0, 0.0),
+        scatter=(0.0, 0.0),
+        **{name: 0.0 for name in asdict(AppearanceRanges()) if name.endswith("_share")},
     )
     isocenter = IsocenterRanges((0.0, 0.0, 0.0), anterior_share=0.0)
     return replace(STREAM, phantom=phantom, geometry=geometry, appearance=appearance, isocenter=isocenter)

@@ -22,6 +22,7 @@ from test_training_anatomy import (
 
 from TomoRayLib.geometry import Grid
 from TomoRayLib.training.bodies import AIR_HU, Body
+from TomoRayLib.training.deformation import deformed_points
 from TomoRayLib.training.phantom import PhantomRanges, Scene, SceneSize, compose_scene
 from TomoRayLib.training.spines import Spine
 
@@ -145,10 +146,22 @@ def test_spine_and_body_scale_about_the_course() -> None:
     np.testing.assert_allclose(offset, np.tile((1.2 * ROD_LEFT_MM, 1.2 * ROD_FRONT_MM), (len(offset), 1)), atol=1.0)
 
 
+def test_the_elastic_field_is_as_large_as_its_range_says() -> None:
+    """The displacement alone, per component over the scene, whatever the nodes are smoothed with."""
+    grid = COARSE.grid()
+    still, moved = (
+        deformed_points(grid, np.random.default_rng(5), dataclasses.replace(STILL, elastic_sd_mm=(sd, sd)), "cpu")
+        for sd in (0.0, 2.0)
+    )
+    shift = (moved - still).flatten(0, 2)
+    assert float((shift**2).mean().sqrt()) == pytest.approx(2.0, rel=0.1)
+    assert float(shift.std(dim=0).min()) > 1.0  # along all three axes
+
+
 def test_rotation_bend_and_elastic_field_move_spine_and_body_together() -> None:
     """Were the body left behind, the bend alone would part them by up to 36 mm."""
     for seed in range(4):
-        scene = scene_of(seed, rotation_sd_deg=3.0, elastic_sd_mm=(3.0, 3.0), bend_mm=(18.0, 18.0), **DARK_BONE)
+        scene = scene_of(seed, rotation_sd_deg=3.0, elastic_sd_mm=(1.25, 1.25), bend_mm=(18.0, 18.0), **DARK_BONE)
         x, y, z = (a.ravel() for a in axes_mm(scene))
         places = [np.nonzero(bone > 150) for bone in scene.occupancy.numpy()]
         column = np.array([(np.median(x[i]), np.median(y[j])) if len(i) else (np.nan, np.nan) for j, i in places])

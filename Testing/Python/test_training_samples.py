@@ -13,14 +13,18 @@ from TomoRayLib.geometry import Biplanar, ConeBeam, Detector, Grid, ParallelBeam
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import resample
 from TomoRayLib.networks.geolift import lift
-from TomoRayLib.projector import project
-from TomoRayLib.radiograph import NETWORK_PIXEL_MM, NETWORK_PIXELS
+from TomoRayLib.projector import hu_to_attenuation, project
+from TomoRayLib.radiograph import NETWORK_PIXEL_MM, NETWORK_PIXELS, cube_to_pixel
 from TomoRayLib.training import datasets
 from TomoRayLib.training.augmentation import (
+    LETTERS,
     AppearanceRanges,
     GeometryRanges,
+    mistaken,
     random_appearance,
+    random_attenuation,
     random_views,
+    unknown_scales,
     unknown_shift_px,
 )
 from TomoRayLib.training.datasets import Sample, StreamConfig, on_cube, random_isocenter, sample_of_scene
@@ -69,6 +73,7 @@ def a_blob_sample(
     monkeypatch.setattr(
         datasets, "unknown_shift_px", lambda rng, ranges: np.zeros((2, 2)) if shift_px is None else shift_px
     )
+    monkeypatch.setattr(datasets, "unknown_scales", lambda rng, ranges: np.ones(2))
     if plain:
         monkeypatch.setattr(datasets, "random_appearance", lambda image, rng, ranges: image)
         monkeypatch.setattr(datasets, "normalise", lambda image: torch.stack([image, image]))
@@ -139,7 +144,7 @@ def test_lifting_the_two_radiographs_as_the_network_does_meets_at_the_bone(
 def test_a_random_appearance_leaves_the_blob_in_its_place(seed: int) -> None:
     columns, rows = np.meshgrid(np.arange(224), np.arange(224))
     image = torch.from_numpy(np.exp(-0.5 * (((columns - 70) / 9) ** 2 + ((rows - 150) / 9) ** 2))).float()
-    ranges = AppearanceRanges(collimated_share=0.0, noise_sd=(0.0, 0.0))
+    ranges = AppearanceRanges(collimated_share=0.0, marker_share=0.0, quantum_share=0.0, noise_sd=(0.0, 0.0))
     looks = random_appearance(image, np.random.default_rng(seed), ranges)
     near = torch.zeros_like(looks)
     near[120:181, 40:101] = looks[120:181, 40:101]
@@ -212,8 +217,70 @@ def test_an_unknown_shift_is_drawn_in_its_share_of_the_cases() -> None:
     assert share == pytest.approx(GeometryRanges().unknown_shift_share, abs=0.07)
 
 
+def test_an_unknown_scale_moves_places_away_from_the_middle_of_the_detector() -> None:
+    """A matrix of an oblique cone: the same place projects 3 % further from the middle, then moved."""
+    pair = VIEWS["angled"]
+    exact = cube_to_pixel(pair.ap, Grid.cube(ISOCENTER_MM, 256.0, 64))
+    wrong = mistaken(exact, np.array([2.0, -3.0]), 1.03)
+    place = np.array([0.4, -0.7, 0.55, 1.0])
+    old, new = ((matrix @ place)[:2] / (matrix @ place)[2] for matrix in (exact, wrong))
+    middle = (NETWORK_PIXELS - 1) / 2
+    np.testing.assert_allclose(new, middle + 1.03 * (old - middle) + (2.0, -3.0), atol=1e-9)
+    scales = np.array([unknown_scales(np.random.default_rng(seed)) for seed in range(400)])
+    assert np.mean(scales[:, 0] != 1) == pytest.approx(GeometryRanges().unknown_scale_share, abs=0.06)
+    assert scales.min() >= 0.97
+    assert scales.max() <= 1.03
+    assert np.any(scales[:, 0] != scales[:, 1])
+
+
+def test_bone_stands_out_more_at_a_tubes_energy_than_at_the_ct_scanners() -> None:
+    """Water and pure bone by hand from NISTIR 5632 at 40 keV: 0.2683 and 0.6655 * 1.92 per cm; air stays 0."""
+    hu = torch.tensor([[[-1000, 0, 1900]]], dtype=torch.int16)
+    ranges = AppearanceRanges(energy_share=1.0, effective_kev=(40.0, 40.0))
+    attenuation = random_attenuation(hu, np.random.default_rng(0), ranges)
+    dense = 2.9 / (0.2616 * 1.92 / 0.1937)  # 1900 HU over pure bone at the CT's 70 keV
+    np.testing.assert_allclose(attenuation[0, 0], (0, 0.02683, 0.06655 * 1.92 * dense), rtol=0.01)
+    as_drawn = random_attenuation(hu, np.random.default_rng(0), AppearanceRanges(energy_share=0.0))
+    assert torch.equal(as_drawn, hu_to_attenuation(hu))
+
+
+PLAIN = AppearanceRanges(
+    gamma=(1.0, 1.0),
+    raw_share=0.0,
+    quantum_share=0.0,
+    noise_sd=(0.0, 0.0),
+    blur_sd_mm=(0.0, 0.0),
+    scatter=(0.0, 0.0),
+    collimated_share=0.0,
+    marker_share=0.0,
+)
+
+
+def test_quantum_noise_is_that_of_the_photons_that_arrive() -> None:
+    """Behind line integrals of 5, of 10^5 photons 674 arrive: the logarithm's standard deviation is 1 / sqrt(674)."""
+    ranges = dataclasses.replace(PLAIN, quantum_share=1.0, log10_photons=(5.0, 5.0))
+    image = random_appearance(torch.full((224, 224), 5.0), np.random.default_rng(3), ranges)
+    assert float(image.std() / image.mean()) == pytest.approx(1 / np.sqrt(1e5 * np.exp(-5)) / 5, rel=0.03)
+
+
+def test_markers_are_letters_that_stand_upright_and_read_from_the_left() -> None:
+    image = torch.full((224, 224), 0.2)
+    image[0, 0] = 1.0
+    ranges = dataclasses.replace(PLAIN, marker_share=1.0, markers=(1, 1))
+    seen = set()
+    for seed in range(12):
+        marked = random_appearance(image, np.random.default_rng(seed), ranges) - image
+        rows, columns = (torch.nonzero(marked.abs().amax(axis) > 0.1)[:, 0] for axis in (1, 0))
+        dot = int(rows.max() - rows.min() + 1) // 7
+        patch = marked[int(rows.min()) : int(rows.max()) + 1 : dot, int(columns.min()) : int(columns.max()) + 1 : dot]
+        drawn = tuple("".join("1" if value > 0.1 else "0" for value in row) for row in patch)
+        seen |= {letter for letter, dots in LETTERS.items() if dots == drawn}
+        assert any(dots == drawn for dots in LETTERS.values())
+    assert seen == {"L", "R"}
+
+
 def test_a_collimated_radiograph_is_dark_in_its_border_alone() -> None:
-    ranges = AppearanceRanges(collimated_share=1.0, noise_sd=(0.0, 0.0))
+    ranges = AppearanceRanges(collimated_share=1.0, marker_share=0.0, quantum_share=0.0, noise_sd=(0.0, 0.0))
     images = [random_appearance(torch.ones(224, 224), np.random.default_rng(seed), ranges) for seed in range(6)]
     assert any(float(image.min()) == 0.0 for image in images)
     assert all(float(image[36:188, 36:188].min()) > 0.5 for image in images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from TomoRayLib.geometry import Biplanar, ConeBeam, Detector, ParallelBeam, View, orthogonal_pair
+from TomoRayLib.physics import attenuation_per_mm, hu_to_attenuation, water_and_bone
 from TomoRayLib.radiograph import NETWORK_PIXEL_MM, NETWORK_PIXELS, blur
 
 
@@ -23,21 +25,31 @@ class GeometryRanges:
     roll_sd_deg: float = 1.5
     unknown_shift_share: float = 0.3
     unknown_shift_sd_mm: float = 1.5
+    unknown_scale_share: float = 0.2
+    unknown_scale: tuple[float, float] = (0.97, 1.03)  # a view's magnification over what is told of it
 
 
 @dataclass(frozen=True)
 class AppearanceRanges:
-    """How a DRR is made to look like some radiograph."""
+    """How a DRR is made to look like some radiograph. A ``_share`` is how many have it at all; lengths are in the plane
+    of the isocentre."""
 
+    # Half of the X-rays have a tube's energy, 60 to 110 kVp behind a body; the others grey as the CT's, like our DRRs.
+    energy_share: float = 0.5
+    effective_kev: tuple[float, float] = (40.0, 70.0)
     gamma: tuple[float, float] = (0.6, 1.6)
     raw_share: float = 0.25  # inverted transmission, 1 - exp(-c * integral), instead of the logarithm
     raw_scale: tuple[float, float] = (0.03, 0.2)
-    noise_sd: tuple[float, float] = (0.0, 0.02)
-    blur_sd_px: tuple[float, float] = (0.0, 1.2)
+    quantum_share: float = 0.5
+    log10_photons: tuple[float, float] = (4.5, 6.5)  # a pixel where nothing is in the way
+    noise_sd: tuple[float, float] = (0.0, 0.02)  # of the read-out, over the brightest grey
+    blur_sd_mm: tuple[float, float] = (0.0, 1.6)
     scatter: tuple[float, float] = (0.0, 0.35)
-    scatter_sd_px: float = 20.0
+    scatter_sd_mm: float = 27.0
     collimated_share: float = 0.2
-    collimated_px: tuple[int, int] = (2, 36)
+    collimated_mm: tuple[float, float] = (3.0, 48.0)
+    marker_share: float = 0.15  # lead letters beside the patient or on him
+    markers: tuple[int, int] = (1, 3)
 
 
 def random_views(rng: np.random.Generator, ranges: GeometryRanges = GeometryRanges()) -> Biplanar:
@@ -70,28 +82,86 @@ def unknown_shift_px(rng: np.random.Generator, ranges: GeometryRanges = Geometry
     return rng.normal(0.0, ranges.unknown_shift_sd_mm / NETWORK_PIXEL_MM, size=(2, 2))
 
 
+def unknown_scales(rng: np.random.Generator, ranges: GeometryRanges = GeometryRanges()) -> np.ndarray:
+    """(2,) magnification of each view over what the network is told."""
+    if rng.random() >= ranges.unknown_scale_share:
+        return np.ones(2)
+    return rng.uniform(*ranges.unknown_scale, size=2)
+
+
+def mistaken(matrix: np.ndarray, shift_px: np.ndarray, scale: float) -> np.ndarray:
+    """``cube_to_pixel`` (3, 4) of a view that is ``scale`` times larger about the middle of its detector, then moved by
+    ``shift_px`` (column, row)."""
+    middle = (NETWORK_PIXELS - 1) / 2
+    result = np.array(matrix, dtype=np.float64)
+    result[:2] = scale * (matrix[:2] - middle * matrix[2]) + (middle + shift_px[:, None]) * matrix[2]
+    return result
+
+
+def random_attenuation(hu: Tensor, rng: np.random.Generator, ranges: AppearanceRanges = AppearanceRanges()) -> Tensor:
+    """Attenuation in 1/mm, shaped as ``hu``: as our DRRs have it, or of water and bone at a random energy
+    (NISTIR 5632), where bone stands out up to twice as much."""
+    if rng.random() >= ranges.energy_share:
+        return hu_to_attenuation(hu)
+    energy_kev = float(rng.uniform(*ranges.effective_kev))
+    water, bone = water_and_bone(hu)
+    return water.mul_(attenuation_per_mm("water", energy_kev)).add_(bone, alpha=attenuation_per_mm("bone", energy_kev))
+
+
 def random_appearance(
     line_integral: Tensor, rng: np.random.Generator, ranges: AppearanceRanges = AppearanceRanges()
 ) -> Tensor:
     """One bone-bright radiograph (rows, columns) from line integrals; its scale is left to ``normalise``."""
     image = line_integral
+    if rng.random() < ranges.quantum_share:
+        photons = 10.0 ** float(rng.uniform(*ranges.log10_photons))
+        # Poisson's: the logarithm of a count has the standard deviation 1 / sqrt(count)
+        image = image + (image / 2).exp() / math.sqrt(photons) * _normal(image, rng)
     if rng.random() < ranges.raw_share:
         image = 1.0 - torch.exp(-image * float(rng.uniform(*ranges.raw_scale)))
     image = image / image.amax().clamp_min(1e-6)
-    image = image + blur(image, ranges.scatter_sd_px) * float(rng.uniform(*ranges.scatter))
+    image = image + blur(image, ranges.scatter_sd_mm / NETWORK_PIXEL_MM) * float(rng.uniform(*ranges.scatter))
     image = (image / image.amax().clamp_min(1e-6)).clamp_min(0.0) ** float(rng.uniform(*ranges.gamma))
-    image = blur(image, float(rng.uniform(*ranges.blur_sd_px)))
+    image = blur(image, float(rng.uniform(*ranges.blur_sd_mm)) / NETWORK_PIXEL_MM)
     noise_sd = float(rng.uniform(*ranges.noise_sd)) * float(rng.random())
-    noise = torch.from_numpy(rng.standard_normal(tuple(image.shape), dtype=np.float32)).to(image.device)
-    image = image + noise_sd * noise
+    image = image + noise_sd * _normal(image, rng)
     if rng.random() < ranges.collimated_share:
         image = _collimated(image, rng, ranges)
+    if rng.random() < ranges.marker_share:
+        image = _marked(image, rng, ranges)
     return image
+
+
+def _normal(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Standard normal noise, the same numbers on every device."""
+    return torch.from_numpy(rng.standard_normal(tuple(image.shape), dtype=np.float32)).to(image.device)
 
 
 def _collimated(image: Tensor, rng: np.random.Generator, ranges: AppearanceRanges) -> Tensor:
     """Zero outside a field that leaves a random border on each side."""
-    top, bottom, left, right = (int(rng.integers(*ranges.collimated_px)) * int(rng.random() < 0.5) for _ in range(4))
+    widths_px = rng.uniform(*ranges.collimated_mm, size=4) / NETWORK_PIXEL_MM * (rng.random(4) < 0.5)
+    top, bottom, left, right = (round(float(width)) for width in widths_px)
     field = torch.zeros_like(image)
     field[top : image.shape[0] - bottom, left : image.shape[1] - right] = 1.0
     return image * field
+
+
+LETTERS = {
+    "L": ("10000", "10000", "10000", "10000", "10000", "10000", "11111"),
+    "R": ("11110", "10001", "10001", "11110", "10100", "10010", "10001"),
+}
+
+
+def _marked(image: Tensor, rng: np.random.Generator, ranges: AppearanceRanges) -> Tensor:
+    """Letters of lead, 9 to 28 mm high: as bright as the brightest bone."""
+    result = image.clone()
+    for _ in range(int(rng.integers(ranges.markers[0], ranges.markers[1] + 1))):
+        letter = LETTERS["LR"[int(rng.integers(2))]]
+        dots = np.array([[dot == "1" for dot in row] for row in letter])
+        dots = np.kron(dots, np.ones((int(rng.integers(1, 4)),) * 2, bool))
+        row, column = (
+            int(rng.integers(0, size - extent)) for size, extent in zip(image.shape, dots.shape, strict=True)
+        )
+        patch = result[row : row + dots.shape[0], column : column + dots.shape[1]]
+        patch[torch.from_numpy(dots).to(image.device)] = float(rng.uniform(0.8, 1.1)) * float(image.amax())
+    return result

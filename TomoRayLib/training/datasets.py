@@ -11,14 +11,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from TomoRayLib.geometry import ConeBeam, Grid, View
-from TomoRayLib.projector import hu_to_attenuation, project
+from TomoRayLib.projector import project
 from TomoRayLib.radiograph import cube_to_pixel, normalise
 from TomoRayLib.target import BONE_WINDOW
 from TomoRayLib.training.augmentation import (
     AppearanceRanges,
     GeometryRanges,
+    mistaken,
     random_appearance,
+    random_attenuation,
     random_views,
+    unknown_scales,
     unknown_shift_px,
 )
 from TomoRayLib.training.bodies import Body, body_name, load_body
@@ -190,12 +193,12 @@ def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) 
     isocenter = random_isocenter(rng, config.isocenter)
     views = random_views(rng, config.geometry).moved_to(isocenter)
     cube = Grid.cube(isocenter, config.fov_mm, config.size)
-    attenuation = hu_to_attenuation(hu)
+    attenuation = random_attenuation(hu, rng, config.appearance)
+    shifts_px, scales = unknown_shift_px(rng, config.geometry), unknown_scales(rng, config.geometry)
     integrals, matrices = [], []
-    for view, shift in zip((views.ap, views.lateral), unknown_shift_px(rng, config.geometry), strict=True):
+    for view, shift_px, scale in zip((views.ap, views.lateral), shifts_px, scales, strict=True):
         integrals.append(project(attenuation, scene.grid, view))
-        matrix = cube_to_pixel(view, cube)
-        matrix[:2] += shift[:, None] * matrix[2]
+        matrix = mistaken(cube_to_pixel(view, cube), shift_px, float(scale))
         matrices.append(torch.from_numpy(matrix.astype(np.float32)))
     bone = (hu.float() - BONE_WINDOW.low_hu).div_(BONE_WINDOW.width_hu).clamp_(0, 1)
     share = occupancy.float() / 255.0

@@ -25,8 +25,9 @@ def deformed_points(grid: Grid, rng: np.random.Generator, ranges: PhantomRanges,
     rotation = torch.tensor(_rotation(angles), dtype=torch.float32, device=device)
     moved = coarse @ rotation.T
     nodes = torch.from_numpy(rng.standard_normal((1, 3, *(ELASTIC_NODES,) * 3)).astype(np.float32)).to(device)
-    nodes = F.interpolate(nodes * rng.uniform(*ranges.elastic_sd_mm), size=(24, 24, 24), mode="trilinear")
+    nodes = F.interpolate(nodes, size=(24, 24, 24), mode="trilinear")
     nodes = F.avg_pool3d(nodes, 5, stride=1, padding=2, count_include_pad=False)
+    nodes = nodes / nodes.std() * rng.uniform(*ranges.elastic_sd_mm)  # smoothing had taken more than half of it
     elastic = F.interpolate(nodes, size=(COARSE_NODES,) * 3, mode="trilinear", align_corners=True)
     moved = moved + elastic[0].permute(1, 2, 3, 0)
     amplitude = float(rng.uniform(*ranges.bend_mm)) * float(rng.choice([-1.0, 1.0]))

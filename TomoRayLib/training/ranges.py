@@ -17,7 +17,7 @@ class PhantomRanges:
     spine_width_scale: tuple[float, float] = (0.92, 1.08)
     level_scale_sd: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of each vertebra's width, depth and height
     rotation_sd_deg: float = 5.0
-    elastic_sd_mm: tuple[float, float] = (2.0, 6.0)
+    elastic_sd_mm: tuple[float, float] = (0.8, 2.5)  # of each component of the displacement
     bend_mm: tuple[float, float] = (0.0, 18.0)
     scoliosis_share: float = 0.12
     scoliosis_cobb_deg: tuple[float, float] = (10.0, 60.0)  # of its largest curve, on top of the spine's own
