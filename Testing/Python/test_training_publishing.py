@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from test_training_anatomy import a_coarse_anatomy, a_spine, labels_of_a_column, one_thread  # noqa: F401
 from test_training_recipe import a_labelled_ct
 
+from TomoRayLib.demonstration import built_in_phantom
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import write_volume
 from TomoRayLib.networks.geolift import GeoLiftConfig, GeoLiftUNet
@@ -50,6 +51,8 @@ from TomoRayLib.weights import (
     read_registry,
 )
 
+DEMONSTRATION_CASE = publishing.demonstration_case  # the fixture puts another in its place
+
 
 @pytest.fixture
 def a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
@@ -68,7 +71,10 @@ def a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     monkeypatch.setattr(publishing, "models_folder", lambda: models)
     monkeypatch.setattr(publishing, "load_spines", lambda data, permissive, myo_sim: a_coarse_anatomy().spines)
     figures = itertools.count(1)
-    monkeypatch.setattr(publishing, "demonstration_figures", lambda model_id: {"n": next(figures), "id": model_id})
+    monkeypatch.setattr(publishing, "demonstration_case", lambda: None)
+    monkeypatch.setattr(
+        publishing, "demonstration_figures", lambda model_id, case: {"n": next(figures), "id": model_id}
+    )
     return SimpleNamespace(models=models, data=data, checkpoint=tmp_path / "last.ckpt", state=state)
 
 
@@ -90,6 +96,16 @@ def test_a_published_model_can_be_loaded_with_all_that_belongs_to_it(a_place: Si
     assert mask.any()
     assert load_equal_frequency_table(a_place.models).levels == 100
     assert any("MB" in line for line in lines)
+
+
+def test_without_the_demonstration_case_nothing_is_written(
+    a_place: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "fetch_demonstration", lambda cache: built_in_phantom())
+    monkeypatch.setattr(publishing, "demonstration_case", DEMONSTRATION_CASE)
+    with pytest.raises(ValueError, match="run again with network"):
+        publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lambda line: None)
+    assert not list(a_place.models.iterdir())
 
 
 def test_a_checkpoint_that_does_not_say_its_sources_is_published_as_non_commercial(a_place: SimpleNamespace) -> None:

@@ -17,7 +17,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from TomoRayLib.case import run_synthesis
-from TomoRayLib.demonstration import default_cache, fetch_demonstration
+from TomoRayLib.demonstration import DemonstrationCase, default_cache, fetch_demonstration
 from TomoRayLib.files import write_atomically
 from TomoRayLib.images import read_labels, read_volume
 from TomoRayLib.job import SynthesisJob
@@ -74,6 +74,7 @@ def publish_model(
     if size > LIMIT_BYTES:
         raise ValueError(f"The weights take {size / 1e6:.1f} MB; at most {LIMIT_BYTES / 1e6:.0f} MB fit the extension.")
     _check_derivatives(recorded)
+    demonstration = demonstration_case()
     watched = {item for use in recorded if use.use == WATCHED for item in use.items}
     bone = _bone_of(data, watched, folder / LOOKUP_NAME, report)
     spines = _spines_trained_on(data, recorded, watched)
@@ -110,7 +111,7 @@ def publish_model(
         atlas_threshold=atlas.threshold,
     )
     _register(folder, entry)
-    entry = ModelEntry(**{**_plain(entry), "figures": demonstration_figures(model_id), "folder": folder})
+    entry = ModelEntry(**{**_plain(entry), "figures": demonstration_figures(model_id, demonstration), "folder": folder})
     _register(folder, entry)
     report(json.dumps(entry.figures, indent=2))
     return entry
@@ -141,11 +142,19 @@ def _averaged(path: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
         ) from None
 
 
-def demonstration_figures(model_id: str) -> dict[str, Any]:
-    """The model's and both floors' scores on LIDC-IDRI-0001, which no model is trained or chosen on."""
+def demonstration_case() -> DemonstrationCase:
+    """LIDC-IDRI-0001, which ``publish_model`` fetches before it writes anything.
+
+    Raises ValueError where it cannot be had.
+    """
     case = fetch_demonstration(default_cache(dict(os.environ)))
     if case.is_phantom or case.ct_path is None:
         raise ValueError("Figures are published on the real demonstration case only; run again with network.")
+    return case
+
+
+def demonstration_figures(model_id: str, case: DemonstrationCase) -> dict[str, Any]:
+    """The model's and both floors' scores on LIDC-IDRI-0001, which no model is trained or chosen on."""
     results: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="tomoray-") as out:
         job = SynthesisJob(
