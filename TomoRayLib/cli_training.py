@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import traceback
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +14,19 @@ from TomoRayLib.cli_options import OptionalPath, console, finish
 from TomoRayLib.errors import InputError, OutputError
 from TomoRayLib.progress import Emit
 
+LIBRARY = Path(__file__).resolve().parent
+IN_A_CONFIGURATION = {  # what takes the place of each option of ``train`` that is not for a CONFIG
+    "minutes": "minutes in [stages.training]",
+    "watch": "cohorts and held_out in [data]",
+    "seed": "seed in [stages.training] and [stages.stream]",
+    "start_from": "start_from in [stages.training]",
+    "stages": "a table [[stages]] for each",
+    "workers": "workers in [stages.training]",
+}
+
 
 def train(
+    context: typer.Context,
     config: Annotated[OptionalPath, typer.Argument(help="A run as a TOML file, see docs/training.md.")] = None,
     data: Annotated[
         OptionalPath, typer.Option(help="Folder that CONFIG's data paths start from; else with labelmaps/ and bodies/.")
@@ -34,7 +46,8 @@ def train(
 ) -> None:
     """Train on phantoms and real CTs by a configuration, or, without one, the shipped weights' recipe on phantoms.
 
-    The same command goes on with a run that was stopped. Needs the extra 'train'.
+    A CONFIG takes --data and --out alone beside it: it sets all the rest. The same command goes on with a run that was
+    stopped. Needs the extra 'train'.
     """
 
     def work(emit: Emit) -> None:
@@ -48,6 +61,8 @@ def train(
         with _faults_of_input():
             if out is None:
                 raise InputError("Expected a folder for the run, got none; give it as --out FOLDER.")
+            if config is not None:
+                _refuse_beside_a_configuration(_given(context))
             if start_from is not None:
                 recorded_sources(start_from)  # one that cannot be read is told before anything is made
             if config is not None:
@@ -131,17 +146,48 @@ def learning_curves(
 
 @contextmanager
 def _faults_of_input() -> Iterator[None]:
-    """What a user can act on as InputError: values that do not fit, and files that are missing or cannot be opened."""
+    """What a user can act on as InputError: values that TomoRay refuses, and files that cannot be opened.
+
+    Any other ValueError goes through as it is: it is a fault of the program, which is reported with its traceback.
+    """
     try:
         yield
-    except OutputError:
+    except (InputError, OutputError):
         raise
     except ValueError as error:
-        raise InputError(str(error)) from None
+        if not _is_refusal(error):
+            raise
+        raise InputError(str(error)) from error
     except OSError as error:
         if error.filename is None:
             raise
         raise InputError(f"Expected a file to read or write in {error.filename}, got: {error.strerror}.") from None
+
+
+def _is_refusal(error: ValueError) -> bool:
+    """True where a ``raise`` of TomoRay made the error, and so wrote its sentence for the user.
+
+    What numpy, torch or Python itself raise, called from TomoRay or not, was not foreseen.
+    """
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return Path(last.filename).resolve().is_relative_to(LIBRARY) and (last.line or "").startswith("raise ")
+
+
+def _given(context: typer.Context) -> list[str]:
+    """The options that are not for a CONFIG and were typed, be it with their default value."""
+    sources = {name: context.get_parameter_source(name) for name in IN_A_CONFIGURATION}
+    return [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+
+
+def _refuse_beside_a_configuration(given: Iterable[str]) -> None:
+    """Raises InputError where options are ``given`` (by parameter) that a configuration has keys for."""
+    keys = {f"--{name.replace('_', '-')}": IN_A_CONFIGURATION[name] for name in given}
+    if keys:
+        raise InputError(
+            f"Expected a configuration with --data and --out alone beside it, got {', '.join(keys)} as well; leave out "
+            + "; ".join(f"{option} and set {key}" for option, key in keys.items())
+            + "."
+        )
 
 
 def _watched(case: str) -> tuple[str, Path, Path]:

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import torch
 
-from TomoRayLib.images import read_labels, read_volume
 from TomoRayLib.networks.geolift import VARIANT_M, GeoLiftConfig
 from TomoRayLib.networks.x2ct import X2CTConfig
 from TomoRayLib.training.adversary import AdversaryConfig
@@ -32,7 +31,7 @@ from TomoRayLib.training.loop import TrainingConfig, train
 from TomoRayLib.training.losses import LossWeights
 from TomoRayLib.training.models import build_model
 from TomoRayLib.training.phantom import PhantomRanges, SceneSize
-from TomoRayLib.training.validation import ValidationCase, phantom_cases, real_case, score_case
+from TomoRayLib.training.validation import ValidationCase, phantom_cases, score_case, scored_case
 
 SIZE = 64
 PHANTOMS = 8
@@ -181,8 +180,8 @@ def table(results: dict[str, dict]) -> str:
 def validation_cases(data: Path, held_out: Anatomy) -> list[ValidationCase]:
     """Phantoms of spines that no row trains on, and the real CTs of ``data``."""
     cohort, _ = find_cohort([data / "verse", data / "totalsegmentator"])
-    cases = phantom_cases(held_out, STREAM, PHANTOMS)
-    return cases + [real_case(one.name, read_volume(one.ct), read_labels(one.labels), SIZE) for one in cohort.cases]
+    real = [scored_case(files, SIZE) for files in cohort.cases]
+    return phantom_cases(held_out, STREAM, PHANTOMS) + real
 
 
 def main(report: Callable[[str], None] = print) -> None:

@@ -19,11 +19,10 @@ import torch
 from torch import Tensor
 
 from TomoRayLib.cohort_statistics import Statistic, statistic
-from TomoRayLib.images import read_labels, read_volume
 from TomoRayLib.training.cohort import find_cohort
 from TomoRayLib.training.datasets import StreamConfig, load_anatomy
 from TomoRayLib.training.phantom import SceneSize
-from TomoRayLib.training.validation import ValidationCase, phantom_cases, real_case, score_case, scores_of
+from TomoRayLib.training.validation import ValidationCase, phantom_cases, score_case, scored_case, scores_of
 from TomoRayLib.weights import ModelEntry, find_model, load_atlas, load_network
 
 SIZE = 192
@@ -86,8 +85,7 @@ def main() -> None:
             print(f"  {row:10s} {words:20s} {described(s)}")
     cohort, _ = find_cohort([options.data / "verse", options.data / "totalsegmentator"])
     for files in cohort.cases:
-        case = real_case(files.name, read_volume(files.ct), read_labels(files.labels), SIZE)
-        for row, values in score(network, entry, case).items():
+        for row, values in score(network, entry, scored_case(files, SIZE)).items():
             print(f"  {files.name}, {row}: " + ", ".join(f"{words} {values[key]:.3f}" for key, words in KEYS.items()))
 
 

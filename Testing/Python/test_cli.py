@@ -86,6 +86,13 @@ def test_any_angle_tilt_roll_beam_and_exposure_can_be_asked_for(a_ct_file: Path,
         ("train --data .", "--out FOLDER"),
         ("train --out out", "tomoray train CONFIG"),
         ("train absent.toml --out out", "does not exist"),
+        ("train absent.toml --out out --minutes 85", "leave out --minutes and set minutes in [stages.training]"),
+        (
+            "train absent.toml --out out --watch a=b,c --seed 1 --start-from d --stages 48 --workers 1",
+            "--watch and set cohorts and held_out in [data]; --seed and set seed in [stages.training] and "
+            "[stages.stream]; --start-from and set start_from in [stages.training]; "
+            "--stages and set a table [[stages]] for each; --workers and set workers in [stages.training].",
+        ),
         ("train --data . --out out --start-from absent.ckpt", "absent.ckpt"),
         ("train --data . --out out --start-from CT", "got a file that cannot be read"),
         ("publish absent.ckpt --data . --command x", "absent.ckpt"),

@@ -14,6 +14,7 @@ from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import write_volume
 from TomoRayLib.training.bodies import BODY_SPACING_MM, Body, body_region, body_without_spine, height_of_level
+from TomoRayLib.training.cohort import Cohort
 from TomoRayLib.training.datasets import Anatomy, load_anatomy
 from TomoRayLib.training.phantom import body_fits
 from TomoRayLib.training.spine_removal import (
@@ -264,3 +265,14 @@ def test_a_validation_on_the_spines_of_the_training_says_so() -> None:
     training, validation = a_coarse_anatomy().split()
     assert training.spines == validation.spines
     assert (training.spines_trained_on, validation.spines_trained_on) == (False, True)
+
+
+def test_an_anatomy_whose_spines_are_all_held_out_is_told_so() -> None:
+    training, validation = a_coarse_anatomy().split(("column",))
+    validation.check_trainable()
+    for ask in (training.check_trainable, lambda: training.draw(np.random.default_rng(0))):
+        with pytest.raises(
+            ValueError, match=r"Expected at least one spine .* got none that is not held out\. Add label"
+        ):
+            ask()
+    dataclasses.replace(training, cohort=Cohort([])).check_trainable()  # real CTs alone

@@ -144,8 +144,21 @@ def test_unusable_cases_are_left_out_as_they_are_met_and_listed_when_none_is_lef
     assert names == {"good"}
     assert [name for name, _ in cohort.left_out] == ["sacrum"]
     only_bad = Cohort([case for case in find_cases(tmp_path).cases if case.name == "sacrum"])
-    with pytest.raises(ValueError, match=r"got none. Left out: 1 x (.|\n)*sacrum"):
+    with pytest.raises(ValueError, match=r"got none; .* Left out: 1 x (.|\n)*sacrum"):
         only_bad.draw(np.random.default_rng(0))
+
+
+def test_one_usable_case_is_found_before_training_and_what_was_met_is_not_met_again(tmp_path: Path) -> None:
+    """A mask of the whole spine has no levels to train on; the last file, which is none, is not looked at."""
+    written(tmp_path / "a.nii.gz", tmp_path / "a_seg.nii.gz", labels=(255, 255, 255))
+    written(tmp_path / "b.nii.gz", tmp_path / "b_seg.nii.gz")
+    named(tmp_path / "c.nii.gz"), named(tmp_path / "c_seg.nii.gz")
+    cohort = Cohort(list(find_cases(tmp_path).cases))
+    cohort.check_usable()
+    assert [name for name, _ in cohort.left_out] == ["a"]
+    (tmp_path / "b.nii.gz").unlink()  # it is kept
+    assert {cohort.draw(np.random.default_rng(seed)).name for seed in range(4)} == {"b"}
+    assert sorted(name for name, _ in cohort.left_out) == ["a", "c"]
 
 
 def test_held_out_cases_are_not_trained_on_and_must_exist(tmp_path: Path) -> None:

@@ -9,16 +9,18 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from test_training_anatomy import one_thread  # noqa: F401
+from test_training_anatomy import a_coarse_anatomy, one_thread  # noqa: F401
 from test_training_cohort import written
 from test_training_loop import TINY
+from test_training_validation import moved_away
 
-from TomoRayLib.training import loop
+from TomoRayLib.images import read_labels, write_volume
+from TomoRayLib.training import experiment, loop
 from TomoRayLib.training.checkpoints import averaged_weights
 from TomoRayLib.training.cohort import CaseFiles, Cohort
 from TomoRayLib.training.config import StageConfig, read_config
 from TomoRayLib.training.datasets import Anatomy
-from TomoRayLib.training.experiment import run_config, settings_of_stage
+from TomoRayLib.training.experiment import _found, run_config, settings_of_stage
 from TomoRayLib.training.loop import TrainingConfig
 from TomoRayLib.training.sources import CASES, WATCHED, from_record, recorded_sources
 
@@ -171,6 +173,49 @@ def test_a_run_on_a_cohort_trains_its_stages_and_scores_what_is_held_out(
     again: list[str] = []
     run_config(read_config(a_file(tmp_path, RUN)), tmp_path, tmp_path / "out", again.append)
     assert "step 5" not in "\n".join(again)  # spent: nothing is trained again
+
+
+def cohort_of(folder: Path, mask_labels: tuple[int, ...] = (20, 21)) -> Path:
+    """A folder with cases a and b in its cohort/."""
+    for name in ("a", "b"):
+        written(folder / "cohort" / f"{name}.nii.gz", folder / "cohort" / f"{name}_seg.nii.gz", mask_labels)
+    return folder
+
+
+def test_a_cohort_without_a_usable_case_is_refused_before_its_worker_processes_begin(tmp_path: Path) -> None:
+    run = RUN.replace("workers = 0", "workers = 1").replace('held_out = ["b"]', "")
+    with pytest.raises(ValueError, match="Expected at least one usable") as told:
+        run_config(read_config(a_file(tmp_path, run)), cohort_of(tmp_path, (26, 27)), tmp_path / "out")
+    assert "DataLoader" not in str(told.value)
+    assert "a: a_seg.nii.gz: expected vertebra labels" in str(told.value)
+    assert "b: b_seg.nii.gz: expected vertebra labels" in str(told.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_case_left_out_before_training_is_reported_with_its_reason(tmp_path: Path) -> None:
+    written(tmp_path / "cohort" / "0.nii.gz", tmp_path / "cohort" / "0_seg.nii.gz", labels=(26,))
+    data, lines = read_config(a_file(cohort_of(tmp_path), RUN)).data, []
+    training, _, held_out = _found(data, tmp_path, lines.append)
+    assert "0: 0_seg.nii.gz: expected vertebra labels" in "\n".join(lines)
+    assert training.cohort is not None
+    assert [one.name for one in (*training.cohort.cases, *held_out)] == ["0", "a", "b"]
+
+
+def test_a_held_out_case_with_the_mask_of_another_ct_is_refused(tmp_path: Path) -> None:
+    path = cohort_of(tmp_path) / "cohort" / "b_seg.nii.gz"
+    write_volume(path, moved_away(read_labels(path)))
+    with pytest.raises(ValueError, match=r"b, a case to be scored: .*a mask that lies in the CT"):
+        run_config(read_config(a_file(tmp_path, RUN)), tmp_path, tmp_path / "out")
+
+
+def test_a_run_on_phantoms_whose_spines_are_all_held_out_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment, "load_anatomy", lambda *_: a_coarse_anatomy())
+    run = RUN.replace('cohorts = ["cohort"]', 'phantoms = "."').replace('held_out = ["b"]', 'held_out = ["column"]')
+    with pytest.raises(ValueError, match="Expected at least one spine"):
+        run_config(read_config(a_file(tmp_path, run.replace("epochs = 2", ""))), tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_permissive_run_leaves_out_what_is_not_known_and_starts_from_nothing_else(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from TomoRayLib.training.held_out import is_of_subjects, subject_of
+from TomoRayLib.training.held_out import is_demonstration_case, is_of_subjects, subject_of
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,9 @@ def test_the_subject_of_a_name(name: str, subject: str) -> None:
 def test_names_of_one_subject(name: str, other: str, same: bool) -> None:
     assert is_of_subjects(name, ["nobody", other]) is is_of_subjects(other, [name]) is same
     assert not is_of_subjects(name, [])
+
+
+def test_the_demonstration_case_is_known_by_any_name_or_path() -> None:
+    assert is_demonstration_case("mine", "data/lidc-idri-0001/ct.nii.gz")
+    assert is_demonstration_case("LIDC-IDRI-0001_a")
+    assert not is_demonstration_case("LIDC-IDRI-0002", "data/ct.nii.gz")

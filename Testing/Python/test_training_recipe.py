@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save
 from test_training_anatomy import a_coarse_anatomy, a_spine, labels_of_a_column, one_thread  # noqa: F401
+from test_training_validation import a_case_with_another_mask
 
 from TomoRayLib.cli_training import _watched
 from TomoRayLib.errors import InputError
@@ -192,6 +193,36 @@ def test_each_stage_starts_from_the_one_before_and_draws_phantoms_of_its_own(
     assert [resume for *_, resume in calls] == [True, False, False]
     assert len({stream.seed for _, stream, *_ in calls}) == 3
     assert [config.freeze_coarse for config, *_ in calls] == [False, True, True]
+
+
+def test_a_recipe_tells_whose_phantoms_it_scores_and_refuses_to_train_on_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "train", lambda *_: tmp_path)
+    monkeypatch.setattr(recipe, "phantom_cases", lambda *_: [])
+    monkeypatch.setattr(recipe, "load_anatomy", lambda data: a_coarse_anatomy())
+    lines: list[str] = []
+    recipe.train_first_weights(tmp_path, tmp_path, 1.0, [], report=lines.append)
+    assert lines[0] == "1 spines and 1 bodies for phantoms"
+    assert "scored are of spines trained on" in lines[1]
+    with pytest.raises(ValueError, match="Expected at least one spine"):
+        recipe.train_first_weights(tmp_path, tmp_path, 1.0, [("column", tmp_path, tmp_path)], report=lines.append)
+
+
+def test_the_case_of_the_published_figures_is_not_watched(tmp_path: Path) -> None:
+    """Before anything is read: there are no data here."""
+    watched = ("mine", tmp_path / "LIDC-IDRI-0001" / "ct.nii.gz", tmp_path / "labels.nii.gz")
+    with pytest.raises(InputError, match=r"got mine .*held out for ever.*leave it out"):
+        recipe.train_first_weights(tmp_path, tmp_path / "out", 1.0, [watched], report=lambda line: None)
+
+
+def test_a_watched_case_with_the_mask_of_another_ct_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recipe, "load_anatomy", lambda data: a_coarse_anatomy())
+    watched = a_case_with_another_mask(tmp_path)
+    with pytest.raises(InputError, match=r"x, a case to be scored: .*a mask that lies in the CT"):
+        recipe.train_first_weights(
+            tmp_path, tmp_path / "out", 1.0, [(watched.name, watched.ct, watched.labels)], report=lambda line: None
+        )
 
 
 def test_a_watched_case_is_a_name_and_two_files() -> None:

@@ -20,12 +20,16 @@ import torch
 from torch import Tensor
 
 from TomoRayLib.checks import check_ct, prepared_mask
-from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import labels_on_grid, read_labels, read_volume, resample
 from TomoRayLib.training.bodies import AIR_HU
-from TomoRayLib.training.held_out import DEMONSTRATION_CASE, VALIDATION_SPINES, is_of_subjects
+from TomoRayLib.training.held_out import (
+    DEMONSTRATION_CASE,
+    VALIDATION_SPINES,
+    is_demonstration_case,
+    is_of_subjects,
+)
 from TomoRayLib.training.phantom import (
     PhantomRanges,
     Scene,
@@ -117,12 +121,21 @@ class LabelledCT:
     spine: Spine
 
 
-def load_case(files: CaseFiles) -> LabelledCT:
-    """Read one labelled CT. Raises InputError for what is no CT, no vertebra mask, or a mask of another CT."""
+def read_case(files: CaseFiles) -> tuple[Volume, Volume]:
+    """(CT in HU, mask on its grid) of one labelled CT, whether it is trained on or scored.
+
+    Raises InputError for what is no CT, no vertebra mask, or a mask of another CT.
+    """
     ct, mask = read_volume(files.ct), read_labels(files.labels)
     check_ct(ct, files.ct.name)
     mask, _ = prepared_mask(mask, ct, files.labels.name)
-    return labelled_ct(files.name, ct, mask)
+    return ct, mask
+
+
+def load_case(files: CaseFiles) -> LabelledCT:
+    """One labelled CT to train on. Raises InputError as ``read_case`` does, and ValueError where the mask does not tell
+    vertebrae apart."""
+    return labelled_ct(files.name, *read_case(files))
 
 
 def labelled_ct(name: str, ct: Volume, labels: Volume) -> LabelledCT:
@@ -188,24 +201,41 @@ class Cohort:
 
     def draw(self, rng: np.random.Generator) -> LabelledCT:
         """A random usable case. Raises ValueError, each reason counted and listed, where none is left."""
-        for index in rng.permutation(len(self.cases)):
-            files = self.cases[int(index)]
-            key = str(files.labels)
-            if key in self._unusable:
-                continue
-            try:
-                if key not in self._kept:
-                    self._kept[key] = load_case(files)
-            except InputError as error:
-                self._unusable.add(key)
-                self.left_out.append((files.name, str(error)))
-                log.warning("Left out %s: %s", files.name, error)
-                continue
-            self._kept.move_to_end(key)
-            while len(self._kept) > self.at_hand:
-                self._kept.popitem(last=False)
-            return self._kept[key]
-        raise ValueError("Expected at least one usable labelled CT, got none. " + describe_left_out(self.left_out))
+        return self._first_usable(self.cases[int(index)] for index in rng.permutation(len(self.cases)))
+
+    def check_usable(self) -> None:
+        """Read cases in their order until one is usable, and keep what that tells.
+
+        To be called before a training, whose worker processes each begin with a copy. Raises ValueError as ``draw``.
+        """
+        self._first_usable(self.cases)
+
+    def _first_usable(self, cases: Iterable[CaseFiles]) -> LabelledCT:
+        for files in cases:
+            if (case := self._case(files)) is not None:
+                return case
+        raise ValueError(
+            "Expected at least one usable labelled CT to train on, got none; mend the files, or hold out fewer. "
+            + describe_left_out(self.left_out)
+        )
+
+    def _case(self, files: CaseFiles) -> LabelledCT | None:
+        """The case, read or kept; None where it is unusable, which is noted the first time."""
+        key = str(files.labels)
+        if key in self._unusable:
+            return None
+        try:
+            if key not in self._kept:
+                self._kept[key] = load_case(files)
+        except ValueError as error:
+            self._unusable.add(key)
+            self.left_out.append((files.name, str(error)))
+            log.warning("Left out %s: %s", files.name, error)
+            return None
+        self._kept.move_to_end(key)
+        while len(self._kept) > self.at_hand:
+            self._kept.popitem(last=False)
+        return self._kept[key]
 
 
 def find_cohort(
@@ -223,7 +253,7 @@ def find_cohort(
     usable: list[CaseFiles] = []
     refused: dict[str, str] = {}
     for case in (case for one in found for case in one.cases):
-        reason = _reason_against(case.name, permissive)
+        reason = reason_against(case, permissive)
         if reason is None:
             usable.append(case)
         else:
@@ -243,11 +273,11 @@ def find_cohort(
     return Cohort(training, left_out), [case for case in usable if case.name in names]
 
 
-def _reason_against(name: str, permissive: bool) -> str | None:
-    """Why a case is neither trained on nor scored; None where it may be."""
-    if DEMONSTRATION_CASE in name.upper():
+def reason_against(case: CaseFiles, permissive: bool = False) -> str | None:
+    """Why a case is neither trained on nor scored; None where it may be. Nothing is read."""
+    if is_demonstration_case(case.name, str(case.ct), str(case.labels)):
         return FIGURES_ARE_MEASURED_ON_IT
-    return NOT_PERMISSIVE if permissive and not is_permissive("case", name) else None
+    return NOT_PERMISSIVE if permissive and not is_permissive("case", case.name) else None
 
 
 def _no_case_of_name(unknown: list[str], usable: list[CaseFiles], refused: dict[str, str]) -> str:

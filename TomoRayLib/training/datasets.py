@@ -34,6 +34,10 @@ from TomoRayLib.training.sources import BODIES, CASES, SHAPES, SourceUse, is_per
 from TomoRayLib.training.spines import Spine, load_spine, spine_name
 
 MINIMUM_LEVELS = 5
+NO_SPINE = (
+    "Expected at least one spine to make phantoms of, got none that is not held out. Add label maps of other subjects "
+    f"than {', '.join(VALIDATION_SPINES)}, or hold out fewer (data.held_out, --watch)."
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,11 @@ class Anatomy:
         rest = tuple(spine for spine in self.spines if is_of_subjects(spine.name, held_out))
         return Anatomy(kept, self.bodies, self.cohort), Anatomy(rest or kept, self.bodies, spines_trained_on=not rest)
 
+    def check_trainable(self) -> None:
+        """Raises ValueError where there is neither a spine nor a cohort: nothing that a sample could be made from."""
+        if not self.spines and self.cohort is None:
+            raise ValueError(NO_SPINE)
+
     def sources(self) -> tuple[SourceUse, ...]:
         """The data sets that all of it comes from, with their licences."""
         cases = [case.name for case in self.cohort.cases] if self.cohort is not None else []
@@ -66,7 +75,9 @@ class Anatomy:
         return merged([*uses_of(SHAPES, shapes), *uses_of(BODIES, bodies), *uses_of(CASES, cases)])
 
     def draw(self, rng: np.random.Generator) -> tuple[Spine, Body]:
-        """A spine and a body that share enough levels."""
+        """A spine and a body that share enough levels. Raises ValueError where there is no spine."""
+        if not self.spines:
+            raise ValueError(NO_SPINE)
         while True:
             spine = self.spines[int(rng.integers(len(self.spines)))]
             fitting = [body for body in self.bodies if body_fits(spine, body, MINIMUM_LEVELS)]

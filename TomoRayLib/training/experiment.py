@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from TomoRayLib.images import read_labels, read_volume
 from TomoRayLib.training.cohort import CaseFiles, describe_left_out, find_cohort
 from TomoRayLib.training.config import DataConfig, RunConfig, StageConfig
 from TomoRayLib.training.datasets import Anatomy, load_anatomy
@@ -19,7 +18,7 @@ from TomoRayLib.training.sources import (
     licence_of_model,
     recorded_sources,
 )
-from TomoRayLib.training.validation import ValidationCase, phantom_cases, real_case
+from TomoRayLib.training.validation import ValidationCase, describe_held_out, phantom_cases, scored_case
 
 SEED_STEP = 1_000_003  # no stage sees the phantoms of another
 
@@ -79,16 +78,17 @@ def _found(
     if data.phantoms is not None:
         anatomy = load_anatomy(folder / data.phantoms, data.permissive, data.myo_sim, data.procedural_bodies)
         training, validation = anatomy.split((*VALIDATION_SPINES, *data.held_out))
-        if validation.spines_trained_on:
-            report("None of the held-out spines is here: the phantoms that are scored are of spines trained on.")
         report(f"{len(training.spines)} spines and {len(training.bodies)} bodies for phantoms")
+        report(describe_held_out(validation))
     if data.cohorts:
         cohort, held_out = find_cohort([folder / one for one in data.cohorts], data.held_out, data.permissive)
         report(f"{len(cohort.cases)} labelled CTs to train on, {len(held_out)} held out")
+        if cohort.cases or not training.spines:
+            cohort.check_usable()
+            training = replace(training, cohort=cohort)
         if cohort.left_out:
             report(describe_left_out(cohort.left_out))
-        if cohort.cases or not training.spines:
-            training = replace(training, cohort=cohort)
+    training.check_trainable()
     uses = training.sources()
     listed = "; ".join(f"{item['name']}, {item['licence']}" for item in data_of_model(uses))
     report(f"Trained on: {listed}. A model of these alone is under {licence_of_model(uses)}.")
@@ -112,10 +112,7 @@ def _check_permissive(settings: TrainingConfig, checkpoint: Path) -> None:
 def _validation_cases(
     data: DataConfig, stage: StageConfig, validation: Anatomy | None, held_out: list[CaseFiles]
 ) -> list[ValidationCase]:
-    cases = [
-        real_case(one.name, read_volume(one.ct), read_labels(one.labels), stage.stream.size, stage.stream.fov_mm)
-        for one in held_out
-    ]
+    cases = [scored_case(one, stage.stream.size, stage.stream.fov_mm) for one in held_out]
     if validation is not None:
         cases += phantom_cases(validation, stage.stream, data.phantom_cases)
     return cases

@@ -23,6 +23,11 @@ def subject_of(name: str) -> str:
     return numbers[0] if numbers else _PART.split(name)[0]
 
 
+def is_demonstration_case(*names: str) -> bool:
+    """True where one of a case's names, or of the paths of its files, holds that of ``DEMONSTRATION_CASE``."""
+    return any(DEMONSTRATION_CASE in name.upper() for name in names)
+
+
 def is_of_subjects(name: str, names: Iterable[str]) -> bool:
     """True where ``name`` and one of ``names`` are of one subject.
 

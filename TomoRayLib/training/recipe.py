@@ -10,13 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from TomoRayLib.images import read_labels, read_volume
 from TomoRayLib.networks.geolift import GeoLiftConfig
+from TomoRayLib.training.cohort import CaseFiles
 from TomoRayLib.training.datasets import StreamConfig, load_anatomy
 from TomoRayLib.training.held_out import VALIDATION_SPINES
 from TomoRayLib.training.loop import TrainingConfig, train
 from TomoRayLib.training.phantom import SceneSize
-from TomoRayLib.training.validation import ValidationCase, phantom_cases, real_case
+from TomoRayLib.training.validation import check_may_be_scored, describe_held_out, phantom_cases, scored_case
 
 # (name, share of the minutes, changes to the training configuration, size of the targets)
 STAGES: tuple[tuple[str, float, dict[str, object], int], ...] = (
@@ -45,15 +45,20 @@ def train_first_weights(
     CT, label map) that are only ever looked at. ``start_from`` is the last checkpoint of an earlier run, or published
     weights (.safetensors), to go on from. ``stages`` leaves the other stages out; those named share all the minutes.
     ``workers`` processes make samples; 0 makes them in the training process itself.
-    Raises ValueError for a stage that there is not.
+    Raises ValueError for a stage that there is not, a case that cannot be scored, or spines that are all held out.
     """
     chosen = [stage for stage in STAGES if stage[0] in stages]
     unknown = sorted(set(stages) - set(STAGE_NAMES))
     if unknown or not chosen:
         raise ValueError(f"Expected stages of {STAGE_NAMES}, got {list(stages)}; choose one or more of these.")
     total = sum(share for _, share, _, _ in chosen)
-    anatomy, held_out = load_anatomy(data).split((*VALIDATION_SPINES, *(title for title, _, _ in real_cases)))
-    report(f"{len(anatomy.spines)} spines and {len(anatomy.bodies)} bodies; {len(held_out.spines)} spines held out")
+    watched = [CaseFiles(*case) for case in real_cases]
+    for case in watched:
+        check_may_be_scored(case)
+    anatomy, held_out = load_anatomy(data).split((*VALIDATION_SPINES, *(case.name for case in watched)))
+    anatomy.check_trainable()
+    report(f"{len(anatomy.spines)} spines and {len(anatomy.bodies)} bodies for phantoms")
+    report(describe_held_out(held_out))
     previous = start_from
     for name, share, changes, size in chosen:
         number = STAGE_NAMES.index(name)
@@ -62,8 +67,8 @@ def train_first_weights(
             stream = replace(stream, scene=SceneSize(spacing_mm=1.6), kept=12, uses=3, shot_uses=2)
         else:
             stream = replace(stream, scene=SceneSize(spacing_mm=2.5), uses=3, shot_uses=2)
-        cases: list[ValidationCase] = phantom_cases(held_out, stream, PHANTOM_CASES if size < 192 else 2)
-        cases += [real_case(title, read_volume(ct), read_labels(labels), size) for title, ct, labels in real_cases]
+        real = [scored_case(case, size) for case in watched]
+        cases = phantom_cases(held_out, stream, PHANTOM_CASES if size < 192 else 2) + real
         config = TrainingConfig(
             minutes=minutes * share / total,
             start_from=str(previous) if previous else None,

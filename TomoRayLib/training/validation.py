@@ -9,11 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import Grid, c_arm
 from TomoRayLib.images import Volume, labels_on_grid, resample
 from TomoRayLib.radiograph import network_input
 from TomoRayLib.synthesis import render_radiographs, vertebrae_center_mm
 from TomoRayLib.target import BONE_WINDOW, vertebra_mask
+from TomoRayLib.training.cohort import CaseFiles, read_case, reason_against
 from TomoRayLib.training.datasets import Anatomy, Sample, StreamConfig, sample_of_scene
 from TomoRayLib.training.models import Model
 from TomoRayLib.training.phantom import compose_scene
@@ -44,6 +46,36 @@ def phantom_cases(anatomy: Anatomy, stream: StreamConfig, count: int, seed: int 
         sample = sample_of_scene(scene, rng, stream)
         cases.append(ValidationCase(f"{kind} {number + 1}", {key: value[None] for key, value in sample.items()}))
     return cases
+
+
+def describe_held_out(validation: Anatomy) -> str:
+    """Whose phantoms are scored, as a run reports it."""
+    if validation.spines_trained_on:
+        return "None of the held-out spines is here: the phantoms that are scored are of spines trained on."
+    return f"{len(validation.spines)} spines held out: the phantoms that are scored are of these."
+
+
+def scored_case(files: CaseFiles, size: int, fov_mm: float = 256.0) -> ValidationCase:
+    """``real_case`` from files, checked as those that are trained on are.
+
+    Raises InputError, naming the case, for files that ``cohort.read_case`` refuses, and for a case that is not to be
+    scored.
+    """
+    check_may_be_scored(files)
+    try:
+        ct, labels = read_case(files)
+    except InputError as error:
+        raise InputError(f"{files.name}, a case to be scored: {error}") from None
+    return real_case(files.name, ct, labels, size, fov_mm)
+
+
+def check_may_be_scored(files: CaseFiles) -> None:
+    """Raises InputError for the case that published figures are measured on. Nothing is read."""
+    if (reason := reason_against(files)) is not None:
+        raise InputError(
+            f"Expected a case that may be looked at during training, got {files.name} ({files.ct}): {reason}; leave it "
+            f"out, or watch another case."
+        )
 
 
 def real_case(name: str, ct: Volume, labels: Volume, size: int, fov_mm: float = 256.0) -> ValidationCase:

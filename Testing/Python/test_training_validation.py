@@ -1,0 +1,67 @@
+"""Cases that are scored: checked as those that are trained on, and never the one of the published figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from test_training_anatomy import a_coarse_anatomy, one_thread  # noqa: F401
+from test_training_cohort import a_labelled_ct
+
+from TomoRayLib.errors import InputError
+from TomoRayLib.image_types import Volume
+from TomoRayLib.images import write_volume
+from TomoRayLib.training.cohort import CaseFiles
+from TomoRayLib.training.validation import describe_held_out, scored_case
+
+SIZE = 16
+
+
+def moved_away(labels: Volume) -> Volume:
+    """The mask as if it were of a CT nearly a metre away."""
+    return Volume(labels.voxels, replace(labels.grid, origin_mm=(900.0, 900.0, 900.0)))
+
+
+def a_case(folder: Path, ct: Volume, mask: Volume) -> CaseFiles:
+    files = CaseFiles("x", folder / "x_ct.nii.gz", folder / "x_mask.nii.gz")
+    write_volume(files.ct, ct)
+    write_volume(files.labels, mask)
+    return files
+
+
+def a_case_with_another_mask(folder: Path) -> CaseFiles:
+    ct, mask = a_labelled_ct()
+    return a_case(folder, ct, moved_away(mask))
+
+
+def test_a_labelled_ct_becomes_a_case_with_its_vertebrae_as_target(tmp_path: Path) -> None:
+    """Four vertebrae of 36 x 30 x 26 mm and a knob of about 8 cm^3, in voxels of 16 mm."""
+    case = scored_case(a_case(tmp_path, *a_labelled_ct()), SIZE)
+    assert (case.name, case.real) == ("x", True)
+    bone_mm3 = float(case.sample["occupancy"].sum()) * (256.0 / SIZE) ** 3
+    assert bone_mm3 == pytest.approx(4 * 36 * 30 * 26 + 8000, rel=0.15)
+    assert float(case.sample["target"].sum()) > 0
+
+
+def test_a_case_with_the_mask_of_another_ct_is_not_scored(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^x, a case to be scored: .*a mask that lies in the CT, got 0%"):
+        scored_case(a_case_with_another_mask(tmp_path), SIZE)
+
+
+def test_what_is_no_ct_is_not_scored(tmp_path: Path) -> None:
+    _, mask = a_labelled_ct()
+    with pytest.raises(InputError, match=r"^x, a case to be scored: x_ct\.nii\.gz: .*looks like a label map"):
+        scored_case(a_case(tmp_path, mask, mask), SIZE)
+
+
+@pytest.mark.parametrize("name", ["LIDC-IDRI-0001", "lidc-idri-0001_b"])
+def test_the_case_of_the_published_figures_is_not_scored(name: str) -> None:
+    with pytest.raises(InputError, match=f"got {name} .*held out for ever"):
+        scored_case(CaseFiles(name, Path("ct.nii.gz"), Path("mask.nii.gz")), SIZE)
+
+
+def test_a_report_tells_whether_the_spines_that_are_scored_were_trained_on() -> None:
+    anatomy = a_coarse_anatomy()
+    assert "spines trained on" in describe_held_out(anatomy.split()[1])
+    assert describe_held_out(anatomy.split(("column",))[1]).startswith("1 spines held out")
