@@ -57,7 +57,7 @@ def _projected(volume: Tensor, grid: Grid, view: Camera, method: Method) -> Tens
     if plan is not None:
         if plan.misses:
             _warn_of_a_miss(grid, view)
-        images = torch.stack([plan.image(one) for one in batch])
+        images = plan.images(batch)
     elif method == "slabs":
         raise ValueError(
             "Expected rays that cross the volume's slices within some voxels, got a fan that is too wide, slices that "
