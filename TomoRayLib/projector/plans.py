@@ -32,22 +32,25 @@ _ARRAY_AXIS = {0: 2, 1: 1, 2: 0}  # index axis i, j, k -> axis of the (z, y, x) 
 
 @dataclass(frozen=True)
 class Launch:
-    """How much one operation takes on at most: slices of one volume, then more volumes of a batch.
+    """How much one operation takes on at most.
 
-    ``block_bytes`` is what each of the two or three arrays between the products takes. ``layers_per_sum`` are the
-    sub-slices of one weighted sum; longer sums are made in parts, in parallel.
+    ``slices`` of one volume, then more ``volumes`` of a batch, as long as each of the two or three arrays between the
+    products takes no more than ``block_bytes``. ``layers_per_sum`` are the sub-slices of one weighted sum; longer sums
+    are made in parts, in parallel.
     """
 
     slices: int
+    volumes: int
     block_bytes: int
     layers_per_sum: int
 
 
-# Measured at 256^3: 8 slices at a time are fastest for 256^2 pixels, 4 for 1024^2, where more leave the cache.
-CPU = Launch(slices=8, block_bytes=4 * 2**20, layers_per_sum=8 * MOST_SUB_SLICES)
-# Not measured: 32 MB take a GPU of 2 TB/s longer (some 50 us) than it takes to start the five operations of a block, and
+# Measured at 256^3: 8 slices at a time are fastest for 256^2 pixels, 4 for 1024^2, where more leave the cache. So do
+# more volumes: 2 to 4 of 128^3 together take 1.4 times as long as one by one.
+CPU = Launch(slices=8, volumes=1, block_bytes=4 * 2**20, layers_per_sum=8 * MOST_SUB_SLICES)
+# Not measured, reckoned: 32 MB keep a GPU busy for longer than it takes to start the five operations of a block, and
 # with the transposed copy stay below 150 MB. One thread makes one sum: short ones, and thereby many, keep all busy.
-GPU = Launch(slices=2**16, block_bytes=32 * 2**20, layers_per_sum=8)
+GPU = Launch(slices=2**16, volumes=2**16, block_bytes=32 * 2**20, layers_per_sum=8)
 
 
 def launch_of(device: str) -> Launch:
@@ -139,6 +142,7 @@ def _layout(rays: SlabRays, samples: tuple[int, int], sub: int, itemsize: int, l
     image_bytes = samples[0] * samples[1] * itemsize
     parts = max(1, min(-(-block * sub // launch.layers_per_sum), launch.block_bytes // image_bytes))
     volumes = min(
+        launch.volumes,
         launch.block_bytes // max(block * slice_bytes, parts * image_bytes),
         TRANSPOSED_BYTES // ((block if natural else chunk) * voxel_bytes),
     )

@@ -196,15 +196,17 @@ def _add_sums(plan: Plan, volumes: Tensor, sums: Tensor) -> None:
     for block in plan.blocks:
         chunk = block.first // plan.chunk
         if chunk != loaded:
+            table = volumes  # lets go of the last one first
             table, loaded = plan.table(volumes, chunk * plan.chunk), chunk
         layers = block.slices * block.sub_slices
         rows = block.repeated("along_b", n).sum_rows(table).view(n, layers, plan.samples_b, count_a)
         if buffer.shape[0] != layers:  # kept: fresh pages cost more than the copy
             buffer = volumes.new_empty(layers, count_a, n, plan.samples_b)
         buffer.copy_(rows.permute(1, 3, 0, 2))
-        del rows  # its memory serves the next sums
+        del rows  # its memory serves what follows
         parts = block.along_a.sum_rows(buffer.view(layers * count_a, -1)).view(block.parts, *sums.shape)
         sums += parts[0] if block.parts == 1 else parts.sum(dim=0)
+        del parts
 
 
 def _spread(plan: Plan, gradient: Tensor, volumes: Tensor) -> None:
@@ -218,3 +220,4 @@ def _spread(plan: Plan, gradient: Tensor, volumes: Tensor) -> None:
         del columns
         part = block.repeated("adjoint_b", n).sum_rows(rows).view(n, count_b, block.slices, count_a)
         slabs[:, :, block.first : block.first + block.slices] = part
+        del rows, part
