@@ -143,7 +143,7 @@ class Watched(TorchDispatchMode):
         self.operations, self.peak_bytes = 0, 0
         self._alive: dict[int, tuple[StorageWeakRef, int]] = {}
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def] # noqa: ANN001
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         result = function(*args, **(kwargs or {}))
         mine = [leaf.untyped_storage() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         given = {leaf.untyped_storage()._cdata for leaf in tree_leaves(args) if isinstance(leaf, Tensor)}

@@ -40,8 +40,8 @@ def trace_rays(
     """Line integrals, dimensionless, along rays from ``sources_mm`` through ``pixels_mm`` and on: (*rays).
 
     ``attenuation_per_mm`` is (z, y, x) on ``grid``, or (n, z, y, x), which gives (n, *rays). Both point arrays are LPS
-    mm, (*rays, 3) after broadcasting, on any device. ``interpolation`` "box" takes voxels as boxes (Siddon, exact), "linear"
-    interpolates between voxel centres in the middle of each slice (Joseph): a smoother function of the pose.
+    mm, (*rays, 3) after broadcasting, on any device. ``interpolation`` "box" takes voxels as boxes (Siddon, exact),
+    "linear" interpolates between voxel centres in the middle of each slice (Joseph): a smoother function of the pose.
     Differentiable with respect to volume, sources and pixels. Raises ValueError for a shape that is not the grid's,
     for rays without direction and for an unknown interpolation.
     """

@@ -6,7 +6,7 @@ voxel faces of both axes within one slice: there the two fractions are multiplie
 rays cross are therefore cut into thinner ones (``plans.sub_slices``).
 
 Each sparse product is one ``embedding_bag`` of stock PyTorch: a vectorised, threaded gather and weighted sum of
-contiguous rows. The adjoint uses the same tables, transposed, and is built when first needed. Some volumes of a batch go
+contiguous rows. The adjoint uses the same tables, transposed, and is built when first needed. Volumes of a batch can go
 through each operation together: as tables laid end to end along b, as further columns along a.
 """
 
@@ -43,7 +43,7 @@ class TableRows:
 @dataclass(frozen=True)
 class Block:
     """The matrices of a few neighbouring slices: ``along_b`` from table rows to (slice, sub-slice, sample of b), then
-    ``along_a`` from (slice, sub-slice, voxel of a) to (part, samples of a); the parts are sums over some sub-slices each.
+    ``along_a`` from (slice, sub-slice, voxel of a) to (part, samples of a); a part is the sum of some sub-slices.
     """
 
     first: int  # slice within the volume
@@ -78,7 +78,8 @@ class Block:
             return bags
         kept = self._repeated.get(name)
         if kept is None or kept.columns != bags.columns * volumes:
-            kept = self._repeated[name] = bags.repeated(volumes)
+            with torch.inference_mode(False):  # kept for calls that are not in that mode
+                kept = self._repeated[name] = bags.repeated(volumes)
         return kept
 
     @property
@@ -135,7 +136,7 @@ class Plan:
             yield slice(part * count // parts, (part + 1) * count // parts)
 
     def table(self, volumes: Tensor, first: int) -> Tensor:
-        """Rows of voxels along a. The volumes as they lie, or ``chunk`` slices of each from ``first`` on, transposed."""
+        """Rows of voxels along a. The volumes as they lie, or ``chunk`` slices of each from ``first``, transposed."""
         if self.is_natural:
             return volumes.reshape(-1, volumes.shape[-1])
         slabs = self.slabs(volumes)
