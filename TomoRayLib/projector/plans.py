@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,9 +20,6 @@ from TomoRayLib.projector.slabs import Block, Plan, TableRows
 from TomoRayLib.projector.tables import Overlaps, bags, overlaps
 
 Array = NDArray[np.float64]
-# Measured at 256^3: 8 slices at a time are fastest for 256^2 pixels, 4 for 1024^2, where more leave the cache.
-SLICES_PER_BLOCK = 8
-BLOCK_BYTES = 4 * 2**20
 TRANSPOSED_BYTES = 64 * 2**20  # of the kept copy for views along x, whose voxels are not contiguous across
 # Largest product of the footprints along both axes, in voxels, before slices are cut. White noise seen at 45 + 35
 # degrees: 2.4 % error uncut, 1.0 % at 0.3 and no better at 0.03, where the resampling is what remains.
@@ -30,6 +28,34 @@ JOINT_CROSSINGS_RESAMPLED = 0.3
 MOST_SUB_SLICES = 8
 KEPT_PLANS_BYTES = 64 * 2**20
 _ARRAY_AXIS = {0: 2, 1: 1, 2: 0}  # index axis i, j, k -> axis of the (z, y, x) array
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How much one operation takes on at most.
+
+    ``slices`` of one volume, then more ``volumes`` of a batch, as long as each of the two or three arrays between the
+    products takes no more than ``block_bytes``. ``layers_per_sum`` are the sub-slices of one weighted sum; longer sums
+    are made in parts, in parallel.
+    """
+
+    slices: int
+    volumes: int
+    block_bytes: int
+    layers_per_sum: int
+
+
+# Measured at 256^3: 8 slices at a time are fastest for 256^2 pixels, 4 for 1024^2, where more leave the cache. So do
+# more volumes: 2 to 4 of 128^3 together take 1.4 times as long as one by one.
+CPU = Launch(slices=8, volumes=1, block_bytes=4 * 2**20, layers_per_sum=8 * MOST_SUB_SLICES)
+# Not measured, reckoned: 32 MB keep a GPU busy for longer than it takes to start the five operations of a block, and
+# with the transposed copy stay below 150 MB. One thread makes one sum: short ones, and thereby many, keep all busy.
+GPU = Launch(slices=2**16, volumes=2**16, block_bytes=32 * 2**20, layers_per_sum=8)
+
+
+def launch_of(device: str) -> Launch:
+    """What suits a device, named as torch does."""
+    return CPU if torch.device(device).type == "cpu" else GPU
 
 
 def plan_for(grid: Grid, camera: Camera, device: str, dtype: torch.dtype) -> Plan | None:
@@ -45,7 +71,7 @@ def plan_for(grid: Grid, camera: Camera, device: str, dtype: torch.dtype) -> Pla
     lattice = in_volume_frame(ray_lattice(camera), grid)
     check_rays(grid, lattice)
     rays = slab_rays(grid, lattice)
-    plan = None if rays is None else make_plan(rays, device, dtype)
+    plan = None if rays is None else make_plan(rays, device, dtype, launch_of(device))
     with _lock:
         _kept[key] = plan
         while len(_kept) > 1 and sum(kept.nbytes for kept in _kept.values() if kept is not None) > KEPT_PLANS_BYTES:
@@ -83,8 +109,11 @@ class _Layout:
     count_a: int
     count_b: int
     count_main: int
+    sub_slices: int
     block: int
     chunk: int
+    layers_per_sum: int
+    volumes: int
     natural: TableRows | None  # the table is the volume as it lies
 
     def table_of(self, first: int) -> tuple[TableRows, int, int]:
@@ -96,71 +125,100 @@ class _Layout:
         return TableRows(slices, 1), slices * self.count_b, begin
 
 
-def _layout(rays: SlabRays, samples_b: int, parts: int, itemsize: int) -> _Layout:
+def _layout(rays: SlabRays, samples: tuple[int, int], sub: int, itemsize: int, launch: Launch) -> _Layout:
+    """``samples`` along a and b; ``sub`` slices are made of each."""
     size, main, (axis_a, axis_b) = rays.grid.size, rays.main, rays.in_plane
     order = (_ARRAY_AXIS[axis_b], _ARRAY_AXIS[main], _ARRAY_AXIS[axis_a])
-    block = BLOCK_BYTES // (samples_b * size[axis_a] * itemsize * parts)
-    block = max(1, min(SLICES_PER_BLOCK, block))
+    slice_bytes = samples[1] * size[axis_a] * itemsize * sub
+    voxel_bytes = size[axis_a] * size[axis_b] * itemsize
+    fitting = max(1, TRANSPOSED_BYTES // voxel_bytes)  # slices
+    block = max(1, min(launch.slices, size[main], launch.block_bytes // slice_bytes, fitting))
     natural, chunk = None, size[main]
     if axis_a == 0:  # rows of x as they lie: one row on is one y, size[1] rows on one z
         rows_per = {1: 1, 2: size[1]}
         natural = TableRows(rows_per[axis_b], rows_per[main])
     else:
-        fitting = TRANSPOSED_BYTES // (size[axis_a] * size[axis_b] * itemsize)
-        chunk = min(chunk, max(1, fitting // block) * block)
-    return _Layout(order, size[axis_a], size[axis_b], size[main], block, chunk, natural)
+        chunk = min(chunk, fitting // block * block)
+    image_bytes = samples[0] * samples[1] * itemsize
+    parts = max(1, min(-(-block * sub // launch.layers_per_sum), launch.block_bytes // image_bytes))
+    volumes = min(
+        launch.volumes,
+        launch.block_bytes // max(block * slice_bytes, parts * image_bytes),
+        TRANSPOSED_BYTES // ((block if natural else chunk) * voxel_bytes),
+    )
+    return _Layout(
+        order=order,
+        count_a=size[axis_a],
+        count_b=size[axis_b],
+        count_main=size[main],
+        sub_slices=sub,
+        block=block,
+        chunk=chunk,
+        layers_per_sum=-(-block * sub // parts),
+        volumes=max(1, volumes),
+        natural=natural,
+    )
 
 
-def make_plan(rays: SlabRays, device: str, dtype: torch.dtype) -> Plan:
+def make_plan(rays: SlabRays, device: str, dtype: torch.dtype, launch: Launch) -> Plan:
     """The tables of one grid and camera: tens of milliseconds of work."""
     grid, main, (axis_a, axis_b) = rays.grid, rays.main, rays.in_plane
     samples_a, samples_b = rays.virtual_axes()
 
-    def crossings(axis: int, samples: Array, parts: int) -> Array:
-        faces = np.linspace(-0.5, grid.size[main] - 0.5, grid.size[main] * parts + 1)
+    def crossings(axis: int, samples: Array, sub: int) -> Array:
+        faces = np.linspace(-0.5, grid.size[main] - 0.5, grid.size[main] * sub + 1)
         return rays.crossings_mm(axis, samples, faces * grid.spacing_mm[main]) / grid.spacing_mm[axis] + 0.5
 
     joint = JOINT_CROSSINGS_ALIGNED if rays.is_aligned else JOINT_CROSSINGS_RESAMPLED
-    parts = sub_slices(crossings(axis_a, samples_a, 1), crossings(axis_b, samples_b, 1), joint)
-    shares_a = overlaps(crossings(axis_a, samples_a, parts), grid.size[axis_a])
-    shares_b = overlaps(crossings(axis_b, samples_b, parts), grid.size[axis_b])
+    sub = sub_slices(crossings(axis_a, samples_a, 1), crossings(axis_b, samples_b, 1), joint)
+    shares_a = overlaps(crossings(axis_a, samples_a, sub), grid.size[axis_a])
+    shares_b = overlaps(crossings(axis_b, samples_b, sub), grid.size[axis_b])
     itemsize = torch.empty((), dtype=dtype).element_size()
-    layout = _layout(rays, len(samples_b), parts, itemsize)
-    blocks = (
-        _block(layout, shares_a, shares_b, first, parts, device, dtype)
-        for first in range(0, layout.count_main, layout.block)
-    )
+    layout = _layout(rays, (len(samples_a), len(samples_b)), sub, itemsize, launch)
     resampling = rays.resampling(samples_a, samples_b)
-    return Plan(
-        order=layout.order,
-        samples_a=len(samples_a),
-        samples_b=len(samples_b),
-        chunk=layout.chunk,
-        blocks=tuple(block for block in blocks if not (block.along_a.is_empty or block.along_b.is_empty)),
-        path_mm=torch.from_numpy(rays.path_mm() / parts).to(device=device, dtype=dtype),
-        transposed=rays.is_aligned and rays.row_axis == axis_b,
-        resampling=None if resampling is None else torch.from_numpy(resampling).to(device=device, dtype=dtype),
-    )
+    with torch.inference_mode(False):  # kept for calls that are not in that mode
+        blocks = [
+            _block(layout, shares_a, shares_b, first, device, dtype)
+            for first in range(0, layout.count_main, layout.block)
+        ]
+        return Plan(
+            order=layout.order,
+            samples_a=len(samples_a),
+            samples_b=len(samples_b),
+            chunk=layout.chunk,
+            most_volumes=layout.volumes,
+            blocks=tuple(block for block in blocks if not (block.along_a.is_empty or block.along_b.is_empty)),
+            path_mm=torch.from_numpy(rays.path_mm() / sub).to(device=device, dtype=dtype),
+            transposed=rays.is_aligned and rays.row_axis == axis_b,
+            resampling=None if resampling is None else torch.from_numpy(resampling).to(device=device, dtype=dtype),
+        )
 
 
 def _block(
-    layout: _Layout, shares_a: Overlaps, shares_b: Overlaps, first: int, parts: int, device: str, dtype: torch.dtype
+    layout: _Layout, shares_a: Overlaps, shares_b: Overlaps, first: int, device: str, dtype: torch.dtype
 ) -> Block:
-    slices = min(layout.block, layout.count_main - first)
-    here = slice(first * parts, (first + slices) * parts)
+    slices, sub = min(layout.block, layout.count_main - first), layout.sub_slices
+    layers = slices * sub
+    here = slice(first * sub, first * sub + layers)
     rows, table_rows, table_first = layout.table_of(first)
 
     # a bag for each (sub-slice, sample of b): its voxel rows in the table
-    place = (first - table_first + np.arange(slices * parts) // parts)[:, None, None]
+    place = (first - table_first + np.arange(layers) // sub)[:, None, None]
     row = shares_b.voxel[here] * rows.step_b + place * rows.step_main
     taps = row.shape[-1]
     along_b = bags(row.reshape(-1, taps), shares_b.fraction[here].reshape(-1, taps), table_rows, device, dtype)
 
-    # a bag for each sample of a, over all sub-slices of the block
-    layer = np.arange(slices * parts)[:, None, None] * layout.count_a
-    row = (shares_a.voxel[here] + layer).transpose(1, 0, 2)
-    fraction = shares_a.fraction[here].transpose(1, 0, 2)
-    flat = (len(row), -1)
-    columns = slices * parts * layout.count_a
-    along_a = bags(row.reshape(flat), fraction.reshape(flat), columns, device, dtype)
-    return Block(first, first - table_first, slices, parts, layout.count_b, rows, along_b, along_a)
+    # a bag for each sample of a in each part, over the sub-slices of the part
+    row = shares_a.voxel[here] + np.arange(layers)[:, None, None] * layout.count_a
+    row, fraction = _in_parts(row, layout.layers_per_sum), _in_parts(shares_a.fraction[here], layout.layers_per_sum)
+    along_a = bags(row, fraction, layers * layout.count_a, device, dtype)
+    parts = -(-layers // layout.layers_per_sum)
+    return Block(first, first - table_first, slices, sub, parts, layout.count_b, rows, along_b, along_a)
+
+
+def _in_parts(values: NDArray[Any], layers: int) -> NDArray[Any]:
+    """(parts * samples, layers * taps) from (sub-slices, samples, taps), filled up with 0."""
+    count, samples, taps = values.shape
+    parts = -(-count // layers)
+    full = np.pad(values, ((0, parts * layers - count), (0, 0), (0, 0)))
+    return full.reshape(parts, layers, samples, taps).transpose(0, 2, 1, 3).reshape(parts * samples, layers * taps)

@@ -31,7 +31,7 @@ def project_posed(
     check_rays(grid, in_volume_frame(ray_lattice(view), grid))
     center = grid.center_mm if isinstance(view, ProjectionMatrix) else view.isocenter_mm
     sources, pixels = rays_of(view, attenuation_per_mm.device)
-    moved = [_moved(points, pose.double(), points.new_tensor(center)) for points in (sources, pixels)]
+    moved = [_moved(points, pose.to(points), points.new_tensor(center)) for points in (sources, pixels)]
     return trace_rays(attenuation_per_mm, grid, moved[0], moved[1], interpolation)
 
 

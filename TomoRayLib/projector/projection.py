@@ -13,7 +13,7 @@ from TomoRayLib.camera import Camera, ProjectionMatrix
 from TomoRayLib.grid import Grid
 from TomoRayLib.projector.checks import any_ray_meets, check_rays, check_volume
 from TomoRayLib.projector.lattice import in_volume_frame, ray_lattice, rays_of
-from TomoRayLib.projector.plans import TRANSPOSED_BYTES, plan_for
+from TomoRayLib.projector.plans import TRANSPOSED_BYTES, launch_of, plan_for
 from TomoRayLib.projector.rays import trace_rays
 
 Method = Literal["auto", "slabs", "rays"]
@@ -25,7 +25,8 @@ def project(attenuation_per_mm: Tensor, grid: Grid, view: Camera, *, method: Met
     ``view`` is a ``View`` (cone, parallel or slot scan) or a ``ProjectionMatrix``. Row 0 is the top of the radiograph.
     Rays run from the source through the pixel and on: a detector within the volume does not end them. Differentiable
     with respect to the volume; linear in it (``project_posed`` is differentiable in the pose too). A leading batch
-    axis (n, z, y, x) gives (n, rows, columns). Volumes and results are float32 or float64, on the volume's device.
+    axis (n, z, y, x) gives (n, rows, columns); on a GPU some volumes go through each operation together, as many as the
+    work space of one large volume holds. Volumes and results are float32 or float64, on the volume's device.
 
     ``method`` "slabs" is the fast one: exact where the detector's rows and columns run along axes of the volume, and
     within 0.1 to 1 % of the root mean square elsewhere, by one resampling (docs/projector.md). "rays" is Siddon's exact
@@ -57,7 +58,7 @@ def _projected(volume: Tensor, grid: Grid, view: Camera, method: Method) -> Tens
     if plan is not None:
         if plan.misses:
             _warn_of_a_miss(grid, view)
-        images = torch.stack([plan.image(one) for one in batch])
+        images = plan.images(batch)
     elif method == "slabs":
         raise ValueError(
             "Expected rays that cross the volume's slices within some voxels, got a fan that is too wide, slices that "
@@ -109,13 +110,16 @@ class Projector(nn.Module):
 
 
 def memory_need_bytes(volume: Tensor, view: Camera) -> int:
-    """Bytes that projecting takes beside the volume: tables, the transposed part of the volume, image and positions."""
+    """Bytes that projecting takes beside the volume: tables, the transposed part of the volume, work space, images and
+    positions. A batch takes more of the images alone."""
     rows, columns = view.shape
-    slices = max(volume.shape[-3:])
-    tables = 2 * slices * (rows + columns) * (8 + volume.element_size())
-    transposed = min(TRANSPOSED_BYTES, volume[..., :, :, :].numel() * volume.element_size())
-    positions = rows * columns * (12 * 8 + volume.element_size())
-    return 4 * tables + transposed + positions
+    slices, itemsize = max(volume.shape[-3:]), volume.element_size()
+    tables = 2 * slices * (rows + columns) * (8 + itemsize)
+    transposed = min(TRANSPOSED_BYTES, volume.numel() * itemsize)
+    work = min(2 * launch_of(str(volume.device)).block_bytes, 2 * volume.numel() * itemsize)
+    images = 6 * volume.shape[:-3].numel() * rows * columns * itemsize  # with the finer virtual detector's
+    positions = rows * columns * 12 * 8
+    return 4 * tables + transposed + work + images + positions
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

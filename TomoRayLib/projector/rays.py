@@ -25,6 +25,7 @@ from TomoRayLib.projector.tables import MIN_FOOTPRINT
 
 Interpolation = Literal["box", "linear"]
 CHUNK_SAMPLES = 2**19  # slices times rays at a time: some 100 MB of work space in float64
+CHUNK_VOLUMES = 16  # of a batch; from twice as many on their values take more than the rays, so fewer rays at a time
 
 Taps = list[tuple[Tensor, Tensor, Tensor]]  # (voxel along a, voxel along b, weight), each (slices, rays)
 
@@ -39,8 +40,8 @@ def trace_rays(
     """Line integrals, dimensionless, along rays from ``sources_mm`` through ``pixels_mm`` and on: (*rays).
 
     ``attenuation_per_mm`` is (z, y, x) on ``grid``, or (n, z, y, x), which gives (n, *rays). Both point arrays are LPS
-    mm, (*rays, 3) after broadcasting. ``interpolation`` "box" takes voxels as boxes (Siddon, exact), "linear"
-    interpolates between voxel centres in the middle of each slice (Joseph): a smoother function of the pose.
+    mm, (*rays, 3) after broadcasting, on any device. ``interpolation`` "box" takes voxels as boxes (Siddon, exact),
+    "linear" interpolates between voxel centres in the middle of each slice (Joseph): a smoother function of the pose.
     Differentiable with respect to volume, sources and pixels. Raises ValueError for a shape that is not the grid's,
     for rays without direction and for an unknown interpolation.
     """
@@ -48,18 +49,20 @@ def trace_rays(
     check_volume(volume, grid)
     if interpolation not in ("box", "linear"):
         raise ValueError(f"interpolation must be 'box' (Siddon) or 'linear' (Joseph); got {interpolation!r}.")
-    sources, pixels = torch.broadcast_tensors(sources_mm.double(), pixels_mm.double())
+    points = (points_mm.to(volume.device, torch.float64) for points_mm in (sources_mm, pixels_mm))
+    sources, pixels = torch.broadcast_tensors(*points)
     shape = sources.shape[:-1]
     starts, directions, length_mm = _in_voxels(grid, sources.reshape(-1, 3), pixels.reshape(-1, 3))
     flat = volume.reshape(-1, volume.shape[-3:].numel())
     mains = directions.detach().abs().argmax(dim=1)
+    samples = CHUNK_SAMPLES // max(1, len(flat) // CHUNK_VOLUMES)
     parts, places = [], []
     for main in range(3):
         chosen = torch.nonzero(mains == main).flatten()
         if not len(chosen):
             continue
         slices = grid.size[main]
-        for some in chosen.split(max(1, CHUNK_SAMPLES // slices)):
+        for some in chosen.split(max(1, samples // slices)):
             bundle = _Bundle(grid.size, main, interpolation)
             arguments = (bundle, flat, starts[some], directions[some], length_mm[some])
             parts.append(

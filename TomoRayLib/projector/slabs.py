@@ -6,16 +6,18 @@ voxel faces of both axes within one slice: there the two fractions are multiplie
 rays cross are therefore cut into thinner ones (``plans.sub_slices``).
 
 Each sparse product is one ``embedding_bag`` of stock PyTorch: a vectorised, threaded gather and weighted sum of
-contiguous rows. The adjoint uses the same tables, transposed, and is built when first needed.
+contiguous rows. The adjoint uses the same tables, transposed, and is built when first needed. Volumes of a batch can go
+through each operation together: as tables laid end to end along b, as further columns along a.
 """
 
 from __future__ import annotations
 
 import math
 import threading
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -41,16 +43,19 @@ class TableRows:
 @dataclass(frozen=True)
 class Block:
     """The matrices of a few neighbouring slices: ``along_b`` from table rows to (slice, sub-slice, sample of b), then
-    ``along_a`` from (slice, sub-slice, voxel of a) to the samples of a."""
+    ``along_a`` from (slice, sub-slice, voxel of a) to (part, samples of a); a part is the sum of some sub-slices.
+    """
 
     first: int  # slice within the volume
     first_in_table: int
     slices: int
     sub_slices: int
+    parts: int
     count_b: int
     table: TableRows
     along_b: Bags
     along_a: Bags
+    _repeated: dict[str, Bags] = field(default_factory=dict, compare=False, repr=False)
 
     @cached_property
     def adjoint_b(self) -> Bags:
@@ -61,12 +66,26 @@ class Block:
 
     @cached_property
     def adjoint_a(self) -> Bags:
-        return self.along_a.transposed()
+        """From samples of a to (slice, sub-slice, voxel of a): all parts of a sum have its gradient."""
+        adjoint = self.along_a.transposed()
+        samples = adjoint.columns // self.parts
+        return replace(adjoint, index=adjoint.index % samples, columns=samples)
+
+    def repeated(self, name: Literal["along_b", "adjoint_b"], volumes: int) -> Bags:
+        """A matrix for ``volumes`` tables at once; kept for the last number of volumes."""
+        bags: Bags = getattr(self, name)
+        if volumes == 1:
+            return bags
+        kept = self._repeated.get(name)
+        if kept is None or kept.columns != bags.columns * volumes:
+            with torch.inference_mode(False):  # kept for calls that are not in that mode
+                kept = self._repeated[name] = bags.repeated(volumes)
+        return kept
 
     @property
     def nbytes(self) -> int:
-        built = (self.__dict__.get(name) for name in ("adjoint_a", "adjoint_b"))
-        return sum(table.nbytes for table in (self.along_a, self.along_b, *built) if table is not None)
+        built = [self.__dict__[name] for name in ("adjoint_a", "adjoint_b") if name in self.__dict__]
+        return sum(table.nbytes for table in (self.along_a, self.along_b, *built, *self._repeated.values()))
 
 
 @dataclass(frozen=True)
@@ -77,6 +96,7 @@ class Plan:
     samples_a: int
     samples_b: int
     chunk: int  # slices of one table, where the volume must be transposed; else all
+    most_volumes: int  # of a batch that go through each operation together
     blocks: tuple[Block, ...]
     path_mm: Tensor  # (rows, columns), through one sub-slice
     transposed: bool  # the radiograph's rows run along a
@@ -94,29 +114,40 @@ class Plan:
             own += self.resampling.numel() * self.resampling.element_size()
         return own + sum(block.nbytes for block in self.blocks)
 
-    def image(self, volume: Tensor) -> Tensor:
-        """(rows, columns) line integrals of (z, y, x); differentiable with respect to the volume."""
-        sums_ab: Tensor = _SlabSum.apply(volume, self)
+    def images(self, volumes: Tensor) -> Tensor:
+        """(n, rows, columns) line integrals of (n, z, y, x); differentiable with respect to the volumes."""
+        sums: Tensor = _SlabSum.apply(volumes, self)
         if self.resampling is None:
-            return (sums_ab if self.transposed else sums_ab.T) * self.path_mm
-        virtual = sums_ab.T[None, None]
+            across = sums.permute(1, 0, 2) if self.transposed else sums.permute(1, 2, 0)
+            return (across * self.path_mm).contiguous()
+        virtual = sums.permute(1, 2, 0)[None]  # volumes as channels: positions and weights are made once for all
         sampled = F.grid_sample(virtual, self.resampling, mode="bicubic", padding_mode="zeros", align_corners=True)
-        return sampled[0, 0] * self.path_mm
+        return sampled[0] * self.path_mm
 
     @property
     def is_natural(self) -> bool:
-        """True where a is x, whose voxels are contiguous: the volume itself is the table."""
+        """True where a is x, whose voxels are contiguous: the volumes themselves are the table."""
         return self.order[2] == 2
 
-    def table(self, volume: Tensor, first: int) -> Tensor:
-        """Rows of voxels along a. The whole volume as it lies, or ``chunk`` slices from ``first`` on, transposed."""
+    def batches(self, count: int) -> Iterator[slice]:
+        """``count`` volumes in as few parts as may be, of almost equal size."""
+        parts = -(-count // self.most_volumes)
+        for part in range(parts):
+            yield slice(part * count // parts, (part + 1) * count // parts)
+
+    def table(self, volumes: Tensor, first: int) -> Tensor:
+        """Rows of voxels along a. The volumes as they lie, or ``chunk`` slices of each from ``first``, transposed."""
         if self.is_natural:
-            return volume.reshape(-1, volume.shape[-1])
-        slabs = volume.permute(self.order)
-        slices = min(self.chunk, slabs.shape[1] - first)
-        kept = _scratch((slabs.shape[0], slices, slabs.shape[2]), volume)
-        kept.copy_(slabs[:, first : first + slices])
-        return kept.view(-1, slabs.shape[2])
+            return volumes.reshape(-1, volumes.shape[-1])
+        slabs = self.slabs(volumes)
+        part = slabs[:, :, first : first + self.chunk]
+        kept = _scratch(part.shape, volumes)
+        kept.copy_(part)
+        return kept.view(-1, part.shape[-1])
+
+    def slabs(self, volumes: Tensor) -> Tensor:
+        """(n, b, main, a), a view of (n, z, y, x)."""
+        return volumes.permute(0, *(axis + 1 for axis in self.order))
 
 
 class _Kept(threading.local):
@@ -128,45 +159,66 @@ class _Kept(threading.local):
 _kept = _Kept()
 
 
-def _scratch(shape: tuple[int, int, int], like: Tensor) -> Tensor:
+def _scratch(shape: torch.Size, like: Tensor) -> Tensor:
+    if like.device.type != "cpu":  # torch keeps the memory of other devices itself, and knows their streams
+        return like.new_empty(shape)
     numel = math.prod(shape)
     buffer = _kept.buffer
-    if buffer is None or buffer.numel() < numel or buffer.dtype != like.dtype or buffer.device != like.device:
-        buffer = _kept.buffer = torch.empty(numel, dtype=like.dtype, device=like.device)
+    if buffer is None or buffer.numel() < numel or buffer.dtype != like.dtype:
+        with torch.inference_mode(False):  # a later call may not be in that mode
+            buffer = _kept.buffer = torch.empty(numel, dtype=like.dtype)
     return buffer[:numel].view(shape)
 
 
 class _SlabSum(torch.autograd.Function):
-    """sum_k B_k S_k A_k^T, (a, b), without path lengths."""
+    """sum_k B_k S_k A_k^T of each volume, (a, n, b), without path lengths."""
 
     @staticmethod
-    def forward(ctx: Any, volume: Tensor, plan: Plan) -> Tensor:
-        ctx.plan, ctx.shape = plan, volume.shape
-        volume = volume.detach()
-        count_a = volume.shape[plan.order[2]]
-        total = volume.new_zeros(plan.samples_a, plan.samples_b)
-        buffer, table, loaded = volume.new_empty(0), volume, -1
-        for block in plan.blocks:
-            chunk = block.first // plan.chunk
-            if chunk != loaded:
-                table, loaded = plan.table(volume, chunk * plan.chunk), chunk
-            layers = block.slices * block.sub_slices
-            rows = block.along_b.sum_rows(table).view(layers, plan.samples_b, count_a)
-            if buffer.shape[0] != layers:  # kept: fresh pages cost more than the copy
-                buffer = volume.new_empty(layers, count_a, plan.samples_b)
-            buffer.copy_(rows.transpose(1, 2))
-            total += block.along_a.sum_rows(buffer.view(layers * count_a, plan.samples_b))
-        return total
+    def forward(ctx: Any, volumes: Tensor, plan: Plan) -> Tensor:
+        ctx.plan, ctx.shape = plan, volumes.shape
+        sums = volumes.new_zeros(plan.samples_a, len(volumes), plan.samples_b)
+        for some in plan.batches(len(volumes)):
+            _add_sums(plan, volumes.detach()[some], sums[:, some])
+        return sums
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         plan: Plan = ctx.plan
-        gradient_ab = gradients[0].contiguous()
-        volume = gradient_ab.new_zeros(ctx.shape)
-        slabs = volume.permute(plan.order)
-        for block in plan.blocks:
-            columns = block.adjoint_a.sum_rows(gradient_ab).view(-1, slabs.shape[2], plan.samples_b)
-            rows = columns.transpose(1, 2).reshape(-1, slabs.shape[2])
-            part = block.adjoint_b.sum_rows(rows).view(-1, block.slices, slabs.shape[2])
-            slabs[:, block.first : block.first + block.slices] = part
-        return volume, None
+        volumes = gradients[0].new_zeros(ctx.shape)
+        for some in plan.batches(len(volumes)):
+            _spread(plan, gradients[0][:, some], volumes[some])
+        return volumes, None
+
+
+def _add_sums(plan: Plan, volumes: Tensor, sums: Tensor) -> None:
+    """Adds the projections of ``volumes`` (n, z, y, x) to ``sums`` (a, n, b)."""
+    n, count_a = len(volumes), volumes.shape[1:][plan.order[2]]
+    buffer, table, loaded = volumes.new_empty(0), volumes, -1
+    for block in plan.blocks:
+        chunk = block.first // plan.chunk
+        if chunk != loaded:
+            table = volumes  # lets go of the last one first
+            table, loaded = plan.table(volumes, chunk * plan.chunk), chunk
+        layers = block.slices * block.sub_slices
+        rows = block.repeated("along_b", n).sum_rows(table).view(n, layers, plan.samples_b, count_a)
+        if buffer.shape[0] != layers:  # kept: fresh pages cost more than the copy
+            buffer = volumes.new_empty(layers, count_a, n, plan.samples_b)
+        buffer.copy_(rows.permute(1, 3, 0, 2))
+        del rows  # its memory serves what follows
+        parts = block.along_a.sum_rows(buffer.view(layers * count_a, -1)).view(block.parts, *sums.shape)
+        sums += parts[0] if block.parts == 1 else parts.sum(dim=0)
+        del parts
+
+
+def _spread(plan: Plan, gradient: Tensor, volumes: Tensor) -> None:
+    """Writes the adjoint of ``gradient`` (a, n, b) to ``volumes`` (n, z, y, x), which are zeros."""
+    slabs = plan.slabs(volumes)
+    n, count_b, _, count_a = slabs.shape
+    flat = gradient.reshape(plan.samples_a, -1)
+    for block in plan.blocks:
+        columns = block.adjoint_a.sum_rows(flat).view(-1, count_a, n, plan.samples_b)
+        rows = columns.permute(2, 0, 3, 1).reshape(-1, count_a)
+        del columns
+        part = block.repeated("adjoint_b", n).sum_rows(rows).view(n, count_b, block.slices, count_a)
+        slabs[:, :, block.first : block.first + block.slices] = part
+        del rows, part

@@ -68,6 +68,19 @@ class Bags:
             self.index, table, self.offset, mode="sum", per_sample_weights=self.weight, include_last_offset=True
         )
 
+    def repeated(self, times: int) -> Bags:
+        """The block-diagonal matrix of ``times`` copies: the same sums for as many tables laid end to end."""
+        if times == 1:
+            return self
+        copy = torch.arange(times, dtype=self.index.dtype, device=self.index.device)[:, None]
+        start = (self.offset[:-1] + copy * self.index.numel()).flatten()
+        return Bags(
+            (self.index + copy * self.columns).flatten(),
+            torch.cat([start, self.offset[-1:] * times]),
+            self.weight.repeat(times),
+            self.columns * times,
+        )
+
     def transposed(self) -> Bags:
         """The transposed matrix."""
         data, index, offset = (t.cpu().numpy() for t in (self.weight, self.index, self.offset))
