@@ -11,7 +11,7 @@ import pytest
 import torch
 from test_training_loop import assert_equal, content_of, rows_of
 
-from TomoRayLib.training.processes import Launch, check_world, devices_of_node, launch_of, workers_for
+from TomoRayLib.training.processes import Launch, check_world, devices_of_node, launch_of, launched_fabric, workers_for
 
 HERE = Path(__file__).resolve().parent
 SECONDS_ALLOWED = 240.0
@@ -53,6 +53,16 @@ def test_the_launcher_says_how_many_processes_train(environment: dict[str, str],
 def test_a_launcher_that_does_not_say_it_clearly_is_refused(environment: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         launch_of(environment)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() > 1, reason="Fabric would start a process for each GPU")
+@pytest.mark.parametrize("environment", [JOB, SALLOC, {"SLURM_JOB_NAME": "train", "SLURM_NTASKS": "4"}])
+def test_a_job_without_srun_trains_in_one_process(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    """Fabric itself would take the job's script for the first of four tasks, and wait for the others."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    fabric = launched_fabric("32-true", environment)
+    assert (fabric.world_size, fabric.global_rank) == (1, 0)
 
 
 def test_each_process_has_a_gpu_of_its_own() -> None:
