@@ -117,6 +117,7 @@ def test_a_stream_of_nothing_is_refused(change: dict[str, int]) -> None:
         dataclasses.replace(CONFIG, **change)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_gpu_makes_the_samples_that_the_cpu_makes() -> None:
     for cpu, gpu in zip(

@@ -7,6 +7,8 @@ replicates them along the axes.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,7 @@ from TomoRayLib.networks.geolift import PIXELS_PER_CUBE, lift
 from TomoRayLib.networks.lsgan import discriminator_loss, generator_loss
 from TomoRayLib.networks.x2ct import radiographs_for_x2ct
 from TomoRayLib.training.datasets import Sample
+from TomoRayLib.training.trouble import clip_gradient, finite
 
 SMALLEST_CROP = 32  # below, the discriminator's last features shrink to a few voxels
 
@@ -70,16 +73,19 @@ class Adversary:
         finally:
             self.network.requires_grad_(True)
 
-    def learn(self, made: Tensor, real: Tensor, rate: float) -> Tensor:
-        """One step of the discriminator at ``rate`` of its peak learning rate; its loss before the step."""
+    def learn(self, made: Tensor, real: Tensor, rate: float, terms: Mapping[str, float]) -> float:
+        """One step of the discriminator at ``rate`` of its peak learning rate; its loss before the step, over all
+        processes. Raises NotANumberError, with the ``terms`` of the network's loss, before it would take the step."""
         for group in self.fabric_optimizer.param_groups:
             group["lr"] = self.config.peak_lr * rate
         scores = self.model(torch.cat([real.detach(), made.detach()])).float()
         loss = discriminator_loss(*scores.chunk(2))
+        mean = finite("adversary's loss", self.fabric.all_reduce(loss.detach()), terms)
         self.fabric.backward(loss)
+        clip_gradient(self.fabric, self.model, self.fabric_optimizer, math.inf, terms, whose="adversary's ")
         self.fabric_optimizer.step()
         self.fabric_optimizer.zero_grad(set_to_none=True)
-        return loss.detach()
+        return mean
 
     def state_dict(self) -> dict[str, Any]:
         return {"network": self.network.state_dict(), "optimizer": self.optimizer.state_dict()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,22 @@ from TomoRayLib.files import write_atomically
 from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.training.adversary import Adversary
 from TomoRayLib.training.models import Model, NetworkConfig, describe_network, network_of
+
+
+@dataclass
+class Kept:
+    """The checkpoint that a run has to go on from: ``steps`` and ``seconds`` of training when it was written, 0 before
+    there is one."""
+
+    path: Path
+    steps: int
+    seconds: float
+
+    def described(self) -> str:
+        """A sentence for someone whose run has just stopped."""
+        if self.steps == 0:
+            return "There is no checkpoint yet: the run begins anew."
+        return f"The checkpoint of step {self.steps} is kept ({self.path}), and a run goes on from it."
 
 
 def save_checkpoint(

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from lightning.fabric import Fabric
-from lightning.fabric.plugins.precision import MixedPrecision
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -28,19 +27,19 @@ from TomoRayLib.files import write_atomically
 from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig, GeoLiftUNet, Prediction
 from TomoRayLib.networks.x2ct import X2CTConfig
 from TomoRayLib.training.adversary import Adversary, AdversaryConfig
-from TomoRayLib.training.checkpoints import restore, save_checkpoint, start_from
+from TomoRayLib.training.checkpoints import Kept, restore, save_checkpoint, start_from
 from TomoRayLib.training.datasets import Anatomy, Sample, StreamConfig
 from TomoRayLib.training.losses import LossWeights, reconstruction_loss
 from TomoRayLib.training.models import ARCHITECTURES, Model, NetworkConfig, Unmasked, build_model
+from TomoRayLib.training.processes import PRECISIONS, launched_fabric, workers_for
 from TomoRayLib.training.run_log import RunLog
 from TomoRayLib.training.sources import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
 from TomoRayLib.training.stream import SampleStream
+from TomoRayLib.training.trouble import clip_gradient, explained, finite
 from TomoRayLib.training.validation import ValidationCase, score_case
 
 CHECKPOINT_SECONDS = 120.0
 WARM_UP_SHARE = 0.03
-MIXED = "bf16-mixed"
-PRECISIONS = (MIXED, "bf16-true", "32-true")  # float16 would need its loss scale in the checkpoint
 COARSER_LEVEL_WEIGHT = 0.3
 
 
@@ -53,6 +52,9 @@ class TrainingConfig:
 
     ``architecture`` "geolift" trains ``network``; "x2ct" trains ``x2ct``, which has no levels and no mask: leave
     ``finest_level`` at 0 and set ``loss.mask`` to 0.
+
+    ``workers`` processes make samples on the CPU; 0 makes them in the training process, on its GPU where it has one.
+    Left out, that is 0 on a GPU and 1 on a CPU.
     """
 
     minutes: float = 60.0
@@ -66,7 +68,7 @@ class TrainingConfig:
     ema_decay: float = 0.995
     gradient_clip: float = 1.0
     precision: str = "bf16-mixed"
-    workers: int = 1
+    workers: int | None = None
     validate_every_steps: int = 200
     seed: int = 1
     betas: tuple[float, float] = (0.9, 0.98)
@@ -89,7 +91,8 @@ class TrainingConfig:
 
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {PRECISIONS}; got {self.precision!r}.")
-        if min(self.validate_every_steps, self.gradient_clip) <= 0 or self.workers < 0 or not 0 <= self.ema_decay < 1:
+        workers = self.workers or 0
+        if min(self.validate_every_steps, self.gradient_clip) <= 0 or workers < 0 or not 0 <= self.ema_decay < 1:
             raise ValueError(
                 f"validate_every_steps and gradient_clip must be above 0, workers 0 or above, and ema_decay in [0, 1); "
                 f"got {self.validate_every_steps}, {self.gradient_clip}, {self.workers} and {self.ema_decay}."
@@ -149,8 +152,7 @@ def train(
             f"{stream_config.size}. Set it to {config.volume_size} or twice that."
         )
     out.mkdir(parents=True, exist_ok=True)
-    fabric = _fabric(config.precision)
-    fabric.launch()
+    fabric = launched_fabric(config.precision, os.environ)
     fabric.seed_everything(config.seed)
     network = build_model(config.trained_network)
     trained = _parameters_to_train(network, config)
@@ -164,6 +166,9 @@ def train(
         progress = restore(checkpoint, network, ema, optimizer, adversary)
     elif config.start_from is not None:
         start_from(Path(config.start_from), network, ema, adversary)
+    if config.spent(progress["steps"], progress["seconds"]) >= 1:  # a finished stage stays as it is
+        return checkpoint
+    kept = Kept(checkpoint, progress["steps"], progress["seconds"])
     loader = _loader(anatomy, stream_config, config, progress["steps"], fabric)
     loader = fabric.setup_dataloaders(loader)
     if fabric.is_global_zero:
@@ -175,12 +180,10 @@ def train(
         if fabric.is_global_zero:
             save_checkpoint(checkpoint, network, ema, optimizer, adversary, progress, to_record(sources))
         fabric.barrier()  # the next stage reads it in every process
+        kept.steps, kept.seconds = progress["steps"], progress["seconds"]
 
-    saved_at = time.monotonic()
-    started_at = saved_at - progress["seconds"]
-    if config.spent(progress["steps"], progress["seconds"]) >= 1:  # a finished stage stays as it is
-        return checkpoint
-    with _memory_explained(config):
+    started_at = time.monotonic() - progress["seconds"]
+    with explained(config.batch_size, config.finest_level, lambda: progress["steps"], kept.described):
         for sample in loader:
             share = config.spent(progress["steps"], progress["seconds"])
             if share >= 1:
@@ -189,37 +192,16 @@ def train(
                 group["lr"] = config.peak_lr * schedule(share)
             terms = _step(fabric, model, optimizer, sample, config, adversary, schedule(share))
             ema.update_parameters(model)
-            # The first process keeps the time: all must stop after the same step.
+            # The first process keeps the time: all must save, validate and stop after the same step.
             progress = fabric.broadcast({"steps": progress["steps"] + 1, "seconds": time.monotonic() - started_at})
             log.training(progress, terms)
-            if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
+            if progress["seconds"] - kept.seconds > CHECKPOINT_SECONDS:
                 save(progress)
-                saved_at = time.monotonic()
             if progress["steps"] % config.validate_every_steps == 0:
                 report(log.validation(progress, _validate(ema, validation, config)))
         save(progress)
         report(log.validation(progress, _validate(ema, validation, config)))
     return checkpoint
-
-
-def _fabric(precision: str) -> Fabric:
-    """One process or as many as there are devices; Fabric's own precision, or mixed bfloat16 with exact inputs."""
-    if precision != MIXED:
-        return Fabric(
-            accelerator="cuda" if torch.cuda.is_available() else "cpu",
-            devices="auto",
-            precision=precision,
-        )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    return Fabric(accelerator=device, devices="auto", plugins=[_ExactInputs(MIXED, device)])
-
-
-class _ExactInputs(MixedPrecision):
-    """Mixed precision inside the network alone. Fabric's own rounds what goes in as well, and a ``cube_to_pixel`` of
-    eight bits misses its pixel by up to half a one."""
-
-    def convert_input(self, data: Any) -> Any:
-        return data
 
 
 def _sources(
@@ -270,43 +252,14 @@ def _step(
         made, real = adversary.beside(finest, pooled(sample["target"], finest.shape[-1]), sample)
         judged = adversary.judged(made)
         loss, terms = loss + config.adversary.weight * judged, {**terms, "adversarial": float(judged.detach())}
-    mean_loss = _checked("loss", fabric.all_reduce(loss.detach()), terms)  # one process in trouble stops all
+    mean_loss = finite("loss", fabric.all_reduce(loss.detach()), terms)  # one process in trouble stops all
     fabric.backward(loss)
-    norm = fabric.clip_gradients(model, optimizer, max_norm=config.gradient_clip, error_if_nonfinite=False)
-    if norm is not None:
-        _checked("gradient", norm, terms)  # one step would make every weight not a number
+    clip_gradient(fabric, model, optimizer, config.gradient_clip, terms)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     if adversary is not None:
-        judging = fabric.all_reduce(adversary.learn(made, real, rate))
-        terms["discriminator"] = _checked("adversary's loss", judging, terms)
+        terms["discriminator"] = adversary.learn(made, real, rate, terms)
     return {"loss": mean_loss, **terms}
-
-
-def _checked(what: str, value: Any, terms: dict[str, float]) -> float:
-    if not math.isfinite(float(value)):
-        raise ValueError(f"The {what} is not a number ({terms}); the last checkpoint is kept. Try a lower peak_lr.")
-    return float(value)
-
-
-@contextmanager
-def _memory_explained(config: TrainingConfig) -> Iterator[None]:
-    """Turn an error about memory, of a sample, a step or a validation, into a ValueError that says what to try."""
-    try:
-        yield
-    except RuntimeError as error:
-        text = str(error)
-        if not (isinstance(error, torch.OutOfMemoryError) or "allocate memory" in text or "out of memory" in text):
-            raise
-        advice = (
-            f"Try batch_size {config.batch_size // 2}"
-            if config.batch_size > 1
-            else f"Train a coarser level (finest_level above {config.finest_level}) or a narrower network"
-        )
-        raise ValueError(
-            f"Too little memory for batch_size {config.batch_size} at finest_level {config.finest_level}; the last "
-            f"checkpoint is kept. {advice}, and go on from the checkpoint."
-        ) from error
 
 
 def pooled(volume: Tensor, size: int) -> Tensor:
@@ -364,14 +317,15 @@ def _loader(
 
     A resumed run goes on with the sample after its last.
     """
-    device = "cpu" if config.workers else str(fabric.device)
+    workers = workers_for(config.workers, fabric.device)
+    device = "cpu" if workers else str(fabric.device)
     return DataLoader(
         SampleStream(anatomy, stream, fabric.global_rank, steps_done, config.batch_size, device),
         batch_size=config.batch_size,
-        num_workers=config.workers,
-        prefetch_factor=4 if config.workers else None,
+        num_workers=workers,
+        prefetch_factor=4 if workers else None,
         worker_init_fn=_one_thread,
-        persistent_workers=config.workers > 0,
+        persistent_workers=workers > 0,
         generator=torch.Generator(),  # else a loader draws from the generator that a resumed run has just got back
     )
 

@@ -1,0 +1,130 @@
+"""How many processes train, and each one's device: as torchrun or SLURM's srun started them, else one for each GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.precision import MixedPrecision
+from lightning.fabric.strategies import DDPStrategy
+
+MIXED = "bf16-mixed"
+PRECISIONS = (MIXED, "32-true")  # bfloat16 alone rounds cube_to_pixel; float16 needs its loss scale in the checkpoint
+INTERACTIVE_JOBS = ("bash", "interactive")  # names that salloc and srun --pty give to a job whose command is a shell
+FIRST_SPECIAL_STEP = 0xFFFFFFF0  # SLURM's numbers for steps that are none: salloc's shell, the batch script
+
+
+@dataclass(frozen=True)
+class Launch:
+    """What a launcher started: ``processes`` in all, of which ``per_node`` on each of ``nodes`` machines."""
+
+    processes: int
+    per_node: int
+    nodes: int
+
+
+def launch_of(environment: Mapping[str, str]) -> Launch | None:
+    """The launcher's processes, from its environment variables; None where a user started this one alone.
+
+    A SLURM job alone starts nothing: its shell, or its script before ``srun``, is one process whatever its number of
+    tasks. Raises ValueError where the variables do not tell how many processes there are.
+    """
+    if "TORCHELASTIC_RUN_ID" in environment:
+        processes, per_node = int(environment["WORLD_SIZE"]), int(environment["LOCAL_WORLD_SIZE"])
+        return _checked(Launch(processes, per_node, processes // per_node), "torchrun", "--nproc-per-node")
+    if int(environment.get("SLURM_STEP_ID", FIRST_SPECIAL_STEP)) >= FIRST_SPECIAL_STEP:
+        return None
+    processes = int(environment.get("SLURM_NTASKS", 1))
+    if processes == 1:  # what the job's script asked for per node says nothing about this step
+        return Launch(1, 1, 1)
+    if environment.get("SLURM_JOB_NAME") in INTERACTIVE_JOBS:  # a shell that srun opened, or srun in salloc's shell
+        raise ValueError(
+            f"Expected one process, or {processes} in a job with a name of its own; got {processes} tasks in the "
+            f"interactive job {environment['SLURM_JOB_NAME']!r}. Type `unset SLURM_STEP_ID` to train in this process "
+            f"alone, or `export SLURM_JOB_NAME=train` before srun to train in all of them."
+        )
+    if "SLURM_NTASKS_PER_NODE" not in environment:
+        raise ValueError(
+            f"Expected to hear from SLURM how many processes train on each node; got {processes} tasks in all. Give "
+            f"--ntasks-per-node and --nodes to sbatch or srun in place of --ntasks."
+        )
+    per_node, nodes = int(environment["SLURM_NTASKS_PER_NODE"]), int(environment.get("SLURM_NNODES", 1))
+    return _checked(Launch(processes, per_node, nodes), "SLURM", "--ntasks-per-node")
+
+
+def _checked(launch: Launch, launcher: str, option: str) -> Launch:
+    if launch.per_node * launch.nodes != launch.processes:
+        raise ValueError(
+            f"Expected the same number of processes on every node; got {launch.processes} from {launcher}, with "
+            f"{launch.per_node} on this one of {launch.nodes} nodes. Give every node the same {option}."
+        )
+    return launch
+
+
+def devices_of_node(processes: int, visible_gpus: int) -> list[torch.device]:
+    """Each process's device, by its number on its node. A process that sees a single GPU has that to itself, as with
+    SLURM's --gpus-per-task=1. Raises ValueError for more processes than GPUs."""
+    if visible_gpus == 0:
+        return [torch.device("cpu")] * processes
+    if visible_gpus == 1:
+        return [torch.device("cuda", 0)] * processes
+    if visible_gpus < processes:
+        raise ValueError(
+            f"Expected a GPU for each of the {processes} processes of this node, got {visible_gpus}. Start "
+            f"{visible_gpus} processes (torchrun --nproc-per-node, SLURM --ntasks-per-node) or ask for more GPUs."
+        )
+    return [torch.device("cuda", number) for number in range(processes)]
+
+
+def launched_fabric(precision: str, environment: Mapping[str, str]) -> Fabric:
+    """Fabric over the launcher's processes or, without one, over a process for each GPU that it starts itself.
+
+    Raises ValueError where Fabric takes another number of processes for all: each of them would then believe that it is
+    the first, and all would write the same files.
+    """
+    launch = launch_of(environment)
+    fabric = _fabric(precision, launch, "SLURM_NTASKS" in environment)
+    fabric.launch()
+    check_world(fabric.world_size, launch)
+    return fabric
+
+
+def check_world(world_size: int, launch: Launch | None) -> None:
+    """Raises ValueError where ``world_size``, the processes that Fabric knows of, is not what the launcher started."""
+    if launch is not None and world_size != launch.processes:
+        raise ValueError(
+            f"Expected {launch.processes} processes that train together, as the launcher started; got {world_size}. "
+            f"Unset environment variables that begin with LT_, or start a single process."
+        )
+
+
+def workers_for(workers: int | None, device: torch.device) -> int:
+    """How many processes make samples: as given, else one beside a CPU and none beside a GPU, which makes them."""
+    return workers if workers is not None else 0 if device.type == "cuda" else 1
+
+
+def _fabric(precision: str, launch: Launch | None, in_slurm_job: bool) -> Fabric:
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    plugins: list[Any] = [_ExactInputs(MIXED, device)] if precision == MIXED else []
+    settings: dict[str, Any] = {"accelerator": device, "precision": None if plugins else precision, "plugins": plugins}
+    if launch is None:
+        if in_slurm_job:  # Fabric goes by the job's name, and would wait for tasks that nobody starts
+            plugins.append(LightningEnvironment())
+        return Fabric(devices="auto", **settings)
+    if launch.processes == 1:
+        return Fabric(devices=1, **settings)
+    # With a single visible device "auto" would take each process for the only one.
+    devices = devices_of_node(launch.per_node, torch.cuda.device_count())
+    return Fabric(strategy=DDPStrategy(parallel_devices=devices), num_nodes=launch.nodes, **settings)
+
+
+class _ExactInputs(MixedPrecision):
+    """Mixed precision inside the network alone. Fabric's own rounds what goes in as well, and a ``cube_to_pixel`` of
+    eight bits misses its pixel by up to half a one."""
+
+    def convert_input(self, data: Any) -> Any:
+        return data
