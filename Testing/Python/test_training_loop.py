@@ -354,6 +354,7 @@ def test_the_finest_level_alone_needs_a_coarse_stage_to_start_from(tmp_path: Pat
 def test_a_budget_in_steps_is_kept_to_the_step(tmp_path: Path) -> None:
     content = content_of(run(dataclasses.replace(a_config(1), minutes=1e9, steps=3), tmp_path / "run"))
     assert content["progress"]["steps"] == 3
+    assert content["stream"] == dataclasses.asdict(STREAM)  # publishing reads the cube and the geometry from it
     assert TrainingConfig(steps=4).spent(steps=1, seconds=1e9) == 0.25
 
 

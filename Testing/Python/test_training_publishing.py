@@ -24,7 +24,8 @@ from TomoRayLib.training.atlas import (
     MeanAtlas,
     mean_atlas,
 )
-from TomoRayLib.training.datasets import load_spines
+from TomoRayLib.training.augmentation import GeometryRanges
+from TomoRayLib.training.datasets import StreamConfig, load_spines
 from TomoRayLib.training.sources import (
     BODIES,
     CASES,
@@ -96,6 +97,20 @@ def test_a_published_model_can_be_loaded_with_all_that_belongs_to_it(a_place: Si
     assert mask.any()
     assert load_equal_frequency_table(a_place.models).levels == 100
     assert any("MB" in line for line in lines)
+
+
+def test_the_cube_and_the_geometry_are_those_of_the_training(a_place: SimpleNamespace) -> None:
+    content = torch.load(a_place.checkpoint, weights_only=True)
+    stream = StreamConfig(fov_mm=192.0, geometry=GeometryRanges((700.0, 900.0), parallel_share=0.0))
+    torch.save({**content, "stream": dataclasses.asdict(stream)}, a_place.checkpoint)
+    publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lambda line: None)
+    entry = find_model(None, a_place.models)
+    assert entry.fov_mm == 192.0
+    assert entry.geometry_range == {"sad_mm": [700.0, 900.0], "parallel": False, "angle_sd_deg": 3.0}
+    other = a_place.checkpoint.with_name("other.ckpt")
+    torch.save(content, other)
+    with pytest.raises(ValueError, match="one cube and geometry"):
+        publishing.imaging_of([a_place.checkpoint, other])
 
 
 def test_without_the_demonstration_case_nothing_is_written(

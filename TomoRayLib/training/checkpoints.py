@@ -43,9 +43,10 @@ def save_checkpoint(
     adversary: Adversary | None,
     progress: dict[str, Any],
     sources: list[dict[str, Any]],
+    stream: Mapping[str, Any],
 ) -> None:
-    """Weights, averaged weights, optimizer, adversary, progress, what it was made from, and the state of torch's
-    generator."""
+    """Weights, averaged weights, optimizer, adversary, progress, what it was made from, how its samples were drawn
+    (``StreamConfig`` as a mapping), and the state of torch's generator."""
     content = {
         "network": describe_network(model.config),
         "model": model.state_dict(),
@@ -55,6 +56,7 @@ def save_checkpoint(
         "progress": progress,
         "torch_rng": torch.get_rng_state(),
         "sources": sources,
+        "stream": dict(stream),
     }
     with write_atomically(path) as partial:
         torch.save(content, partial)

@@ -178,7 +178,9 @@ def train(
 
     def save(progress: dict[str, Any]) -> None:
         if fabric.is_global_zero:
-            save_checkpoint(checkpoint, network, ema, optimizer, adversary, progress, to_record(sources))
+            save_checkpoint(
+                checkpoint, network, ema, optimizer, adversary, progress, to_record(sources), asdict(stream_config)
+            )
         fabric.barrier()  # the next stage reads it in every process
         kept.steps, kept.seconds = progress["steps"], progress["seconds"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -26,7 +26,8 @@ from TomoRayLib.target import LookupTable
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
 from TomoRayLib.training.augmentation import GeometryRanges
 from TomoRayLib.training.checkpoints import averaged_geolift
-from TomoRayLib.training.datasets import Anatomy, load_spines
+from TomoRayLib.training.config import from_mapping
+from TomoRayLib.training.datasets import Anatomy, StreamConfig, load_spines
 from TomoRayLib.training.held_out import VALIDATION_SPINES, is_of_subjects
 from TomoRayLib.training.myo_sim import MYO_SIM_SPINE
 from TomoRayLib.training.sources import (
@@ -48,7 +49,6 @@ from TomoRayLib.training.sources import (
 from TomoRayLib.training.spines import Spine
 from TomoRayLib.weights import LOOKUP_NAME, REGISTRY_NAME, ModelEntry, models_folder, save_weights, sha256_of_bytes
 
-FOV_MM = 256.0
 LIMIT_BYTES = 16 * 1000 * 1000
 FIGURE_KEYS = ("cosine_similarity", "psnr_3d_db", "ssim_2d", "dice", "hd95_mm", "assd_mm", "nsd_2mm", "mae_in_mask_hu")
 
@@ -69,6 +69,7 @@ def publish_model(
     checkpoints = [checkpoint] if isinstance(checkpoint, Path) else list(checkpoint)
     recorded = merged(use for path in checkpoints for use in recorded_sources(path))
     config, state = mean_weights(checkpoints)
+    fov_mm, geometry = imaging_of(checkpoints)
     weights_name, atlas_name = f"{model_id}.safetensors", f"{model_id}-mean-atlas.safetensors"
     size = 2 * sum(value.numel() for value in state.values())  # in half precision
     if size > LIMIT_BYTES:
@@ -89,19 +90,22 @@ def publish_model(
     if bone.table is not None:
         table = json.dumps({**bone.table.to_dict(), "sources": to_record(bone.sources)})
         _write(folder / LOOKUP_NAME, (table + "\n").encode())
-    atlas = mean_atlas(spines, bone.mean_grey, FOV_MM)
+    atlas = mean_atlas(spines, bone.mean_grey, fov_mm)
     content = save(atlas_tensors(atlas), {"licence": licence})
     _write(folder / atlas_name, content)
     report(f"{atlas_name}: mean of {atlas.stretches} stretches, mask above {atlas.threshold:.3f}")
-    geometry = GeometryRanges()
     entry = ModelEntry(
         id=model_id,
         file=weights_name,
         sha256=sha256,
         architecture="geolift",
         network=config.to_dict(),
-        grid={"size": config.output_size, "fov_mm": FOV_MM},
-        geometry_range={"sad_mm": list(geometry.sad_mm), "parallel": True, "angle_sd_deg": geometry.angle_sd_deg},
+        grid={"size": config.output_size, "fov_mm": fov_mm},
+        geometry_range={
+            "sad_mm": list(geometry.sad_mm),
+            "parallel": geometry.parallel_share > 0,
+            "angle_sd_deg": geometry.angle_sd_deg if geometry.angled_share > 0 else 0.0,
+        },
         licence=licence,
         data=data_of_model(sources),
         training_command=command,
@@ -130,6 +134,26 @@ def mean_weights(checkpoints: Sequence[Path]) -> tuple[GeoLiftConfig, dict[str, 
         if other != config:
             raise ValueError(f"Expected checkpoints of one network, got another in {path}; publish them one by one.")
     return config, {name: torch.stack([one[name].float() for _, one in loaded]).mean(dim=0) for name in state}
+
+
+def imaging_of(checkpoints: Sequence[Path]) -> tuple[float, GeometryRanges]:
+    """The edge of the cube in mm and the geometry that the checkpoints were trained with.
+
+    Checkpoints from before they were recorded had 256 mm and the default ranges. Raises ValueError where they differ.
+    """
+    found: list[tuple[float, GeometryRanges]] = []
+    for path in checkpoints:
+        stream = torch.load(path, map_location="cpu", weights_only=True).get("stream", {})
+        default = StreamConfig()
+        geometry = from_mapping(GeometryRanges, _with_lists(stream.get("geometry", asdict(default.geometry))))
+        found.append((float(stream.get("fov_mm", default.fov_mm)), geometry))
+    if any(one != found[0] for one in found):
+        raise ValueError(f"Expected checkpoints of one cube and geometry, got {found}; publish them one by one.")
+    return found[0]
+
+
+def _with_lists(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
 def _averaged(path: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:

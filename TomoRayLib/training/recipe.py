@@ -37,14 +37,14 @@ def train_first_weights(
     report: Callable[[str], None] = print,
     start_from: Path | None = None,
     stages: tuple[str, ...] = STAGE_NAMES,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> Path:
     """Train all stages into ``out/48``, ``out/96``, ``out/192`` and return the last checkpoint.
 
     A stage that has a checkpoint goes on from it, so the same command resumes a killed run. ``real_cases`` are (name,
     CT, label map) that are only ever looked at. ``start_from`` is the last checkpoint of an earlier run, or published
     weights (.safetensors), to go on from. ``stages`` leaves the other stages out; those named share all the minutes.
-    ``workers`` processes make samples; 0 makes them in the training process itself.
+    ``workers`` processes make samples; 0 makes them in the training process itself. None: 1 on a CPU, 0 on a GPU.
     Raises ValueError for a stage that there is not, a case that cannot be scored, or spines that are all held out.
     """
     chosen = [stage for stage in STAGES if stage[0] in stages]
