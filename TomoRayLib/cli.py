@@ -19,6 +19,7 @@ from TomoRayLib.cli_options import (
     Geometry,
     Isocenter,
     Json,
+    Model,
     Number,
     OptionalPath,
     OptionalText,
@@ -69,7 +70,7 @@ def synthesize(
         bool, typer.Option("--flip-lateral", help="Mirror the lateral image: in it, posterior is at the LEFT.")
     ] = False,
     invert: Annotated[bool, typer.Option("--invert", help="Exchange dark and bright: bone must be bright.")] = False,
-    model: Annotated[OptionalText, typer.Option(help="Model id; see 'tomoray models'.")] = None,
+    model: Model = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto (bfloat16 where the processor has it) or float32.")] = "auto",
     fov: Annotated[float, typer.Option(help="Edge of the synthetic CT in mm: 256 or 192.")] = 256.0,
@@ -190,6 +191,7 @@ def demo(
         bool, typer.Option("--offline", help="Do not download: the case kept from before, else the phantom.")
     ] = False,
     cache: Annotated[OptionalPath, typer.Option(help="Where downloads are kept.", envvar="TOMORAY_CACHE")] = None,
+    model: Model = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -213,6 +215,7 @@ def demo(
                 out=str(out),
                 ct=str(paths[0]),
                 segmentation=str(paths[1]),
+                model=model,
                 device=device,
                 title=case.name,
                 demonstration_note=note,
@@ -237,7 +240,7 @@ def evaluate(
     include_gl: Annotated[
         bool, typer.Option("--include-gl", help="Also VerSe's sub-gl images, which are CC BY-NC-ND.")
     ] = False,
-    model: Annotated[OptionalText, typer.Option(help="Model id; see 'tomoray models'.")] = None,
+    model: Model = None,
     geometry: Geometry = None,
     device: Device = "auto",
     precision: Annotated[str, typer.Option(help="auto (bfloat16 where the processor has it) or float32.")] = "auto",

@@ -36,10 +36,12 @@ Isocenter = Annotated[
     typer.Option(help="Isocentre in the patient's LPS mm: X Y Z.", metavar="X Y Z"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line instead of bars and tables.")]
+Model = Annotated[Optional[str], typer.Option(help="Model id; see 'tomoray models'.")]  # noqa: UP045
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:<number>.")]
 OptionalPath = Optional[Path]  # noqa: UP045
 Number = Optional[float]  # noqa: UP045
 OptionalText = Optional[str]  # noqa: UP045
+WholeNumber = Optional[int]  # noqa: UP045
 
 
 def finish(work: Callable[[Emit], None], as_json: bool, left_behind: str = NOTHING_WRITTEN) -> None:

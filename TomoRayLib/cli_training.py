@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from TomoRayLib.cli_options import OptionalPath, console, finish
+from TomoRayLib.cli_options import OptionalPath, WholeNumber, console, finish
 from TomoRayLib.errors import InputError, OutputError
 from TomoRayLib.progress import Emit
 
@@ -42,7 +42,7 @@ def train(
         OptionalPath, typer.Option(help="Checkpoint of an earlier run, or weights, to go on from.")
     ] = None,
     stages: Annotated[str, typer.Option(help="Which stages to train, by edge in voxels.")] = "48,96,192",
-    workers: Annotated[int | None, typer.Option(help="Processes that make samples. [1 on a CPU, 0 on a GPU]")] = None,
+    workers: Annotated[WholeNumber, typer.Option(help="Processes that make samples. [1 on a CPU, 0 on a GPU]")] = None,
 ) -> None:
     """Train on phantoms and real CTs by a configuration, or, without one, the shipped weights' recipe on phantoms.
 

@@ -190,7 +190,7 @@ def demonstration_figures(model_id: str, case: DemonstrationCase) -> dict[str, A
         name: {key: round(row[key], 4) if row[key] is not None else None for key in FIGURE_KEYS}
         for name, row in rows.items()
     }
-    return {"case": "LIDC-IDRI-0001", "n": 1, "command": "tomoray demo", "rows": figures}
+    return {"case": "LIDC-IDRI-0001", "n": 1, "command": f"tomoray demo --model {model_id}", "rows": figures}
 
 
 @dataclass(frozen=True)
