@@ -18,12 +18,12 @@ def seconds_per_call(call: Callable[[], object], calls: int, device: str) -> flo
     """Of ``calls`` in a row, the device waited for before and after."""
     import torch
 
-    wait = getattr(getattr(torch, torch.device(device).type), "synchronize", lambda: None)
-    wait()
+    wait = getattr(getattr(torch, torch.device(device).type), "synchronize", lambda device: None)
+    wait(device)
     started = time.perf_counter()
     for _ in range(calls):
         call()
-    wait()
+    wait(device)
     return (time.perf_counter() - started) / calls
 
 
@@ -40,10 +40,10 @@ def series(peer: Renderer, request: dict[str, Any], device: str) -> dict[str, An
     first = seconds_per_call(call, 1, device)
     module, peak_mb = getattr(torch, torch.device(device).type), math.nan
     if hasattr(module, "max_memory_allocated"):
-        before = module.memory_allocated()
-        module.reset_peak_memory_stats()
+        before = module.memory_allocated(device)
+        module.reset_peak_memory_stats(device)
         seconds_per_call(call, 1, device)
-        peak_mb = (module.max_memory_allocated() - before) / 2**20
+        peak_mb = (module.max_memory_allocated(device) - before) / 2**20
     if request["save"]:
         np.save(request["save"], peer.render(request["batch"])[-1].detach().cpu().numpy())
     seconds = [seconds_per_call(call, request["calls"], device) for _ in range(request["repeats"])]

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_training_loop import TINY
 
 from TomoRayLib.cli_training import _faults_of_input
 from TomoRayLib.training.atlas import bone_hu
 from TomoRayLib.training.config import StageConfig
 from TomoRayLib.training.datasets import Anatomy
 from TomoRayLib.training.experiment import settings_of_stage
-from TomoRayLib.training.loop import TrainingConfig, _checked, _memory_explained
+from TomoRayLib.training.trouble import explained, finite
 from TomoRayLib.worker import EXIT_FAULT, EXIT_INPUT, run_guarded
 
 
@@ -33,8 +32,13 @@ def end_of(work: Callable[[], Any]) -> dict[str, Any]:
 
 
 def too_little_memory() -> None:
-    with _memory_explained(TrainingConfig(network=TINY)):
+    with explained(2, 1, lambda: 0, lambda: "It is kept."):
         raise RuntimeError("CUDA out of memory")
+
+
+def not_a_number() -> None:
+    with explained(2, 1, lambda: 0, lambda: "It is kept."):
+        finite("loss", torch.tensor(float("nan")), {})
 
 
 REFUSALS: dict[str, tuple[Callable[[], Any], str]] = {
@@ -42,7 +46,7 @@ REFUSALS: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: settings_of_stage(StageConfig("a", epochs=1), None, Anatomy()),
         "epochs need data.cohorts",
     ),
-    "a loss that is not a number": (lambda: _checked("loss", float("nan"), {}), "Try a lower peak_lr"),
+    "a loss that is not a number": (not_a_number, "Try a lower peak_lr"),
     "too little memory": (too_little_memory, "Too little memory for batch_size"),
 }
 

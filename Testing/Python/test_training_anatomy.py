@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import write_volume
@@ -115,6 +116,14 @@ def test_a_label_map_without_vertebrae_is_refused() -> None:
     labels, grid = labels_of_a_column()
     with pytest.raises(ValueError, match="no vertebra label"):
         spine_from_labels("sacrum", np.where(labels == 26, labels, 0), grid)
+
+
+def test_a_mask_that_hardly_shows_a_vertebra_is_refused_and_not_interpolated() -> None:
+    grid = Grid((9, 8, 7), (2.0, 2.0, 3.0), (0.0, 0.0, 0.0))
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[2:5, 3:6, 4:7] = 20
+    with pytest.raises(InputError, match="a slice of thin with 30 voxels of vertebrae at 3 mm, got 9 at most"):
+        spine_from_labels("thin", labels, grid)
 
 
 def test_a_label_map_in_a_file_stored_upside_down_gives_the_same_spine(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "6", "LOCAL_WORLD_SIZE"
         ({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, None),  # Fabric's own child, which Fabric knows
         (TORCHRUN, Launch(6, 3, 2)),
         ({**TASK, **TORCHRUN}, Launch(6, 3, 2)),  # torchrun started by srun on each node
-        (TASK, Launch(4, 2, 2)),
+        (TASK, Launch(4, 2, 2, hides_gpus=True)),
         ({**TASK, "SLURM_NTASKS": "1"}, Launch(1, 1, 1)),
         (JOB, None),  # sbatch's script, without srun
         ({**JOB, "SLURM_STEP_ID": "4294967291"}, None),
@@ -67,10 +67,13 @@ def test_a_job_without_srun_trains_in_one_process(monkeypatch: pytest.MonkeyPatc
 
 def test_each_process_has_a_gpu_of_its_own() -> None:
     assert [str(one) for one in devices_of_node(2, visible_gpus=0)] == ["cpu", "cpu"]
-    assert [str(one) for one in devices_of_node(2, visible_gpus=1)] == ["cuda:0", "cuda:0"]  # each sees another one
+    hidden = devices_of_node(2, visible_gpus=1, hides_gpus=True)
+    assert [str(one) for one in hidden] == ["cuda:0", "cuda:0"]  # each sees another one
     assert [str(one) for one in devices_of_node(2, visible_gpus=4)] == ["cuda:0", "cuda:1"]
     with pytest.raises(ValueError, match="each of the 4 processes of this node, got 2"):
         devices_of_node(4, visible_gpus=2)
+    with pytest.raises(ValueError, match="each of the 2 processes of this node, got 1"):
+        devices_of_node(2, visible_gpus=1)  # torchrun: both see the same one
 
 
 def test_a_process_that_believes_it_is_alone_is_stopped() -> None:

@@ -26,7 +26,7 @@ class GeometryRanges:
     unknown_shift_share: float = 0.3
     unknown_shift_sd_mm: float = 1.5
     unknown_scale_share: float = 0.2
-    unknown_scale: tuple[float, float] = (0.97, 1.03)  # a view's magnification over what is told of it
+    unknown_scale: tuple[float, float] = (0.97, 1.03)  # what is told of a view's magnification over the true one
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class AppearanceRanges:
     """How a DRR is made to look like some radiograph. A ``_share`` is how many have it at all; lengths are in the plane
     of the isocentre."""
 
-    # Half of the X-rays have a tube's energy, 60 to 110 kVp behind a body; the others grey as the CT's, like our DRRs.
+    # Energies of a tube of 60 to 110 kVp behind a body; the other X-rays have plastimatch's attenuation, linear in HU.
     energy_share: float = 0.5
     effective_kev: tuple[float, float] = (40.0, 70.0)
     gamma: tuple[float, float] = (0.6, 1.6)
@@ -83,7 +83,7 @@ def unknown_shift_px(rng: np.random.Generator, ranges: GeometryRanges = Geometry
 
 
 def unknown_scales(rng: np.random.Generator, ranges: GeometryRanges = GeometryRanges()) -> np.ndarray:
-    """(2,) magnification of each view over what the network is told."""
+    """(2,) what the network is told of each view's magnification over the true one."""
     if rng.random() >= ranges.unknown_scale_share:
         return np.ones(2)
     return rng.uniform(*ranges.unknown_scale, size=2)
@@ -153,7 +153,7 @@ LETTERS = {
 
 
 def _marked(image: Tensor, rng: np.random.Generator, ranges: AppearanceRanges) -> Tensor:
-    """Letters of lead, 9 to 28 mm high: as bright as the brightest bone."""
+    """Letters of lead, 9 to 28 mm high: 0.8 to 1.1 times as bright as the brightest pixel."""
     result = image.clone()
     for _ in range(int(rng.integers(ranges.markers[0], ranges.markers[1] + 1))):
         letter = LETTERS["LR"[int(rng.integers(2))]]

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from TomoRayLib.checks import check_ct, prepared_mask
+from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import Grid
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import labels_on_grid, read_labels, read_volume, resample
@@ -133,8 +134,8 @@ def read_case(files: CaseFiles) -> tuple[Volume, Volume]:
 
 
 def load_case(files: CaseFiles) -> LabelledCT:
-    """One labelled CT to train on. Raises InputError as ``read_case`` does, and ValueError where the mask does not tell
-    vertebrae apart."""
+    """One labelled CT to train on. Raises InputError as ``read_case`` does, and where the mask does not tell vertebrae
+    apart."""
     return labelled_ct(files.name, *read_case(files))
 
 
@@ -227,7 +228,7 @@ class Cohort:
         try:
             if key not in self._kept:
                 self._kept[key] = load_case(files)
-        except ValueError as error:
+        except InputError as error:
             self._unusable.add(key)
             self.left_out.append((files.name, str(error)))
             log.warning("Left out %s: %s", files.name, error)

@@ -88,7 +88,6 @@ class TrainingConfig:
                 f"batch_size and steps must be at least 1 and minutes above 0; got batch_size {self.batch_size}, steps "
                 f"{self.steps}, minutes {self.minutes}."
             )
-
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {PRECISIONS}; got {self.precision!r}.")
         workers = self.workers or 0

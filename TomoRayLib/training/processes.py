@@ -25,6 +25,7 @@ class Launch:
     processes: int
     per_node: int
     nodes: int
+    hides_gpus: bool = False  # SLURM may show each process its own GPU alone, which is then number 0 for all of them
 
 
 def launch_of(environment: Mapping[str, str]) -> Launch | None:
@@ -53,7 +54,7 @@ def launch_of(environment: Mapping[str, str]) -> Launch | None:
             f"--ntasks-per-node and --nodes to sbatch or srun in place of --ntasks."
         )
     per_node, nodes = int(environment["SLURM_NTASKS_PER_NODE"]), int(environment.get("SLURM_NNODES", 1))
-    return _checked(Launch(processes, per_node, nodes), "SLURM", "--ntasks-per-node")
+    return _checked(Launch(processes, per_node, nodes, hides_gpus=True), "SLURM", "--ntasks-per-node")
 
 
 def _checked(launch: Launch, launcher: str, option: str) -> Launch:
@@ -65,12 +66,12 @@ def _checked(launch: Launch, launcher: str, option: str) -> Launch:
     return launch
 
 
-def devices_of_node(processes: int, visible_gpus: int) -> list[torch.device]:
-    """Each process's device, by its number on its node. A process that sees a single GPU has that to itself, as with
-    SLURM's --gpus-per-task=1. Raises ValueError for more processes than GPUs."""
+def devices_of_node(processes: int, visible_gpus: int, hides_gpus: bool = False) -> list[torch.device]:
+    """Each process's device, by its number on its node. With ``hides_gpus`` a process that sees a single GPU has that
+    to itself, as with SLURM's --gpus-per-task=1. Raises ValueError for more processes than GPUs."""
     if visible_gpus == 0:
         return [torch.device("cpu")] * processes
-    if visible_gpus == 1:
+    if visible_gpus == 1 and hides_gpus:
         return [torch.device("cuda", 0)] * processes
     if visible_gpus < processes:
         raise ValueError(
@@ -118,7 +119,7 @@ def _fabric(precision: str, launch: Launch | None, in_slurm_job: bool) -> Fabric
     if launch.processes == 1:
         return Fabric(devices=1, **settings)
     # With a single visible device "auto" would take each process for the only one.
-    devices = devices_of_node(launch.per_node, torch.cuda.device_count())
+    devices = devices_of_node(launch.per_node, torch.cuda.device_count(), launch.hides_gpus)
     return Fabric(strategy=DDPStrategy(parallel_devices=devices), num_nodes=launch.nodes, **settings)
 
 

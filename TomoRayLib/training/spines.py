@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from TomoRayLib.errors import InputError
 from TomoRayLib.geometry import Grid
 from TomoRayLib.images import labels_on_grid, read_labels
 from TomoRayLib.training.vertebral_bodies import VertebralBody, details_of_labels
@@ -18,6 +19,7 @@ from TomoRayLib.vertebrae import VERTEBRA_LABELS
 
 SPINE_SPACING_MM = 1.0
 COURSE_SIGMA_MM = 20.0
+SLICE_VOXELS = 30  # of vertebrae, for a slice to show where the spine runs
 
 
 @dataclass(frozen=True)
@@ -66,18 +68,25 @@ def spine_name(path: Path) -> str:
 
 
 def spine_from_labels(name: str, labels: NDArray[np.integer], grid: Grid) -> Spine:
-    """A spine from labels (z, y, x) on an axis-aligned grid. Raises ValueError where no vertebra is labelled."""
+    """A spine from labels (z, y, x) on an axis-aligned grid. Raises InputError where no vertebra is labelled,
+    or none well enough to see its course."""
     bone = np.isin(labels, VERTEBRA_LABELS)
     if not bone.any():
-        raise ValueError(f"{name} holds no vertebra label (1-25 or 28); got {np.unique(labels).tolist()}.")
+        raise InputError(f"{name} holds no vertebra label (1-25 or 28); got {np.unique(labels).tolist()}.")
     x0, y0, z0 = grid.origin_mm
     step = grid.spacing_mm[2]
     centroids = np.full((len(bone), 2), np.nan)
     for index, region in enumerate(bone):
         rows, columns = np.nonzero(region)
-        if len(rows) >= 30:
+        if len(rows) >= SLICE_VOXELS:
             centroids[index] = x0 + columns.mean() * grid.spacing_mm[0], y0 + rows.mean() * grid.spacing_mm[1]
     known = np.isfinite(centroids[:, 0])
+    if not known.any():
+        most = int(bone.sum(axis=(1, 2)).max())
+        raise InputError(
+            f"Expected a slice of {name} with {SLICE_VOXELS} voxels of vertebrae at {step:g} mm, got {most} at most; "
+            f"is the mask complete?"
+        )
     filled = [np.interp(np.arange(len(bone)), np.flatnonzero(known), c[known]) for c in centroids.T]
     curve = np.stack([ndimage.gaussian_filter1d(c, COURSE_SIGMA_MM / step, mode="nearest") for c in filled], axis=1)
     levels = []

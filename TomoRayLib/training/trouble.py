@@ -73,7 +73,7 @@ def explained(batch_size: int, finest_level: int, steps: Callable[[], int], kept
         if not is_about_memory(error):
             raise
         advice = (
-            f"Try batch_size {batch_size // 2}"
+            f"Try batch_size {batch_size // 2}, or a smaller stream.kept or fewer workers where samples are too much"
             if batch_size > 1
             else f"Train a coarser level (finest_level above {finest_level}) or a narrower network"
         )
