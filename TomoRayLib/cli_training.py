@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from TomoRayLib.cli_options import OptionalPath, WholeNumber, console, finish
 from TomoRayLib.errors import InputError, OutputError
 from TomoRayLib.progress import Emit
 
+KEPT_IN_THE_RUN = "what the run has saved stays, and the same command goes on from there"
 LIBRARY = Path(__file__).resolve().parent
 IN_A_CONFIGURATION = {  # what takes the place of each option of ``train`` that is not for a CONFIG
     "minutes": "minutes in [stages.training]",
@@ -54,11 +56,13 @@ def train(
         try:
             from TomoRayLib.training.config import read_config
             from TomoRayLib.training.experiment import run_config
+            from TomoRayLib.training.processes import is_first_process
             from TomoRayLib.training.recipe import train_first_weights
             from TomoRayLib.training.sources import recorded_sources
         except ImportError as error:
             raise InputError(f"Training needs the extra 'train' ({error}); in a checkout: make setup.") from None
         with _faults_of_input():
+            report = console.print if is_first_process(os.environ) else _say_nothing
             if out is None:
                 raise InputError("Expected a folder for the run, got none; give it as --out FOLDER.")
             if config is not None:
@@ -66,15 +70,15 @@ def train(
             if start_from is not None:
                 recorded_sources(start_from)  # one that cannot be read is told before anything is made
             if config is not None:
-                run_config(read_config(config), data or config.resolve().parent, out, console.print)
+                run_config(read_config(config), data or config.resolve().parent, out, report)
             elif data is None:
                 raise InputError("Expected a configuration (tomoray train CONFIG) or --data, got neither; give one.")
             else:
                 watched = [_watched(case) for case in watch]
                 names = tuple(stages.split(","))
-                train_first_weights(data, out, minutes, watched, seed, console.print, start_from, names, workers)
+                train_first_weights(data, out, minutes, watched, seed, report, start_from, names, workers)
 
-    finish(work, False)
+    finish(work, False, KEPT_IN_THE_RUN)
 
 
 def publish(
@@ -110,7 +114,6 @@ def sample_sheet(
 
     def work(emit: Emit) -> None:
         from TomoRayLib.drawing import png_bytes
-        from TomoRayLib.files import write_atomically
         from TomoRayLib.training.cohort import find_cases, load_case
         from TomoRayLib.training.datasets import load_anatomy
         from TomoRayLib.training.pictures import sample_sheet as drawn_sheet
@@ -118,8 +121,7 @@ def sample_sheet(
         with _faults_of_input():
             cases = [load_case(files) for folder in real for files in find_cases(folder).cases]
             picture = drawn_sheet(load_anatomy(data), cases, count, seed)
-        with write_atomically(out) as partial:
-            partial.write_bytes(png_bytes(picture))
+        _write_picture(out, png_bytes(picture))
 
     finish(work, False)
 
@@ -133,15 +135,25 @@ def learning_curves(
 
     def work(emit: Emit) -> None:
         from TomoRayLib.drawing import png_bytes
-        from TomoRayLib.files import write_atomically
         from TomoRayLib.training.pictures import learning_curves as drawn_curves
 
         with _faults_of_input():
             picture = drawn_curves(run, score)
-        with write_atomically(out) as partial:
-            partial.write_bytes(png_bytes(picture))
+        _write_picture(out, png_bytes(picture))
 
     finish(work, False)
+
+
+def _write_picture(path: Path, content: bytes) -> None:
+    from TomoRayLib.files import write_atomically
+
+    with write_atomically(path) as partial:
+        partial.write_bytes(content)
+    console.print(f"{path} is written.")
+
+
+def _say_nothing(line: str) -> None:
+    """The report of every process but the first."""
 
 
 @contextmanager

@@ -6,6 +6,8 @@ import csv
 import dataclasses
 import itertools
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -131,7 +133,8 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path, monkeypat
         pass
 
     def die(line: str) -> None:
-        raise KilledError
+        if " CS " in line:
+            raise KilledError
 
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     out = tmp_path / "run"
@@ -257,9 +260,32 @@ def test_published_weights_start_the_network_that_they_say_they_are_of(a_run: Pa
         run(a_config(1, start_from=str(start)), tmp_path / "run")
 
 
+def test_a_run_that_is_stopped_by_hand_keeps_its_last_step_and_says_that_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken, real_step = itertools.count(1), loop._step
+
+    def step_or_stop(*arguments: Any) -> Any:
+        if next(taken) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real_step(*arguments)
+
+    monkeypatch.setattr(loop, "_step", step_or_stop)
+    config, out = dataclasses.replace(a_config(1), steps=4, validate_every_steps=2), tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(config, out)
+    assert content_of(out / "last.ckpt")["progress"]["steps"] == 2
+    lines: list[str] = []
+    run(config, out, resume=True, report=lines.append)
+    assert lines[0].startswith("Going on from step 2")
+    assert [row["step"] for row in rows_of(out / "validation.csv")] == ["4"]  # once, though it is the last as well
+
+
 def test_a_finished_stage_stays_as_it_is(a_run: Path) -> None:
     before = {path.name: path.read_bytes() for path in a_run.iterdir()}
-    run(a_config(1, peak_lr=1e-4), a_run, resume=True)
+    lines: list[str] = []
+    run(a_config(1, peak_lr=1e-4), a_run, resume=True, report=lines.append)
+    assert lines[0].startswith("Finished before")
     assert {path.name: path.read_bytes() for path in a_run.iterdir()} == before
 
 

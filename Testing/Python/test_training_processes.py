@@ -11,7 +11,15 @@ import pytest
 import torch
 from test_training_loop import assert_equal, content_of, rows_of
 
-from TomoRayLib.training.processes import Launch, check_world, devices_of_node, launch_of, launched_fabric, workers_for
+from TomoRayLib.training.processes import (
+    Launch,
+    check_world,
+    devices_of_node,
+    is_first_process,
+    launch_of,
+    launched_fabric,
+    workers_for,
+)
 
 HERE = Path(__file__).resolve().parent
 SECONDS_ALLOWED = 240.0
@@ -63,6 +71,22 @@ def test_a_job_without_srun_trains_in_one_process(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, value)
     fabric = launched_fabric("32-true", environment)
     assert (fabric.world_size, fabric.global_rank) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("environment", "first"),
+    [
+        ({}, True),
+        ({"WORLD_SIZE": "2", "LOCAL_RANK": "1"}, False),
+        ({**TORCHRUN, "RANK": "0", "LOCAL_RANK": "0"}, True),
+        ({**TORCHRUN, "RANK": "3", "LOCAL_RANK": "0"}, False),  # the first of the second machine
+        ({**TASK, "SLURM_PROCID": "0"}, True),
+        ({**TASK, "SLURM_PROCID": "2"}, False),
+        ({**JOB, "SLURM_PROCID": "0"}, True),
+    ],
+)
+def test_one_process_speaks_for_all(environment: dict[str, str], first: bool) -> None:
+    assert is_first_process(environment) is first
 
 
 def test_each_process_has_a_gpu_of_its_own() -> None:

@@ -75,6 +75,7 @@ def _found(
     """(what is trained on, the held-out spines of phantoms, the held-out real cases)."""
     training, validation = Anatomy(), None
     held_out: list[CaseFiles] = []
+    report(f"Reading {folder}")
     if data.phantoms is not None:
         anatomy = load_anatomy(folder / data.phantoms, data.permissive, data.myo_sim, data.procedural_bodies)
         training, validation = anatomy.split((*VALIDATION_SPINES, *data.held_out))

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from TomoRayLib.networks.x2ct import X2CTConfig
 from TomoRayLib.training.adversary import Adversary, AdversaryConfig
 from TomoRayLib.training.checkpoints import Kept, restore, save_checkpoint, start_from
 from TomoRayLib.training.datasets import Anatomy, Sample, StreamConfig
+from TomoRayLib.training.interruption import stop_asked
 from TomoRayLib.training.losses import LossWeights, reconstruction_loss
 from TomoRayLib.training.models import ARCHITECTURES, Model, NetworkConfig, Unmasked, build_model
 from TomoRayLib.training.processes import PRECISIONS, launched_fabric, workers_for
@@ -39,6 +40,7 @@ from TomoRayLib.training.trouble import clip_gradient, explained, finite
 from TomoRayLib.training.validation import ValidationCase, score_case
 
 CHECKPOINT_SECONDS = 120.0
+TOLD_SECONDS = 60.0
 WARM_UP_SHARE = 0.03
 COARSER_LEVEL_WEIGHT = 0.3
 
@@ -165,8 +167,11 @@ def train(
         progress = restore(checkpoint, network, ema, optimizer, adversary)
     elif config.start_from is not None:
         start_from(Path(config.start_from), network, ema, adversary)
-    if config.spent(progress["steps"], progress["seconds"]) >= 1:  # a finished stage stays as it is
+    if config.spent(progress["steps"], progress["seconds"]) >= 1:
+        report(f"Finished before, after {progress['steps']} steps: it stays as it is.")
         return checkpoint
+    if progress["steps"]:
+        report(f"Going on from step {progress['steps']}, {progress['seconds'] / 60:.1f} minutes.")
     kept = Kept(checkpoint, progress["steps"], progress["seconds"])
     loader = _loader(anatomy, stream_config, config, progress["steps"], fabric)
     loader = fabric.setup_dataloaders(loader)
@@ -183,9 +188,11 @@ def train(
         fabric.barrier()  # the next stage reads it in every process
         kept.steps, kept.seconds = progress["steps"], progress["seconds"]
 
+    validated_at = told_seconds = -1.0
     started_at = time.monotonic() - progress["seconds"]
-    with explained(config.batch_size, config.finest_level, lambda: progress["steps"], kept.described):
-        for sample in loader:
+    trouble = explained(config.batch_size, config.finest_level, lambda: progress["steps"], kept.described)
+    with trouble, stop_asked(fabric.world_size) as asked:
+        for sample in _until(asked, loader):
             share = config.spent(progress["steps"], progress["seconds"])
             if share >= 1:
                 break
@@ -196,13 +203,35 @@ def train(
             # The first process keeps the time: all must save, validate and stop after the same step.
             progress = fabric.broadcast({"steps": progress["steps"] + 1, "seconds": time.monotonic() - started_at})
             log.training(progress, terms)
-            if progress["seconds"] - kept.seconds > CHECKPOINT_SECONDS:
+            if asked() or progress["seconds"] - kept.seconds > CHECKPOINT_SECONDS:
                 save(progress)
+            if asked():
+                raise KeyboardInterrupt
+            if progress["seconds"] - told_seconds > TOLD_SECONDS:
+                told_seconds = progress["seconds"]
+                report(_told(progress, config, terms["loss"]))
             if progress["steps"] % config.validate_every_steps == 0:
+                validated_at = progress["steps"]
                 report(log.validation(progress, _validate(ema, validation, config)))
         save(progress)
-        report(log.validation(progress, _validate(ema, validation, config)))
+        if validated_at != progress["steps"]:
+            report(log.validation(progress, _validate(ema, validation, config)))
     return checkpoint
+
+
+def _told(progress: dict[str, Any], config: TrainingConfig, loss: float) -> str:
+    share = min(1.0, config.spent(progress["steps"], progress["seconds"]))
+    return f"step {progress['steps']}, {progress['seconds'] / 60:.1f} min, {share:.0%} done; loss {loss:.3g}"
+
+
+def _until(asked: Callable[[], bool], loader: Iterable[Sample]) -> Iterator[Sample]:
+    """The samples. Raises KeyboardInterrupt for a process that makes them and has ended because it was asked to."""
+    try:
+        yield from loader
+    except RuntimeError:
+        if asked():
+            raise KeyboardInterrupt from None
+        raise
 
 
 def _sources(

@@ -66,6 +66,14 @@ def _checked(launch: Launch, launcher: str, option: str) -> Launch:
     return launch
 
 
+def is_first_process(environment: Mapping[str, str]) -> bool:
+    """Whether this process speaks for all that its launcher, or Fabric itself, started. Raises ValueError as
+    ``launch_of``."""
+    if launch_of(environment) is None:
+        return environment.get("LOCAL_RANK", "0") == "0"
+    return environment.get("RANK" if "TORCHELASTIC_RUN_ID" in environment else "SLURM_PROCID", "0") == "0"
+
+
 def devices_of_node(processes: int, visible_gpus: int, hides_gpus: bool = False) -> list[torch.device]:
     """Each process's device, by its number on its node. With ``hides_gpus`` a process that sees a single GPU has that
     to itself, as with SLURM's --gpus-per-task=1. Raises ValueError for more processes than GPUs."""
