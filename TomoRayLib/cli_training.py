@@ -120,7 +120,8 @@ def sample_sheet(
 
         with _faults_of_input():
             cases = [load_case(files) for folder in real for files in find_cases(folder).cases]
-            picture = drawn_sheet(load_anatomy(data), cases, count, seed)
+            training, _ = load_anatomy(data).split()  # what training draws from: no held-out spine
+            picture = drawn_sheet(training, cases, count, seed)
         _write_picture(out, png_bytes(picture))
 
     finish(work, False)

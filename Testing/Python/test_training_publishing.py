@@ -113,6 +113,24 @@ def test_the_cube_and_the_geometry_are_those_of_the_training(a_place: SimpleName
         publishing.imaging_of([a_place.checkpoint, other])
 
 
+def test_a_run_on_labelled_cts_alone_has_the_atlas_of_their_masks(
+    a_place: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_label_maps(*_: object) -> tuple[Spine, ...]:
+        raise AssertionError("the label maps were not trained on")
+
+    monkeypatch.setattr(publishing, "load_spines", no_label_maps)
+    record(a_place.checkpoint, uses_of(CASES, ["sub-verse9"]))
+    publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lambda line: None)
+    entry = find_model(None, a_place.models)
+    assert entry.licence == "CC-BY-SA-4.0"
+    assert [item["name"] for item in entry.data] == ["VerSe (sub-verse9)"] * 2  # trained on; grey values of bone
+    assert load_atlas(entry)[1].any()
+    record(a_place.checkpoint, uses_of(CASES, ["sub-verse10"]))
+    with pytest.raises(ValueError, match=r"the labelled CTs that were trained on \(sub-verse10\) below"):
+        publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lambda line: None)
+
+
 def test_without_the_demonstration_case_nothing_is_written(
     a_place: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,8 +96,8 @@ def find_cases(folder: Path) -> FoundCases:
     if not cases:
         raise ValueError(
             f"Expected CTs with vertebra masks in {folder} (x_ct.nii.gz with x_seg-vert_msk.nii.gz, x.nii.gz with "
-            f"x_seg.nii.gz, or ct.nii.gz beside labels.nii.gz), got no pair among {len(files)} NIfTI files. "
-            + describe_left_out(left_out)
+            f"x_seg.nii.gz, or ct.nii.gz beside labels.nii.gz), got no pair among {len(files)} NIfTI files."
+            + (" " + describe_left_out(left_out) if left_out else "")
         )
     return FoundCases(tuple(cases), tuple(left_out))
 

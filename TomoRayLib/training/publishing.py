@@ -26,11 +26,13 @@ from TomoRayLib.target import LookupTable
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
 from TomoRayLib.training.augmentation import GeometryRanges
 from TomoRayLib.training.checkpoints import averaged_geolift
+from TomoRayLib.training.cohort import find_cases
 from TomoRayLib.training.config import from_mapping
 from TomoRayLib.training.datasets import Anatomy, StreamConfig, load_spines
 from TomoRayLib.training.held_out import VALIDATION_SPINES, is_of_subjects
 from TomoRayLib.training.myo_sim import MYO_SIM_SPINE
 from TomoRayLib.training.sources import (
+    CASES,
     GREY,
     SHAPES,
     WATCHED,
@@ -46,7 +48,7 @@ from TomoRayLib.training.sources import (
     uses_of,
     without_derivatives,
 )
-from TomoRayLib.training.spines import Spine
+from TomoRayLib.training.spines import Spine, load_spine
 from TomoRayLib.weights import LOOKUP_NAME, REGISTRY_NAME, ModelEntry, models_folder, save_weights, sha256_of_bytes
 
 LIMIT_BYTES = 16 * 1000 * 1000
@@ -79,7 +81,8 @@ def publish_model(
     watched = {item for use in recorded if use.use == WATCHED for item in use.items}
     bone = _bone_of(data, watched, folder / LOOKUP_NAME, report)
     spines = _spines_trained_on(data, recorded, watched)
-    sources = merged([*recorded, *uses_of(SHAPES, (spine.name for spine in spines)), *bone.sources])
+    shapes = {spine.name for spine in spines} - _named(recorded, CASES)
+    sources = merged([*recorded, *uses_of(SHAPES, sorted(shapes)), *bone.sources])
     licence = licence_of_model(sources)
     report(f"Licence {licence}, from: {'; '.join(item['name'] for item in data_of_model(sources))}")
     metadata = {"model": model_id, "licence": licence, "notice": "research use only"}
@@ -244,9 +247,12 @@ def _labelled_cts(data: Path, watched: Iterable[str] = ()) -> dict[str, tuple[Pa
 
 
 def _spines_trained_on(data: Path, recorded: Iterable[SourceUse], watched: Iterable[str]) -> tuple[Spine, ...]:
-    """The spines in ``data`` that the checkpoints name, or, where they name none, those that are not held out."""
+    """The spines in ``data`` that the checkpoints name, of label maps or else of labelled CTs; where they name neither,
+    those that are not held out."""
     recorded = list(recorded)
-    named = {item for use in recorded if use.use == SHAPES for item in use.items}
+    named = _named(recorded, SHAPES)
+    if not named and (cases := _named(recorded, CASES)):
+        return _spines_of_cases(data, cases)
     spines = load_spines(data, commercial_use_allowed(recorded), MYO_SIM_SPINE in named)
     training, _ = Anatomy(spines).split((*VALIDATION_SPINES, *watched))
     chosen = tuple(spine for spine in training.spines if not named or spine.name in named)
@@ -257,6 +263,21 @@ def _spines_trained_on(data: Path, recorded: Iterable[SourceUse], watched: Itera
             f"training had."
         )
     return chosen
+
+
+def _named(recorded: Iterable[SourceUse], use: str) -> set[str]:
+    return {item for one in recorded if one.use == use for item in one.items}
+
+
+def _spines_of_cases(data: Path, names: Iterable[str]) -> tuple[Spine, ...]:
+    """Of a run without phantoms: the masks of the labelled CTs that it learned from."""
+    cases = [case for case in find_cases(data).cases if case.name in names]
+    if not cases:
+        raise ValueError(
+            f"Expected the labelled CTs that were trained on ({', '.join(sorted(names)[:4])}) below {data}, for the "
+            f"mean atlas, got none of them; point --data at the folder that training had."
+        )
+    return tuple(replace(load_spine(case.labels), name=case.name) for case in cases)
 
 
 def _check_derivatives(recorded: Iterable[SourceUse]) -> None:
