@@ -49,6 +49,17 @@ def test_a_case_with_the_mask_of_another_ct_is_not_scored(tmp_path: Path) -> Non
         scored_case(a_case_with_another_mask(tmp_path), SIZE)
 
 
+@pytest.mark.parametrize("shift_mm", [(45.0, 0.0, 0.0), (0.0, -45.0, 0.0)])
+def test_a_mask_beside_the_bone_is_not_scored(tmp_path: Path, shift_mm: tuple[float, float, float]) -> None:
+    ct, mask = a_labelled_ct()
+    beside = tuple(a + b for a, b in zip(mask.grid.origin_mm, shift_mm, strict=True))
+    mask = Volume(mask.voxels, replace(mask.grid, origin_mm=beside))
+    with pytest.raises(
+        InputError, match=r"at least 40 HU denser than their surroundings, got .*the mask of another CT"
+    ):
+        scored_case(a_case(tmp_path, ct, mask), SIZE)
+
+
 def test_what_is_no_ct_is_not_scored(tmp_path: Path) -> None:
     _, mask = a_labelled_ct()
     with pytest.raises(InputError, match=r"^x, a case to be scored: x_ct\.nii\.gz: .*looks like a label map"):

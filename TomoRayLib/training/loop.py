@@ -103,8 +103,8 @@ class TrainingConfig:
         if self.architecture == "x2ct" and (self.finest_level or self.loss.mask or self.loss.rays):
             raise ValueError(
                 f"X2CT-GAN has one level and no mask: finest_level, loss.mask and loss.rays must be 0; got "
-                f"{self.finest_level}, {self.loss.mask} and {self.loss.rays}. docs/configurations/x2ct-gan.toml has all "
-                f"that it needs."
+                f"{self.finest_level}, {self.loss.mask} and {self.loss.rays}. docs/configurations/x2ct-gan.toml has "
+                f"all that it needs."
             )
 
     @property
