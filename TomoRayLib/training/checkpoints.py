@@ -142,7 +142,13 @@ def _ema_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _another_network(path: Path, network: Mapping[str, Any], model: Model) -> ValueError:
+    expected, got = describe_network(model.config), describe_network(network_of(dict(network)))
+    if expected["architecture"] != got["architecture"]:
+        wanted, found = f"the architecture {expected['architecture']}", got["architecture"]
+    else:
+        differing = [key for key in expected if expected[key] != got[key]]
+        wanted, found = (", ".join(f"{key} {one[key]}" for key in differing) for one in (expected, got))
     return ValueError(
-        f"The checkpoint {path} holds a network of another shape: expected {describe_network(model.config)}, got "
-        f"{dict(network)}. Train with its own configuration or start a new run."
+        f"The checkpoint {path} holds a network of another shape: expected {wanted}, got {found}. Train with its own "
+        f"configuration or start a new run."
     )

@@ -79,7 +79,10 @@ class FoundCases:
 def find_cases(folder: Path) -> FoundCases:
     """All CTs with vertebra labels below ``folder``, by name. Raises ValueError where there is none, and says why."""
     if not folder.is_dir():
-        raise ValueError(f"Expected a folder of labelled CTs, got {folder}, which is none; correct the path.")
+        raise ValueError(
+            f"Expected a folder of labelled CTs, got {folder}, which is none; correct the path. In a configuration it "
+            f"is relative to --data, else to the configuration's own folder."
+        )
     files = sorted(path for path in folder.rglob("*") if path.name.endswith(NIFTI_ENDINGS) and path.is_file())
     masks = [path for path in files if _is_mask(path)]
     cts: dict[str, list[Path]] = {}
