@@ -187,9 +187,7 @@ def test_a_folder_that_holds_a_run_is_not_written_over(a_run: Path) -> None:
 def test_a_checkpoint_of_another_architecture_is_refused(a_run: Path, tmp_path: Path) -> None:
     other = dataclasses.replace(TINY, volume_widths=(4, 4, 8, 8, 8))
     config = a_config(1, network=other, start_from=str(a_run / "last.ckpt"))
-    with pytest.raises(
-        ValueError, match=r"another shape: expected volume_widths \(4, 4, 8, 8, 8\), got volume_widths \("
-    ):
+    with pytest.raises(ValueError, match=r"expected volume_widths \(4, 4, 8, 8, 8\), got volume_widths \("):
         run(config, tmp_path / "started")
     with pytest.raises(ValueError, match="network of another shape"):
         run(a_config(1, network=other), a_run, resume=True)
