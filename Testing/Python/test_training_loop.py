@@ -278,6 +278,8 @@ def test_a_run_that_is_stopped_by_hand_keeps_its_last_step_and_says_that_it_goes
     lines: list[str] = []
     run(config, out, resume=True, report=lines.append)
     assert lines[0].startswith("Going on from step 2")
+    assert lines[1].startswith("step 3, ")
+    assert "75% done; loss " in lines[1]
     assert [row["step"] for row in rows_of(out / "validation.csv")] == ["4"]  # once, though it is the last as well
 
 

@@ -189,7 +189,7 @@ def train(
         fabric.barrier()  # the next stage reads it in every process
         kept.steps, kept.seconds = progress["steps"], progress["seconds"]
 
-    validated_at = told_seconds = -1.0
+    validated_at, told_seconds = -1, -math.inf  # the first step is told at once
     started_at = time.monotonic() - progress["seconds"]
     trouble = explained(config.batch_size, config.finest_level, lambda: progress["steps"], kept.described)
     with trouble, stop_asked(fabric.world_size) as asked:
