@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
+from test_projector_gradients import IDENTITY, OBLIQUE
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -36,8 +36,6 @@ from TomoRayLib.projector import (
 )
 from TomoRayLib.projector.plans import CPU, GPU, Launch
 
-OBLIQUE = tuple(Rotation.from_euler("xyz", (8, -11, 17), degrees=True).as_matrix().ravel().tolist())
-IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 CONE = ConeBeam(600.0, 900.0)
 # blocks of unequal slices, sums in unequal parts, batches of unequal size; then all at once
 SMALL = Launch(slices=5, volumes=2, block_bytes=2**20, layers_per_sum=3)
