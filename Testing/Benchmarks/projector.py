@@ -29,6 +29,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,7 @@ PACKAGES = {  # what a peer needs from the package index
     "nanodrr": "nanodrr",
     "flashdrr": "flashdrr",
 }
+MODULES = {"itk-rtk": "itk.RTK"}  # where an import is not called like its package
 OURS = ("tomoray", "tomoray rays")
 REFERENCE = "plastimatch"
 POSES = {"AP": (0.0, 0.0), "lateral": (90.0, 0.0), "oblique 30+10": (30.0, 10.0)}
@@ -80,7 +82,8 @@ class Worker:
 
     def __init__(self, name: str, python: str, volume: Path, threads: int, device: str = "cpu") -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
-        environment |= {"PYTHONPATH": str(ROOT), "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"}
+        for variable, first in (("PYTHONPATH", ROOT), ("PATH", Path(python).parent)):
+            environment[variable] = os.pathsep.join([str(first), *filter(None, [os.environ.get(variable)])])
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"):
             environment[variable] = str(threads)
         command = [python, str(WORKER), name, str(volume), device]
@@ -88,7 +91,11 @@ class Worker:
         self.process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment, text=True
         )
-        self.ready = "ready" in self._answer()
+
+    @cached_property
+    def ready(self) -> bool:
+        """Whether it answers; waits for that, so that all of them start at once."""
+        return "ready" in self._answer()
 
     def _answer(self) -> dict:
         assert self.process.stdout is not None
@@ -122,6 +129,9 @@ def peers_environment(folder: Path, packages: set[str]) -> tuple[str, dict[str, 
         (site / "project.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")  # its torch, the same for all
     failures = {}
     for package in sorted(packages):
+        module = MODULES.get(package, package)
+        if not subprocess.run([str(python), "-c", f"import {module}"], capture_output=True, check=False).returncode:
+            continue
         print(f"installing {package} ...", flush=True)
         result = subprocess.run(
             [str(python), "-m", "pip", "install", "-q", package], capture_output=True, text=True, check=False
@@ -271,6 +281,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="*", type=int, default=[256, 1024], help="detector edges in pixels")
     parser.add_argument("--poses", nargs="*", default=list(POSES), help=f"of {list(POSES)}")
     parser.add_argument("--voxels", type=int, default=256, help="edge of the volume in voxels")
+    parser.add_argument("--volume", type=Path, help="attenuation (.npz) to project; made and kept there if there is none")
     parser.add_argument("--repeats", type=int, default=9, help="calls after the first")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--longest", type=float, default=60.0, help="seconds; slower calls are left out")
@@ -287,6 +298,18 @@ def save_volume(path: Path, ct: Volume) -> None:
         origin_mm=np.asarray(ct.grid.origin_mm),
         spacing_mm=np.asarray(ct.grid.spacing_mm),
     )
+
+
+def volume_file(options: argparse.Namespace, folder: Path) -> tuple[Path, tuple[float, float, float]]:
+    """The volume as the workers read it, ``--volume`` or a file in ``folder``, and its middle in LPS mm."""
+    path = options.volume or folder / "volume.npz"
+    if not path.exists():
+        save_volume(path, padded_ct(options.voxels))
+    with np.load(path) as content:
+        size, origin, spacing = content["attenuation"].shape[::-1], content["origin_mm"], content["spacing_mm"]
+    if size != (options.voxels,) * 3:
+        raise SystemExit(f"Expected {options.voxels}^3 voxels in {path}, got {size}; name another file, or --voxels.")
+    return path, Grid(size, tuple(spacing), tuple(origin)).center_mm
 
 
 def view_of(pose: str, size: int, isocenter_mm: tuple[float, float, float]) -> View:
@@ -308,11 +331,9 @@ def main() -> None:
     if shutil.which("plastimatch"):
         wanted.discard("plastimatch")
     python, failures = peers_environment(options.environment or options.out / "environment", wanted)
-    ct = padded_ct(options.voxels)
     results: dict[tuple[str, int], dict[str, Figures]] = {}
     with tempfile.TemporaryDirectory(prefix="tomoray-") as folder:
-        volume = Path(folder) / "volume.npz"
-        save_volume(volume, ct)
+        volume, center_mm = volume_file(options, Path(folder))
         named = [*OURS, *(name for name in options.peers if PACKAGES[name] not in failures)]
         workers = {
             name: Worker(name, sys.executable if name in OURS else python, volume, options.threads) for name in named
@@ -322,7 +343,7 @@ def main() -> None:
         per_pixel: dict[str, float] = {}
         for size in options.sizes:
             for pose in options.poses:
-                view = view_of(pose, size, ct.grid.center_mm)
+                view = view_of(pose, size, center_mm)
                 expected = {name: seconds * size**2 for name, seconds in per_pixel.items()}
                 longest = {name: seconds for name, seconds in expected.items() if seconds > options.longest}
                 print(f"{time.strftime('%H:%M:%S')} {pose}, {size}^2 ...", flush=True)

@@ -29,11 +29,10 @@ from projector import (
     Worker,
     compare,
     machine,
-    padded_ct,
     peers_environment,
     request_of,
-    save_volume,
     view_of,
+    volume_file,
 )
 from projector_timing import bytes_per_second
 
@@ -128,12 +127,10 @@ def measure_device(options: argparse.Namespace) -> None:
     if peers:
         wanted = {PACKAGES[name] for name in peers}
         python, failures = peers_environment(options.environment or options.out / "environment", wanted)
-    ct = padded_ct(options.voxels)
     results: Results = {}
     floors: dict[tuple[int, int], float] = {}
     with tempfile.TemporaryDirectory(prefix="tomoray-") as folder:
-        volume = Path(folder) / "volume.npz"
-        save_volume(volume, ct)
+        volume, center_mm = volume_file(options, Path(folder))
         ours = OURS if torch.device(device).type == "cpu" else (*OURS, *SWEPT)
         pythons = dict.fromkeys(ours, sys.executable)
         pythons |= {name: python for name in peers if PACKAGES[name] not in failures}
@@ -145,7 +142,7 @@ def measure_device(options: argparse.Namespace) -> None:
                 floors[(size, batch)] = floor_seconds(options.voxels**3, size**2, batch, speed)
                 for pose in options.poses:
                     print(f"{time.strftime('%H:%M:%S')} {pose}, {size}^2, batch of {batch} ...", flush=True)
-                    request = {**request_of(view_of(pose, size, ct.grid.center_mm)), "batch": batch}
+                    request = {**request_of(view_of(pose, size, center_mm)), "batch": batch}
                     results[(pose, size, batch)] = measure(workers, request, options.repeats)
         for worker in workers.values():
             worker.close()
