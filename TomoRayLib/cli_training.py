@@ -82,7 +82,12 @@ def train(
 
 
 def publish(
-    checkpoints: Annotated[list[Path], typer.Argument(help="A run's last.ckpt; of several the mean is published.")],
+    checkpoints: Annotated[
+        list[Path],
+        typer.Argument(
+            help="A run's last.ckpt; of several, or of these and published weights (.safetensors), the mean."
+        ),
+    ],
     data: Annotated[Path, typer.Option(help="The data it was trained on, for the atlas and the lookup table.")],
     command: Annotated[str, typer.Option(help="The training command, for the registry.")],
     model: Annotated[str, typer.Option(help="Model id in the registry.")] = "geolift-s",

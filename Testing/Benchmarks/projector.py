@@ -281,7 +281,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="*", type=int, default=[256, 1024], help="detector edges in pixels")
     parser.add_argument("--poses", nargs="*", default=list(POSES), help=f"of {list(POSES)}")
     parser.add_argument("--voxels", type=int, default=256, help="edge of the volume in voxels")
-    parser.add_argument("--volume", type=Path, help="attenuation (.npz) to project; made and kept there if there is none")
+    parser.add_argument("--volume", type=Path, help="attenuation (.npz) to project; made there if there is none")
     parser.add_argument("--repeats", type=int, default=9, help="calls after the first")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--longest", type=float, default=60.0, help="seconds; slower calls are left out")

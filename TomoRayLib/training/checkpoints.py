@@ -121,7 +121,12 @@ def _published(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
 
 
 def averaged_weights(checkpoint: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
-    """The network's configuration and its averaged (EMA) weights from a checkpoint."""
+    """The network's configuration and its averaged (EMA) weights from a checkpoint, or published ones."""
+    if checkpoint.suffix == ".safetensors":
+        weights, network = _published(checkpoint)
+        if network is None:
+            raise ValueError(f"Expected published weights that name their network, got {checkpoint}, of an old format.")
+        return network_of(network), weights
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     return network_of(content["network"]), _ema_weights(content["ema"])
 

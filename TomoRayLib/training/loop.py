@@ -355,6 +355,7 @@ def _loader(
         batch_size=config.batch_size,
         num_workers=workers,
         prefetch_factor=4 if workers else None,
+        pin_memory=workers > 0 and fabric.device.type == "cuda",  # batches go there while the step before is computed
         worker_init_fn=_one_thread,
         persistent_workers=workers > 0,
         generator=torch.Generator(),  # else a loader draws from the generator that a resumed run has just got back

@@ -98,6 +98,7 @@ def launched_fabric(precision: str, environment: Mapping[str, str]) -> Fabric:
     launch = launch_of(environment)
     fabric = _fabric(precision, launch, "SLURM_NTASKS" in environment)
     fabric.launch()
+    torch.backends.cudnn.benchmark = fabric.device.type == "cuda"  # shapes stay the same, so the search is paid once
     check_world(fabric.world_size, launch)
     return fabric
 

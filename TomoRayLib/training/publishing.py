@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
@@ -60,7 +61,8 @@ def publish_model(
 ) -> ModelEntry:
     """Write weights, atlas, table and entry into ``Resources/Models``, then the figures on the demonstration case.
 
-    Of several checkpoints of one network the mean is published. Its licence and its data follow from what the
+    Of several checkpoints of one network the mean is published; published weights (.safetensors) may be among them, and
+    what is named twice counts twice. Its licence and its data follow from what the
     checkpoints say they were made from (``training.sources``). The table is shared by all models, so it is always made
     from labelled CTs that allow commercial use; without any in ``data`` the table that is there stays. The atlas is
     made of the spines that were trained on, to weights for commercial use of such spines alone.
@@ -142,14 +144,17 @@ def mean_weights(checkpoints: Sequence[Path]) -> tuple[GeoLiftConfig, dict[str, 
 def imaging_of(checkpoints: Sequence[Path]) -> tuple[float, GeometryRanges]:
     """The edge of the cube in mm and the geometry that the checkpoints were trained with.
 
-    Checkpoints from before they were recorded had 256 mm and the default ranges. Raises ValueError where they differ.
+    Checkpoints from before they were recorded had 256 mm and the default ranges; published weights among them do not
+    say, and count as trained like the others. Raises ValueError where they differ.
     """
     found: list[tuple[float, GeometryRanges]] = []
-    for path in checkpoints:
+    for path in [path for path in checkpoints if path.suffix != ".safetensors"]:
         stream = torch.load(path, map_location="cpu", weights_only=True).get("stream", {})
         default = StreamConfig()
         geometry = from_mapping(GeometryRanges, _with_lists(stream.get("geometry", asdict(default.geometry))))
         found.append((float(stream.get("fov_mm", default.fov_mm)), geometry))
+    if not found:
+        raise ValueError("Expected a run's checkpoint (last.ckpt) among those to publish, got published weights alone.")
     if any(one != found[0] for one in found):
         raise ValueError(f"Expected checkpoints of one cube and geometry, got {found}; publish them one by one.")
     return found[0]
@@ -162,7 +167,7 @@ def _with_lists(values: Mapping[str, Any]) -> dict[str, Any]:
 def _averaged(path: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
     try:
         return averaged_geolift(path)
-    except (KeyError, TypeError, UnpicklingError) as error:
+    except (KeyError, TypeError, UnpicklingError, SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
             f"Expected a checkpoint of a run (last.ckpt) to publish, got {path}, which is none ({reason})."
