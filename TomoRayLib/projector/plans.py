@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,8 +19,11 @@ from TomoRayLib.grid import Grid
 from TomoRayLib.projector.checks import check_rays
 from TomoRayLib.projector.lattice import in_volume_frame, ray_lattice
 from TomoRayLib.projector.slab_rays import SlabRays, slab_rays
-from TomoRayLib.projector.slabs import Block, Plan, TableRows
+from TomoRayLib.projector.slabs import Block, Finish, Plan, TableRows
 from TomoRayLib.projector.tables import Overlaps, bags, overlaps
+
+if TYPE_CHECKING:
+    from TomoRayLib.projector.compiled import CompiledPlan
 
 Array = NDArray[np.float64]
 TRANSPOSED_BYTES = 64 * 2**20  # of the kept copy for views along x, whose voxels are not contiguous across
@@ -58,12 +64,39 @@ def launch_of(device: str) -> Launch:
     return CPU if torch.device(device).type == "cpu" else GPU
 
 
-def plan_for(grid: Grid, camera: Camera, device: str, dtype: torch.dtype) -> Plan | None:
+def use_compiled(on: bool) -> None:
+    """Whether projections on the CPU that need no gradient take the compiled kernel where numba is installed; they do
+    unless this says otherwise. Without it stock operators do the same sums, equal to rounding."""
+    global _compiled_wanted
+    _compiled_wanted = on
+
+
+def compiled_serves(device: str) -> bool:
+    """Whether the compiled kernel is wanted, installed, and made for the device."""
+    return _compiled_wanted and torch.device(device).type == "cpu" and _kernel_loads()
+
+
+@cache
+def _kernel_loads() -> bool:
+    """False without numba, and with one that does not fit numpy: it says so in its ImportError."""
+    try:
+        importlib.import_module("TomoRayLib.projector.compiled")
+    except ImportError as error:
+        log.info("The projector's compiled kernel is not used: %s", error)
+        return False
+    return True
+
+
+def plan_for(
+    grid: Grid, camera: Camera, device: str, dtype: torch.dtype, differentiable: bool = True
+) -> Plan | CompiledPlan | None:
     """The plan of a grid and a camera, kept from an earlier call where there is one; None where slabs do not serve.
 
-    Raises ValueError for rays that ``check_rays`` refuses.
+    A plan that need not be ``differentiable`` is one for the compiled kernel, where that serves. Raises ValueError for
+    rays that ``check_rays`` refuses.
     """
-    key = (grid, camera, device, dtype)
+    compiled = not differentiable and compiled_serves(device)
+    key = (grid, camera, device, dtype, compiled)
     with _lock:
         if key in _kept:
             _kept.move_to_end(key)
@@ -71,7 +104,9 @@ def plan_for(grid: Grid, camera: Camera, device: str, dtype: torch.dtype) -> Pla
     lattice = in_volume_frame(ray_lattice(camera), grid)
     check_rays(grid, lattice)
     rays = slab_rays(grid, lattice)
-    plan = None if rays is None else make_plan(rays, device, dtype, launch_of(device))
+    plan: Plan | CompiledPlan | None = None
+    if rays is not None:
+        plan = make_compiled_plan(rays, dtype) if compiled else make_plan(rays, device, dtype, launch_of(device))
     with _lock:
         _kept[key] = plan
         while len(_kept) > 1 and sum(kept.nbytes for kept in _kept.values() if kept is not None) > KEPT_PLANS_BYTES:
@@ -85,8 +120,10 @@ def forget() -> None:
         _kept.clear()
 
 
-_Key = tuple[Grid, Camera, str, torch.dtype]
-_kept: OrderedDict[_Key, Plan | None] = OrderedDict()
+_Key = tuple[Grid, Camera, str, torch.dtype, bool]
+_kept: OrderedDict[_Key, Plan | CompiledPlan | None] = OrderedDict()
+_compiled_wanted = True
+log = logging.getLogger(__name__)
 _lock = threading.Lock()
 
 
@@ -125,10 +162,11 @@ class _Layout:
         return TableRows(slices, 1), slices * self.count_b, begin
 
 
-def _layout(rays: SlabRays, samples: tuple[int, int], sub: int, itemsize: int, launch: Launch) -> _Layout:
+def _layout(
+    rays: SlabRays, order: tuple[int, int, int], samples: tuple[int, int], sub: int, itemsize: int, launch: Launch
+) -> _Layout:
     """``samples`` along a and b; ``sub`` slices are made of each."""
     size, main, (axis_a, axis_b) = rays.grid.size, rays.main, rays.in_plane
-    order = (_ARRAY_AXIS[axis_b], _ARRAY_AXIS[main], _ARRAY_AXIS[axis_a])
     slice_bytes = samples[1] * size[axis_a] * itemsize * sub
     voxel_bytes = size[axis_a] * size[axis_b] * itemsize
     fitting = max(1, TRANSPOSED_BYTES // voxel_bytes)  # slices
@@ -160,8 +198,18 @@ def _layout(rays: SlabRays, samples: tuple[int, int], sub: int, itemsize: int, l
     )
 
 
-def make_plan(rays: SlabRays, device: str, dtype: torch.dtype, launch: Launch) -> Plan:
-    """The tables of one grid and camera: tens of milliseconds of work."""
+@dataclass(frozen=True)
+class _Traced:
+    """A camera's rays through one grid: where they cross each sub-slice's faces, in voxels, along both axes."""
+
+    order: tuple[int, int, int]  # axes of the (z, y, x) array that become (b, main, a)
+    sub_slices: int
+    crossings_a: Array  # (slices * sub_slices + 1, samples)
+    crossings_b: Array
+    finish: Finish
+
+
+def _traced(rays: SlabRays, device: str, dtype: torch.dtype) -> _Traced:
     grid, main, (axis_a, axis_b) = rays.grid, rays.main, rays.in_plane
     samples_a, samples_b = rays.virtual_axes()
 
@@ -171,27 +219,55 @@ def make_plan(rays: SlabRays, device: str, dtype: torch.dtype, launch: Launch) -
 
     joint = JOINT_CROSSINGS_ALIGNED if rays.is_aligned else JOINT_CROSSINGS_RESAMPLED
     sub = sub_slices(crossings(axis_a, samples_a, 1), crossings(axis_b, samples_b, 1), joint)
-    shares_a = overlaps(crossings(axis_a, samples_a, sub), grid.size[axis_a])
-    shares_b = overlaps(crossings(axis_b, samples_b, sub), grid.size[axis_b])
-    itemsize = torch.empty((), dtype=dtype).element_size()
-    layout = _layout(rays, (len(samples_a), len(samples_b)), sub, itemsize, launch)
     resampling = rays.resampling(samples_a, samples_b)
+    with torch.inference_mode(False):  # kept for calls that are not in that mode
+        finish = Finish(
+            path_mm=torch.from_numpy(rays.path_mm() / sub).to(device=device, dtype=dtype),
+            transposed=rays.is_aligned and rays.row_axis == axis_b,
+            resampling=None if resampling is None else torch.from_numpy(resampling).to(device=device, dtype=dtype),
+        )
+    order = (_ARRAY_AXIS[axis_b], _ARRAY_AXIS[main], _ARRAY_AXIS[axis_a])
+    return _Traced(order, sub, crossings(axis_a, samples_a, sub), crossings(axis_b, samples_b, sub), finish)
+
+
+def make_plan(rays: SlabRays, device: str, dtype: torch.dtype, launch: Launch) -> Plan:
+    """The tables of one grid and camera: tens of milliseconds of work."""
+    traced = _traced(rays, device, dtype)
+    size, (axis_a, axis_b) = rays.grid.size, rays.in_plane
+    shares_a, shares_b = overlaps(traced.crossings_a, size[axis_a]), overlaps(traced.crossings_b, size[axis_b])
+    samples = shares_a.voxel.shape[1], shares_b.voxel.shape[1]
+    itemsize = torch.empty((), dtype=dtype).element_size()
+    layout = _layout(rays, traced.order, samples, traced.sub_slices, itemsize, launch)
     with torch.inference_mode(False):  # kept for calls that are not in that mode
         blocks = [
             _block(layout, shares_a, shares_b, first, device, dtype)
             for first in range(0, layout.count_main, layout.block)
         ]
-        return Plan(
-            order=layout.order,
-            samples_a=len(samples_a),
-            samples_b=len(samples_b),
-            chunk=layout.chunk,
-            most_volumes=layout.volumes,
-            blocks=tuple(block for block in blocks if not (block.along_a.is_empty or block.along_b.is_empty)),
-            path_mm=torch.from_numpy(rays.path_mm() / sub).to(device=device, dtype=dtype),
-            transposed=rays.is_aligned and rays.row_axis == axis_b,
-            resampling=None if resampling is None else torch.from_numpy(resampling).to(device=device, dtype=dtype),
-        )
+    return Plan(
+        order=layout.order,
+        samples_a=samples[0],
+        samples_b=samples[1],
+        chunk=layout.chunk,
+        most_volumes=layout.volumes,
+        blocks=tuple(block for block in blocks if not (block.along_a.is_empty or block.along_b.is_empty)),
+        finish=traced.finish,
+    )
+
+
+def make_compiled_plan(rays: SlabRays, dtype: torch.dtype) -> CompiledPlan:
+    """What the compiled kernel needs of one grid and camera: a few milliseconds of work."""
+    from TomoRayLib.projector.compiled import CompiledPlan, shares
+
+    traced = _traced(rays, "cpu", dtype)
+    size, (axis_a, axis_b) = rays.grid.size, rays.in_plane
+    kind = np.float32 if dtype == torch.float32 else np.float64
+    return CompiledPlan(
+        traced.order,
+        traced.sub_slices,
+        shares(traced.crossings_a, size[axis_a], kind),
+        shares(traced.crossings_b, size[axis_b], kind),
+        traced.finish,
+    )
 
 
 def _block(

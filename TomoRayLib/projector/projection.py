@@ -54,7 +54,10 @@ def project(attenuation_per_mm: Tensor, grid: Grid, view: Camera, *, method: Met
 
 def _projected(volume: Tensor, grid: Grid, view: Camera, method: Method) -> Tensor:
     batch = volume if volume.ndim == 4 else volume[None]
-    plan = plan_for(grid, view, str(volume.device), volume.dtype) if method != "rays" else None
+    differentiable = torch.is_grad_enabled() and volume.requires_grad
+    plan = None
+    if method != "rays":
+        plan = plan_for(grid, view, str(volume.device), volume.dtype, differentiable)
     if plan is not None:
         if plan.misses:
             _warn_of_a_miss(grid, view)

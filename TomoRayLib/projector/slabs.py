@@ -89,8 +89,31 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Finish:
+    """From the sums of all slices to the radiograph: path lengths, and the resampling of a virtual detector."""
+
+    path_mm: Tensor  # (rows, columns), through one sub-slice
+    transposed: bool  # the radiograph's rows run along b
+    resampling: Tensor | None  # (1, rows, columns, 2) for grid_sample on the (b, a) virtual detector
+
+    @property
+    def nbytes(self) -> int:
+        kept = [self.path_mm] if self.resampling is None else [self.path_mm, self.resampling]
+        return sum(tensor.numel() * tensor.element_size() for tensor in kept)
+
+    def images(self, sums: Tensor) -> Tensor:
+        """(n, rows, columns) line integrals from the sums (n, b, a)."""
+        if self.resampling is None:
+            across = sums.transpose(1, 2) if self.transposed else sums
+            return (across * self.path_mm).contiguous()
+        # volumes as channels: positions and weights are made once for all
+        sampled = F.grid_sample(sums[None], self.resampling, mode="bicubic", padding_mode="zeros", align_corners=True)
+        return sampled[0] * self.path_mm
+
+
+@dataclass(frozen=True)
 class Plan:
-    """All that one grid and one camera share: axis order, sparse tables, path lengths, and the final resampling."""
+    """All that one grid and one camera share: axis order, sparse tables, and what makes a radiograph of the sums."""
 
     order: tuple[int, int, int]  # axes of the (z, y, x) array that become (b, main, a)
     samples_a: int
@@ -98,9 +121,7 @@ class Plan:
     chunk: int  # slices of one table, where the volume must be transposed; else all
     most_volumes: int  # of a batch that go through each operation together
     blocks: tuple[Block, ...]
-    path_mm: Tensor  # (rows, columns), through one sub-slice
-    transposed: bool  # the radiograph's rows run along a
-    resampling: Tensor | None  # (1, rows, columns, 2) for grid_sample on the (b, a) virtual detector
+    finish: Finish
 
     @property
     def misses(self) -> bool:
@@ -109,20 +130,12 @@ class Plan:
 
     @property
     def nbytes(self) -> int:
-        own = self.path_mm.numel() * self.path_mm.element_size()
-        if self.resampling is not None:
-            own += self.resampling.numel() * self.resampling.element_size()
-        return own + sum(block.nbytes for block in self.blocks)
+        return self.finish.nbytes + sum(block.nbytes for block in self.blocks)
 
     def images(self, volumes: Tensor) -> Tensor:
         """(n, rows, columns) line integrals of (n, z, y, x); differentiable with respect to the volumes."""
         sums: Tensor = _SlabSum.apply(volumes, self)
-        if self.resampling is None:
-            across = sums.permute(1, 0, 2) if self.transposed else sums.permute(1, 2, 0)
-            return (across * self.path_mm).contiguous()
-        virtual = sums.permute(1, 2, 0)[None]  # volumes as channels: positions and weights are made once for all
-        sampled = F.grid_sample(virtual, self.resampling, mode="bicubic", padding_mode="zeros", align_corners=True)
-        return sampled[0] * self.path_mm
+        return self.finish.images(sums.permute(1, 2, 0))
 
     @property
     def is_natural(self) -> bool:
