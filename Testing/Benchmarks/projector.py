@@ -52,7 +52,7 @@ PACKAGES = {  # what a peer needs from the package index
     "flashdrr": "flashdrr",
 }
 MODULES = {"itk-rtk": "itk.RTK"}  # where an import is not called like its package
-OURS = ("tomoray", "tomoray rays")
+OURS = ("tomoray", "tomoray, stock operators", "tomoray rays")
 REFERENCE = "plastimatch"
 POSES = {"AP": (0.0, 0.0), "lateral": (90.0, 0.0), "oblique 30+10": (30.0, 10.0)}
 PIXEL_MM = {256: 1.0, 1024: 0.4}

@@ -4,20 +4,27 @@
 
 CTs (any file that TomoRay reads; without one, the demonstration CT) are padded with a voxel of air all round, since
 plastimatch drops the layer at the exit face, and projected as they lie, at their own spacing. The truth is
-plastimatch's exact trace where it is installed, for CTs whose axes are those of LPS.
+plastimatch's exact trace where it is installed, for CTs whose axes are those of LPS. Where RTK is installed, its Joseph
+projection stands beside this project's, for such CTs; the environment that ``projector.py`` leaves has it:
+
+    PYTHONPATH=. output/bench-projector/environment/bin/python Testing/Benchmarks/projector_accuracy.py
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
+from projector import request_of
+from projector_peers import RtkJoseph
 from scipy.ndimage import gaussian_filter
 
 from TomoRayLib.demonstration import default_cache, fetch_demonstration
@@ -65,6 +72,16 @@ def plastimatch_exact(path: Path, view: View) -> np.ndarray:
     return np.fromfile(raw, dtype="<f4").reshape(detector.shape) * 10.0  # it writes a tenth of the integral
 
 
+def rtk_joseph(attenuation: torch.Tensor, grid: Grid, view: View) -> np.ndarray:
+    """RTK's line integrals (rows, columns), interpolated between voxels, on a grid along LPS."""
+    case = SimpleNamespace(
+        attenuation=attenuation.numpy(), origin=np.array(grid.origin_mm), spacing=np.array(grid.spacing_mm)
+    )
+    rtk = RtkJoseph(case)
+    rtk.prepare(request_of(view))
+    return rtk.image()
+
+
 def row(what: str, pose: str, image: np.ndarray, expected: np.ndarray, truth: str) -> str:
     correlation = np.corrcoef(image.ravel(), expected.ravel())[0, 1]
     return f"| {what} | {pose} | {truth} | {100 * relative_rmse(image, expected):.4f} | {correlation:.7f} |"
@@ -92,6 +109,10 @@ def rows_of_ct(name: str, ct: Volume, folder: Path) -> list[str]:
         if pose in TRACED:
             joseph = trace_rays(attenuation, ct.grid, *rays_of(view), "linear").numpy()
             lines.append(row(f"{name}, rays, linear", pose, joseph, expected, truth))
+            if straight and importlib.util.find_spec("itk") is not None:
+                theirs = rtk_joseph(attenuation, ct.grid, view)
+                lines.append(row(f"{name}, RTK's Joseph", pose, theirs, expected, truth))
+                lines.append(row(f"{name}, rays, linear", pose, joseph, theirs, "RTK's Joseph"))
     return lines
 
 

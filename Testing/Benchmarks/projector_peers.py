@@ -63,7 +63,8 @@ class Case:
 
 
 class TomoRay:
-    """This project: slabs where ``method`` is auto, its own exact ray trace where it is rays."""
+    """This project: slabs where ``method`` is auto, by the compiled kernel where it serves; its own exact ray trace
+    where it is rays."""
 
     method = "auto"
 
@@ -96,6 +97,16 @@ class TomoRay:
         if len(self.batch) != count:
             self.batch = self.volume.repeat(count, 1, 1, 1)
         return self.project(self.batch, self.grid, self.view, method=self.method)
+
+
+class TomoRayStock(TomoRay):
+    """Slabs by stock operators of torch, as without numba."""
+
+    def __init__(self, case: Case) -> None:
+        from TomoRayLib.projector import use_compiled
+
+        use_compiled(False)
+        super().__init__(case)
 
 
 class TomoRayRays(TomoRay):
@@ -336,6 +347,7 @@ class FlashDrr:
 
 PEERS: dict[str, Callable[[Case], Any]] = {
     "tomoray": TomoRay,
+    "tomoray, stock operators": TomoRayStock,
     "tomoray rays": TomoRayRays,
     "tomoray with gradient": TomoRayGradient,
     **{f"tomoray, blocks of {mb} MB": functools.partial(TomoRay, block_mb=mb) for mb in (8, 16, 64, 128)},
