@@ -3,9 +3,10 @@
     python Testing/Benchmarks/projector_accuracy.py [CT ...]
 
 CTs (any file that TomoRay reads; without one, the demonstration CT) are padded with a voxel of air all round, since
-plastimatch drops the layer at the exit face, and projected as they lie, at their own spacing. The truth is
-plastimatch's exact trace where it is installed, for CTs whose axes are those of LPS. Where RTK is installed, its Joseph
-projection stands beside this project's, for such CTs; the environment that ``projector.py`` leaves has it:
+plastimatch drops the layer at the exit face, and projected at their own spacing; axes are swapped or turned round to
+run along LPS, where that is all it takes. The truth is plastimatch's exact trace where it is installed, for such CTs.
+Where RTK is installed, its Joseph projection stands beside this project's; the environment that ``projector.py``
+leaves has it:
 
     PYTHONPATH=. output/bench-projector/environment/bin/python Testing/Benchmarks/projector_accuracy.py
 """
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import SimpleITK as sitk
 import torch
 from projector import request_of
 from projector_peers import RtkJoseph
@@ -29,7 +31,7 @@ from scipy.ndimage import gaussian_filter
 
 from TomoRayLib.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.geometry import ConeBeam, Detector, Grid, SlotScan, View
-from TomoRayLib.image_types import Volume
+from TomoRayLib.image_types import Volume, volume_from_sitk, volume_to_sitk
 from TomoRayLib.images import read_volume, write_volume
 from TomoRayLib.projector import hu_to_attenuation, project, rays_of, trace_rays
 
@@ -55,6 +57,12 @@ def padded(ct: Volume) -> Volume:
     x, y, z = (grid.index_to_world @ (-1, -1, -1, 1))[:3].tolist()
     size = (grid.size[0] + 2, grid.size[1] + 2, grid.size[2] + 2)
     return Volume(voxels, Grid(size, grid.spacing_mm, (x, y, z), grid.direction))
+
+
+def along_lps(ct: Volume) -> Volume:
+    """The same CT with its axes swapped and turned round so that they run along LPS, as far as that can be done without
+    sampling it anew."""
+    return volume_from_sitk(sitk.DICOMOrient(volume_to_sitk(ct), "LPS"))
 
 
 def plastimatch_exact(path: Path, view: View) -> np.ndarray:
@@ -89,7 +97,7 @@ def row(what: str, pose: str, image: np.ndarray, expected: np.ndarray, truth: st
 
 def rows_of_ct(name: str, ct: Volume, folder: Path) -> list[str]:
     """Every pose against plastimatch; the ray trace and Joseph's interpolation for AP and one oblique view."""
-    ct = padded(ct)
+    ct = padded(along_lps(ct))
     attenuation = hu_to_attenuation(torch.from_numpy(ct.voxels))
     straight = np.abs(ct.grid.direction_matrix - np.eye(3)).max() < 1e-6
     has_plastimatch = shutil.which("plastimatch") is not None and straight
