@@ -271,10 +271,11 @@ def test_bfloat16_alone_is_refused() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_run_on_a_gpu_makes_its_samples_there_and_goes_on(tmp_path: Path) -> None:
-    """With the method's own precision and an adversary, ``workers`` left out, stopped after two steps of four."""
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_on_a_gpu_has_its_samples_from_there_or_from_processes_and_goes_on(tmp_path: Path, workers: int) -> None:
+    """With the method's own precision and an adversary, stopped after two steps of four."""
     network = dataclasses.replace(TINY, output_size=64)
-    config = a_config(1, minutes=1e9, precision="bf16-mixed", finest_level=0, network=network, workers=None)
+    config = a_config(1, minutes=1e9, precision="bf16-mixed", finest_level=0, network=network, workers=workers)
     config = dataclasses.replace(config, steps=2, adversary=AdversaryConfig(weight=0.1, crop=32))
     stream = dataclasses.replace(STREAM, size=64)
     cases = phantom_cases(ANATOMY, stream, 1)
