@@ -129,8 +129,8 @@ def averaged_weights(checkpoint: Path) -> tuple[NetworkConfig, dict[str, Tensor]
         weights, network = _published(checkpoint)
         if network is None:
             raise ValueError(
-                f"Expected published weights that name their network, got {checkpoint}, which is of an old format or no "
-                f"network of TomoRay's; train from it (start_from) and publish that run's last.ckpt."
+                f"Expected published weights that name their network, got {checkpoint}, which does not, as in an old "
+                f"format; train from it (start_from) and publish that run's last.ckpt."
             )
         return network_of(network), weights
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)

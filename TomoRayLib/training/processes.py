@@ -125,8 +125,8 @@ def cores_of_process(environment: Mapping[str, str], world_size: int) -> int:
 def workers_for(workers: int | None, device: torch.device, size: int, cores: int) -> int:
     """How many processes make samples of ``size`` voxels an edge for a training process that has so many CPU ``cores``.
 
-    As given, else one beside a CPU. A GPU that makes its own (0) trains on 25 samples a second at 96^3; a core makes
-    3.3 there, so all but one of ten or more are faster. At 192^3 a core makes 0.25, and a GPU with its own trains on 12.
+    As given, else one beside a CPU. An H100 that makes its own (0) trains on 25 samples a second at 96^3; a core makes
+    3.3 there, so all but one of ten or more are faster. At 192^3 these are 12 and 0.25.
     """
     if workers is not None:
         return workers

@@ -304,12 +304,13 @@ def _plain(entry: ModelEntry) -> dict[str, Any]:
 
 
 def _register(folder: Path, entry: ModelEntry) -> None:
+    """Put the entry into the registry, in the place of an earlier one of its id: lists of models keep their order."""
     path = folder / REGISTRY_NAME
     content: dict[str, Any] = {"default": entry.id, "models": []}
     if path.exists():
         content = json.loads(path.read_text(encoding="utf-8"))
-    others = [item for item in content["models"] if item["id"] != entry.id]
-    content["models"] = [*others, _plain(entry)]
+    models = {item["id"]: item for item in content["models"]} | {entry.id: _plain(entry)}
+    content["models"] = list(models.values())
     _write(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
