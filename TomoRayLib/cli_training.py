@@ -44,7 +44,9 @@ def train(
         OptionalPath, typer.Option(help="Checkpoint of an earlier run, or weights, to go on from.")
     ] = None,
     stages: Annotated[str, typer.Option(help="Which stages to train, by edge in voxels.")] = "48,96,192",
-    workers: Annotated[WholeNumber, typer.Option(help="Processes that make samples. [1 on a CPU, 0 on a GPU]")] = None,
+    workers: Annotated[
+        WholeNumber, typer.Option(help="Processes that make samples. [1; on a GPU all cores but one, or 0]")
+    ] = None,
 ) -> None:
     """Train on phantoms and real CTs by a configuration, or, without one, the shipped weights' recipe on phantoms.
 

@@ -357,7 +357,8 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     models = tmp_path / "models"
     shutil.copytree(weights.models_folder(), models)
     registry = json.loads((models / "registry.json").read_text())
-    registry["models"][0]["network"]["volume_widths"] = [8, 20, 48, 96, 64]
+    default = next(model for model in registry["models"] if model["id"] == registry["default"])
+    default["network"]["volume_widths"] = [8, 20, 48, 96, 64]
     (models / "registry.json").write_text(json.dumps(registry))
     with pytest.raises(weights.InputError, match="another network"):
         weights.load_network(weights.find_model(folder=models))

@@ -14,6 +14,7 @@ from test_training_loop import assert_equal, content_of, rows_of
 from TomoRayLib.training.processes import (
     Launch,
     check_world,
+    cores_of_process,
     devices_of_node,
     is_first_process,
     launch_of,
@@ -107,10 +108,22 @@ def test_a_process_that_believes_it_is_alone_is_stopped() -> None:
         check_world(1, Launch(4, 2, 2))
 
 
-def test_samples_come_from_a_worker_beside_a_cpu_and_from_the_gpu_itself() -> None:
+def test_samples_come_from_a_worker_beside_a_cpu_and_from_cores_or_the_gpu_itself_beside_a_gpu() -> None:
     cpu, gpu = torch.device("cpu"), torch.device("cuda", 0)
-    assert [workers_for(None, cpu), workers_for(None, gpu)] == [1, 0]
-    assert [workers_for(0, cpu), workers_for(3, gpu)] == [0, 3]
+    assert [workers_for(None, cpu, size, cores=16) for size in (96, 192)] == [1, 1]
+    assert [workers_for(None, gpu, 96, cores) for cores in (1, 9, 10, 16)] == [0, 0, 9, 15]
+    assert [workers_for(None, gpu, size, cores=16) for size in (48, 96, 192)] == [15, 15, 0]
+    assert [workers_for(0, cpu, 96, cores=16), workers_for(3, gpu, 192, cores=2)] == [0, 3]
+
+
+def test_training_processes_of_one_node_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(48)), raising=False)
+    assert cores_of_process({}, world_size=1) == 48
+    assert cores_of_process({}, world_size=4) == 12  # Fabric's own, a process for each GPU
+    assert cores_of_process(TORCHRUN, world_size=6) == 16  # three on each of two nodes
+    monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS and Windows
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert cores_of_process({}, world_size=1) == 8
 
 
 def run_two(out: Path, steps: int) -> None:

@@ -50,6 +50,7 @@ from TomoRayLib.weights import (
     load_network,
     models_folder,
     read_registry,
+    save_weights,
 )
 
 DEMONSTRATION_CASE = publishing.demonstration_case  # the fixture puts another in its place
@@ -249,7 +250,7 @@ def test_publishing_again_replaces_the_model_and_keeps_the_others_and_the_defaul
         publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", name, lambda line: None)
     default, entries = read_registry(a_place.models)
     assert default == "tiny"
-    assert sorted(entries) == ["other", "tiny"]
+    assert list(entries) == ["tiny", "other"]
     assert entries["tiny"].figures["n"] == 3
 
 
@@ -292,8 +293,45 @@ def test_the_shipped_table_says_what_it_was_made_of() -> None:
 
 def test_what_is_no_checkpoint_is_refused_by_name(a_place: SimpleNamespace, tmp_path: Path) -> None:
     torch.save({"network": {}}, tmp_path / "bare.ckpt")
-    save_file({"a": torch.zeros(2)}, tmp_path / "weights.safetensors")
     (tmp_path / "text.ckpt").write_text("no checkpoint")
-    for name in ("bare.ckpt", "weights.safetensors", "text.ckpt", "absent.ckpt"):
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+    for name in ("bare.ckpt", "text.ckpt", "broken.safetensors", "absent.ckpt", "absent.safetensors"):
         with pytest.raises(ValueError, match=f"Expected a checkpoint of a run .*{name}"):
-            publishing.publish_model(tmp_path / name, a_place.data, "", "tiny", lambda line: None)
+            publishing.publish_model([a_place.checkpoint, tmp_path / name], a_place.data, "", "tiny", lambda line: None)
+    assert list(a_place.models.iterdir()) == []
+
+
+def published_weights(a_place: SimpleNamespace, uses: tuple[SourceUse, ...]) -> Path:
+    """Published weights of the checkpoint's network that are five times its own."""
+    path = a_place.models.parent / "before.safetensors"
+    network = torch.load(a_place.checkpoint, weights_only=True)["network"]
+    state = {name: 5 * value for name, value in a_place.state.items()}
+    save_weights(state, path, {"network": json.dumps(network), "sources": json.dumps(to_record(uses))})
+    return path
+
+
+def test_published_weights_join_the_mean_with_their_sources(a_place: SimpleNamespace) -> None:
+    """One part of them beside three of the run: (3 + 5) / 4 of the run's own."""
+    record(a_place.checkpoint, uses_of(SHAPES, ["column"]))
+    before = published_weights(a_place, uses_of(SHAPES, ["column"]) + uses_of(CASES, ["sub-verse9"]))
+    publishing.publish_model([a_place.checkpoint] * 3 + [before], a_place.data, "", "tiny", lambda line: None)
+    entry = find_model(None, a_place.models)
+    loaded = load_network(entry).state_dict()
+    for name, value in a_place.state.items():
+        torch.testing.assert_close(loaded[name], 2 * value, atol=4e-3, rtol=2e-3)
+    used = {(item["name"], item["use"]) for item in entry.data}
+    assert used == {("not known (column)", SHAPES), ("VerSe (sub-verse9)", CASES), ("VerSe (sub-verse9)", GREY)}
+
+
+def test_published_weights_alone_or_without_their_network_are_not_published(
+    a_place: SimpleNamespace, tmp_path: Path
+) -> None:
+    before = published_weights(a_place, uses_of(SHAPES, ["column"]))
+    with pytest.raises(ValueError, match=r"a run's checkpoint \(last.ckpt\) .* alone; name the run"):
+        publishing.publish_model([before, before], a_place.data, "", "tiny", lambda line: None)
+    save_file(a_place.state, tmp_path / "old.safetensors")
+    with pytest.raises(ValueError, match=r"name their network, got .*old.safetensors, which does not"):
+        publishing.publish_model(
+            [a_place.checkpoint, tmp_path / "old.safetensors"], a_place.data, "", "tiny", lambda line: None
+        )
+    assert list(a_place.models.iterdir()) == []

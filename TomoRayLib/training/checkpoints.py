@@ -121,11 +121,17 @@ def _published(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
 
 
 def averaged_weights(checkpoint: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
-    """The network's configuration and its averaged (EMA) weights from a checkpoint, or published ones."""
+    """The network's configuration and its averaged (EMA) weights from a checkpoint, or published weights.
+
+    Raises ValueError for published weights of an old format, which does not name the network.
+    """
     if checkpoint.suffix == ".safetensors":
         weights, network = _published(checkpoint)
         if network is None:
-            raise ValueError(f"Expected published weights that name their network, got {checkpoint}, of an old format.")
+            raise ValueError(
+                f"Expected published weights that name their network, got {checkpoint}, which does not, as in an old "
+                f"format; train from it (start_from) and publish that run's last.ckpt."
+            )
         return network_of(network), weights
     content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     return network_of(content["network"]), _ema_weights(content["ema"])

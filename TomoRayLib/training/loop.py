@@ -12,7 +12,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from TomoRayLib.training.datasets import Anatomy, Sample, StreamConfig
 from TomoRayLib.training.interruption import stop_asked
 from TomoRayLib.training.losses import LossWeights, reconstruction_loss
 from TomoRayLib.training.models import ARCHITECTURES, Model, NetworkConfig, Unmasked, build_model
-from TomoRayLib.training.processes import PRECISIONS, launched_fabric, workers_for
+from TomoRayLib.training.processes import PRECISIONS, cores_of_process, launched_fabric, workers_for
 from TomoRayLib.training.run_log import RunLog
 from TomoRayLib.training.sources import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
 from TomoRayLib.training.stream import SampleStream
@@ -56,7 +56,7 @@ class TrainingConfig:
     ``finest_level`` at 0 and set ``loss.mask`` to 0.
 
     ``workers`` processes make samples on the CPU; 0 makes them in the training process, on its GPU where it has one.
-    Left out, that is 0 on a GPU and 1 on a CPU.
+    Left out: ``processes.workers_for``.
     """
 
     minutes: float = 60.0
@@ -155,8 +155,10 @@ def train(
         )
     out.mkdir(parents=True, exist_ok=True)
     fabric = launched_fabric(config.precision, os.environ)
+    cores = cores_of_process(os.environ, fabric.world_size)
+    config = replace(config, workers=workers_for(config.workers, fabric.device, stream_config.size, cores))
     fabric.seed_everything(config.seed)
-    network = build_model(config.trained_network)
+    network = build_model(config.trained_network, fabric.device.type)
     trained = _parameters_to_train(network, config)
     optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=config.betas)
     progress: dict[str, Any] = {"steps": 0, "seconds": 0.0}
@@ -348,7 +350,7 @@ def _loader(
 
     A resumed run goes on with the sample after its last.
     """
-    workers = workers_for(config.workers, fabric.device)
+    workers = config.workers or 0
     device = "cpu" if workers else str(fabric.device)
     return DataLoader(
         SampleStream(anatomy, stream, fabric.global_rank, steps_done, config.batch_size, device),

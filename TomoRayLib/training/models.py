@@ -55,11 +55,14 @@ Model = GeoLiftUNet | X2CTModel
 NetworkConfig = GeoLiftConfig | X2CTConfig
 
 
-def build_model(config: NetworkConfig) -> Model:
-    """The network of a configuration, its 3D layers in the memory order that CPUs and tensor cores are fast with."""
+def build_model(config: NetworkConfig, device: str = "cpu") -> Model:
+    """The network of a configuration, on a CPU with its 3D layers in the memory order that those are fast with.
+
+    An H100 takes 10 to 20 % longer with it.
+    """
     model: Model = GeoLiftUNet(config) if isinstance(config, GeoLiftConfig) else X2CTModel(config)
     for module in model.modules():
-        if isinstance(module, nn.Conv3d):
+        if isinstance(module, nn.Conv3d) and device == "cpu":
             module.to(memory_format=channels_last_3d)  # type: ignore[call-overload]
     return model
 

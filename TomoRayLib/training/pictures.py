@@ -120,7 +120,7 @@ def learning_curves(run: Path, score: str = "cosine_similarity") -> Image.Image:
     for number, name in enumerate(names):
         color = CURVE_COLORS[number % len(CURVE_COLORS)]
         write_text(picture, (MARGIN_PX + 110 * number, height - 18), name, size_px=12, color=color)
-    title = f"{score.replace('_', ' ')} by minutes of training (0 to {sum(longest):.0f}), by stage"
+    title = f"{score.replace('_', ' ')} by minutes of training (0 to {round(sum(longest), 1):g}), by stage"
     write_text(picture, (6, 6), title, size_px=13)
     return picture
 

@@ -62,10 +62,10 @@ def publish_model(
     """Write weights, atlas, table and entry into ``Resources/Models``, then the figures on the demonstration case.
 
     Of several checkpoints of one network the mean is published; published weights (.safetensors) may be among them, and
-    what is named twice counts twice. Its licence and its data follow from what the
-    checkpoints say they were made from (``training.sources``). The table is shared by all models, so it is always made
-    from labelled CTs that allow commercial use; without any in ``data`` the table that is there stays. The atlas is
-    made of the spines that were trained on, to weights for commercial use of such spines alone.
+    what is named twice counts twice. Its licence and its data follow from what all of them say they were made from
+    (``training.sources``). The table is shared by all models, so it is always made from labelled CTs that allow
+    commercial use; without any in ``data`` the table that is there stays. The atlas is made of the spines that were
+    trained on, to weights for commercial use of such spines alone.
 
     Raises ValueError for weights that must not be published, and for what is missing.
     """
@@ -127,9 +127,9 @@ def publish_model(
 
 
 def mean_weights(checkpoints: Sequence[Path]) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
-    """The network's configuration and the mean of the checkpoints' averaged weights.
+    """The network's configuration and the mean of the averaged weights of checkpoints and published weights.
 
-    Raises ValueError for no checkpoint, one that is none of a run, or networks of different shapes.
+    Raises ValueError for no checkpoint, a file that is neither of the two, or networks of different shapes.
     """
     if not checkpoints:
         raise ValueError("Expected at least one checkpoint to publish, got none.")
@@ -154,7 +154,10 @@ def imaging_of(checkpoints: Sequence[Path]) -> tuple[float, GeometryRanges]:
         geometry = from_mapping(GeometryRanges, _with_lists(stream.get("geometry", asdict(default.geometry))))
         found.append((float(stream.get("fov_mm", default.fov_mm)), geometry))
     if not found:
-        raise ValueError("Expected a run's checkpoint (last.ckpt) among those to publish, got published weights alone.")
+        raise ValueError(
+            "Expected a run's checkpoint (last.ckpt) among those to publish, got published weights (.safetensors) "
+            "alone; name the run that goes on from them as well."
+        )
     if any(one != found[0] for one in found):
         raise ValueError(f"Expected checkpoints of one cube and geometry, got {found}; publish them one by one.")
     return found[0]
@@ -301,12 +304,13 @@ def _plain(entry: ModelEntry) -> dict[str, Any]:
 
 
 def _register(folder: Path, entry: ModelEntry) -> None:
+    """Put the entry into the registry, in the place of an earlier one of its id: lists of models keep their order."""
     path = folder / REGISTRY_NAME
     content: dict[str, Any] = {"default": entry.id, "models": []}
     if path.exists():
         content = json.loads(path.read_text(encoding="utf-8"))
-    others = [item for item in content["models"] if item["id"] != entry.id]
-    content["models"] = [*others, _plain(entry)]
+    models = {item["id"]: item for item in content["models"]} | {entry.id: _plain(entry)}
+    content["models"] = list(models.values())
     _write(path, (json.dumps(content, indent=2) + "\n").encode())
 
 

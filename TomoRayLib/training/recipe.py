@@ -44,7 +44,7 @@ def train_first_weights(
     A stage that has a checkpoint goes on from it, so the same command resumes a killed run. ``real_cases`` are (name,
     CT, label map) that are only ever looked at. ``start_from`` is the last checkpoint of an earlier run, or published
     weights (.safetensors), to go on from. ``stages`` leaves the other stages out; those named share all the minutes.
-    ``workers`` processes make samples; 0 makes them in the training process itself. None: 1 on a CPU, 0 on a GPU.
+    ``workers`` processes make samples; 0 makes them in the training process itself. None: ``processes.workers_for``.
     Raises ValueError for a stage that there is not, a case that cannot be scored, or spines that are all held out.
     """
     chosen = [stage for stage in STAGES if stage[0] in stages]
