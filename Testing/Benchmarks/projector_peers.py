@@ -5,10 +5,11 @@
 VOLUME.npz holds ``attenuation`` (z, y, x) in 1/mm, ``origin_mm`` and ``spacing_mm`` (x, y, z), axes along LPS. A
 request is a JSON object on standard input: ``source_mm``, ``first_pixel_mm``, ``row_step_mm``, ``column_step_mm`` (3,),
 ``rows``, ``columns``, ``sad_mm``, and ``save``, a .npy file for the image or null. The answer is one with ``seconds``
-and ``peak_mb``, the process's peak memory above what it took before. Each class below calls one library as its
-documentation asks; images are line integrals, row 0 on top. A request with ``batch``, ``calls`` and ``repeats`` is
-answered with the ``seconds`` of each series of calls, images left on DEVICE, and the ``first`` call's; classes that can
-do it have ``render``. This project batches volumes, its peers poses, which here are all the same.
+and ``peak_mb``, the process's peak memory above what it took before. Each class below, and of ``projector_ours.py``,
+calls one library as its documentation asks; images are line integrals, row 0 on top. A request with ``batch``,
+``calls`` and ``repeats`` is answered with the ``seconds`` of each series of calls, images left on DEVICE, and the
+``first`` call's; classes that can do it have ``render``. This project batches volumes, its peers poses, which here are
+all the same.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from projector_ours import TILES, TomoRay, TomoRayFused, TomoRayGradient, TomoRayRays, TomoRayStock
 from projector_timing import series
 
 try:
@@ -60,69 +61,6 @@ class Case:
     def voxels(self, points: np.ndarray) -> np.ndarray:
         """Index coordinates (i, j, k), centres at whole numbers."""
         return (points - self.origin) / self.spacing
-
-
-class TomoRay:
-    """This project: slabs where ``method`` is auto, by the compiled kernel where it serves; its own exact ray trace
-    where it is rays."""
-
-    method = "auto"
-
-    def __init__(self, case: Case, block_mb: int = 0) -> None:
-        import torch
-
-        from TomoRayLib.geometry import Grid
-        from TomoRayLib.projector import ProjectionMatrix, plans, project
-
-        if block_mb:  # another size than the device's own
-            launch = replace(plans.GPU, block_bytes=block_mb * 2**20)
-            plans.launch_of = lambda device: launch
-        self.project, self.camera = project, ProjectionMatrix
-        nz, ny, nx = case.attenuation.shape
-        self.grid = Grid((nx, ny, nz), tuple(case.spacing), tuple(case.origin))
-        self.volume = torch.from_numpy(case.attenuation).to(case.device)
-        self.batch = self.volume[None]
-
-    def prepare(self, request: dict[str, Any]) -> None:
-        back = np.stack([request["column_step_mm"], request["row_step_mm"], np.zeros(3)], axis=1)
-        back[:, 2] = np.asarray(request["first_pixel_mm"]) - request["source_mm"]
-        forward = np.linalg.inv(back)
-        matrix = np.concatenate([forward, -forward @ np.asarray(request["source_mm"])[:, None]], axis=1)
-        self.view = self.camera(tuple(matrix.ravel().tolist()), request["rows"], request["columns"])
-
-    def image(self) -> np.ndarray:
-        return self.project(self.volume, self.grid, self.view, method=self.method).cpu().numpy()
-
-    def render(self, count: int) -> Any:
-        if len(self.batch) != count:
-            self.batch = self.volume.repeat(count, 1, 1, 1)
-        return self.project(self.batch, self.grid, self.view, method=self.method)
-
-
-class TomoRayStock(TomoRay):
-    """Slabs by stock operators of torch, as without numba."""
-
-    def __init__(self, case: Case) -> None:
-        from TomoRayLib.projector import use_compiled
-
-        use_compiled(False)
-        super().__init__(case)
-
-
-class TomoRayRays(TomoRay):
-    method = "rays"
-
-
-class TomoRayGradient(TomoRay):
-    """Projection and gradient with respect to the volumes, as a step of training has them."""
-
-    def render(self, count: int) -> Any:
-        if len(self.batch) != count or not self.batch.requires_grad:
-            self.batch = self.volume.repeat(count, 1, 1, 1).requires_grad_()
-        images = self.project(self.batch, self.grid, self.view)
-        self.batch.grad = None
-        images.backward(images.detach())
-        return images
 
 
 class Plastimatch:
@@ -349,6 +287,8 @@ PEERS: dict[str, Callable[[Case], Any]] = {
     "tomoray": TomoRay,
     "tomoray, stock operators": TomoRayStock,
     "tomoray rays": TomoRayRays,
+    "tomoray fused": TomoRayFused,
+    **{f"tomoray fused, {name}": functools.partial(TomoRayFused, tiles=tiles) for name, tiles in TILES.items()},
     "tomoray with gradient": TomoRayGradient,
     **{f"tomoray, blocks of {mb} MB": functools.partial(TomoRay, block_mb=mb) for mb in (8, 16, 64, 128)},
     "plastimatch": Plastimatch,

@@ -7,7 +7,7 @@ direction cosines, any pose, without resampling the CT.
 from TomoRayLib.camera import Camera, ProjectionMatrix
 from TomoRayLib.physics import hu_to_attenuation, water_attenuation_per_mm
 from TomoRayLib.projector.lattice import rays_of
-from TomoRayLib.projector.plans import use_compiled
+from TomoRayLib.projector.plans import use_compiled, use_fused
 from TomoRayLib.projector.pose import project_posed, rays_of_matrix
 from TomoRayLib.projector.projection import Projector, memory_need_bytes, project, project_views
 from TomoRayLib.projector.rays import trace_rays
@@ -25,5 +25,6 @@ __all__ = [
     "rays_of_matrix",
     "trace_rays",
     "use_compiled",
+    "use_fused",
     "water_attenuation_per_mm",
 ]

@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -20,11 +20,13 @@ from TomoRayLib.projector.checks import check_rays
 from TomoRayLib.projector.lattice import in_volume_frame, ray_lattice
 from TomoRayLib.projector.slab_rays import SlabRays, slab_rays
 from TomoRayLib.projector.slabs import Block, Finish, Plan, TableRows
-from TomoRayLib.projector.tables import Overlaps, bags, overlaps
+from TomoRayLib.projector.tables import Overlaps, bags, overlaps, shares_within
 
 if TYPE_CHECKING:
     from TomoRayLib.projector.compiled import CompiledPlan
+    from TomoRayLib.projector.fused import FusedPlan
 
+AnyPlan: TypeAlias = "Plan | CompiledPlan | FusedPlan"
 Array = NDArray[np.float64]
 TRANSPOSED_BYTES = 64 * 2**20  # of the kept copy for views along x, whose voxels are not contiguous across
 # Largest product of the footprints along both axes, in voxels, before slices are cut. White noise seen at 45 + 35
@@ -73,30 +75,43 @@ def use_compiled(on: bool) -> None:
 
 def compiled_serves(device: str) -> bool:
     """Whether the compiled kernel is wanted, installed, and made for the device."""
-    return _compiled_wanted and torch.device(device).type == "cpu" and _kernel_loads()
+    return _compiled_wanted and torch.device(device).type == "cpu" and _kernel_loads("compiled")
+
+
+def use_fused(on: bool) -> None:
+    """Whether float32 projections on a CUDA device that need no gradient take the fused kernel where triton is
+    installed, as it is with torch for Linux and CUDA. They do not unless this says so: no GPU has run it yet."""
+    global _fused_wanted
+    _fused_wanted = on
+
+
+def fused_serves(device: str, dtype: torch.dtype) -> bool:
+    """Whether the fused kernel is wanted, installed, and made for the device and the number type."""
+    fits = torch.device(device).type == "cuda" and dtype == torch.float32
+    return _fused_wanted and fits and _kernel_loads("fused")
 
 
 @cache
-def _kernel_loads() -> bool:
-    """False without numba, and with one that does not fit numpy: it says so in its ImportError."""
+def _kernel_loads(name: Literal["compiled", "fused"]) -> bool:
+    """False without numba or triton, and with a numba that does not fit numpy: it says so in its ImportError."""
     try:
-        importlib.import_module("TomoRayLib.projector.compiled")
+        importlib.import_module(f"TomoRayLib.projector.{name}")
     except ImportError as error:
-        log.info("The projector's compiled kernel is not used: %s", error)
+        log.info("The projector's %s kernel is not used: %s", name, error)
         return False
     return True
 
 
 def plan_for(
     grid: Grid, camera: Camera, device: str, dtype: torch.dtype, differentiable: bool = True
-) -> Plan | CompiledPlan | None:
+) -> AnyPlan | None:
     """The plan of a grid and a camera, kept from an earlier call where there is one; None where slabs do not serve.
 
-    A plan that need not be ``differentiable`` is one for the compiled kernel, where that serves. Raises ValueError for
-    rays that ``check_rays`` refuses.
+    A plan that need not be ``differentiable`` is one for the compiled or the fused kernel, where one serves. Raises
+    ValueError for rays that ``check_rays`` refuses.
     """
-    compiled = not differentiable and compiled_serves(device)
-    key = (grid, camera, device, dtype, compiled)
+    kernel = "" if differentiable else _kernel_for(device, dtype)
+    key = (grid, camera, device, dtype, kernel)
     with _lock:
         if key in _kept:
             _kept.move_to_end(key)
@@ -104,14 +119,27 @@ def plan_for(
     lattice = in_volume_frame(ray_lattice(camera), grid)
     check_rays(grid, lattice)
     rays = slab_rays(grid, lattice)
-    plan: Plan | CompiledPlan | None = None
-    if rays is not None:
-        plan = make_compiled_plan(rays, dtype) if compiled else make_plan(rays, device, dtype, launch_of(device))
+    plan = None if rays is None else _made(kernel, rays, device, dtype)
     with _lock:
         _kept[key] = plan
         while len(_kept) > 1 and sum(kept.nbytes for kept in _kept.values() if kept is not None) > KEPT_PLANS_BYTES:
             _kept.popitem(last=False)
     return plan
+
+
+def _kernel_for(device: str, dtype: torch.dtype) -> str:
+    """The kernel that serves; "" for stock operators."""
+    if compiled_serves(device):
+        return "compiled"
+    return "fused" if fused_serves(device, dtype) else ""
+
+
+def _made(kernel: str, rays: SlabRays, device: str, dtype: torch.dtype) -> AnyPlan:
+    if kernel == "compiled":
+        return make_compiled_plan(rays, dtype)
+    if kernel == "fused":
+        return make_fused_plan(rays, device)
+    return make_plan(rays, device, dtype, launch_of(device))
 
 
 def forget() -> None:
@@ -120,9 +148,10 @@ def forget() -> None:
         _kept.clear()
 
 
-_Key = tuple[Grid, Camera, str, torch.dtype, bool]
-_kept: OrderedDict[_Key, Plan | CompiledPlan | None] = OrderedDict()
+_Key = tuple[Grid, Camera, str, torch.dtype, str]
+_kept: OrderedDict[_Key, AnyPlan | None] = OrderedDict()
 _compiled_wanted = True
+_fused_wanted = False
 log = logging.getLogger(__name__)
 _lock = threading.Lock()
 
@@ -267,6 +296,28 @@ def make_compiled_plan(rays: SlabRays, dtype: torch.dtype) -> CompiledPlan:
         shares(traced.crossings_a, size[axis_a], kind),
         shares(traced.crossings_b, size[axis_b], kind),
         traced.finish,
+    )
+
+
+def make_fused_plan(rays: SlabRays, device: str) -> FusedPlan:
+    """What the fused kernel needs of one grid and camera: some milliseconds of work."""
+    from TomoRayLib.projector.fused import FusedPlan, lane_shares
+
+    traced = _traced(rays, device, torch.float32)
+    size, (axis_a, axis_b) = rays.grid.size, rays.in_plane
+    along_a = shares_within(traced.crossings_a, size[axis_a])
+    along_b = shares_within(traced.crossings_b, size[axis_b])
+    along_main = traced.order[1] == 2
+    return FusedPlan(
+        order=traced.order,
+        sub_slices=traced.sub_slices,
+        layers=along_a.voxel.shape[0],
+        samples_a=along_a.voxel.shape[1],
+        samples_b=along_b.voxel.shape[1],
+        along_a=lane_shares(along_a, along_main, device),
+        along_b=lane_shares(along_b, along_main, device),
+        misses=not (along_a.weight.any() and along_b.weight.any()),
+        finish=traced.finish,
     )
 
 

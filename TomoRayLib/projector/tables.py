@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -32,17 +33,46 @@ def overlaps(crossings: Array, count: int) -> Overlaps:
 
     Positions are in voxels, voxel j spanning j..j + 1. There are as many taps as the steepest segment has voxels.
     """
-    low = np.minimum(crossings[:-1], crossings[1:])
-    high = np.maximum(crossings[:-1], crossings[1:])
-    middle, half = (low + high) / 2, np.maximum(high - low, MIN_FOOTPRINT) / 2
-    low, high = middle - half, middle + half
+    low, high = _footprints(crossings)
     first = np.floor(low)
     taps = int((np.floor(high) - first).max()) + 1
     voxel = first[..., None] + np.arange(taps)
-    shared = np.minimum(high[..., None], voxel + 1) - np.maximum(low[..., None], voxel)
-    fraction = np.maximum(shared, 0.0) / (high - low)[..., None]
+    fraction = _fractions(low, high, voxel)
     fraction[(voxel < 0) | (voxel >= count)] = 0.0
     return Overlaps(voxel.astype(np.int64), fraction)
+
+
+def _footprints(crossings: Array) -> tuple[Array, Array]:
+    """(low, high) ends of each ray's segment in each slice, in voxels."""
+    low = np.minimum(crossings[:-1], crossings[1:])
+    high = np.maximum(crossings[:-1], crossings[1:])
+    middle, half = (low + high) / 2, np.maximum(high - low, MIN_FOOTPRINT) / 2
+    return middle - half, middle + half
+
+
+def _fractions(low: Array, high: Array, voxel: NDArray[Any]) -> Array:
+    """The share of each segment (slices, samples) in each ``voxel`` (slices, samples, taps)."""
+    shared = np.minimum(high[..., None], voxel + 1) - np.maximum(low[..., None], voxel)
+    return np.asarray(np.maximum(shared, 0.0) / (high - low)[..., None], dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """``Overlaps`` as a kernel reads them: taps in a row from ``voxel`` (layers, samples) on, all within the volume;
+    ``weight`` (layers, samples, taps), 0 where a tap is none of the ray's. A layer is a slice or a part of one."""
+
+    voxel: NDArray[np.int32]
+    weight: Array
+
+
+def shares_within(crossings: Array, count: int) -> Shares:
+    """``overlaps`` with its taps moved into the volume."""
+    low, high = _footprints(crossings)
+    first = np.floor(low)
+    taps = min(int((np.floor(high) - first).max()) + 1, count)
+    begin = np.clip(first, 0, count - taps)
+    weight = _fractions(low, high, begin[..., None] + np.arange(taps))
+    return Shares(begin.astype(np.int32), weight)
 
 
 @dataclass(frozen=True)
