@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from torch.autograd import forward_ad
 from torch.utils.data import DataLoader, Dataset
 
 from TomoRayLib.geometry import ConeBeam, Detector, Grid, ParallelBeam, SlotScan, View
@@ -27,7 +29,18 @@ VIEWS = {
     "oblique, rolled": View(CONE, NARROW, 30.0, 15.0, 8.0),
     "parallel at an angle": View(ParallelBeam(), NARROW, -20.0, 10.0),
     "slot scan": View(SlotScan(700.0, 1000.0), NARROW, 90.0),
-    "wide fan": View(ConeBeam(160.0, 220.0), Detector(40, 90, (4.0, 3.0)), 90.0),
+}
+WIDE_SCAN = View(SlotScan(300.0, 450.0), Detector(70, 250, (0.5, 1.0)))
+WIDE = {  # rays that move more than a voxel along one axis in a slice, and meet three there
+    "along a": (Grid((101, 20, 33), (1.0, 5.0, 1.0), (-50.0, -48.0, -16.0)), WIDE_SCAN),
+    "along a, main axis x": (
+        Grid((20, 101, 33), (5.0, 1.0, 1.0), (-48.0, -50.0, -16.0)),
+        dataclasses.replace(WIDE_SCAN, gantry_angle_deg=90.0),
+    ),
+    "along b": (
+        Grid((33, 20, 101), (1.0, 5.0, 1.0), (-16.0, -48.0, -50.0)),
+        View(ConeBeam(300.0, 450.0), Detector(250, 1, (1.0, 1.0))),
+    ),
 }
 
 
@@ -44,6 +57,12 @@ def a_volume(grid: Grid, dtype: torch.dtype = torch.float32, count: int | None =
     return torch.rand(shape, generator=torch.Generator().manual_seed(3), dtype=dtype)
 
 
+def plan_of(grid: Grid, view: View, dtype: torch.dtype = torch.float64) -> compiled.CompiledPlan:
+    plan = plans.plan_for(grid, view, "cpu", dtype, differentiable=False)
+    assert isinstance(plan, compiled.CompiledPlan)  # else rays are compared with rays
+    return plan
+
+
 def with_stock_operators(volume: torch.Tensor, grid: Grid, view: View) -> torch.Tensor:
     use_compiled(False)
     image = project(volume, grid, view)
@@ -55,9 +74,23 @@ def with_stock_operators(volume: torch.Tensor, grid: Grid, view: View) -> torch.
 @pytest.mark.parametrize("grid", [GRID, TILTED], ids=["straight", "turned"])
 def test_it_gives_the_images_of_stock_operators(name: str, grid: Grid) -> None:
     volume = a_volume(grid, torch.float64)
+    if name == "slot scan" and grid is TILTED:
+        pytest.skip("an oblique slot scan is traced ray by ray")
+    plan_of(grid, VIEWS[name])
     image = project(volume, grid, VIEWS[name])
     assert float(image.max()) > 1
     torch.testing.assert_close(image, with_stock_operators(volume, grid, VIEWS[name]), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_rays_that_meet_three_voxels_of_a_slice(name: str) -> None:
+    grid, view = WIDE[name]
+    plan = plan_of(grid, view)
+    assert max(plan.along_a[1].shape[2], plan.along_b[1].shape[2]) == 3
+    volume = a_volume(grid, torch.float64)
+    image = project(volume, grid, view)
+    torch.testing.assert_close(image, with_stock_operators(volume, grid, view), rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(image, project(volume, grid, view, method="rays"), rtol=0.02, atol=0.02)
 
 
 def test_single_precision_and_batches() -> None:
@@ -114,7 +147,65 @@ def test_a_volume_that_is_a_view_of_a_larger_one() -> None:
     )
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.7, 2.6])
+@pytest.mark.parametrize("strides", [(3000, 1, 0), (1, 4, 12000)])
+def test_an_axis_of_one_voxel_may_have_any_stride(strides: tuple[int, int, int]) -> None:
+    """Torch takes such a volume for contiguous, whatever its last stride is."""
+    storage = torch.rand(4 * 3000, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    volume = storage.as_strided((4, 3000, 1), strides)
+    grid = Grid((1, 3000, 4), (5.0, 1.0, 1.0), (0.0, -1500.0, -2.0))
+    for view in (View(ConeBeam(3000.0, 4000.0), Detector(64, 8, (60.0, 1.0)), 0.0, 89.0), VIEWS["lateral"]):
+        expected = with_stock_operators(volume.clone(memory_format=torch.contiguous_format), grid, view)
+        torch.testing.assert_close(project(volume, grid, view), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_more_threads_than_tiles_of_a_batch() -> None:
+    batch, before = a_volume(GRID, torch.float64, 2), torch.get_num_threads()
+    view = View(CONE, Detector(70, 300, (1.3, 0.4)))
+    expected = with_stock_operators(batch, GRID, view)
+    try:
+        torch.set_num_threads(16)
+        torch.testing.assert_close(project(batch, GRID, view), expected, rtol=1e-9, atol=1e-9)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_rays_beside_a_voxel_that_is_no_number_stay_as_they_are() -> None:
+    """All but its neighbours: air beside the volume and rays further than a voxel away."""
+    volume = a_volume(GRID, torch.float64)
+    view = View(CONE, Detector(90, 160, (2.5, 1.3)))
+    clean = project(volume, GRID, view)
+    volume[:, :, 0] = float("inf")  # a face, past which many rays go
+    image = project(volume, GRID, view)
+    stock = with_stock_operators(volume, GRID, view)
+    beside = stock == clean
+    assert bool((clean == 0).any())
+    assert int((image[beside] != clean[beside]).sum()) <= 2 * int((~beside).sum())
+    assert torch.equal(image[clean == 0], clean[clean == 0])
+
+
+def test_forward_derivatives_are_refused_as_without_the_kernel() -> None:
+    with forward_ad.dual_level(), pytest.raises(NotImplementedError, match="forward mode"):
+        project(forward_ad.make_dual(a_volume(GRID), a_volume(GRID)), GRID, VIEWS["AP"])
+
+
+def test_rays_that_meet_both_axes_in_different_slices_miss() -> None:
+    met, missed = np.ones((1, 2, 1)), np.zeros((1, 2, 1))
+    first = (np.zeros((2, 2), np.int32), np.concatenate([met, missed]))
+    second = (np.zeros((2, 2), np.int32), np.concatenate([missed, met]))
+    plan = plan_of(GRID, VIEWS["AP"])
+    assert dataclasses.replace(plan, along_a=first, along_b=second).misses
+    assert not plan.misses
+
+
+def test_what_a_thread_raises_is_raised() -> None:
+    def fail() -> None:
+        raise MemoryError("too little")
+
+    with pytest.raises(MemoryError, match="too little"):
+        compiled._in_threads([fail, fail, lambda: None], 2)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.7, 6.0, 15.0])
 def test_shares_are_those_of_the_tables(spread: float) -> None:
     rng = np.random.default_rng(0)
     crossings = np.sort(rng.uniform(-3, 15, (1, 40)), axis=1) + np.linspace(0, spread, 7)[:, None] * rng.uniform(-1, 1)
@@ -155,3 +246,29 @@ def test_without_numba_stock_operators_serve() -> None:
     value, loaded = result.stdout.split()
     assert float(value) == pytest.approx(16.0, rel=1e-3)  # 8 voxels of 2 mm
     assert loaded == "False"
+
+
+@pytest.mark.parametrize("error", ["RuntimeError('no locator available')", "OSError('llvmlite')"])
+def test_with_a_broken_numba_stock_operators_serve(error: str) -> None:
+    code = (
+        "import sys, types; broken = types.ModuleType('numba'); sys.modules['numba'] = broken\n"
+        f"def fail(name):\n    if name == 'njit': raise {error}\n    raise AttributeError(name)\n"
+        "broken.__getattr__ = fail\n"
+        "import torch; from TomoRayLib.geometry import *; from TomoRayLib.projector import project\n"
+        "grid = Grid((9, 8, 7), (2.0,) * 3, (-8.0, -7.0, -6.0))\n"
+        "image = project(torch.ones(grid.shape), grid, View(ConeBeam(700.0, 1000.0), Detector(5, 5, (2.0, 2.0))))\n"
+        "print(float(image[2, 2]))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(result.stdout) == pytest.approx(16.0, rel=1e-3)
+    assert "The projector's compiled kernel is not used" in result.stderr
+
+
+def test_where_no_cache_can_be_written_the_kernel_is_compiled_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def njit(cache: bool = False, **settings: object):
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return lambda function: ("compiled", function)
+
+    monkeypatch.setattr(compiled, "njit", njit)
+    assert compiled._kernel(print) == ("compiled", print)

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from TomoRayLib.geometry import ConeBeam, Detector, Grid, ParallelBeam, SlotScan, View
-from TomoRayLib.projector import ProjectionMatrix, project, rays_of, trace_rays
+from TomoRayLib.projector import ProjectionMatrix, project, rays_of, trace_rays, use_compiled
 
 OBLIQUE = tuple(Rotation.from_euler("xyz", (8, -11, 17), degrees=True).as_matrix().ravel().tolist())
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -61,11 +61,14 @@ def noise(grid: Grid, seed: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).random(grid.shape)
 
 
-@pytest.fixture(autouse=True)
-def _misses_are_fine() -> object:
+@pytest.fixture(autouse=True, params=["compiled", "stock"])
+def _both_ways(request: pytest.FixtureRequest) -> object:
+    """With numba's kernel, where that is installed, and with stock operators alone; misses are fine."""
+    use_compiled(request.param == "compiled")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Every ray misses")
         yield
+    use_compiled(True)
 
 
 @settings(max_examples=120, deadline=None)

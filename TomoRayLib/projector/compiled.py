@@ -8,8 +8,10 @@ other devices have ``slabs``.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +28,14 @@ LANES = 16  # voxels turned at a time: 64 bytes, a cache line
 
 Array = NDArray[np.float64]
 Shares = tuple[NDArray[np.int32], NDArray[Any]]  # first voxels (layers, samples) and weights (layers, samples, taps)
-_FMA = {"contract"}
+
+
+def _kernel(function: Callable[..., None]) -> Any:
+    """``function`` compiled, and kept for later processes where there is a place for that."""
+    try:
+        return njit(nogil=True, fastmath={"contract"}, cache=True)(function)
+    except RuntimeError:  # neither the package's folder nor the user's cache can be written
+        return njit(nogil=True, fastmath={"contract"})(function)
 
 
 def shares(crossings: Array, count: int, dtype: Any) -> Shares:
@@ -52,10 +61,16 @@ class CompiledPlan:
     along_b: Shares
     finish: Finish
 
-    @property
+    @cached_property
+    def met(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Along a and b, (layers, 2): from which sample to before which other the rays meet voxels."""
+        return _first_and_last(self.along_a[1]), _first_and_last(self.along_b[1])
+
+    @cached_property
     def misses(self) -> bool:
         """True where no ray meets the volume."""
-        return not (self.along_a[1].any() and self.along_b[1].any())
+        met_a, met_b = (met[:, 1] > met[:, 0] for met in self.met)
+        return not bool(np.any(met_a & met_b))
 
     @property
     def nbytes(self) -> int:
@@ -63,14 +78,23 @@ class CompiledPlan:
 
     def images(self, volumes: Tensor) -> Tensor:
         """(n, rows, columns) line integrals of (n, z, y, x), on the CPU and without gradients."""
-        volumes = volumes.detach().contiguous()
+        volumes = volumes.detach()
         sums = volumes.new_empty(len(volumes), self.along_b[0].shape[1], self.along_a[0].shape[1])
-        for volume, own in zip(volumes, sums, strict=True):
-            write_sums(own.numpy(), volume.numpy(), self, torch.get_num_threads())
+        together = len(volumes) if all(volume.is_contiguous() for volume in volumes) else 1  # else one copy at a time
+        for first in range(0, len(volumes), max(together, 1)):
+            some = [volume.contiguous().numpy() for volume in volumes[first : first + together]]
+            write_sums(sums[first : first + together].numpy(), some, self, torch.get_num_threads())
         return self.finish.images(sums)
 
 
-@njit(nogil=True, cache=True)
+def _first_and_last(weight: NDArray[Any]) -> NDArray[np.int64]:
+    """(layers, 2): the first sample with a weight, and the one after the last; the same where there is none."""
+    met = np.any(weight != 0, axis=2)
+    first, last = met.argmax(axis=1), met.shape[1] - met[:, ::-1].argmax(axis=1)
+    return np.stack([first, np.where(np.any(met, axis=1), last, first)], axis=1)
+
+
+@_kernel
 def _fill_shares(crossings, count, least, voxel, weight):  # type: ignore[no-untyped-def]
     layers, samples, taps = weight.shape
     for layer in range(layers):
@@ -88,29 +112,60 @@ def _fill_shares(crossings, count, least, voxel, weight):  # type: ignore[no-unt
                     weight[layer, sample, tap] = shared / (high - low)
 
 
-def write_sums(result: NDArray[Any], volume: NDArray[Any], plan: CompiledPlan, threads: int) -> None:
-    """Writes the sums (b, a) of ``volume`` (z, y, x); both are C contiguous and of one type."""
-    order = plan.order
-    step = [volume.strides[axis] // volume.itemsize for axis in order]
-    steps = (step[0], step[1], step[2])
-    count_main, count_a = volume.shape[order[1]], volume.shape[order[2]]
-    flat = volume.reshape(-1)
+def write_sums(result: NDArray[Any], volumes: Sequence[NDArray[Any]], plan: CompiledPlan, threads: int) -> None:
+    """Writes the sums (n, b, a) of ``volumes``, each (z, y, x); all are C contiguous and of one type."""
+    nz, ny, nx = volumes[0].shape
+    steps = tuple((ny * nx, nx, 1)[axis] for axis in plan.order)  # an axis of a single voxel may have any stride
+    size = tuple((nz, ny, nx)[axis] for axis in plan.order)
+    _, samples_b, samples_a = result.shape
+    tiles = range(0, samples_b, TILE)
+    # Fewer tiles than threads: each in parts along a, which then all begin with the same voxel rows.
+    parts = max(1, min(threads // max(1, len(tiles) * len(volumes)), -(-samples_a // TILE)))
+    width = -(-samples_a // parts)
 
-    def add(first: int) -> None:
-        _add_tile(
-            volume, flat, steps, count_main, count_a, plan.sub_slices, *plan.along_a, *plan.along_b, first, result
-        )
+    def add(volume: NDArray[Any], own: NDArray[Any], first: int, begin: int) -> None:
+        ends = np.array([first, min(first + TILE, samples_b), begin, min(begin + width, samples_a)])
+        flat = volume.reshape(-1)
+        _add_tile(volume, flat, steps, size, plan.sub_slices, *plan.along_a, *plan.along_b, *plan.met, ends, own)
 
-    tiles = range(0, len(result), TILE)
-    if threads < 2 or len(tiles) < 2:
-        for first in tiles:
-            add(first)
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(add, tiles))
+    _in_threads(
+        [
+            partial(add, volume, own, first, begin)
+            for volume, own in zip(volumes, result, strict=True)
+            for first in tiles
+            for begin in range(0, samples_a, width)
+        ],
+        threads,
+    )
 
 
-@njit(nogil=True, cache=True, fastmath=_FMA)
+def _in_threads(tasks: Sequence[Callable[[], None]], threads: int) -> None:
+    """Does all tasks, in this thread and others. Raises what one of them raised."""
+    left, raised = iter(tasks), []
+
+    def work() -> None:
+        try:
+            for task in left:
+                task()
+        except BaseException as error:
+            raised.append(error)
+
+    helpers = [threading.Thread(target=work, daemon=True) for _ in range(min(threads, len(tasks)) - 1)]
+    started = []
+    for helper in helpers:
+        try:
+            helper.start()
+        except RuntimeError:  # the interpreter is ending, or there are too many: the others do it
+            break
+        started.append(helper)
+    work()
+    for helper in started:
+        helper.join()
+    if raised:
+        raise raised[0]
+
+
+@_kernel
 def _add_layer(columns, voxel, weight, sums):  # type: ignore[no-untyped-def]
     """Adds a layer's voxels along a (a, tile), weighted, to ``sums`` (samples of a, tile).
 
@@ -132,7 +187,7 @@ def _add_layer(columns, voxel, weight, sums):  # type: ignore[no-untyped-def]
                 own[lane] += share * one[lane]
 
 
-@njit(nogil=True, cache=True, fastmath=_FMA)
+@_kernel
 def _mix(flat, start, step, weight, row):  # type: ignore[no-untyped-def]
     """Sets ``row`` to the weighted sum of the voxel rows at ``start`` and one ``step`` on for each further weight."""
     count = len(row)
@@ -149,7 +204,7 @@ def _mix(flat, start, step, weight, row):  # type: ignore[no-untyped-def]
             row[x] += share * one[x]
 
 
-@njit(nogil=True, cache=True, fastmath=_FMA)
+@_kernel
 def _turn(rows, columns):  # type: ignore[no-untyped-def]
     """Voxels along a of each lane (tile, a) to lanes of each voxel (a, tile)."""
     for begin in range(0, len(columns), LANES):
@@ -159,44 +214,62 @@ def _turn(rows, columns):  # type: ignore[no-untyped-def]
                 column[lane] = rows[lane, x]
 
 
-@njit(nogil=True, cache=True, fastmath=_FMA)
-def _add_tile(volume, flat, steps, count_main, count_a, sub, voxel_a, weight_a, voxel_b, weight_b, first, result):  # type: ignore[no-untyped-def]
-    """Writes the sums of the samples of b from ``first`` on. ``steps`` lie between voxels along (b, main, a)."""
+@_kernel
+def _add_tile(volume, flat, steps, size, sub, voxel_a, weight_a, voxel_b, weight_b, met_a, met_b, ends, result):  # type: ignore[no-untyped-def]
+    """Writes the sums of the samples ``ends``: of b from the first to before the second, of a from the third to before
+    the fourth. ``steps`` lie between voxels along (b, main, a), of which there are ``size``."""
     step_b, step_main, step_a = steps
-    last = min(first + TILE, len(result))
+    count_main, count_a = size[1], size[2]
+    first, last, first_a, last_a = ends
     padded = -(-count_a // LANES) * LANES
     rows = np.zeros((TILE, padded + LANES), flat.dtype)  # not a power of two apart: those share a place in the cache
     columns = np.zeros((padded, TILE), flat.dtype)
-    sums = np.zeros((result.shape[1], TILE), flat.dtype)
+    sums = np.zeros((last_a - first_a, TILE), flat.dtype)
     turned = np.zeros(0, flat.dtype)
     for begin in range(0, count_main, LANES):
         end = min(begin + LANES, count_main)
-        met = weight_b[begin * sub : end * sub, first:last]
-        if not met.any():
+        low, high = _rows_needed(voxel_b, met_b, begin * sub, end * sub, first, last)
+        if low >= high:
             continue
+        high += weight_b.shape[2] - 1
         source, origin, next_b, next_main = flat, begin * step_main, step_b, step_main
-        if step_a != 1:  # some slices of the rows that are needed, with voxels along a side by side
-            here = voxel_b[begin * sub : end * sub, first:last]
-            low, high = here.min(), here.max() + weight_b.shape[2]
+        if step_a != 1:  # x is the main axis: some slices of the rows needed, with voxels along a side by side
             next_b, next_main = count_a, (high - low) * count_a
             if len(turned) < LANES * next_main:
-                turned = np.zeros(LANES * next_main, flat.dtype)
-            some = turned[: (end - begin) * next_main].reshape((end - begin, high - low, count_a))
-            _load(volume, low, begin, some)
+                turned = np.empty(LANES * next_main, flat.dtype)
+            _load(volume, low, begin, turned[: (end - begin) * next_main].reshape((end - begin, high - low, count_a)))
             source, origin = turned, -low * next_b
         for layer in range(begin * sub, end * sub):
             start = origin + (layer // sub - begin) * next_main
-            for lane in range(last - first):
-                place = start + voxel_b[layer, first + lane] * next_b
-                _mix(source, place, next_b, weight_b[layer, first + lane], rows[lane, :count_a])
+            begin_a, end_a = max(met_a[layer, 0], first_a), min(met_a[layer, 1], last_a)
+            begin_b, end_b = max(met_b[layer, 0], first), min(met_b[layer, 1], last)
+            if begin_a >= end_a or begin_b >= end_b:
+                continue
+            voxel, weight = voxel_b[layer, begin_b:end_b], weight_b[layer, begin_b:end_b]
+            for met in range(end_b - begin_b):
+                row = rows[begin_b - first + met, :count_a]
+                _mix(source, start + voxel[met] * next_b, next_b, weight[met], row)
+            rows[: begin_b - first] = 0
+            rows[end_b - first :] = 0
             _turn(rows, columns)
-            _add_layer(columns, voxel_a[layer], weight_a[layer], sums)
-    for lane in range(last - first):
-        for sample in range(result.shape[1]):
-            result[first + lane, sample] = sums[sample, lane]
+            here = slice(begin_a, end_a)
+            _add_layer(columns, voxel_a[layer, here], weight_a[layer, here], sums[begin_a - first_a : end_a - first_a])
+    for sample in range(first, last):
+        for sample_a in range(first_a, last_a):
+            result[sample, sample_a] = sums[sample_a - first_a, sample - first]
 
 
-@njit(nogil=True, cache=True, fastmath=_FMA)
+@_kernel
+def _rows_needed(voxel_b, met_b, begin, end, first, last):  # type: ignore[no-untyped-def]
+    """From which voxel of b to before which other some layers' first taps lie, of the samples that meet voxels."""
+    low, high = np.int64(2**62), np.int64(0)
+    for layer in range(begin, end):
+        for sample in range(max(met_b[layer, 0], first), min(met_b[layer, 1], last)):
+            low, high = min(low, voxel_b[layer, sample]), max(high, voxel_b[layer, sample] + 1)
+    return low, high
+
+
+@_kernel
 def _load(volume, first_b, first_main, turned):  # type: ignore[no-untyped-def]
     """Copies voxels (b, a, main) to (main, b, a), as many as ``turned`` holds."""
     count_main, count_b, count_a = turned.shape

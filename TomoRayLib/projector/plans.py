@@ -93,11 +93,14 @@ def fused_serves(device: str, dtype: torch.dtype) -> bool:
 
 @cache
 def _kernel_loads(name: Literal["compiled", "fused"]) -> bool:
-    """False without numba or triton, and with a numba that does not fit numpy: it says so in its ImportError."""
+    """False without numba or triton, and with a numba that does not fit numpy (it says so in its ImportError)."""
     try:
         importlib.import_module(f"TomoRayLib.projector.{name}")
     except ImportError as error:
         log.info("The projector's %s kernel is not used: %s", name, error)
+        return False
+    except Exception as error:  # whatever a broken installation raises: stock operators serve
+        log.warning("The projector's %s kernel is not used: %s: %s", name, type(error).__name__, error)
         return False
     return True
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 
 from TomoRayLib.camera import Camera, ProjectionMatrix
 from TomoRayLib.grid import Grid
@@ -54,7 +55,8 @@ def project(attenuation_per_mm: Tensor, grid: Grid, view: Camera, *, method: Met
 
 def _projected(volume: Tensor, grid: Grid, view: Camera, method: Method) -> Tensor:
     batch = volume if volume.ndim == 4 else volume[None]
-    differentiable = torch.is_grad_enabled() and volume.requires_grad
+    tangent = forward_ad.unpack_dual(volume).tangent  # stock operators refuse it, the kernels would lose it
+    differentiable = (torch.is_grad_enabled() and volume.requires_grad) or tangent is not None
     plan = None
     if method != "rays":
         plan = plan_for(grid, view, str(volume.device), volume.dtype, differentiable)

@@ -101,7 +101,8 @@ def launched_fabric(precision: str, environment: Mapping[str, str]) -> Fabric:
     launch = launch_of(environment)
     fabric = _fabric(precision, launch, "SLURM_NTASKS" in environment)
     fabric.launch()
-    torch.backends.cudnn.benchmark = fabric.device.type == "cuda"  # shapes stay the same, so the search is paid once
+    if fabric.device.type == "cuda":
+        torch.backends.cudnn.benchmark = True  # shapes stay the same, so the search is paid once
     check_world(fabric.world_size, launch)
     return fabric
 
