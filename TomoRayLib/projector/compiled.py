@@ -1,4 +1,4 @@
-"""The slab algorithm as one compiled loop nest (numba): no tables, no copy of the volume, a first call like any other.
+"""The slab algorithm as one compiled loop nest (numba): no index tables, no copy of the volume, no costly first view.
 
 The sums are those of ``slabs``. A tile of samples along b goes through all slices: for each, the voxel rows that its
 rays cross are combined, turned so that the tile lies contiguous, and added to every sample along a. What lies between
