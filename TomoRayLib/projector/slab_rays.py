@@ -8,7 +8,8 @@ slice, on the same rays, which is aligned; its image is resampled once (a homogr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +59,19 @@ class SlabRays:
         scale = (plane_mm - start) / (end - start)
         return np.asarray(sources + (pixels - sources) * scale[..., None], dtype=np.float64)
 
+    @cached_property
+    def pixels_in_plane(self) -> Array:
+        """(rows, columns, 3): where each pixel's ray meets the middle plane."""
+        return self.at_plane(self.plane_mm)
+
     def virtual_axes(self) -> tuple[Array, Array]:
         """Sample positions (mm, in the middle plane) along axes a and b."""
-        points = self.at_plane(self.plane_mm)
         a, b = self.in_plane
-        if self.is_aligned:
-            if self.row_axis == a:
-                return points[0, :, a], points[:, 0, b]
-            return points[:, 0, a], points[0, :, b]
+        if self.is_aligned:  # one row of the detector and one column tell all
+            row = replace(self, lattice=replace(self.lattice, rows=1)).at_plane(self.plane_mm)[0]
+            column = replace(self, lattice=replace(self.lattice, columns=1)).at_plane(self.plane_mm)[:, 0]
+            return (row[:, a], column[:, b]) if self.row_axis == a else (column[:, a], row[:, b])
+        points = self.pixels_in_plane
         return self._virtual_axis(a, points[..., a]), self._virtual_axis(b, points[..., b])
 
     def _virtual_axis(self, axis: int, places: Array) -> Array:
@@ -116,7 +122,7 @@ class SlabRays:
         """(1, rows, columns, 2) positions of the true pixels on the virtual detector, in grid_sample's [-1, 1]."""
         if self.is_aligned:
             return None
-        points = self.at_plane(self.plane_mm)
+        points = self.pixels_in_plane
         places = []
         for axis, samples in zip(self.in_plane, (samples_a, samples_b), strict=True):
             places.append(2 * (points[..., axis] - samples[0]) / (samples[-1] - samples[0]) - 1)
