@@ -51,7 +51,7 @@ PACKAGES = {  # what a peer needs from the package index
     "nanodrr": "nanodrr",
     "flashdrr": "flashdrr",
 }
-MODULES = {"itk-rtk": "itk.RTK"}  # where an import is not called like its package
+IMPORTS = {"itk-rtk": "from itk import RTK"}  # where an import is not called like its package
 OURS = ("tomoray", "tomoray, stock operators", "tomoray rays")
 REFERENCE = "plastimatch"
 POSES = {"AP": (0.0, 0.0), "lateral": (90.0, 0.0), "oblique 30+10": (30.0, 10.0)}
@@ -129,8 +129,8 @@ def peers_environment(folder: Path, packages: set[str]) -> tuple[str, dict[str, 
         (site / "project.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")  # its torch, the same for all
     failures = {}
     for package in sorted(packages):
-        module = MODULES.get(package, package)
-        if not subprocess.run([str(python), "-c", f"import {module}"], capture_output=True, check=False).returncode:
+        statement = IMPORTS.get(package, f"import {package}")
+        if not subprocess.run([str(python), "-c", statement], capture_output=True, check=False).returncode:
             continue
         print(f"installing {package} ...", flush=True)
         result = subprocess.run(

@@ -13,7 +13,6 @@ leaves has it:
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -80,6 +79,14 @@ def plastimatch_exact(path: Path, view: View) -> np.ndarray:
     return np.fromfile(raw, dtype="<f4").reshape(detector.shape) * 10.0  # it writes a tenth of the integral
 
 
+def has_rtk() -> bool:
+    try:
+        from itk import RTK  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
 def rtk_joseph(attenuation: torch.Tensor, grid: Grid, view: View) -> np.ndarray:
     """RTK's line integrals (rows, columns), interpolated between voxels, on a grid along LPS."""
     case = SimpleNamespace(
@@ -117,7 +124,7 @@ def rows_of_ct(name: str, ct: Volume, folder: Path) -> list[str]:
         if pose in TRACED:
             joseph = trace_rays(attenuation, ct.grid, *rays_of(view), "linear").numpy()
             lines.append(row(f"{name}, rays, linear", pose, joseph, expected, truth))
-            if straight and importlib.util.find_spec("itk") is not None:
+            if straight and has_rtk():
                 theirs = rtk_joseph(attenuation, ct.grid, view)
                 lines.append(row(f"{name}, RTK's Joseph", pose, theirs, expected, truth))
                 lines.append(row(f"{name}, rays, linear", pose, joseph, theirs, "RTK's Joseph"))

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from TomoRayLib.geometry import ConeBeam, Detector, Grid, ParallelBeam, SlotScan, View
 from TomoRayLib.projector import plans, project, use_compiled
-from TomoRayLib.projector.tables import overlaps
+from TomoRayLib.projector.tables import Shares, overlaps
 
 compiled = pytest.importorskip("TomoRayLib.projector.compiled", reason="needs numba")
 
@@ -86,7 +86,7 @@ def test_it_gives_the_images_of_stock_operators(name: str, grid: Grid) -> None:
 def test_rays_that_meet_three_voxels_of_a_slice(name: str) -> None:
     grid, view = WIDE[name]
     plan = plan_of(grid, view)
-    assert max(plan.along_a[1].shape[2], plan.along_b[1].shape[2]) == 3
+    assert max(plan.along_a.weight.shape[2], plan.along_b.weight.shape[2]) == 3
     volume = a_volume(grid, torch.float64)
     image = project(volume, grid, view)
     torch.testing.assert_close(image, with_stock_operators(volume, grid, view), rtol=1e-9, atol=1e-9)
@@ -190,8 +190,8 @@ def test_forward_derivatives_are_refused_as_without_the_kernel() -> None:
 
 def test_rays_that_meet_both_axes_in_different_slices_miss() -> None:
     met, missed = np.ones((1, 2, 1)), np.zeros((1, 2, 1))
-    first = (np.zeros((2, 2), np.int32), np.concatenate([met, missed]))
-    second = (np.zeros((2, 2), np.int32), np.concatenate([missed, met]))
+    first = Shares(np.zeros((2, 2), np.int32), np.concatenate([met, missed]))
+    second = Shares(np.zeros((2, 2), np.int32), np.concatenate([missed, met]))
     plan = plan_of(GRID, VIEWS["AP"])
     assert dataclasses.replace(plan, along_a=first, along_b=second).misses
     assert not plan.misses
@@ -209,7 +209,8 @@ def test_what_a_thread_raises_is_raised() -> None:
 def test_shares_are_those_of_the_tables(spread: float) -> None:
     rng = np.random.default_rng(0)
     crossings = np.sort(rng.uniform(-3, 15, (1, 40)), axis=1) + np.linspace(0, spread, 7)[:, None] * rng.uniform(-1, 1)
-    voxel, weight = compiled.shares(crossings, 12, np.float64)
+    found = compiled.shares(crossings, 12, np.float64)
+    voxel, weight = found.voxel, found.weight
     expected = overlaps(crossings, 12)
     dense, table = np.zeros((2, 6, 40, 12))
     layer, sample = np.indices(voxel.shape)

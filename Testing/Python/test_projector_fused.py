@@ -238,6 +238,18 @@ def test_it_serves_cuda_and_float32_alone_and_only_when_asked() -> None:
     assert not plans.fused_serves("cpu", torch.float32)
 
 
+@needs_triton
+@needs_the_interpreter
+@pytest.mark.parametrize("name", ["AP", "lateral"])
+def test_a_voxel_that_is_no_number_spoils_its_own_rays_alone(name: str) -> None:
+    volume = a_volume(GRID)
+    volume[0, -1, 0] = volume[0, 0, -1] = float("nan")  # what shares that fill a tile up look at
+    volume[5, 11, 9] = float("inf")
+    expected = stock(volume, GRID, VIEWS[name])
+    assert 0 < int((~expected.isfinite()).sum()) < expected.numel() / 4
+    torch.testing.assert_close(fused(volume, GRID, VIEWS[name]), expected, rtol=1e-5, atol=1e-4, equal_nan=True)
+
+
 @needs_cuda
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", VIEWS)

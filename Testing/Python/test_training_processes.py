@@ -121,6 +121,8 @@ def test_training_processes_of_one_node_share_its_cores(monkeypatch: pytest.Monk
     assert cores_of_process({}, world_size=1) == 48
     assert cores_of_process({}, world_size=4) == 12  # Fabric's own, a process for each GPU
     assert cores_of_process(TORCHRUN, world_size=6) == 16  # three on each of two nodes
+    assert cores_of_process(TASK, world_size=4) == 24  # two on each of two nodes
+    assert cores_of_process({**TASK, "SLURM_CPUS_PER_TASK": "16"}, world_size=4) == 16  # each has its own already
     monkeypatch.delattr(os, "sched_getaffinity")  # as on macOS and Windows
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     assert cores_of_process({}, world_size=1) == 8

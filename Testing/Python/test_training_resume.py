@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import os
 import signal
 from pathlib import Path
@@ -77,6 +78,17 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(tmp_pa
     straight = content_of(train(config, stream, ANATOMY, [], tmp_path / "b"))
     for part in ("model", "ema", "optimizer", "adversary"):
         assert_equal(stopped[part], straight[part])
+
+
+def test_a_run_goes_on_with_as_many_processes_as_it_began_with(tmp_path: Path) -> None:
+    """On another machine too, whose cores would have it choose another number: the samples' order depends on it."""
+    config = dataclasses.replace(a_config(1), minutes=1e9, steps=1, workers=0)
+    train(config, STREAM, ANATOMY, [], tmp_path / "run")
+    longer = dataclasses.replace(config, steps=2, workers=None)  # left out it would be 1 on a CPU
+    train(longer, STREAM, ANATOMY, [], tmp_path / "run", resume=True)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["training"]["workers"] == 0
+    train(longer, STREAM, ANATOMY, [], tmp_path / "new")
+    assert json.loads((tmp_path / "new" / "config.json").read_text())["training"]["workers"] == 1
 
 
 def test_a_run_that_is_stopped_by_hand_keeps_its_last_step_and_says_that_it_goes_on(

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from TomoRayLib.projector.slabs import Finish
-from TomoRayLib.projector.tables import MIN_FOOTPRINT
+from TomoRayLib.projector.tables import MIN_FOOTPRINT, Shares
 
 TILE = 64  # samples of b: with 1024 samples of a, their sums take 256 kB
 LANES = 16  # voxels turned at a time: 64 bytes, a cache line
+SLICES = 16  # loaded at a time where x is the main axis: a cache line as well
 
 Array = NDArray[np.float64]
-Shares = tuple[NDArray[np.int32], NDArray[Any]]  # first voxels (layers, samples) and weights (layers, samples, taps)
 
 
 def _kernel(function: Callable[..., None]) -> Any:
@@ -39,16 +39,16 @@ def _kernel(function: Callable[..., None]) -> Any:
 
 
 def shares(crossings: Array, count: int, dtype: Any) -> Shares:
-    """``tables.overlaps`` as (layers, samples) first voxels, all of them within ``count``, and (layers, samples, taps).
+    """``tables.shares_within`` with weights of ``dtype``, compiled.
 
-    Taps of voxels outside have weight 0. ``crossings`` (layers + 1, samples) are positions in voxels.
+    ``crossings`` (layers + 1, samples) are positions in voxels.
     """
     moved = float(np.abs(np.diff(crossings, axis=0)).max())
     taps = min(int(np.ceil(max(moved, MIN_FOOTPRINT))) + 1, count)
     voxel = np.empty((len(crossings) - 1, crossings.shape[1]), np.int32)
     weight = np.zeros((*voxel.shape, taps), dtype)
     _fill_shares(np.ascontiguousarray(crossings), count, MIN_FOOTPRINT, voxel, weight)
-    return voxel, weight
+    return Shares(voxel, weight)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class CompiledPlan:
     @cached_property
     def met(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Along a and b, (layers, 2): from which sample to before which other the rays meet voxels."""
-        return _first_and_last(self.along_a[1]), _first_and_last(self.along_b[1])
+        return _first_and_last(self.along_a.weight), _first_and_last(self.along_b.weight)
 
     @cached_property
     def misses(self) -> bool:
@@ -74,12 +74,12 @@ class CompiledPlan:
 
     @property
     def nbytes(self) -> int:
-        return self.finish.nbytes + sum(array.nbytes for array in (*self.along_a, *self.along_b))
+        return self.finish.nbytes + self.along_a.nbytes + self.along_b.nbytes
 
     def images(self, volumes: Tensor) -> Tensor:
         """(n, rows, columns) line integrals of (n, z, y, x), on the CPU and without gradients."""
         volumes = volumes.detach()
-        sums = volumes.new_empty(len(volumes), self.along_b[0].shape[1], self.along_a[0].shape[1])
+        sums = volumes.new_empty(len(volumes), self.along_b.voxel.shape[1], self.along_a.voxel.shape[1])
         together = len(volumes) if all(volume.is_contiguous() for volume in volumes) else 1  # else one copy at a time
         for first in range(0, len(volumes), max(together, 1)):
             some = [volume.contiguous().numpy() for volume in volumes[first : first + together]]
@@ -126,7 +126,8 @@ def write_sums(result: NDArray[Any], volumes: Sequence[NDArray[Any]], plan: Comp
     def add(volume: NDArray[Any], own: NDArray[Any], first: int, begin: int) -> None:
         ends = np.array([first, min(first + TILE, samples_b), begin, min(begin + width, samples_a)])
         flat = volume.reshape(-1)
-        _add_tile(volume, flat, steps, size, plan.sub_slices, *plan.along_a, *plan.along_b, *plan.met, ends, own)
+        shares = (plan.along_a.voxel, plan.along_a.weight, plan.along_b.voxel, plan.along_b.weight)
+        _add_tile(volume, flat, steps, size, plan.sub_slices, *shares, *plan.met, ends, own)
 
     _in_threads(
         [
@@ -226,8 +227,8 @@ def _add_tile(volume, flat, steps, size, sub, voxel_a, weight_a, voxel_b, weight
     columns = np.zeros((padded, TILE), flat.dtype)
     sums = np.zeros((last_a - first_a, TILE), flat.dtype)
     turned = np.zeros(0, flat.dtype)
-    for begin in range(0, count_main, LANES):
-        end = min(begin + LANES, count_main)
+    for begin in range(0, count_main, SLICES):
+        end = min(begin + SLICES, count_main)
         low, high = _rows_needed(voxel_b, met_b, begin * sub, end * sub, first, last)
         if low >= high:
             continue
@@ -235,8 +236,8 @@ def _add_tile(volume, flat, steps, size, sub, voxel_a, weight_a, voxel_b, weight
         source, origin, next_b, next_main = flat, begin * step_main, step_b, step_main
         if step_a != 1:  # x is the main axis: some slices of the rows needed, with voxels along a side by side
             next_b, next_main = count_a, (high - low) * count_a
-            if len(turned) < LANES * next_main:
-                turned = np.empty(LANES * next_main, flat.dtype)
+            if len(turned) < SLICES * next_main:
+                turned = np.empty(SLICES * next_main, flat.dtype)
             _load(volume, low, begin, turned[: (end - begin) * next_main].reshape((end - begin, high - low, count_a)))
             source, origin = turned, -low * next_b
         for layer in range(begin * sub, end * sub):

@@ -4,7 +4,7 @@ the two products.
 The sums are those of ``slabs``. A program takes a tile of samples along b and a through some layers (sub-slices): for
 each it reads the voxels that the tile's rays meet, weighs them along a, then along b, and adds them up. Programs that
 share a tile write their sums side by side, to be added afterwards in a fixed order: the same call gives the same bits.
-Forward and float32 alone: gradients and all else have ``slabs``. No GPU has run this yet.
+Forward and float32 alone: gradients and all else have ``slabs``. Off unless asked for, see docs/projector.md.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ PADDED = 128  # shares are filled up to a multiple of it: no tile has an edge lo
 class Tile:
     """What one program works on at a time: ``b`` x ``a`` samples in ``layers``, by ``warps`` of 32 threads each.
 
-    The three counts and ``warps`` are powers of two.
+    The three counts and ``warps`` are powers of two, the counts at most ``PADDED``; ``layers`` is 1 where threads go
+    along a, whose shares are not filled up with layers.
     """
 
     b: int
@@ -107,6 +108,8 @@ class FusedPlan:
 
 def sums_of(volumes: Tensor, plan: FusedPlan, tile: Tile) -> Tensor:
     """The sums (n, b, a) of ``volumes`` (n, z, y, x), which may lie at any strides."""
+    if max(tile.b, tile.a, tile.layers) > PADDED or (tile.layers > 1 and not plan.is_along_main):
+        raise ValueError(f"Expected a tile of at most {PADDED} samples or layers, of 1 layer across; got {tile}.")
     count = len(volumes)
     tiles = triton.cdiv(plan.samples_a, tile.a) * triton.cdiv(plan.samples_b, tile.b)
     layers_per_split = _layers_per_split(plan.layers, tile.layers, tiles * count)
@@ -236,9 +239,10 @@ def _add_layers(  # type: ignore[no-untyped-def]
             row = tl.zeros_like(sums)
             for tap_a in tl.static_range(TAPS_A):
                 weight_a = tl.load(weights_a + tap_a * shares_a + place_a)
-                row += weight_a * tl.load(corner + tap_b * step_b + tap_a * step_a)
+                value = tl.load(corner + tap_b * step_b + tap_a * step_a)
+                row += tl.where(weight_a != 0, weight_a * value, 0.0)  # a voxel that is no number stays where it is
             weight_b = tl.load(weights_b + tap_b * shares_b + place_b)
-            sums += weight_b * row
+            sums += tl.where(weight_b != 0, weight_b * row, 0.0)
 
     own_b = first_b + tl.arange(0, TILE_B)[:, None]
     own_a = first_a + tl.arange(0, TILE_A)[None, :]

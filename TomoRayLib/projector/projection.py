@@ -31,8 +31,8 @@ def project(attenuation_per_mm: Tensor, grid: Grid, view: Camera, *, method: Met
 
     ``method`` "slabs" is the fast one: exact where the detector's rows and columns run along axes of the volume, and
     within 0.1 to 1 % of the root mean square elsewhere, by one resampling (docs/projector.md). "rays" is Siddon's exact
-    trace for every geometry, some 50 times slower. "auto" takes slabs where they serve, which is all but extreme angles
-    and oblique slot scans.
+    trace for every geometry, 20 to 80 times slower. "auto" takes slabs where they serve, which is all but extreme
+    angles and oblique slot scans.
 
     Warns (RuntimeWarning) where every ray misses the volume. Raises ValueError where the shape is not the grid's, the
     source lies inside the volume, the volume behind the source, or memory does not suffice.

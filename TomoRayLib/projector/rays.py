@@ -4,7 +4,7 @@ the volume and the rays.
 Each ray is cut by the slices across its own main axis, the axis along which it crosses the most voxels. Within a slice
 it moves at most one voxel along each other axis, so it meets at most three voxels: the one where it enters, the one
 between its two crossings, the one where it leaves. Their shares of the segment depend on where the ray crosses, and
-carry the gradient with respect to the ray. Some 50 times slower than slabs, but there is no geometry that it does not
+carry the gradient with respect to the ray. 20 to 80 times slower than slabs, but there is no geometry that it does not
 serve.
 
 Siddon, Med Phys 12:252 (1985), doi:10.1118/1.595715. Joseph, IEEE TMI 1:192 (1982), doi:10.1109/TMI.1982.4307572.

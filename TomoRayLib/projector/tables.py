@@ -62,7 +62,11 @@ class Shares:
     ``weight`` (layers, samples, taps), 0 where a tap is none of the ray's. A layer is a slice or a part of one."""
 
     voxel: NDArray[np.int32]
-    weight: Array
+    weight: NDArray[Any]
+
+    @property
+    def nbytes(self) -> int:
+        return self.voxel.nbytes + self.weight.nbytes
 
 
 def shares_within(crossings: Array, count: int) -> Shares:

@@ -156,7 +156,8 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     fabric = launched_fabric(config.precision, os.environ)
     cores = cores_of_process(os.environ, fabric.world_size)
-    config = replace(config, workers=workers_for(config.workers, fabric.device, stream_config.size, cores))
+    asked_for = config.workers if config.workers is not None else _workers_before(out)
+    config = replace(config, workers=workers_for(asked_for, fabric.device, stream_config.size, cores))
     fabric.seed_everything(config.seed)
     network = build_model(config.trained_network, fabric.device.type)
     trained = _parameters_to_train(network, config)
@@ -220,6 +221,14 @@ def train(
         if validated_at != progress["steps"]:
             report(log.validation(progress, _validate(ema, validation, config)))
     return checkpoint
+
+
+def _workers_before(out: Path) -> int | None:
+    """How many processes made the samples of the run that is gone on with: their order depends on it. None without."""
+    if not (out / "last.ckpt").exists() or not (out / "config.json").exists():
+        return None
+    workers: int | None = json.loads((out / "config.json").read_text())["training"].get("workers")
+    return workers
 
 
 def _told(progress: dict[str, Any], config: TrainingConfig, loss: float) -> str:

@@ -95,14 +95,15 @@ def devices_of_node(processes: int, visible_gpus: int, hides_gpus: bool = False)
 def launched_fabric(precision: str, environment: Mapping[str, str]) -> Fabric:
     """Fabric over the launcher's processes or, without one, over a process for each GPU that it starts itself.
 
-    Raises ValueError where Fabric takes another number of processes for all: each of them would then believe that it is
+    On CUDA it also lets cuDNN search for its fastest kernels, once for each shape. Raises ValueError where Fabric takes
+    another number of processes for all: each of them would then believe that it is
     the first, and all would write the same files.
     """
     launch = launch_of(environment)
     fabric = _fabric(precision, launch, "SLURM_NTASKS" in environment)
     fabric.launch()
     if fabric.device.type == "cuda":
-        torch.backends.cudnn.benchmark = True  # shapes stay the same, so the search is paid once
+        torch.backends.cudnn.benchmark = True
     check_world(fabric.world_size, launch)
     return fabric
 
@@ -119,12 +120,14 @@ def check_world(world_size: int, launch: Launch | None) -> None:
 def cores_of_process(environment: Mapping[str, str], world_size: int) -> int:
     """How many CPU cores this training process has, if all on its node share those that it may use alike."""
     launch = launch_of(environment)
+    if launch is not None and launch.hides_gpus and "SLURM_CPUS_PER_TASK" in environment:
+        return int(environment["SLURM_CPUS_PER_TASK"])  # already this task's own
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cores // (launch.per_node if launch else world_size)
 
 
 def workers_for(workers: int | None, device: torch.device, size: int, cores: int) -> int:
-    """How many processes make samples of ``size`` voxels an edge for a training process that has so many CPU ``cores``.
+    """How many processes make samples of ``size`` voxels an edge for a training process that has ``cores`` of the CPU.
 
     As given, else one beside a CPU. An H100 that makes its own (0) trains on 25 samples a second at 96^3; a core makes
     3.3 there, so all but one of ten or more are faster. At 192^3 these are 12 and 0.25.

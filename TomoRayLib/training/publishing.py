@@ -148,7 +148,9 @@ def imaging_of(checkpoints: Sequence[Path]) -> tuple[float, GeometryRanges]:
     say, and count as trained like the others. Raises ValueError where they differ.
     """
     found: list[tuple[float, GeometryRanges]] = []
-    for path in [path for path in checkpoints if path.suffix != ".safetensors"]:
+    for path in checkpoints:
+        if path.suffix == ".safetensors":
+            continue
         stream = torch.load(path, map_location="cpu", weights_only=True).get("stream", {})
         default = StreamConfig()
         geometry = from_mapping(GeometryRanges, _with_lists(stream.get("geometry", asdict(default.geometry))))
@@ -173,7 +175,8 @@ def _averaged(path: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
     except (KeyError, TypeError, UnpicklingError, SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"Expected a checkpoint of a run (last.ckpt) to publish, got {path}, which is none ({reason})."
+            f"Expected a run's last.ckpt or published weights (.safetensors) to publish, got {path}, which is neither "
+            f"({reason})."
         ) from None
 
 
