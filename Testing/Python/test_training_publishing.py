@@ -296,7 +296,7 @@ def test_what_is_no_checkpoint_is_refused_by_name(a_place: SimpleNamespace, tmp_
     (tmp_path / "text.ckpt").write_text("no checkpoint")
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     for name in ("bare.ckpt", "text.ckpt", "broken.safetensors", "absent.ckpt", "absent.safetensors"):
-        with pytest.raises(ValueError, match=f"Expected a run.s last.ckpt or published weights .*{name}"):
+        with pytest.raises(ValueError, match=f"Expected a checkpoint of a run .*{name}"):
             publishing.publish_model([a_place.checkpoint, tmp_path / name], a_place.data, "", "tiny", lambda line: None)
     assert list(a_place.models.iterdir()) == []
 

@@ -175,8 +175,8 @@ def _averaged(path: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
     except (KeyError, TypeError, UnpicklingError, SafetensorError) as error:
         reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"Expected a run's last.ckpt or published weights (.safetensors) to publish, got {path}, which is neither "
-            f"({reason})."
+            f"Expected a checkpoint of a run (last.ckpt) or published weights (.safetensors) to publish, got "
+            f"{path}, which is neither ({reason})."
         ) from None
 
 
