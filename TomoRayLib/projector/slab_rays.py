@@ -9,7 +9,6 @@ slice, on the same rays, which is aligned; its image is resampled once (a homogr
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,11 +58,6 @@ class SlabRays:
         scale = (plane_mm - start) / (end - start)
         return np.asarray(sources + (pixels - sources) * scale[..., None], dtype=np.float64)
 
-    @cached_property
-    def pixels_in_plane(self) -> Array:
-        """(rows, columns, 3): where each pixel's ray meets the middle plane."""
-        return self.at_plane(self.plane_mm)
-
     def virtual_axes(self) -> tuple[Array, Array]:
         """Sample positions (mm, in the middle plane) along axes a and b."""
         a, b = self.in_plane
@@ -71,7 +65,7 @@ class SlabRays:
             row = replace(self, lattice=replace(self.lattice, rows=1)).at_plane(self.plane_mm)[0]
             column = replace(self, lattice=replace(self.lattice, columns=1)).at_plane(self.plane_mm)[:, 0]
             return (row[:, a], column[:, b]) if self.row_axis == a else (column[:, a], row[:, b])
-        points = self.pixels_in_plane
+        points = self.at_plane(self.plane_mm)
         return self._virtual_axis(a, points[..., a]), self._virtual_axis(b, points[..., b])
 
     def _virtual_axis(self, axis: int, places: Array) -> Array:
@@ -122,7 +116,7 @@ class SlabRays:
         """(1, rows, columns, 2) positions of the true pixels on the virtual detector, in grid_sample's [-1, 1]."""
         if self.is_aligned:
             return None
-        points = self.pixels_in_plane
+        points = self.at_plane(self.plane_mm)
         places = []
         for axis, samples in zip(self.in_plane, (samples_a, samples_b), strict=True):
             places.append(2 * (points[..., axis] - samples[0]) / (samples[-1] - samples[0]) - 1)
