@@ -20,7 +20,16 @@ from TomoRayLib.demonstration_phantom import phantom_volumes
 from TomoRayLib.geometry import ConeBeam, Detector, Grid, ParallelBeam, SlotScan, View, c_arm
 from TomoRayLib.image_types import Volume
 from TomoRayLib.images import resample, write_volume
-from TomoRayLib.projector import Camera, ProjectionMatrix, Projector, hu_to_attenuation, plans, project, project_views
+from TomoRayLib.projector import (
+    Camera,
+    ProjectionMatrix,
+    Projector,
+    hu_to_attenuation,
+    plans,
+    project,
+    project_views,
+    use_compiled,
+)
 
 OBLIQUE = tuple(Rotation.from_euler("xyz", (8, -11, 17), degrees=True).as_matrix().ravel().tolist())
 CONE = ConeBeam(600.0, 900.0)
@@ -276,3 +285,33 @@ def test_drrs_agree_with_plastimatch_exact(
     expected = plastimatch_drr(path, view, volume)
     assert relative_rmse(image, expected) < 2e-4
     assert relative_rmse(image[:, ::-1], expected) > 0.02  # the phantom is lopsided: a flip cannot pass
+
+
+def test_what_is_no_tensor_or_no_view_is_refused_with_the_way_out() -> None:
+    view = View(ConeBeam(1000.0, 1536.0), Detector(8, 8, (1.0, 1.0)))
+    grid = Grid((4, 4, 4), (1.0, 1.0, 1.0), (-1.5, -1.5, -1.5))
+    volume = torch.zeros(grid.shape)
+    with pytest.raises(ValueError, match=r"must be a torch tensor; got ndarray. Call torch.from_numpy"):
+        project(volume.numpy(), grid, view)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"Expected one view, .* got list\. Use project_views"):
+        project(volume, grid, [view, view])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"ProjectionMatrix\(matrix, rows, columns\); got ndarray"):
+        project(volume, grid, np.eye(3, 4))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="got one view; put it in a list"):
+        project_views(volume, grid, view)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="Expected a list of views, got none"):
+        project_views(volume, grid, [])
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_an_oblique_view_that_misses_says_so(compiled: bool) -> None:
+    """Its virtual detector's margin may meet what its pixels miss."""
+    grid = Grid((64, 64, 40), (2.0, 2.0, 3.0), (-63.0, -63.0, 500.0))
+    view = View(ConeBeam(1000.0, 1536.0), Detector(64, 64, (4.0, 4.0)), 30.0, 20.0)
+    use_compiled(compiled)
+    try:
+        with pytest.warns(RuntimeWarning, match="Every ray misses"):
+            image = project(torch.ones(grid.shape), grid, view)
+    finally:
+        use_compiled(True)
+    assert not image.any()

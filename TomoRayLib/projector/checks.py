@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -9,9 +11,15 @@ from torch import Tensor
 from TomoRayLib.grid import Grid
 from TomoRayLib.projector.lattice import RayLattice
 
+EACH = 8  # of the rows and columns, for a first look
+
 
 def check_volume(volume: Tensor, grid: Grid) -> None:
     """Raises ValueError where a volume, or batch of them, does not have its grid's shape or is not of real numbers."""
+    if not isinstance(volume, Tensor):
+        raise ValueError(
+            f"The volume must be a torch tensor; got {type(volume).__name__}. Call torch.from_numpy(volume)."
+        )
     if tuple(volume.shape[-3:]) != grid.shape or volume.ndim not in (3, 4):
         raise ValueError(
             f"The volume must have the shape of its grid, (z, y, x) = {grid.shape}, with at most one batch axis "
@@ -53,6 +61,17 @@ def check_rays(grid: Grid, lattice: RayLattice) -> None:
 
 def any_ray_meets(grid: Grid, lattice: RayLattice) -> bool:
     """True where some ray, as a line, passes through the volume. ``lattice`` is in the volume's frame."""
+    few = replace(
+        lattice,
+        rows=-(-lattice.rows // EACH),
+        columns=-(-lattice.columns // EACH),
+        row_step_mm=EACH * lattice.row_step_mm,
+        column_step_mm=EACH * lattice.column_step_mm,
+    )
+    return _some_meet(grid, few) or _some_meet(grid, lattice)  # mostly a few of them tell
+
+
+def _some_meet(grid: Grid, lattice: RayLattice) -> bool:
     low, high = _box(grid)
     sources = lattice.sources_mm()
     directions = lattice.pixels_mm() - sources

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from TomoRayLib.camera import Camera
 from TomoRayLib.grid import Grid
-from TomoRayLib.projector.checks import check_rays
+from TomoRayLib.projector.checks import any_ray_meets, check_rays
 from TomoRayLib.projector.lattice import in_volume_frame, ray_lattice
 from TomoRayLib.projector.slab_rays import SlabRays, slab_rays
 from TomoRayLib.projector.slabs import Block, Finish, Plan, TableRows
@@ -257,6 +257,7 @@ def _traced(rays: SlabRays, device: str, dtype: torch.dtype) -> _Traced:
             path_mm=torch.from_numpy(rays.path_mm() / sub).to(device=device, dtype=dtype),
             transposed=rays.is_aligned and rays.row_axis == axis_b,
             resampling=None if resampling is None else torch.from_numpy(resampling).to(device=device, dtype=dtype),
+            pixels_miss=resampling is not None and not any_ray_meets(grid, rays.lattice),
         )
     order = (_ARRAY_AXIS[axis_b], _ARRAY_AXIS[main], _ARRAY_AXIS[axis_a])
     return _Traced(order, sub, crossings(axis_a, samples_a, sub), crossings(axis_b, samples_b, sub), finish)

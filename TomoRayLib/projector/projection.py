@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from TomoRayLib.camera import Camera, ProjectionMatrix
+from TomoRayLib.geometry import View
 from TomoRayLib.grid import Grid
 from TomoRayLib.projector.checks import any_ray_meets, check_rays, check_volume
 from TomoRayLib.projector.lattice import in_volume_frame, ray_lattice, rays_of
@@ -39,6 +40,7 @@ def project(attenuation_per_mm: Tensor, grid: Grid, view: Camera, *, method: Met
     """
     volume = attenuation_per_mm
     check_volume(volume, grid)
+    _check_view(view)
     if method not in ("auto", "slabs", "rays"):
         raise ValueError(f"method must be 'auto', 'slabs' or 'rays'; got {method!r}.")
     try:
@@ -61,7 +63,7 @@ def _projected(volume: Tensor, grid: Grid, view: Camera, method: Method) -> Tens
     if method != "rays":
         plan = plan_for(grid, view, str(volume.device), volume.dtype, differentiable)
     if plan is not None:
-        if plan.misses:
+        if plan.misses or plan.finish.pixels_miss:
             _warn_of_a_miss(grid, view)
         images = plan.images(batch)
     elif method == "slabs":
@@ -81,7 +83,9 @@ def _projected(volume: Tensor, grid: Grid, view: Camera, method: Method) -> Tens
 def project_views(
     attenuation_per_mm: Tensor, grid: Grid, views: Sequence[Camera], *, method: Method = "auto"
 ) -> tuple[Tensor, ...]:
-    """``project`` for each view; the images may differ in size."""
+    """``project`` for each view; the images may differ in size. Raises ValueError for no view and for what is none."""
+    if isinstance(views, (View, ProjectionMatrix)) or len(views) == 0:
+        raise ValueError(f"Expected a list of views, got {'one view' if views else 'none'}; put it in a list: [view].")
     return tuple(project(attenuation_per_mm, grid, view, method=method) for view in views)
 
 
@@ -130,6 +134,14 @@ def memory_need_bytes(volume: Tensor, view: Camera) -> int:
 def _is_out_of_memory(error: BaseException) -> bool:
     text = str(error)
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "alloc" in text or "not enough memory" in text
+
+
+def _check_view(view: Camera) -> None:
+    if not isinstance(view, (View, ProjectionMatrix)):
+        raise ValueError(
+            f"Expected one view, a View or a ProjectionMatrix(matrix, rows, columns); got {type(view).__name__}. Use "
+            f"project_views for several."
+        )
 
 
 def _warn_of_a_miss(grid: Grid, view: Camera) -> None:

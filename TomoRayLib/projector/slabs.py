@@ -95,6 +95,7 @@ class Finish:
     path_mm: Tensor  # (rows, columns), through one sub-slice
     transposed: bool  # the radiograph's rows run along b
     resampling: Tensor | None  # (1, rows, columns, 2) for grid_sample on the (b, a) virtual detector
+    pixels_miss: bool = False  # no pixel's ray meets the volume, though the virtual detector's margin may
 
     @property
     def nbytes(self) -> int:
