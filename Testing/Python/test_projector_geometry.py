@@ -82,8 +82,8 @@ def test_traced_rays_are_siddons_in_any_geometry(grid: Grid, view: View) -> None
 @settings(max_examples=120, deadline=None)
 @given(grids(any_direction=False), views(any_pose=False))
 def test_slabs_are_siddons_where_the_detector_is_aligned(grid: Grid, view: View) -> None:
-    """Off by less than 6 % of one voxel's path in white noise: what two crossings within one sub-slice leave. Most are by
-    less than 2 %, one with the source at 60 mm by 4 %."""
+    """Off by less than 6 % of one voxel's path in white noise: what two crossings within one sub-slice leave. Most are
+    by less than 2 %, one with the source at 60 mm by 4 %."""
     voxels = noise(grid)
     image = project(torch.from_numpy(voxels), grid, view).numpy()
     expected = siddon(voxels, grid, *rays_of_view(view))
