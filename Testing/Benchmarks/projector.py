@@ -38,6 +38,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from TomoRayLib.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.demonstration_phantom import phantom_volumes
+from TomoRayLib.files import write_atomically
 from TomoRayLib.geometry import ConeBeam, Detector, Grid, View
 from TomoRayLib.images import Volume, resample
 from TomoRayLib.projector import hu_to_attenuation
@@ -292,12 +293,10 @@ def arguments() -> argparse.Namespace:
 
 def save_volume(path: Path, ct: Volume) -> None:
     """The CT as attenuation, as the workers read it."""
-    np.savez(
-        path,
-        attenuation=hu_to_attenuation(torch.from_numpy(ct.voxels)).numpy(),
-        origin_mm=np.asarray(ct.grid.origin_mm),
-        spacing_mm=np.asarray(ct.grid.spacing_mm),
-    )
+    attenuation = hu_to_attenuation(torch.from_numpy(ct.voxels)).numpy()
+    origin_mm, spacing_mm = np.asarray(ct.grid.origin_mm), np.asarray(ct.grid.spacing_mm)
+    with write_atomically(path) as partial, open(partial, "wb") as file:
+        np.savez(file, attenuation=attenuation, origin_mm=origin_mm, spacing_mm=spacing_mm)
 
 
 def volume_file(options: argparse.Namespace, folder: Path) -> tuple[Path, tuple[float, float, float]]:
