@@ -1,7 +1,7 @@
 """The Slicer module TomoRay: two radiographs, or a CT, to a synthetic CT of the spine. Research use only.
 
-This file is the shell that Slicer looks for. What the panel does lies in ``TomoRayLib.panel``, what happens to the
-scene in ``TomoRayLib.slicer``, and the work itself in a process of its own, ``TomoRayLib.worker``.
+This file is the shell that Slicer looks for. The panel is in ``TomoRayLib.slicer.panel``, the scene in
+``TomoRayLib.slicer.scene``, and the work itself runs in a process of its own, ``TomoRayLib.jobs.worker``.
 """
 
 import importlib.util
@@ -26,10 +26,12 @@ from slicer.util import VTKObservationMixin
 if importlib.util.find_spec("TomoRayLib") is None:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from TomoRayLib.panel.compare import later
-from TomoRayLib.panel.panel import Panel
-from TomoRayLib.panel.parameters import TomoRayParameterNode
-from TomoRayLib.slicer import annotation, installation, layouts, samples
+from TomoRayLib.slicer.extensions import installation
+from TomoRayLib.slicer.panel.compare import later
+from TomoRayLib.slicer.panel.panel import Panel
+from TomoRayLib.slicer.panel.parameters import TomoRayParameterNode
+from TomoRayLib.slicer.views import annotation, layouts
+from TomoRayLib.slicer.worker import samples
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -146,8 +148,8 @@ class TomoRayLogic(ScriptedLoadableModuleLogic):
         there is none; the application stays alive meanwhile. Without, returns the started ``Run``: call its ``poll()``
         until ``state`` says that it is over.
         """
-        from TomoRayLib.errors import InputError
-        from TomoRayLib.slicer.run import Run, RunState
+        from TomoRayLib.base.errors import InputError
+        from TomoRayLib.slicer.worker.run import Run, RunState
 
         try:
             installation.ensure(Path(resource_path("requirements.txt")))

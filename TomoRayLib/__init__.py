@@ -1,6 +1,45 @@
 """TomoRay: synthetic CT of the spine from two radiographs. Research use only.
 
-Importing this package imports neither torch nor SimpleITK; each module imports what it needs.
+Importing this package imports neither torch nor SimpleITK: each public name is loaded when it is first used.
 """
 
+from typing import TYPE_CHECKING
+
+from TomoRayLib.base.faces import lazy_face
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from TomoRayLib.geometry.grid import Grid as Grid
+    from TomoRayLib.geometry.views import Biplanar as Biplanar
+    from TomoRayLib.geometry.views import View as View
+    from TomoRayLib.geometry.views import c_arm as c_arm
+    from TomoRayLib.images.files import read_labels as read_labels
+    from TomoRayLib.images.files import read_radiograph as read_radiograph
+    from TomoRayLib.images.files import read_volume as read_volume
+    from TomoRayLib.images.files import write_volume as write_volume
+    from TomoRayLib.images.types import Radiograph as Radiograph
+    from TomoRayLib.images.types import Volume as Volume
+    from TomoRayLib.networks.registry import find_model as find_model
+    from TomoRayLib.networks.registry import load_network as load_network
+    from TomoRayLib.projector.physics.attenuation import hu_to_attenuation as hu_to_attenuation
+    from TomoRayLib.projector.projection import project as project
+    from TomoRayLib.synthesis.comparison import compare as compare
+    from TomoRayLib.synthesis.comparison import ground_truth as ground_truth
+    from TomoRayLib.synthesis.model_run import SyntheticCT as SyntheticCT
+    from TomoRayLib.synthesis.model_run import synthesize as synthesize
+
+__all__, __getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "geometry.grid": ["Grid"],
+        "geometry.views": ["Biplanar", "View", "c_arm"],
+        "images.files": ["read_labels", "read_radiograph", "read_volume", "write_volume"],
+        "images.types": ["Radiograph", "Volume"],
+        "networks.registry": ["find_model", "load_network"],
+        "projector.physics.attenuation": ["hu_to_attenuation"],
+        "projector.projection": ["project"],
+        "synthesis.comparison": ["compare", "ground_truth"],
+        "synthesis.model_run": ["SyntheticCT", "synthesize"],
+    },
+)

@@ -22,16 +22,23 @@ import torch
 
 from TomoRayLib.networks.geolift import VARIANT_M, GeoLiftConfig
 from TomoRayLib.networks.x2ct import X2CTConfig
-from TomoRayLib.training.adversary import AdversaryConfig
-from TomoRayLib.training.augmentation import AppearanceRanges, GeometryRanges
-from TomoRayLib.training.checkpoints import averaged_weights
-from TomoRayLib.training.cohort import find_cohort
-from TomoRayLib.training.datasets import Anatomy, IsocenterRanges, StreamConfig, load_anatomy, with_procedural_bodies
-from TomoRayLib.training.loop import TrainingConfig, train
-from TomoRayLib.training.losses import LossWeights
-from TomoRayLib.training.models import build_model
-from TomoRayLib.training.phantom import PhantomRanges, SceneSize
-from TomoRayLib.training.validation import ValidationCase, phantom_cases, score_case, scored_case
+from TomoRayLib.training.data.augmentation import AppearanceRanges, GeometryRanges
+from TomoRayLib.training.data.labelled_cts import find_cohort
+from TomoRayLib.training.data.samples import (
+    Anatomy,
+    IsocenterRanges,
+    StreamConfig,
+    load_anatomy,
+    with_procedural_bodies,
+)
+from TomoRayLib.training.engine.adversary import AdversaryConfig
+from TomoRayLib.training.engine.checkpoints import averaged_weights
+from TomoRayLib.training.engine.losses import LossWeights
+from TomoRayLib.training.engine.models import build_model
+from TomoRayLib.training.engine.trainer import TrainingConfig, train
+from TomoRayLib.training.engine.validation import ValidationCase, phantom_cases, score_case, scored_case
+from TomoRayLib.training.phantoms.ranges import PhantomRanges
+from TomoRayLib.training.phantoms.scene import SceneSize
 
 SIZE = 64
 PHANTOMS = 8

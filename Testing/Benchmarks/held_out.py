@@ -18,12 +18,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from TomoRayLib.cohort_statistics import Statistic, statistic
-from TomoRayLib.training.cohort import find_cohort
-from TomoRayLib.training.datasets import StreamConfig, load_anatomy
-from TomoRayLib.training.phantom import SceneSize
-from TomoRayLib.training.validation import ValidationCase, phantom_cases, score_case, scored_case, scores_of
-from TomoRayLib.weights import ModelEntry, find_model, load_atlas, load_network
+from TomoRayLib.metrics.statistics import Statistic, statistic
+from TomoRayLib.networks.registry import ModelEntry, find_model, load_atlas, load_network
+from TomoRayLib.training.data.labelled_cts import find_cohort
+from TomoRayLib.training.data.samples import StreamConfig, load_anatomy
+from TomoRayLib.training.engine.validation import ValidationCase, phantom_cases, score_case, scored_case, scores_of
+from TomoRayLib.training.phantoms.scene import SceneSize
 
 SIZE = 192
 KEYS = {"cosine_similarity": "cosine similarity", "dice": "Dice", "gain_db": "PSNR over blank, dB"}

@@ -26,10 +26,9 @@ import psutil
 TESTING = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTING), str(TESTING / "Python")]
 
-import panel_driver as drive  # noqa: E402
-
-from TomoRayLib.demonstration import default_cache, fetch_demonstration  # noqa: E402
-from TomoRayLib.images import write_volume  # noqa: E402
+from support import panel_driver as drive  # noqa: E402
+from TomoRayLib.images.files import write_volume  # noqa: E402
+from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration  # noqa: E402
 
 FIRST_RUNS = 5  # caches of VTK and Qt fill meanwhile; growth is measured after them
 

@@ -36,11 +36,13 @@ import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from TomoRayLib.demonstration import default_cache, fetch_demonstration
-from TomoRayLib.demonstration_phantom import phantom_volumes
-from TomoRayLib.files import write_atomically
-from TomoRayLib.geometry import ConeBeam, Detector, Grid, View
-from TomoRayLib.images import Volume, resample
+from TomoRayLib.base.files import write_atomically
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.views import ConeBeam, Detector, View
+from TomoRayLib.images.files import resample
+from TomoRayLib.images.types import Volume
+from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration
+from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.projector import hu_to_attenuation
 from TomoRayLib.projector.lattice import ray_lattice
 

@@ -28,14 +28,15 @@ from projector import request_of
 from projector_peers import RtkJoseph
 from scipy.ndimage import gaussian_filter
 
-from TomoRayLib.demonstration import default_cache, fetch_demonstration
-from TomoRayLib.geometry import ConeBeam, Detector, Grid, SlotScan, View
-from TomoRayLib.image_types import Volume, volume_from_sitk, volume_to_sitk
-from TomoRayLib.images import read_volume, write_volume
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.views import ConeBeam, Detector, SlotScan, View
+from TomoRayLib.images.files import read_volume, write_volume
+from TomoRayLib.images.types import Volume, volume_from_sitk, volume_to_sitk
+from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.projector import hu_to_attenuation, project, rays_of, trace_rays
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
-from projector_reference import Cylinder, Sphere, rays_of_view, relative_rmse, share_of_voxels
+from support.projector_reference import Cylinder, Sphere, rays_of_view, relative_rmse, share_of_voxels
 
 DETECTOR = Detector(160, 160, (2.4, 2.4))
 POSES = {

@@ -26,8 +26,9 @@ class TomoRay:
     def __init__(self, case: Case, block_mb: int = 0) -> None:
         import torch
 
-        from TomoRayLib.geometry import Grid
-        from TomoRayLib.projector import ProjectionMatrix, plans, project
+        from TomoRayLib.geometry.grid import Grid
+        from TomoRayLib.geometry.projection_matrix import ProjectionMatrix
+        from TomoRayLib.projector import plans, project
 
         if block_mb:  # another size than the device's own
             launch = replace(plans.GPU, block_bytes=block_mb * 2**20)
@@ -78,7 +79,7 @@ class TomoRayFused(TomoRay):
         use_fused(True)
         if not plans.fused_serves(case.device, self.volume.dtype):
             raise RuntimeError(f"the fused kernel does not serve {case.device}: it needs CUDA and triton")
-        from TomoRayLib.projector import fused
+        from TomoRayLib.projector.backends import triton_kernel as fused
 
         if tiles:
             fused.ACROSS, fused.ALONG = (fused.Tile(*tile) for tile in tiles)

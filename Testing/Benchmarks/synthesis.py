@@ -15,11 +15,12 @@ import time
 
 import torch
 
-from TomoRayLib.geometry import Grid, c_arm
+from TomoRayLib.base.progress import peak_memory_mb
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.views import c_arm
 from TomoRayLib.networks.geolift import GeoLiftUNet
-from TomoRayLib.progress import peak_memory_mb
-from TomoRayLib.radiograph import network_input
-from TomoRayLib.synthesis import fast_precision
+from TomoRayLib.networks.radiograph_input import network_input
+from TomoRayLib.synthesis.model_run import fast_precision
 
 X2CT_GAN_SECONDS, X2CT_GAN_GB = 104.0, 5.5
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -23,14 +22,6 @@ INSTALLED = Path("lib/Slicer-5.12/qt-scripted-modules")
 OWN_MACROS = ("SLICER_CMAKE_DIR", "CTK_CMAKE_DIR")
 # All in Slicer, and quick to import: SimpleITK and pydicom are in Slicer too, but belong into functions.
 AT_FILE_SCOPE = {"qt", "ctk", "vtk", "slicer", "numpy", "TomoRayLib"}
-
-
-def listed(variable: str) -> list[str]:
-    """The file names that a ``set(...)`` of the top CMakeLists.txt holds."""
-    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
-    found = re.search(rf"set\({variable}\n(.*?)\n  \)", text, re.DOTALL)
-    assert found, f"CMakeLists.txt has no set({variable} ...)"
-    return [line.strip() for line in found.group(1).splitlines()]
 
 
 def files_below(folder: str) -> list[str]:
@@ -49,22 +40,6 @@ def resources() -> list[str]:
     in_library = [name for name in files_below("TomoRayLib") if not name.endswith(".py")]
     others = [name for name in files_below("Resources") if not name.startswith("Resources/Screenshots/")]
     return sorted(in_library + others)
-
-
-def assert_lists_agree(variable: str, lines: list[str], present: list[str]) -> None:
-    missing, surplus = sorted(set(present) - set(lines)), sorted(set(lines) - set(present))
-    assert not missing, f"add to {variable} in CMakeLists.txt:\n" + "\n".join(f"  {name}" for name in missing)
-    assert not surplus, f"delete from {variable} in CMakeLists.txt, it is not there:\n" + "\n".join(surplus)
-    assert lines == sorted(set(lines)), f"{variable} in CMakeLists.txt is not sorted, or names a file twice"
-
-
-def test_every_python_file_of_the_library_is_listed() -> None:
-    scripts = listed("TOMORAY_LIB_SCRIPTS")
-    assert_lists_agree("TOMORAY_LIB_SCRIPTS", scripts, library_scripts())
-
-
-def test_every_resource_is_listed() -> None:
-    assert_lists_agree("TOMORAY_RESOURCES", listed("TOMORAY_RESOURCES"), resources())
 
 
 @pytest.fixture(scope="module", params=["stub", "own macros"])
@@ -124,8 +99,8 @@ def test_the_module_file_holds_the_classes_that_slicer_looks_for() -> None:
 def test_the_installed_worker_runs_without_the_checkout(installed: Path, tmp_path: Path) -> None:
     """A whole job on the built-in phantom, with only the installed folder and the site-packages to import from."""
     prepare = (
-        "import TomoRayLib, sys; from TomoRayLib.demonstration_phantom import phantom_volumes;"
-        "from TomoRayLib.images import write_volume; print(TomoRayLib.__file__);"
+        "import TomoRayLib, sys; from TomoRayLib.jobs.demonstration_phantom import phantom_volumes;"
+        "from TomoRayLib.images.files import write_volume; print(TomoRayLib.__file__);"
         "write_volume(sys.argv[1], phantom_volumes()[0])"
     )
     environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -192,7 +167,7 @@ def test_opening_the_module_imports_only_what_slicer_brings() -> None:
 
 
 def test_the_slicer_parts_import_nothing_else_at_file_scope() -> None:
-    folders = (ROOT / "TomoRay", ROOT / "TomoRayLib" / "slicer", ROOT / "TomoRayLib" / "panel")
+    folders = (ROOT / "TomoRay", ROOT / "TomoRayLib" / "slicer")
     wrong = {
         f"{path.relative_to(ROOT)}: {imported}"
         for folder in folders

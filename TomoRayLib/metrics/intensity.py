@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TomoRayLib.target import BONE_WINDOW
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 
 Volume = NDArray[Any]
 Mask = NDArray[np.bool_]

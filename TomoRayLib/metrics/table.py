@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
 from TomoRayLib.metrics import intensity, surface, vertebra
 from TomoRayLib.metrics.intensity import Mask, Volume
 from TomoRayLib.metrics.surface import Surface, Vector3
 from TomoRayLib.metrics.vertebra import Labels, NearestVertebra, TruthVertebra, VertebraRow
-from TomoRayLib.target import BONE_WINDOW, vertebra_mask
 
 RANGE_TOLERANCE = 1e-3  # how far a volume may leave [0, 1] by rounding
 BLANK, MEAN_ATLAS = "blank", "mean_atlas"

@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from TomoRayLib.anatomy.grey_levels import vertebra_mask
+from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, vertebra_labels_in
 from TomoRayLib.metrics.intensity import Box, Mask, bounding_box
 from TomoRayLib.metrics.surface import (
     Surface,
@@ -30,8 +32,6 @@ from TomoRayLib.metrics.surface import (
     surface_distances,
     surface_of,
 )
-from TomoRayLib.target import vertebra_mask
-from TomoRayLib.vertebrae import NAME_OF_LABEL, vertebra_labels_in
 
 Labels = NDArray[Any]
 ASSIGNMENT_LIMIT_MM = 10.0  # our choice: wider than half a disc space, narrower than half a vertebra

@@ -4,27 +4,32 @@
 direction cosines, any pose, without resampling the CT.
 """
 
-from TomoRayLib.camera import Camera, ProjectionMatrix
-from TomoRayLib.physics import hu_to_attenuation, water_attenuation_per_mm
-from TomoRayLib.projector.lattice import rays_of
-from TomoRayLib.projector.plans import use_compiled, use_fused
-from TomoRayLib.projector.pose import project_posed, rays_of_matrix
-from TomoRayLib.projector.projection import Projector, memory_need_bytes, project, project_views
-from TomoRayLib.projector.rays import trace_rays
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Camera",
-    "ProjectionMatrix",
-    "Projector",
-    "hu_to_attenuation",
-    "memory_need_bytes",
-    "project",
-    "project_posed",
-    "project_views",
-    "rays_of",
-    "rays_of_matrix",
-    "trace_rays",
-    "use_compiled",
-    "use_fused",
-    "water_attenuation_per_mm",
-]
+from TomoRayLib.base.faces import lazy_face
+
+if TYPE_CHECKING:
+    from TomoRayLib.projector.lattice import rays_of as rays_of
+    from TomoRayLib.projector.physics.attenuation import hu_to_attenuation as hu_to_attenuation
+    from TomoRayLib.projector.physics.attenuation import water_attenuation_per_mm as water_attenuation_per_mm
+    from TomoRayLib.projector.plans import use_compiled as use_compiled
+    from TomoRayLib.projector.plans import use_fused as use_fused
+    from TomoRayLib.projector.pose import project_posed as project_posed
+    from TomoRayLib.projector.pose import rays_of_matrix as rays_of_matrix
+    from TomoRayLib.projector.projection import Projector as Projector
+    from TomoRayLib.projector.projection import memory_need_bytes as memory_need_bytes
+    from TomoRayLib.projector.projection import project as project
+    from TomoRayLib.projector.projection import project_views as project_views
+    from TomoRayLib.projector.rays import trace_rays as trace_rays
+
+__all__, __getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "lattice": ["rays_of"],
+        "physics.attenuation": ["hu_to_attenuation", "water_attenuation_per_mm"],
+        "plans": ["use_compiled", "use_fused"],
+        "pose": ["project_posed", "rays_of_matrix"],
+        "projection": ["Projector", "memory_need_bytes", "project", "project_views"],
+        "rays": ["trace_rays"],
+    },
+)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from TomoRayLib.grid import Grid
+from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.projector.lattice import RayLattice
 
 EACH = 8  # of the rows and columns, for a first look

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from TomoRayLib.camera import Camera, ProjectionMatrix
-from TomoRayLib.geometry import ConeBeam, ParallelBeam, View
-from TomoRayLib.grid import Grid
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
+from TomoRayLib.geometry.views import ConeBeam, ParallelBeam, View
 
 Array = NDArray[np.float64]
 # Rays are lines from the source through the pixel and on: where on them a pixel lies does not matter. A matrix does

@@ -14,17 +14,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from TomoRayLib.camera import Camera
-from TomoRayLib.grid import Grid
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.projection_matrix import Camera
+from TomoRayLib.projector.backends.torch_slabs import Block, Finish, Plan, TableRows
 from TomoRayLib.projector.checks import any_ray_meets, check_rays
 from TomoRayLib.projector.lattice import in_volume_frame, ray_lattice
 from TomoRayLib.projector.slab_rays import SlabRays, slab_rays
-from TomoRayLib.projector.slabs import Block, Finish, Plan, TableRows
 from TomoRayLib.projector.tables import Overlaps, bags, overlaps, shares_within
 
 if TYPE_CHECKING:
-    from TomoRayLib.projector.compiled import CompiledPlan
-    from TomoRayLib.projector.fused import FusedPlan
+    from TomoRayLib.projector.backends.numba_kernel import CompiledPlan
+    from TomoRayLib.projector.backends.triton_kernel import FusedPlan
 
 AnyPlan: TypeAlias = "Plan | CompiledPlan | FusedPlan"
 Array = NDArray[np.float64]
@@ -75,7 +75,7 @@ def use_compiled(on: bool) -> None:
 
 def compiled_serves(device: str) -> bool:
     """Whether the compiled kernel is wanted, installed, and made for the device."""
-    return _compiled_wanted and torch.device(device).type == "cpu" and _kernel_loads("compiled")
+    return _compiled_wanted and torch.device(device).type == "cpu" and _kernel_loads("numba_kernel")
 
 
 def use_fused(on: bool) -> None:
@@ -88,14 +88,14 @@ def use_fused(on: bool) -> None:
 def fused_serves(device: str, dtype: torch.dtype) -> bool:
     """Whether the fused kernel is wanted, installed, and made for the device and the number type."""
     fits = torch.device(device).type == "cuda" and dtype == torch.float32
-    return _fused_wanted and fits and _kernel_loads("fused")
+    return _fused_wanted and fits and _kernel_loads("triton_kernel")
 
 
 @cache
-def _kernel_loads(name: Literal["compiled", "fused"]) -> bool:
+def _kernel_loads(name: Literal["numba_kernel", "triton_kernel"]) -> bool:
     """False without numba or triton, and with a numba that does not fit numpy (it says so in its ImportError)."""
     try:
-        importlib.import_module(f"TomoRayLib.projector.{name}")
+        importlib.import_module(f"TomoRayLib.projector.backends.{name}")
     except ImportError as error:
         log.info("The projector's %s kernel is not used: %s", name, error)
         return False
@@ -289,7 +289,7 @@ def make_plan(rays: SlabRays, device: str, dtype: torch.dtype, launch: Launch) -
 
 def make_compiled_plan(rays: SlabRays, dtype: torch.dtype) -> CompiledPlan:
     """What the compiled kernel needs of one grid and camera: a few milliseconds of work."""
-    from TomoRayLib.projector.compiled import CompiledPlan, shares
+    from TomoRayLib.projector.backends.numba_kernel import CompiledPlan, shares
 
     traced = _traced(rays, "cpu", dtype)
     size, (axis_a, axis_b) = rays.grid.size, rays.in_plane
@@ -305,7 +305,7 @@ def make_compiled_plan(rays: SlabRays, dtype: torch.dtype) -> CompiledPlan:
 
 def make_fused_plan(rays: SlabRays, device: str) -> FusedPlan:
     """What the fused kernel needs of one grid and camera: some milliseconds of work."""
-    from TomoRayLib.projector.fused import FusedPlan, lane_shares
+    from TomoRayLib.projector.backends.triton_kernel import FusedPlan, lane_shares
 
     traced = _traced(rays, device, torch.float32)
     size, (axis_a, axis_b) = rays.grid.size, rays.in_plane

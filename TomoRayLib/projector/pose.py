@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from TomoRayLib.camera import Camera, ProjectionMatrix
-from TomoRayLib.grid import Grid
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
 from TomoRayLib.projector.checks import check_rays
 from TomoRayLib.projector.lattice import ASSUMED_DISTANCE_MM, in_volume_frame, ray_lattice, rays_of
 from TomoRayLib.projector.rays import Interpolation, trace_rays

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from TomoRayLib.camera import Camera, ProjectionMatrix
-from TomoRayLib.geometry import View
-from TomoRayLib.grid import Grid
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
+from TomoRayLib.geometry.views import View
 from TomoRayLib.projector.checks import any_ray_meets, check_rays, check_volume
 from TomoRayLib.projector.lattice import in_volume_frame, ray_lattice, rays_of
 from TomoRayLib.projector.plans import TRANSPOSED_BYTES, launch_of, plan_for

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from TomoRayLib.grid import Grid
+from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.projector.checks import check_volume
 from TomoRayLib.projector.tables import MIN_FOOTPRINT
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from TomoRayLib.grid import Grid
+from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.projector.lattice import RayLattice
 
 Array = NDArray[np.float64]

@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 from slicer.i18n import tr as _
 
-from TomoRayLib.slicer.nodes import NOTICE_KEY, Role, grid_of, in_scene, index_to_lps, problem_of, transform_problem
-from TomoRayLib.slicer.radiographs import ViewGeometry
-from TomoRayLib.slicer.segment_nodes import BINARY_LABELMAP
-from TomoRayLib.slicer.segments import segmentation_problem
+from TomoRayLib.slicer.scene.nodes import (
+    NOTICE_KEY,
+    Role,
+    grid_of,
+    in_scene,
+    index_to_lps,
+    problem_of,
+    transform_problem,
+)
+from TomoRayLib.slicer.scene.radiographs import ViewGeometry
+from TomoRayLib.slicer.scene.segment_nodes import BINARY_LABELMAP
+from TomoRayLib.slicer.scene.segments import segmentation_problem
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Making training data and weights: phantoms, augmentation, losses, the loop, the mean atlas."""
+"""Training data, training runs and published weights. See docs/training.md."""

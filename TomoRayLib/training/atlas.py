@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from TomoRayLib.geometry import Grid
-from TomoRayLib.image_types import Volume
-from TomoRayLib.target import BONE_WINDOW, LookupTable, vertebra_mask
-from TomoRayLib.training.datasets import on_cube
-from TomoRayLib.training.spines import Spine
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, LookupTable, vertebra_mask
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.types import Volume
+from TomoRayLib.training.data.samples import on_cube
+from TomoRayLib.training.phantoms.spines import Spine
 
 ATLAS_SIZE = 96
 STEP_MM = 64.0

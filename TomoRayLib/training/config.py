@@ -14,8 +14,8 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from TomoRayLib.training.datasets import StreamConfig
-from TomoRayLib.training.loop import TrainingConfig
+from TomoRayLib.training.data.samples import StreamConfig
+from TomoRayLib.training.engine.trainer import TrainingConfig
 
 if sys.version_info >= (3, 11):
     import tomllib

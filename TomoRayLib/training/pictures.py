@@ -11,13 +11,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from TomoRayLib.drawing import grey_picture, write_text
-from TomoRayLib.geometry import c_arm
-from TomoRayLib.projector import hu_to_attenuation, project
-from TomoRayLib.radiograph import network_view
-from TomoRayLib.training.cohort import LabelledCT
-from TomoRayLib.training.datasets import Anatomy
-from TomoRayLib.training.phantom import PhantomRanges, Scene, SceneSize, compose_scene, course_at, sample_at
+from TomoRayLib.geometry.views import c_arm
+from TomoRayLib.networks.radiograph_input import network_view
+from TomoRayLib.projector.physics.attenuation import hu_to_attenuation
+from TomoRayLib.projector.projection import project
+from TomoRayLib.report.drawing import grey_picture, write_text
+from TomoRayLib.training.data.labelled_cts import LabelledCT
+from TomoRayLib.training.data.samples import Anatomy
+from TomoRayLib.training.phantoms.ranges import PhantomRanges
+from TomoRayLib.training.phantoms.sampling import course_at, sample_at
+from TomoRayLib.training.phantoms.scene import Scene, SceneSize, compose_scene
 
 EDGE_PX = 120  # of each of a scene's five pictures
 SHEET_COLUMNS = 2

@@ -17,22 +17,27 @@ from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
-from TomoRayLib.case import run_synthesis
-from TomoRayLib.demonstration import DemonstrationCase, default_cache, fetch_demonstration
-from TomoRayLib.files import write_atomically
-from TomoRayLib.images import read_labels, read_volume
-from TomoRayLib.job import SynthesisJob
+from TomoRayLib.anatomy.grey_levels import LookupTable
+from TomoRayLib.base.files import write_atomically
+from TomoRayLib.images.files import read_labels, read_volume
+from TomoRayLib.jobs.demonstration import DemonstrationCase, default_cache, fetch_demonstration
+from TomoRayLib.jobs.job import SynthesisJob
+from TomoRayLib.jobs.synthesis import run_synthesis
 from TomoRayLib.networks.geolift import GeoLiftConfig
-from TomoRayLib.target import LookupTable
+from TomoRayLib.networks.registry import (
+    LOOKUP_NAME,
+    REGISTRY_NAME,
+    ModelEntry,
+    models_folder,
+    save_weights,
+    sha256_of_bytes,
+)
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
-from TomoRayLib.training.augmentation import GeometryRanges
-from TomoRayLib.training.checkpoints import averaged_geolift
-from TomoRayLib.training.cohort import find_cases
 from TomoRayLib.training.config import from_mapping
-from TomoRayLib.training.datasets import Anatomy, StreamConfig, load_spines
-from TomoRayLib.training.held_out import VALIDATION_SPINES, is_of_subjects
-from TomoRayLib.training.myo_sim import MYO_SIM_SPINE
-from TomoRayLib.training.sources import (
+from TomoRayLib.training.data.augmentation import GeometryRanges
+from TomoRayLib.training.data.held_out import VALIDATION_SPINES, is_of_subjects
+from TomoRayLib.training.data.labelled_cts import find_cases
+from TomoRayLib.training.data.licences import (
     CASES,
     GREY,
     SHAPES,
@@ -49,8 +54,10 @@ from TomoRayLib.training.sources import (
     uses_of,
     without_derivatives,
 )
-from TomoRayLib.training.spines import Spine, load_spine
-from TomoRayLib.weights import LOOKUP_NAME, REGISTRY_NAME, ModelEntry, models_folder, save_weights, sha256_of_bytes
+from TomoRayLib.training.data.samples import Anatomy, StreamConfig, load_spines
+from TomoRayLib.training.engine.checkpoints import averaged_geolift
+from TomoRayLib.training.phantoms.myo_sim import MYO_SIM_SPINE
+from TomoRayLib.training.phantoms.spines import Spine, load_spine
 
 LIMIT_BYTES = 16 * 1000 * 1000
 FIGURE_KEYS = ("cosine_similarity", "psnr_3d_db", "ssim_2d", "dice", "hd95_mm", "assd_mm", "nsd_2mm", "mae_in_mask_hu")

@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from TomoRayLib.networks.geolift import GeoLiftConfig
-from TomoRayLib.training.cohort import CaseFiles
-from TomoRayLib.training.datasets import StreamConfig, load_anatomy
-from TomoRayLib.training.held_out import VALIDATION_SPINES
-from TomoRayLib.training.loop import TrainingConfig, train
-from TomoRayLib.training.phantom import SceneSize
-from TomoRayLib.training.validation import check_may_be_scored, describe_held_out, phantom_cases, scored_case
+from TomoRayLib.training.data.held_out import VALIDATION_SPINES
+from TomoRayLib.training.data.labelled_cts import CaseFiles
+from TomoRayLib.training.data.samples import StreamConfig, load_anatomy
+from TomoRayLib.training.engine.trainer import TrainingConfig, train
+from TomoRayLib.training.engine.validation import check_may_be_scored, describe_held_out, phantom_cases, scored_case
+from TomoRayLib.training.phantoms.scene import SceneSize
 
 # (name, share of the minutes, changes to the training configuration, size of the targets)
 STAGES: tuple[tuple[str, float, dict[str, object], int], ...] = (

@@ -1,0 +1,117 @@
+"""The command as typed: options, help, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.command_line import tomoray
+from TomoRayLib.cli.commands import _spread
+from TomoRayLib.images.files import write_volume
+from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
+
+
+@pytest.fixture(scope="module")
+def a_ct_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("cli") / "ct.nrrd"
+    write_volume(path, phantom_volumes()[0])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("--views ap lat --out d", "--views ap --views lat --out d"),
+        ("ct --views lat", "ct --views lat"),
+        ("--views ap lat ct.nrrd --out d", "--views ap --views lat ct.nrrd --out d"),
+        ("--views=ap lat ct.nrrd", "--views=ap --views lat ct.nrrd"),
+        ("--views pa", "--views pa"),
+        ("ct --views", "ct --views"),
+        ("lat ap", "lat ap"),
+    ],
+)
+def test_views_takes_one_name_or_both(typed: str, meant: str) -> None:
+    assert _spread(typed.split()) == meant.split()
+
+
+def test_projecting_as_in_the_readme_gives_both_views(a_ct_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "drr"
+    words = "--sad 1000 --sid 1536 --size 64 64 --pixel-spacing 4.0 4.0 --views ap lat --json"
+    result = tomoray("project", str(a_ct_file), "--out", str(out), *words.split())
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1])["event"] == "result"
+    assert {path.name for path in out.iterdir() if path.name[0] != "."} == {"ap.nrrd", "ap.png", "lat.nrrd", "lat.png"}
+
+
+def test_one_view_and_a_negative_isocenter_can_be_asked_for(a_ct_file: Path, tmp_path: Path) -> None:
+    words = "--views lat --size 64 64 --pixel-spacing 5 5 --isocenter -10 -20.5 -30"
+    result = tomoray("project", str(a_ct_file), *words.split(), "--out", str(tmp_path / "d"))
+    assert result.returncode == 0, result.stderr
+    assert not (tmp_path / "d" / "ap.nrrd").exists()
+
+
+def test_any_angle_tilt_roll_beam_and_exposure_can_be_asked_for(a_ct_file: Path, tmp_path: Path) -> None:
+    words = "--angle 30 --angle -45.5 --tilt -60 --roll 5 --offset -10 20 --beam slot --kvp 80 --photons 1e4 --exact"
+    size = "--size 12 10 --pixel-spacing 20 20"
+    result = tomoray("project", str(a_ct_file), *words.split(), *size.split(), "--out", str(tmp_path / "d"))
+    assert result.returncode == 0, result.stderr
+    assert {path.name for path in (tmp_path / "d").glob("*.nrrd")} == {"angle30.nrrd", "angle-45.5.nrrd"}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("project CT --out out --beam fan", "--beam"),
+        ("project CT --out out --matrix absent.txt --size 9 9", "does not exist"),
+        ("project CT --out out --kvp 9", "between 40 and 150"),
+        ("project absent.nrrd --out out", "absent.nrrd"),
+        ("project CT --out out --views pa", "views ap and lat"),
+        ("project CT --out out --sad 0", "above 0"),
+        ("project CT --out out --sad 2000 --sid 1000", "swapped"),
+        ("project CT --out out --geometry nowhere", "does not exist"),
+        ("project CT --out out --geometry .", "geometry file"),
+        ("project CT --out out --isocenter 0 0 9000", "misses the CT"),
+        ("synthesize --out out", "two radiographs"),
+        ("synthesize --out out --ct CT --flip-ap", "radiographs"),
+        ("train --data . --out out", "label maps"),
+        ("train --data . --out out --watch x", "NAME=CT,LABELS"),
+        ("train --data .", "--out FOLDER"),
+        ("train --out out", "tomoray train CONFIG"),
+        ("train absent.toml --out out", "does not exist"),
+        ("train absent.toml --out out --minutes 85", "leave out --minutes and set minutes in [stages.training]"),
+        (
+            "train absent.toml --out out --watch a=b,c --seed 1 --start-from d --stages 48 --workers 1",
+            "--watch and set cohorts and held_out in [data]; --seed and set seed in [stages.training] and "
+            "[stages.stream]; --start-from and set start_from in [stages.training]; "
+            "--stages and set a table [[stages]] for each; --workers and set workers in [stages.training].",
+        ),
+        ("train --data . --out out --start-from absent.ckpt", "absent.ckpt"),
+        ("train --data . --out out --start-from CT", "got a file that cannot be read"),
+        ("publish absent.ckpt --data . --command x", "absent.ckpt"),
+        ("publish CT --data . --command x", "got a file that cannot be read"),
+        ("sample-sheet --data . --out sheet.png", "label maps"),
+        ("learning-curves . --out curves.png", "folder of a run"),
+    ],
+)
+def test_a_wrong_command_gets_a_sentence_and_exit_code_2(
+    words: str, sentence: str, a_ct_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = tomoray(*words.replace("CT", str(a_ct_file)).split())
+    assert result.returncode == 2
+    assert sentence in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_and_version_answer() -> None:
+    assert "research use only" in " ".join(tomoray("--help").stdout.split()).lower()
+    assert tomoray("--version").stdout.startswith("tomoray 0.")
+
+
+def test_the_models_are_listed_with_their_licence() -> None:
+    result = tomoray("models")
+    assert result.returncode == 0
+    assert "CC-BY-NC-SA-4.0" in "".join(result.stdout.split())

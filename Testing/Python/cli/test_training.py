@@ -1,0 +1,84 @@
+"""How a training command ends: what TomoRay refuses is the user's to mend, anything else a fault with its traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from TomoRayLib.cli.training import _faults_of_input
+from TomoRayLib.jobs.worker import EXIT_FAULT, EXIT_INPUT, run_guarded
+from TomoRayLib.training.atlas import bone_hu
+from TomoRayLib.training.config import StageConfig
+from TomoRayLib.training.data.samples import Anatomy
+from TomoRayLib.training.engine.trouble import explained, finite
+from TomoRayLib.training.run import settings_of_stage
+
+
+def end_of(work: Callable[[], Any]) -> dict[str, Any]:
+    """The last event of a command that does ``work``."""
+    events: list[dict[str, Any]] = []
+
+    def guarded() -> None:
+        with _faults_of_input():
+            work()
+
+    code = run_guarded(guarded, events.append)
+    assert events[-1]["code"] == code
+    return events[-1]
+
+
+def too_little_memory() -> None:
+    with explained(2, 1, lambda: 0, lambda: "It is kept."):
+        raise RuntimeError("CUDA out of memory")
+
+
+def not_a_number() -> None:
+    with explained(2, 1, lambda: 0, lambda: "It is kept."):
+        finite("loss", torch.tensor(float("nan")), {})
+
+
+REFUSALS: dict[str, tuple[Callable[[], Any], str]] = {
+    "a value that does not fit": (
+        lambda: settings_of_stage(StageConfig("a", epochs=1), None, Anatomy()),
+        "epochs need data.cohorts",
+    ),
+    "a loss that is not a number": (not_a_number, "Try a lower peak_lr"),
+    "too little memory": (too_little_memory, "Too little memory for batch_size"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSALS))
+def test_what_tomoray_refuses_ends_with_its_sentence(name: str) -> None:
+    work, sentence = REFUSALS[name]
+    end = end_of(work)
+    assert end["code"] == EXIT_INPUT
+    assert sentence in end["message"]
+    assert "details" not in end
+
+
+def a_worker_process_fails() -> None:
+    class Failing(torch.utils.data.IterableDataset):
+        def __iter__(self) -> Any:
+            raise ValueError("high <= 0")
+
+    next(iter(torch.utils.data.DataLoader(Failing(), num_workers=1)))
+
+
+FAULTS: dict[str, Callable[[], Any]] = {
+    "numpy's own": lambda: np.random.default_rng(0).integers(0),
+    "numpy's, called by TomoRay": lambda: bone_hu([]),
+    "Python's own": lambda: float("one"),
+    "in a worker process": a_worker_process_fails,
+}
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS))
+def test_any_other_value_error_is_a_fault_with_its_traceback(name: str) -> None:
+    end = end_of(FAULTS[name])
+    assert end["code"] == EXIT_FAULT
+    assert "A fault in TomoRay (ValueError" in end["message"]
+    assert "Traceback" in end["details"]

@@ -1,0 +1,281 @@
+"""A cohort from folder to tables, with the real network: one phantom that can be scored and cases that cannot."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.command_line import tomoray
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.files import write_volume
+from TomoRayLib.images.types import Volume
+from TomoRayLib.jobs import evaluation
+from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
+from TomoRayLib.jobs.evaluation import EvaluationJob, names_in, run_evaluation
+from TomoRayLib.jobs.worker import EXIT_INTERRUPTED, run_guarded
+from TomoRayLib.report.cohort_page import TABLE_NAMES
+from TomoRayLib.synthesis.comparison import ground_truth
+from TomoRayLib.synthesis.model_run import LINEAR, vertebrae_center_mm
+
+ROOT = Path(__file__).resolve().parents[3]
+Events = list[dict[str, Any]]
+
+
+def shared_data() -> Path | None:
+    """``shared/data`` beside the checkout or further up, with real CTs that the repository must not hold."""
+    places = [parent / "shared" / "data" for parent in ROOT.parents]
+    return next((place for place in places if (place / "verse").is_dir()), None)
+
+
+def evaluated(folder: Path, out: Path, **options: Any) -> Events:
+    events: Events = []
+    run_evaluation(EvaluationJob(str(folder), str(out), **options), events.append)
+    return events
+
+
+def lines_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module")
+def a_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """VerSe's layout: a phantom, its CT without anything but air, and a subject without mask."""
+    folder = tmp_path_factory.mktemp("cohort")
+    ct, labels = phantom_volumes()
+    air = Volume(np.full_like(ct.voxels, -1000.0), ct.grid)
+    for subject, volume in (("sub-verse901", ct), ("sub-verse902", air), ("sub-verse903", ct)):
+        place = folder / "rawdata" / subject
+        place.mkdir(parents=True)
+        if subject == "sub-verse903":
+            (place / f"{subject}_ct.nii.gz").touch()
+            continue
+        write_volume(place / f"{subject}_ct.nii.gz", volume)
+        mask = folder / "derivatives" / subject
+        mask.mkdir(parents=True)
+        write_volume(mask / f"{subject}_seg-vert_msk.nii.gz", labels)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def an_evaluation(a_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Events]:
+    out = tmp_path_factory.mktemp("evaluation") / "tables"
+    return out, evaluated(a_cohort, out)
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The main job replaced by one that only notes its CT and fails: shows which cases are scored anew."""
+    asked: list[str] = []
+
+    def refuse(job: Any, *_: Any) -> Any:
+        asked.append(Path(job.ct).name)
+        raise InputError("not scored in this test")
+
+    monkeypatch.setattr(evaluation, "case_result", refuse)
+    return asked
+
+
+def test_a_case_that_fails_is_listed_and_does_not_stop_the_others(an_evaluation: tuple[Path, Events]) -> None:
+    out, events = an_evaluation
+    assert events[-1]["event"] == "result"
+    assert (events[-1]["scored"], events[-1]["failed"]) == (1, 1)
+    assert {path.name for path in out.iterdir() if path.is_file() and path.name[0] != "."} == set(TABLE_NAMES)
+    failed, left_out = lines_of(out / "not_scored.csv")
+    assert (failed["what"], failed["name"]) == ("failed", "sub-verse902")
+    assert "every voxel is the same" in failed["reason"]
+    assert left_out["name"] == "rawdata/sub-verse903/sub-verse903_ct.nii.gz"
+    assert any(event["event"] == "warning" and "sub-verse902 failed" in event["text"] for event in events)
+
+
+def test_a_case_has_a_row_for_tomoray_and_for_both_floors(an_evaluation: tuple[Path, Events]) -> None:
+    rows = {line["row"]: line for line in lines_of(an_evaluation[0] / "cases.csv")}
+    assert list(rows) == ["tomoray", "blank", "mean_atlas"]
+    assert {line["case"] for line in rows.values()} == {"sub-verse901"}
+    assert rows["blank"]["cosine_similarity"] == "0.0"
+    assert 0 < float(rows["tomoray"]["cosine_similarity"]) < 1
+
+
+def test_the_blank_row_is_the_energy_of_the_truth(an_evaluation: tuple[Path, Events]) -> None:
+    """-10 log10 of the mean square of the target, made here without the evaluation."""
+    ct, labels = phantom_volumes()
+    truth = ground_truth(ct, labels, Grid.cube(vertebrae_center_mm(labels), 256.0, 192), LINEAR)
+    expected_db = -10 * np.log10(np.mean(truth.grey.astype(float) ** 2))
+    blank = next(line for line in lines_of(an_evaluation[0] / "cases.csv") if line["row"] == "blank")
+    assert float(blank["psnr_3d_db"]) == pytest.approx(expected_db, abs=0.01)
+
+
+def test_the_summary_says_how_the_scores_were_made(an_evaluation: tuple[Path, Events]) -> None:
+    content = json.loads((an_evaluation[0] / "summary.json").read_text())
+    settings = content["settings"]
+    assert settings["model"]["id"] == "geolift-s"
+    assert len(settings["model"]["weights_sha256"]) == 64
+    assert (settings["fov_mm"], settings["quantisation"], settings["case_list"]) == (256.0, "linear", "all cases")
+    assert settings["model_was_made_from"]
+    assert content["statistics"]["all"]["tomoray"]["cosine_similarity"]["n"] == 1
+
+
+def test_resuming_scores_only_what_has_no_score(
+    a_cohort: Path, an_evaluation: tuple[Path, Events], no_network: list[str], tmp_path: Path
+) -> None:
+    """The failed case is tried again, the scored one is not, and the tables are the same."""
+    out = tmp_path / "tables"
+    shutil.copytree(an_evaluation[0], out)
+    before = (out / "cases.csv").read_text()
+    evaluated(a_cohort, out, resume=True)
+    assert no_network == ["sub-verse902_ct.nii.gz"]
+    assert (out / "cases.csv").read_text() == before
+
+
+def test_other_settings_or_no_resume_score_everything_anew(
+    a_cohort: Path, an_evaluation: tuple[Path, Events], no_network: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "tables"
+    shutil.copytree(an_evaluation[0], out)
+    for options in ({"resume": True, "fov_mm": 192.0}, {"resume": True, "quantisation": "equal_frequency"}, {}):
+        no_network.clear()
+        with pytest.raises(InputError, match="at least one of 2 cases"):
+            evaluated(a_cohort, out, **options)
+        assert no_network == ["sub-verse901_ct.nii.gz", "sub-verse902_ct.nii.gz"]
+
+
+def test_a_changed_segmentation_is_scored_anew(
+    a_cohort: Path, an_evaluation: tuple[Path, Events], no_network: list[str], tmp_path: Path
+) -> None:
+    cohort, out = tmp_path / "cohort", tmp_path / "tables"
+    shutil.copytree(a_cohort, cohort)
+    shutil.copytree(an_evaluation[0], out)
+    mask = cohort / "derivatives" / "sub-verse901" / "sub-verse901_seg-vert_msk.nii.gz"
+    ct, labels = phantom_volumes()
+    write_volume(mask, Volume(np.where(labels.voxels == 20, 0, labels.voxels), ct.grid))
+    with pytest.raises(InputError, match="at least one of 2 cases"):
+        evaluated(cohort, out, resume=True)
+    assert "sub-verse901_ct.nii.gz" in no_network
+
+
+def test_a_damaged_record_is_scored_anew(
+    a_cohort: Path, an_evaluation: tuple[Path, Events], no_network: list[str], tmp_path: Path
+) -> None:
+    out = tmp_path / "tables"
+    shutil.copytree(an_evaluation[0], out)
+    (out / "cases" / "sub-verse901.json").write_text('{"made_with": ')
+    with pytest.raises(InputError):
+        evaluated(a_cohort, out, resume=True)
+    assert no_network[0] == "sub-verse901_ct.nii.gz"
+
+
+def test_where_no_case_is_scored_the_tables_still_say_why(
+    a_cohort: Path, no_network: list[str], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"got none; the first reason: sub-verse901: not scored in this test .*csv"):
+        evaluated(a_cohort, tmp_path / "out")
+    assert [line["name"] for line in lines_of(tmp_path / "out" / "not_scored.csv")][:2] == [
+        "sub-verse901",
+        "sub-verse902",
+    ]
+
+
+def test_a_fault_of_the_program_in_one_case_is_told_from_its_input(
+    a_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise ZeroDivisionError("somewhere deep")
+
+    monkeypatch.setattr(evaluation, "case_result", broken)
+    events: Events = []
+    with pytest.raises(InputError):
+        run_evaluation(EvaluationJob(str(a_cohort), str(tmp_path / "out")), events.append)
+    warning = next(event for event in events if event["event"] == "warning")
+    assert "A fault in TomoRay (ZeroDivisionError: somewhere deep)" in warning["text"]
+    assert "broken" in warning["details"]
+
+
+def test_an_interrupted_evaluation_keeps_what_it_scored_and_says_so(
+    a_cohort: Path, an_evaluation: tuple[Path, Events], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation, "case_result", interrupted)
+    out = tmp_path / "tables"
+    shutil.copytree(an_evaluation[0] / "cases", out / "cases")
+    job, events = EvaluationJob(str(a_cohort), str(out), resume=True), []
+    code = run_guarded(lambda: run_evaluation(job, events.append), events.append, "what is scored is kept")
+    assert (code, events[-1]["message"]) == (EXIT_INTERRUPTED, "Interrupted; what is scored is kept.")
+    assert [path.name for path in (out / "cases").iterdir()] == ["sub-verse901.json"]
+    assert not (out / "cases.csv").exists()
+
+
+def test_only_the_cases_of_a_list_are_scored(a_cohort: Path, no_network: list[str], tmp_path: Path) -> None:
+    names = tmp_path / "split.txt"
+    names.write_text("# seed 7\n\nsub-verse902  # second\n")
+    assert names_in(names) == ["sub-verse902"]
+    with pytest.raises(InputError, match="one of 1 cases"):
+        evaluated(a_cohort, tmp_path / "out", cases=str(names))
+    assert no_network == ["sub-verse902_ct.nii.gz"]
+    with pytest.raises(InputError, match="cannot be read"):
+        names_in(tmp_path / "absent.txt")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("absent --out out", "which is no folder"),
+        ("EMPTY --out out", "no volume at all"),
+        ("COHORT --out COHORT", "which holds the cases"),
+        ("COHORT --out out --fov 200", "256 or 192"),
+        ("COHORT --out out --model nobody", "geolift-s"),
+        ("COHORT --out out --geometry absent.json", "absent.json"),
+        ("COHORT --out out --cases absent.txt", "absent.txt"),
+    ],
+)
+def test_a_wrong_command_gets_a_sentence_and_leaves_nothing(
+    words: str, sentence: str, a_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    before = sorted(a_cohort.rglob("*"))
+    result = tomoray("evaluate", *words.replace("COHORT", str(a_cohort)).replace("EMPTY", "empty").split())
+    assert result.returncode == 2, result.stderr
+    assert sentence in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "out").exists()
+    assert sorted(a_cohort.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_the_command_scores_totalsegmentators_folders_and_prints_the_table(tmp_path: Path) -> None:
+    ct, labels = phantom_volumes()
+    case = tmp_path / "cohort" / "s0001"
+    (case / "segmentations").mkdir(parents=True)
+    write_volume(case / "ct.nii.gz", ct)
+    for name, label in (("L2", 21), ("L3", 22)):
+        mask = (labels.voxels == label).astype(np.uint8)
+        write_volume(case / "segmentations" / f"vertebrae_{name}.nii.gz", Volume(mask, labels.grid))
+    result = tomoray("evaluate", str(tmp_path / "cohort"), "--out", str(tmp_path / "out"))
+    assert result.returncode == 0, result.stderr
+    assert "1 cases scored, 0 failed" in " ".join(result.stdout.split())
+    vertebrae = {line["name"] for line in lines_of(tmp_path / "out" / "vertebrae.csv")}
+    assert vertebrae == {"L2", "L3"}
+
+
+@pytest.mark.slow
+def test_real_cases_are_found_and_scored(tmp_path: Path) -> None:
+    data = shared_data()
+    if data is None:
+        pytest.skip("the real CTs of shared/data are not beside this checkout")
+    events = evaluated(data / "verse", tmp_path / "out")
+    assert events[-1]["scored"] == 2
+    rows = {(line["case"], line["row"]): line for line in lines_of(tmp_path / "out" / "cases.csv")}
+    assert rows["sub-verse230", "tomoray"]["regions"] == "cervical thoracic"
+    assert rows["sub-verse014", "tomoray"]["regions"] == "lumbar"
+    for case in ("sub-verse014", "sub-verse230"):
+        assert float(rows[case, "tomoray"]["cosine_similarity"]) > 0.1
+        assert float(rows[case, "blank"]["dice"]) == 0

@@ -1,0 +1,102 @@
+"""From any detector to the network's: position, scale, and what normalising leaves alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from math import ceil
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.views import Biplanar, ConeBeam, Detector, ParallelBeam, View, c_arm
+from TomoRayLib.networks.radiograph_input import (
+    NETWORK_PIXELS,
+    blur,
+    cube_to_pixel,
+    network_input,
+    network_view,
+    normalise,
+    to_network_detector,
+)
+from TomoRayLib.projector import project
+
+VIEWS = {
+    "plain": View(ConeBeam(1000.0, 1536.0), Detector(300, 340, (1.6, 1.5), (8.0, -12.0)), isocenter_mm=(5.0, 6.0, 7.0)),
+    "fine, rolled": View(ConeBeam(900.0, 1500.0), Detector(900, 800, (0.5, 0.6)), 90.0, roll_deg=6.0),
+    "angled": View(ConeBeam(1100.0, 1300.0), Detector(260, 260, (1.4, 1.4)), 20.0, 8.0, -4.0),
+    "parallel": View(ParallelBeam(), Detector(310, 300, (1.0, 1.1), (-4.0, 3.0)), 90.0),
+}
+
+
+@pytest.mark.parametrize("name", sorted(VIEWS))
+def test_a_point_keeps_its_place_on_the_networks_detector(name: str) -> None:
+    """A blob drawn where the view projects a point must be found where the network's view projects that point."""
+    view = VIEWS[name]
+    iso = view.isocenter_mm
+    point = np.array([iso[0] + 21.0, iso[1] - 33.0, iso[2] + 44.0, 1.0])
+    x, y, w = view.projection_matrix() @ point
+    rows, columns = np.mgrid[: view.detector.rows, : view.detector.columns]
+    blob = np.exp(-0.5 * (((columns - x / w) / 6) ** 2 + ((rows - y / w) / 6) ** 2))
+    image = to_network_detector(torch.from_numpy(blob), view).numpy()
+    rows, columns = np.mgrid[:NETWORK_PIXELS, :NETWORK_PIXELS]
+    found = np.array([(image * columns).sum(), (image * rows).sum()]) / image.sum()
+    x, y, w = network_view(view).projection_matrix() @ point
+    np.testing.assert_allclose(found, (x / w, y / w), atol=0.06)
+
+
+def test_rendering_on_the_networks_detector_equals_resampling_onto_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    smooth = torch.nn.functional.interpolate(
+        torch.rand(1, 1, 6, 5, 7, generator=generator), size=(60, 50, 70), mode="trilinear"
+    )
+    grid = Grid((70, 50, 60), (3.0, 3.5, 4.0), (-100.0, -90.0, -120.0))
+    view = dataclasses.replace(VIEWS["plain"], detector=Detector(420, 440, (1.1, 1.05), (8.0, -12.0)))
+    resampled = to_network_detector(project(smooth[0, 0], grid, view), view)
+    rendered = project(smooth[0, 0], grid, network_view(view))
+    seen = (slice(30, -30),) * 2
+    assert float((resampled - rendered)[seen].norm() / rendered[seen].norm()) < 0.01
+
+
+def test_an_image_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match="transposed"):
+        to_network_detector(torch.zeros(340, 300), VIEWS["plain"])
+
+
+def test_gain_and_offset_do_not_change_what_the_network_reads() -> None:
+    image = torch.rand(224, 224, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(normalise(image), normalise(image * 37.0 + 1200.0), atol=2e-3, rtol=0)
+
+
+def test_normalising_a_constant_image_gives_no_nan() -> None:
+    assert torch.isfinite(normalise(torch.full((224, 224), 3.0))).all()
+
+
+def test_cube_corners_project_as_their_world_positions() -> None:
+    grid, view = Grid.cube((1.0, 2.0, 3.0), 256.0, 192), network_view(VIEWS["angled"])
+    corner = cube_to_pixel(view, grid) @ (1, -1, 1, 1)
+    expected = view.projection_matrix() @ (1 + 128, 2 - 128, 3 + 128, 1)
+    np.testing.assert_allclose(corner, expected)
+
+
+def test_the_network_sees_every_corner_of_the_cube_from_a_c_arm() -> None:
+    pair: Biplanar = c_arm()
+    images = [torch.rand(pair.ap.detector.shape) for _ in range(2)]
+    radiographs, matrices = network_input(images, [pair.ap, pair.lateral], Grid.cube((0, 0, 0), 256.0, 192))
+    assert radiographs.shape == (1, 2, 2, 224, 224)
+    corners = torch.tensor([[x, y, z, 1.0] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    for matrix in matrices[0]:
+        x, y, w = matrix @ corners.T
+        assert float((x / w).min()) > 0
+        assert float((x / w).max()) < 223
+        assert float((y / w).min()) > 0
+        assert float((y / w).max()) < 223
+
+
+@pytest.mark.parametrize("sd_px", [0.1, 0.9, 8.0, 20.0])
+def test_a_blur_is_scipys_gaussian_with_repeated_edges(sd_px: float) -> None:
+    image = np.random.default_rng(0).random((37, 52), dtype=np.float32)
+    expected = image if sd_px < 0.2 else ndimage.gaussian_filter(image, sd_px, mode="nearest", radius=ceil(3 * sd_px))
+    np.testing.assert_allclose(blur(torch.from_numpy(image), sd_px).numpy(), expected, atol=2e-6)

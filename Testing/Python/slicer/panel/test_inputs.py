@@ -1,0 +1,253 @@
+"""The panel without a run: what it asks for, what it reads from images, what it says of bad input."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support.slicer_data import add_radiograph, add_segmentation, add_volume, oblique_case
+
+pytest.importorskip("slicer", reason="needs slicer-core")
+pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6")
+
+
+def drive():
+    from support import panel_driver
+
+    return panel_driver
+
+
+def a_picture(rows: int = 120, columns: int = 100) -> np.ndarray:
+    """A lopsided radiograph: a bright column left of the middle, brighter towards the bottom."""
+    v, u = np.indices((rows, columns))
+    return (np.exp(-(((u - columns * 0.4) / 9.0) ** 2)) * (1 + v / rows) + 0.2).astype(np.float32)
+
+
+def a_lateral() -> np.ndarray:
+    """Another radiograph of the same height, brighter."""
+    return 1.5 * a_picture()
+
+
+def test_the_empty_panel_says_what_to_choose_and_why_the_button_is_grey(panel) -> None:
+    ui = panel.ui
+    assert drive().status(panel) == "Choose the AP radiograph."
+    assert not ui.synthesizeButton.enabled
+    assert ui.synthesizeButton.toolTip == "Choose the AP radiograph."
+    assert not ui.compareSection.enabled
+    assert ui.radiographsPage.visible is False or not ui.ctPage.visible
+    assert "SYNTHETIC" in ui.noticeLabel.text
+
+
+def test_every_control_explains_itself(panel) -> None:
+    """Each has a tooltip; the lines inside of spin boxes and sliders are none of ours."""
+    import qt
+    import slicer
+
+    kinds = (qt.QPushButton, qt.QComboBox, qt.QCheckBox, qt.QDoubleSpinBox, slicer.qMRMLNodeComboBox)
+    named = {name: widget for name, widget in vars(panel.ui).items() if isinstance(widget, kinds)}
+    own = {name: widget for name, widget in named.items() if not name.startswith("qt_")}
+    assert [name for name, widget in own.items() if not widget.toolTip] == []
+    assert len(own) > 25
+
+
+def test_geometry_comes_from_the_image_and_the_preset_with_its_origin(panel) -> None:
+    ap, lateral = add_radiograph(a_picture(), "AP", (0.8, 0.9)), add_radiograph(a_lateral(), "lateral", (0.7, 0.7))
+    drive().choose_radiographs(panel, ap, lateral)
+    ui = panel.ui
+    assert ui.apSpacingSpinBox.value == pytest.approx(0.8)
+    assert ui.lateralSpacingSpinBox.value == pytest.approx(0.7)
+    assert (ui.apSidSpinBox.value, ui.apSadSpinBox.value) == (1536.0, 1000.0)
+    assert (ui.apAngleSpinBox.value, ui.lateralAngleSpinBox.value) == (0.0, 90.0)
+    assert "preset" in ui.apSidSpinBox.suffix
+    assert ui.apSpacingSpinBox.suffix.endswith("image")
+    assert drive().status(panel) == "Ready."
+    assert ui.synthesizeButton.enabled
+    ui.apSidSpinBox.value = 1800.0
+    drive().settle()
+    assert "yours" in ui.apSidSpinBox.suffix
+    assert "preset" in ui.lateralSidSpinBox.suffix
+    geometry = panel.panel.request().inputs.ap_geometry
+    assert (geometry.sid_mm, geometry.sad_mm) == (1800.0, 1000.0)
+    assert geometry.pixel_spacing_mm == pytest.approx((0.8, 0.9))
+    drive().click(ui.rereadGeometryButton)
+    assert ui.apSidSpinBox.value == 1536.0
+
+
+def test_a_preset_changes_what_no_file_states(panel) -> None:
+    from TomoRayLib.slicer.panel.parameters import Preset
+
+    drive().choose_radiographs(panel, add_radiograph(a_picture(), "AP"), add_radiograph(a_lateral(), "lateral"))
+    panel.ui.presetComboBox.currentIndex = list(Preset).index(Preset.UPRIGHT)
+    drive().settle()
+    assert (panel.ui.apSidSpinBox.value, panel.ui.apSadSpinBox.value) == (1800.0, 1500.0)
+    panel.ui.presetComboBox.currentIndex = list(Preset).index(Preset.PARALLEL)
+    drive().settle()
+    assert not panel.ui.apSidSpinBox.enabled
+    assert panel.panel.request().inputs.ap_geometry.sid_mm is None
+    assert panel.ui.synthesizeButton.enabled
+
+
+def test_a_missing_pixel_spacing_is_asked_for(panel) -> None:
+    pictures = [add_radiograph(a_picture(), "AP", (1.0, 1.0)), add_radiograph(a_lateral(), "lateral", (1.0, 1.0))]
+    drive().choose_radiographs(panel, *pictures)
+    assert "pixel spacing of the AP radiograph is not in its file" in drive().status(panel)
+    assert not panel.ui.synthesizeButton.enabled
+    panel.ui.apSpacingSpinBox.value = 0.25
+    panel.ui.lateralSpacingSpinBox.value = 0.26
+    drive().settle()
+    assert drive().status(panel) == "Ready."
+    assert panel.panel.request().inputs.lateral_geometry.pixel_spacing_mm == pytest.approx((0.26, 0.26))
+
+
+def test_an_impossible_geometry_is_said_before_the_run(panel) -> None:
+    drive().choose_radiographs(panel, add_radiograph(a_picture(), "AP"), add_radiograph(a_lateral(), "lateral"))
+    panel.ui.apSidSpinBox.value = 900.0
+    drive().settle()
+    assert "detector (SID) lies behind" in drive().status(panel)
+    assert not panel.ui.synthesizeButton.enabled
+
+
+def test_previews_show_what_the_network_will_see(panel) -> None:
+    """The bright column lies left of the middle, right of it once mirrored, and is dark once inverted."""
+    from TomoRayLib.slicer.scene import radiographs
+    from TomoRayLib.slicer.scene.nodes import Role
+
+    ap = add_radiograph(a_picture(), "AP")
+    drive().choose_radiographs(panel, ap, add_radiograph(a_lateral(), "lateral"))
+    assert shown_column(panel.ui.apPreview) < 0.5
+    panel.ui.flipApCheckBox.checked = True
+    drive().settle()
+    assert shown_column(panel.ui.apPreview) > 0.5
+    read = radiographs.radiograph_of(ap, Role.AP)
+    straight, inverted = (radiographs.preview(read, False, inverted).astype(int) for inverted in (False, True))
+    np.testing.assert_array_equal(straight + inverted, 255)
+    assert straight[-1].max() > straight[0].max()  # row 0 stays at the top
+
+
+def shown_column(label) -> float:
+    """Place of the brightest column in what a preview shows, 0 left to 1 right."""
+    image = label.pixmap.toImage()
+    brightness = [sum(image.pixelColor(x, y).red() for y in range(0, image.height(), 4)) for x in range(image.width())]
+    return int(np.argmax(brightness)) / (image.width() - 1)
+
+
+def test_radiograph_and_ct_exchanged(panel) -> None:
+    ct, _labels = oblique_case()
+    volume, picture = add_volume(ct, "CT"), add_radiograph(a_picture(), "AP")
+    drive().choose_radiographs(panel, volume, picture)
+    assert "choose CT above" in drive().status(panel)
+    drive().choose_ct(panel, picture)
+    assert "choose Two radiographs above" in drive().status(panel)
+    drive().choose_radiographs(panel, picture, picture)
+    panel.ui.apSpacingSpinBox.value = 1.0
+    assert "twice" in drive().status(panel) or "spacing" in drive().status(panel)
+
+
+def test_a_deleted_input_is_noticed(panel) -> None:
+    import slicer
+
+    ct, labels = oblique_case()
+    volume = add_volume(ct, "CT")
+    drive().choose_ct(panel, volume, add_segmentation(labels, volume))
+    assert drive().status(panel) == "Ready."
+    slicer.mrmlScene.RemoveNode(volume)
+    drive().settle()
+    assert drive().status(panel) == "Choose the CT."
+    assert not panel.ui.synthesizeButton.enabled
+
+
+def test_closing_the_scene_empties_the_panel(panel, slicer_host) -> None:
+    ct, _labels = oblique_case()
+    drive().choose_ct(panel, add_volume(ct, "CT"))
+    slicer_host.clear_scene()
+    drive().settle()
+    assert drive().status(panel) == "Choose the AP radiograph."
+
+
+def test_reload_keeps_the_choices(panel, slicer_host) -> None:
+    ct, labels = oblique_case()
+    volume = add_volume(ct, "CT")
+    drive().choose_ct(panel, volume, add_segmentation(labels, volume))
+    again = slicer_host.reload_module("TomoRay")
+    drive().settle()
+    assert again is not panel
+    assert again.ui.ctSelector.currentNode() is volume
+    assert drive().status(again) == "Ready."
+
+
+def test_the_point_of_a_list_is_the_centre_in_lps(panel) -> None:
+    import slicer
+
+    ct, _labels = oblique_case()
+    drive().choose_ct(panel, add_volume(ct, "CT"))
+    points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "middle")
+    points.AddControlPoint(12.0, -30.0, 45.0)
+    panel.ui.centerSelector.setCurrentNode(points)
+    drive().settle()
+    assert panel.panel.request().inputs.isocenter_mm == pytest.approx((-12.0, 30.0, 45.0))
+
+
+def test_devices_and_models_are_listed_when_advanced_opens(panel) -> None:
+    ui = panel.ui
+    assert ui.deviceComboBox.count == 0  # nothing is asked before
+    ui.advancedSection.collapsed = False
+    drive().settle()
+    names = [ui.deviceComboBox.itemData(n) for n in range(ui.deviceComboBox.count)]
+    assert names[0] == "auto"
+    assert names[-1] == "cpu"
+    assert "cores" in ui.deviceComboBox.itemText(ui.deviceComboBox.count - 1)
+    assert ui.modelComboBox.itemData(0) == "geolift-s"
+    assert "CC-BY-NC-SA" in ui.modelLabel.text
+    ui.deviceComboBox.currentIndex = ui.deviceComboBox.count - 1
+    drive().settle()
+    assert panel.panel.request().settings.device == "cpu"
+
+
+def test_the_dicom_header_gives_geometry_and_orientation(panel, tmp_path: Path) -> None:
+    """A radiograph from Slicer's DICOM database: MONOCHROME1, SID and spacing in the header."""
+    import slicer
+    from pydicom import dcmread
+
+    from support.dicom_files import a_radiograph_file
+
+    path = tmp_path / "ap.dcm"
+    stored = (3000 - 1000 * a_picture()).astype(np.uint16)  # MONOCHROME1: the bright column is stored dark
+    distances = {"DistanceSourceToDetector": 1700.0, "DistanceSourceToPatient": 1200.0}
+    a_radiograph_file(path, stored, PhotometricInterpretation="MONOCHROME1", PatientOrientation=["R", "F"], **distances)
+    uid = str(dcmread(path).SOPInstanceUID)
+    slicer.dicomDatabase.register(uid, path)
+    row_mm, column_mm = (float(value) for value in dcmread(path).ImagerPixelSpacing)
+    node = add_radiograph(stored, "AP from DICOM", (row_mm, column_mm))
+    node.SetAttribute("DICOM.instanceUIDs", uid)
+    drive().choose_radiographs(panel, node, add_radiograph(a_lateral(), "lateral"))
+    ui = panel.ui
+    assert (ui.apSidSpinBox.value, ui.apSadSpinBox.value) == (1700.0, 1200.0)
+    assert "DICOM header" in ui.apSidSpinBox.suffix
+    assert "preset" in ui.lateralSidSpinBox.suffix
+    assert panel.panel.request().inputs.ap_geometry.pixel_spacing_mm == pytest.approx((row_mm, column_mm))
+    assert shown_column(ui.apPreview) > 0.5  # columns run to the patient's right in this file: mirrored for AP
+
+    slicer.util.arrayFromVolume(node)[0, :40] = 7.0  # edited in Slicer: the file is no longer what is on the screen
+    slicer.util.arrayFromVolumeModified(node)
+    drive().settle()
+    assert ui.apSidSpinBox.value == 1536.0
+    assert "preset" in ui.apSidSpinBox.suffix
+
+
+def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
+    """Each value travels to the worker as text: one that the library does not know would fail only there."""
+    from TomoRayLib.anatomy.grey_levels import FIELDS_OF_VIEW_MM, Quantisation
+    from TomoRayLib.geometry.views import PRESETS
+    from TomoRayLib.slicer.panel.parameters import FieldOfView, GreyLevels, Layout, Preset, Window
+    from TomoRayLib.slicer.views import display, layouts
+
+    assert {choice.value for choice in Preset} == set(PRESETS)
+    assert {choice.value for choice in FieldOfView} == set(FIELDS_OF_VIEW_MM)
+    assert {choice.value for choice in GreyLevels} == {choice.value for choice in Quantisation}
+    assert {choice.value for choice in Window} == set(display.WINDOW_HU)
+    from TomoRayLib.slicer.panel.compare import LAYOUT_ID
+
+    assert set(LAYOUT_ID.values()) == set(layouts.DESCRIPTION_OF_ID)
+    assert set(Layout) - set(LAYOUT_ID) == {Layout.UNCHANGED}

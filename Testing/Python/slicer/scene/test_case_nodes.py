@@ -1,0 +1,207 @@
+"""A case in Slicer's scene: its geometry, its place, its references, what a second run leaves, and .mrb and back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support.results_folders import SIZE, write_results
+from support.slicer_data import add_volume, oblique_case
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.notices import NOTICE
+from TomoRayLib.geometry.grid import Grid
+
+pytestmark = pytest.mark.usefixtures("scene")
+
+
+@pytest.fixture
+def case_nodes():
+    from TomoRayLib.slicer.scene import case_nodes
+
+    return case_nodes
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_results(tmp_path_factory.mktemp("case") / "results")
+
+
+def ras_of(lps: np.ndarray) -> np.ndarray:
+    return np.asarray(lps) * (-1.0, -1.0, 1.0)
+
+
+def test_volumes_lie_where_the_files_say(case_nodes, results: Path) -> None:
+    import slicer.util
+    import vtk
+
+    case = case_nodes.load_case(results, "Ärztin")
+    grid = Grid.cube((31.0, -47.0, 260.0), 160.0, SIZE)
+    for node in (case.synthetic, case.truth, case.difference):
+        matrix = vtk.vtkMatrix4x4()
+        node.GetIJKToRASMatrix(matrix)
+        index = (3.0, 11.0, 29.0, 1.0)
+        expected = ras_of((grid.index_to_world @ index)[:3])
+        np.testing.assert_allclose(matrix.MultiplyPoint(index)[:3], expected, atol=1e-6)
+    difference = slicer.util.arrayFromVolume(case.difference)
+    synthetic, truth = (slicer.util.arrayFromVolume(node).astype(int) for node in (case.synthetic, case.truth))
+    np.testing.assert_array_equal(difference, synthetic - truth)
+
+
+def test_surfaces_and_segments_lie_on_the_volumes(case_nodes, results: Path) -> None:
+    """The surface's middle is that of the bright voxels, in RAS; a flip would miss it by centimetres."""
+    import slicer.util
+
+    case = case_nodes.load_case(results, "case")
+    for surface, volume in ((case.truth_surface, case.truth), (case.synthetic_surface, case.synthetic)):
+        k, j, i = np.nonzero(slicer.util.arrayFromVolume(volume) > -200)
+        matrix = slicer.util.arrayFromVTKMatrix(_ijk_to_ras(volume))
+        corners = np.stack([i, j, k, np.ones_like(i)]).astype(float)
+        world = (matrix @ corners)[:3]
+        bounds = np.array(surface.GetPolyData().GetBounds()).reshape(3, 2)
+        np.testing.assert_allclose(bounds.mean(axis=1), (world.min(axis=1) + world.max(axis=1)) / 2, atol=2.0)
+    segmentation = case.truth_vertebrae.GetSegmentation()
+    assert [segmentation.GetNthSegment(n).GetName() for n in range(2)] == ["L1", "L2"]
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(case.truth_vertebrae, segmentation.GetNthSegmentID(1), case.truth)
+    assert np.argwhere(mask).min(axis=0)[0] == 6  # L2 is the lower one
+    assert case.synthetic_surface.GetPolyData().GetPointData().HasArray("distance_mm")
+
+
+def _ijk_to_ras(node):
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    return matrix
+
+
+def test_everything_synthetic_is_marked_and_knows_how_it_was_made(case_nodes, results: Path) -> None:
+    case = case_nodes.load_case(results, "case")
+    for node in (case.synthetic, case.vertebrae, case.synthetic_surface, case.difference, case.metrics, case.report):
+        assert node.GetAttribute("TomoRay.Notice") == NOTICE
+    assert case.truth.GetAttribute("TomoRay.Notice") is None
+    assert case.synthetic.GetName().startswith("SYNTHETIC CT")
+    assert case.synthetic.GetAttribute("TomoRay.Model") == "geolift-s"
+    assert json.loads(case.synthetic.GetAttribute("TomoRay.Provenance"))["precision"] == "bfloat16"
+
+
+def test_the_case_lies_in_a_folder_beside_its_input(case_nodes, results: Path) -> None:
+    import slicer
+
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    ct, _labels = oblique_case()
+    node = add_volume(ct, "CT")
+    study = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "study")
+    hierarchy.CreateItem(study, node)  # Slicer's plugins make the item when the node is added
+    case = case_nodes.load_case(results, "CT", node)
+    folder = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(case.synthetic))
+    assert hierarchy.GetItemName(folder) == "TomoRay: CT"
+    assert hierarchy.GetItemParent(folder) == study
+    parents = {hierarchy.GetItemParent(hierarchy.GetItemByDataNode(item)) for item in case.all()}
+    assert parents == {folder}
+
+
+def test_a_second_run_into_the_same_nodes_replaces_the_first(case_nodes, results: Path) -> None:
+    import slicer
+
+    first = case_nodes.load_case(results, "case")
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    second = case_nodes.load_case(results, "case", None, first.synthetic, first.vertebrae)
+    assert second.synthetic is first.synthetic
+    assert second.truth is not first.truth
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    folder = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(second.synthetic))
+    assert hierarchy.GetNumberOfItemChildren(folder) == len(second.all())
+
+
+def test_removing_a_case_leaves_nothing(case_nodes, results: Path) -> None:
+    import slicer
+
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    case_nodes.remove_case(case_nodes.load_case(results, "case"))
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+def test_a_damaged_results_folder_leaves_the_scene_as_it_was(case_nodes, results: Path, tmp_path: Path) -> None:
+    import slicer
+
+    broken = tmp_path / "broken"
+    shutil.copytree(results, broken)
+    (broken / "truth_vertebrae.nrrd").write_bytes(b"NRRD0004\nnonsense")
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    with pytest.raises(InputError):
+        case_nodes.load_case(broken, "case")
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+def test_a_case_from_radiographs_has_no_truth(case_nodes, results: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "radiographs"
+    shutil.copytree(results, folder)
+    for name in ("truth_ct.nrrd", "truth_vertebrae.nrrd", "truth_surface.vtp", "metrics.json"):
+        (folder / name).unlink()
+    provenance = json.loads((folder / "provenance.json").read_text())
+    provenance["inputs"] = {"ap": {"name": "ap.dcm"}}
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    case = case_nodes.load_case(folder, "case")
+    present = {name for name in vars(case) if getattr(case, name) is not None}
+    assert present == {"synthetic", "vertebrae", "synthetic_surface", "report"}
+    assert case_nodes.find_case(case.synthetic) == case
+
+
+def test_a_saved_scene_comes_back_whole(case_nodes, results: Path, tmp_path: Path, slicer_host) -> None:
+    import slicer
+    import slicer.util
+
+    from TomoRayLib.slicer.scene import tables
+    from TomoRayLib.slicer.views import display
+
+    case = case_nodes.load_case(results, "case")
+    display.set_window(case, "bone")
+    names = [node.GetName() for node in case.all()]
+    voxels = {name: slicer.util.arrayFromVolume(getattr(case, name)).copy() for name in ("synthetic", "difference")}
+    geometry = slicer.util.arrayFromVTKMatrix(_ijk_to_ras(case.synthetic))
+    distances = np.array(slicer.util.arrayFromModelPointData(case.synthetic_surface, "distance_mm"))
+    csv, report = tables.metrics_csv(case.metrics), case_nodes.report_html(case)
+    cells = [case.metrics.GetCellText(row, 1) for row in range(case.metrics.GetNumberOfRows())]
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    slicer_host.clear_scene()
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    (again,) = case_nodes.find_cases()
+    assert [node.GetName() for node in again.all()] == names
+    for name, expected in voxels.items():
+        np.testing.assert_array_equal(slicer.util.arrayFromVolume(getattr(again, name)), expected)
+    np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(_ijk_to_ras(again.synthetic)), geometry, atol=1e-4)
+    found = slicer.util.arrayFromModelPointData(again.synthetic_surface, "distance_mm")
+    np.testing.assert_allclose(found, distances, atol=1e-4)
+    assert tables.metrics_csv(again.metrics) == csv
+    assert [again.metrics.GetCellText(row, 1) for row in range(again.metrics.GetNumberOfRows())] == cells
+    assert case_nodes.report_html(again) == report
+    display_node = again.synthetic.GetDisplayNode()
+    assert (display_node.GetWindow(), display_node.GetLevel()) == (1500.0, 300.0)
+    assert again.truth_vertebrae.GetSegmentation().GetNthSegment(0).GetName() == "L1"
+
+
+def test_the_table_has_both_floors_for_every_score(case_nodes, results: Path, tmp_path: Path) -> None:
+    from TomoRayLib.metrics.table import METRIC_COLUMNS
+    from TomoRayLib.slicer.scene import tables
+
+    case = case_nodes.load_case(results, "case")
+    node = case.metrics
+    headings = [node.GetColumnName(n) for n in range(node.GetNumberOfColumns())]
+    assert headings == ["Score", "Synthetic", "Blank", "Mean atlas", "Better"]
+    assert node.GetNumberOfRows() == len(METRIC_COLUMNS)
+    stored = json.loads((results / "metrics.json").read_text())["rows"]
+    row_of = {node.GetCellText(row, 0): row for row in range(node.GetNumberOfRows())}
+    assert set(row_of) == {column.heading for column in METRIC_COLUMNS}
+    assert float(node.GetCellText(row_of["Dice"], 1)) == pytest.approx(stored["tomoray"]["dice"], abs=5e-4)
+    assert node.GetCellText(row_of["HD95 (mm)"], 2) == "∞"
+    assert node.GetCellText(0, 0) == "Cosine similarity"
+    tables.export_metrics(node, tmp_path / "scores.csv")
+    lines = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "metric,unit,synthetic,blank,mean_atlas,better"
+    (dice,) = [line for line in lines if line.startswith("dice,")]
+    assert dice.split(",")[2] == repr(stored["tomoray"]["dice"])

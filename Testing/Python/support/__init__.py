@@ -1,0 +1,1 @@
+"""What several test modules share: data, drivers and oracles, as plain functions. Fixtures are in ``conftest.py``."""

@@ -1,0 +1,57 @@
+"""Shared by tests: results folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from TomoRayLib.base.notices import NOTICE
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.files import write_image_2d, write_volume
+from TomoRayLib.images.surfaces import make_surface, with_distance, write_vtp
+from TomoRayLib.images.types import Volume
+from TomoRayLib.metrics import evaluate_table
+
+SIZE = 40
+
+
+def write_results(folder: Path) -> Path:
+    """A results folder as a case leaves it, of a small lopsided pair of volumes, with real scores."""
+    folder.mkdir()
+    grid = Grid.cube((31.0, -47.0, 260.0), 160.0, SIZE)
+    k, j, i = np.indices(grid.shape)
+    truth_mask = (abs(i - 14) < 4) & (abs(j - 22) < 6) & (k > 5) & (k < 33)
+    synthetic_mask = (abs(i - 15) < 4) & (abs(j - 22) < 6) & (k > 7) & (k < 33)
+    labels = np.where(truth_mask, np.where(k < 18, 21, 20), 0).astype(np.uint8)
+    truth = np.where(truth_mask, 400 + 10 * k, -250).astype(np.int16)
+    synthetic = np.where(synthetic_mask, 350 + 8 * j, -250).astype(np.int16)
+    write_volume(folder / "synthetic_ct.nrrd", Volume(synthetic, grid))
+    write_volume(folder / "truth_ct.nrrd", Volume(truth, grid))
+    vertebrae = Volume(synthetic_mask.astype(np.uint8), grid)
+    write_volume(folder / "synthetic_vertebrae.nrrd", vertebrae)
+    write_volume(folder / "truth_vertebrae.nrrd", Volume(labels, grid))
+    truth_surface = make_surface(Volume(labels, grid))
+    write_vtp(folder / "truth_surface.vtp", truth_surface)
+    write_vtp(folder / "synthetic_surface.vtp", with_distance(make_surface(vertebrae), truth_surface))
+    for name, step in (("ap", 1.0), ("lat", 2.0)):
+        pixels = (np.arange(66 * 70, dtype=np.float32) * step).reshape(66, 70)
+        write_image_2d(folder / f"{name}.nrrd", pixels, (1.25, 1.5), {"TomoRay.view": "{}"})
+    scaled = {"tomoray": ((synthetic + 250) / 1300, synthetic_mask), "mean_atlas": ((truth + 250) / 2600, truth_mask)}
+    predictions = {name: (np.clip(grey, 0, 1).astype(np.float32), mask) for name, (grey, mask) in scaled.items()}
+    table = evaluate_table(predictions, ((truth + 250) / 1300).astype(np.float32).clip(0, 1), labels, grid.spacing_mm)
+    (folder / "metrics.json").write_text(json.dumps(table.to_json_dict()), encoding="utf-8")
+    (folder / "report.html").write_text("<html><body>Bericht: ä ∞</body></html>", encoding="utf-8")
+    provenance = {
+        "notice": NOTICE,
+        "tomoray": "0.1",
+        "made_at": "2026-01-01T00:00:00+00:00",
+        "device": "cpu",
+        "precision": "bfloat16",
+        "model": {"id": "geolift-s", "weights_sha256": "ab" * 32, "licence": "CC BY-NC-SA 4.0"},
+        "views": {"ap": {}},
+        "inputs": {"ct": {"name": "ct.nrrd"}},
+    }
+    (folder / "provenance.json").write_text(json.dumps(provenance), encoding="utf-8")
+    return folder

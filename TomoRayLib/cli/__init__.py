@@ -1,0 +1,16 @@
+"""The ``tomoray`` command."""
+
+from typing import TYPE_CHECKING
+
+from TomoRayLib.base.faces import lazy_face
+
+if TYPE_CHECKING:
+    from TomoRayLib.cli.commands import app as app
+    from TomoRayLib.cli.commands import main as main
+
+__all__, __getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "commands": ["app", "main"],
+    },
+)

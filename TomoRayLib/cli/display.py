@@ -1,0 +1,125 @@
+"""What a person sees in the terminal while a job runs and when it is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape as escaped
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from TomoRayLib.base.notices import NOTICE
+
+HEADLINE = (
+    "cosine_similarity",
+    "psnr_3d_db",
+    "ssim_2d",
+    "dice",
+    "hd95_mm",
+    "assd_mm",
+    "nsd_1mm",
+    "nsd_2mm",
+    "psnr_in_mask_db",
+    "ssim_in_mask",
+    "mae_in_mask_hu",
+)
+
+
+class Display:
+    """Shows a job's events: a bar with the stage and the time left, then a table and the files."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
+        self.console = console
+        self.progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
+        self.task: TaskID | None = None
+        self.last: dict[str, Any] | None = None
+
+    def __enter__(self) -> Display:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "stage":
+            self._show_stage(event)
+        elif kind == "warning":
+            self.progress.console.print(f"[bold red]Warning[/] {escaped(event['text'])}", highlight=False)
+        elif kind == "note":
+            self.progress.console.print(f"[yellow]Note[/] {escaped(event['text'])}", highlight=False)
+        else:
+            self.last = event
+
+    def _show_stage(self, event: dict[str, Any]) -> None:
+        text = f"{event['stage']} ({event['number']}/{event['of']})"
+        left = f"about {max(1, round(event['seconds_left']))} s left"
+        if self.task is None:
+            self.task = self.progress.add_task(text, total=event["of"], left=left)
+        self.progress.update(self.task, description=text, completed=event["number"] - 1, left=left)
+
+    def close(self) -> None:
+        """What is to be said once the bar is gone."""
+        if self.last is None:
+            return
+        if self.last["event"] == "error":
+            self.console.print(f"[bold red]Error[/] {escaped(self.last['message'])}", highlight=False)
+            if "details" in self.last:
+                self.console.print(self.last["details"], markup=False, highlight=False)
+            return
+        out = Console()
+        if self.last.get("metrics"):
+            out.print(metrics_table(self.last["metrics"], "∞" if out.encoding.startswith("utf") else "inf"))
+        if self.last.get("summary"):
+            out.print(cohort_table(self.last["summary"], self.last["scored"], self.last["failed"]))
+        if self.last.get("synthetic"):
+            out.print(f"[bold]{NOTICE}.[/]")
+        folder = Path(self.last["folder"]) if "folder" in self.last else None
+        for name in self.last["files"]:
+            out.print(f"  {folder / name if folder else name}", highlight=False, soft_wrap=True)
+        memory = self.last.get("peak_memory_mb")
+        cost = f", peak memory {memory / 1000:.2f} GB" if memory else ""
+        out.print(f"{self.last['seconds']:.1f} s{cost}", highlight=False)
+
+
+def metrics_table(metrics: dict[str, Any], infinity: str = "∞") -> Table:
+    """The main scores of ``MetricsTable.to_json_dict``: a dash is undefined, ``infinity`` a perfect or missing one."""
+    from TomoRayLib.metrics.table import METRIC_COLUMNS
+
+    rows, flags = metrics["rows"], metrics["flags"]
+    table = Table("metric", "better", *(name.replace("_", " ") for name in rows))
+    endless = {name: set(flags[name]["infinite"]) for name in rows}
+    for column in METRIC_COLUMNS:
+        if column.key in HEADLINE:
+            shown = [
+                infinity if column.key in endless[name] else "-" if value is None else column.format(value)
+                for name, value in ((name, rows[name][column.key]) for name in rows)
+            ]
+            table.add_row(column.heading, "higher" if column.higher_is_better else "lower", *shown)
+    if any("hd95_mm" in keys for keys in endless.values()):
+        table.caption = f"{infinity} mm: no bone predicted"
+    return table
+
+
+def cohort_table(summary: dict[str, Any], scored: int, failed: int) -> Table:
+    """Mean ± SD and median (quartiles) of the main scores; ``summary`` is that of ``evaluation``'s result event."""
+    from TomoRayLib.metrics.statistics import Statistic
+    from TomoRayLib.metrics.table import METRIC_COLUMNS
+    from TomoRayLib.report.cohort_page import mean_and_sd, median_and_quartiles
+
+    rows = {
+        name: {key: Statistic.from_json_dict(values) for key, values in metrics.items()}
+        for name, metrics in summary.items()
+    }
+    table = Table("metric", "better", *(name.replace("_", " ") for name in rows), show_lines=True)
+    table.caption = f"mean ± SD, median (IQR); {scored} cases scored, {failed} failed"
+    for column in METRIC_COLUMNS:
+        if column.key in HEADLINE:
+            values = [statistics[column.key] for statistics in rows.values()]
+            cells = [f"{mean_and_sd(column, value)}\n{median_and_quartiles(column, value)}" for value in values]
+            table.add_row(column.heading, "higher" if column.higher_is_better else "lower", *cells)
+    return table

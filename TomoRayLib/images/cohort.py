@@ -1,0 +1,257 @@
+"""Finding the cases of a cohort: which CT belongs to which vertebra segmentation, and why a file is left out.
+
+One resolver, keyed on file names, for the layouts in circulation (docs/evaluation.md):
+
+==================  ============================================  ===========================================
+layout              CT                                            segmentation
+==================  ============================================  ===========================================
+VerSe, BIDS         rawdata/sub-x/sub-x[_...]_ct.nii.gz           derivatives/sub-x/sub-x[_...]_seg-vert_msk.nii.gz
+CTSpine1K           data/<source>/<stem>.nii.gz (and variants)    label/<source>/<stem>_seg.nii.gz (and variants)
+TotalSegmentator    <case>/ct.nii.gz                              <case>/labels.nii.gz, or <case>/segmentations/
+flat                <stem>.nii.gz or <stem>_ct.nii.gz             <stem>_seg.nii.gz, _labels, _mask, ...
+==================  ============================================  ===========================================
+
+Nothing is read here but names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.files import MANIFEST_NAME
+
+ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
+STRUCTURES_FOLDER = "segmentations"  # TotalSegmentator: one binary mask per structure
+BARE_SEGMENTATIONS = frozenset({"labels", "label", "seg", "segmentation", "mask", "msk", "vertebrae"})
+LARGEST_EXAMPLES = 3
+
+_SEGMENTATION = re.compile(
+    r"^(?P<key>.+?)[_-](?:seg-vert_msk|seg|segmentation|labels?|mask|msk|vertebrae)$", re.IGNORECASE
+)
+_CT_ENDING = re.compile(r"[_-]ct$", re.IGNORECASE)
+_SUBJECT = re.compile(r"^(sub-[a-z0-9]+|verse\d+|gl\d+)", re.IGNORECASE)
+_VERSE = re.compile(r"^(sub-)?verse\d+", re.IGNORECASE)
+_NO_DERIVATIVES = re.compile(r"^(sub-)?gl\d+", re.IGNORECASE)
+
+NO_SEGMENTATION = "CT without a segmentation"
+NO_CT = "segmentation without a CT"
+SEVERAL_SEGMENTATIONS = "CT with several segmentations of its name"
+SECOND_COPY = "VerSe case that is there already (VerSe19 and VerSe20 overlap)"
+NO_DERIVATIVES = "VerSe image under CC BY-NC-ND (sub-gl); --include-gl takes it in"
+VERSE_IN_CTSPINE1K = "VerSe image inside CTSpine1K, which a model may have been trained on"
+EMPTY_FOLDER = "empty folder"
+OWN_RESULTS = "folder of TomoRay's own results"
+
+
+@dataclass(frozen=True)
+class CohortCase:
+    """One CT with its segmentation, a label map or a folder of TotalSegmentator's structures.
+
+    ``name`` is unique in the cohort; cases of one ``subject`` belong together in every statistic.
+    """
+
+    name: str
+    subject: str
+    ct: Path
+    segmentation: Path
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file or folder that is no case, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The usable cases below ``folder``, in the order of their names, and what was left out."""
+
+    folder: Path
+    cases: tuple[CohortCase, ...]
+    left_out: tuple[LeftOut, ...]
+
+    def relative(self, path: Path) -> str:
+        return path.relative_to(self.folder).as_posix()
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    stem: str
+
+    @property
+    def segmentation_key(self) -> str | None:
+        """The key of the CT that a segmentation names; "" where it names none; None for a file that is no mask."""
+        if self.path.is_dir() or self.stem.lower() in BARE_SEGMENTATIONS:
+            return ""
+        found = _SEGMENTATION.match(self.stem)
+        return found["key"] if found else None
+
+    @property
+    def ct_keys(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.stem, _CT_ENDING.sub("", self.stem))))
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Segmentations by the CT they name, those that name none by folder, and how many CTs a folder has."""
+
+    named: dict[str, list[_File]]
+    bare_in: dict[Path, list[_File]]
+    images_in: Counter[Path]
+
+    @classmethod
+    def of(cls, masks: list[_File], images: list[_File]) -> _Index:
+        named: dict[str, list[_File]] = {}
+        bare_in: dict[Path, list[_File]] = {}
+        for mask in masks:
+            if mask.segmentation_key:
+                named.setdefault(mask.segmentation_key, []).append(mask)
+            else:
+                bare_in.setdefault(mask.path.parent, []).append(mask)
+        return cls(named, bare_in, Counter(image.path.parent for image in images))
+
+
+def find_cases(folder: Path, include_gl: bool = False) -> Cohort:
+    """All cases below ``folder``. ``include_gl`` takes in VerSe's ``sub-gl`` images, which allow no derivatives.
+
+    Raises InputError for a folder that does not exist or has no usable case, counting the reasons.
+    """
+    if not folder.is_dir():
+        raise InputError(f"Expected a folder of CTs with segmentations, got {folder}, which is no folder.")
+    folder = folder.absolute()
+    files, left_out = _volume_files(folder)
+    masks = [file for file in files if file.segmentation_key is not None]
+    images = [file for file in files if file.segmentation_key is None]
+    index = _Index.of(masks, images)
+    cases: dict[str, CohortCase] = {}
+    used: set[Path] = set()
+    for image in images:
+        found = _segmentations_of(image, index)
+        used |= {mask.path for mask in found}
+        reason = _reason_against(image, found, include_gl)
+        if reason is None:
+            case = _case(folder, image, found[0], cases)
+            reason = SECOND_COPY if case is None else None
+            if case is not None:
+                cases[case.name] = case
+        if reason is not None:
+            left_out.append(LeftOut(image.path, reason))
+    left_out += [LeftOut(mask.path, NO_CT) for mask in masks if mask.path not in used]
+    cohort = Cohort(folder, tuple(cases[name] for name in sorted(cases)), tuple(left_out))
+    if not cohort.cases:
+        raise InputError(
+            f"Expected a CT with a vertebra segmentation in {folder}, found none"
+            f"{counted_reasons(cohort) or ' (no volume at all)'}. The layouts are in docs/evaluation.md."
+        )
+    return cohort
+
+
+def counted_reasons(cohort: Cohort) -> str:
+    """``": 29 x segmentation without a CT (a.nii.gz, b.nii.gz, ...); ..."``, empty where nothing was left out."""
+    counts = Counter(item.reason for item in cohort.left_out)
+    parts = []
+    for reason, count in counts.most_common():
+        names = [cohort.relative(item.path) for item in cohort.left_out if item.reason == reason]
+        more = ", ..." if count > LARGEST_EXAMPLES else ""
+        parts.append(f"{count} x {reason} ({', '.join(names[:LARGEST_EXAMPLES])}{more})")
+    return f": {'; '.join(parts)}" if parts else ""
+
+
+def only_named(cohort: Cohort, names: Sequence[str]) -> Cohort:
+    """The cohort with the cases of these names alone. Raises InputError for names that it does not have."""
+    known = {case.name for case in cohort.cases}
+    unknown = [name for name in dict.fromkeys(names) if name not in known]
+    if unknown or not names:
+        shown = ", ".join(unknown[:10]) + (", ..." if len(unknown) > 10 else "")
+        raise InputError(
+            f"Expected names of cases in {cohort.folder}, got "
+            f"{f'{len(unknown)} that are none of its {len(known)}: {shown}' if unknown else 'no name'}; its names look "
+            f"like {', '.join(sorted(known)[:LARGEST_EXAMPLES])}."
+        )
+    return Cohort(cohort.folder, tuple(case for case in cohort.cases if case.name in set(names)), cohort.left_out)
+
+
+def stem_of(path: Path) -> str | None:
+    """The file name without a volume's ending; None where it is no volume."""
+    ending = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
+    return path.name[: -len(ending)] if ending else None
+
+
+def _volume_files(folder: Path) -> tuple[list[_File], list[LeftOut]]:
+    """Volumes by name, a folder of structures as one of them, and the folders that are skipped."""
+    files: list[_File] = []
+    left_out: list[LeftOut] = []
+    for place, below, names in _walk(folder):
+        if MANIFEST_NAME in names:
+            below.clear()
+            left_out.append(LeftOut(place, OWN_RESULTS))
+            continue
+        if STRUCTURES_FOLDER in below:
+            below.remove(STRUCTURES_FOLDER)
+            files.append(_File(place / STRUCTURES_FOLDER, STRUCTURES_FOLDER))
+        visible = [name for name in names if not name.startswith(".")]
+        if not visible and not below and place != folder:
+            left_out.append(LeftOut(place, EMPTY_FOLDER))
+        files += [_File(place / name, stem) for name in visible if (stem := stem_of(Path(name)))]
+    return files, left_out
+
+
+def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """``os.walk`` in the order of names, through links to folders (data sets are often linked), each folder once."""
+    seen: set[str] = set()
+    for place, below, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        yield Path(place), below, sorted(names)
+
+
+def _segmentations_of(image: _File, index: _Index) -> list[_File]:
+    """The segmentations that name this CT: those nearest to it in the tree; without any, a bare one beside it."""
+    named = [mask for key in image.ct_keys for mask in index.named.get(key, ())]
+    if named:
+        nearness = [len(Path(os.path.commonpath([mask.path.parent, image.path.parent])).parts) for mask in named]
+        nearest = [mask for mask, near in zip(named, nearness, strict=True) if near == max(nearness)]
+        beside = [mask for mask in nearest if mask.path.parent == image.path.parent]
+        return beside or nearest
+    alone = index.images_in[image.path.parent] == 1
+    return index.bare_in.get(image.path.parent, []) if alone or image.stem.lower() == "ct" else []
+
+
+def _reason_against(image: _File, segmentations: list[_File], include_gl: bool) -> str | None:
+    if not segmentations:
+        return NO_SEGMENTATION
+    if len(segmentations) > 1:
+        return SEVERAL_SEGMENTATIONS
+    if _NO_DERIVATIVES.match(image.stem) and not include_gl:
+        return NO_DERIVATIVES
+    source, above = image.path.parent.name.lower(), image.path.parent.parent.name.lower()
+    if source == "verse" and above in ("data", "volumes"):
+        return VERSE_IN_CTSPINE1K
+    return None
+
+
+def _case(folder: Path, image: _File, segmentation: _File, known: dict[str, CohortCase]) -> CohortCase | None:
+    """The case under a name that is not taken; None for a second copy of a VerSe case."""
+    key = segmentation.segmentation_key
+    if not key or key.lower() == "ct":
+        place = image.path.parent.relative_to(folder)
+        key = "__".join(place.parts) or folder.resolve().name
+    if key in known:
+        if _VERSE.match(key):
+            return None
+        key = "__".join([*image.path.parent.relative_to(folder).parts, image.stem])
+    subject = _SUBJECT.match(key)
+    return CohortCase(key, subject[0] if subject else key, image.path, segmentation.path)

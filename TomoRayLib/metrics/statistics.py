@@ -1,0 +1,186 @@
+"""What a cohort's scores come to: mean, SD, median, quartiles, and a confidence interval over patients.
+
+Infinite values (an HD95 without any predicted bone) stay in: they make the mean infinite and the median honest.
+Undefined ones (NaN) are left out and lower ``n``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
+from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS, METRIC_KEYS
+
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+SEED = 0
+MODEL_ROW = "tomoray"
+ROWS = (MODEL_ROW, BLANK, MEAN_ATLAS)
+EVERYTHING = "all"
+REGIONS = ("cervical", "thoracic", "lumbar")
+GAIN_KEY = "psnr_3d_db"  # the one metric whose difference from the blank volume does not depend on the field of view
+
+
+@dataclass(frozen=True)
+class CaseScore:
+    """The scores of one case: ``rows[row][metric]``, and ``vertebrae[row]`` as in ``MetricsTable.to_json_dict``."""
+
+    name: str
+    subject: str
+    rows: Mapping[str, Mapping[str, float]]
+    vertebrae: Mapping[str, Sequence[Mapping[str, Any]]]
+
+    @classmethod
+    def from_metrics(cls, name: str, subject: str, metrics: Mapping[str, Any]) -> CaseScore:
+        """From the JSON form of a ``MetricsTable``, in which infinity and NaN are None."""
+        rows = {
+            row: {key: _number(value, key in metrics["flags"][row]["infinite"]) for key, value in values.items()}
+            for row, values in metrics["rows"].items()
+        }
+        return cls(name, subject, rows, metrics["per_vertebra"])
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Parts of the spine with a labelled vertebra in view; none where vertebrae are not told apart."""
+        found = {region_of(vertebra["name"]) for vertebra in self.vertebrae.get(MODEL_ROW, ())}
+        return tuple(region for region in REGIONS if region in found)
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One metric over a cohort. ``n`` counts defined values, ``n_infinite`` those of them that are infinite.
+
+    ``sd`` is the sample's (n - 1). ``ci_low`` and ``ci_high`` bound the mean: 95 % bootstrap interval, subjects drawn
+    with replacement. NaN where too few values are finite.
+    """
+
+    n: int
+    n_infinite: int
+    mean: float
+    sd: float
+    median: float
+    q1: float
+    q3: float
+    ci_low: float
+    ci_high: float
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """NaN becomes None, infinity the text "inf" (JSON has neither)."""
+        return {key: _json_number(value) for key, value in vars(self).items()}
+
+    @classmethod
+    def from_json_dict(cls, values: Mapping[str, Any]) -> Statistic:
+        """Back from ``to_json_dict``."""
+        numbers: dict[str, Any] = {
+            key: value if isinstance(value, int) else math.nan if value is None else float(value)
+            for key, value in values.items()
+        }
+        return cls(**numbers)
+
+
+Summary = dict[str, dict[str, dict[str, Statistic]]]  # group, row, metric
+
+
+def summarise(scores: Sequence[CaseScore]) -> Summary:
+    """Statistics of every metric, by group ("all" and each part of the spine that occurs) and row."""
+    groups = {EVERYTHING: list(scores)}
+    groups |= {region: [score for score in scores if region in score.regions] for region in REGIONS}
+    return {
+        group: {row: {key: metric_statistic(members, row, key) for key in METRIC_KEYS} for row in rows_of(members)}
+        for group, members in groups.items()
+        if members
+    }
+
+
+def rows_of(scores: Sequence[CaseScore]) -> tuple[str, ...]:
+    """The rows that occur, in printing order."""
+    return tuple(row for row in ROWS if any(row in score.rows for score in scores))
+
+
+def metric_statistic(scores: Sequence[CaseScore], row: str, key: str) -> Statistic:
+    values = [(score.rows[row][key], score.subject) for score in scores if row in score.rows]
+    return statistic(values)
+
+
+def gain_over(scores: Sequence[CaseScore], other: str, key: str = GAIN_KEY) -> Statistic:
+    """Statistic of each case's difference between the model and another row."""
+    pairs = [
+        (score.rows[MODEL_ROW][key] - score.rows[other][key], score.subject) for score in scores if other in score.rows
+    ]
+    return statistic(pairs)
+
+
+def cases_better_than(scores: Sequence[CaseScore], other: str, key: str, higher_is_better: bool) -> tuple[int, int]:
+    """In how many cases the model's score is better than another row's, of how many where both are defined."""
+    sign = 1 if higher_is_better else -1
+    pairs = [(score.rows[MODEL_ROW][key], score.rows[other][key]) for score in scores if other in score.rows]
+    defined = [(ours, theirs) for ours, theirs in pairs if not math.isnan(ours) and not math.isnan(theirs)]
+    return sum(sign * ours > sign * theirs for ours, theirs in defined), len(defined)
+
+
+def statistic(values: Iterable[tuple[float, str]]) -> Statistic:
+    """Over (value, subject) pairs.
+
+    >>> statistic([(1.0, "a"), (2.0, "b"), (4.0, "c")]).median
+    2.0
+    """
+    defined = [(value, subject) for value, subject in values if not math.isnan(value)]
+    numbers = sorted(value for value, _ in defined)
+    n, infinite = len(numbers), sum(math.isinf(value) for value in numbers)
+    mean = sum(numbers) / n if n else math.nan
+    sd = float(np.std(numbers, ddof=1)) if n > 1 and not infinite else math.nan
+    low, high = mean_interval(defined) if not infinite else (math.nan, math.nan)
+    q1, median, q3 = (quantile(numbers, share) for share in (0.25, 0.5, 0.75))
+    return Statistic(n, infinite, mean, sd, median, q1, q3, low, high)
+
+
+def quantile(ascending: Sequence[float], share: float) -> float:
+    """Linear between the two nearest ranks (numpy's default), also where values are infinite; NaN without values."""
+    if not ascending:
+        return math.nan
+    position = share * (len(ascending) - 1)
+    below = math.floor(position)
+    weight = position - below
+    low = ascending[below]
+    if weight == 0 or math.isinf(low):
+        return low
+    return low + weight * (ascending[below + 1] - low)
+
+
+def mean_interval(values: Sequence[tuple[float, str]], seed: int = SEED) -> tuple[float, float]:
+    """95 % bootstrap interval of the mean; a subject is drawn with all its cases. NaN below two subjects."""
+    of_subject: dict[str, list[float]] = {}
+    for value, subject in values:
+        of_subject.setdefault(subject, []).append(value)
+    if len(of_subject) < 2:
+        return math.nan, math.nan
+    sums = np.array([sum(members) for members in of_subject.values()])
+    counts = np.array([len(members) for members in of_subject.values()])
+    drawn = np.random.default_rng(seed).integers(len(sums), size=(RESAMPLES, len(sums)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
+
+
+def region_of(vertebra: str) -> str:
+    """The part of the spine of a vertebra's name: C3 is cervical, T13 thoracic, L6 lumbar."""
+    if vertebra not in LABEL_OF_NAME:
+        raise ValueError(f"Expected the name of a vertebra (C1 ... L6), got {vertebra!r}.")
+    return {"C": "cervical", "T": "thoracic", "L": "lumbar"}[vertebra[0]]
+
+
+def _number(value: float | None, is_infinite: bool) -> float:
+    if value is None:
+        return math.inf if is_infinite else math.nan
+    return float(value)
+
+
+def _json_number(value: float) -> float | str | None:
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) else str(value)

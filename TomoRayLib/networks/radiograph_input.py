@@ -1,0 +1,115 @@
+"""From a radiograph as it comes to what the network reads: bone bright, on the network's detector, normalised.
+
+The network's detector stands at the isocentre (SID = SAD): 224 x 224 pixels of 4/3 mm, the voxel edge of the output,
+298.7 mm in all, so that the corners of the 256 mm cube that lie nearest to the source are still seen. A radiograph
+of any detector and magnification is resampled onto it through its own projection matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.views import ConeBeam, Detector, View
+
+NETWORK_PIXELS = 224
+NETWORK_PIXEL_MM = 256.0 / 192.0
+NORMALISED_PERCENTILES = (1.0, 99.0)
+LOCAL_SD_PX = 8.0
+LOCAL_FLOOR = 0.02  # in units of the normalised grey value: keeps noise in empty regions small
+
+
+def network_view(view: View) -> View:
+    """The view that the network sees: the same source and angles, its own detector in the plane of the isocentre."""
+    beam = ConeBeam(view.beam.sad_mm, view.beam.sad_mm) if isinstance(view.beam, ConeBeam) else view.beam
+    detector = Detector(NETWORK_PIXELS, NETWORK_PIXELS, (NETWORK_PIXEL_MM, NETWORK_PIXEL_MM))
+    return replace(view, beam=beam, detector=detector)
+
+
+def to_network_detector(pixels: Tensor, view: View) -> Tensor:
+    """Pixels (rows, columns) of ``view`` resampled onto ``network_view(view)``: (224, 224), bilinear, 0 outside.
+
+    Finer detectors are averaged first, so that fine noise does not alias. Raises ValueError where the image does not
+    have the detector's rows and columns.
+    """
+    if tuple(pixels.shape) != view.detector.shape:
+        raise ValueError(
+            f"The radiograph must have the rows and columns of its detector, {view.detector.shape}; got "
+            f"{tuple(pixels.shape)}. Check the geometry's size, or whether the image is transposed."
+        )
+    target = network_view(view)
+    spacing_at_isocenter = np.asarray(view.detector.pixel_spacing_mm) / view.beam.magnification
+    block = [max(1, round(float(NETWORK_PIXEL_MM / step))) for step in spacing_at_isocenter]
+    block = [min(b, n) for b, n in zip(block, pixels.shape, strict=True)]
+    image = F.avg_pool2d(pixels[None, None].float(), block, ceil_mode=True, count_include_pad=False)
+    points = target.pixel_positions_mm().reshape(-1, 3)
+    projected = view.projection_matrix() @ np.concatenate([points, np.ones((len(points), 1))], axis=1).T
+    places = []
+    for index, axis in ((0, 1), (1, 0)):
+        pixel = projected[index] / projected[2]
+        pooled = (pixel + 0.5) / block[axis] - 0.5
+        size = image.shape[2 + axis]
+        places.append((2 * pooled + 1) / size - 1)
+    sampling = torch.from_numpy(np.stack(places, axis=-1).astype(np.float32))
+    sampling = sampling.view(1, NETWORK_PIXELS, NETWORK_PIXELS, 2).to(image.device)
+    return F.grid_sample(image, sampling, align_corners=False)[0, 0]
+
+
+def normalise(image: Tensor) -> Tensor:
+    """What the network reads of one bone-bright image (rows, columns): (2, rows, columns).
+
+    Channel 0: grey values, the 1st percentile at -1 and the 99th at 1, clipped at -1.5 and 2.5. Channel 1: local
+    contrast, the grey value less its surroundings (Gaussian of 8 pixels) over their standard deviation, clipped at
+    -3 and 3, which thickness of the body, gamma and scatter hardly change. Any gain and offset gives the same result.
+    """
+    low, high = (torch.quantile(image.flatten(), share / 100.0) for share in NORMALISED_PERCENTILES)
+    grey = ((image - low) / (high - low).clamp_min(1e-6) * 2.0 - 1.0).clamp(-1.5, 2.5)
+    detail = grey - blur(grey, LOCAL_SD_PX)
+    spread = blur(detail.square(), LOCAL_SD_PX).sqrt()
+    return torch.stack([grey, (detail / (spread + LOCAL_FLOOR)).clamp(-3.0, 3.0)])
+
+
+def blur(image: Tensor, sd_px: float) -> Tensor:
+    """Gaussian blur of (rows, columns); edges are repeated. Below 0.2 pixels the image itself."""
+    if sd_px < 0.2:
+        return image
+    rows, columns = (_blur_matrix(size, sd_px, str(image.device)) for size in image.shape)
+    return rows @ image @ columns.T
+
+
+@lru_cache(maxsize=8)
+def _blur_matrix(size: int, sd_px: float, device: str) -> Tensor:
+    """(size, size): a Gaussian of 3 standard deviations about each pixel; what falls beyond an edge counts there.
+
+    Two products with it are quicker on a CPU than convolutions of one channel with a hundred taps.
+    """
+    radius = int(np.ceil(3 * sd_px))
+    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=device)
+    kernel = torch.exp(-0.5 * (offsets / sd_px) ** 2)
+    source = (torch.arange(size, device=device)[:, None] + offsets.long()).clamp_(0, size - 1)
+    matrix = torch.zeros(size, size, device=device)
+    return matrix.scatter_add_(1, source, (kernel / kernel.sum()).expand_as(source).contiguous())
+
+
+def cube_to_pixel(view: View, grid: Grid) -> NDArray[np.float64]:
+    """3 x 4 matrix from cube coordinates (x, y, z, 1), -1..1 between the outer faces of ``grid``, to ``view``'s
+    (column, row, 1) * w. The grid must be axis-aligned in LPS, as ``Grid.cube`` makes it."""
+    cube_to_world = np.eye(4)
+    cube_to_world[:3, :3] = grid.direction_matrix * (np.asarray(grid.extent_mm) / 2)
+    cube_to_world[:3, 3] = grid.center_mm
+    return view.projection_matrix() @ cube_to_world
+
+
+def network_input(images: list[Tensor], views: list[View], grid: Grid) -> tuple[Tensor, Tensor]:
+    """``radiographs`` (1, 2, 2, 224, 224) and ``cube_to_pixel`` (1, 2, 3, 4) of bone-bright images of any detector."""
+    above_floor = [image - image.min() for image in images]  # beside the detector lies nothing: the floor, 0
+    radiographs = [normalise(to_network_detector(image, view)) for image, view in zip(above_floor, views, strict=True)]
+    matrices = [torch.from_numpy(cube_to_pixel(network_view(view), grid)).float() for view in views]
+    return torch.stack(radiographs)[None], torch.stack(matrices)[None]

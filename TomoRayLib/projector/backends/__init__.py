@@ -1,0 +1,1 @@
+"""The slab algorithm, once per library: stock torch, numba (CPU), Triton (CUDA)."""

@@ -1,0 +1,252 @@
+"""One self-contained HTML page about one case, as a radiologist would read it: no scripts, no network, prints on A4."""
+
+from __future__ import annotations
+
+import os
+from html import escape
+
+from PIL import Image
+
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
+from TomoRayLib.base.files import write_atomically
+from TomoRayLib.base.notices import NOTICE
+from TomoRayLib.geometry.views import ConeBeam
+from TomoRayLib.metrics.table import MetricsTable
+from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, ColorMap
+from TomoRayLib.report.content import ReportContent, Shown, shown_volumes
+from TomoRayLib.report.drawing import data_uri, png_bytes
+from TomoRayLib.report.figures import (
+    NOT_SCORED,
+    TRUTH,
+    SliceRow,
+    SurfaceView,
+    geometry_text,
+    radiograph_picture,
+    slice_rows,
+    surface_views,
+)
+from TomoRayLib.report.page import html_page
+from TomoRayLib.report.tables import at_a_glance, provenance_table, scores_section
+
+__all__ = ["ReportContent", "render_report", "write_report"]
+
+PAPER = (
+    "Zanier O, Theiler S, Mutten RD, Ryu SJ, Regli L, Serra C, Staartjes VE. TomoRay: Generating Synthetic Computed "
+    "Tomography of the Spine From Biplanar Radiographs. Neurospine 2024;21(1):68-75."
+)
+LIMITS = (
+    "Diagnosis, treatment, surgical planning or navigation, measurement for a patient, or any other clinical decision.",
+    "Finding or excluding fractures, tumours, infection or any other disease: what two radiographs do not show was "
+    "filled in from what spines usually look like.",
+    "Judging bone density: the HU values are estimates and are not calibrated.",
+    "Anything outside the vertebrae: soft tissue, ribs, sacrum and pelvis are left out.",
+)
+WHY_NOT_SCORED = (
+    "The CT is shown beside the synthetic one but not scored: scores compare vertebrae, and no vertebra segmentation "
+    "was given, or none of its vertebrae lies in this field of view."
+)
+MANY_NOTES = 5  # more are set smaller, in two columns
+_SLICE_HEADS = (TRUTH, "Synthetic", "Synthetic, outline of the truth", "Difference")
+
+
+def render_report(content: ReportContent) -> str:
+    """The page as text. All pictures are in it as PNG; nothing is fetched when it is opened."""
+    shown = shown_volumes(content)
+    metrics = content.metrics if shown.is_scored else None
+    sections = [
+        _opening(content, shown, metrics),
+        _radiographs(content),
+        _slices(slice_rows(shown), shown),
+        _surfaces(surface_views(shown), shown),
+        "" if metrics is None else scores_section(metrics),
+        provenance_table(content.provenance),
+        _limits(),
+    ]
+    return html_page(f"{content.title} \N{EN DASH} TomoRay, SYNTHETIC CT", sections)
+
+
+def write_report(path: str | os.PathLike[str], content: ReportContent) -> None:
+    """Write the page, whole or not at all. Raises OutputError where the file cannot be written."""
+    text = render_report(content)
+    with write_atomically(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def color_bar(colors: ColorMap, ticks: tuple[float, ...], texts: tuple[str, ...], name: str) -> str:
+    """A horizontal colour bar as SVG, with ``texts`` under ``ticks`` (values in the map's unit)."""
+    stops = "".join(
+        f'<stop offset="{100 * n / (len(colors.stops) - 1):g}%" stop-color="rgb({r},{g},{b})"/>'
+        for n, (r, g, b) in enumerate(colors.stops)
+    )
+    marks = []
+    for value, text in zip(ticks, texts, strict=True):
+        x = 400 * (value - colors.low) / (colors.high - colors.low)
+        anchor = "start" if x <= 0 else "end" if x >= 400 else "middle"
+        marks.append(f'<text x="{x:g}" y="32" text-anchor="{anchor}">{escape(text)}</text>')
+    return (
+        f'<div class="bar"><svg viewBox="0 0 400 36" role="img" aria-label="{escape(name)}" font-size="12.5" '
+        f'fill="#18202a"><defs><linearGradient id="{colors.name}">{stops}</linearGradient></defs>'
+        f'<rect width="400" height="14" fill="url(#{colors.name})" stroke="#8a949e" stroke-width=".5"/>'
+        f"{''.join(marks)}</svg></div>"
+    )
+
+
+def _opening(content: ReportContent, shown: Shown, metrics: MetricsTable | None) -> str:
+    x, y, z = shown.grid.extent_mm
+    i, j, k = shown.grid.size
+    kind = "synthetic CT of the spine"
+    if shown.truth_hu is not None:
+        kind += ", compared with the CT" if shown.is_scored else " beside the CT, not scored"
+    parts = [
+        f"<h1>{escape(content.title)}</h1>",
+        f'<p class="sub">TomoRay report: {kind}. {i} × {j} × {k} voxels over {x:.0f} × {y:.0f} × {z:.0f} mm.</p>',
+    ]
+    if content.demonstration_note:
+        parts.append(f'<div class="callout plain"><p>{escape(content.demonstration_note)}</p></div>')
+    notes = list(content.notes)
+    if not shown.synthetic_mask.any() and not any("synthetic CT is empty" in note for note in notes):
+        notes.insert(0, "No bone was found: the synthetic CT is empty. Check the radiographs and their geometry.")
+    if notes:
+        items = "".join(f"<li>{escape(note)}</li>" for note in notes)
+        kind = "callout many" if len(notes) > MANY_NOTES else "callout"
+        parts.append(f'<div class="{kind}"><p><b>Please note</b></p><ul>{items}</ul></div>')
+    if metrics is not None:
+        parts.append(at_a_glance(metrics))
+    if shown.truth_hu is not None and not shown.is_scored:
+        parts.append(f"<p>{WHY_NOT_SCORED}</p>")
+    if shown.truth_hu is None:
+        parts.append(
+            "<p>There is no CT of this patient here, so nothing on this page says how close the synthetic CT is to the "
+            "real anatomy. It is a plausible spine that fits two radiographs.</p>"
+        )
+    return "\n".join(parts)
+
+
+def _radiographs(content: ReportContent) -> str:
+    figures = []
+    for name, pixels, view in (
+        ("Anteroposterior (AP)", content.ap, content.views.ap),
+        ("Lateral", content.lateral, content.views.lateral),
+    ):
+        picture = _image(radiograph_picture(pixels, view), f"{name} radiograph, bone bright")
+        text = f"<b>{name}.</b> {escape(geometry_text(view))}."
+        figures.append(f"<figure>{picture}<figcaption>{text}</figcaption></figure>")
+    is_cone = isinstance(content.views.ap.beam, ConeBeam) or isinstance(content.views.lateral.beam, ConeBeam)
+    shorter = "; nearer to the detector the same length looks shorter" if is_cone else ""
+    return (
+        "<h2>The two radiographs</h2>"
+        f'<p class="caption">Bone is bright. Scale bars: 50 mm at the isocentre, the middle of the synthetic CT'
+        f'{shorter}.</p><div class="pair">{"".join(figures)}</div>'
+    )
+
+
+def _slices(rows: tuple[SliceRow, ...], shown: Shown) -> str:
+    low, high = BONE_WINDOW.low_hu, BONE_WINDOW.high_hu
+    window = (
+        f"Bone window: centre {BONE_WINDOW.center_hu:g} HU, width {BONE_WINDOW.width_hu:g} HU "
+        f"({low:g} to {high:g} HU)".replace("-", "\N{MINUS SIGN}")
+    )
+    convention = "Axial slices are seen from the feet; the patient's right is at image left. Positions are LPS in mm."
+    if shown.truth_hu is None:
+        figures = "".join(
+            f"<figure>{_image(row.synthetic, f'Synthetic CT, {row.caption}')}"
+            f"<figcaption>{escape(row.caption)}</figcaption></figure>"
+            for row in rows
+        )
+        return (
+            f'<h2>Slices of the synthetic CT</h2><p class="caption">{window}. {convention}</p>'
+            f'<div class="gallery">{figures}</div>'
+        )
+    if not shown.is_scored:
+        return (
+            "<h2>CT and synthetic CT</h2>"
+            f'<p class="caption">{window}. {convention} The CT shows all tissue, the synthetic CT only vertebrae.</p>'
+            + _pair_sheet(rows[:2])
+            + _pair_sheet(rows[2:])
+        )
+    low, high = DIFFERENCE_COLORS.low, DIFFERENCE_COLORS.high
+    bar = color_bar(
+        DIFFERENCE_COLORS,
+        (low, low / 2, 0.0, high / 2, high),
+        (f"\N{MINUS SIGN}{-low:g} HU", f"\N{MINUS SIGN}{-low / 2:g}", "0", f"+{high / 2:g}", f"+{high:g} HU"),
+        "Colour scale of the difference in HU",
+    )
+    return (
+        "<h2>Truth and synthetic CT</h2>"
+        f'<p class="caption">{window}. {convention} The truth shows only the vertebrae of the CT, as the synthetic CT '
+        "does, in 100 grey levels. Difference: synthetic less truth; blue where the synthetic CT has too little, red "
+        f"where it has too much.</p>{bar}" + _slice_sheet(rows[:2]) + _slice_sheet(rows[2:])
+    )
+
+
+def _slice_sheet(rows: tuple[SliceRow, ...]) -> str:
+    cells = "".join(f'<div class="head">{head}</div>' for head in _SLICE_HEADS)
+    for row in rows:
+        cells += f'<div class="level">{escape(row.caption)}</div>'
+        for head, picture in zip(_SLICE_HEADS, (row.truth, row.synthetic, row.outlined, row.difference), strict=True):
+            if picture is not None:
+                cells += f"<figure>{_image(picture, f'{head}: {row.caption}')}</figure>"
+    return f'<div class="sheet">{cells}</div>'
+
+
+def _pair_sheet(rows: tuple[SliceRow, ...]) -> str:
+    """Each slice of the CT beside the synthetic one, the slices side by side."""
+    cells = "".join(f'<div class="level">{escape(row.caption)}</div>' for row in rows)
+    cells += f'<div class="head">{NOT_SCORED}</div><div class="head">Synthetic</div>' * len(rows)
+    for row in rows:
+        for head, picture in ((NOT_SCORED, row.truth), ("Synthetic", row.synthetic)):
+            if picture is not None:
+                cells += f"<figure>{_image(picture, f'{head}: {row.caption}')}</figure>"
+    return f'<div class="sheet pairs" style="--columns: {2 * len(rows)}">{cells}</div>'
+
+
+def _surfaces(views: tuple[SurfaceView, ...], shown: Shown) -> str:
+    heading = "<h2>Surfaces in 3D</h2>"
+    if shown.truth_mask is None:
+        figures = "".join(_surface_figure(view.synthetic, "Synthetic", view.caption) for view in views)
+        return (
+            f'{heading}<p class="caption">Surface of the synthetic vertebrae. Parallel projection; scale bars 50 mm.'
+            f'</p><div class="solids single">{figures}</div>'
+        )
+    truth = "".join(_surface_figure(view.truth, "Truth", view.caption) for view in views)
+    synthetic = "".join(_surface_figure(view.synthetic, "Synthetic", view.caption) for view in views)
+    colored = "".join(_surface_figure(view.distance, "Distance", view.caption) for view in views)
+    high = DISTANCE_COLORS.high
+    bar = color_bar(
+        DISTANCE_COLORS,
+        (0.0, high / 4, high / 2, high),
+        ("0 mm", f"{high / 4:g}", f"{high / 2:g}", f"{high:g} mm or more"),
+        "Colour scale of the distance in mm",
+    )
+    return (
+        f'{heading}<p class="caption">Parallel projection; scale bars 50 mm. All pictures have one scale and centre.'
+        '</p><div class="solids"><div class="head">Truth (CT)</div><div class="head">Synthetic</div>'
+        f"{truth}{synthetic}"
+        '<div class="head">Synthetic, coloured by its distance to the truth</div><div class="head"></div>'
+        f'{colored}<div class="side"><p>Each point of the synthetic surface has the colour of its distance to the '
+        f"nearest point of the true surface. Light is near, dark is far.</p>{bar}"
+        '<p class="note">Parts of the true spine that the synthetic one lacks do not appear here: compare with the '
+        "pictures above, and see HD95 and ASSD below, which count both directions.</p></div></div>"
+    )
+
+
+def _surface_figure(picture: Image.Image | None, kind: str, caption: str) -> str:
+    if picture is None:
+        return "<figure></figure>"
+    return f"<figure>{_image(picture, f'{kind}, {caption}')}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _limits() -> str:
+    items = "".join(f"<li>{limit}</li>" for limit in LIMITS)
+    return (
+        "<h2>What it must not be used for</h2>"
+        f'<ul class="limits">{items}</ul>'
+        "<p>TomoRay is research software. It is not a medical device and has not been cleared or approved by any "
+        "authority.</p><h2>Citation</h2>"
+        f"<p>{PAPER}</p><footer>Made by TomoRay (Apache-2.0). {escape(NOTICE)}.</footer>"
+    )
+
+
+def _image(picture: Image.Image, text: str) -> str:
+    width, height = picture.size
+    return f'<img src="{data_uri(png_bytes(picture))}" width="{width}" height="{height}" alt="{escape(text)}">'

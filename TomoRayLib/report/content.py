@@ -1,0 +1,123 @@
+"""What a report is made of: one case's radiographs, volumes, scores and provenance, checked when it is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.views import Biplanar
+from TomoRayLib.images.files import resample
+from TomoRayLib.images.types import Interpolation, Volume
+from TomoRayLib.metrics.table import MetricsTable
+
+
+@dataclass(frozen=True, eq=False)
+class ReportContent:
+    """One case, as the report and the overview show it.
+
+    ``ap`` and ``lateral`` are (rows, columns) of their views' detectors, bone bright. ``synthetic`` and ``truth`` are
+    in HU with everything but the vertebrae at the window's lower end; ``synthetic_mask`` is non-zero on bone,
+    ``truth_labels`` holds VerSe numbers. Volumes may lie on any grid; they are shown on that of ``synthetic``.
+    ``truth``, ``truth_labels`` and ``metrics`` are None for a synthesis from radiographs alone. A CT without vertebra
+    labels (``truth_labels`` None, or no vertebra in them) is ``truth`` as it is, all tissue in the bone window: it is
+    shown, not scored. ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note`` says
+    what the demonstration case is.
+
+    Raises ValueError for a radiograph that does not have its detector's rows and columns, for labels without a truth
+    and for metrics without labels.
+    """
+
+    title: str
+    views: Biplanar
+    ap: NDArray[Any]
+    lateral: NDArray[Any]
+    synthetic: Volume
+    synthetic_mask: Volume
+    truth: Volume | None
+    truth_labels: Volume | None
+    metrics: MetricsTable | None
+    provenance: Mapping[str, Any]
+    notes: tuple[str, ...] = ()
+    demonstration_note: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, pixels, view in (("ap", self.ap, self.views.ap), ("lateral", self.lateral, self.views.lateral)):
+            if tuple(pixels.shape) != view.detector.shape:
+                raise ValueError(
+                    f"{name} must have its detector's rows and columns, {view.detector.shape}; got {pixels.shape}. "
+                    "Give the radiograph that belongs to the view."
+                )
+        if self.truth is None and self.truth_labels is not None:
+            raise ValueError("truth_labels need the CT that they belong to; got truth None. Give both, or no labels.")
+        if self.truth_labels is None and self.metrics is not None:
+            raise ValueError("metrics need the truth's vertebra labels; got truth_labels None. Give metrics None too.")
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The volumes of a case on one grid along the axes of LPS: HU float32 and boolean masks (z, y, x).
+
+    ``truth_labels`` is None without a CT, and with one that is shown but not scored.
+    """
+
+    grid: Grid
+    synthetic_hu: NDArray[np.float32]
+    synthetic_mask: NDArray[np.bool_]
+    truth_hu: NDArray[np.float32] | None
+    truth_labels: NDArray[Any] | None
+
+    @property
+    def is_scored(self) -> bool:
+        """True where there is a CT with labelled vertebrae on this grid."""
+        return self.truth_labels is not None
+
+    @cached_property
+    def truth_mask(self) -> NDArray[np.bool_] | None:
+        return None if self.truth_labels is None else vertebra_mask(self.truth_labels)
+
+    @cached_property
+    def bone(self) -> NDArray[np.bool_]:
+        """Where the spine is: the truth's mask where there is one, else the synthetic one."""
+        return self.synthetic_mask if self.truth_mask is None else self.truth_mask
+
+
+def shown_volumes(content: ReportContent) -> Shown:
+    """The case's volumes on the synthetic CT's grid, or on one along the axes of LPS where that is oblique."""
+    grid = upright_grid(content.synthetic.grid)
+    truth = None if content.truth is None else _grey(content.truth, grid)
+    labels = None if content.truth_labels is None else _labels(content.truth_labels, grid)
+    if labels is not None and not vertebra_mask(labels).any():
+        labels = None
+    return Shown(grid, _grey(content.synthetic, grid), _labels(content.synthetic_mask, grid) != 0, truth, labels)
+
+
+def upright_grid(grid: Grid) -> Grid:
+    """``grid`` itself where its axes are those of LPS, else one along them that holds it, of its finest spacing."""
+    if np.allclose(grid.direction_matrix, np.eye(3), atol=1e-6):
+        return grid
+    corners = grid.corners_mm()
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    step_mm = min(grid.spacing_mm)
+    x, y, z = (max(1, int(np.ceil(edge - 1e-6))) for edge in (high - low) / step_mm)
+    first = (low + high - (np.array([x, y, z]) - 1) * step_mm) / 2
+    return Grid((x, y, z), (step_mm,) * 3, (float(first[0]), float(first[1]), float(first[2])))
+
+
+def _grey(volume: Volume, grid: Grid) -> NDArray[np.float32]:
+    if volume.grid.same_as(grid):
+        return volume.voxels.astype(np.float32, copy=False)
+    return resample(volume, grid, fill=BONE_WINDOW.low_hu).voxels
+
+
+def _labels(volume: Volume, grid: Grid) -> NDArray[Any]:
+    if volume.grid.same_as(grid):
+        return volume.voxels
+    whole = volume.voxels.astype(np.uint8) if volume.voxels.dtype == np.bool_ else volume.voxels
+    return resample(Volume(whole, volume.grid), grid, Interpolation.NEAREST, fill=0).voxels

@@ -1,0 +1,1 @@
+"""Other extensions that TomoRay uses: PyTorch and TotalSegmentator."""

@@ -1,0 +1,264 @@
+"""The Inputs section: what to start from, previews, and the geometry of two radiographs, number by number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.slicer.panel.parameters import InputKind
+from TomoRayLib.slicer.panel.pictures import show_picture
+from TomoRayLib.slicer.request import CTInputs, RadiographInputs, missing
+from TomoRayLib.slicer.scene import radiographs
+from TomoRayLib.slicer.scene.nodes import Role, problem_of
+from TomoRayLib.slicer.scene.radiographs import ViewGeometry, ViewOrigins
+from TomoRayLib.slicer.worker.failures import in_panel_words
+
+NUMBERS = ("Sid", "Sad", "Spacing", "Angle")
+UNIT_OF_NUMBER = {"Sid": "mm", "Sad": "mm", "Spacing": "mm", "Angle": "°"}
+AGREES = 5e-4  # the boxes round: such a difference is no edit
+
+
+class InputsSection:
+    """Keeps previews and geometry in step with the images chosen. ``parameters`` is the parameter node or None."""
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+        self.parameters: Any = None
+        self._read: dict[str, tuple[ViewGeometry, ViewOrigins]] = {}
+        self._shown: dict[str, Any] = {}
+        self._looked: tuple[Any, tuple[list[str], str | None]] = (None, ([], None))
+        self._tips: dict[str, str] = {}  # what each box says of itself
+        self._taken: dict[str, tuple] = {}  # the state of each image when its numbers were taken over
+        self.problem: str | None = None  # what reading the images said, beyond what their nodes show
+        ui.previewRow.visible = True
+
+    def update(self) -> None:
+        """Bring everything in line with the parameter node."""
+        parameters, ui = self.parameters, self._ui
+        if parameters is None:
+            return
+        from_radiographs = parameters.inputKind is InputKind.RADIOGRAPHS
+        ui.radiographsPage.visible = from_radiographs
+        ui.ctPage.visible = not from_radiographs
+        self.problem = None
+        if from_radiographs:
+            self._shown.pop("ct", None)
+            self._update_view("ap", Role.AP, parameters.apRadiograph, parameters.flipAp)
+            self._update_view("lateral", Role.LATERAL, parameters.lateralRadiograph, parameters.flipLateral)
+            self._show_origins()
+        elif self._shown.get("ct") != self._ct_key():
+            self.clear_previews()
+            self._shown["ct"] = self._ct_key()
+
+    def clear_previews(self) -> None:
+        """Empty both preview boxes."""
+        self._shown = {}
+        show_picture(self._ui.apPreview, None, _("AP"))
+        show_picture(self._ui.lateralPreview, None, _("Lateral"))
+
+    def forget(self) -> None:
+        """The scene goes away, and all images with it."""
+        self._taken, self._read, self._looked = {}, {}, (None, ([], None))
+        self.clear_previews()
+
+    def show_rendered(self, ap: Any, lateral: Any) -> None:
+        """Show the radiographs rendered from a CT in the preview boxes, unless they stand there already."""
+        rendered = (ap.GetID(), lateral.GetID())
+        if self._shown.get("rendered") == rendered and self._shown.get("ct") == self._ct_key():
+            return
+        for label, node, role in ((self._ui.apPreview, ap, Role.AP), (self._ui.lateralPreview, lateral, Role.LATERAL)):
+            show_picture(label, radiographs.preview(radiographs.radiograph_of(node, role), False, False), "")
+        self._shown = {"ct": self._ct_key(), "rendered": rendered}
+
+    def _ct_key(self) -> str:
+        """Which CT the previews of rendered radiographs belong to."""
+        return self.parameters.ct.GetID() if self.parameters.ct is not None else ""
+
+    def read_again(self) -> None:
+        """Take all numbers from the images and the preset again."""
+        self.parameters.geometrySource = ""
+        self._taken = {}
+        self.update()
+
+    def inputs(self) -> RadiographInputs | CTInputs:
+        """What the panel has chosen, for a request."""
+        parameters = self.parameters
+        if parameters.inputKind is InputKind.CT:
+            return CTInputs(
+                parameters.ct,
+                parameters.segmentation,
+                parameters.renderPreset.value,
+                _first_point_lps(parameters.center),
+            )
+        return RadiographInputs(
+            parameters.apRadiograph,
+            parameters.lateralRadiograph,
+            self._edited("ap"),
+            self._edited("lateral"),
+            parameters.flipAp,
+            parameters.flipLateral,
+            parameters.invert,
+        )
+
+    def warnings(self) -> list[str]:
+        """What looks odd on the pair of radiographs chosen."""
+        return self._look_at_pair()[0]
+
+    def pair_problem(self) -> str | None:
+        """Why the two radiographs cannot be a pair."""
+        return self._look_at_pair()[1]
+
+    def _look_at_pair(self) -> tuple[list[str], str | None]:
+        """Warnings and a problem; looked for once, and again where images or numbers change."""
+        from TomoRayLib.geometry.views import Biplanar
+        from TomoRayLib.images.pair_checks import check_pair
+
+        chosen = self.inputs()
+        if not isinstance(chosen, RadiographInputs) or len(self._read) < 2 or missing(chosen) is not None:
+            return [], None
+        key = (*self._taken.values(), replace(chosen, ap=None, lateral=None))
+        if self._looked[0] != key:
+            ap = radiographs.radiograph_of(chosen.ap, Role.AP)
+            lateral = radiographs.radiograph_of(chosen.lateral, Role.LATERAL)
+            found, problem = [], None
+            try:
+                views = Biplanar(
+                    chosen.ap_geometry.view(*ap.pixels.shape), chosen.lateral_geometry.view(*lateral.pixels.shape)
+                )
+                found = check_pair(ap, lateral, views, invert=chosen.invert)
+            except (InputError, ValueError) as error:
+                problem = in_panel_words(str(error))
+            self._looked = (key, ([in_panel_words(text) for text in found], problem))
+        return self._looked[1]
+
+    def _update_view(self, view: str, role: Role, node: Any, flipped: bool) -> None:
+        """Geometry and preview of one radiograph, read again only where image, preset or mirroring changed."""
+        parameters = self.parameters
+        label = self._ui.apPreview if view == "ap" else self._ui.lateralPreview
+        if node is None or problem_of(node, role) is not None:
+            self._read.pop(view, None)
+            self._show(view, label, (None, "file"), None)
+            return
+        try:
+            radiograph = radiographs.radiograph_of(node, role)
+            read = radiographs.geometry_of(radiograph, role, parameters.geometryPreset.value)
+        except InputError as error:
+            self.problem = self.problem or str(error)
+            self._read.pop(view, None)
+            self._show(view, label, (None, "file"), None)
+            return
+        self._read[view] = read
+        self._take_over(view, node)
+        key = (node.GetID(), node.GetImageData().GetMTime(), flipped, parameters.invert, "file")
+        if self._shown.get(view) != key:
+            self._show(view, label, key, radiographs.preview(radiograph, flipped, parameters.invert))
+
+    def _show(self, view: str, label: Any, key: tuple, grey: Any) -> None:
+        if self._shown.get(view) != key:
+            show_picture(label, grey, _("AP") if view == "ap" else _("Lateral"))
+            self._shown[view] = key
+
+    def _take_over(self, view: str, node: Any) -> None:
+        """Put the numbers read into the boxes when the image or the preset is a new one: the user's edits stay else,
+        also after a scene was saved and loaded."""
+        parameters = self.parameters
+        state = (node.GetID(), node.GetImageData().GetMTime(), node.GetSpacing())
+        changed = self._taken.get(view, state) != state
+        self._taken[view] = state
+        source = f"{view}={node.GetID()},{parameters.geometryPreset.value};"
+        known = [part + ";" for part in (parameters.geometrySource or "").split(";") if part]
+        if source in known and not changed:
+            return
+        others = [part for part in known if not part.startswith(f"{view}=")]
+        geometry, _origins = self._read[view]
+        was_modifying = parameters.StartModify()
+        parameters.geometrySource = "".join([*others, source])
+        for name, value in _values_of(geometry).items():
+            setattr(parameters, _parameter(view, name), value)
+        parameters.EndModify(was_modifying)
+
+    def _show_origins(self) -> None:
+        """After each number its unit and where it came from: the header, the preset, or the user."""
+        for view in ("ap", "lateral"):
+            read = self._read.get(view)
+            for name in NUMBERS:
+                box = getattr(self._ui, f"{view}{name}SpinBox")
+                unit = UNIT_OF_NUMBER[name]
+                origin = ""
+                if read is not None:
+                    value = _values_of(read[0])[name]
+                    edited = abs(getattr(self.parameters, _parameter(view, name)) - value) > AGREES
+                    origin = _("yours") if edited else getattr(read[1], name.lower())
+                box.suffix = f" {unit}  ·  {origin}" if origin else f" {unit}"
+                tip = self._tips.setdefault(f"{view}{name}", box.toolTip)
+                box.toolTip = _("{tip} From: {origin}.").format(tip=tip, origin=origin) if origin else tip
+                box.specialValueText = _("enter it") if name != "Angle" and read is not None else ""
+                parallel = read is not None and name in ("Sid", "Sad") and read[0].sid_mm is None
+                box.enabled = read is not None and not parallel
+                if parallel:
+                    box.specialValueText = _("none (parallel)")
+
+    def _edited(self, view: str) -> ViewGeometry:
+        """The geometry read, with the numbers that stand in the boxes."""
+        read = self._read.get(view)
+        if read is None:
+            return ViewGeometry(None, None, None, 0.0)
+        geometry, _origins = read
+        number = {name: getattr(self.parameters, _parameter(view, name)) for name in NUMBERS}
+        spacing = geometry.pixel_spacing_mm
+        ratio = spacing[1] / spacing[0] if spacing else 1.0
+        parallel = geometry.sid_mm is None
+        return ViewGeometry(
+            None if parallel else _kept(geometry.sid_mm, number["Sid"]),
+            None if parallel else _kept(geometry.sad_mm, number["Sad"]),
+            _spacing(spacing, number["Spacing"], ratio),
+            number["Angle"],
+            geometry.tilt_deg,
+            geometry.roll_deg,
+            geometry.offset_mm,
+            geometry.isocenter_mm,
+        )
+
+
+def _spacing(read: tuple[float, float] | None, row_mm: float, ratio: float) -> tuple[float, float] | None:
+    if row_mm <= 0:
+        return None
+    if read is not None and abs(read[0] - row_mm) <= AGREES:
+        return read
+    return (row_mm, row_mm * ratio)
+
+
+def _kept(read: float | None, shown: float) -> float:
+    """The number as read where the box only rounds it, else what the user typed."""
+    return read if read is not None and abs(read - shown) <= AGREES * 100 else shown
+
+
+def _values_of(geometry: ViewGeometry) -> dict[str, float]:
+    spacing = geometry.pixel_spacing_mm
+    return {
+        "Sid": geometry.sid_mm or 0.0,
+        "Sad": geometry.sad_mm or 0.0,
+        "Spacing": spacing[0] if spacing else 0.0,
+        "Angle": geometry.angle_deg,
+    }
+
+
+def _parameter(view: str, name: str) -> str:
+    return f"{view}{name}{'Deg' if name == 'Angle' else 'Mm'}"
+
+
+def _first_point_lps(points: Any) -> tuple[float, float, float] | None:
+    """The first defined point of a point list, in LPS mm; None without one."""
+    if points is None or points.GetNumberOfDefinedControlPoints() == 0:
+        return None
+    right, anterior, superior = 0.0, 0.0, 0.0
+    for number in range(points.GetNumberOfControlPoints()):
+        if points.GetNthControlPointPositionStatus(number) == points.PositionDefined:
+            position = [0.0] * 3
+            points.GetNthControlPointPositionWorld(number, position)
+            right, anterior, superior = position
+            break
+    return (-right, -anterior, superior)

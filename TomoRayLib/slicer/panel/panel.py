@@ -1,0 +1,330 @@
+"""The panel: its sections, what the buttons do, and what is said when something is missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+
+from TomoRayLib.slicer.extensions import installation, totalsegmentator
+from TomoRayLib.slicer.panel.advanced import AdvancedSection
+from TomoRayLib.slicer.panel.compare import CompareSection
+from TomoRayLib.slicer.panel.guard import Guard
+from TomoRayLib.slicer.panel.inputs import InputsSection
+from TomoRayLib.slicer.panel.parameters import InputKind
+from TomoRayLib.slicer.panel.running import RunBox
+from TomoRayLib.slicer.panel.watching import Watch
+from TomoRayLib.slicer.request import CTInputs, Request, Settings, fingerprint, missing, output_problem
+from TomoRayLib.slicer.scene import radiographs
+from TomoRayLib.slicer.scene.case_nodes import INPUT_ROLE
+from TomoRayLib.slicer.scene.nodes import Role, in_scene, problem_of
+from TomoRayLib.slicer.worker.run import ProjectionRun, Run, RunState, RunStatus
+from TomoRayLib.slicer.worker.samples import SampleRun
+
+
+class Panel:
+    """Everything behind the widgets of ``TomoRay.ui``. ``logic`` is the module's logic."""
+
+    def __init__(self, ui: Any, logic: Any, requirements: Path) -> None:
+        self.ui, self.logic, self._requirements = ui, logic, requirements
+        self.parameters: Any = None
+        self._gui_tag: Any = None
+        self._observers: list[tuple[Any, int]] = []
+        self._said = ""  # what the last action left to say, until something changes
+        self._updating = False
+        # The last result of this panel: its node, and what it was made from. And one that ended while nobody looked.
+        self._made: tuple[str, tuple] | None = None
+        self._waiting: tuple[Any, RunStatus] | None = None
+        self.guard = Guard(self.show_problem)
+        self._watch = Watch(self.guard(self._on_modified))
+        self.inputs = InputsSection(ui)
+        self.compare = CompareSection(ui)
+        self.advanced = AdvancedSection(ui, self.guard)
+        self.run_box = RunBox(ui, self.guard, self._finished)
+        for button, action in (
+            (ui.synthesizeButton, self.synthesize_or_cancel),
+            (ui.sampleButton, self.load_sample),
+            (ui.renderButton, self.render_radiographs),
+            (ui.totalSegmentatorButton, self.segment_vertebrae),
+            (ui.rereadGeometryButton, self.inputs.read_again),
+            (ui.exportButton, self._export_scores),
+            (ui.reportButton, self.compare.open_report),
+        ):
+            button.connect("clicked()", self.guard(action))
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            self._on_layout = self.guard(lambda *_arguments: self.compare.annotations.refresh())
+            manager.connect("layoutChanged(int)", self._on_layout)
+        self.update()
+
+    def set_parameters(self, parameters: Any) -> None:
+        """Show and observe another parameter node, or none."""
+        if self.parameters is not None:
+            self.parameters.disconnectGui(self._gui_tag)
+            for subject, tag in self._observers:
+                subject.RemoveObserver(tag)
+            self._observers = []
+        self.parameters = parameters
+        for section in (self.inputs, self.compare, self.advanced):
+            section.parameters = parameters
+        if parameters is not None:
+            self._gui_tag = parameters.connectGui(self.ui)
+            modified = self.guard(lambda *_arguments: self._on_modified())
+            self._observers = [(parameters, parameters.AddObserver(vtk.vtkCommand.ModifiedEvent, modified))]
+            scene = slicer.mrmlScene
+            for event in (scene.NodeRemovedEvent, scene.EndBatchProcessEvent):
+                self._observers.append((scene, scene.AddObserver(event, modified)))
+        else:
+            self._watch.follow(())
+        self.guard(self.update)()
+
+    def update(self) -> None:
+        """Bring every widget in line with the parameter node and the scene."""
+        if self._updating:
+            return
+        self._updating = True
+        try:
+            self._watch_inputs()
+            self.inputs.update()
+            self.compare.update()
+            self._show_rendered_of_case()
+            self.advanced.update()
+            self._update_buttons()
+        finally:
+            self._updating = False
+
+    def request(self) -> Request:
+        """What Synthesize would run now."""
+        parameters = self.parameters
+        settings = Settings(
+            model=parameters.model or None,
+            device=parameters.device,
+            fov_mm=parameters.fieldOfView.value,
+            quantisation=parameters.quantisation.value,
+            comparison=parameters.comparison,
+        )
+        return Request(self.inputs.inputs(), settings, parameters.syntheticVolume, parameters.syntheticSegmentation)
+
+    def synthesize_or_cancel(self) -> None:
+        """The big button: start a synthesis, or cancel what runs."""
+        if self.run_box.busy:
+            if not self.run_box.just_begun:
+                self.run_box.cancel()
+            return
+        if self.parameters is None:
+            return
+        problem = self._problem()
+        if problem is not None:
+            self.say(problem)
+            return
+        installation.ensure(self._requirements)
+        self._said = ""
+        with slicer.util.WaitCursor():
+            self.run_box.start(Run(self.request()))
+
+    def render_radiographs(self) -> None:
+        """Render the CT's radiographs without synthesis."""
+        inputs = self.inputs.inputs()
+        problem = missing(inputs)
+        if problem is None and isinstance(inputs, CTInputs):
+            installation.ensure(self._requirements)
+            with slicer.util.WaitCursor():
+                self.run_box.start(ProjectionRun(inputs))
+        elif problem is not None:
+            self.say(problem)
+
+    def load_sample(self) -> None:
+        """Fetch the demonstration case and choose it as input."""
+        self.run_box.start(SampleRun())
+
+    def segment_vertebrae(self) -> None:
+        """Run TotalSegmentator's vertebrae on the CT."""
+        problem = problem_of(self.parameters.ct, Role.CT)
+        if problem is not None:
+            self.say(problem)
+            return
+        if not slicer.util.confirmOkCancelDisplay(
+            _("TotalSegmentator takes minutes, and Slicer waits for it without a way to cancel. Go on?")
+        ):
+            return
+        with slicer.util.WaitCursor():
+            self.parameters.segmentation = totalsegmentator.segment_vertebrae(self.parameters.ct)
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence above the button until something changes."""
+        self._said = sentence
+        self._update_buttons()
+
+    def show_problem(self, sentence: str, details: str) -> None:
+        """What the guard calls: an expected problem, or a fault with its traceback."""
+        if details:
+            self.advanced.show_log(details)
+        self.say(sentence)
+
+    def scene_closes(self) -> None:
+        """Nothing may run on, or be shown, from a scene that goes away."""
+        self.run_box.stop()
+        self.compare.show_again()
+        self.inputs.forget()
+        radiographs.forget()
+        self._said = ""
+        self._made = self._waiting = None
+
+    def leave(self) -> None:
+        """The user goes to another module: the views go back to how they were, a run goes on."""
+        self.compare.leave()
+
+    def enter(self) -> None:
+        """The user comes back, perhaps to something that ended meanwhile."""
+        self.guard(self.compare.come_back)()
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and (waiting[1].case is None or in_scene(_first_node(waiting[1].case))):
+            self.guard(self._finished)(*waiting)
+        self.guard(self.update)()
+
+    def cleanup(self) -> None:
+        """The module goes away."""
+        self.run_box.stop()
+        self.compare.delete_reports()
+        manager = slicer.app.layoutManager()
+        if manager is not None:
+            manager.disconnect("layoutChanged(int)", self._on_layout)
+        radiographs.forget()
+
+    def _on_modified(self) -> None:
+        if not self._updating and not slicer.mrmlScene.IsBatchProcessing():
+            if not self.run_box.busy:
+                self._said = ""
+            self.update()
+
+    def _watch_inputs(self) -> None:
+        if self.parameters is not None:
+            chosen = self.parameters
+            self._watch.follow(
+                (chosen.apRadiograph, chosen.lateralRadiograph, chosen.ct, chosen.segmentation, chosen.center)
+            )
+
+    def _show_rendered_of_case(self) -> None:
+        """The previews of a CT's case, also when it comes from a scene that was loaded."""
+        case = self.compare.case
+        if case is None or case.ap is None or case.lateral is None:
+            return
+        chosen = self.parameters.inputKind is InputKind.CT and self.parameters.ct
+        usable = problem_of(case.ap, Role.AP) is None and problem_of(case.lateral, Role.LATERAL) is None
+        if chosen and usable and case.synthetic.GetNodeReference(INPUT_ROLE) is chosen:
+            self.inputs.show_rendered(case.ap, case.lateral)
+
+    def _ready(self) -> str:
+        """What is said where a run may begin."""
+        said = [_("Ready.")]
+        shown = self.parameters.currentCase
+        made_node, made_from = self._made or ("", ())
+        if shown is not None and made_node == shown.GetID() and made_from != fingerprint(self.request()):
+            said = [_("Ready. The result shown was made before the inputs changed.")]
+        said += [_("Note: {text}").format(text=text) for text in self.inputs.warnings()]
+        return "\n".join(said)
+
+    def _problem(self) -> str | None:
+        """Why Synthesize cannot start, in a sentence."""
+        return (
+            self.inputs.problem
+            or missing(self.inputs.inputs())
+            or self.inputs.pair_problem()
+            or output_problem(self.request())
+        )
+
+    def _update_buttons(self) -> None:
+        ui, busy = self.ui, self.run_box.busy
+        has_parameters = self.parameters is not None
+        for button in (ui.sampleButton, ui.renderButton, ui.rereadGeometryButton, ui.totalSegmentatorButton):
+            button.enabled = has_parameters and not busy
+        if not has_parameters:
+            self.run_box.show_idle(False, "", _("Open a scene first."))
+            return
+        is_ct = self.parameters.inputKind is InputKind.CT
+        ui.comparisonCheckBox.enabled = is_ct
+        ct_problem = problem_of(self.parameters.ct, Role.CT) if is_ct else None
+        reason = totalsegmentator.problem() or ct_problem
+        ui.totalSegmentatorButton.enabled = ui.totalSegmentatorButton.enabled and reason is None
+        ui.totalSegmentatorButton.toolTip = reason or _("Segment the vertebrae of this CT with TotalSegmentator.")
+        ui.renderButton.enabled = ui.renderButton.enabled and ct_problem is None
+        if busy:
+            return
+        problem = self._problem()
+        sentence = self._said or problem or self._ready()
+        self.run_box.show_idle(problem is None, sentence, problem or _("Make the synthetic CT."))
+
+    def _export_scores(self) -> None:
+        done = self.compare.export_scores()
+        if done is not None:
+            self.say(done)
+
+    def _finished(self, activity: Any, status: RunStatus) -> None:
+        """A run is over: show what it gave, or say why it gave nothing; once the user is here to see it."""
+        if self.parameters is None:
+            self._waiting = (activity, status)
+            return
+        self.advanced.show_log("\n".join(part for part in (*status.notes, *status.warnings, status.log) if part))
+        if status.state is RunState.CANCELLED:
+            self._said = _("Cancelled; nothing was changed.")
+        elif status.state is RunState.FAILED:
+            self._show_failure(activity, status)
+        elif isinstance(activity, Run):
+            self._show_case(activity, status)
+        elif isinstance(activity, ProjectionRun):
+            self.inputs.show_rendered(*status.case)
+            self._said = _("The radiographs were rendered in {seconds:.0f} s.").format(seconds=status.seconds)
+        else:
+            self._choose_sample(status)
+        said = self._said
+        self.update()
+        self.say(said)
+
+    def _show_failure(self, activity: Any, status: RunStatus) -> None:
+        failure = status.failure
+        assert failure is not None
+        self._said = failure.text
+        if failure.offer_cpu and slicer.util.confirmYesNoDisplay(
+            _("{sentence} Run it on the CPU instead?").format(sentence=failure.sentence)
+        ):
+            self.advanced.choose_cpu()
+            request = activity.request
+            self.run_box.start(Run(replace(request, settings=replace(request.settings, device="cpu"))))
+
+    def _show_case(self, run: Run, status: RunStatus) -> None:
+        case, parameters = status.case, self.parameters
+        self.compare.show_again()
+        was_modifying = parameters.StartModify()
+        parameters.syntheticVolume = case.synthetic
+        parameters.syntheticSegmentation = case.vertebrae
+        parameters.currentCase = case.synthetic
+        parameters.EndModify(was_modifying)
+        self._made = (case.synthetic.GetID(), fingerprint(run.request))
+        if case.ap is not None:
+            self.inputs.show_rendered(case.ap, case.lateral)
+        if case.synthetic.GetAttribute("TomoRay.Device") == "cpu":
+            self.advanced.remember_cpu_seconds(status.seconds)
+        done = _("Done in {seconds:.0f} s.").format(seconds=status.seconds)
+        self._said = "\n".join([done, *(_("Note: {text}").format(text=text) for text in status.warnings)])
+
+    def _choose_sample(self, status: RunStatus) -> None:
+        ct, segmentation = status.case
+        parameters = self.parameters
+        was_modifying = parameters.StartModify()
+        parameters.inputKind = InputKind.CT
+        parameters.ct = ct
+        parameters.segmentation = segmentation
+        parameters.EndModify(was_modifying)
+        slicer.util.setSliceViewerLayers(background=ct, fit=True)
+        phantom = [note for note in status.notes if note.startswith("NOTE")]
+        self._said = phantom[0] if phantom else _("The sample is loaded. Press Synthesize.")
+
+
+def _first_node(case: Any) -> Any:
+    """A node of what an activity made: of a case, or of a pair of nodes."""
+    return case.synthetic if hasattr(case, "synthetic") else case[0]

@@ -1,0 +1,136 @@
+"""The panel's state, as Slicer's parameter node keeps it: saved with the scene, bound to the widgets by name."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated, Union
+
+from slicer import (
+    vtkMRMLLabelMapVolumeNode,
+    vtkMRMLMarkupsFiducialNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLSegmentationNode,
+)
+from slicer.i18n import tr as _
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+LONGEST_MM = 6000.0  # no X-ray room is longer
+
+
+class InputKind(Enum):
+    """What the synthesis starts from."""
+
+    RADIOGRAPHS = "radiographs"
+    CT = "ct"
+
+    def label(self) -> str:
+        return {InputKind.RADIOGRAPHS: _("Two radiographs"), InputKind.CT: _("CT")}[self]
+
+
+class Preset(Enum):
+    """The geometry of what no file states; the values are the keys of ``geometry.PRESETS``."""
+
+    C_ARM = "c-arm"
+    UPRIGHT = "upright"
+    PARALLEL = "parallel"
+
+    def label(self) -> str:
+        names = {Preset.C_ARM: _("C-arm"), Preset.UPRIGHT: _("Upright stand"), Preset.PARALLEL: _("Parallel beam")}
+        return names[self]
+
+
+class FieldOfView(Enum):
+    """Edge of the cube that is shown, in mm; the values are those of ``target.FIELDS_OF_VIEW_MM``."""
+
+    WIDE = 256.0
+    NARROW = 192.0
+
+    def label(self) -> str:
+        return _("{edge:.0f} mm").format(edge=self.value)
+
+
+class GreyLevels(Enum):
+    """The lookup table of the ground truth; the values are those of ``target.Quantisation``."""
+
+    LINEAR = "linear"
+    EQUAL_FREQUENCY = "equal_frequency"
+
+    def label(self) -> str:
+        names = {GreyLevels.LINEAR: _("evenly spread (as trained)"), GreyLevels.EQUAL_FREQUENCY: _("equally frequent")}
+        return names[self]
+
+
+class Layout(Enum):
+    """Arrangement of the views; the values are the names in ``TomoRayLib.slicer.views.layouts``."""
+
+    COMPARE = "compare"
+    SYNTHETIC = "synthetic"
+    UNCHANGED = "unchanged"
+
+    def label(self) -> str:
+        return {
+            Layout.COMPARE: _("True above synthetic, 3D and scores"),
+            Layout.SYNTHETIC: _("Synthetic and 3D"),
+            Layout.UNCHANGED: _("Leave the views as they are"),
+        }[self]
+
+
+class Window(Enum):
+    """Window shared by the true and the synthetic CT; the values are the names in ``views.display``."""
+
+    MODEL = "model"
+    BONE = "bone"
+    SOFT_TISSUE = "soft tissue"
+
+    def label(self) -> str:
+        return {
+            Window.MODEL: _("The model's window (400/1300 HU)"),
+            Window.BONE: _("Bone (300/1500 HU)"),
+            Window.SOFT_TISSUE: _("Soft tissue (40/400 HU)"),
+        }[self]
+
+
+@parameterNodeWrapper
+class TomoRayParameterNode:
+    """All choices of the panel. Lengths in mm, angles in degrees; ``ap...`` and ``lateral...`` are the two views."""
+
+    inputKind: InputKind = InputKind.RADIOGRAPHS
+    apRadiograph: vtkMRMLScalarVolumeNode
+    lateralRadiograph: vtkMRMLScalarVolumeNode
+    flipAp: bool = False
+    flipLateral: bool = False
+    invert: bool = False
+    apSidMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
+    apSadMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
+    apSpacingMm: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
+    apAngleDeg: Annotated[float, WithinRange(-180.0, 180.0)] = 0.0
+    lateralSidMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
+    lateralSadMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
+    lateralSpacingMm: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
+    lateralAngleDeg: Annotated[float, WithinRange(-180.0, 180.0)] = 90.0
+    geometryPreset: Preset = Preset.C_ARM
+    geometrySource: str  # which images and preset the numbers above were read from
+
+    ct: vtkMRMLScalarVolumeNode
+    segmentation: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007 (Slicer reads it)
+    center: vtkMRMLMarkupsFiducialNode
+    renderPreset: Preset = Preset.C_ARM
+
+    syntheticVolume: vtkMRMLScalarVolumeNode
+    syntheticSegmentation: vtkMRMLSegmentationNode
+    comparison: bool = True
+    currentCase: vtkMRMLScalarVolumeNode  # the synthetic CT that the Compare section shows
+
+    layout: Layout = Layout.COMPARE
+    windowPreset: Window = Window.MODEL
+    linkedViews: bool = True
+    showDifference: bool = False
+    differenceOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
+    truthOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.35
+    syntheticOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 1.0
+    showDistance: bool = True
+
+    model: str  # empty: the default of the registry
+    device: str = "auto"
+    fieldOfView: FieldOfView = FieldOfView.WIDE
+    quantisation: GreyLevels = GreyLevels.LINEAR

@@ -1,0 +1,125 @@
+"""The run box: one line of plain text, a progress bar, and the Synthesize button that becomes Cancel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from TomoRayLib.slicer.panel.texts import show_text
+from TomoRayLib.slicer.worker.run import RunState
+
+POLL_MS = 100
+DOUBLE_CLICK_S = 0.5  # the second click of a hasty person shall not cancel what the first began
+BAR_STEPS = 1000
+SECONDS_WORTH_SAYING = 2.0
+
+
+class RunBox:
+    """Runs one activity at a time: an object with ``start()``, ``poll() -> RunStatus`` and ``cancel()``.
+
+    ``finished(activity, status)`` is called once for each, whatever its end.
+    """
+
+    def __init__(self, ui, guard, finished: Callable) -> None:
+        self._ui = ui
+        self._finished = finished
+        self._activity: Any = None
+        self._cancelling = False
+        self._began = 0.0
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_MS)
+        self._timer.connect("timeout()", guard(self._tick))
+        self._ui.progressBar.visible = False
+
+    @property
+    def busy(self) -> bool:
+        return self._activity is not None
+
+    @property
+    def activity(self):
+        """What is running, or None."""
+        return self._activity
+
+    def start(self, activity) -> None:
+        """Begin an activity; while another one is under way, nothing happens."""
+        if self.busy:
+            return
+        self._activity = activity
+        self._cancelling = False
+        self._began = time.monotonic()
+        self._show_running(_("Starting"), 0.0, None)
+        try:
+            activity.start()
+        except Exception:
+            self._end()
+            activity.cancel()
+            raise
+        self._began = time.monotonic()  # writing the inputs took its time: the second click comes only now
+        self._timer.start()
+
+    @property
+    def just_begun(self) -> bool:
+        """True for as long as a click may still be the second half of a double click."""
+        return self.busy and time.monotonic() - self._began < DOUBLE_CLICK_S
+
+    def cancel(self) -> None:
+        """Ask the running activity to stop; its end is reported like any other."""
+        if not self.busy or self._cancelling:
+            return
+        self._cancelling = True
+        self._ui.synthesizeButton.enabled = False
+        show_text(self._ui.statusLabel, _("Cancelling ..."))
+        self._activity.cancel()
+        self._tick()
+
+    def stop(self) -> None:
+        """Cancel without a report: the scene closes, or the module goes away."""
+        activity = self._end()
+        if activity is not None:
+            activity.cancel()
+
+    def show_idle(self, can_start: bool, sentence: str, tooltip: str) -> None:
+        """The box while nothing runs: whether Synthesize may be pressed, and why not."""
+        button = self._ui.synthesizeButton
+        button.text = _("Synthesize")
+        button.enabled = can_start
+        button.toolTip = tooltip
+        show_text(self._ui.statusLabel, sentence)
+
+    def _tick(self) -> None:
+        if self._activity is None:
+            return
+        try:
+            status = self._activity.poll()
+        except Exception:  # said by the guard, once: the run is over
+            self.stop()
+            raise
+        if status.state in (RunState.DONE, RunState.CANCELLED, RunState.FAILED):
+            activity = self._end()
+            self._finished(activity, status)
+        elif not self._cancelling:
+            self._show_running(status.stage, status.fraction, status.seconds_left)
+
+    def _end(self):
+        """Back to idle; returns what was running."""
+        activity, self._activity = self._activity, None
+        self._timer.stop()
+        self._ui.progressBar.visible = False
+        return activity
+
+    def _show_running(self, stage: str, fraction: float, seconds_left: float | None) -> None:
+        button, bar = self._ui.synthesizeButton, self._ui.progressBar
+        button.text = _("Cancel")
+        button.enabled = True
+        button.toolTip = _("Stop now; nothing is kept.")
+        bar.visible = True
+        bar.maximum = BAR_STEPS
+        bar.value = round(fraction * BAR_STEPS)
+        sentence = _("{stage} ...").format(stage=stage)
+        if seconds_left is not None and seconds_left >= SECONDS_WORTH_SAYING:
+            sentence = _("{stage}: about {seconds:.0f} s left").format(stage=stage, seconds=seconds_left)
+        show_text(self._ui.statusLabel, sentence)

@@ -1,0 +1,81 @@
+"""What a finished results folder holds, read whole before anything in the scene changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import vtk
+
+from TomoRayLib.slicer.scene.nodes import LPS_OF_RAS
+
+if TYPE_CHECKING:
+    from TomoRayLib.images.types import Radiograph, Volume
+
+
+@dataclass(frozen=True)
+class CaseFiles:
+    """A results folder, all of it read before anything in the scene changes. Surfaces are in Slicer's RAS."""
+
+    provenance: Mapping[str, Any]
+    synthetic: Volume
+    vertebrae: Volume
+    synthetic_surface: Any
+    radiographs: tuple[Radiograph, Radiograph] | None = None
+    truth: Volume | None = None
+    labels: Volume | None = None
+    truth_surface: Any = None
+    metrics: Mapping[str, Any] | None = None
+    report: str | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> CaseFiles:
+        """Raises InputError or OSError for a folder that is not whole."""
+        from TomoRayLib.images.files import read_volume
+
+        def text(name: str) -> str | None:
+            return (folder / name).read_text(encoding="utf-8") if (folder / name).exists() else None
+
+        def volume(name: str) -> Volume | None:
+            return read_volume(folder / name) if (folder / name).exists() else None
+
+        provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+        labels, metrics = volume("truth_vertebrae.nrrd"), text("metrics.json")
+        return cls(
+            provenance,
+            read_volume(folder / "synthetic_ct.nrrd"),
+            read_volume(folder / "synthetic_vertebrae.nrrd"),
+            _read_surface(folder / "synthetic_surface.vtp"),
+            read_radiographs(folder) if provenance.get("inputs", {}).get("ct") else None,
+            volume("truth_ct.nrrd"),
+            labels,
+            _read_surface(folder / "truth_surface.vtp") if labels is not None else None,
+            json.loads(metrics) if metrics is not None else None,
+            text("report.html"),
+        )
+
+
+def read_radiographs(folder: Path) -> tuple[Radiograph, Radiograph]:
+    """The AP and lateral radiograph that were rendered from a CT."""
+    from TomoRayLib.images.files import read_radiograph
+
+    return read_radiograph(folder / "ap.nrrd"), read_radiograph(folder / "lat.nrrd")
+
+
+def _read_surface(path: Path) -> Any:
+    """A surface of the library (LPS mm) in Slicer's RAS, its distances kept. None where it is empty."""
+    reader = vtk.vtkXMLPolyDataReader()
+    reader.SetFileName(str(path))
+    reader.Update()
+    if reader.GetOutput().GetNumberOfCells() == 0:
+        return None
+    to_ras = vtk.vtkTransform()
+    to_ras.SetMatrix(LPS_OF_RAS.ravel())
+    moved = vtk.vtkTransformPolyDataFilter()
+    moved.SetInputData(reader.GetOutput())
+    moved.SetTransform(to_ras)
+    moved.Update()
+    return moved.GetOutput()

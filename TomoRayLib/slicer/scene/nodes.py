@@ -1,0 +1,249 @@
+"""Volume nodes: whether they can be what they are used as, and their voxels and geometry in LPS mm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+
+from TomoRayLib.base.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from TomoRayLib.geometry.grid import Grid
+    from TomoRayLib.images.types import Volume
+
+LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # its own inverse
+NOTICE_KEY = "TomoRay.Notice"  # attribute of every node that is synthetic
+LEAST_SLICES = 8
+LEAST_PIXELS = 64
+SPACINGS = ("ImagerPixelSpacing", "PixelSpacing", "NominalScannedPixelSpacing")
+RESCALE = (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
+
+
+class Role(Enum):
+    """What a volume node is chosen as."""
+
+    AP = "AP radiograph"
+    LATERAL = "lateral radiograph"
+    CT = "CT"
+
+    def label(self) -> str:
+        return {
+            Role.AP: _("AP radiograph"),
+            Role.LATERAL: _("lateral radiograph"),
+            Role.CT: _("CT"),
+        }[self]
+
+
+def in_scene(node) -> bool:
+    """True for a node that is still part of the scene."""
+    return node is not None and node.GetScene() is not None and node.GetID() is not None
+
+
+@contextmanager
+def nothing_left_over() -> Iterator[None]:
+    """Takes every node that was added inside out of the scene again, helpers of Slicer's own logics included."""
+    scene = slicer.mrmlScene
+    before = {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
+    try:
+        yield
+    finally:
+        nodes = [scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes())]
+        for node in nodes:
+            if in_scene(node) and node.GetID() not in before:
+                scene.RemoveNode(node)
+
+
+def problem_of(node, role: Role) -> str | None:
+    """Why a node cannot be used as ``role``, in a sentence; None where nothing speaks against it.
+
+    Looks at headers only, never at voxels: it is asked at every click.
+    """
+    if node is None:
+        return _("Choose the {role}.").format(role=role.label())
+    name = node.GetName() or role.label()
+    if not in_scene(node):
+        return _("The {role} was deleted. Choose another.").format(role=role.label())
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0:
+        return _("{name} holds no image. Load it again, or choose another.").format(name=name)
+    if node.IsA("vtkMRMLLabelMapVolumeNode"):
+        return _("{name} is a label map. Choose the {role} itself.").format(name=name, role=role.label())
+    values = image.GetNumberOfScalarComponents()
+    if values != 1:
+        return _(
+            "{name} has {values} values in each voxel (colour or vector image). Convert it to grey values."
+        ).format(name=name, values=values)
+    columns, rows, slices = image.GetDimensions()
+    if role is Role.CT:
+        if slices < LEAST_SLICES or min(columns, rows) < LEAST_SLICES:
+            return _(
+                "{name} has {columns} x {rows} x {slices} voxels: that is no CT volume. To start from radiographs, "
+                "choose Two radiographs above."
+            ).format(name=name, columns=columns, rows=rows, slices=slices)
+        if node.GetAttribute(NOTICE_KEY) is not None:
+            return _("{name} is synthetic. Choose a real CT.").format(name=name)
+        return transform_problem(node)
+    if slices != 1:
+        return _(
+            "{name} has {slices} slices: that is a volume, no radiograph. To start from a CT, choose CT above."
+        ).format(name=name, slices=slices)
+    if min(columns, rows) < LEAST_PIXELS:
+        return _("{name} has only {columns} x {rows} pixels. Choose the whole radiograph.").format(
+            name=name, columns=columns, rows=rows
+        )
+    if node.GetParentTransformNode() is not None:
+        return _(
+            "{name} lies under the transform {transform}; a radiograph is read as it was taken. Take it out of the "
+            "transform (Transforms module), or harden it on a copy and choose the copy."
+        ).format(name=name, transform=node.GetParentTransformNode().GetName())
+    return None
+
+
+def transform_problem(node) -> str | None:
+    """Why the node's transform cannot be used: non-linear, or one that shears; None otherwise."""
+    transform = node.GetParentTransformNode()
+    if transform is not None and not transform.IsTransformToWorldLinear():
+        return _(
+            "{name} lies under the non-linear transform {transform}. Harden it (Transforms module, Harden) on a copy "
+            "of the volume, and choose the copy."
+        ).format(name=node.GetName(), transform=transform.GetName())
+    if node.IsA("vtkMRMLVolumeNode"):
+        try:
+            grid_of(node)
+        except InputError as error:
+            return str(error)
+    return None
+
+
+def index_to_lps(node) -> NDArray[np.float64]:
+    """4 x 4 matrix from ``(i, j, k, 1)`` to LPS mm, linear parent transforms included. Of a volume node."""
+    ijk_to_ras = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(ijk_to_ras)
+    matrix = slicer.util.arrayFromVTKMatrix(ijk_to_ras)
+    transform = node.GetParentTransformNode()
+    if transform is not None:
+        to_world = vtk.vtkMatrix4x4()
+        transform.GetMatrixTransformToWorld(to_world)
+        matrix = slicer.util.arrayFromVTKMatrix(to_world) @ matrix
+    return LPS_OF_RAS @ matrix
+
+
+def grid_of(node) -> Grid:
+    """The grid of a volume node in LPS mm. Raises InputError for one that is sheared (tilted gantry, transform)."""
+    from TomoRayLib.geometry.grid import Grid
+
+    matrix = index_to_lps(node)
+    spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+    try:
+        direction = matrix[:3, :3] / spacing
+        return Grid(node.GetImageData().GetDimensions(), tuple(spacing), tuple(matrix[:3, 3]), tuple(direction.ravel()))
+    except ValueError as error:
+        raise InputError(
+            _(
+                "{name}: its axes are not at right angles, or its spacing is not positive ({reason}). Resample it to "
+                "an orthogonal grid (Crop Volume module, interpolated), and choose the result."
+            ).format(name=node.GetName(), reason=str(error).split(";")[-1].strip())
+        ) from None
+
+
+def place_on_grid(node, grid: Grid) -> None:
+    """Give a volume node the geometry of a grid in LPS mm."""
+    node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(LPS_OF_RAS @ grid.index_to_world))
+
+
+def volume_of(node) -> Volume:
+    """The node's voxels (z, y, x), not copied, on its grid in LPS mm."""
+    from TomoRayLib.images.types import Volume
+
+    return Volume(slicer.util.arrayFromVolume(node), grid_of(node))
+
+
+def export_volume(node, path: Path) -> str | None:
+    """Write a volume node as an uncompressed NRRD; returns a note where a transform was applied to its geometry.
+
+    Raises InputError for a node that ``problem_of`` speaks against, OutputError where the file cannot be written.
+    """
+    from TomoRayLib.images.files import write_volume
+
+    problem = transform_problem(node)
+    if problem is not None:
+        raise InputError(problem)
+    write_volume(path, volume_of(node), compressed=False)
+    transform = node.GetParentTransformNode()
+    if transform is None:
+        return None
+    return _("{name}: moved by its transform {transform}.").format(name=node.GetName(), transform=transform.GetName())
+
+
+def source_file(node) -> Path | None:
+    """The file that a node was read from, if it is there and the node still is what was read; else None.
+
+    A DICOM image is found through its instance UID in Slicer's DICOM database, anything else through its storage node.
+    Slicer's DICOM reader leaves no storage node that could say whether the image was edited: there the pixels are
+    compared, which reads the file.
+    """
+    if node.GetParentTransformNode() is not None:
+        return None
+    path = _dicom_file(node)
+    if path is not None:
+        return path if path.is_file() and _has_pixels_of(node, path) else None
+    storage = node.GetStorageNode()
+    if storage is not None and storage.GetFileName() and storage.GetNumberOfFileNames() <= 1:
+        path = Path(storage.GetFullNameFromFileName() or storage.GetFileName())
+    if path is None or not path.is_file() or node.GetModifiedSinceRead():
+        return None
+    return path
+
+
+def source_key(node) -> tuple:
+    """Changes whenever the answer of ``source_file`` or the image may have changed; asks no file."""
+    storage = node.GetStorageNode()
+    return (
+        node.GetID(),
+        node.GetImageData().GetMTime(),
+        node.GetSpacing(),
+        tuple(index_to_lps(node).ravel()),
+        node.GetParentTransformNode() is None,
+        node.GetAttribute("DICOM.instanceUIDs"),
+        storage.GetFileName() if storage is not None else None,
+        bool(node.GetModifiedSinceRead()),
+    )
+
+
+def _dicom_file(node) -> Path | None:
+    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    if len(uids) != 1 or database is None:
+        return None
+    name = database.fileForInstance(uids[0])
+    return Path(name) if name else None
+
+
+def _has_pixels_of(node, path: Path) -> bool:
+    """Whether the node's only slice still is what the file holds: its values, with rescale slope and intercept
+    (0028,1053/1052), and a pixel spacing that the file states, if it states any."""
+    from pydicom import dcmread
+
+    try:
+        dataset = dcmread(path)
+        slope, intercept = (float(dataset.get(name, default)) for name, default in RESCALE)
+        values = dataset.pixel_array * slope + intercept
+        stated = [[float(part) for part in dataset[name].value] for name in SPACINGS if dataset.get(name)]
+    except Exception:  # pydicom raises many kinds; the reader of radiographs says later what is wrong with the file
+        return False
+    column_mm, row_mm, _thickness = node.GetSpacing()
+    if not any(np.allclose((row_mm, column_mm), spacing, rtol=1e-3) for spacing in (*stated, (1.0, 1.0))):
+        return False
+    here = slicer.util.arrayFromVolume(node)
+    return here.ndim == 3 and here.shape[1:] == values.shape and bool(np.allclose(here[0], values, atol=0.5 * slope))

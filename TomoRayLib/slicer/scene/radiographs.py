@@ -1,0 +1,263 @@
+"""A radiograph in the scene: its pixels as the network needs them, and its geometry with the origin of each number."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.slicer.scene.nodes import Role, problem_of, source_file, source_key
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from TomoRayLib.geometry.views import Beam, View
+    from TomoRayLib.images.types import Radiograph
+
+ANGLE_DEG = {Role.AP: 0.0, Role.LATERAL: 90.0}
+PREVIEW_PERCENTILES = (0.5, 99.5)
+PREVIEW_PIXELS = 400
+KEPT = 4  # radiographs in memory: both views, before and after a change
+
+
+@dataclass(frozen=True)
+class ViewGeometry:
+    """How one radiograph was taken, as the panel shows and edits it.
+
+    ``sid_mm`` and ``sad_mm`` are None for a parallel beam. ``pixel_spacing_mm`` = (row, column) at the detector, None
+    where nobody stated it. The other numbers come from a file that TomoRay wrote, and are 0 elsewhere.
+    """
+
+    sid_mm: float | None
+    sad_mm: float | None
+    pixel_spacing_mm: tuple[float, float] | None
+    angle_deg: float
+    tilt_deg: float = 0.0
+    roll_deg: float = 0.0
+    offset_mm: tuple[float, float] = (0.0, 0.0)
+    isocenter_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def view(self, rows: int, columns: int) -> View:
+        """The view of an image of this size. Raises InputError for numbers that no X-ray room can have."""
+        from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, View
+
+        if self.pixel_spacing_mm is None:
+            raise InputError(_("The pixel spacing is missing. Enter the size of a pixel at the detector in mm."))
+        try:
+            parallel = self.sid_mm is None or self.sad_mm is None
+            beam = ParallelBeam() if parallel else ConeBeam(self.sad_mm, self.sid_mm)  # type: ignore[arg-type]
+            detector = Detector(rows, columns, self.pixel_spacing_mm, self.offset_mm)
+            return View(beam, detector, self.angle_deg, self.tilt_deg, self.roll_deg, self.isocenter_mm)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+
+
+@dataclass(frozen=True)
+class ViewOrigins:
+    """Where each number of a ``ViewGeometry`` came from, in a word or two for the panel."""
+
+    sid: str
+    sad: str
+    spacing: str
+    angle: str
+
+
+# For a plane with this normal (R, A, S): what points to the right and down on the screen, in RAS.
+LEFT, BACK, FEET = (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)
+SCREEN_OF_NORMAL = ((BACK, FEET), (LEFT, FEET), (LEFT, BACK))
+MUTE_SPACING_MM = (1.0, 1.0)  # what Slicer shows, and saves with a scene, where a file says nothing
+_CACHE: OrderedDict[tuple, tuple[Radiograph, Path | None]] = OrderedDict()
+
+
+def radiograph_of(node, role: Role) -> Radiograph:
+    """The radiograph of a volume node: read from its original file, header included, where the node still is what the
+    file holds; else the node's own pixels, as they lie on the screen, and its spacing.
+
+    Raises InputError for a node or file that holds no radiograph.
+    """
+    problem = problem_of(node, role)
+    if problem is not None:
+        raise InputError(problem)
+    return _read(node)[0]
+
+
+def _read(node) -> tuple[Radiograph, Path | None]:
+    """The radiograph of a node, and its file where it was read from there. Kept until the node changes."""
+    key = source_key(node)
+    if key in _CACHE:
+        _CACHE.move_to_end(key)
+        return _CACHE[key]
+    path = source_file(node)
+    radiograph = _from_file(path) if path is not None else None
+    _CACHE[key] = (_from_node(node), None) if radiograph is None else (radiograph, path)
+    while len(_CACHE) > KEPT:
+        _CACHE.popitem(last=False)
+    return _CACHE[key]
+
+
+def forget() -> None:
+    """Let go of all radiographs in memory."""
+    _CACHE.clear()
+
+
+def _from_file(path: Path) -> Radiograph | None:
+    """The radiograph in a file, None where the file holds none that TomoRay can read (the node still may)."""
+    from TomoRayLib.geometry.views import VIEW_KEY
+    from TomoRayLib.images.files import read_radiograph
+
+    try:
+        radiograph = read_radiograph(path)
+    except InputError:
+        return None
+    is_mute = radiograph.header.source_format != "DICOM" and VIEW_KEY not in radiograph.metadata
+    if is_mute and radiograph.pixel_spacing_mm == MUTE_SPACING_MM:
+        return replace(radiograph, pixel_spacing_mm=None)
+    return radiograph
+
+
+def _from_node(node) -> Radiograph:
+    from TomoRayLib.images.types import Radiograph, RadiographHeader
+
+    pixels, (row_mm, column_mm) = as_displayed(node)
+    if not np.isfinite(pixels).all():
+        raise InputError(
+            _("{name} has pixels that are no numbers (NaN or infinite). Replace them.").format(name=node.GetName())
+        )
+    spacing = None if (row_mm, column_mm) == MUTE_SPACING_MM else (row_mm, column_mm)
+    metadata = _stored_view(node, pixels.shape, (row_mm, column_mm))
+    return Radiograph(pixels, spacing, RadiographHeader(source_format="Slicer"), metadata)
+
+
+def as_displayed(node) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """The pixels of a single-slice node as its slice view shows them, row 0 at the top, and (row, column) spacing, mm.
+
+    Slicer's views have the patient's left (axial, coronal) or back (sagittal) at the right and his back (axial) or feet
+    (coronal, sagittal) below; a node whose axes run the other way, as after Crop Volume, is turned accordingly.
+    """
+    columns, rows, right, down = _axes(node)
+    pixels = slicer.util.arrayFromVolume(node)[0].astype(np.float32)
+    column_mm, row_mm, _thickness = node.GetSpacing()
+    if abs(columns @ right) < abs(rows @ right):
+        pixels, columns, rows, column_mm, row_mm = pixels.T, rows, columns, row_mm, column_mm
+    pixels = pixels[:: -1 if rows @ down < 0 else 1, :: -1 if columns @ right < 0 else 1]
+    return np.ascontiguousarray(pixels), (row_mm, column_mm)
+
+
+def screen_axes(node) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What points to the right and down on the screen where a radiograph stands as ``as_displayed`` has it: in RAS."""
+    columns, rows, right, down = _axes(node)
+    across, along = (rows, columns) if abs(columns @ right) < abs(rows @ right) else (columns, rows)
+    return across * (1 if across @ right >= 0 else -1), along * (1 if along @ down >= 0 else -1)
+
+
+def _axes(node) -> tuple[NDArray[np.float64], ...]:
+    """Where i and j of a single-slice node point, and what is right and below in its slice view: all in RAS."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASDirectionMatrix(matrix)
+    columns, rows, normal = slicer.util.arrayFromVTKMatrix(matrix)[:3, :3].T
+    right, down = np.array(SCREEN_OF_NORMAL[int(np.argmax(np.abs(normal)))])
+    return columns, rows, right, down
+
+
+def _stored_view(node, shape: tuple[int, int], spacing_mm: tuple[float, float]) -> dict[str, str]:
+    """The view that TomoRay wrote on a node it rendered, as metadata; empty where the node has other pixels by now."""
+    from TomoRayLib.geometry.views import VIEW_KEY, view_from_dict
+
+    text = node.GetAttribute(VIEW_KEY)
+    if text is None:
+        return {}
+    try:
+        detector = view_from_dict(json.loads(text)).detector
+    except ValueError:  # of another version, or edited: the boxes then ask for the numbers
+        return {}
+    same_spacing = np.allclose(spacing_mm, detector.pixel_spacing_mm, rtol=1e-4)
+    return {VIEW_KEY: text} if (detector.rows, detector.columns) == shape and same_spacing else {}
+
+
+def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGeometry, ViewOrigins]:
+    """How a radiograph was taken, from its file, else its header, else the preset (a key of ``geometry.PRESETS``).
+
+    Raises InputError where the file's own numbers contradict each other.
+    """
+    from TomoRayLib.geometry.views import VIEW_KEY
+    from TomoRayLib.synthesis.acquisition import GeometryOptions, stated_geometry, stored_view
+
+    if VIEW_KEY in radiograph.metadata:
+        view = stored_view(radiograph, role.value)
+        origin = _("image file")
+        geometry = ViewGeometry(
+            *_distances(view.beam),
+            view.detector.pixel_spacing_mm,
+            view.gantry_angle_deg,
+            view.tilt_deg,
+            view.roll_deg,
+            view.detector.offset_mm,
+            view.isocenter_mm,
+        )
+        return geometry, ViewOrigins(origin, origin, origin, origin)
+    stated = stated_geometry(radiograph, GeometryOptions(preset=preset))
+    geometry = ViewGeometry(*_distances(stated.beam), stated.pixel_spacing_mm, ANGLE_DEG[role])
+    origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin)
+    sid, sad, spacing = (_said(text, radiograph.header.source_format) for text in origins)
+    return geometry, ViewOrigins(sid, sad, spacing, _("standard"))
+
+
+def _distances(beam: Beam) -> tuple[float | None, float | None]:
+    """SID and SAD in mm, None for parallel rays."""
+    from TomoRayLib.geometry.views import ConeBeam
+
+    return (beam.sid_mm, beam.sad_mm) if isinstance(beam, ConeBeam) else (None, None)
+
+
+def preview(radiograph: Radiograph, flipped: bool, inverted: bool) -> NDArray[np.uint8]:
+    """The radiograph (rows, columns) in 8 bits, small, row 0 at the top, as the network will see it."""
+    pixels = radiograph.pixels
+    step = max(1, max(pixels.shape) // PREVIEW_PIXELS)
+    small = pixels[::step, ::step]
+    small = small[:, ::-1] if flipped else small
+    low, high = (float(value) for value in np.percentile(small, PREVIEW_PERCENTILES))
+    grey = np.clip((small - low) / (high - low if high > low else 1.0), 0.0, 1.0)
+    return np.asarray(np.rint(255 * (1 - grey if inverted else grey)), dtype=np.uint8)
+
+
+def export_radiograph(node, role: Role, folder: Path) -> Path:
+    """A file with this radiograph for the worker: the original one, or the node's pixels written to ``folder``."""
+    from TomoRayLib.images.files import write_image_2d
+
+    problem = problem_of(node, role)
+    if problem is not None:
+        raise InputError(problem)
+    radiograph, path = _read(node)
+    if path is not None:
+        return path
+    written = folder / f"{role.name.lower()}.nrrd"
+    write_image_2d(written, radiograph.pixels, radiograph.pixel_spacing_mm)
+    return written
+
+
+def write_geometry(path: Path, ap: View, lateral: View) -> None:
+    """The geometry file of a job: both views as the user confirmed them."""
+    from TomoRayLib.geometry.views import view_to_dict
+
+    path.write_text(json.dumps({"ap": view_to_dict(ap), "lateral": view_to_dict(lateral)}), encoding="utf-8")
+
+
+def _said(origin: str, source_format: str) -> str:
+    """An origin of ``acquisition`` in the panel's words."""
+    words = {
+        "header": _("DICOM header") if source_format == "DICOM" else _("image"),
+        "header's magnification": _("DICOM magnification"),
+        "header, calibrated at the patient, times the magnification": _("DICOM, calibrated"),
+        "preset": _("preset"),
+        "preset, scaled to the SID": _("preset, scaled"),
+        "": "",
+    }
+    return words.get(origin, origin)

@@ -1,0 +1,232 @@
+"""A segmentation or label map in the scene to vertebra labels in VerSe numbering."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+
+from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME, NAME_OF_LABEL, WHOLE_SPINE_LABEL, label_of_structure
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.slicer.scene.nodes import in_scene, nothing_left_over, transform_problem, volume_of
+from TomoRayLib.slicer.scene.segment_nodes import BINARY_LABELMAP
+
+if TYPE_CHECKING:
+    from TomoRayLib.geometry.grid import Grid
+    from TomoRayLib.images.types import Volume
+
+COUNTED = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
+ORDINALS = tuple(COUNTED.split())
+REGIONS = {"cervical": "C", "thoracic": "T", "lumbar": "L"}
+SPINE_WORDS = {"spine", "vertebrae", "vertebra", "vertebral", "bone"}
+
+
+def label_of_text(text: str) -> int | None:
+    """VerSe label that a segment's or a term's name means, None where it names no vertebra.
+
+    Knows VerSe names and numbers ("T5", "vert_T5", "20"), TotalSegmentator's ("vertebrae_L1"), and terms in words
+    ("L1 vertebra", "Vertebra L1", "fifth thoracic vertebra").
+
+    >>> [label_of_text(name) for name in ("T5", "vertebrae_L1", "fifth thoracic vertebra", "rib_left_3")]
+    [12, 20, 12, None]
+    """
+    known = label_of_structure(text)
+    if known is not None:
+        return known
+    words = re.split(r"[\s_\-.:]+", text.strip().lower())
+    if len(words) == 1 and words[0].isdecimal():
+        return int(words[0]) if int(words[0]) in NAME_OF_LABEL else None
+    if not any(word.startswith("vert") for word in words):
+        return None
+    named = [LABEL_OF_NAME[word.upper()] for word in words if word.upper() in LABEL_OF_NAME]
+    counted = [
+        LABEL_OF_NAME.get(f"{REGIONS[region]}{ORDINALS.index(ordinal) + 1}")
+        for ordinal, region in pairwise(words)
+        if ordinal in ORDINALS and region in REGIONS
+    ]
+    found = {label for label in (*named, *counted) if label is not None}
+    return found.pop() if len(found) == 1 else None
+
+
+def label_of_segment(segment) -> int | None:
+    """VerSe label of a segment, from its name, else from its terminology entry."""
+    label = label_of_text(segment.GetName() or "")
+    if label is not None:
+        return label
+    for term in _terms(segment):
+        label = label_of_text(term)
+        if label is not None:
+            return label
+    return None
+
+
+def segmentation_problem(node) -> str | None:
+    """Why a segmentation or label map cannot be used, in a sentence; None where nothing speaks against it."""
+    if node is None:
+        return None
+    if not in_scene(node):
+        return _("The vertebra segmentation was deleted. Choose another, or none.")
+    if node.IsA("vtkMRMLSegmentationNode"):
+        if node.GetSegmentation().GetNumberOfSegments() == 0:
+            return _("The segmentation {name} is empty. Choose another, or none.").format(name=node.GetName())
+        if not _has_vertebra(node.GetSegmentation()):
+            return no_vertebra_named(node)
+    elif node.GetImageData() is None:
+        return _("The label map {name} holds no image. Choose another, or none.").format(name=node.GetName())
+    return transform_problem(node)
+
+
+def _has_vertebra(segmentation) -> bool:
+    segments = [segmentation.GetNthSegment(number) for number in range(segmentation.GetNumberOfSegments())]
+    return any(label_of_segment(segment) is not None for segment in segments) or (
+        len(segments) == 1 and _may_be_spine(segments[0])
+    )
+
+
+def no_vertebra_named(node) -> str:
+    """What is said of a segmentation whose segments cannot be told apart."""
+    segmentation = node.GetSegmentation()
+    names = [segmentation.GetNthSegment(number).GetName() for number in range(segmentation.GetNumberOfSegments())]
+    sentence = _(
+        "{name} has no segment that is named as a vertebra (found: {found}). Name them T5, L1, ... or vertebrae_T5, "
+        "..., or give each its terminology."
+    ).format(name=node.GetName(), found=_some(names))
+    if all(re.fullmatch(r"Segment_\d+", name or "") for name in names):
+        sentence += " " + _("If its file holds VerSe numbers, load it as a label map instead.")
+    return sentence
+
+
+def labels_of(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple[str, ...]]:
+    """Vertebra labels (z, y, x) in VerSe numbering and notes: a segmentation on the CT's grid, a label map on its own.
+
+    Raises InputError for a node without any vertebra, or one that lies beside the CT.
+    """
+    problem = segmentation_problem(node)
+    if problem is not None:
+        raise InputError(problem)
+    if node.IsA("vtkMRMLSegmentationNode"):
+        volume, notes = _labels_of_segmentation(node, ct_node, ct_grid)
+    else:
+        volume, notes = _labels_of_label_map(node)
+    if not volume.voxels.any():
+        raise InputError(
+            _(
+                "{name} has no vertebra inside the CT {ct}. Is it the segmentation of another patient? Choose the one "
+                "of this CT, or none."
+            ).format(name=node.GetName(), ct=ct_node.GetName())
+        )
+    return volume, notes
+
+
+def _labels_of_segmentation(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple[str, ...]]:
+    from TomoRayLib.images.types import Volume
+
+    segmentation = node.GetSegmentation()
+    segments = {number: segmentation.GetSegment(number) for number in segmentation.GetSegmentIDs()}
+    labels = {number: label_of_segment(segment) for number, segment in segments.items()}
+    chosen = {number: label for number, label in labels.items() if label is not None}
+    notes = []
+    if chosen:
+        others = [segments[number].GetName() for number, label in labels.items() if label is None]
+        if others:
+            notes.append(_left_out(others))
+    elif len(segments) == 1 and _may_be_spine(next(iter(segments.values()))):
+        chosen = dict.fromkeys(segments, WHOLE_SPINE_LABEL)
+        notes.append(_("{name} has one segment: taken as the whole spine.").format(name=node.GetName()))
+    else:
+        raise InputError(no_vertebra_named(node))
+    meaning = np.array([0, *chosen.values()], np.uint8)
+    return Volume(meaning[_numbered_segments(node, list(chosen), ct_node)], ct_grid), tuple(notes)
+
+
+def _numbered_segments(node, segment_ids: list[str], ct_node) -> np.ndarray:
+    """Segments as 1, 2, ... in the order given, 0 elsewhere: (z, y, x) on the CT's voxels, both transforms applied.
+
+    The node itself is not changed. Where segments overlap, the last one counts.
+    """
+    scene = slicer.mrmlScene
+    with nothing_left_over():
+        label_map = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "TomoRay export")
+        source = node
+        if not node.GetSegmentation().ContainsRepresentation(BINARY_LABELMAP):
+            source = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "TomoRay export copy")
+            source.GetSegmentation().DeepCopy(node.GetSegmentation())
+            source.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
+            source.SetAndObserveTransformNodeID(node.GetTransformNodeID())
+            source.GetSegmentation().CreateRepresentation(BINARY_LABELMAP)
+        ids = vtk.vtkStringArray()
+        for segment_id in segment_ids:
+            ids.InsertNextValue(segment_id)
+        logic = slicer.vtkSlicerSegmentationsModuleLogic
+        if not logic.ExportSegmentsToLabelmapNode(source, ids, label_map, ct_node):
+            raise InputError(
+                _("The segments of {name} could not be drawn on the CT. Check them in Segmentations.").format(
+                    name=node.GetName()
+                )
+            )
+        return np.array(slicer.util.arrayFromVolume(label_map), dtype=np.uint8)
+
+
+def _labels_of_label_map(node) -> tuple[Volume, tuple[str, ...]]:
+    """A label map's own numbers, or, where its colour table names vertebrae, the numbers that these names mean."""
+    from TomoRayLib.images.types import Volume
+
+    volume = volume_of(node)
+    present = [int(value) for value in np.unique(volume.voxels) if value != 0]
+    if not present:
+        raise InputError(_("The label map {name} is empty. Choose another, or none.").format(name=node.GetName()))
+    names = {value: _color_name(node, value) for value in present}
+    meant = {value: label_of_structure(name) for value, name in names.items() if name}
+    if not any(meant.values()):
+        if min(present) < 0 or max(present) > WHOLE_SPINE_LABEL:
+            raise InputError(
+                _(
+                    "The label map {name} has the number {value}; VerSe numbers vertebrae 1 to 28. Choose the vertebra "
+                    "label map."
+                ).format(name=node.GetName(), value=max(present, key=abs))
+            )
+        return Volume(volume.voxels.astype(np.uint8), volume.grid), ()
+    voxels = np.zeros(volume.voxels.shape, np.uint8)
+    for value, label in meant.items():
+        if label is not None:
+            voxels[volume.voxels == value] = label
+    others = [names[value] or str(value) for value in present if meant.get(value) is None]
+    return Volume(voxels, volume.grid), (_left_out(others),) if others else ()
+
+
+def _color_name(node, value: int) -> str:
+    display = node.GetDisplayNode()
+    colors = display.GetColorNode() if display is not None else None
+    return (colors.GetColorName(value) or "") if colors is not None else ""
+
+
+def _terms(segment) -> list[str]:
+    """The code meanings in a segment's terminology entry: ``context~category~type~...``, each split by ``^``."""
+    entry = _tag(segment, "TerminologyEntry")
+    return [part.split("^")[2] for part in entry.split("~") if part.count("^") >= 2 and part.split("^")[2]]
+
+
+def _tag(segment, name: str) -> str:
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(name, value) else ""
+
+
+def _may_be_spine(segment) -> bool:
+    """True for a segment that nobody named (Segment_1), or named as spine or bone."""
+    name = (segment.GetName() or "").lower()
+    return name == "" or name.startswith("segment") or bool(SPINE_WORDS & set(re.split(r"[\s_\-]+", name)))
+
+
+def _left_out(names: list[str]) -> str:
+    return _("Not vertebrae, left out: {names}.").format(names=_some(names))
+
+
+def _some(names) -> str:
+    listed = [name or "?" for name in names]
+    return ", ".join(listed[:4]) + (", ..." if len(listed) > 4 else "")

@@ -1,0 +1,96 @@
+"""The scores of a case as a table node: every metric beside what an empty volume and the mean atlas score."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import vtk
+from slicer.i18n import tr as _
+
+if TYPE_CHECKING:
+    from TomoRayLib.metrics.table import MetricColumn
+
+METRICS_KEY = "TomoRay.Metrics"  # node attribute: metrics.json as text, full precision, for the export
+ROWS = ("tomoray", "blank", "mean_atlas")
+# What tells most about a spine comes first; the others follow in the order of the report.
+FIRST = ("cosine_similarity", "dice", "hd95_mm", "assd_mm", "nsd_2mm", "nsd_1mm", "mae_in_mask_hu", "psnr_in_mask_db")
+
+
+def fill_metrics_table(node, metrics: Mapping[str, Any]) -> None:
+    """Fill a table node from ``MetricsTable.to_json_dict()``: one line a metric, one column a row of the metrics.
+
+    The numbers are texts with the metric's own decimals; those in full precision stay for ``metrics_csv``.
+    """
+    from TomoRayLib.metrics.table import METRIC_COLUMNS
+
+    headings = (_("Score"), _("Synthetic"), _("Blank"), _("Mean atlas"), _("Better"))
+    rows = [
+        (
+            column.heading,
+            *(column.format(_value(metrics, row, column.key)) for row in ROWS),
+            _("higher") if column.higher_is_better else _("lower"),
+        )
+        for column in sorted(METRIC_COLUMNS, key=_place)
+    ]
+    was_modifying = node.StartModify()
+    node.RemoveAllColumns()
+    for number, heading in enumerate(headings):
+        column = vtk.vtkStringArray()
+        column.SetName(heading)
+        for row in rows:
+            column.InsertNextValue(row[number])
+        node.AddColumn(column)
+    node.SetUseColumnTitleAsColumnHeader(True)
+    node.SetLocked(True)
+    node.SetAttribute(METRICS_KEY, json.dumps(metrics))
+    node.EndModify(was_modifying)
+
+
+def metrics_csv(node) -> str:
+    """The table as CSV in full precision: one line a metric, ``synthetic``, ``blank`` and ``mean_atlas``."""
+    from TomoRayLib.metrics.table import METRIC_COLUMNS
+
+    metrics = json.loads(node.GetAttribute(METRICS_KEY))
+    lines = ["metric,unit,synthetic,blank,mean_atlas,better"]
+    for column in METRIC_COLUMNS:
+        values = (repr(_value(metrics, row, column.key)) for row in ROWS)
+        lines.append(",".join((column.key, column.unit, *values, "higher" if column.higher_is_better else "lower")))
+    return "\n".join(lines) + "\n"
+
+
+def counted_ahead(node) -> tuple[int, int]:
+    """(in how many scores the synthetic CT is ahead of the empty volume and of the mean atlas, how many there are)."""
+    from TomoRayLib.metrics.table import METRIC_COLUMNS
+
+    metrics = json.loads(node.GetAttribute(METRICS_KEY))
+    ahead = 0
+    for column in METRIC_COLUMNS:
+        synthetic, *floors = (_value(metrics, row, column.key) for row in ROWS)
+        sign = 1 if column.higher_is_better else -1
+        ahead += all(sign * synthetic > sign * floor for floor in floors)
+    return ahead, len(METRIC_COLUMNS)
+
+
+def export_metrics(node, path: Path) -> None:
+    """Write the scores as CSV, whole or not at all. Raises OutputError where the place cannot be written."""
+    from TomoRayLib.base.files import write_atomically
+
+    with write_atomically(path) as partial:
+        partial.write_text(metrics_csv(node), encoding="utf-8")
+
+
+def _place(column: MetricColumn) -> int:
+    return FIRST.index(column.key) if column.key in FIRST else len(FIRST)
+
+
+def _value(metrics: Mapping[str, Any], row: str, key: str) -> float:
+    """A metric's value; JSON has no infinity and no NaN, the flags tell them apart."""
+    value = metrics["rows"][row][key]
+    if value is not None:
+        return float(value)
+    infinite = metrics.get("flags", {}).get(row, {}).get("infinite", ())
+    return math.inf if key in infinite else math.nan

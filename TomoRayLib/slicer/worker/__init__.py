@@ -1,0 +1,1 @@
+"""Runs in Slicer: the worker process, its job folder, its failures. MRML only, no Qt."""

@@ -1,0 +1,52 @@
+"""The folder of one job in Slicer's temporary folder: its place, the room that it needs, what a crash left there."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from pathlib import Path
+
+import slicer
+from slicer.i18n import tr as _
+
+from TomoRayLib.base.errors import OutputError
+
+FOLDER_PREFIX = "tomoray-"  # of a job's folder in Slicer's temporary folder
+STALE_S = 24 * 3600.0  # what a crash of Slicer left behind, with the CT in it
+NEED_MB = 300  # results, and room to write them
+
+
+def temporary_folder() -> str | None:
+    """Slicer's temporary folder, made where it is missing; None outside Slicer."""
+    path = getattr(getattr(slicer, "app", None), "temporaryPath", None)
+    if path:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return path or None
+
+
+def sweep(folder: str | None) -> None:
+    """Delete job folders that a crash of Slicer left behind more than a day ago: there is a patient's CT in them."""
+    if folder is None:
+        return
+    for path in Path(folder).glob(f"{FOLDER_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if path.is_dir() and time.time() - path.stat().st_mtime > STALE_S:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def check_space(folder: Path, need_mb: int = NEED_MB) -> None:
+    """Raises OutputError where the disk of a folder has less than this free."""
+    free_mb = shutil.disk_usage(folder).free // 2**20
+    if free_mb < need_mb:
+        raise OutputError(
+            _(
+                "The disk of {folder} has {free} MB free, but this needs {need} MB. Free some space, or choose another "
+                "temporary folder in Slicer's settings (Modules, Temporary directory)."
+            ).format(folder=folder.parent, free=free_mb, need=need_mb)
+        )
+
+
+def disk_sentence(error: OSError) -> str:
+    """What an error of the disk means."""
+    return _("The temporary folder cannot be used: {reason}.").format(reason=error.strerror or str(error))

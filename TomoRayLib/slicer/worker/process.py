@@ -1,0 +1,154 @@
+"""The worker in a process of its own: started, listened to, and ended with all its children. No Qt, no waiting."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import IO, Any
+
+STOP_WITH_PARENT = "TOMORAY_STOP_WITH_PARENT"  # read by the worker: it ends when our end of its standard input closes
+JOB_NAME = "job.json"
+LOG_LINES = 2000
+TERMINATE_S = 1.0  # to clean up after the request to stop; then it is killed
+
+
+def worker_python() -> str:
+    """The Python to run the worker with: Slicer's own launcher (PythonSlicer), outside Slicer this interpreter."""
+    return shutil.which("PythonSlicer") or sys.executable
+
+
+def worker_environment() -> dict[str, str]:
+    """This process's environment, with TomoRayLib importable."""
+    environment = dict(os.environ)
+    package_parent = str(Path(__file__).resolve().parents[3])
+    others = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path != package_parent]
+    environment["PYTHONPATH"] = os.pathsep.join([package_parent, *others])
+    environment["PYTHONIOENCODING"] = "utf-8"
+    environment["PYTHONUNBUFFERED"] = "1"
+    environment[STOP_WITH_PARENT] = "1"
+    return environment
+
+
+class WorkerProcess:
+    """One job in its own process. ``job`` is one of ``TomoRayLib.jobs.job``; ``folder`` receives ``job.json``.
+
+    Events arrive through ``poll()``, at most a tenth of a second after the worker printed them. Everything else that
+    the worker prints is in ``log``. On Linux and macOS the worker leads a process group, which is ended as a whole; on
+    Windows ``taskkill /T`` ends the tree (that part has not been run on Windows yet).
+    """
+
+    def __init__(self, job: Any, folder: Path, python: str | None = None) -> None:
+        path = folder / JOB_NAME
+        path.write_text(job.to_json(), encoding="utf-8")
+        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._lines: deque[str] = deque(maxlen=LOG_LINES)
+        windows = sys.platform == "win32"
+        self._process = subprocess.Popen(
+            [python or worker_python(), "-m", "TomoRayLib.worker", str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=worker_environment(),
+            cwd=str(folder),
+            start_new_session=not windows,
+            creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if windows else 0,
+        )
+        self._readers = [
+            threading.Thread(target=self._read, args=(stream, has_events), daemon=True)
+            for stream, has_events in ((self._process.stdout, True), (self._process.stderr, False))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def poll(self) -> list[dict[str, Any]]:
+        """The events since the last call, oldest first. Never waits."""
+        events = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                events.append(self._events.get_nowait())
+        return events
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """False once the process has ended and all it printed has been read."""
+        if self._process.poll() is None:
+            return True
+        return any(reader.is_alive() for reader in self._readers)
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the number of the signal that killed it (Linux, macOS)."""
+        return self._process.poll()
+
+    @property
+    def log(self) -> str:
+        """What it printed besides events, the last lines of it."""
+        return "\n".join(self._lines)
+
+    def cancel(self) -> None:
+        """End the process and all its children, within two seconds; files it was writing are cleaned away by itself."""
+        if self._process.poll() is None:
+            self._signal(hard=False)
+            self._wait(TERMINATE_S)
+        self._signal(hard=True)  # children that ignored the request, or outlived their parent
+        self._wait(TERMINATE_S)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the pipes of an ended process."""
+        for reader in self._readers:
+            reader.join(timeout=TERMINATE_S)
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+
+    def _signal(self, *, hard: bool) -> None:
+        if sys.platform == "win32":
+            if self._process.poll() is None:
+                command = ["taskkill", "/T", "/F", "/PID", str(self._process.pid)]
+                flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+                with contextlib.suppress(subprocess.SubprocessError, OSError):
+                    subprocess.run(command, capture_output=True, check=False, timeout=TERMINATE_S, creationflags=flags)
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL if hard else signal.SIGTERM)
+
+    def _wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while self._process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def _read(self, stream: IO[bytes], has_events: bool) -> None:
+        for raw in iter(stream.readline, b""):
+            line = raw.decode("utf-8", errors="replace").rstrip()
+            event = _event(line) if has_events else None
+            if event is not None:
+                self._events.put(event)
+            elif line:
+                self._lines.append(line)
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    """The event in a line, None where it is none."""
+    if not line.startswith("{"):
+        return None
+    try:
+        content = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    return content if isinstance(content, dict) and "event" in content else None

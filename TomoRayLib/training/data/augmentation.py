@@ -1,0 +1,167 @@
+"""Random geometry and random radiograph appearance, in physical units where there is one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from TomoRayLib.geometry.views import Biplanar, ConeBeam, Detector, ParallelBeam, View, orthogonal_pair
+from TomoRayLib.networks.radiograph_input import NETWORK_PIXEL_MM, NETWORK_PIXELS, blur
+from TomoRayLib.projector.physics.attenuation import attenuation_per_mm, hu_to_attenuation, water_and_bone
+
+
+@dataclass(frozen=True)
+class GeometryRanges:
+    """From where a pair of views is drawn."""
+
+    sad_mm: tuple[float, float] = (850.0, 1600.0)
+    parallel_share: float = 0.1
+    angled_share: float = 0.3
+    angle_sd_deg: float = 3.0
+    roll_sd_deg: float = 1.5
+    unknown_shift_share: float = 0.3
+    unknown_shift_sd_mm: float = 1.5
+    unknown_scale_share: float = 0.2
+    unknown_scale: tuple[float, float] = (0.97, 1.03)  # what is told of a view's magnification over the true one
+
+
+@dataclass(frozen=True)
+class AppearanceRanges:
+    """How a DRR is made to look like some radiograph. A ``_share`` is how many have it at all; lengths are in the plane
+    of the isocentre."""
+
+    # Energies of a tube of 60 to 110 kVp behind a body; the other X-rays have plastimatch's attenuation, linear in HU.
+    energy_share: float = 0.5
+    effective_kev: tuple[float, float] = (40.0, 70.0)
+    gamma: tuple[float, float] = (0.6, 1.6)
+    raw_share: float = 0.25  # inverted transmission, 1 - exp(-c * integral), instead of the logarithm
+    raw_scale: tuple[float, float] = (0.03, 0.2)
+    quantum_share: float = 0.5
+    log10_photons: tuple[float, float] = (4.5, 6.5)  # a pixel where nothing is in the way
+    noise_sd: tuple[float, float] = (0.0, 0.02)  # of the read-out, over the brightest grey
+    blur_sd_mm: tuple[float, float] = (0.0, 1.6)
+    scatter: tuple[float, float] = (0.0, 0.35)
+    scatter_sd_mm: float = 27.0
+    collimated_share: float = 0.2
+    collimated_mm: tuple[float, float] = (3.0, 48.0)
+    marker_share: float = 0.15  # lead letters beside the patient or on him
+    markers: tuple[int, int] = (1, 3)
+
+
+def random_views(rng: np.random.Generator, ranges: GeometryRanges = GeometryRanges()) -> Biplanar:
+    """A pair of views on the network's detector, in the plane of the isocentre."""
+    detector = Detector(NETWORK_PIXELS, NETWORK_PIXELS, (NETWORK_PIXEL_MM, NETWORK_PIXEL_MM))
+    if rng.random() < ranges.parallel_share:
+        pair = orthogonal_pair(ParallelBeam(), detector)
+    else:
+        sad_mm = float(rng.uniform(*ranges.sad_mm))
+        pair = orthogonal_pair(ConeBeam(sad_mm, sad_mm), detector)
+    if rng.random() >= ranges.angled_share:
+        return pair
+    return Biplanar(_tilted(pair.ap, rng, ranges), _tilted(pair.lateral, rng, ranges))
+
+
+def _tilted(view: View, rng: np.random.Generator, ranges: GeometryRanges) -> View:
+    gantry, tilt = rng.normal(0.0, ranges.angle_sd_deg, size=2)
+    return replace(
+        view,
+        gantry_angle_deg=view.gantry_angle_deg + float(gantry),
+        tilt_deg=float(tilt),
+        roll_deg=float(rng.normal(0.0, ranges.roll_sd_deg)),
+    )
+
+
+def unknown_shift_px(rng: np.random.Generator, ranges: GeometryRanges = GeometryRanges()) -> np.ndarray:
+    """(2, 2) shift per view (column, row) in pixels that the network is not told: what calibration leaves over."""
+    if rng.random() >= ranges.unknown_shift_share:
+        return np.zeros((2, 2))
+    return rng.normal(0.0, ranges.unknown_shift_sd_mm / NETWORK_PIXEL_MM, size=(2, 2))
+
+
+def unknown_scales(rng: np.random.Generator, ranges: GeometryRanges = GeometryRanges()) -> np.ndarray:
+    """(2,) what the network is told of each view's magnification over the true one."""
+    if rng.random() >= ranges.unknown_scale_share:
+        return np.ones(2)
+    return rng.uniform(*ranges.unknown_scale, size=2)
+
+
+def mistaken(matrix: np.ndarray, shift_px: np.ndarray, scale: float) -> np.ndarray:
+    """``cube_to_pixel`` (3, 4) of a view that is ``scale`` times larger about the middle of its detector, then moved by
+    ``shift_px`` (column, row)."""
+    middle = (NETWORK_PIXELS - 1) / 2
+    result = np.array(matrix, dtype=np.float64)
+    result[:2] = scale * (matrix[:2] - middle * matrix[2]) + (middle + shift_px[:, None]) * matrix[2]
+    return result
+
+
+def random_attenuation(hu: Tensor, rng: np.random.Generator, ranges: AppearanceRanges = AppearanceRanges()) -> Tensor:
+    """Attenuation in 1/mm, shaped as ``hu``: as our DRRs have it, or of water and bone at a random energy
+    (NISTIR 5632), where bone stands out up to twice as much."""
+    if rng.random() >= ranges.energy_share:
+        return hu_to_attenuation(hu)
+    energy_kev = float(rng.uniform(*ranges.effective_kev))
+    water, bone = water_and_bone(hu)
+    return water.mul_(attenuation_per_mm("water", energy_kev)).add_(bone, alpha=attenuation_per_mm("bone", energy_kev))
+
+
+def random_appearance(
+    line_integral: Tensor, rng: np.random.Generator, ranges: AppearanceRanges = AppearanceRanges()
+) -> Tensor:
+    """One bone-bright radiograph (rows, columns) from line integrals; its scale is left to ``normalise``."""
+    image = line_integral
+    if rng.random() < ranges.quantum_share:
+        photons = 10.0 ** float(rng.uniform(*ranges.log10_photons))
+        # Poisson's: the logarithm of a count has the standard deviation 1 / sqrt(count)
+        image = image + (image / 2).exp() / math.sqrt(photons) * _normal(image, rng)
+    if rng.random() < ranges.raw_share:
+        image = 1.0 - torch.exp(-image * float(rng.uniform(*ranges.raw_scale)))
+    image = image / image.amax().clamp_min(1e-6)
+    image = image + blur(image, ranges.scatter_sd_mm / NETWORK_PIXEL_MM) * float(rng.uniform(*ranges.scatter))
+    image = (image / image.amax().clamp_min(1e-6)).clamp_min(0.0) ** float(rng.uniform(*ranges.gamma))
+    image = blur(image, float(rng.uniform(*ranges.blur_sd_mm)) / NETWORK_PIXEL_MM)
+    noise_sd = float(rng.uniform(*ranges.noise_sd)) * float(rng.random())
+    image = image + noise_sd * _normal(image, rng)
+    if rng.random() < ranges.collimated_share:
+        image = _collimated(image, rng, ranges)
+    if rng.random() < ranges.marker_share:
+        image = _marked(image, rng, ranges)
+    return image
+
+
+def _normal(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Standard normal noise, the same numbers on every device."""
+    return torch.from_numpy(rng.standard_normal(tuple(image.shape), dtype=np.float32)).to(image.device)
+
+
+def _collimated(image: Tensor, rng: np.random.Generator, ranges: AppearanceRanges) -> Tensor:
+    """Zero outside a field that leaves a random border on each side."""
+    widths_px = rng.uniform(*ranges.collimated_mm, size=4) / NETWORK_PIXEL_MM * (rng.random(4) < 0.5)
+    top, bottom, left, right = (round(float(width)) for width in widths_px)
+    field = torch.zeros_like(image)
+    field[top : image.shape[0] - bottom, left : image.shape[1] - right] = 1.0
+    return image * field
+
+
+LETTERS = {
+    "L": ("10000", "10000", "10000", "10000", "10000", "10000", "11111"),
+    "R": ("11110", "10001", "10001", "11110", "10100", "10010", "10001"),
+}
+
+
+def _marked(image: Tensor, rng: np.random.Generator, ranges: AppearanceRanges) -> Tensor:
+    """Letters of lead, 9 to 28 mm high: 0.8 to 1.1 times as bright as the brightest pixel."""
+    result = image.clone()
+    for _ in range(int(rng.integers(ranges.markers[0], ranges.markers[1] + 1))):
+        letter = LETTERS["LR"[int(rng.integers(2))]]
+        dots = np.array([[dot == "1" for dot in row] for row in letter])
+        dots = np.kron(dots, np.ones((int(rng.integers(1, 4)),) * 2, bool))
+        row, column = (
+            int(rng.integers(0, size - extent)) for size, extent in zip(image.shape, dots.shape, strict=True)
+        )
+        patch = result[row : row + dots.shape[0], column : column + dots.shape[1]]
+        patch[torch.from_numpy(dots).to(image.device)] = float(rng.uniform(0.8, 1.1)) * float(image.amax())
+    return result

@@ -1,0 +1,1 @@
+"""The training loop and its parts: networks, losses, adversary, validation, checkpoints, processes."""

@@ -1,0 +1,120 @@
+"""Cases that training never sees, scored at every validation: phantoms of held-out spines, and real CTs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.views import c_arm
+from TomoRayLib.images.files import labels_on_grid, resample
+from TomoRayLib.images.types import Volume
+from TomoRayLib.networks.radiograph_input import network_input
+from TomoRayLib.synthesis.model_run import render_radiographs, vertebrae_center_mm
+from TomoRayLib.training.data.labelled_cts import CaseFiles, read_case, reason_against
+from TomoRayLib.training.data.samples import Anatomy, Sample, StreamConfig, sample_of_scene
+from TomoRayLib.training.engine.models import Model
+from TomoRayLib.training.phantoms.scene import compose_scene
+
+FINE_SIZE = 192  # a target is averaged from about so many voxels an edge, as finer grids of training are
+
+
+@dataclass(frozen=True)
+class ValidationCase:
+    """A name and one sample, batched by 1, its target at the finest grid that is trained.
+
+    ``real`` where it is a labelled CT, not a phantom.
+    """
+
+    name: str
+    sample: Sample
+    real: bool = False
+
+
+def phantom_cases(anatomy: Anatomy, stream: StreamConfig, count: int, seed: int = 12345) -> list[ValidationCase]:
+    """``count`` fixed phantoms of the given (held-out) spines."""
+    rng = np.random.default_rng(seed)
+    kind = "phantom (spine trained on)" if anatomy.spines_trained_on else "phantom"
+    cases = []
+    for number in range(count):
+        spine, body = anatomy.draw(rng)
+        scene = compose_scene(spine, body, rng, stream.scene, stream.phantom)
+        sample = sample_of_scene(scene, rng, stream)
+        cases.append(ValidationCase(f"{kind} {number + 1}", {key: value[None] for key, value in sample.items()}))
+    return cases
+
+
+def describe_held_out(validation: Anatomy) -> str:
+    """Whose phantoms are scored, as a run reports it."""
+    if validation.spines_trained_on:
+        return "None of the held-out spines is here: the phantoms that are scored are of spines trained on."
+    return f"{len(validation.spines)} spines held out: the phantoms that are scored are of these."
+
+
+def scored_case(files: CaseFiles, size: int, fov_mm: float = 256.0) -> ValidationCase:
+    """``real_case`` from files, checked as those that are trained on are.
+
+    Raises InputError, naming the case, for files that ``cohort.read_case`` refuses, and for a case that is not to be
+    scored.
+    """
+    check_may_be_scored(files)
+    try:
+        ct, labels = read_case(files)
+    except InputError as error:
+        raise InputError(f"{files.name}, a case to be scored: {error}") from None
+    return real_case(files.name, ct, labels, size, fov_mm)
+
+
+def check_may_be_scored(files: CaseFiles) -> None:
+    """Raises InputError for the case that published figures are measured on. Nothing is read."""
+    if (reason := reason_against(files)) is not None:
+        raise InputError(
+            f"Expected a case that may be looked at during training, got {files.name} ({files.ct}): {reason}; leave it "
+            f"out, or watch another case."
+        )
+
+
+def real_case(name: str, ct: Volume, labels: Volume, size: int, fov_mm: float = 256.0) -> ValidationCase:
+    """A real labelled CT through the C-arm, isocentre at the middle of its vertebrae's bounding box."""
+    isocenter = vertebrae_center_mm(labels)
+    views = c_arm(isocenter)
+    cube = Grid.cube(isocenter, fov_mm, size)
+    images = [torch.from_numpy(image) for image in render_radiographs(ct, views)]
+    radiographs, matrices = network_input(images, [views.ap, views.lateral], cube)
+    factor = max(1, round(FINE_SIZE / size))
+    fine = Grid.cube(isocenter, fov_mm, factor * size)
+    mask = vertebra_mask(labels_on_grid(labels, fine).voxels)
+    grey = np.where(mask, BONE_WINDOW.apply(resample(ct, fine).voxels), 0.0).astype(np.float32)
+    pooled = [F.avg_pool3d(torch.from_numpy(a)[None, None], factor) for a in (grey, mask.astype(np.float32))]
+    return ValidationCase(
+        name,
+        {"radiographs": radiographs, "cube_to_pixel": matrices, "target": pooled[0], "occupancy": pooled[1]},
+        real=True,
+    )
+
+
+def score_case(network: Model, case: ValidationCase, level: int) -> dict[str, float]:
+    """Cosine similarity, Dice, and PSNR gained over an empty volume (dB) at one level of the network."""
+    device = next(network.parameters()).device
+    sample = {key: value.to(device) for key, value in case.sample.items()}
+    prediction = network(sample["radiographs"], sample["cube_to_pixel"], levels=(level,))[level]
+    factor = sample["target"].shape[-1] // prediction.intensity.shape[-1]
+    target, occupancy = (F.avg_pool3d(sample[key], factor) for key in ("target", "occupancy"))
+    return scores_of(prediction.masked, prediction.bone, target, occupancy)
+
+
+def scores_of(masked: Tensor, bone: Tensor, target: Tensor, occupancy: Tensor) -> dict[str, float]:
+    """The scores of ``score_case`` for any synthetic CT ``masked`` and mask ``bone``, all (1, 1, z, y, x)."""
+    truth = occupancy > 0.5
+    energy = target.square().mean()
+    return {
+        "cosine_similarity": float((masked * target).sum() / (masked.norm() * target.norm()).clamp_min(1e-9)),
+        "dice": float(2 * (bone & truth).sum() / (bone.sum() + truth.sum()).clamp_min(1)),
+        "gain_db": float(10 * torch.log10(energy / (masked - target).square().mean())),
+    }

@@ -1,0 +1,1 @@
+"""Phantoms: real spine shapes, painted as bone, bent, and set into real bodies."""

@@ -1,0 +1,144 @@
+"""Real bodies without their spine: the surroundings that a phantom's spine is set into.
+
+The soft tissue, ribs and pelvis around the spine decide whether a network trained on phantoms works on real CTs
+(a network trained in crude bodies wandered; in real bodies it carried over), so they are taken from real torso CTs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.files import read_volume, resample
+from TomoRayLib.training.phantoms.spine_removal import (
+    BONE_ABOVE_HU,
+    column_zone,
+    contrast_vessels,
+    refined_course,
+    remove_spine,
+    spine_course,
+    spine_window,
+)
+
+BODY_SPACING_MM = 2.0
+AIR_HU = -1000.0
+LOWEST_LEVEL = 25.0  # the bottom of L5: what lies below is sacrum, which stays
+SACRUM_MARGIN_MM = 5.0
+
+# Cumulative height in mm at the top of each level: cervical 17, thoracic 20 to 28, lumbar 36 mm with the disc.
+_HEIGHTS_MM = [17.0] * 7 + list(np.linspace(20.0, 28.0, 12)) + [36.0] * 6
+_CUMULATIVE_MM = np.concatenate([[0.0], np.cumsum(_HEIGHTS_MM)])
+
+# Two levels per body, read off its sagittal and coronal projections by eye (about one vertebra of doubt):
+# (level, z in mm), a level being the VerSe number of the vertebra at its top edge (8.0 top of T1, 25.0 bottom of L5).
+LEVELS_OF_BODY: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
+    "acrin_flt_001_abdomen_pelvis": ((17.0, -463.0), (25.0, -722.0)),
+    "cmb_crc_01068_chest": ((8.0, 10.0), (18.0, -225.0)),
+    "ricord_1a_chest": ((8.0, 258.0), (20.0, -5.0)),
+    "ricord_1a_chest_b": ((8.0, -20.0), (20.0, -300.0)),
+    "tcga_de_a4ma_torso": ((8.0, -835.0), (25.0, -1243.0)),
+}
+
+
+@dataclass(frozen=True)
+class Body:
+    """One torso, its own spine removed: ``hu`` (z, y, x) int16 on an axis-aligned LPS grid of 2 mm.
+
+    ``curve_mm`` (z, 2) is the removed spine's course (x, y in LPS mm) per slice; ``levels`` two (level, z mm) anchors,
+    or None where nobody has read them.
+    """
+
+    name: str
+    hu: Tensor
+    grid: Grid
+    curve_mm: NDArray[np.float64]
+    levels: tuple[tuple[float, float], tuple[float, float]] | None
+
+    @property
+    def z_range_mm(self) -> tuple[float, float]:
+        low = self.grid.origin_mm[2]
+        return low, low + (self.grid.size[2] - 1) * self.grid.spacing_mm[2]
+
+    def z_of_level(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
+        """LPS z of spinal levels in this body, interpolated between its two anchors by standard vertebral heights."""
+        if self.levels is None:
+            raise ValueError(f"Nobody has read the spinal levels of body {self.name}; add them to LEVELS_OF_BODY.")
+        (upper, upper_mm), (lower, lower_mm) = self.levels
+        height = height_of_level(np.asarray(level))
+        span = (lower_mm - upper_mm) / (height_of_level(lower) - height_of_level(upper))
+        return upper_mm + (height - height_of_level(upper)) * span
+
+    def level_range(self) -> tuple[float, float]:
+        """(cranial, caudal) spinal levels at the ends of this body."""
+        low, high = self.z_range_mm
+        levels = np.linspace(1.0, 26.0, 251)
+        z_mm = self.z_of_level(levels)
+        inside = levels[(z_mm >= low) & (z_mm <= high)]
+        return float(inside.min()), float(inside.max())
+
+
+def height_of_level(level: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Standard distance in mm below the top of C1; levels are fractional VerSe numbers (8.5 = middle of T1)."""
+    return np.interp(level, np.arange(1.0, 27.0), _CUMULATIVE_MM)
+
+
+def load_body(path: Path) -> Body:
+    """Read a torso CT, drop what is outside the body, and take its spine out (about 10 s; keep the result)."""
+    volume = read_volume(path)
+    low = np.min(volume.grid.corners_mm(), axis=0)
+    high = np.max(volume.grid.corners_mm(), axis=0)
+    size = tuple(int(np.floor((b - a) / BODY_SPACING_MM)) for a, b in zip(low, high, strict=True))
+    origin = tuple(float(a) + BODY_SPACING_MM / 2 for a in low)
+    grid = Grid(size, (BODY_SPACING_MM,) * 3, origin)  # type: ignore[arg-type]
+    hu = resample(volume, grid).voxels.astype(np.float32)
+    body = body_region(hu)
+    hu = np.where(body, hu, AIR_HU).astype(np.float32)
+    name = body_name(path)
+    return body_without_spine(name, hu, body, grid, LEVELS_OF_BODY.get(name))
+
+
+def body_without_spine(
+    name: str,
+    hu: NDArray[np.float32],
+    region: NDArray[np.bool_],
+    grid: Grid,
+    levels: tuple[tuple[float, float], tuple[float, float]] | None,
+) -> Body:
+    """A body from HU (z, y, x) on an axis-aligned grid of 2 mm, its spine taken out down to the sacrum.
+
+    ``region`` is true inside the body. The sacrum can only be told where the levels are known; without, it goes too.
+    """
+    bone = region & (hu > BONE_ABOVE_HU)
+    curve_mm = refined_course(bone, spine_course(bone & spine_window(region, BODY_SPACING_MM), grid), grid)
+    curve_mm = refined_course(bone & ~contrast_vessels(hu, curve_mm, grid), curve_mm, grid)
+    zone = column_zone(hu, curve_mm, grid)
+    whole = Body(name, torch.empty(0), grid, curve_mm, levels)
+    if levels is not None:
+        z_mm = grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
+        zone[z_mm < float(whole.z_of_level(np.array(LOWEST_LEVEL))) - SACRUM_MARGIN_MM] = False
+    without = remove_spine(hu, zone, region, BODY_SPACING_MM, seed=sum(map(ord, name)))
+    return replace(whole, hu=torch.from_numpy(without.astype(np.int16)))
+
+
+def body_name(path: Path) -> str:
+    """The name of a body's file without its endings."""
+    return path.name.split(".")[0]
+
+
+def body_region(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The largest filled region above -300 HU of each axial slice (z, y, x): the body without the table."""
+    region = np.zeros(hu.shape, dtype=bool)
+    for index, slice_hu in enumerate(hu):
+        opened = ndimage.binary_opening(slice_hu > -300.0, iterations=2)
+        labels, count = ndimage.label(opened)
+        if count:
+            largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+            region[index] = ndimage.binary_fill_holes(ndimage.binary_dilation(labels == largest, iterations=2))
+    return region
