@@ -1,10 +1,19 @@
-"""The two errors that a user can act on. Each message says what was expected, what was got and what to do."""
+"""The two errors that a user can act on. Each message says what was expected, what was got and what to do next."""
 
 from __future__ import annotations
 
 
 class InputError(ValueError):
-    """An input file or image that cannot be used."""
+    """An input or a setting that cannot be used.
+
+    The message speaks of the thing itself ("the isocentre"), never of an option or a control. ``field`` names the
+    setting as the jobs do (``"isocenter_mm"``, ``"device"``); the command line adds its option to the message and the
+    panel its control. It is None if the message is about a file's content and no setting would help.
+    """
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class OutputError(OSError):

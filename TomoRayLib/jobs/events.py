@@ -1,0 +1,114 @@
+"""What a job tells while it runs, as values here and as lines of JSON between processes; and how it ends.
+
+Only the standard library is imported: Slicer reads these events in its own process.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, ClassVar
+
+
+class ExitCode(IntEnum):
+    """The exit codes of ``tomoray`` and of the worker."""
+
+    DONE = 0
+    INTERNAL_ERROR = 1
+    INPUT = 2  # an input or an output place that cannot be used
+    OUT_OF_MEMORY = 3
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+@dataclass(frozen=True)
+class StageBegun:
+    """A stage begins: the ``number``-th ``of`` so many. ``seconds_left`` is for the whole job, None if unknown."""
+
+    kind: ClassVar[str] = "stage"
+    stage: str
+    number: int
+    of: int
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence about how something was done. ``field`` as in ``InputError``."""
+
+    kind: ClassVar[str] = "note"
+    text: str
+    field: str | None = None
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A sentence about something that may be wrong. ``field`` as in ``InputError``; ``details`` are for a log."""
+
+    kind: ClassVar[str] = "warning"
+    text: str
+    field: str | None = None
+    details: str | None = None
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The job is done. ``values`` are its results by name: folder, files, metrics, seconds, ..."""
+
+    kind: ClassVar[str] = "result"
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The job has failed: a sentence for the user, the exit code, the ``field`` to change, details for a report."""
+
+    kind: ClassVar[str] = "error"
+    message: str
+    code: ExitCode
+    field: str | None = None
+    details: str = ""
+
+
+Event = StageBegun | Note | Warned | Finished | Failed
+Emit = Callable[[Event], None]
+
+_KINDS: dict[str, type[StageBegun] | type[Note] | type[Warned] | type[Failed]] = {
+    kind.kind: kind for kind in (StageBegun, Note, Warned, Failed)
+}
+
+
+def to_json(event: Event) -> str:
+    """One event as one line of JSON. Values that are None or empty are left out."""
+    if isinstance(event, Finished):
+        return json.dumps({"event": event.kind, **event.values})
+    values = {item.name: getattr(event, item.name) for item in dataclasses.fields(event)}
+    always = ("seconds_left",) if isinstance(event, StageBegun) else ()
+    kept = {name: value for name, value in values.items() if value not in (None, "") or name in always}
+    return json.dumps({"event": event.kind, **kept})
+
+
+def from_json(line: str) -> Event | None:
+    """The event in a line, None if the line holds none: whatever else a process prints. Unknown keys are ignored."""
+    try:
+        content = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    name = content.pop("event", None) if isinstance(content, dict) else None
+    if name == Finished.kind:
+        return Finished(content)
+    if name not in _KINDS:
+        return None
+    kind: Any = _KINDS[name]
+    known = {item.name for item in dataclasses.fields(kind)}
+    try:
+        values = {key: value for key, value in content.items() if key in known}
+        if kind is Failed:
+            values["code"] = ExitCode(values["code"])
+        event: Event = kind(**values)
+    except (TypeError, ValueError, KeyError):
+        return None
+    return event
