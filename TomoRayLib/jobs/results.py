@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.files import staged_folder
+from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.notices import NOTICE, TRUTH_NOTICE
-from TomoRayLib.base.progress import Stages, peak_memory_mb
 from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.files import resample, write_volume
 from TomoRayLib.images.surfaces import is_empty, make_surface, with_distance, write_stl, write_vtp
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.job import SynthesisJob
+from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.provenance import provenance_of
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.networks.registry import ModelEntry

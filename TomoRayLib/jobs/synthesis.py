@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import check_writable, staged_folder
-from TomoRayLib.base.progress import Emit, Stages, peak_memory_mb
+from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.checks import check_ct, check_radiograph, prepared_mask
 from TomoRayLib.images.files import read_labels, read_radiograph, read_volume
 from TomoRayLib.images.pair_checks import check_pair
 from TomoRayLib.images.types import Volume
+from TomoRayLib.jobs.events import Emit, Finished, Note, Warned
 from TomoRayLib.jobs.job import SynthesisJob
+from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.results import CaseResult, Inputs, write_results
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.networks.registry import ModelEntry, find_model, load_equal_frequency_table, load_network
@@ -75,15 +77,16 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
     result = case_result(job, stages, emit)
     folder = write_results(result, stages)
     emit(
-        {
-            "event": "result",
-            "synthetic": True,
-            "folder": str(folder),
-            "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
-            "metrics": result.metrics.to_json_dict() if result.metrics else None,
-            "seconds": stages.total_seconds,
-            "peak_memory_mb": peak_memory_mb(),
-        }
+        Finished(
+            {
+                "synthetic": True,
+                "folder": str(folder),
+                "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
+                "metrics": result.metrics.to_json_dict() if result.metrics else None,
+                "seconds": stages.total_seconds,
+                "peak_memory_mb": peak_memory_mb(),
+            }
+        )
     )
     return folder
 
@@ -104,9 +107,10 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
             inputs = _projected(job, *sources)
     assert inputs is not None
     warnings = [*inputs.warnings, *geometry_notes(inputs.views, entry)]
-    for kind, texts in (("note", inputs.notes), ("warning", warnings)):
-        for text in texts:
-            emit({"event": kind, "text": text})
+    for text in inputs.notes:
+        emit(Note(text))
+    for text in warnings:
+        emit(Warned(text))
     told = len(warnings)
     with stages.stage("Synthesizing"):
         network = load_network(entry, device)
@@ -125,7 +129,7 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
             truth, metrics, remarks = _compared(inputs, synthetic, table, entry)
             warnings += remarks
     for text in warnings[told:]:
-        emit({"event": "warning", "text": text})
+        emit(Warned(text))
     dtype = str(precision).removeprefix("torch.")
     return CaseResult(job, entry, device, dtype, inputs, synthetic, truth, metrics, inputs.notes, tuple(warnings))
 
@@ -164,7 +168,7 @@ def run_projection(
         for name, image in images.items():
             write_radiograph(folder, name, image, cameras[name], options.pixel_spacing_mm)
     files = [f"{name}.{ending}" for name in images for ending in ("nrrd", "png")]
-    emit({"event": "result", "folder": out, "files": files, "metrics": None, "seconds": stages.total_seconds})
+    emit(Finished({"folder": out, "files": files, "metrics": None, "seconds": stages.total_seconds}))
     return Path(out)
 
 

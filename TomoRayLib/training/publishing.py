@@ -21,6 +21,7 @@ from TomoRayLib.anatomy.grey_levels import LookupTable
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.jobs.demonstration import DemonstrationCase, default_cache, fetch_demonstration
+from TomoRayLib.jobs.events import Event, Finished
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.synthesis import run_synthesis
 from TomoRayLib.networks.geolift import GeoLiftConfig
@@ -200,13 +201,13 @@ def demonstration_case() -> DemonstrationCase:
 
 def demonstration_figures(model_id: str, case: DemonstrationCase) -> dict[str, Any]:
     """The model's and both floors' scores on LIDC-IDRI-0001, which no model is trained or chosen on."""
-    results: list[dict[str, Any]] = []
+    events: list[Event] = []
     with tempfile.TemporaryDirectory(prefix="tomoray-") as out:
         job = SynthesisJob(
             out=f"{out}/case", ct=str(case.ct_path), segmentation=str(case.labels_path), model=model_id, report=False
         )
-        run_synthesis(job, results.append)
-    rows = results[-1]["metrics"]["rows"]
+        run_synthesis(job, events.append)
+    rows = next(event for event in events if isinstance(event, Finished)).values["metrics"]["rows"]
     figures = {
         name: {key: round(row[key], 4) if row[key] is not None else None for key in FIGURE_KEYS}
         for name, row in rows.items()

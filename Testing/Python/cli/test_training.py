@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from TomoRayLib.cli.training import _faults_of_input
-from TomoRayLib.jobs.worker import EXIT_FAULT, EXIT_INPUT, run_guarded
+from TomoRayLib.jobs.events import Event, ExitCode, Failed
+from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.training.atlas import bone_hu
 from TomoRayLib.training.config import StageConfig
 from TomoRayLib.training.data.samples import Anatomy
@@ -18,17 +19,19 @@ from TomoRayLib.training.engine.trouble import explained, finite
 from TomoRayLib.training.run import settings_of_stage
 
 
-def end_of(work: Callable[[], Any]) -> dict[str, Any]:
+def end_of(work: Callable[[], Any]) -> Failed:
     """The last event of a command that does ``work``."""
-    events: list[dict[str, Any]] = []
+    events: list[Event] = []
 
     def guarded() -> None:
         with _faults_of_input():
             work()
 
     code = run_guarded(guarded, events.append)
-    assert events[-1]["code"] == code
-    return events[-1]
+    last = events[-1]
+    assert isinstance(last, Failed)
+    assert last.code == code
+    return last
 
 
 def too_little_memory() -> None:
@@ -55,9 +58,9 @@ REFUSALS: dict[str, tuple[Callable[[], Any], str]] = {
 def test_what_tomoray_refuses_ends_with_its_sentence(name: str) -> None:
     work, sentence = REFUSALS[name]
     end = end_of(work)
-    assert end["code"] == EXIT_INPUT
-    assert sentence in end["message"]
-    assert "details" not in end
+    assert end.code == ExitCode.INPUT
+    assert sentence in end.message
+    assert not end.details
 
 
 def a_worker_process_fails() -> None:
@@ -79,6 +82,6 @@ FAULTS: dict[str, Callable[[], Any]] = {
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_any_other_value_error_is_a_fault_with_its_traceback(name: str) -> None:
     end = end_of(FAULTS[name])
-    assert end["code"] == EXIT_FAULT
-    assert "A fault in TomoRay (ValueError" in end["message"]
-    assert "Traceback" in end["details"]
+    assert end.code == ExitCode.INTERNAL_ERROR
+    assert "Internal error in TomoRay (ValueError" in end.message
+    assert "Traceback" in end.details

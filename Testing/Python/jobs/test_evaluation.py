@@ -19,13 +19,14 @@ from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs import evaluation
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.jobs.evaluation import EvaluationJob, names_in, run_evaluation
-from TomoRayLib.jobs.worker import EXIT_INTERRUPTED, run_guarded
+from TomoRayLib.jobs.events import Event, ExitCode, Finished, Warned
+from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.report.cohort_page import TABLE_NAMES
 from TomoRayLib.synthesis.comparison import ground_truth
 from TomoRayLib.synthesis.model_run import LINEAR, vertebrae_center_mm
 
 ROOT = Path(__file__).resolve().parents[3]
-Events = list[dict[str, Any]]
+Events = list[Event]
 
 
 def shared_data() -> Path | None:
@@ -85,14 +86,14 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_case_that_fails_is_listed_and_does_not_stop_the_others(an_evaluation: tuple[Path, Events]) -> None:
     out, events = an_evaluation
-    assert events[-1]["event"] == "result"
-    assert (events[-1]["scored"], events[-1]["failed"]) == (1, 1)
+    assert isinstance(events[-1], Finished)
+    assert (events[-1].values["scored"], events[-1].values["failed"]) == (1, 1)
     assert {path.name for path in out.iterdir() if path.is_file() and path.name[0] != "."} == set(TABLE_NAMES)
     failed, left_out = lines_of(out / "not_scored.csv")
     assert (failed["what"], failed["name"]) == ("failed", "sub-verse902")
     assert "every voxel is the same" in failed["reason"]
     assert left_out["name"] == "rawdata/sub-verse903/sub-verse903_ct.nii.gz"
-    assert any(event["event"] == "warning" and "sub-verse902 failed" in event["text"] for event in events)
+    assert any(isinstance(event, Warned) and "sub-verse902 failed" in event.text for event in events)
 
 
 def test_a_case_has_a_row_for_tomoray_and_for_both_floors(an_evaluation: tuple[Path, Events]) -> None:
@@ -192,9 +193,9 @@ def test_a_fault_of_the_program_in_one_case_is_told_from_its_input(
     events: Events = []
     with pytest.raises(InputError):
         run_evaluation(EvaluationJob(str(a_cohort), str(tmp_path / "out")), events.append)
-    warning = next(event for event in events if event["event"] == "warning")
-    assert "A fault in TomoRay (ZeroDivisionError: somewhere deep)" in warning["text"]
-    assert "broken" in warning["details"]
+    warning = next(event for event in events if isinstance(event, Warned))
+    assert "Internal error in TomoRay (ZeroDivisionError: somewhere deep)" in warning.text
+    assert "broken" in warning.details
 
 
 def test_an_interrupted_evaluation_keeps_what_it_scored_and_says_so(
@@ -208,7 +209,7 @@ def test_an_interrupted_evaluation_keeps_what_it_scored_and_says_so(
     shutil.copytree(an_evaluation[0] / "cases", out / "cases")
     job, events = EvaluationJob(str(a_cohort), str(out), resume=True), []
     code = run_guarded(lambda: run_evaluation(job, events.append), events.append, "what is scored is kept")
-    assert (code, events[-1]["message"]) == (EXIT_INTERRUPTED, "Interrupted; what is scored is kept.")
+    assert (code, events[-1].message) == (ExitCode.INTERRUPTED, "Interrupted; what is scored is kept.")
     assert [path.name for path in (out / "cases").iterdir()] == ["sub-verse901.json"]
     assert not (out / "cases.csv").exists()
 
@@ -272,7 +273,7 @@ def test_real_cases_are_found_and_scored(tmp_path: Path) -> None:
     if data is None:
         pytest.skip("the real CTs of shared/data are not beside this checkout")
     events = evaluated(data / "verse", tmp_path / "out")
-    assert events[-1]["scored"] == 2
+    assert events[-1].values["scored"] == 2
     rows = {(line["case"], line["row"]): line for line in lines_of(tmp_path / "out" / "cases.csv")}
     assert rows["sub-verse230", "tomoray"]["regions"] == "cervical thoracic"
     assert rows["sub-verse014", "tomoray"]["regions"] == "lumbar"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.base.progress import Stages
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.synthesis.acquisition import GeometryOptions
 
@@ -49,16 +46,3 @@ def test_a_job_that_makes_no_sense_is_refused(values: dict, message: str) -> Non
 def test_a_broken_job_file_says_what_is_wrong(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         SynthesisJob.from_json(text)
-
-
-def test_stages_count_and_estimate_what_is_left() -> None:
-    events: list[dict] = []
-    stages = Stages({"first": 2.0, "second": 6.0}, events.append)
-    with stages.stage("first"):
-        pass
-    with stages.stage("second"):
-        pass
-    assert [(event["stage"], event["number"], event["of"]) for event in events] == [("first", 1, 2), ("second", 2, 2)]
-    assert events[0]["seconds_left"] == 8.0
-    assert events[1]["seconds_left"] < 1.0  # the first stage took next to nothing on this machine
-    assert json.dumps(stages.seconds)

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -23,9 +22,10 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import read_labels, read_radiograph, read_volume, resample, write_image_2d, write_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
+from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, StageBegun, from_json
+from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.synthesis import run_projection, run_synthesis
-from TomoRayLib.jobs.worker import EXIT_DONE, EXIT_INPUT, EXIT_INTERRUPTED, run_guarded
 from TomoRayLib.networks import registry as weights
 from TomoRayLib.synthesis.acquisition import GeometryOptions
 from TomoRayLib.synthesis.rendering import Exposure
@@ -58,7 +58,7 @@ FROM_RADIOGRAPHS = FILES_FROM_CT - {
     "metrics.json",
 }
 
-Events = list[dict[str, Any]]
+Events = list[Event]
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +77,11 @@ def run_worker(job: SynthesisJob, folder: Path) -> tuple[int, Events, str]:
     path.write_text(job.to_json())
     command = [sys.executable, "-m", "TomoRayLib.worker", str(path)]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    return result.returncode, [json.loads(line) for line in result.stdout.splitlines()], result.stderr
+    return (
+        result.returncode,
+        [event for line in result.stdout.splitlines() if (event := from_json(line))],
+        result.stderr,
+    )
 
 
 def run_here(job: SynthesisJob) -> tuple[int, Events]:
@@ -90,7 +94,7 @@ def a_finished_case(a_case: Path, tmp_path_factory: pytest.TempPathFactory) -> t
     out = tmp_path_factory.mktemp("finished") / "out"
     job = SynthesisJob(out=str(out), ct=str(a_case / "ct.nrrd"), segmentation=str(a_case / "labels.nrrd"))
     code, events, errors = run_worker(job, a_case)
-    assert code == EXIT_DONE, errors
+    assert code == ExitCode.DONE, errors
     return out, events
 
 
@@ -100,7 +104,7 @@ def a_finished_pair(a_finished_case: tuple[Path, Events], tmp_path_factory: pyte
     folder, _ = a_finished_case
     out = tmp_path_factory.mktemp("pair") / "out"
     code, events = run_here(SynthesisJob(out=str(out), ap=str(folder / "ap.nrrd"), lateral=str(folder / "lat.nrrd")))
-    assert code == EXIT_DONE, events
+    assert code == ExitCode.DONE, events
     return out
 
 
@@ -114,10 +118,10 @@ def test_a_ct_with_segmentation_gives_every_file_promised(a_finished_case: tuple
 
 def test_the_worker_names_its_stages_in_order_and_ends_with_the_result(a_finished_case: tuple[Path, Events]) -> None:
     events = a_finished_case[1]
-    stages = [event["stage"] for event in events if event["event"] == "stage"]
+    stages = [event.stage for event in events if isinstance(event, StageBegun)]
     assert stages == ["Reading", "Projecting", "Synthesizing", "Comparing", "Drawing", "Writing"]
-    assert events[-1]["event"] == "result"
-    assert set(events[-1]["files"]) == FILES_FROM_CT
+    assert isinstance(events[-1], Finished)
+    assert set(events[-1].values["files"]) == FILES_FROM_CT
 
 
 def test_the_synthetic_ct_lies_in_the_patients_space_around_the_vertebrae(
@@ -187,9 +191,9 @@ def test_radiographs_written_by_tomoray_give_the_same_synthetic_ct(
 def test_a_ct_without_segmentation_is_shown_beside_but_not_scored(a_case: Path, tmp_path: Path) -> None:
     job = SynthesisJob(out=str(tmp_path / "out"), ct=str(a_case / "ct.nrrd"), fov_mm=192.0, precision="float32")
     code, events = run_here(job)
-    assert code == EXIT_DONE, events
+    assert code == ExitCode.DONE, events
     assert names_in(tmp_path / "out") == FROM_RADIOGRAPHS | {"truth_ct.nrrd"}
-    assert any("No metrics" in event.get("text", "") for event in events)
+    assert any("No metrics" in getattr(event, "text", "") for event in events)
     assert read_volume(tmp_path / "out" / "synthetic_ct.nrrd").grid.extent_mm == pytest.approx((192.0,) * 3)
 
 
@@ -205,7 +209,7 @@ def test_equal_frequency_quantisation_changes_the_truth_and_not_the_synthetic_hu
         report=False,
     )
     code, events = run_here(job)
-    assert code == EXIT_DONE, events
+    assert code == ExitCode.DONE, events
     truth, vertebrae = (read_volume(tmp_path / "out" / f"truth_{name}.nrrd") for name in ("ct", "vertebrae"))
     hu = resample(read_volume(a_case / "ct.nrrd"), truth.grid).voxels
     bone = vertebrae.voxels > 0
@@ -306,10 +310,10 @@ def test_bad_input_gets_a_sentence_and_leaves_no_output(
 ) -> None:
     before = set(tmp_path.iterdir())
     code, events = run_here(SynthesisJob(out=str(tmp_path / "out"), **bad_inputs[wrong]))
-    assert code == EXIT_INPUT
-    assert events[-1]["event"] == "error"
-    assert message in events[-1]["message"]
-    assert "fault" not in events[-1]["message"].lower()
+    assert code == ExitCode.INPUT
+    assert isinstance(events[-1], Failed)
+    assert message in events[-1].message
+    assert "internal error" not in events[-1].message.lower()
     assert set(tmp_path.iterdir()) == before
 
 
@@ -318,22 +322,22 @@ def test_a_png_without_spacing_is_asked_for_it(a_finished_case: tuple[Path, Even
     code, events = run_here(
         SynthesisJob(out=str(tmp_path / "out"), ap=str(folder / "ap.png"), lateral=str(folder / "lat.png"))
     )
-    assert code == EXIT_INPUT
-    assert "--pixel-spacing" in events[-1]["message"]
+    assert code == ExitCode.INPUT
+    assert "--pixel-spacing" in events[-1].message
 
 
 def test_an_isocenter_far_from_the_ct_is_refused(a_case: Path, tmp_path: Path) -> None:
     options = GeometryOptions(isocenter_mm=(0.0, 0.0, 5000.0))
     code, events = run_here(SynthesisJob(out=str(tmp_path / "out"), ct=str(a_case / "ct.nrrd"), geometry=options))
-    assert code == EXIT_INPUT
-    assert "isocentre" in events[-1]["message"].lower()
+    assert code == ExitCode.INPUT
+    assert "isocentre" in events[-1].message.lower()
 
 
 def test_an_output_place_that_is_a_file_is_refused(a_case: Path, tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     code, events = run_here(SynthesisJob(out=str(tmp_path / "out"), ct=str(a_case / "ct.nrrd")))
-    assert code == EXIT_INPUT
-    assert "folder" in events[-1]["message"]
+    assert code == ExitCode.INPUT
+    assert "folder" in events[-1].message
     assert (tmp_path / "out").read_text() == "mine"
 
 
@@ -348,8 +352,8 @@ def test_damaged_weights_are_refused_before_they_are_used(
     file.write_bytes(bytes(content))
     monkeypatch.setattr(weights, "models_folder", lambda: models)
     code, events = run_here(SynthesisJob(out=str(tmp_path / "out"), ct=str(a_case / "ct.nrrd")))
-    assert code == EXIT_INPUT
-    assert "SHA-256" in events[-1]["message"]
+    assert code == ExitCode.INPUT
+    assert "SHA-256" in events[-1].message
     assert not (tmp_path / "out").exists()
 
 
@@ -387,6 +391,6 @@ def test_ctrl_c_leaves_nothing_behind(a_case: Path, tmp_path: Path, stage: str) 
                 break
         last = [json.loads(line) for line in worker.stdout][-1]
         code = worker.wait(timeout=120)
-    assert code == EXIT_INTERRUPTED
+    assert code == ExitCode.INTERRUPTED
     assert last["event"] == "error"
     assert {path.name for path in tmp_path.iterdir()} == {"job.json"}

@@ -20,6 +20,7 @@ from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.cli.display import Display, escaped
 from TomoRayLib.cli.display import metrics_table as terminal_table
 from TomoRayLib.images.types import Volume
+from TomoRayLib.jobs.events import Finished, Note, Warned
 from TomoRayLib.metrics.table import METRIC_COLUMNS
 from TomoRayLib.report.case_page import render_report, write_report
 from TomoRayLib.report.content import ReportContent, shown_volumes
@@ -205,9 +206,9 @@ def test_terminal_tells_an_infinite_distance_from_an_undefined_one() -> None:
 def test_terminal_tells_warnings_from_notes_and_marks_only_synthetic_results(synthetic: bool, capsys) -> None:
     console = Console(file=io.StringIO(), width=200, force_terminal=True, color_system="standard")
     display = Display(console)
-    display({"event": "result", "files": ["ct.nrrd"], "seconds": 1.0, "synthetic": synthetic})
-    display({"event": "note", "text": "resampled [x]"})
-    display({"event": "warning", "text": "looks [bold]inverted"})
+    display(Finished({"files": ["ct.nrrd"], "seconds": 1.0, "synthetic": synthetic}))
+    display(Note("resampled [x]"))
+    display(Warned("looks [bold]inverted"))
     text = console.file.getvalue()
     assert "\x1b[33mNote\x1b[0m resampled [x]" in text
     assert "\x1b[1;31mWarning\x1b[0m looks [bold]inverted" in text

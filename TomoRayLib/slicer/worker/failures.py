@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from slicer.i18n import tr as _
 
-EXIT_FAULT, EXIT_INPUT, EXIT_MEMORY = 1, 2, 3  # as in ``TomoRayLib.jobs.worker``
+from TomoRayLib.jobs.events import ExitCode, Failed
+
 LOG_TAIL_LINES = 60
 
 
@@ -30,14 +29,14 @@ class Failure:
         return f"{self.sentence} {self.remedy}".strip()
 
 
-def failure_of(error: Mapping[str, Any] | None, exit_code: int | None, log: str, device: str) -> Failure:
+def failure_of(error: Failed | None, exit_code: int | None, log: str, device: str) -> Failure:
     """The failure that a worker's ``error`` event (None where it died without one) and exit code mean.
 
     ``device`` is what the job asked for; ``log`` what the worker printed besides events.
     """
-    details = str((error or {}).get("details", ""))
+    message, details = (error.message, error.details) if error is not None else ("", "")
     whole_log = "\n".join(part for part in (details, *log.splitlines()[-LOG_TAIL_LINES:]) if part)
-    text = f"{(error or {}).get('message', '')}\n{whole_log}"
+    text = f"{message}\n{whole_log}"
     missing = _missing_package(text)
     if missing == "torch":
         return Failure(
@@ -51,10 +50,10 @@ def failure_of(error: Mapping[str, Any] | None, exit_code: int | None, log: str,
             _("Press Synthesize again and agree to install it; without network, install it from a wheel."),
             whole_log,
         )
-    if exit_code == EXIT_MEMORY or _was_killed(error, exit_code, log):
+    if exit_code == ExitCode.OUT_OF_MEMORY or _was_killed(error, exit_code, log):
         return _out_of_memory(exit_code, device, whole_log)
     if error is not None:
-        return Failure(in_panel_words(str(error.get("message", ""))), "", whole_log)
+        return Failure(in_panel_words(message), "", whole_log)
     return Failure(
         _("The worker ended unexpectedly (exit code {code}).").format(code=exit_code),
         _("Try again; if it happens again, report it with the log under Advanced."),
@@ -88,12 +87,12 @@ def fault_of(details: str) -> Failure:
     )
 
 
-def _was_killed(error: Mapping[str, Any] | None, exit_code: int | None, log: str) -> bool:
+def _was_killed(error: Failed | None, exit_code: int | None, log: str) -> bool:
     """True where something outside ended the worker. Slicer's launcher, which PythonSlicer is, says it in words and
     ends with code 1 itself."""
     if exit_code == -int(getattr(signal, "SIGKILL", 9)):
         return True
-    return error is None and exit_code == EXIT_FAULT and "exit abnormally" in log
+    return error is None and exit_code == ExitCode.INTERNAL_ERROR and "exit abnormally" in log
 
 
 def _out_of_memory(exit_code: int | None, device: str, log: str) -> Failure:
@@ -106,7 +105,7 @@ def _out_of_memory(exit_code: int | None, device: str, log: str) -> Failure:
             offer_cpu=True,
         )
     sentence = _("There is not enough memory: a synthesis needs about 2 GB.")
-    if exit_code != EXIT_MEMORY:
+    if exit_code != ExitCode.OUT_OF_MEMORY:
         sentence = _("The worker was killed from outside, most likely because memory ran out (it needs about 2 GB).")
     return Failure(sentence, _("Close other programs or data sets and try again."), log)
 

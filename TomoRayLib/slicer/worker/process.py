@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import shutil
@@ -16,7 +15,8 @@ from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
-STOP_WITH_PARENT = "TOMORAY_STOP_WITH_PARENT"  # read by the worker: it ends when our end of its standard input closes
+from TomoRayLib.jobs.events import STOP_WITH_PARENT, Event, from_json
+
 JOB_NAME = "job.json"
 LOG_LINES = 2000
 TERMINATE_S = 1.0  # to clean up after the request to stop; then it is killed
@@ -50,7 +50,7 @@ class WorkerProcess:
     def __init__(self, job: Any, folder: Path, python: str | None = None) -> None:
         path = folder / JOB_NAME
         path.write_text(job.to_json(), encoding="utf-8")
-        self._events: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._lines: deque[str] = deque(maxlen=LOG_LINES)
         windows = sys.platform == "win32"
         self._process = subprocess.Popen(
@@ -70,7 +70,7 @@ class WorkerProcess:
         for reader in self._readers:
             reader.start()
 
-    def poll(self) -> list[dict[str, Any]]:
+    def poll(self) -> list[Event]:
         """The events since the last call, oldest first. Never waits."""
         events = []
         with contextlib.suppress(queue.Empty):
@@ -136,19 +136,8 @@ class WorkerProcess:
     def _read(self, stream: IO[bytes], has_events: bool) -> None:
         for raw in iter(stream.readline, b""):
             line = raw.decode("utf-8", errors="replace").rstrip()
-            event = _event(line) if has_events else None
+            event = from_json(line) if has_events else None
             if event is not None:
                 self._events.put(event)
             elif line:
                 self._lines.append(line)
-
-
-def _event(line: str) -> dict[str, Any] | None:
-    """The event in a line, None where it is none."""
-    if not line.startswith("{"):
-        return None
-    try:
-        content = json.loads(line)
-    except json.JSONDecodeError:
-        return None
-    return content if isinstance(content, dict) and "event" in content else None

@@ -8,7 +8,7 @@ import tempfile
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError, OutputError
+from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
 from TomoRayLib.slicer.request import CTInputs, Request, input_nodes, missing, output_problem
 from TomoRayLib.slicer.scene.nodes import Role, export_volume, grid_of, in_scene
 from TomoRayLib.slicer.scene.radiographs import export_radiograph, radiograph_of, write_geometry
@@ -79,8 +80,8 @@ class WorkerRun(ABC):
     def __init__(self) -> None:
         self._folder: Path | None = None
         self._process: WorkerProcess | None = None
-        self._result: dict[str, Any] | None = None
-        self._error: dict[str, Any] | None = None
+        self._result: Finished | None = None
+        self._error: Failed | None = None
         self._notes: list[str] = []
         self._warnings: list[str] = []
         self._began = time.monotonic()
@@ -94,7 +95,7 @@ class WorkerRun(ABC):
         """Write what the job needs into ``folder`` and return the job."""
 
     @abstractmethod
-    def load(self, result: dict[str, Any]) -> Any:
+    def load(self, result: Mapping[str, Any]) -> Any:
         """Bring a finished job's result into the scene."""
 
     def inputs_are_there(self) -> bool:
@@ -155,20 +156,19 @@ class WorkerRun(ABC):
     def status(self) -> RunStatus:
         return self._status
 
-    def _hear(self, event: dict[str, Any]) -> None:
-        kind = event["event"]
-        if kind == "stage":
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, StageBegun):
             self._stage_began = time.monotonic()
-            self._at_stage_seconds = event.get("seconds_left")
-            self._set(RunState.RUNNING, stage_label(event["stage"]))
-        elif kind == "note":
-            self._notes.append(event["text"])
+            self._at_stage_seconds = event.seconds_left
+            self._set(RunState.RUNNING, stage_label(event.stage))
+        elif isinstance(event, Note):
+            self._notes.append(event.text)
             self._set(RunState.RUNNING, self._status.stage)
-        elif kind == "warning":
-            self._warnings.append(in_panel_words(event["text"]))
-        elif kind == "result":
+        elif isinstance(event, Warned):
+            self._warnings.append(in_panel_words(event.text))
+        elif isinstance(event, Finished):
             self._result = event
-        elif kind == "error":
+        else:
             self._error = event
 
     def _advance(self) -> None:
@@ -188,7 +188,7 @@ class WorkerRun(ABC):
             self._fail(failure_of(self._error, code, log, self.device))
             return
         try:
-            case = self.load(self._result)
+            case = self.load(self._result.values)
         except (InputError, OutputError) as error:
             self._fail(Failure(str(error), "", log))
             return
@@ -293,7 +293,7 @@ class Run(WorkerRun):
             **common,
         )
 
-    def load(self, result: dict[str, Any]) -> CaseNodes:
+    def load(self, result: Mapping[str, Any]) -> CaseNodes:
         from TomoRayLib.slicer.scene.case_nodes import load_case
 
         inputs, request = self.request.inputs, self.request
@@ -326,7 +326,7 @@ class ProjectionRun(WorkerRun):
         geometry = GeometryOptions(preset=self.inputs.preset, isocenter_mm=self.inputs.isocenter_mm)
         return ProjectionJob(str(folder / "results"), ct, segmentation, geometry)
 
-    def load(self, result: dict[str, Any]) -> tuple[Any, Any]:
+    def load(self, result: Mapping[str, Any]) -> tuple[Any, Any]:
         from TomoRayLib.slicer.scene.case_nodes import load_radiographs
 
         return load_radiographs(Path(result["folder"]), self.inputs.ct.GetName(), self.inputs.ct)

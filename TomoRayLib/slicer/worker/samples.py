@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,11 @@ class SampleRun(WorkerRun):
 
         return DemonstrationJob(str(folder / "sample"), str(default_cache(dict(os.environ))), self.offline)
 
-    def load(self, result: dict[str, Any]) -> tuple[Any, Any]:
+    def load(self, result: Mapping[str, Any]) -> tuple[Any, Any]:
         return load_sample(result)
 
 
-def load_sample(result: dict[str, Any]) -> tuple[Any, Any]:
+def load_sample(result: Mapping[str, Any]) -> tuple[Any, Any]:
     """The nodes of a demonstration case: the CT in HU, and one segment a vertebra."""
     from TomoRayLib.images.files import read_labels, read_volume
 

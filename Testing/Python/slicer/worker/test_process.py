@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ import psutil
 import pytest
 
 from TomoRayLib.images.files import write_volume
+from TomoRayLib.jobs.events import ExitCode, Failed, Finished, Note, StageBegun
 from TomoRayLib.jobs.job import DemonstrationJob, SynthesisJob
 
 pytestmark = pytest.mark.usefixtures("scene")
@@ -64,10 +64,10 @@ def test_a_real_job_tells_its_stages_and_gives_its_result(process, tmp_path: Pat
     events = []
     wait_for(lambda: events.extend(worker.poll()) or not worker.running)
     events += worker.poll()
-    assert [event["event"] for event in events] == ["stage", "note", "result"]
+    assert [type(event) for event in events] == [StageBegun, Note, Finished]
     assert worker.exit_code == 0
-    assert Path(events[-1]["ct"]).exists()
-    assert Path(events[-1]["labels"]).exists()
+    assert Path(events[-1].values["ct"]).exists()
+    assert Path(events[-1].values["labels"]).exists()
     worker.close()
 
 
@@ -82,7 +82,7 @@ def test_events_arrive_while_the_process_runs(process, tmp_path: Path) -> None:
     worker = process.WorkerProcess(DemonstrationJob("x", "y"), tmp_path, a_python(tmp_path, code))
     events = []
     wait_for(lambda: events.extend(worker.poll()) or events)
-    assert events == [{"event": "note", "text": "begun"}]
+    assert events == [Note("begun")]
     assert worker.running
     wait_for(lambda: worker.log == "chatter")
     worker.cancel()
@@ -101,7 +101,7 @@ def test_cancel_ends_the_whole_tree_even_where_it_ignores_the_request(process, t
     worker = process.WorkerProcess(DemonstrationJob("x", "y"), tmp_path, a_python(tmp_path, code))
     events = []
     wait_for(lambda: events.extend(worker.poll()) or events)
-    tree = [psutil.Process(worker.pid), psutil.Process(int(events[0]["text"]))]
+    tree = [psutil.Process(worker.pid), psutil.Process(int(events[0].text))]
     worker.cancel()
     gone, alive = psutil.wait_procs(tree, timeout=2)
     assert len(gone) == 2
@@ -112,7 +112,9 @@ def test_cancel_ends_the_whole_tree_even_where_it_ignores_the_request(process, t
 def test_cancel_of_a_real_synthesis_leaves_no_process_and_no_results(process, tmp_path: Path) -> None:
     worker = process.WorkerProcess(a_ct_job(tmp_path), tmp_path)
     events = []
-    wait_for(lambda: events.extend(worker.poll()) or any(event.get("stage") == "Projecting" for event in events))
+    wait_for(
+        lambda: events.extend(worker.poll()) or any(getattr(event, "stage", "") == "Projecting" for event in events)
+    )
     tree = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
     worker.cancel()
     assert psutil.wait_procs(tree, timeout=2)[1] == []
@@ -170,7 +172,7 @@ def failure_of_code(process, failures, folder: Path, code: str, device: str = "c
     wait_for(lambda: events.extend(worker.poll()) or not worker.running)
     events += worker.poll()
     worker.close()
-    errors = [event for event in events if event["event"] == "error"]
+    errors = [event for event in events if isinstance(event, Failed)]
     return failures.failure_of(errors[-1] if errors else None, worker.exit_code, worker.log, device)
 
 
@@ -193,7 +195,8 @@ def test_a_crash_without_a_word_keeps_its_log(process, failures, tmp_path: Path)
 @posix_only
 def test_too_little_gpu_memory_offers_the_cpu(process, failures, tmp_path: Path) -> None:
     code = (
-        "import sys; sys.path.insert(0, sys.argv[0]); from TomoRayLib.jobs.worker import print_event, run_guarded\n"
+        "import sys; sys.path.insert(0, sys.argv[0]); from TomoRayLib.jobs.failures import run_guarded\n"
+        "from TomoRayLib.jobs.worker import print_event\n"
         "def work(): raise RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB')\n"
         "sys.exit(run_guarded(work, print_event))"
     )
@@ -230,7 +233,7 @@ def test_a_python_without_torch_says_how_to_get_it(process, failures, tmp_path: 
 
 
 def test_an_input_error_of_the_worker_is_its_own_sentence(failures) -> None:
-    error = json.loads('{"event": "error", "message": "Expected a CT in HU, got fractions.", "code": 2}')
+    error = Failed("Expected a CT in HU, got fractions.", ExitCode.INPUT)
     failure = failures.failure_of(error, 2, "", "auto")
     assert failure.text == "Expected a CT in HU, got fractions."
     assert not failure.offer_cpu

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-Emit = Callable[[dict[str, Any]], None]
+from TomoRayLib.jobs.events import Emit, StageBegun
 
 
 class Stages:
@@ -25,22 +23,15 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """One stage; emits ``{"event": "stage", "stage", "number", "of", "seconds_left"}`` as it begins."""
+        """Time one stage; emits ``StageBegun`` as it begins."""
         names = list(self.expected)
-        self.emit(
-            {
-                "event": "stage",
-                "stage": name,
-                "number": names.index(name) + 1,
-                "of": len(names),
-                "seconds_left": round(self.seconds_left(name), 1),
-            }
-        )
+        self.emit(StageBegun(name, names.index(name) + 1, len(names), round(self.seconds_left(name), 1)))
         begun = time.monotonic()
         yield
         self.seconds[name] = round(time.monotonic() - begun, 3)
 
     def seconds_left(self, current: str) -> float:
+        """Seconds for ``current`` and the stages after it, estimated from the stages that are done."""
         names = list(self.expected)
         done = [name for name in names if name in self.seconds]
         usual = sum(self.expected[name] for name in done)
@@ -49,14 +40,5 @@ class Stages:
 
     @property
     def total_seconds(self) -> float:
+        """Seconds since this object was made."""
         return round(time.monotonic() - self.started, 3)
-
-
-def peak_memory_mb() -> float | None:
-    """Largest resident memory of this process so far in MB, None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
