@@ -14,20 +14,6 @@ from rich.table import Table
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
 
-HEADLINE = (
-    "cosine_similarity",
-    "psnr_3d_db",
-    "ssim_2d",
-    "dice",
-    "hd95_mm",
-    "assd_mm",
-    "nsd_1mm",
-    "nsd_2mm",
-    "psnr_in_mask_db",
-    "ssim_in_mask",
-    "mae_in_mask_hu",
-)
-
 
 class Display:
     """Shows a job's events: a bar with the stage and the time left, then a table and the files."""
@@ -92,13 +78,13 @@ def _show_result(values: Mapping[str, Any]) -> None:
 
 def metrics_table(metrics: dict[str, Any], infinity: str = "∞") -> Table:
     """The main scores of ``MetricsTable.to_json_dict``: a dash is undefined, ``infinity`` a perfect or missing one."""
-    from TomoRayLib.metrics.table import METRIC_COLUMNS
+    from TomoRayLib.metrics.scores import MAIN_SCORES, METRIC_COLUMNS
 
     rows, flags = metrics["rows"], metrics["flags"]
     table = Table("metric", "better", *(name.replace("_", " ") for name in rows))
     endless = {name: set(flags[name]["infinite"]) for name in rows}
     for column in METRIC_COLUMNS:
-        if column.key in HEADLINE:
+        if column.key in MAIN_SCORES:
             shown = [
                 infinity if column.key in endless[name] else "-" if value is None else column.format(value)
                 for name, value in ((name, rows[name][column.key]) for name in rows)
@@ -111,8 +97,8 @@ def metrics_table(metrics: dict[str, Any], infinity: str = "∞") -> Table:
 
 def cohort_table(summary: dict[str, Any], scored: int, failed: int) -> Table:
     """Mean ± SD and median (quartiles) of the main scores; ``summary`` is that of ``evaluation``'s result event."""
+    from TomoRayLib.metrics.scores import MAIN_SCORES, METRIC_COLUMNS
     from TomoRayLib.metrics.statistics import Statistic
-    from TomoRayLib.metrics.table import METRIC_COLUMNS
     from TomoRayLib.report.cohort_page import mean_and_sd, median_and_quartiles
 
     rows = {
@@ -122,7 +108,7 @@ def cohort_table(summary: dict[str, Any], scored: int, failed: int) -> Table:
     table = Table("metric", "better", *(name.replace("_", " ") for name in rows), show_lines=True)
     table.caption = f"mean ± SD, median (IQR); {scored} cases scored, {failed} failed"
     for column in METRIC_COLUMNS:
-        if column.key in HEADLINE:
+        if column.key in MAIN_SCORES:
             values = [statistics[column.key] for statistics in rows.values()]
             cells = [f"{mean_and_sd(column, value)}\n{median_and_quartiles(column, value)}" for value in values]
             table.add_row(column.heading, "higher" if column.higher_is_better else "lower", *cells)

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from TomoRayLib.metrics.intensity import psnr_per_plane_db as psnr_per_plane_db
     from TomoRayLib.metrics.intensity import ssim_2d as ssim_2d
     from TomoRayLib.metrics.intensity import ssim_in_mask as ssim_in_mask
+    from TomoRayLib.metrics.scores import MAIN_SCORES as MAIN_SCORES
+    from TomoRayLib.metrics.scores import METRIC_COLUMNS as METRIC_COLUMNS
+    from TomoRayLib.metrics.scores import METRIC_KEYS as METRIC_KEYS
+    from TomoRayLib.metrics.scores import PAPER_SCORES as PAPER_SCORES
+    from TomoRayLib.metrics.scores import MetricColumn as MetricColumn
     from TomoRayLib.metrics.surface import Surface as Surface
     from TomoRayLib.metrics.surface import SurfaceDistances as SurfaceDistances
     from TomoRayLib.metrics.surface import average_symmetric_distance_mm as average_symmetric_distance_mm
@@ -21,9 +26,6 @@ if TYPE_CHECKING:
     from TomoRayLib.metrics.surface import normalized_surface_dice as normalized_surface_dice
     from TomoRayLib.metrics.surface import surface_distances as surface_distances
     from TomoRayLib.metrics.surface import surface_of as surface_of
-    from TomoRayLib.metrics.table import METRIC_COLUMNS as METRIC_COLUMNS
-    from TomoRayLib.metrics.table import METRIC_KEYS as METRIC_KEYS
-    from TomoRayLib.metrics.table import MetricColumn as MetricColumn
     from TomoRayLib.metrics.table import MetricsRow as MetricsRow
     from TomoRayLib.metrics.table import MetricsSettings as MetricsSettings
     from TomoRayLib.metrics.table import MetricsTable as MetricsTable
@@ -49,6 +51,7 @@ __all__, __getattr__, __dir__ = lazy_face(
             "ssim_2d",
             "ssim_in_mask",
         ],
+        "scores": ["MAIN_SCORES", "METRIC_COLUMNS", "METRIC_KEYS", "PAPER_SCORES", "MetricColumn"],
         "surface": [
             "Surface",
             "SurfaceDistances",
@@ -59,9 +62,6 @@ __all__, __getattr__, __dir__ = lazy_face(
             "surface_of",
         ],
         "table": [
-            "METRIC_COLUMNS",
-            "METRIC_KEYS",
-            "MetricColumn",
             "MetricsRow",
             "MetricsSettings",
             "MetricsTable",

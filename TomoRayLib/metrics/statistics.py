@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
-from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS, METRIC_KEYS
+from TomoRayLib.metrics.scores import METRIC_KEYS
+from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
 from TomoRayLib.metrics import intensity, surface, vertebra
 from TomoRayLib.metrics.intensity import Mask, Volume
+from TomoRayLib.metrics.scores import METRIC_KEYS
 from TomoRayLib.metrics.surface import Surface, Vector3
 from TomoRayLib.metrics.vertebra import Labels, NearestVertebra, TruthVertebra, VertebraRow
 
@@ -30,74 +31,6 @@ RANGE_TOLERANCE = 1e-3  # how far a volume may leave [0, 1] by rounding
 BLANK, MEAN_ATLAS = "blank", "mean_atlas"
 
 Prediction = tuple[Volume, Mask]  # grey values in [0, 1] and bone mask
-
-
-@dataclass(frozen=True)
-class MetricColumn:
-    """How one metric is called, printed and read."""
-
-    key: str
-    title: str
-    unit: str
-    decimals: int
-    higher_is_better: bool
-    meaning: str
-
-    @property
-    def heading(self) -> str:
-        """Title with unit in brackets: ``HD95 (mm)``."""
-        return f"{self.title} ({self.unit})" if self.unit else self.title
-
-    def format(self, value: float) -> str:
-        """The value with this column's decimals; a dash where it is undefined, the sign where it is infinite.
-
-        >>> METRIC_COLUMNS[0].format(23.0299), METRIC_COLUMNS[0].format(math.inf), METRIC_COLUMNS[0].format(math.nan)
-        ('23.03', '∞', '–')
-        """
-        if math.isnan(value):
-            return "–"
-        if math.isinf(value):
-            return "∞" if value > 0 else "-∞"
-        return f"{value:.{self.decimals}f}"
-
-
-def _columns() -> tuple[MetricColumn, ...]:
-    planes = {"axial": "z slices", "coronal": "y slices", "sagittal": "x slices"}
-    psnr_3d = "Peak signal over the mean squared error of the whole volume; compare with the blank row."
-    ssim = "Structural similarity of 7 x 7 windows, mean of the three planes; empty background counts as 1."
-    cosine = "Agreement of grey values whatever their overall scale; 0 for an empty volume."
-    mae = "Mean absolute error in HU on the bone voxels of the truth."
-    hausdorff = "95 % of each bone surface lies within this distance of the other surface."
-    assd = "Mean distance between the two bone surfaces, weighted by area."
-    return (
-        MetricColumn("psnr_3d_db", "PSNR 3D", "dB", 2, True, psnr_3d),
-        *(
-            MetricColumn(
-                f"psnr_3d_db_{plane}", f"PSNR {plane}", "dB", 2, True, f"Mean PSNR of the {slices} that show bone."
-            )
-            for plane, slices in planes.items()
-        ),
-        MetricColumn("ssim_2d", "SSIM 2D", "", 4, True, ssim),
-        *(
-            MetricColumn(
-                f"ssim_2d_{plane}", f"SSIM {plane}", "", 4, True, f"Mean structural similarity of all {slices}."
-            )
-            for plane, slices in planes.items()
-        ),
-        MetricColumn("cosine_similarity", "Cosine similarity", "", 3, True, cosine),
-        MetricColumn("psnr_in_mask_db", "PSNR in bone", "dB", 2, True, "PSNR within 3 voxels of the true bone."),
-        MetricColumn("ssim_in_mask", "SSIM in bone", "", 3, True, "SSIM (7 x 7 x 7) within 3 voxels of the true bone."),
-        MetricColumn("mae_in_mask_hu", "MAE in bone", "HU", 0, False, mae),
-        MetricColumn("dice", "Dice", "", 3, True, "Overlap of the bone masks: 0 none, 1 identical."),
-        MetricColumn("hd95_mm", "HD95", "mm", 1, False, hausdorff),
-        MetricColumn("assd_mm", "ASSD", "mm", 2, False, assd),
-        MetricColumn("nsd_1mm", "NSD 1 mm", "", 3, True, "Share of both bone surfaces within 1 mm of each other."),
-        MetricColumn("nsd_2mm", "NSD 2 mm", "", 3, True, "Share of both bone surfaces within 2 mm of each other."),
-    )
-
-
-METRIC_COLUMNS: tuple[MetricColumn, ...] = _columns()
-METRIC_KEYS: tuple[str, ...] = tuple(column.key for column in METRIC_COLUMNS)
 
 
 @dataclass(frozen=True)

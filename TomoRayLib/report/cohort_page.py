@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.notices import NOTICE
+from TomoRayLib.metrics.scores import COLUMN_OF_KEY, MAIN_SCORES, METRIC_KEYS, MetricColumn
 from TomoRayLib.metrics.statistics import (
     EVERYTHING,
     GAIN_KEY,
@@ -25,30 +26,16 @@ from TomoRayLib.metrics.statistics import (
     rows_of,
     summarise,
 )
-from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS, METRIC_COLUMNS, METRIC_KEYS, MetricColumn
+from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 from TomoRayLib.metrics.vertebra import VertebraRow
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.tables import NAME_OF_ROW, provenance_table
 
-PAPER_KEYS = ("psnr_3d_db", "ssim_2d", "cosine_similarity")  # the paper's Table 2, in its order
-PAGE_KEYS = (
-    *PAPER_KEYS,
-    "dice",
-    "hd95_mm",
-    "assd_mm",
-    "nsd_1mm",
-    "nsd_2mm",
-    "psnr_in_mask_db",
-    "ssim_in_mask",
-    "mae_in_mask_hu",
-    "ssim_2d_axial",
-    "ssim_2d_coronal",
-    "ssim_2d_sagittal",
-)
+_SSIM_PLANES = tuple(key for key in METRIC_KEYS if key.startswith("ssim_2d_"))
+PAGE_KEYS = (*MAIN_SCORES, *_SSIM_PLANES)  # with the planes: papers often give the SSIM of one
+REGION_KEYS = MAIN_SCORES[:5]  # the paper's, Dice and HD95: parts of the spine have few cases
 LONGEST_LIST = 100  # reasons on the page; not_scored.csv has all
-REGION_KEYS = (*PAPER_KEYS, "dice", "hd95_mm")
 TABLE_NAMES = ("cases.csv", "vertebrae.csv", "not_scored.csv", "summary.csv", "summary.json", "summary.html")
-_COLUMN = {column.key: column for column in METRIC_COLUMNS}
 _STATISTIC_KEYS = tuple(field.name for field in fields(Statistic))
 
 
@@ -110,7 +97,7 @@ def not_scored_csv(result: CohortResult) -> str:
 def summary_csv(summary: Summary) -> str:
     """One line per group (all, parts of the spine), row and metric."""
     lines = [
-        (group, row, key, _COLUMN[key].unit, *(getattr(statistic, name) for name in _STATISTIC_KEYS))
+        (group, row, key, COLUMN_OF_KEY[key].unit, *(getattr(statistic, name) for name in _STATISTIC_KEYS))
         for group, rows in summary.items()
         for row, statistics in rows.items()
         for key, statistic in statistics.items()
@@ -178,7 +165,7 @@ def median_and_quartiles(column: MetricColumn, statistic: Statistic) -> str:
 def _main_table(scores: Sequence[CaseScore], summary: Summary) -> str:
     rows = summary[EVERYTHING]
     heads = "".join(f"<th>{escape(NAME_OF_ROW.get(row, row))}</th>" for row in rows)
-    body = "".join(_main_line(_COLUMN[key], scores, rows) for key in PAGE_KEYS)
+    body = "".join(_main_line(COLUMN_OF_KEY[key], scores, rows) for key in PAGE_KEYS)
     gains = "".join(_gain_sentence(scores, other) for other in (BLANK, MEAN_ATLAS) if other in rows)
     return (
         "<h2>Scores</h2>"
@@ -211,7 +198,7 @@ def _main_line(column: MetricColumn, scores: Sequence[CaseScore], rows: Mapping[
 
 
 def _gain_sentence(scores: Sequence[CaseScore], other: str) -> str:
-    gain, column = gain_over(scores, other), _COLUMN[GAIN_KEY]
+    gain, column = gain_over(scores, other), COLUMN_OF_KEY[GAIN_KEY]
     name = {BLANK: "the empty volume", MEAN_ATLAS: "the mean atlas"}[other]
     return f" Here its PSNR lies {mean_and_sd(column, gain)} dB above that of {name}."
 
@@ -221,10 +208,10 @@ def _region_table(summary: Summary) -> str:
     regions = {group: rows[MODEL_ROW] for group, rows in summary.items() if group != EVERYTHING}
     if not regions:
         return ""
-    heads = "".join(f"<th>{region}, n = {rows[PAPER_KEYS[0]].n}</th>" for region, rows in regions.items())
+    heads = "".join(f"<th>{region}, n = {rows[REGION_KEYS[0]].n}</th>" for region, rows in regions.items())
     body = ""
     for key in REGION_KEYS:
-        column = _COLUMN[key]
+        column = COLUMN_OF_KEY[key]
         cells = "".join(f"<td>{mean_and_sd(column, rows[key])}</td>" for rows in regions.values())
         body += f'<tr><th scope="row">{escape(column.heading)}</th>{cells}</tr>'
     return (

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS, METRIC_COLUMNS, MetricColumn, MetricsTable
+from TomoRayLib.metrics.scores import COLUMN_OF_KEY, GLANCE_SCORES, METRIC_COLUMNS, MetricColumn
+from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS, MetricsTable
 from TomoRayLib.metrics.vertebra import VertebraRow
 
 NAME_OF_ROW = {"tomoray": "TomoRay", BLANK: "Blank volume", MEAN_ATLAS: "Mean atlas"}
-GLANCE_KEYS = ("dice", "assd_mm", "hd95_mm", "cosine_similarity", "psnr_in_mask_db")  # the last is often lost
 _TILE_COLUMNS = "grid-template-columns: repeat(auto-fit, minmax(124px, 1fr))"  # all in a row where there is room
 LONGEST_LIST = 8  # longer lists of numbers are summed up
 _UNIT_ENDINGS = {"_mm": "mm", "_hu": "HU", "_deg": "°", "_s": "s", "_px": "pixels", "_mb": "MB"}
@@ -29,12 +29,11 @@ _WORDS = {
 
 def at_a_glance(table: MetricsTable) -> str:
     """Five scores of the first row in large figures, each with the mean atlas (or the blank volume) beside it."""
-    columns = {column.key: column for column in METRIC_COLUMNS}
     other = MEAN_ATLAS if MEAN_ATLAS in table.names else BLANK
     name = table.names[0]
     tiles = []
-    for key in GLANCE_KEYS:
-        column = columns[key]
+    for key in GLANCE_SCORES:
+        column = COLUMN_OF_KEY[key]
         unit = f" {column.unit}" if column.unit else ""
         value = column.format(table[name][key])
         beside = "" if other not in table.names else f"{_row_name(other)}: {column.format(table[other][key])}{unit}"
@@ -124,7 +123,7 @@ def _score_line(column: MetricColumn, table: MetricsTable) -> str:
         cells += f"<td>{f'<b>{value}</b>' if name == best else value}</td>"
     heading = f"{escape(column.heading)} {_arrow(column)}"
     meaning = f'<td class="text">{escape(column.meaning)}</td>'
-    kind = "part" if _is_part(column) else "whole"
+    kind = "part" if column.is_of_one_plane else "whole"
     return f'<tr class="{kind}"><th scope="row">{heading}</th>{cells}{meaning}</tr>'
 
 
@@ -133,18 +132,13 @@ def _verdict(table: MetricsTable) -> str:
     name = table.names[0]
     if len(table.names) < 2:
         return ""
-    whole = [column for column in METRIC_COLUMNS if not _is_part(column)]
+    whole = [column for column in METRIC_COLUMNS if not column.is_of_one_plane]
     won = sum(best_of_row(column, table) == name for column in whole)
     losses = "; see what it loses in the table" if won < len(whole) else ""
     return (
         f" Here {escape(_row_name(name))} is better than all others in {won} of {len(whole)} scores, single planes not "
         f"counted{losses}. One case says little about the next."
     )
-
-
-def _is_part(column: MetricColumn) -> bool:
-    """True for the scores of single planes, which repeat the score above them."""
-    return column.key.endswith(("_axial", "_coronal", "_sagittal"))
 
 
 def _per_vertebra(table: MetricsTable) -> str:

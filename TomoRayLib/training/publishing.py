@@ -24,6 +24,7 @@ from TomoRayLib.jobs.demonstration import DemonstrationCase, default_cache, fetc
 from TomoRayLib.jobs.events import Event, Finished
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.synthesis import run_synthesis
+from TomoRayLib.metrics.scores import MAIN_SCORES
 from TomoRayLib.networks.geolift import GeoLiftConfig
 from TomoRayLib.networks.registry import (
     LOOKUP_NAME,
@@ -61,7 +62,6 @@ from TomoRayLib.training.phantoms.myo_sim import MYO_SIM_SPINE
 from TomoRayLib.training.phantoms.spines import Spine, load_spine
 
 LIMIT_BYTES = 16 * 1000 * 1000
-FIGURE_KEYS = ("cosine_similarity", "psnr_3d_db", "ssim_2d", "dice", "hd95_mm", "assd_mm", "nsd_2mm", "mae_in_mask_hu")
 
 
 def publish_model(
@@ -209,7 +209,7 @@ def demonstration_figures(model_id: str, case: DemonstrationCase) -> dict[str, A
         run_synthesis(job, events.append)
     rows = next(event for event in events if isinstance(event, Finished)).values["metrics"]["rows"]
     figures = {
-        name: {key: round(row[key], 4) if row[key] is not None else None for key in FIGURE_KEYS}
+        name: {key: round(row[key], 4) if row[key] is not None else None for key in MAIN_SCORES}
         for name, row in rows.items()
     }
     return {"case": "LIDC-IDRI-0001", "n": 1, "command": f"tomoray demo --model {model_id}", "rows": figures}

@@ -21,7 +21,7 @@ from TomoRayLib.cli.display import Display, escaped
 from TomoRayLib.cli.display import metrics_table as terminal_table
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.events import Finished, Note, Warned
-from TomoRayLib.metrics.table import METRIC_COLUMNS
+from TomoRayLib.metrics.scores import METRIC_COLUMNS
 from TomoRayLib.report.case_page import render_report, write_report
 from TomoRayLib.report.content import ReportContent, shown_volumes
 from TomoRayLib.report.figures import overview_figure, slice_row, surface_views

@@ -14,6 +14,7 @@ import pytest
 
 from TomoRayLib.cli.display import cohort_table
 from TomoRayLib.metrics import statistics as cohort_statistics
+from TomoRayLib.metrics.scores import METRIC_COLUMNS, METRIC_KEYS
 from TomoRayLib.metrics.statistics import (
     CaseScore,
     Statistic,
@@ -25,7 +26,6 @@ from TomoRayLib.metrics.statistics import (
     statistic,
     summarise,
 )
-from TomoRayLib.metrics.table import METRIC_COLUMNS, METRIC_KEYS
 from TomoRayLib.report.cohort_page import TABLE_NAMES, CohortResult, mean_and_sd, median_and_quartiles, write_tables
 
 PSNR = METRIC_COLUMNS[0]

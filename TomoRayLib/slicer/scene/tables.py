@@ -12,12 +12,12 @@ import vtk
 from slicer.i18n import tr as _
 
 if TYPE_CHECKING:
-    from TomoRayLib.metrics.table import MetricColumn
+    from TomoRayLib.metrics.scores import MetricColumn
 
 METRICS_KEY = "TomoRay.Metrics"  # node attribute: metrics.json as text, full precision, for the export
 ROWS = ("tomoray", "blank", "mean_atlas")
-# What tells most about a spine comes first; the others follow in the order of the report.
-FIRST = ("cosine_similarity", "dice", "hd95_mm", "assd_mm", "nsd_2mm", "nsd_1mm", "mae_in_mask_hu", "psnr_in_mask_db")
+# High for an empty volume already: in the table they come after the other main scores.
+OF_THE_WHOLE_VOLUME = ("psnr_3d_db", "ssim_2d")
 
 
 def fill_metrics_table(node, metrics: Mapping[str, Any]) -> None:
@@ -25,7 +25,7 @@ def fill_metrics_table(node, metrics: Mapping[str, Any]) -> None:
 
     The numbers are texts with the metric's own decimals; those in full precision stay for ``metrics_csv``.
     """
-    from TomoRayLib.metrics.table import METRIC_COLUMNS
+    from TomoRayLib.metrics.scores import METRIC_COLUMNS
 
     headings = (_("Score"), _("Synthetic"), _("Blank"), _("Mean atlas"), _("Better"))
     rows = [
@@ -52,7 +52,7 @@ def fill_metrics_table(node, metrics: Mapping[str, Any]) -> None:
 
 def metrics_csv(node) -> str:
     """The table as CSV in full precision: one line a metric, ``synthetic``, ``blank`` and ``mean_atlas``."""
-    from TomoRayLib.metrics.table import METRIC_COLUMNS
+    from TomoRayLib.metrics.scores import METRIC_COLUMNS
 
     metrics = json.loads(node.GetAttribute(METRICS_KEY))
     lines = ["metric,unit,synthetic,blank,mean_atlas,better"]
@@ -64,7 +64,7 @@ def metrics_csv(node) -> str:
 
 def counted_ahead(node) -> tuple[int, int]:
     """(in how many scores the synthetic CT is ahead of the empty volume and of the mean atlas, how many there are)."""
-    from TomoRayLib.metrics.table import METRIC_COLUMNS
+    from TomoRayLib.metrics.scores import METRIC_COLUMNS
 
     metrics = json.loads(node.GetAttribute(METRICS_KEY))
     ahead = 0
@@ -84,7 +84,11 @@ def export_metrics(node, path: Path) -> None:
 
 
 def _place(column: MetricColumn) -> int:
-    return FIRST.index(column.key) if column.key in FIRST else len(FIRST)
+    """The main scores that tell most about a spine come first; the others follow in the order of the report."""
+    from TomoRayLib.metrics.scores import MAIN_SCORES
+
+    first = [key for key in MAIN_SCORES if key not in OF_THE_WHOLE_VOLUME]
+    return first.index(column.key) if column.key in first else len(first)
 
 
 def _value(metrics: Mapping[str, Any], row: str, key: str) -> float:

@@ -186,7 +186,7 @@ def test_a_saved_scene_comes_back_whole(case_nodes, results: Path, tmp_path: Pat
 
 
 def test_the_table_has_both_floors_for_every_score(case_nodes, results: Path, tmp_path: Path) -> None:
-    from TomoRayLib.metrics.table import METRIC_COLUMNS
+    from TomoRayLib.metrics.scores import METRIC_COLUMNS
     from TomoRayLib.slicer.scene import tables
 
     case = case_nodes.load_case(results, "case")
