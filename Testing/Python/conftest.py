@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+import support.cores  # noqa: F401  # isort: skip (before what starts threads: numpy, torch, SimpleITK, VTK)
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -47,47 +48,18 @@ def a_straight_ct() -> Volume:
     return ct_on(grid_around(BLOB_MM, np.eye(3)))
 
 
-@pytest.fixture(scope="session")
-def slicer_host():
-    """The stand-in for Slicer's application, one for all tests."""
-    pytest.importorskip("slicer", reason="needs slicer-core")
-    pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6")
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-    from host.application import SlicerHost
-
-    return SlicerHost.start()
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: processes that each run whole files then end at about the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
-@pytest.fixture
-def scene(slicer_host):
-    """Slicer's scene, empty before and after a test."""
-    import slicer
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """For tiny tensors: on busy cores, threads that wait for each other cost ten times the work."""
+    import torch
 
-    slicer_host.clear_scene()
-    yield slicer.mrmlScene
-    slicer_host.clear_scene()
-
-
-@pytest.fixture
-def panel(slicer_host, scene):
-    """The open panel of the module TomoRay on an empty scene. Nothing may have been raised into the console."""
-    slicer_host.errors.clear()
-    slicer_host.dialogs.forget()
-    slicer_host.window.show()
-    widget = slicer_host.open_module("TomoRay")
-    yield widget
-    slicer_host.close_module("TomoRay")
-    assert not slicer_host.errors, slicer_host.errors.text()
-
-
-@pytest.fixture
-def ready(panel):
-    """The panel with a CT and its vertebrae chosen."""
-    from support import panel_driver as drive
-    from support.slicer_data import add_segmentation, add_volume, oblique_case
-
-    ct, labels = oblique_case()
-    node = add_volume(ct, "CT")
-    drive.choose_ct(panel, node, add_segmentation(labels, node))
-    assert drive.status(panel) == "Ready."
-    return panel
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

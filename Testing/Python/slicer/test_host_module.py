@@ -10,9 +10,8 @@ import sys
 
 import pytest
 
-from support.panel_fixtures import a_host, a_module_folder, a_panel  # noqa: F401 (fixtures)
-
-import slicer  # isort: skip
+slicer = pytest.importorskip("slicer", reason="needs slicer-core")
+pytest.importorskip("PySide6", reason="needs PySide6-Essentials")
 
 
 def add_volume(name: str, kind: str = "vtkMRMLScalarVolumeNode"):

@@ -1,31 +1,21 @@
-"""Fixtures of these tests."""
+"""For all tests of training: one thread, a clock of steps, and the muscle package."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from types import SimpleNamespace
 
 import pytest
-import torch
 
 from support.myo_sim_packages import real_package
-from support.training_runs import (
-    SECONDS_PER_STEP,
-)
+from support.training_runs import SECONDS_PER_STEP
 from TomoRayLib.training.engine import trainer as loop
-from TomoRayLib.training.phantoms.myo_sim import (
-    Folder,
-)
+from TomoRayLib.training.phantoms.myo_sim import Folder
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """The tensors here are tiny: on busy cores, threads that wait for each other cost ten times the work."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def tiny_tensors(one_thread: None) -> None:
+    """All tensors here are tiny."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,18 +1,9 @@
-"""Fixtures for tests that need Slicer's application: the host of ``Testing/host``, and a small module to open in it."""
+"""A small scripted module named Spine, with a panel of most kinds of widget, for tests of the host application."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from textwrap import dedent
-
-import pytest
-
-pytest.importorskip("slicer", reason="needs slicer-core")
-pytest.importorskip("PySide6", reason="needs PySide6-Essentials")
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from host.application import SlicerHost
 
 MODULE = """
     import enum
@@ -160,33 +151,10 @@ UI = "".join(
 )
 
 
-@pytest.fixture
-def a_host():
-    """The running host with an empty scene; at the end nothing may have been raised into the console."""
-    host = SlicerHost.start()
-    host.clear_scene()
-    host.errors.clear()
-    host.dialogs.forget()
-    yield host
-    host.close_modules()
-    host.clear_scene()
-    raised, texts = list(host.errors), host.errors.text()
-    host.errors.clear()
-    host.dialogs.forget()
-    assert not raised, texts
-
-
-@pytest.fixture
-def a_module_folder(tmp_path: Path) -> Path:
-    """A small scripted module named Spine, with a panel of most kinds of widget."""
-    folder = tmp_path / "Spine"
-    (folder / "Resources" / "UI").mkdir(parents=True)
-    (folder / "Spine.py").write_text(dedent(MODULE), encoding="utf-8")
-    (folder / "Resources" / "UI" / "Spine.ui").write_text(UI, encoding="utf-8")
-    return folder
-
-
-@pytest.fixture
-def a_panel(a_host: SlicerHost, a_module_folder: Path):
-    """The small module's widget, open."""
-    return a_host.open_module(a_module_folder)
+def write_spine_module(folder: Path) -> Path:
+    """Write the module into a folder; returns the module's own folder in it."""
+    module = folder / "Spine"
+    (module / "Resources" / "UI").mkdir(parents=True)
+    (module / "Spine.py").write_text(dedent(MODULE), encoding="utf-8")
+    (module / "Resources" / "UI" / "Spine.ui").write_text(UI, encoding="utf-8")
+    return module

@@ -1,0 +1,83 @@
+"""Slicer's application for tests: the host, its scene, TomoRay's panel, and a small module."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.spine_module import write_spine_module
+
+
+@pytest.fixture(scope="session")
+def slicer_host():
+    """The stand-in for Slicer's application, one for all tests."""
+    pytest.importorskip("slicer", reason="needs slicer-core")
+    pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6")
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    from host.application import SlicerHost
+
+    return SlicerHost.start()
+
+
+@pytest.fixture
+def scene(slicer_host):
+    """Slicer's scene, empty before and after a test."""
+    import slicer
+
+    slicer_host.clear_scene()
+    yield slicer.mrmlScene
+    slicer_host.clear_scene()
+
+
+@pytest.fixture
+def panel(slicer_host, scene):
+    """The open panel of the module TomoRay on an empty scene. Nothing may have been raised into the console."""
+    slicer_host.errors.clear()
+    slicer_host.dialogs.forget()
+    slicer_host.window.show()
+    widget = slicer_host.open_module("TomoRay")
+    yield widget
+    slicer_host.close_module("TomoRay")
+    assert not slicer_host.errors, slicer_host.errors.text()
+
+
+@pytest.fixture
+def ready(panel):
+    """The panel with a CT and its vertebrae chosen."""
+    from support import panel_driver as drive
+    from support.slicer_data import add_segmentation, add_volume, oblique_case
+
+    ct, labels = oblique_case()
+    node = add_volume(ct, "CT")
+    drive.choose_ct(panel, node, add_segmentation(labels, node))
+    assert drive.status(panel) == "Ready."
+    return panel
+
+
+@pytest.fixture
+def a_host(slicer_host):
+    """The running host with an empty scene; at the end nothing may have been raised into the console."""
+    slicer_host.clear_scene()
+    slicer_host.errors.clear()
+    slicer_host.dialogs.forget()
+    yield slicer_host
+    slicer_host.close_modules()
+    slicer_host.clear_scene()
+    raised, texts = list(slicer_host.errors), slicer_host.errors.text()
+    slicer_host.errors.clear()
+    slicer_host.dialogs.forget()
+    assert not raised, texts
+
+
+@pytest.fixture
+def a_module_folder(tmp_path: Path) -> Path:
+    """A small scripted module named Spine, with a panel of most kinds of widget."""
+    return write_spine_module(tmp_path)
+
+
+@pytest.fixture
+def a_panel(a_host, a_module_folder: Path):
+    """The small module's widget, open."""
+    return a_host.open_module(a_module_folder)
