@@ -8,7 +8,6 @@ of any detector and magnification is resampled onto it through its own projectio
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import ConeBeam, Detector, View
+from TomoRayLib.projector.physics.blur import blur
 
 NETWORK_PIXELS = 224
 NETWORK_PIXEL_MM = 256.0 / 192.0
@@ -74,28 +74,6 @@ def normalise(image: Tensor) -> Tensor:
     detail = grey - blur(grey, LOCAL_SD_PX)
     spread = blur(detail.square(), LOCAL_SD_PX).sqrt()
     return torch.stack([grey, (detail / (spread + LOCAL_FLOOR)).clamp(-3.0, 3.0)])
-
-
-def blur(image: Tensor, sd_px: float) -> Tensor:
-    """Gaussian blur of (rows, columns); edges are repeated. Below 0.2 pixels the image itself."""
-    if sd_px < 0.2:
-        return image
-    rows, columns = (_blur_matrix(size, sd_px, str(image.device)) for size in image.shape)
-    return rows @ image @ columns.T
-
-
-@lru_cache(maxsize=8)
-def _blur_matrix(size: int, sd_px: float, device: str) -> Tensor:
-    """(size, size): a Gaussian of 3 standard deviations about each pixel; what falls beyond an edge counts there.
-
-    Two products with it are quicker on a CPU than convolutions of one channel with a hundred taps.
-    """
-    radius = int(np.ceil(3 * sd_px))
-    offsets = torch.arange(-radius, radius + 1, dtype=torch.float32, device=device)
-    kernel = torch.exp(-0.5 * (offsets / sd_px) ** 2)
-    source = (torch.arange(size, device=device)[:, None] + offsets.long()).clamp_(0, size - 1)
-    matrix = torch.zeros(size, size, device=device)
-    return matrix.scatter_add_(1, source, (kernel / kernel.sum()).expand_as(source).contiguous())
 
 
 def cube_to_pixel(view: View, grid: Grid) -> NDArray[np.float64]:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from math import ceil
 
 import numpy as np
 import pytest
 import torch
-from scipy import ndimage
 
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import Biplanar, ConeBeam, Detector, ParallelBeam, View, c_arm
 from TomoRayLib.networks.radiograph_input import (
     NETWORK_PIXELS,
-    blur,
     cube_to_pixel,
     network_input,
     network_view,
@@ -93,10 +90,3 @@ def test_the_network_sees_every_corner_of_the_cube_from_a_c_arm() -> None:
         assert float((x / w).max()) < 223
         assert float((y / w).min()) > 0
         assert float((y / w).max()) < 223
-
-
-@pytest.mark.parametrize("sd_px", [0.1, 0.9, 8.0, 20.0])
-def test_a_blur_is_scipys_gaussian_with_repeated_edges(sd_px: float) -> None:
-    image = np.random.default_rng(0).random((37, 52), dtype=np.float32)
-    expected = image if sd_px < 0.2 else ndimage.gaussian_filter(image, sd_px, mode="nearest", radius=ceil(3 * sd_px))
-    np.testing.assert_allclose(blur(torch.from_numpy(image), sd_px).numpy(), expected, atol=2e-6)

@@ -9,7 +9,8 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from TomoRayLib.projector.physics.blur import blur_by_convolution
 
 FLOOR_PHOTONS = 0.5  # a pixel without any photon is taken to have half of one before the logarithm
 
@@ -40,18 +41,9 @@ def add_scatter(signal: Tensor, scatter_to_primary: float, spread_px: float) -> 
             f"add_scatter needs (rows, columns), scatter_to_primary of 0 or more and spread_px above 0; got "
             f"{tuple(signal.shape)}, {scatter_to_primary} and {spread_px}. Call it for one radiograph at a time."
         )
-    blurred = _blurred(_blurred(signal, spread_px).T, spread_px).T
+    blurred = blur_by_convolution(signal, spread_px)
     mean = blurred.mean().clamp_min(torch.finfo(signal.dtype).tiny)
     return signal + blurred * (scatter_to_primary * signal.mean() / mean)
-
-
-def _blurred(image: Tensor, sd_px: float) -> Tensor:
-    """Along the last axis, Gaussian to 3 standard deviations; edges are repeated."""
-    radius = math.ceil(3 * sd_px)
-    offsets = torch.arange(-radius, radius + 1, dtype=image.dtype, device=image.device)
-    kernel = torch.exp(-0.5 * (offsets / sd_px) ** 2)
-    padded = F.pad(image[:, None], (radius, radius), mode="replicate")
-    return F.conv1d(padded, (kernel / kernel.sum()).view(1, 1, -1))[:, 0]
 
 
 def add_noise(

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from TomoRayLib.geometry.views import Biplanar, ConeBeam, Detector, ParallelBeam, View, orthogonal_pair
-from TomoRayLib.networks.radiograph_input import NETWORK_PIXEL_MM, NETWORK_PIXELS, blur
+from TomoRayLib.networks.radiograph_input import NETWORK_PIXEL_MM, NETWORK_PIXELS
 from TomoRayLib.projector.physics.attenuation import attenuation_per_mm, hu_to_attenuation, water_and_bone
+from TomoRayLib.projector.physics.blur import blur
 
 
 @dataclass(frozen=True)
