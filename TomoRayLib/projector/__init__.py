@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from TomoRayLib.projector.lattice import rays_of as rays_of
     from TomoRayLib.projector.physics.attenuation import hu_to_attenuation as hu_to_attenuation
     from TomoRayLib.projector.physics.attenuation import water_attenuation_per_mm as water_attenuation_per_mm
-    from TomoRayLib.projector.plans import use_compiled as use_compiled
-    from TomoRayLib.projector.plans import use_fused as use_fused
     from TomoRayLib.projector.pose import project_posed as project_posed
     from TomoRayLib.projector.pose import rays_of_matrix as rays_of_matrix
     from TomoRayLib.projector.projection import Projector as Projector
@@ -27,7 +25,6 @@ __all__, __getattr__, __dir__ = lazy_face(
     {
         "lattice": ["rays_of"],
         "physics.attenuation": ["hu_to_attenuation", "water_attenuation_per_mm"],
-        "plans": ["use_compiled", "use_fused"],
         "pose": ["project_posed", "rays_of_matrix"],
         "projection": ["Projector", "memory_need_bytes", "project", "project_views"],
         "rays": ["trace_rays"],

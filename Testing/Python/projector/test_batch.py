@@ -16,7 +16,8 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
 from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View
 from TomoRayLib.projector import Projector, plans, project, project_posed, rays_of, trace_rays
-from TomoRayLib.projector.backends import torch_slabs as slabs
+from TomoRayLib.projector.backends import torch_slabs
+from TomoRayLib.projector.backends.work_limits import CPU, GPU, WorkLimits
 from TomoRayLib.projector.physics import (
     add_noise,
     add_scatter,
@@ -27,12 +28,11 @@ from TomoRayLib.projector.physics import (
     transmission,
     water_and_bone,
 )
-from TomoRayLib.projector.plans import CPU, GPU, Launch
 
 CONE = ConeBeam(600.0, 900.0)
 # blocks of unequal slices, sums in unequal parts, batches of unequal size; then all at once
-SMALL = Launch(slices=5, volumes=2, block_bytes=2**20, layers_per_sum=3)
-LAUNCHES = {"CPU": CPU, "small": SMALL, "GPU": GPU}
+SMALL = WorkLimits(slices=5, volumes=2, block_bytes=2**20, layers_per_sum=3)
+LIMITS = {"CPU": CPU, "small": SMALL, "GPU": GPU}
 
 
 def a_view(beam: object, *pose: float, detector: Detector | None = None) -> View:
@@ -69,17 +69,17 @@ def image_and_gradient(volume: Tensor, grid: Grid, camera: Camera, weights: Tens
 
 
 @pytest.fixture
-def a_launch(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launch]:
+def a_limit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkLimits]:
     """The sizes that a device would have, on the CPU."""
     plans.forget()
-    monkeypatch.setattr(plans, "launch_of", lambda device: LAUNCHES[request.param])
-    yield LAUNCHES[request.param]
+    monkeypatch.setattr(torch_slabs, "limits_of", lambda device: LIMITS[request.param])
+    yield LIMITS[request.param]
     plans.forget()
 
 
-@pytest.mark.parametrize("a_launch", LAUNCHES, indirect=True)
+@pytest.mark.parametrize("a_limit", LIMITS, indirect=True)
 @pytest.mark.parametrize("name", CAMERAS)
-def test_slabs_give_a_batch_the_images_and_gradients_of_its_volumes(name: str, a_launch: Launch) -> None:
+def test_slabs_give_a_batch_the_images_and_gradients_of_its_volumes(name: str, a_limit: WorkLimits) -> None:
     """Against one volume at a time, in blocks and sums of one slice."""
     camera, direction = CAMERAS[name]
     grid = a_grid(direction)
@@ -87,7 +87,7 @@ def test_slabs_give_a_batch_the_images_and_gradients_of_its_volumes(name: str, a
     images, gradients = image_and_gradient(batch, grid, camera, weights, "slabs")
     plans.forget()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plans, "launch_of", lambda device: Launch(1, 1, 2**20, 1))
+        patch.setattr(torch_slabs, "limits_of", lambda device: WorkLimits(1, 1, 2**20, 1))
         for n in range(5):
             image, gradient = image_and_gradient(batch[n], grid, camera, weights[n], "slabs")
             torch.testing.assert_close(images[n], image, rtol=1e-12, atol=1e-12)
@@ -108,9 +108,9 @@ def test_rays_give_a_batch_the_images_and_gradients_of_its_volumes(name: str, mo
     torch.testing.assert_close(gradients, torch.stack([gradient for _, gradient in expected]), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.parametrize("a_launch", ["CPU", "small", "GPU"], indirect=True)
+@pytest.mark.parametrize("a_limit", ["CPU", "small", "GPU"], indirect=True)
 @pytest.mark.parametrize("name", CAMERAS)
-def test_the_adjoint_of_a_batch_passes_the_dot_test_in_float32(name: str, a_launch: Launch) -> None:
+def test_the_adjoint_of_a_batch_passes_the_dot_test_in_float32(name: str, a_limit: WorkLimits) -> None:
     """<A x, g> = <x, A' g> to 1e-5, for each volume: g of one volume must not reach another."""
     camera, direction = CAMERAS[name]
     grid = a_grid(direction)
@@ -121,16 +121,16 @@ def test_the_adjoint_of_a_batch_passes_the_dot_test_in_float32(name: str, a_laun
     torch.testing.assert_close(back, forward, rtol=1e-5, atol=0.0)
 
 
-@pytest.mark.parametrize("a_launch", ["GPU"], indirect=True)
+@pytest.mark.parametrize("a_limit", ["GPU"], indirect=True)
 def test_a_large_volume_seen_along_x_is_transposed_in_parts_for_a_batch_too(
-    a_launch: Launch, monkeypatch: pytest.MonkeyPatch
+    a_limit: WorkLimits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     camera, grid = a_view(CONE, 90.0), Grid((45, 13, 9), (1.0, 2.0, 2.5), (-20.0, -9.0, -12.0))
     batch, weights = noise(3, *grid.shape), noise(3, *camera.shape)
     whole = image_and_gradient(batch, grid, camera, weights, "slabs")
     for slices in (7, 100):  # of 45: parts of one volume, two volumes together
         plans.forget()
-        monkeypatch.setattr(plans, "TRANSPOSED_BYTES", 13 * 9 * 8 * slices)
+        monkeypatch.setattr(torch_slabs, "TRANSPOSED_BYTES", 13 * 9 * 8 * slices)
         for part, expected in zip(image_and_gradient(batch, grid, camera, weights, "slabs"), whole, strict=True):
             torch.testing.assert_close(part, expected, rtol=1e-12, atol=1e-12)
 
@@ -165,9 +165,9 @@ def operations(volumes: Tensor, grid: Grid, camera: Camera) -> int:
     return watched.operations
 
 
-@pytest.mark.parametrize("a_launch", ["GPU"], indirect=True)
+@pytest.mark.parametrize("a_limit", ["GPU"], indirect=True)
 @pytest.mark.parametrize("name", ["AP", "lateral", "oblique"])
-def test_one_set_of_operations_serves_a_batch_and_all_slices(name: str, a_launch: Launch) -> None:
+def test_one_set_of_operations_serves_a_batch_and_all_slices(name: str, a_limit: WorkLimits) -> None:
     """Launches are what many small slices cost on a GPU: nine at most, whatever the number of slices and volumes."""
     camera, direction = CAMERAS[name]
     grid = Grid((64, 60, 48), (1.5, 2.0, 2.5), (-40.0, -60.0, -60.0), direction)
@@ -188,7 +188,7 @@ def test_a_gpu_needs_at_most_150_mb_beside_volumes_and_images(name: str, volumes
     plans.forget()
     with Watched() as watched:
         images = project(batch, grid, view)
-    plan = plans.plan_for(grid, view, "meta", torch.float32)
+    plan = plans.plan_for(grid, view, "meta", torch.float32, "torch")
     plans.forget()
     assert plan is not None
     assert images.device.type == "meta"
@@ -205,10 +205,10 @@ def test_a_batch_and_its_adjoint_take_no_more_work_space_than_they_may(
     camera, direction = CAMERAS[name]
     grid = Grid((38, 26, 18), (0.75, 1.0, 1.25), (-15.0, -9.0, -12.0), direction)
     limit = 2**21
-    monkeypatch.setattr(plans, "launch_of", lambda device: Launch(100, 100, limit, 8))
-    monkeypatch.setattr(plans, "TRANSPOSED_BYTES", limit)
+    monkeypatch.setattr(torch_slabs, "limits_of", lambda device: WorkLimits(100, 100, limit, 8))
+    monkeypatch.setattr(torch_slabs, "TRANSPOSED_BYTES", limit)
     plans.forget()
-    plan = plans.plan_for(grid, camera, "cpu", torch.float64)
+    plan = plans.plan_for(grid, camera, "cpu", torch.float64, "torch")
     assert plan is not None
     assert 1 < plan.most_volumes < 20
     batch, weights = noise(64, *grid.shape), noise(64, *camera.shape)
@@ -234,7 +234,7 @@ def test_tables_made_in_inference_mode_serve_training(name: str) -> None:
     grid = a_grid(direction)
     batch, weights = noise(2, *grid.shape), noise(2, *camera.shape)
     plans.forget()
-    slabs._kept.buffer = None
+    torch_slabs._kept.buffer = None
     with torch.inference_mode():
         expected = project(batch, grid, camera).clone()
     images, gradients = image_and_gradient(batch, grid, camera, weights, "slabs")

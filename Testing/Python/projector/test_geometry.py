@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
@@ -18,7 +19,8 @@ from support.projector_reference import Box, Cylinder, Sphere, rays_of_view, rel
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.projection_matrix import ProjectionMatrix
 from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View
-from TomoRayLib.projector import project, rays_of, trace_rays, use_compiled
+from TomoRayLib.projector import project, rays_of, trace_rays
+from TomoRayLib.projector.backends.choice import Backend
 
 OBLIQUE = tuple(Rotation.from_euler("xyz", (8, -11, 17), degrees=True).as_matrix().ravel().tolist())
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -63,14 +65,18 @@ def noise(grid: Grid, seed: int = 3) -> np.ndarray:
     return np.random.default_rng(seed).random(grid.shape)
 
 
-@pytest.fixture(autouse=True, params=["compiled", "stock"])
-def _both_ways(request: pytest.FixtureRequest) -> object:
-    """With numba's kernel, where that is installed, and with stock operators alone; misses are fine."""
-    use_compiled(request.param == "compiled")
+@pytest.fixture(autouse=True)
+def _misses_are_fine() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Every ray misses")
         yield
-    use_compiled(True)
+
+
+@pytest.fixture(scope="module", params=["auto", "torch"])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Numba's kernel if it is installed, and stock operators."""
+    chosen: Backend = request.param
+    return chosen
 
 
 @settings(max_examples=120, deadline=None)
@@ -83,11 +89,11 @@ def test_traced_rays_are_siddons_in_any_geometry(grid: Grid, view: View) -> None
 
 @settings(max_examples=120, deadline=None)
 @given(grids(any_direction=False), views(any_pose=False))
-def test_slabs_are_siddons_where_the_detector_is_aligned(grid: Grid, view: View) -> None:
+def test_slabs_are_siddons_where_the_detector_is_aligned(backend: Backend, grid: Grid, view: View) -> None:
     """Off by less than 6 % of one voxel's path in white noise: what two crossings within one sub-slice leave. Most are
     by less than 2 %, one with the source at 60 mm by 4 %."""
     voxels = noise(grid)
-    image = project(torch.from_numpy(voxels), grid, view).numpy()
+    image = project(torch.from_numpy(voxels), grid, view, backend=backend).numpy()
     expected = siddon(voxels, grid, *rays_of_view(view))
     np.testing.assert_allclose(image, expected, atol=0.06 * max(grid.spacing_mm))
 
@@ -100,14 +106,19 @@ def test_slabs_are_siddons_where_the_detector_is_aligned(grid: Grid, view: View)
     st.tuples(*[numbers(0.6, 2.0)] * 3),
 )
 def test_oblique_slabs_agree_with_traced_rays_on_a_smooth_body(
-    view: View, pose: tuple[float, float, float], direction: tuple[float, ...], spacing: tuple[float, float, float]
+    backend: Backend,
+    view: View,
+    pose: tuple[float, float, float],
+    direction: tuple[float, ...],
+    spacing: tuple[float, float, float],
 ) -> None:
     """RMSE below 3 % of the largest integral, at its median 0.15 %: the resampling rounds off the steps of voxels."""
     grid = Grid((22, 18, 20), spacing, (-10.0, -8.0, -9.0), direction)
     padded = np.pad(np.random.default_rng(1).random((12, 10, 14)), 4)
     volume = torch.from_numpy(gaussian_filter(padded, 2.0))
     seen = View(view.beam, Detector(14, 16, (2.6, 3.1), (4.0, -3.0)), *pose, isocenter_mm=OFF_FACES_MM)
-    image, expected = project(volume, grid, seen), project(volume, grid, seen, method="rays")
+    image = project(volume, grid, seen, backend=backend)
+    expected = project(volume, grid, seen, method="rays")
     assert float((image - expected).square().mean().sqrt()) <= 0.03 * float(expected.max()) + 1e-9
 
 
@@ -146,7 +157,9 @@ POSES = {
 @pytest.mark.parametrize("direction", [IDENTITY, OBLIQUE], ids=["straight CT", "oblique CT"])
 @pytest.mark.parametrize("pose", POSES)
 @pytest.mark.parametrize("body", BODIES)
-def test_solid_bodies_have_the_chords_of_their_closed_forms(body: str, pose: str, direction: tuple[float, ...]) -> None:
+def test_solid_bodies_have_the_chords_of_their_closed_forms(
+    backend: Backend, body: str, pose: str, direction: tuple[float, ...]
+) -> None:
     """A body of 0.02 / mm on voxels of 1.2 x 0.9 x 1.6 mm, blurred by 2 pixels to even out the voxels' own steps.
 
     Relative RMSE below 4.5 % (a slot scan along z, whose rows beat with the slices; 1 % elsewhere); half a voxel aside
@@ -156,11 +169,12 @@ def test_solid_bodies_have_the_chords_of_their_closed_forms(body: str, pose: str
     grid, share = _voxels_of(body, direction)
     volume = torch.from_numpy(0.02 * share)
     expected = gaussian_filter(0.02 * solid.chord_mm(*rays_of_view(view)), 2.0)
-    error = relative_rmse(gaussian_filter(project(volume, grid, view).numpy(), 2.0), expected)
+    error = relative_rmse(gaussian_filter(project(volume, grid, view, backend=backend).numpy(), 2.0), expected)
     assert error < 0.045
     x, y, z = grid.origin_mm
     aside = Grid(grid.size, grid.spacing_mm, (x + 0.6, y + 0.45, z + 0.8), direction)
-    assert relative_rmse(gaussian_filter(project(volume, aside, view).numpy(), 2.0), expected) > 2 * error
+    shifted = project(volume, aside, view, backend=backend).numpy()
+    assert relative_rmse(gaussian_filter(shifted, 2.0), expected) > 2 * error
 
 
 @cache
@@ -178,21 +192,22 @@ def test_an_inclined_slab_has_the_chords_of_its_closed_form_exactly_when_traced(
     np.testing.assert_allclose(image, Box(grid).chord_mm(*rays_of_view(view)), atol=1e-9)
 
 
-def test_thick_slices_are_cut_until_they_agree_with_siddon() -> None:
+def test_thick_slices_are_cut_until_they_agree_with_siddon(backend: Backend) -> None:
     """5 mm slices of 0.5 mm voxels seen along them by a wide fan: a ray crosses three voxels a slice on both axes."""
     grid = Grid((40, 6, 44), (0.5, 5.0, 0.5), (-10.0, -12.0, -11.0))
     view = View(ConeBeam(60.0, 80.0), Detector(7, 9, (3.1, 3.7), (8.0, 9.0)), isocenter_mm=OFF_FACES_MM)
     voxels = gaussian_filter(noise(grid), 1.0)
     expected = siddon(voxels, grid, *rays_of_view(view))
-    assert relative_rmse(project(torch.from_numpy(voxels), grid, view).numpy(), expected) < 1e-3
+    image = project(torch.from_numpy(voxels), grid, view, backend=backend).numpy()
+    assert relative_rmse(image, expected) < 1e-3
 
 
-def test_a_slot_scan_magnifies_across_the_body_only() -> None:
+def test_a_slot_scan_magnifies_across_the_body_only(backend: Backend) -> None:
     view = View(SlotScan(900.0, 1200.0), Detector(400, 140, (0.2, 0.5), (2.0, -3.0)), 25.0)
     grid = Grid((40, 40, 40), (1.0, 1.0, 1.0), (-19.0, -17.0, -21.0))
     volume = torch.zeros(grid.shape, dtype=torch.float64)
     volume[33, 9, 30] = 1.0
-    image = project(volume, grid, view).numpy().clip(min=0)
+    image = project(volume, grid, view, backend=backend).numpy().clip(min=0)
     rows, columns = np.mgrid[:400, :140]
     found = np.array([(image * columns).sum(), (image * rows).sum()]) / image.sum()
     point = (grid.index_to_world @ (30, 9, 33, 1))[:3]
@@ -212,13 +227,15 @@ def test_linear_interpolation_of_a_ramp_agrees_with_its_boxes() -> None:
     assert relative_rmse(image, siddon(ramp, grid, *rays_of_view(view))) < 0.02
 
 
-def test_a_wide_fan_and_a_volume_beside_the_source_fall_back_to_traced_rays() -> None:
+def test_a_wide_fan_and_a_volume_that_reaches_past_the_source_fall_back_to_traced_rays(backend: Backend) -> None:
     grid = Grid((9, 8, 30), (2.0, 2.0, 20.0), (-8.0, -7.0, -280.0))
     view = View(ConeBeam(200.0, 300.0), Detector(4, 5, (150.0, 40.0)), 0.0, 60.0, isocenter_mm=OFF_FACES_MM)
     voxels = noise(grid)
     expected = siddon(voxels, grid, *rays_of_view(view))
-    np.testing.assert_allclose(project(torch.from_numpy(voxels), grid, view).numpy(), expected, atol=1e-7)
-    with pytest.raises(ValueError, match="method 'rays'"):
-        project(torch.from_numpy(voxels), grid, view, method="slabs")
+    np.testing.assert_allclose(
+        project(torch.from_numpy(voxels), grid, view, backend=backend).numpy(), expected, atol=1e-7
+    )
+    with pytest.raises(ValueError, match="the method 'rays'"):
+        project(torch.from_numpy(voxels), grid, view, method="slabs", backend=backend)
     assert math.isfinite(expected.sum())
     assert expected.max() > 0

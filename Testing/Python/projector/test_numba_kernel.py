@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View
-from TomoRayLib.projector import plans, project, use_compiled
+from TomoRayLib.projector import plans, project
 from TomoRayLib.projector.tables import Shares, overlaps
 
-compiled = pytest.importorskip("TomoRayLib.projector.backends.numba_kernel", reason="needs numba")
+kernel = pytest.importorskip("TomoRayLib.projector.backends.numba_kernel", reason="needs numba")
 
 CONE = ConeBeam(700.0, 1000.0)
 GRID = Grid((37, 83, 21), (2.0, 1.1, 3.1), (-30.0, -60.0, -25.0))  # no edge a multiple of a tile or a lane
@@ -49,7 +49,6 @@ WIDE = {  # rays that move more than a voxel along one axis in a slice, and meet
 def _fresh_plans():
     plans.forget()
     yield
-    use_compiled(True)
     plans.forget()
 
 
@@ -58,17 +57,14 @@ def a_volume(grid: Grid, dtype: torch.dtype = torch.float32, count: int | None =
     return torch.rand(shape, generator=torch.Generator().manual_seed(3), dtype=dtype)
 
 
-def plan_of(grid: Grid, view: View, dtype: torch.dtype = torch.float64) -> compiled.CompiledPlan:
-    plan = plans.plan_for(grid, view, "cpu", dtype, differentiable=False)
-    assert isinstance(plan, compiled.CompiledPlan)  # else rays are compared with rays
+def plan_of(grid: Grid, view: View, dtype: torch.dtype = torch.float64) -> kernel.NumbaPlan:
+    plan = plans.plan_for(grid, view, "cpu", dtype, "numba")
+    assert isinstance(plan, kernel.NumbaPlan)  # else rays are compared with rays
     return plan
 
 
 def with_stock_operators(volume: torch.Tensor, grid: Grid, view: View) -> torch.Tensor:
-    use_compiled(False)
-    image = project(volume, grid, view)
-    use_compiled(True)
-    return image
+    return project(volume, grid, view, backend="torch")
 
 
 @pytest.mark.parametrize("name", VIEWS)
@@ -104,8 +100,8 @@ def test_single_precision_and_batches() -> None:
 
 def test_it_is_what_projects_without_gradients_and_stock_operators_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    write = compiled.write_sums
-    monkeypatch.setattr(compiled, "write_sums", lambda *a: calls.append(1) or write(*a))
+    write = kernel.write_sums
+    monkeypatch.setattr(kernel, "write_sums", lambda *a: calls.append(1) or write(*a))
     volume = a_volume(GRID)
     image = project(volume, GRID, VIEWS["AP"])
     assert calls == [1]
@@ -203,14 +199,14 @@ def test_what_a_thread_raises_is_raised() -> None:
         raise MemoryError("too little")
 
     with pytest.raises(MemoryError, match="too little"):
-        compiled._in_threads([fail, fail, lambda: None], 2)
+        kernel._in_threads([fail, fail, lambda: None], 2)
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.7, 6.0, 15.0])
 def test_shares_are_those_of_the_tables(spread: float) -> None:
     rng = np.random.default_rng(0)
     crossings = np.sort(rng.uniform(-3, 15, (1, 40)), axis=1) + np.linspace(0, spread, 7)[:, None] * rng.uniform(-1, 1)
-    found = compiled.shares(crossings, 12, np.float64)
+    found = kernel.shares(crossings, 12, np.float64)
     voxel, weight = found.voxel, found.weight
     expected = overlaps(crossings, 12)
     dense, table = np.zeros((2, 6, 40, 12))
@@ -263,7 +259,7 @@ def test_with_a_broken_numba_stock_operators_serve(error: str) -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(result.stdout) == pytest.approx(16.0, rel=1e-3)
-    assert "The projector's compiled kernel is not used" in result.stderr
+    assert "The projector's numba kernel is not used" in result.stderr
 
 
 def test_where_no_cache_can_be_written_the_kernel_is_compiled_without(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,5 +268,5 @@ def test_where_no_cache_can_be_written_the_kernel_is_compiled_without(monkeypatc
             raise RuntimeError("cannot cache function: no locator available")
         return lambda function: ("compiled", function)
 
-    monkeypatch.setattr(compiled, "njit", njit)
-    assert compiled._kernel(print) == ("compiled", print)
+    monkeypatch.setattr(kernel, "njit", njit)
+    assert kernel._kernel(print) == ("compiled", print)

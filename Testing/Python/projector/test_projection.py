@@ -22,7 +22,9 @@ from TomoRayLib.images.files import resample, write_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
-from TomoRayLib.projector import Projector, hu_to_attenuation, plans, project, project_views, use_compiled
+from TomoRayLib.projector import Projector, hu_to_attenuation, plans, project, project_views
+from TomoRayLib.projector.backends import torch_slabs
+from TomoRayLib.projector.backends.choice import Backend
 
 OBLIQUE = tuple(Rotation.from_euler("xyz", (8, -11, 17), degrees=True).as_matrix().ravel().tolist())
 CONE = ConeBeam(600.0, 900.0)
@@ -119,7 +121,7 @@ def test_a_large_volume_seen_along_x_is_transposed_in_parts(monkeypatch: pytest.
     grid, view = Grid((45, 13, 9), (1.0, 2.0, 2.5), (-20.0, -9.0, -12.0)), a_view(90.0)
     volume = torch.rand(grid.shape, dtype=torch.float64)
     whole = project(volume, grid, view)
-    monkeypatch.setattr(plans, "TRANSPOSED_BYTES", 13 * 9 * 8 * 17)
+    monkeypatch.setattr(torch_slabs, "TRANSPOSED_BYTES", 13 * 9 * 8 * 17)
     plans.forget()
     part = volume.clone().requires_grad_()
     torch.testing.assert_close(project(part, grid, view).detach(), whole)
@@ -132,13 +134,13 @@ def test_a_large_volume_seen_along_x_is_transposed_in_parts(monkeypatch: pytest.
 def test_the_tables_of_the_last_views_are_kept_up_to_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     plans.forget()
     grid = a_lopsided_grid()
-    first = plans.plan_for(grid, a_view(), "cpu", torch.float32)
-    assert plans.plan_for(grid, a_view(), "cpu", torch.float32) is first
+    first = plans.plan_for(grid, a_view(), "cpu", torch.float32, "torch")
+    assert plans.plan_for(grid, a_view(), "cpu", torch.float32, "torch") is first
     assert first is not None
     monkeypatch.setattr(plans, "KEPT_PLANS_BYTES", 2 * first.nbytes)
     for angle in (90.0, 180.0, 270.0):
-        plans.plan_for(grid, a_view(angle), "cpu", torch.float32)
-    assert plans.plan_for(grid, a_view(), "cpu", torch.float32) is not first
+        plans.plan_for(grid, a_view(angle), "cpu", torch.float32, "torch")
+    assert plans.plan_for(grid, a_view(), "cpu", torch.float32, "torch") is not first
     plans.forget()
 
 
@@ -297,15 +299,11 @@ def test_what_is_no_tensor_or_no_view_is_refused_with_the_way_out() -> None:
         project_views(volume, grid, [])
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_an_oblique_view_that_misses_says_so(compiled: bool) -> None:
+@pytest.mark.parametrize("backend", ["auto", "torch"])
+def test_an_oblique_view_that_misses_says_so(backend: Backend) -> None:
     """Its virtual detector's margin may meet what its pixels miss."""
     grid = Grid((64, 64, 40), (2.0, 2.0, 3.0), (-63.0, -63.0, 500.0))
     view = View(ConeBeam(1000.0, 1536.0), Detector(64, 64, (4.0, 4.0)), 30.0, 20.0)
-    use_compiled(compiled)
-    try:
-        with pytest.warns(RuntimeWarning, match="Every ray misses"):
-            image = project(torch.ones(grid.shape), grid, view)
-    finally:
-        use_compiled(True)
+    with pytest.warns(RuntimeWarning, match="Every ray misses"):
+        image = project(torch.ones(grid.shape), grid, view, backend=backend)
     assert not image.any()

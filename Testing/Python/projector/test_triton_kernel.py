@@ -1,4 +1,4 @@
-"""The fused kernel does what stock operators do: on the CPU by Triton's interpreter, and on a GPU where there is one.
+"""The Triton kernel does what stock operators do: on the CPU by Triton's interpreter, and on a GPU if there is one.
 
 Triton decides on import whether to interpret: those tests run in a process of their own, which the first test starts.
 """
@@ -17,9 +17,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View
-from TomoRayLib.projector import plans, project, use_fused
+from TomoRayLib.projector import plans, project
+from TomoRayLib.projector.backends import choice
+from TomoRayLib.projector.backends.choice import chosen_library
 from TomoRayLib.projector.lattice import in_volume_frame, ray_lattice
 from TomoRayLib.projector.slab_rays import slab_rays
 from TomoRayLib.projector.tables import overlaps, shares_within
@@ -55,7 +58,6 @@ VIEWS = {
 def _fresh_plans() -> Iterator[None]:
     plans.forget()
     yield
-    use_fused(False)
     plans.forget()
 
 
@@ -64,17 +66,15 @@ def a_volume(grid: Grid, count: int | None = None) -> Tensor:
     return torch.rand(shape, generator=torch.Generator().manual_seed(3))
 
 
-def fused(volumes: Tensor, grid: Grid, view: View) -> Tensor:
-    """By the fused kernel, on the volumes' device."""
+def by_triton(volumes: Tensor, grid: Grid, view: View) -> Tensor:
+    """On the volumes' device, which is the CPU in the interpreter."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plans, "_kernel_for", lambda device, dtype: "fused")
-        return project(volumes, grid, view)
+        patch.setitem(choice.DEVICE_TYPE, "triton", volumes.device.type)
+        return project(volumes, grid, view, backend="triton")
 
 
-def stock(volumes: Tensor, grid: Grid, view: View) -> Tensor:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plans, "_kernel_for", lambda device, dtype: "")
-        return project(volumes, grid, view)
+def by_torch(volumes: Tensor, grid: Grid, view: View) -> Tensor:
+    return project(volumes, grid, view, backend="torch")
 
 
 def assert_same_to_rounding(image: Tensor, expected: Tensor) -> None:
@@ -99,17 +99,20 @@ def test_the_kernel_in_tritons_interpreter() -> None:
 @pytest.mark.parametrize("grid", [GRID, TILTED], ids=["straight", "turned"])
 def test_it_gives_the_images_of_stock_operators(name: str, grid: Grid) -> None:
     volume = a_volume(grid)
-    assert_same_to_rounding(fused(volume, grid, VIEWS[name]), stock(volume, grid, VIEWS[name]))
+    assert_same_to_rounding(by_triton(volume, grid, VIEWS[name]), by_torch(volume, grid, VIEWS[name]))
 
 
 @needs_triton
 def test_the_views_have_all_layouts_cut_slices_and_more_than_two_taps() -> None:
-    """What the test above is worth."""
+    """So the test above covers every branch of the kernel."""
+    from TomoRayLib.projector.backends.triton_kernel import TritonPlan
+
     found = {}
     for name, view in VIEWS.items():
         rays = slab_rays(GRID, in_volume_frame(ray_lattice(view), GRID))
         assert rays is not None
-        plan = plans.make_fused_plan(rays, "cpu")
+        plan = plans.make_plan(rays, "cpu", torch.float32, "triton")
+        assert isinstance(plan, TritonPlan)
         found[name] = plan.order, plan.sub_slices, len(plan.along_a.weight), len(plan.along_b.weight)
     orders, sub_slices, taps_a, taps_b = zip(*found.values(), strict=True)
     assert set(orders) == {(0, 1, 2), (0, 2, 1), (1, 0, 2)}, found
@@ -121,9 +124,9 @@ def test_the_views_have_all_layouts_cut_slices_and_more_than_two_taps() -> None:
 @pytest.mark.parametrize("name", ["AP", "lateral", "oblique lateral"])
 def test_a_batch_has_the_images_of_its_volumes(name: str) -> None:
     batch = a_volume(GRID, count=3)
-    images = fused(batch, GRID, VIEWS[name])
-    assert_same_to_rounding(images, stock(batch, GRID, VIEWS[name]))
-    assert fused(batch[:0], GRID, VIEWS[name]).shape == (0, *NARROW.shape)
+    images = by_triton(batch, GRID, VIEWS[name])
+    assert_same_to_rounding(images, by_torch(batch, GRID, VIEWS[name]))
+    assert by_triton(batch[:0], GRID, VIEWS[name]).shape == (0, *NARROW.shape)
 
 
 @needs_the_interpreter
@@ -136,7 +139,7 @@ def test_the_number_of_programs_changes_rounding_alone(
 
     monkeypatch.setattr(kernel, "PROGRAMS", programs)
     volume = a_volume(GRID)
-    assert_same_to_rounding(fused(volume, GRID, VIEWS[name]), stock(volume, GRID, VIEWS[name]))
+    assert_same_to_rounding(by_triton(volume, GRID, VIEWS[name]), by_torch(volume, GRID, VIEWS[name]))
 
 
 @needs_the_interpreter
@@ -151,7 +154,7 @@ def test_volumes_of_any_strides(angle_deg: float) -> None:
     ):
         assert batch.shape[1:] == GRID.shape
         assert not batch.is_contiguous()
-        assert torch.equal(fused(batch, GRID, view), fused(batch.contiguous(), GRID, view))
+        assert torch.equal(by_triton(batch, GRID, view), by_triton(batch.contiguous(), GRID, view))
 
 
 @needs_the_interpreter
@@ -166,7 +169,7 @@ def test_offsets_beyond_32_bits() -> None:
     volume = memory.as_strided(grid.shape, (far, 3, 1))
     volume.copy_(a_volume(grid))
     for name in ("AP", "lateral"):
-        assert_same_to_rounding(fused(volume, grid, VIEWS[name]), stock(a_volume(grid), grid, VIEWS[name]))
+        assert_same_to_rounding(by_triton(volume, grid, VIEWS[name]), by_torch(a_volume(grid), grid, VIEWS[name]))
 
 
 @needs_the_interpreter
@@ -175,14 +178,14 @@ def test_volumes_of_a_single_voxel_or_slice(size: tuple[int, int, int]) -> None:
     grid = Grid(size, (5.0, 5.0, 5.0), tuple(-2.5 * (n - 1) for n in size))  # type: ignore[arg-type]
     volume = a_volume(grid)
     for name in ("AP", "lateral", "from the feet", "oblique, rolled"):
-        assert_same_to_rounding(fused(volume, grid, VIEWS[name]), stock(volume, grid, VIEWS[name]))
+        assert_same_to_rounding(by_triton(volume, grid, VIEWS[name]), by_torch(volume, grid, VIEWS[name]))
 
 
 @needs_the_interpreter
 def test_rays_that_miss_give_zero_and_a_warning() -> None:
     aside = Grid(GRID.size, GRID.spacing_mm, (400.0, -20.0, -25.0))
     with pytest.warns(RuntimeWarning, match="Every ray misses"):
-        assert not fused(a_volume(aside), aside, VIEWS["AP"]).any()
+        assert not by_triton(a_volume(aside), aside, VIEWS["AP"]).any()
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.7, 2.6])
@@ -231,12 +234,11 @@ def test_the_kernel_compiles_for_a_gpu_that_is_not_there(tile: str, is_large: bo
 
 
 @needs_triton
-def test_it_serves_cuda_and_float32_alone_and_only_when_asked() -> None:
-    assert not plans.fused_serves("cuda:0", torch.float32)
-    use_fused(True)
-    assert plans.fused_serves("cuda:0", torch.float32)
-    assert not plans.fused_serves("cuda:0", torch.float64)
-    assert not plans.fused_serves("cpu", torch.float32)
+def test_it_serves_cuda_and_float32_alone() -> None:
+    assert chosen_library("triton", "cuda:0", torch.float32, differentiable=False) == "triton"
+    for device, dtype, message in (("cuda:0", torch.float64, "float32"), ("cpu", torch.float32, "'cuda'")):
+        with pytest.raises(InputError, match=message):
+            chosen_library("triton", device, dtype, differentiable=False)
 
 
 @needs_triton
@@ -246,9 +248,9 @@ def test_a_voxel_that_is_no_number_spoils_its_own_rays_alone(name: str) -> None:
     volume = a_volume(GRID)
     volume[0, -1, 0] = volume[0, 0, -1] = float("nan")  # what shares that fill a tile up look at
     volume[5, 11, 9] = float("inf")
-    expected = stock(volume, GRID, VIEWS[name])
+    expected = by_torch(volume, GRID, VIEWS[name])
     assert 0 < int((~expected.isfinite()).sum()) < expected.numel() / 4
-    torch.testing.assert_close(fused(volume, GRID, VIEWS[name]), expected, rtol=1e-5, atol=1e-4, equal_nan=True)
+    torch.testing.assert_close(by_triton(volume, GRID, VIEWS[name]), expected, rtol=1e-5, atol=1e-4, equal_nan=True)
 
 
 @needs_cuda
@@ -258,14 +260,16 @@ def test_a_voxel_that_is_no_number_spoils_its_own_rays_alone(name: str) -> None:
 def test_a_gpu_gives_the_images_of_stock_operators_and_of_the_cpu(name: str, grid: Grid) -> None:
     batch, view = a_volume(grid, count=2), VIEWS[name]
     on_device = batch.cuda()
-    expected = stock(on_device, grid, view)
-    use_fused(True)
-    images = project(on_device, grid, view)
-    assert type(list(plans._kept.values())[-1]).__name__ == "FusedPlan"
+    expected = by_torch(on_device, grid, view)
+    images = project(on_device, grid, view, backend="triton")
+    assert type(list(plans._kept.values())[-1]).__name__ == "TritonPlan"
     assert_same_to_rounding(images, expected)
-    assert_same_to_rounding(images.cpu(), stock(batch, grid, view))
-    assert torch.equal(images, project(on_device, grid, view))
-    tracked = project(on_device.requires_grad_(), grid, view)
-    assert torch.equal(tracked.detach(), expected)  # by stock operators
-    (gradient,) = torch.autograd.grad(tracked.sum(), on_device)
+    assert_same_to_rounding(images.cpu(), by_torch(batch, grid, view))
+    assert torch.equal(images, project(on_device, grid, view, backend="triton"))
+    tracked = on_device.requires_grad_()
+    with pytest.raises(InputError, match="computes no derivatives"):
+        project(tracked, grid, view, backend="triton")
+    image = project(tracked, grid, view)
+    assert torch.equal(image.detach(), expected)  # by torch
+    (gradient,) = torch.autograd.grad(image.sum(), tracked)
     assert float(gradient.max()) > 0.0

@@ -1,9 +1,9 @@
 """The slab algorithm as one compiled loop nest (numba): no index tables, no copy of the volume, no costly first view.
 
-The sums are those of ``slabs``. A tile of samples along b goes through all slices: for each, the voxel rows that its
-rays cross are combined, turned so that the tile lies contiguous, and added to every sample along a. What lies between
-the two products stays in the processor's cache. Threads take tiles in turn. Forward on the CPU alone: gradients and
-other devices have ``slabs``.
+The sums are those of ``torch_slabs``. A tile of samples along b goes through all slices: for each, the voxel rows that
+its rays cross are combined, turned so that the tile lies contiguous, and added to every sample along a. What lies
+between the two products stays in the processor's cache. Threads take tiles in turn. Forward on the CPU alone:
+gradients and other devices are left to ``torch_slabs``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
-from TomoRayLib.projector.backends.torch_slabs import Finish
+from TomoRayLib.projector.crossings import crossings_of
+from TomoRayLib.projector.finish import Finish
+from TomoRayLib.projector.slab_rays import SlabRays
 from TomoRayLib.projector.tables import MIN_FOOTPRINT, Shares
 
 TILE = 64  # samples of b: with 1024 samples of a, their sums take 256 kB
@@ -52,8 +54,8 @@ def shares(crossings: Array, count: int, dtype: Any) -> Shares:
 
 
 @dataclass(frozen=True)
-class CompiledPlan:
-    """All that one grid and one camera share, see ``slabs.Plan``: shares of voxels in place of tables."""
+class NumbaPlan:
+    """All that one grid and one camera share, with shares of voxels in place of the tables of ``torch_slabs``."""
 
     order: tuple[int, int, int]  # axes of the (z, y, x) array that become (b, main, a)
     sub_slices: int
@@ -87,6 +89,20 @@ class CompiledPlan:
         return self.finish.images(sums)
 
 
+def make_plan(rays: SlabRays, dtype: torch.dtype) -> NumbaPlan:
+    """The plan of one grid and camera: a few milliseconds of work."""
+    crossings = crossings_of(rays, "cpu", dtype)
+    size, (axis_a, axis_b) = rays.grid.size, rays.in_plane
+    kind = np.float32 if dtype == torch.float32 else np.float64
+    return NumbaPlan(
+        crossings.order,
+        crossings.sub_slices,
+        shares(crossings.along_a, size[axis_a], kind),
+        shares(crossings.along_b, size[axis_b], kind),
+        crossings.finish,
+    )
+
+
 def _first_and_last(weight: NDArray[Any]) -> NDArray[np.int64]:
     """(layers, 2): the first sample with a weight, and the one after the last; the same where there is none."""
     met = np.any(weight != 0, axis=2)
@@ -112,7 +128,7 @@ def _fill_shares(crossings, count, least, voxel, weight):  # type: ignore[no-unt
                     weight[layer, sample, tap] = shared / (high - low)
 
 
-def write_sums(result: NDArray[Any], volumes: Sequence[NDArray[Any]], plan: CompiledPlan, threads: int) -> None:
+def write_sums(result: NDArray[Any], volumes: Sequence[NDArray[Any]], plan: NumbaPlan, threads: int) -> None:
     """Writes the sums (n, b, a) of ``volumes``, each (z, y, x); all are C contiguous and of one type."""
     nz, ny, nx = volumes[0].shape
     steps = tuple((ny * nx, nx, 1)[axis] for axis in plan.order)  # an axis of a single voxel may have any stride

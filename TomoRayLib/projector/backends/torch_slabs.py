@@ -3,7 +3,7 @@
 S_k is slice k of the volume across the main axis, A_k and B_k hold the fraction of each ray's segment inside each
 voxel along one axis, L the path length per slice. This equals Siddon's exact ray trace except where a ray crosses
 voxel faces of both axes within one slice: there the two fractions are multiplied as if independent. Slices that steep
-rays cross are therefore cut into thinner ones (``plans.sub_slices``).
+rays cross are therefore cut into thinner ones (``crossings.sub_slices``).
 
 Each sparse product is one ``embedding_bag`` of stock PyTorch: a vectorised, threaded gather and weighted sum of
 contiguous rows. The adjoint uses the same tables, transposed, and is built when first needed. Volumes of a batch can go
@@ -19,11 +19,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
-from TomoRayLib.projector.tables import Bags
+from TomoRayLib.projector.backends.work_limits import TRANSPOSED_BYTES, WorkLimits, limits_of
+from TomoRayLib.projector.crossings import crossings_of
+from TomoRayLib.projector.finish import Finish
+from TomoRayLib.projector.slab_rays import SlabRays
+from TomoRayLib.projector.tables import Bags, Overlaps, bags, overlaps
 
 
 @dataclass(frozen=True)
@@ -89,31 +94,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Finish:
-    """From the sums of all slices to the radiograph: path lengths, and the resampling of a virtual detector."""
-
-    path_mm: Tensor  # (rows, columns), through one sub-slice
-    transposed: bool  # the radiograph's rows run along b
-    resampling: Tensor | None  # (1, rows, columns, 2) for grid_sample on the (b, a) virtual detector
-    pixels_miss: bool = False  # no pixel's ray meets the volume, though the virtual detector's margin may
-
-    @property
-    def nbytes(self) -> int:
-        kept = [self.path_mm] if self.resampling is None else [self.path_mm, self.resampling]
-        return sum(tensor.numel() * tensor.element_size() for tensor in kept)
-
-    def images(self, sums: Tensor) -> Tensor:
-        """(n, rows, columns) line integrals from the sums (n, b, a)."""
-        if self.resampling is None:
-            across = sums.transpose(1, 2) if self.transposed else sums
-            return (across * self.path_mm).contiguous()
-        # volumes as channels: positions and weights are made once for all
-        sampled = F.grid_sample(sums[None], self.resampling, mode="bicubic", padding_mode="zeros", align_corners=True)
-        return sampled[0] * self.path_mm
-
-
-@dataclass(frozen=True)
-class Plan:
+class TorchPlan:
     """All that one grid and one camera share: axis order, sparse tables, and what makes a radiograph of the sums."""
 
     order: tuple[int, int, int]  # axes of the (z, y, x) array that become (b, main, a)
@@ -188,7 +169,7 @@ class _SlabSum(torch.autograd.Function):
     """sum_k B_k S_k A_k^T of each volume, (a, n, b), without path lengths."""
 
     @staticmethod
-    def forward(ctx: Any, volumes: Tensor, plan: Plan) -> Tensor:
+    def forward(ctx: Any, volumes: Tensor, plan: TorchPlan) -> Tensor:
         ctx.plan, ctx.shape = plan, volumes.shape
         sums = volumes.new_zeros(plan.samples_a, len(volumes), plan.samples_b)
         for some in plan.batches(len(volumes)):
@@ -197,14 +178,14 @@ class _SlabSum(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        plan: Plan = ctx.plan
+        plan: TorchPlan = ctx.plan
         volumes = gradients[0].new_zeros(ctx.shape)
         for some in plan.batches(len(volumes)):
             _spread(plan, gradients[0][:, some], volumes[some])
         return volumes, None
 
 
-def _add_sums(plan: Plan, volumes: Tensor, sums: Tensor) -> None:
+def _add_sums(plan: TorchPlan, volumes: Tensor, sums: Tensor) -> None:
     """Adds the projections of ``volumes`` (n, z, y, x) to ``sums`` (a, n, b)."""
     n, count_a = len(volumes), volumes.shape[1:][plan.order[2]]
     buffer, table, loaded = volumes.new_empty(0), volumes, -1
@@ -224,7 +205,7 @@ def _add_sums(plan: Plan, volumes: Tensor, sums: Tensor) -> None:
         del parts
 
 
-def _spread(plan: Plan, gradient: Tensor, volumes: Tensor) -> None:
+def _spread(plan: TorchPlan, gradient: Tensor, volumes: Tensor) -> None:
     """Writes the adjoint of ``gradient`` (a, n, b) to ``volumes`` (n, z, y, x), which are zeros."""
     slabs = plan.slabs(volumes)
     n, count_b, _, count_a = slabs.shape
@@ -236,3 +217,117 @@ def _spread(plan: Plan, gradient: Tensor, volumes: Tensor) -> None:
         part = block.repeated("adjoint_b", n).sum_rows(rows).view(n, count_b, block.slices, count_a)
         slabs[:, :, block.first : block.first + block.slices] = part
         del rows, part
+
+
+def make_plan(rays: SlabRays, device: str, dtype: torch.dtype) -> TorchPlan:
+    """The tables of one grid and camera: tens of milliseconds of work."""
+    crossings = crossings_of(rays, device, dtype)
+    size, (axis_a, axis_b) = rays.grid.size, rays.in_plane
+    shares_a, shares_b = overlaps(crossings.along_a, size[axis_a]), overlaps(crossings.along_b, size[axis_b])
+    samples = shares_a.voxel.shape[1], shares_b.voxel.shape[1]
+    itemsize = torch.empty((), dtype=dtype).element_size()
+    layout = _layout(rays, crossings.order, samples, crossings.sub_slices, itemsize, limits_of(device))
+    with torch.inference_mode(False):  # kept for calls that are not in that mode
+        blocks = [
+            _block(layout, shares_a, shares_b, first, device, dtype)
+            for first in range(0, layout.count_main, layout.block)
+        ]
+    return TorchPlan(
+        order=layout.order,
+        samples_a=samples[0],
+        samples_b=samples[1],
+        chunk=layout.chunk,
+        most_volumes=layout.volumes,
+        blocks=tuple(block for block in blocks if not (block.along_a.is_empty or block.along_b.is_empty)),
+        finish=crossings.finish,
+    )
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the volume is read: which axes are a, b and main, in blocks of ``block`` slices, tables of ``chunk``."""
+
+    order: tuple[int, int, int]  # axes of the (z, y, x) array that become (b, main, a)
+    count_a: int
+    count_b: int
+    count_main: int
+    sub_slices: int
+    block: int
+    chunk: int
+    layers_per_sum: int
+    volumes: int
+    natural: TableRows | None  # the table is the volume as it lies
+
+    def table_of(self, first: int) -> tuple[TableRows, int, int]:
+        """Of the table with slice ``first``: its rows, their number, and the first slice of the table."""
+        if self.natural is not None:
+            return self.natural, self.count_b * self.count_main, 0
+        begin = first // self.chunk * self.chunk
+        slices = min(self.chunk, self.count_main - begin)
+        return TableRows(slices, 1), slices * self.count_b, begin
+
+
+def _layout(
+    rays: SlabRays, order: tuple[int, int, int], samples: tuple[int, int], sub: int, itemsize: int, limits: WorkLimits
+) -> _Layout:
+    """``samples`` along a and b; ``sub`` slices are made of each."""
+    size, main, (axis_a, axis_b) = rays.grid.size, rays.main, rays.in_plane
+    slice_bytes = samples[1] * size[axis_a] * itemsize * sub
+    voxel_bytes = size[axis_a] * size[axis_b] * itemsize
+    fitting = max(1, TRANSPOSED_BYTES // voxel_bytes)  # slices
+    block = max(1, min(limits.slices, size[main], limits.block_bytes // slice_bytes, fitting))
+    natural, chunk = None, size[main]
+    if axis_a == 0:  # rows of x as they lie: one row on is one y, size[1] rows on one z
+        rows_per = {1: 1, 2: size[1]}
+        natural = TableRows(rows_per[axis_b], rows_per[main])
+    else:
+        chunk = min(chunk, fitting // block * block)
+    image_bytes = samples[0] * samples[1] * itemsize
+    parts = max(1, min(-(-block * sub // limits.layers_per_sum), limits.block_bytes // image_bytes))
+    volumes = min(
+        limits.volumes,
+        limits.block_bytes // max(block * slice_bytes, parts * image_bytes),
+        TRANSPOSED_BYTES // ((block if natural else chunk) * voxel_bytes),
+    )
+    return _Layout(
+        order=order,
+        count_a=size[axis_a],
+        count_b=size[axis_b],
+        count_main=size[main],
+        sub_slices=sub,
+        block=block,
+        chunk=chunk,
+        layers_per_sum=-(-block * sub // parts),
+        volumes=max(1, volumes),
+        natural=natural,
+    )
+
+
+def _block(
+    layout: _Layout, shares_a: Overlaps, shares_b: Overlaps, first: int, device: str, dtype: torch.dtype
+) -> Block:
+    slices, sub = min(layout.block, layout.count_main - first), layout.sub_slices
+    layers = slices * sub
+    here = slice(first * sub, first * sub + layers)
+    rows, table_rows, table_first = layout.table_of(first)
+
+    # a bag for each (sub-slice, sample of b): its voxel rows in the table
+    place = (first - table_first + np.arange(layers) // sub)[:, None, None]
+    row = shares_b.voxel[here] * rows.step_b + place * rows.step_main
+    taps = row.shape[-1]
+    along_b = bags(row.reshape(-1, taps), shares_b.fraction[here].reshape(-1, taps), table_rows, device, dtype)
+
+    # a bag for each sample of a in each part, over the sub-slices of the part
+    row = shares_a.voxel[here] + np.arange(layers)[:, None, None] * layout.count_a
+    row, fraction = _in_parts(row, layout.layers_per_sum), _in_parts(shares_a.fraction[here], layout.layers_per_sum)
+    along_a = bags(row, fraction, layers * layout.count_a, device, dtype)
+    parts = -(-layers // layout.layers_per_sum)
+    return Block(first, first - table_first, slices, sub, parts, layout.count_b, rows, along_b, along_a)
+
+
+def _in_parts(values: NDArray[Any], layers: int) -> NDArray[Any]:
+    """(parts * samples, layers * taps) from (sub-slices, samples, taps), filled up with 0."""
+    count, samples, taps = values.shape
+    parts = -(-count // layers)
+    full = np.pad(values, ((0, parts * layers - count), (0, 0), (0, 0)))
+    return full.reshape(parts, layers, samples, taps).transpose(0, 2, 1, 3).reshape(parts * samples, layers * taps)

@@ -1,10 +1,9 @@
-"""The slab algorithm as one fused kernel (Triton) for CUDA devices: no tables, no copy of the volume, no array between
-the two products.
+"""The slab algorithm as one kernel (Triton) for CUDA devices: no tables, no copy of the volume, all sums in registers.
 
-The sums are those of ``slabs``. A program takes a tile of samples along b and a through some layers (sub-slices): for
-each it reads the voxels that the tile's rays meet, weighs them along a, then along b, and adds them up. Programs that
-share a tile write their sums side by side, to be added afterwards in a fixed order: the same call gives the same bits.
-Forward and float32 alone: gradients and all else have ``slabs``. Off unless asked for, see docs/projector.md.
+The sums are those of ``torch_slabs``. A program takes a tile of samples along b and a through some layers (sub-slices):
+for each it reads the voxels that the tile's rays meet, weighs them along a, then along b, and adds them up. Programs
+that share a tile write their sums side by side, to be added afterwards in a fixed order: the same call gives the same
+bits. Forward and float32 alone; used only if asked for, because no GPU has run it yet (docs/projector.md).
 """
 
 from __future__ import annotations
@@ -18,8 +17,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from TomoRayLib.projector.backends.torch_slabs import Finish
-from TomoRayLib.projector.tables import Shares
+from TomoRayLib.projector.crossings import crossings_of
+from TomoRayLib.projector.finish import Finish
+from TomoRayLib.projector.slab_rays import SlabRays
+from TomoRayLib.projector.tables import Shares, shares_within
 
 PROGRAMS = 1056  # as many, where layers suffice: eight for each of an H100's 132 multiprocessors, all at once
 PADDED = 128  # shares are filled up to a multiple of it: no tile has an edge longer than that
@@ -79,8 +80,8 @@ def lane_shares(shares: Shares, along_main: bool, device: str) -> LaneShares:
 
 
 @dataclass(frozen=True)
-class FusedPlan:
-    """All that one grid and one camera share, see ``slabs.Plan``: shares of voxels in place of tables."""
+class TritonPlan:
+    """All that one grid and one camera share, with shares of voxels in place of the tables of ``torch_slabs``."""
 
     order: tuple[int, int, int]  # axes of the (z, y, x) array that become (b, main, a)
     sub_slices: int
@@ -106,7 +107,27 @@ class FusedPlan:
         return self.finish.images(sums_of(volumes.detach(), self, ALONG if self.is_along_main else ACROSS))
 
 
-def sums_of(volumes: Tensor, plan: FusedPlan, tile: Tile) -> Tensor:
+def make_plan(rays: SlabRays, device: str) -> TritonPlan:
+    """The plan of one grid and camera: some milliseconds of work."""
+    crossings = crossings_of(rays, device, torch.float32)
+    size, (axis_a, axis_b) = rays.grid.size, rays.in_plane
+    along_a = shares_within(crossings.along_a, size[axis_a])
+    along_b = shares_within(crossings.along_b, size[axis_b])
+    along_main = crossings.order[1] == 2
+    return TritonPlan(
+        order=crossings.order,
+        sub_slices=crossings.sub_slices,
+        layers=along_a.voxel.shape[0],
+        samples_a=along_a.voxel.shape[1],
+        samples_b=along_b.voxel.shape[1],
+        along_a=lane_shares(along_a, along_main, device),
+        along_b=lane_shares(along_b, along_main, device),
+        misses=not bool(np.any(np.any(along_a.weight, axis=(1, 2)) & np.any(along_b.weight, axis=(1, 2)))),
+        finish=crossings.finish,
+    )
+
+
+def sums_of(volumes: Tensor, plan: TritonPlan, tile: Tile) -> Tensor:
     """The sums (n, b, a) of ``volumes`` (n, z, y, x), which may lie at any strides."""
     if max(tile.b, tile.a, tile.layers) > PADDED or (tile.layers > 1 and not plan.is_along_main):
         raise ValueError(f"Expected a tile of at most {PADDED} samples or layers, of 1 layer across; got {tile}.")
