@@ -39,7 +39,7 @@ from PIL import Image, ImageDraw, ImageFont
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import ConeBeam, Detector, View
-from TomoRayLib.images.files import resample
+from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes

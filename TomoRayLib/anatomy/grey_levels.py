@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from TomoRayLib.anatomy.vertebrae import VERTEBRA_LABELS, WHOLE_SPINE_LABEL
 
+AIR_HU = -1000.0  # by the definition of the unit; water is 0
 GREY_LEVELS = 100
 FIELDS_OF_VIEW_MM = (256.0, 192.0)
 

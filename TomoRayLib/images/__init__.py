@@ -10,19 +10,20 @@ from TomoRayLib.base.faces import lazy_face
 if TYPE_CHECKING:
     from TomoRayLib.images.checks import check_ct as check_ct
     from TomoRayLib.images.checks import check_radiograph as check_radiograph
-    from TomoRayLib.images.checks import prepared_mask as prepared_mask
     from TomoRayLib.images.cohort import Cohort as Cohort
     from TomoRayLib.images.cohort import CohortCase as CohortCase
     from TomoRayLib.images.cohort import find_cases as find_cases
-    from TomoRayLib.images.files import labels_on_grid as labels_on_grid
     from TomoRayLib.images.files import read_labels as read_labels
     from TomoRayLib.images.files import read_radiograph as read_radiograph
     from TomoRayLib.images.files import read_volume as read_volume
-    from TomoRayLib.images.files import resample as resample
     from TomoRayLib.images.files import write_image_2d as write_image_2d
     from TomoRayLib.images.files import write_png as write_png
     from TomoRayLib.images.files import write_volume as write_volume
+    from TomoRayLib.images.mask_checks import prepared_mask as prepared_mask
     from TomoRayLib.images.pair_checks import check_pair as check_pair
+    from TomoRayLib.images.resampling import Interpolation as Interpolation
+    from TomoRayLib.images.resampling import labels_on_grid as labels_on_grid
+    from TomoRayLib.images.resampling import resample as resample
     from TomoRayLib.images.structure_masks import read_structures as read_structures
     from TomoRayLib.images.surfaces import make_surface as make_surface
     from TomoRayLib.images.surfaces import signed_distance_mm as signed_distance_mm
@@ -37,19 +38,19 @@ if TYPE_CHECKING:
 __all__, __getattr__, __dir__ = lazy_face(
     __name__,
     {
-        "checks": ["check_ct", "check_radiograph", "prepared_mask"],
+        "checks": ["check_ct", "check_radiograph"],
         "cohort": ["Cohort", "CohortCase", "find_cases"],
         "files": [
-            "labels_on_grid",
             "read_labels",
             "read_radiograph",
             "read_volume",
-            "resample",
             "write_image_2d",
             "write_png",
             "write_volume",
         ],
+        "mask_checks": ["prepared_mask"],
         "pair_checks": ["check_pair"],
+        "resampling": ["Interpolation", "labels_on_grid", "resample"],
         "structure_masks": ["read_structures"],
         "surfaces": ["make_surface", "signed_distance_mm", "write_stl", "write_vtp"],
         "types": ["Radiograph", "RadiographHeader", "Volume", "volume_from_sitk", "volume_to_sitk"],

@@ -17,15 +17,12 @@ from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import write_atomically
-from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.dicom_radiograph import read_dicom_radiograph
 from TomoRayLib.images.dicom_series import check_stack, choose_series, is_dicom
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
 from TomoRayLib.images.nifti import check_nifti, is_nifti, is_whole_nifti, read_nifti_header
 from TomoRayLib.images.types import (
-    Interpolation,
     Radiograph,
-    RadiographHeader,
     Volume,
     check_finite,
     check_scalar,
@@ -34,27 +31,6 @@ from TomoRayLib.images.types import (
     volume_to_sitk,
 )
 
-__all__ = [
-    "AIR_HU",
-    "InputError",
-    "Interpolation",
-    "OutputError",
-    "Radiograph",
-    "RadiographHeader",
-    "Volume",
-    "labels_on_grid",
-    "read_labels",
-    "read_radiograph",
-    "read_volume",
-    "resample",
-    "volume_from_sitk",
-    "volume_to_sitk",
-    "write_image_2d",
-    "write_png",
-    "write_volume",
-]
-
-AIR_HU = -1024.0  # outside the CT; the VerSe utilities' fill value
 UNKNOWN_SPACING_KEY, UNKNOWN = "TomoRay.pixel_spacing", "unknown"
 _COMPRESSION_LEVEL = 2  # as small as level 6 on CT within 1 %, at two thirds of the time
 
@@ -128,32 +104,6 @@ def read_radiograph(path: PathLike) -> Radiograph:
             radiograph = Radiograph(radiograph.pixels, None, radiograph.header, radiograph.metadata)
     check_finite(radiograph.pixels, str(path))
     return radiograph
-
-
-def resample(
-    volume: Volume, grid: Grid, interpolation: Interpolation = Interpolation.LINEAR, *, fill: float = AIR_HU
-) -> Volume:
-    """``volume`` on ``grid``, both anywhere in LPS space: any spacing, oblique, left-handed.
-
-    LINEAR gives float32, NEAREST keeps the number type. ``fill`` stands where the volume does not reach (further than
-    half a voxel outside its outermost centres). No smoothing: for labels use ``labels_on_grid``.
-    """
-    linear = interpolation is Interpolation.LINEAR
-    voxels = volume.voxels.astype(np.float32, copy=False) if linear else volume.voxels
-    filter_ = sitk.ResampleImageFilter()
-    filter_.SetSize(grid.size)
-    filter_.SetOutputSpacing(grid.spacing_mm)
-    filter_.SetOutputOrigin(grid.origin_mm)
-    filter_.SetOutputDirection(grid.direction)
-    filter_.SetInterpolator(sitk.sitkLinear if linear else sitk.sitkNearestNeighbor)
-    filter_.SetDefaultPixelValue(fill)
-    result = sitk.GetArrayFromImage(filter_.Execute(volume_to_sitk(Volume(voxels, volume.grid))))
-    return Volume(result.astype(voxels.dtype, copy=False), grid)
-
-
-def labels_on_grid(labels: Volume, grid: Grid) -> Volume:
-    """A label map on ``grid`` by nearest neighbour, 0 outside; the number type is kept."""
-    return resample(labels, grid, Interpolation.NEAREST, fill=0)
 
 
 def write_volume(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,6 @@ from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
-
-
-class Interpolation(str, Enum):
-    """How voxels between the given ones are filled: LINEAR for grey values, NEAREST for labels."""
-
-    LINEAR = "linear"
-    NEAREST = "nearest"
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from TomoRayLib.anatomy.grey_levels import AIR_HU
 from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.types import Volume
@@ -26,7 +27,7 @@ SPACING_MM = 1.5
 GRID = Grid(size=(171, 160, 200), spacing_mm=(SPACING_MM,) * 3, origin_mm=(-118.0, -126.0, -310.0))
 SEED = 1
 
-AIR_HU, FAT_HU, MUSCLE_HU, VISCERA_HU, KIDNEY_HU, DISC_HU, CANAL_HU = -1000.0, -100.0, 55.0, 35.0, 30.0, 80.0, 20.0
+FAT_HU, MUSCLE_HU, VISCERA_HU, KIDNEY_HU, DISC_HU, CANAL_HU = -100.0, 55.0, 35.0, 30.0, 80.0, 20.0
 CORTEX_HU, TRABECULAR_HU = 800.0, 190.0
 TISSUE_NOISE_HU, TRABECULAR_NOISE_HU = 8.0, 45.0
 CORTEX_MM = 1.6  # about one voxel: endplates and arches of the lower spine are 0.5 to 2 mm

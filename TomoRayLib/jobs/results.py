@@ -15,7 +15,8 @@ from TomoRayLib.base.files import staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.notices import NOTICE, TRUTH_NOTICE
 from TomoRayLib.geometry.views import Biplanar
-from TomoRayLib.images.files import resample, write_volume
+from TomoRayLib.images.files import write_volume
+from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.surfaces import is_empty, make_surface, with_distance, write_stl, write_vtp
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.job import SynthesisJob

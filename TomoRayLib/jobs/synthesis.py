@@ -13,8 +13,9 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.geometry.views import Biplanar
-from TomoRayLib.images.checks import check_ct, check_radiograph, prepared_mask
+from TomoRayLib.images.checks import check_ct, check_radiograph
 from TomoRayLib.images.files import read_labels, read_radiograph, read_volume
+from TomoRayLib.images.mask_checks import prepared_mask
 from TomoRayLib.images.pair_checks import check_pair
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.events import Emit, Finished, Note, Warned

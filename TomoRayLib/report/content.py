@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import Biplanar
-from TomoRayLib.images.files import resample
-from TomoRayLib.images.types import Interpolation, Volume
+from TomoRayLib.images.resampling import Interpolation, resample
+from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.table import MetricsTable
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TomoRayLib.geometry.grid import Grid, Vector3
-from TomoRayLib.images.files import resample
+from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.surfaces import FIELD_LEVEL, unit_vectors
 from TomoRayLib.images.types import Volume
 

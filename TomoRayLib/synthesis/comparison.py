@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation, make_target, vertebra_mask
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import labels_on_grid, resample
-from TomoRayLib.images.types import Interpolation, Volume
+from TomoRayLib.images.resampling import Interpolation, labels_on_grid, resample
+from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.table import MetricsRow, MetricsTable, evaluate_table
 from TomoRayLib.networks.registry import ModelEntry, load_atlas
 from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, SyntheticCT, vertebrae_center_mm

@@ -14,8 +14,8 @@ from TomoRayLib.anatomy.grey_levels import LookupTable, vertebra_mask
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.views import Biplanar
-from TomoRayLib.images.files import resample
-from TomoRayLib.images.types import Interpolation, Volume
+from TomoRayLib.images.resampling import Interpolation, resample
+from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.networks.registry import ModelEntry

@@ -14,17 +14,9 @@ from support.volumes import BLOB_MM, blob_on, grid_around
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images import files as images
-from TomoRayLib.images.files import (
-    labels_on_grid,
-    read_labels,
-    read_radiograph,
-    read_volume,
-    resample,
-    write_image_2d,
-    write_png,
-    write_volume,
-)
-from TomoRayLib.images.types import Interpolation, Volume, volume_from_sitk, volume_to_sitk
+from TomoRayLib.images.files import read_labels, read_radiograph, read_volume, write_image_2d, write_png, write_volume
+from TomoRayLib.images.resampling import Interpolation, labels_on_grid, resample
+from TomoRayLib.images.types import Volume, volume_from_sitk, volume_to_sitk
 
 # An eighth of the smallest voxel edge: a shift of half a voxel along any axis fails.
 TOLERANCE_MM = 0.06

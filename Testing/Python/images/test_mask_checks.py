@@ -10,7 +10,7 @@ import pytest
 from support.masks import a_mask
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.checks import MaskContent, describe_mask, match_mask, prepared_mask
+from TomoRayLib.images.mask_checks import MaskContent, describe_mask, match_mask, prepared_mask
 from TomoRayLib.images.types import Volume
 
 

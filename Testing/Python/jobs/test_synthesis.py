@@ -19,7 +19,8 @@ import pytest
 import SimpleITK as sitk
 
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import read_labels, read_radiograph, read_volume, resample, write_image_2d, write_volume
+from TomoRayLib.images.files import read_labels, read_radiograph, read_volume, write_image_2d, write_volume
+from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, StageBegun, from_json

@@ -18,7 +18,8 @@ from support.projector_reference import Box, rays_of_view, relative_rmse
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
 from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View, c_arm
-from TomoRayLib.images.files import resample, write_volume
+from TomoRayLib.images.files import write_volume
+from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes

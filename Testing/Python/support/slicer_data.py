@@ -7,8 +7,8 @@ from functools import cache
 import numpy as np
 
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import resample
-from TomoRayLib.images.types import Interpolation, Volume
+from TomoRayLib.images.resampling import Interpolation, resample
+from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 
 SPACING_MM = (2.7, 3.1, 4.0)

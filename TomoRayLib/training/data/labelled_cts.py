@@ -20,10 +20,13 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
+from TomoRayLib.anatomy.grey_levels import AIR_HU
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.checks import check_ct, prepared_mask
-from TomoRayLib.images.files import labels_on_grid, read_labels, read_volume, resample
+from TomoRayLib.images.checks import check_ct
+from TomoRayLib.images.files import read_labels, read_volume
+from TomoRayLib.images.mask_checks import prepared_mask
+from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.training.data.held_out import (
     DEMONSTRATION_CASE,
@@ -32,7 +35,6 @@ from TomoRayLib.training.data.held_out import (
     is_of_subjects,
 )
 from TomoRayLib.training.data.licences import is_permissive
-from TomoRayLib.training.phantoms.bodies import AIR_HU
 from TomoRayLib.training.phantoms.deformation import deformed_points
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 from TomoRayLib.training.phantoms.sampling import course_at, sample_at

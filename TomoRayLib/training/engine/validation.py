@@ -13,7 +13,7 @@ from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import c_arm
-from TomoRayLib.images.files import labels_on_grid, resample
+from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.model_run import render_radiographs, vertebrae_center_mm

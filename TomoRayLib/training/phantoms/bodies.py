@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
+from TomoRayLib.anatomy.grey_levels import AIR_HU
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import read_volume, resample
+from TomoRayLib.images.files import read_volume
+from TomoRayLib.images.resampling import resample
 from TomoRayLib.training.phantoms.spine_removal import (
     BONE_ABOVE_HU,
     column_zone,
@@ -28,7 +30,6 @@ from TomoRayLib.training.phantoms.spine_removal import (
 )
 
 BODY_SPACING_MM = 2.0
-AIR_HU = -1000.0
 LOWEST_LEVEL = 25.0  # the bottom of L5: what lies below is sacrum, which stays
 SACRUM_MARGIN_MM = 5.0
 

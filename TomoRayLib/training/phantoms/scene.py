@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from TomoRayLib.anatomy.grey_levels import AIR_HU
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.training.phantoms.bodies import AIR_HU, BODY_SPACING_MM, Body
+from TomoRayLib.training.phantoms.bodies import BODY_SPACING_MM, Body
 from TomoRayLib.training.phantoms.bone import painted_bone, with_osteophytes, with_soft_column
 from TomoRayLib.training.phantoms.deformation import deformed_points
 from TomoRayLib.training.phantoms.fractures import with_fractures

@@ -14,7 +14,8 @@ from torch import Tensor
 from TomoRayLib.anatomy.vertebrae import VERTEBRA_LABELS
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import labels_on_grid, read_labels
+from TomoRayLib.images.files import read_labels
+from TomoRayLib.images.resampling import labels_on_grid
 from TomoRayLib.training.phantoms.vertebral_bodies import VertebralBody, details_of_labels
 
 SPINE_SPACING_MM = 1.0

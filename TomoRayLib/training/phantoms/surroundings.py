@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from TomoRayLib.anatomy.grey_levels import AIR_HU
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.training.phantoms.bodies import AIR_HU
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 
 MUSCLE_HU, FAT_HU, SKIN_HU, MARROW_HU = 55.0, -100.0, 20.0, -20.0

@@ -10,7 +10,7 @@ import torch
 
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import Biplanar, ConeBeam, Detector, ParallelBeam, View, orthogonal_pair
-from TomoRayLib.images.files import resample
+from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import lift
 from TomoRayLib.networks.radiograph_input import NETWORK_PIXEL_MM, NETWORK_PIXELS, cube_to_pixel

@@ -18,7 +18,8 @@ from support.anatomies import (
     ROD_LEFT_MM,
 )
 from support.phantoms import BODY, SPINE, STILL, a_spine_of_blocks, axes_mm
-from TomoRayLib.training.phantoms.bodies import AIR_HU, Body
+from TomoRayLib.anatomy.grey_levels import AIR_HU
+from TomoRayLib.training.phantoms.bodies import Body
 from TomoRayLib.training.phantoms.deformation import deformed_points
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize, compose_scene
 

@@ -1,0 +1,46 @@
+"""Volumes and label maps from one grid to another."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+import SimpleITK as sitk
+
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.types import Volume, volume_to_sitk
+
+OUTSIDE_HU = -1024.0  # where the CT does not reach; the fill value of the VerSe utilities
+
+
+class Interpolation(str, Enum):
+    """How voxels between the given ones are filled: LINEAR for grey values, NEAREST for labels."""
+
+    LINEAR = "linear"
+    NEAREST = "nearest"
+
+
+def resample(
+    volume: Volume, grid: Grid, interpolation: Interpolation = Interpolation.LINEAR, *, fill: float = OUTSIDE_HU
+) -> Volume:
+    """``volume`` on ``grid``, both anywhere in LPS space: any spacing, oblique, left-handed.
+
+    LINEAR gives float32, NEAREST keeps the number type. ``fill`` stands where the volume does not reach (further than
+    half a voxel outside its outermost centres). No smoothing: for labels use ``labels_on_grid``.
+    """
+    linear = interpolation is Interpolation.LINEAR
+    voxels = volume.voxels.astype(np.float32, copy=False) if linear else volume.voxels
+    filter_ = sitk.ResampleImageFilter()
+    filter_.SetSize(grid.size)
+    filter_.SetOutputSpacing(grid.spacing_mm)
+    filter_.SetOutputOrigin(grid.origin_mm)
+    filter_.SetOutputDirection(grid.direction)
+    filter_.SetInterpolator(sitk.sitkLinear if linear else sitk.sitkNearestNeighbor)
+    filter_.SetDefaultPixelValue(fill)
+    result = sitk.GetArrayFromImage(filter_.Execute(volume_to_sitk(Volume(voxels, volume.grid))))
+    return Volume(result.astype(voxels.dtype, copy=False), grid)
+
+
+def labels_on_grid(labels: Volume, grid: Grid) -> Volume:
+    """A label map on ``grid`` by nearest neighbour, 0 outside; the number type is kept."""
+    return resample(labels, grid, Interpolation.NEAREST, fill=0)
