@@ -26,12 +26,11 @@ from slicer.util import VTKObservationMixin
 if importlib.util.find_spec("TomoRayLib") is None:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from TomoRayLib.slicer.extensions import installation
+from TomoRayLib.slicer.extensions import installation, sample_data
 from TomoRayLib.slicer.panel.compare import later
 from TomoRayLib.slicer.panel.panel import Panel
 from TomoRayLib.slicer.panel.parameters import TomoRayParameterNode
 from TomoRayLib.slicer.views import annotation, layouts
-from TomoRayLib.slicer.worker import samples
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -69,7 +68,7 @@ class TomoRay(ScriptedLoadableModule):
 
 def on_startup() -> None:
     """The demonstration case in Slicer's Sample Data module, and layouts for scenes that were saved with them."""
-    samples.register(resource_path("Icons/TomoRaySample.png"))
+    sample_data.register(resource_path("Icons/TomoRaySample.png"))
     annotation.start(later)
     node = layouts.layout_node()
     if node is not None:  # there is none without a main window
@@ -149,20 +148,21 @@ class TomoRayLogic(ScriptedLoadableModuleLogic):
         until ``state`` says that it is over.
         """
         from TomoRayLib.base.errors import InputError
-        from TomoRayLib.slicer.worker.run import Run, RunState
+        from TomoRayLib.slicer.runs import SynthesisRun
+        from TomoRayLib.slicer.worker.run import RunState
 
         try:
             installation.ensure(Path(resource_path("requirements.txt")))
         except InputError as error:
             raise RuntimeError(str(error)) from None
-        run = Run(request)
+        run = SynthesisRun(request)
         run.start()
         if not waitForCompletion:
             return run
         status = run.wait(slicer.app.processEvents)
         if status.state is not RunState.DONE:
             raise RuntimeError(status.failure.sentence if status.failure else _("The synthesis was cancelled."))
-        return status.case
+        return status.nodes
 
 
 class TomoRayTest(ScriptedLoadableModuleTest):
@@ -194,7 +194,7 @@ class TomoRayTest(ScriptedLoadableModuleTest):
         problem = installation.problem(Path(resource_path("requirements.txt")))
         if problem is not None:
             self.skipTest(problem)
-        ct, vertebrae = samples.download(offline=True)
+        ct, vertebrae = sample_data.download(offline=True)
         case = TomoRayLogic().synthesize(Request(CTInputs(ct, vertebrae)))
         self.assertEqual(slicer.util.arrayFromVolume(case.synthetic).shape, (192, 192, 192))
         self.assertIn("SYNTHETIC", case.synthetic.GetName())

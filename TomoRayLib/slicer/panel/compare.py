@@ -11,13 +11,12 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from TomoRayLib.slicer.panel.parameters import InputKind, Layout
+from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.texts import show_text
-from TomoRayLib.slicer.scene.case_nodes import CaseNodes, find_case, find_cases, report_html
-from TomoRayLib.slicer.scene.tables import counted_ahead, export_metrics
-from TomoRayLib.slicer.views import annotation, display, layouts
-
-LAYOUT_ID = {Layout.COMPARE: layouts.COMPARE_ID, Layout.SYNTHETIC: layouts.SYNTHETIC_ID}
+from TomoRayLib.slicer.scene.case_nodes import CaseNodes, case_of, report_html
+from TomoRayLib.slicer.scene.score_table import counted_ahead, export_metrics
+from TomoRayLib.slicer.views import annotation
+from TomoRayLib.slicer.views.case_views import CaseViews, Look
 
 
 def later(function: Callable[[], None]) -> None:
@@ -26,66 +25,34 @@ def later(function: Callable[[], None]) -> None:
 
 
 class CompareSection:
-    """Shows one case. What the user changes by hand in the views stays until the panel's own setting changes."""
+    """The controls of how the case on the screen is shown; ``views`` shows it."""
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self.parameters: Any = None
-        self._applied: dict[str, Any] = {}
         self._reports: set[Path] = set()
-        self.annotations = annotation.start(later)
+        self.views = CaseViews(annotation.start(later))
         ui.compareSection.enabled = False
 
     @property
     def case(self) -> CaseNodes | None:
         """The case on the screen, None without one."""
-        return find_case(self.parameters.currentCase) if self.parameters is not None else None
+        return case_of(self.parameters.currentCase) if self.parameters is not None else None
 
     def update(self) -> None:
-        """Bring the views in line with the parameter node, as far as it changed."""
-        parameters, ui, case = self.parameters, self._ui, self.case
+        """Bring controls and views in line with the parameter node, as far as it changed."""
+        ui, case = self._ui, self.case
         ui.compareSection.enabled = case is not None
-        if parameters is None or case is None:
-            self._applied = {}
+        if case is None:
+            self.views.show_again()
             ui.metricsTable.setMRMLTableNode(None)
             ui.metricsTable.visible = False
             show_text(ui.scoresLabel, "")
             return
-        has_difference = case.difference is not None
-        for widget in (ui.differenceCheckBox, ui.differenceSlider):
-            widget.enabled = has_difference and (widget is ui.differenceCheckBox or parameters.showDifference)
-        for widget in (ui.truthSlider, ui.distanceCheckBox):
-            widget.enabled = case.truth_surface is not None
-        ui.syntheticSlider.enabled = case.synthetic_surface is not None
-        ui.exportButton.enabled = ui.metricsTable.enabled = case.metrics is not None
-        ui.metricsTable.visible = case.metrics is not None
-        ui.reportButton.enabled = case.report is not None
-        show_text(ui.scoresLabel, _scores_text(case))
-        ui.exportButton.toolTip = (
-            _("Write the table of scores as a CSV file.") if case.metrics is not None else _scores_text(case)
-        )
-        identity = case.synthetic.GetID(), case.synthetic.GetAttribute("TomoRay.MadeAt")
-        if self._changed("case", identity):
-            self._applied = {"case": identity}
+        self._update_controls(case)
+        if self.views.show(case, self._look(case)):
             ui.metricsTable.setMRMLTableNode(case.metrics)
             ui.metricsTable.resizeColumnsToContents()
-            display.only_this_case(case, find_cases())
-        if self._changed("layout", parameters.layout):
-            self._show_layout(case, parameters.layout)
-        if self._changed("window", parameters.windowPreset):
-            display.set_window(case, parameters.windowPreset.value)
-        if self._changed("linked", parameters.linkedViews):
-            display.set_linked(case, parameters.linkedViews)
-        if self._changed("difference", (parameters.showDifference, parameters.differenceOpacity)):
-            display.set_difference(case, parameters.showDifference, parameters.differenceOpacity)
-        surfaces = (parameters.truthOpacity, parameters.syntheticOpacity, parameters.showDistance)
-        if self._changed("surfaces", surfaces):
-            display.set_surfaces(case, *surfaces)
-        self.annotations.refresh()
-
-    def show_again(self) -> None:
-        """Apply every setting again at the next update: the views are new, or the case is."""
-        self._applied = {}
 
     def export_scores(self) -> str | None:
         """Ask for a file and write the scores there; returns what was done, None where the user chose none."""
@@ -113,21 +80,11 @@ class CompareSection:
         self._reports.add(path)
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(path)))
 
-    def leave(self) -> None:
-        """Give the views back: the layout before, and the user's own segmentations in it."""
-        node = layouts.layout_node()
-        if node is not None:
-            layouts.restore(node)
-        display.let_back()
-        self.annotations.refresh()
-
     def come_back(self) -> None:
-        """TomoRay's layout again, its views as they were left."""
-        case, number = self.case, LAYOUT_ID.get(self._applied.get("layout", Layout.UNCHANGED))
-        if case is not None and number is not None:
-            layouts.show(layouts.layout_node(), number if case.truth is not None else layouts.SYNTHETIC_ID)
-            display.keep_out(self.parameters.segmentation)
-            self.annotations.refresh()
+        """Show the case in TomoRay's layout again."""
+        case = self.case
+        if case is not None:
+            self.views.come_back(case, self.parameters.segmentation)
 
     def delete_reports(self) -> None:
         """Take the reports that were opened out of Slicer's temporary folder."""
@@ -135,40 +92,41 @@ class CompareSection:
             path.unlink(missing_ok=True)
         self._reports.clear()
 
-    def _show_layout(self, case: CaseNodes, layout: Layout) -> None:
-        number = LAYOUT_ID.get(layout)
-        display.let_back()
-        if number is None:
-            layouts.restore(layouts.layout_node())
-            for name in ("linked", "difference"):
-                self._applied.pop(name, None)
-            return
-        if number == layouts.COMPARE_ID and case.truth is None:
-            number = layouts.SYNTHETIC_ID
-        layouts.show(layouts.layout_node(), number)
-        slicer.app.processEvents()
-        display.show_slices(case)
-        display.keep_outlines_apart(case)
-        display.keep_out(self.parameters.segmentation)
-        ap, lateral = self._radiographs(case)
-        display.show_radiographs(ap, lateral)
-        display.set_table(case)
-        for name in ("linked", "difference", "surfaces"):
-            self._applied.pop(name, None)
-        for window, node in annotation.views_of_application():
-            if node.GetLayoutName() == layouts.THREE_D_VIEW:
-                display.look_at_surfaces(case, window, node)
+    def _update_controls(self, case: CaseNodes) -> None:
+        """Enable what the case has."""
+        parameters, ui = self.parameters, self._ui
+        has_difference = case.difference is not None
+        for widget in (ui.differenceCheckBox, ui.differenceSlider):
+            widget.enabled = has_difference and (widget is ui.differenceCheckBox or parameters.showDifference)
+        for widget in (ui.truthSlider, ui.distanceCheckBox):
+            widget.enabled = case.truth_surface is not None
+        ui.syntheticSlider.enabled = case.synthetic_surface is not None
+        ui.exportButton.enabled = ui.metricsTable.enabled = case.metrics is not None
+        ui.metricsTable.visible = case.metrics is not None
+        ui.reportButton.enabled = case.report is not None
+        show_text(ui.scoresLabel, _scores_text(case))
+        ui.exportButton.toolTip = (
+            _("Write the table of scores as a CSV file.") if case.metrics is not None else _scores_text(case)
+        )
 
-    def _radiographs(self, case: CaseNodes) -> tuple[Any, Any]:
-        """The rendered radiographs of the case, or those that it was made from."""
-        if case.ap is not None or self.parameters.inputKind is InputKind.CT:
-            return case.ap, case.lateral
-        return self.parameters.apRadiograph, self.parameters.lateralRadiograph
-
-    def _changed(self, name: str, value: Any) -> bool:
-        changed = name not in self._applied or self._applied[name] != value
-        self._applied[name] = value
-        return changed
+    def _look(self, case: CaseNodes) -> Look:
+        """What the controls say."""
+        parameters = self.parameters
+        radiographs = case.ap, case.lateral
+        if case.ap is None and parameters.inputKind is not InputKind.CT:
+            radiographs = parameters.apRadiograph, parameters.lateralRadiograph
+        return Look(
+            layout=parameters.layout.value,
+            window=parameters.windowPreset.value,
+            linked=parameters.linkedViews,
+            show_difference=parameters.showDifference,
+            difference_opacity=parameters.differenceOpacity,
+            truth_opacity=parameters.truthOpacity,
+            synthetic_opacity=parameters.syntheticOpacity,
+            show_distance=parameters.showDistance,
+            radiographs=radiographs,
+            own_segmentation=parameters.segmentation,
+        )
 
 
 def _scores_text(case: CaseNodes) -> str:

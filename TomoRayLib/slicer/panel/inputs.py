@@ -10,9 +10,9 @@ from slicer.i18n import tr as _
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.pictures import show_picture
-from TomoRayLib.slicer.request import CTInputs, RadiographInputs, missing
+from TomoRayLib.slicer.request import CTInputs, RadiographInputs, input_problem
 from TomoRayLib.slicer.scene import radiographs
-from TomoRayLib.slicer.scene.nodes import Role, problem_of
+from TomoRayLib.slicer.scene.nodes import Role, first_point_lps, problem_of
 from TomoRayLib.slicer.scene.radiographs import ViewGeometry, ViewOrigins
 from TomoRayLib.slicer.worker.failures import in_panel_words
 
@@ -91,7 +91,7 @@ class InputsSection:
                 parameters.ct,
                 parameters.segmentation,
                 parameters.renderPreset.value,
-                _first_point_lps(parameters.center),
+                first_point_lps(parameters.center),
             )
         return RadiographInputs(
             parameters.apRadiograph,
@@ -117,7 +117,7 @@ class InputsSection:
         from TomoRayLib.images.pair_checks import check_pair
 
         chosen = self.inputs()
-        if not isinstance(chosen, RadiographInputs) or len(self._read) < 2 or missing(chosen) is not None:
+        if not isinstance(chosen, RadiographInputs) or len(self._read) < 2 or input_problem(chosen) is not None:
             return [], None
         key = (*self._taken.values(), replace(chosen, ap=None, lateral=None))
         if self._looked[0] != key:
@@ -248,17 +248,3 @@ def _values_of(geometry: ViewGeometry) -> dict[str, float]:
 
 def _parameter(view: str, name: str) -> str:
     return f"{view}{name}{'Deg' if name == 'Angle' else 'Mm'}"
-
-
-def _first_point_lps(points: Any) -> tuple[float, float, float] | None:
-    """The first defined point of a point list, in LPS mm; None without one."""
-    if points is None or points.GetNumberOfDefinedControlPoints() == 0:
-        return None
-    right, anterior, superior = 0.0, 0.0, 0.0
-    for number in range(points.GetNumberOfControlPoints()):
-        if points.GetNthControlPointPositionStatus(number) == points.PositionDefined:
-            position = [0.0] * 3
-            points.GetNthControlPointPositionWorld(number, position)
-            right, anterior, superior = position
-            break
-    return (-right, -anterior, superior)

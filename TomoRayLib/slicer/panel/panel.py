@@ -17,14 +17,14 @@ from TomoRayLib.slicer.panel.compare import CompareSection
 from TomoRayLib.slicer.panel.guard import Guard
 from TomoRayLib.slicer.panel.inputs import InputsSection
 from TomoRayLib.slicer.panel.parameters import InputKind
-from TomoRayLib.slicer.panel.running import RunBox
-from TomoRayLib.slicer.panel.watching import Watch
-from TomoRayLib.slicer.request import CTInputs, Request, Settings, fingerprint, missing, output_problem
+from TomoRayLib.slicer.panel.running import RunBox, Show
+from TomoRayLib.slicer.request import CTInputs, Request, Settings, fingerprint, input_problem, output_problem
+from TomoRayLib.slicer.runs import ProjectionRun, SampleRun, SynthesisRun
 from TomoRayLib.slicer.scene import radiographs
-from TomoRayLib.slicer.scene.case_nodes import INPUT_ROLE
+from TomoRayLib.slicer.scene.case_nodes import INPUT_ROLE, CaseNodes
 from TomoRayLib.slicer.scene.nodes import Role, in_scene, problem_of
-from TomoRayLib.slicer.worker.run import ProjectionRun, Run, RunState, RunStatus
-from TomoRayLib.slicer.worker.samples import SampleRun
+from TomoRayLib.slicer.scene.watching import Watch
+from TomoRayLib.slicer.worker.run import RunState, WorkerRun
 
 
 class Panel:
@@ -39,7 +39,7 @@ class Panel:
         self._updating = False
         # The last result of this panel: its node, and what it was made from. And one that ended while nobody looked.
         self._made: tuple[str, tuple] | None = None
-        self._waiting: tuple[Any, RunStatus] | None = None
+        self._waiting: tuple[WorkerRun, Show] | None = None
         self.guard = Guard(self.show_problem)
         self._watch = Watch(self.guard(self._on_modified))
         self.inputs = InputsSection(ui)
@@ -58,7 +58,7 @@ class Panel:
             button.connect("clicked()", self.guard(action))
         manager = slicer.app.layoutManager()
         if manager is not None:
-            self._on_layout = self.guard(lambda *_arguments: self.compare.annotations.refresh())
+            self._on_layout = self.guard(lambda *_arguments: self.compare.views.annotations.refresh())
             manager.connect("layoutChanged(int)", self._on_layout)
         self.update()
 
@@ -125,22 +125,22 @@ class Panel:
         installation.ensure(self._requirements)
         self._said = ""
         with slicer.util.WaitCursor():
-            self.run_box.start(Run(self.request()))
+            self.run_box.start(SynthesisRun(self.request()), self._show_case)
 
     def render_radiographs(self) -> None:
         """Render the CT's radiographs without synthesis."""
         inputs = self.inputs.inputs()
-        problem = missing(inputs)
+        problem = input_problem(inputs)
         if problem is None and isinstance(inputs, CTInputs):
             installation.ensure(self._requirements)
             with slicer.util.WaitCursor():
-                self.run_box.start(ProjectionRun(inputs))
+                self.run_box.start(ProjectionRun(inputs), self._show_radiographs)
         elif problem is not None:
             self.say(problem)
 
     def load_sample(self) -> None:
         """Fetch the demonstration case and choose it as input."""
-        self.run_box.start(SampleRun())
+        self.run_box.start(SampleRun(), self._choose_sample)
 
     def segment_vertebrae(self) -> None:
         """Run TotalSegmentator's vertebrae on the CT."""
@@ -169,7 +169,7 @@ class Panel:
     def scene_closes(self) -> None:
         """Nothing may run on, or be shown, from a scene that goes away."""
         self.run_box.stop()
-        self.compare.show_again()
+        self.compare.views.show_again()
         self.inputs.forget()
         radiographs.forget()
         self._said = ""
@@ -177,13 +177,13 @@ class Panel:
 
     def leave(self) -> None:
         """The user goes to another module: the views go back to how they were, a run goes on."""
-        self.compare.leave()
+        self.compare.views.leave()
 
     def enter(self) -> None:
         """The user comes back, perhaps to something that ended meanwhile."""
         self.guard(self.compare.come_back)()
         waiting, self._waiting = self._waiting, None
-        if waiting is not None and (waiting[1].case is None or in_scene(_first_node(waiting[1].case))):
+        if waiting is not None and _are_there(waiting[0].status.nodes):
             self.guard(self._finished)(*waiting)
         self.guard(self.update)()
 
@@ -233,7 +233,7 @@ class Panel:
         """Why Synthesize cannot start, in a sentence."""
         return (
             self.inputs.problem
-            or missing(self.inputs.inputs())
+            or input_problem(self.inputs.inputs())
             or self.inputs.pair_problem()
             or output_problem(self.request())
         )
@@ -264,41 +264,42 @@ class Panel:
         if done is not None:
             self.say(done)
 
-    def _finished(self, activity: Any, status: RunStatus) -> None:
-        """A run is over: show what it gave, or say why it gave nothing; once the user is here to see it."""
+    def _finished(self, run: WorkerRun, show: Show) -> None:
+        """A run is over: show its nodes, or say why there are none; once the user is here to see it."""
         if self.parameters is None:
-            self._waiting = (activity, status)
+            self._waiting = (run, show)
             return
+        status = run.status
         self.advanced.show_log("\n".join(part for part in (*status.notes, *status.warnings, status.log) if part))
-        if status.state is RunState.CANCELLED:
+        if status.state is RunState.DONE:
+            show(run)
+        elif status.state is RunState.CANCELLED:
             self._said = _("Cancelled; nothing was changed.")
-        elif status.state is RunState.FAILED:
-            self._show_failure(activity, status)
-        elif isinstance(activity, Run):
-            self._show_case(activity, status)
-        elif isinstance(activity, ProjectionRun):
-            self.inputs.show_rendered(*status.case)
-            self._said = _("The radiographs were rendered in {seconds:.0f} s.").format(seconds=status.seconds)
         else:
-            self._choose_sample(status)
+            self._show_failure(run)
         said = self._said
         self.update()
         self.say(said)
 
-    def _show_failure(self, activity: Any, status: RunStatus) -> None:
-        failure = status.failure
+    def _show_failure(self, run: WorkerRun) -> None:
+        failure = run.status.failure
         assert failure is not None
         self._said = failure.text
-        if failure.offer_cpu and slicer.util.confirmYesNoDisplay(
-            _("{sentence} Run it on the CPU instead?").format(sentence=failure.sentence)
+        if (
+            failure.offer_cpu
+            and isinstance(run, SynthesisRun)
+            and slicer.util.confirmYesNoDisplay(
+                _("{sentence} Run it on the CPU instead?").format(sentence=failure.sentence)
+            )
         ):
             self.advanced.choose_cpu()
-            request = activity.request
-            self.run_box.start(Run(replace(request, settings=replace(request.settings, device="cpu"))))
+            settings = replace(run.request.settings, device="cpu")
+            self.run_box.start(SynthesisRun(replace(run.request, settings=settings)), self._show_case)
 
-    def _show_case(self, run: Run, status: RunStatus) -> None:
-        case, parameters = status.case, self.parameters
-        self.compare.show_again()
+    def _show_case(self, run: SynthesisRun) -> None:
+        """Put a new case on the screen: ``update`` shows the current case in the views."""
+        case, parameters, seconds = run.status.nodes, self.parameters, run.status.seconds
+        self.compare.views.show_again()
         was_modifying = parameters.StartModify()
         parameters.syntheticVolume = case.synthetic
         parameters.syntheticSegmentation = case.vertebrae
@@ -308,12 +309,16 @@ class Panel:
         if case.ap is not None:
             self.inputs.show_rendered(case.ap, case.lateral)
         if case.synthetic.GetAttribute("TomoRay.Device") == "cpu":
-            self.advanced.remember_cpu_seconds(status.seconds)
-        done = _("Done in {seconds:.0f} s.").format(seconds=status.seconds)
-        self._said = "\n".join([done, *(_("Note: {text}").format(text=text) for text in status.warnings)])
+            self.advanced.remember_cpu_seconds(seconds)
+        done = _("Done in {seconds:.0f} s.").format(seconds=seconds)
+        self._said = "\n".join([done, *(_("Note: {text}").format(text=text) for text in run.status.warnings)])
 
-    def _choose_sample(self, status: RunStatus) -> None:
-        ct, segmentation = status.case
+    def _show_radiographs(self, run: ProjectionRun) -> None:
+        self.inputs.show_rendered(*run.status.nodes)
+        self._said = _("The radiographs were rendered in {seconds:.0f} s.").format(seconds=run.status.seconds)
+
+    def _choose_sample(self, run: SampleRun) -> None:
+        ct, segmentation = run.status.nodes
         parameters = self.parameters
         was_modifying = parameters.StartModify()
         parameters.inputKind = InputKind.CT
@@ -321,10 +326,10 @@ class Panel:
         parameters.segmentation = segmentation
         parameters.EndModify(was_modifying)
         slicer.util.setSliceViewerLayers(background=ct, fit=True)
-        phantom = [note for note in status.notes if note.startswith("NOTE")]
+        phantom = [note for note in run.status.notes if note.startswith("NOTE")]
         self._said = phantom[0] if phantom else _("The sample is loaded. Press Synthesize.")
 
 
-def _first_node(case: Any) -> Any:
-    """A node of what an activity made: of a case, or of a pair of nodes."""
-    return case.synthetic if hasattr(case, "synthetic") else case[0]
+def _are_there(nodes: Any) -> bool:
+    """False if the nodes of a run that is done were deleted meanwhile."""
+    return nodes is None or in_scene(nodes.synthetic if isinstance(nodes, CaseNodes) else nodes[0])

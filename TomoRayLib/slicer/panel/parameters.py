@@ -75,7 +75,7 @@ class Layout(Enum):
         }[self]
 
 
-class Window(Enum):
+class WindowPreset(Enum):
     """Window shared by the true and the synthetic CT; the values are the names in ``views.display``."""
 
     MODEL = "model"
@@ -84,9 +84,9 @@ class Window(Enum):
 
     def label(self) -> str:
         return {
-            Window.MODEL: _("The model's window (400/1300 HU)"),
-            Window.BONE: _("Bone (300/1500 HU)"),
-            Window.SOFT_TISSUE: _("Soft tissue (40/400 HU)"),
+            WindowPreset.MODEL: _("The model's window (400/1300 HU)"),
+            WindowPreset.BONE: _("Bone (300/1500 HU)"),
+            WindowPreset.SOFT_TISSUE: _("Soft tissue (40/400 HU)"),
         }[self]
 
 
@@ -122,7 +122,7 @@ class TomoRayParameterNode:
     currentCase: vtkMRMLScalarVolumeNode  # the synthetic CT that the Compare section shows
 
     layout: Layout = Layout.COMPARE
-    windowPreset: Window = Window.MODEL
+    windowPreset: WindowPreset = WindowPreset.MODEL
     linkedViews: bool = True
     showDifference: bool = False
     differenceOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.6

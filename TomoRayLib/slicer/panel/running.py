@@ -10,7 +10,9 @@ import qt
 from slicer.i18n import tr as _
 
 from TomoRayLib.slicer.panel.texts import show_text
-from TomoRayLib.slicer.worker.run import RunState
+from TomoRayLib.slicer.worker.run import WorkerRun
+
+Show = Callable[[Any], Any]  # takes the run that is done
 
 POLL_MS = 100
 DOUBLE_CLICK_S = 0.5  # the second click of a hasty person shall not cancel what the first began
@@ -19,15 +21,13 @@ SECONDS_WORTH_SAYING = 2.0
 
 
 class RunBox:
-    """Runs one activity at a time: an object with ``start()``, ``poll() -> RunStatus`` and ``cancel()``.
+    """Runs one ``WorkerRun`` at a time. ``finished(run, show)`` is called once for each, whatever its end."""
 
-    ``finished(activity, status)`` is called once for each, whatever its end.
-    """
-
-    def __init__(self, ui, guard, finished: Callable) -> None:
+    def __init__(self, ui: Any, guard: Any, finished: Callable[[WorkerRun, Show], Any]) -> None:
         self._ui = ui
         self._finished = finished
-        self._activity: Any = None
+        self._run: WorkerRun | None = None
+        self._show: Show = lambda _run: None
         self._cancelling = False
         self._began = 0.0
         self._timer = qt.QTimer()
@@ -37,26 +37,21 @@ class RunBox:
 
     @property
     def busy(self) -> bool:
-        return self._activity is not None
+        return self._run is not None
 
-    @property
-    def activity(self):
-        """What is running, or None."""
-        return self._activity
-
-    def start(self, activity) -> None:
-        """Begin an activity; while another one is under way, nothing happens."""
+    def start(self, run: WorkerRun, show: Show) -> None:
+        """Start a run, whose nodes ``show(run)`` will show; while another one is under way, nothing happens."""
         if self.busy:
             return
-        self._activity = activity
+        self._run, self._show = run, show
         self._cancelling = False
         self._began = time.monotonic()
         self._show_running(_("Starting"), 0.0, None)
         try:
-            activity.start()
+            run.start()
         except Exception:
             self._end()
-            activity.cancel()
+            run.cancel()
             raise
         self._began = time.monotonic()  # writing the inputs took its time: the second click comes only now
         self._timer.start()
@@ -68,19 +63,19 @@ class RunBox:
 
     def cancel(self) -> None:
         """Ask the running activity to stop; its end is reported like any other."""
-        if not self.busy or self._cancelling:
+        if self._run is None or self._cancelling:
             return
         self._cancelling = True
         self._ui.synthesizeButton.enabled = False
         show_text(self._ui.statusLabel, _("Cancelling ..."))
-        self._activity.cancel()
+        self._run.cancel()
         self._tick()
 
     def stop(self) -> None:
         """Cancel without a report: the scene closes, or the module goes away."""
-        activity = self._end()
-        if activity is not None:
-            activity.cancel()
+        run = self._end()
+        if run is not None:
+            run.cancel()
 
     def show_idle(self, can_start: bool, sentence: str, tooltip: str) -> None:
         """The box while nothing runs: whether Synthesize may be pressed, and why not."""
@@ -91,25 +86,26 @@ class RunBox:
         show_text(self._ui.statusLabel, sentence)
 
     def _tick(self) -> None:
-        if self._activity is None:
+        if self._run is None:
             return
         try:
-            status = self._activity.poll()
+            status = self._run.poll()
         except Exception:  # said by the guard, once: the run is over
             self.stop()
             raise
-        if status.state in (RunState.DONE, RunState.CANCELLED, RunState.FAILED):
-            activity = self._end()
-            self._finished(activity, status)
+        if status.state.is_over:
+            run = self._run
+            self._end()
+            self._finished(run, self._show)
         elif not self._cancelling:
             self._show_running(status.stage, status.fraction, status.seconds_left)
 
-    def _end(self):
-        """Back to idle; returns what was running."""
-        activity, self._activity = self._activity, None
+    def _end(self) -> WorkerRun | None:
+        """Back to idle; returns the run that was under way."""
+        run, self._run = self._run, None
         self._timer.stop()
         self._ui.progressBar.visible = False
-        return activity
+        return run
 
     def _show_running(self, stage: str, fraction: float, seconds_left: float | None) -> None:
         button, bar = self._ui.synthesizeButton, self._ui.progressBar

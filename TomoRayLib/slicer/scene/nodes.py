@@ -26,8 +26,6 @@ LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])  # its own inverse
 NOTICE_KEY = "TomoRay.Notice"  # attribute of every node that is synthetic
 LEAST_SLICES = 8
 LEAST_PIXELS = 64
-SPACINGS = ("ImagerPixelSpacing", "PixelSpacing", "NominalScannedPixelSpacing")
-RESCALE = (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
 
 
 class Role(Enum):
@@ -186,64 +184,13 @@ def export_volume(node, path: Path) -> str | None:
     return _("{name}: moved by its transform {transform}.").format(name=node.GetName(), transform=transform.GetName())
 
 
-def source_file(node) -> Path | None:
-    """The file that a node was read from, if it is there and the node still is what was read; else None.
-
-    A DICOM image is found through its instance UID in Slicer's DICOM database, anything else through its storage node.
-    Slicer's DICOM reader leaves no storage node that could say whether the image was edited: there the pixels are
-    compared, which reads the file.
-    """
-    if node.GetParentTransformNode() is not None:
+def first_point_lps(points) -> tuple[float, float, float] | None:
+    """The first defined point of a point list node in LPS mm, transforms included; None if there is none."""
+    if points is None:
         return None
-    path = _dicom_file(node)
-    if path is not None:
-        return path if path.is_file() and _has_pixels_of(node, path) else None
-    storage = node.GetStorageNode()
-    if storage is not None and storage.GetFileName() and storage.GetNumberOfFileNames() <= 1:
-        path = Path(storage.GetFullNameFromFileName() or storage.GetFileName())
-    if path is None or not path.is_file() or node.GetModifiedSinceRead():
-        return None
-    return path
-
-
-def source_key(node) -> tuple:
-    """Changes whenever the answer of ``source_file`` or the image may have changed; asks no file."""
-    storage = node.GetStorageNode()
-    return (
-        node.GetID(),
-        node.GetImageData().GetMTime(),
-        node.GetSpacing(),
-        tuple(index_to_lps(node).ravel()),
-        node.GetParentTransformNode() is None,
-        node.GetAttribute("DICOM.instanceUIDs"),
-        storage.GetFileName() if storage is not None else None,
-        bool(node.GetModifiedSinceRead()),
-    )
-
-
-def _dicom_file(node) -> Path | None:
-    uids = (node.GetAttribute("DICOM.instanceUIDs") or "").split()
-    database = getattr(slicer, "dicomDatabase", None)
-    if len(uids) != 1 or database is None:
-        return None
-    name = database.fileForInstance(uids[0])
-    return Path(name) if name else None
-
-
-def _has_pixels_of(node, path: Path) -> bool:
-    """Whether the node's only slice still is what the file holds: its values, with rescale slope and intercept
-    (0028,1053/1052), and a pixel spacing that the file states, if it states any."""
-    from pydicom import dcmread
-
-    try:
-        dataset = dcmread(path)
-        slope, intercept = (float(dataset.get(name, default)) for name, default in RESCALE)
-        values = dataset.pixel_array * slope + intercept
-        stated = [[float(part) for part in dataset[name].value] for name in SPACINGS if dataset.get(name)]
-    except Exception:  # pydicom raises many kinds; the reader of radiographs says later what is wrong with the file
-        return False
-    column_mm, row_mm, _thickness = node.GetSpacing()
-    if not any(np.allclose((row_mm, column_mm), spacing, rtol=1e-3) for spacing in (*stated, (1.0, 1.0))):
-        return False
-    here = slicer.util.arrayFromVolume(node)
-    return here.ndim == 3 and here.shape[1:] == values.shape and bool(np.allclose(here[0], values, atol=0.5 * slope))
+    for number in range(points.GetNumberOfControlPoints()):
+        if points.GetNthControlPointPositionStatus(number) == points.PositionDefined:
+            ras = [0.0] * 3
+            points.GetNthControlPointPositionWorld(number, ras)
+            return -ras[0], -ras[1], ras[2]
+    return None

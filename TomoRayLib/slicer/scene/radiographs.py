@@ -14,7 +14,8 @@ import vtk
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.slicer.scene.nodes import Role, problem_of, source_file, source_key
+from TomoRayLib.slicer.scene.nodes import Role, problem_of
+from TomoRayLib.slicer.scene.source_files import source_file, source_key
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,7 @@ from TomoRayLib.base.notices import VIEW_NOTICE
 from TomoRayLib.slicer.scene.nodes import NOTICE_KEY
 
 MARKED_KINDS = ("vtkMRMLModelNode", "vtkMRMLSegmentationNode", "vtkMRMLScalarVolumeNode")
-View = tuple[Any, Any]  # (render window, view node)
+ViewOnScreen = tuple[Any, Any]  # (render window, view node)
 FONT_SIZE_PX, LEAST_FONT_SIZE_PX = 14, 6
 
 
@@ -24,7 +24,7 @@ class Annotations:
     what the views show has changed. An actor of our own: Slicer's corner texts belong to its DataProbe.
     """
 
-    def __init__(self, views: Callable[[], Iterable[View]]) -> None:
+    def __init__(self, views: Callable[[], Iterable[ViewOnScreen]]) -> None:
         self._views = views
         self._actors: dict[str, tuple[Any, Any]] = {}  # view node id -> (renderer, actor)
 
@@ -72,7 +72,7 @@ class Keeper:
     views need not be whole, and many events in a row are one change.
     """
 
-    def __init__(self, views: Callable[[], Iterable[View]], later: Callable[[Callable[[], None]], Any]) -> None:
+    def __init__(self, views: Callable[[], Iterable[ViewOnScreen]], later: Callable[[Callable[[], None]], Any]) -> None:
         self._annotations = Annotations(views)
         self._later = later
         self._due = False
@@ -132,7 +132,7 @@ def start(later: Callable[[Callable[[], None]], Any]) -> Keeper:
     return _KEEPER
 
 
-def views_of_application() -> list[View]:
+def views_of_application() -> list[ViewOnScreen]:
     """(render window, view node) of every slice and 3D view on the screen; none without a main window."""
     manager = slicer.app.layoutManager()
     if manager is None:

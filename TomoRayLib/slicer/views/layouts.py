@@ -8,6 +8,8 @@ import slicer
 
 # Ids of our own (Slicer's are below 500), and the names of their slice views.
 COMPARE_ID, SYNTHETIC_ID = 5701, 5702
+ID_OF_NAME = {"compare": COMPARE_ID, "synthetic": SYNTHETIC_ID}
+UNCHANGED = "unchanged"  # the name of the layout that was there before
 ORIENTATIONS = ("Axial", "Coronal", "Sagittal")
 TRUE_VIEWS = tuple(f"TomoRayTrue{orientation}" for orientation in ORIENTATIONS)
 SYNTHETIC_VIEWS = tuple(f"TomoRaySynthetic{orientation}" for orientation in ORIENTATIONS)

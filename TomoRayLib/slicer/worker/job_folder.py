@@ -5,16 +5,30 @@ from __future__ import annotations
 import contextlib
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import slicer
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import OutputError
 
+if TYPE_CHECKING:
+    from TomoRayLib.jobs.job import Job
+
 FOLDER_PREFIX = "tomoray-"  # of a job's folder in Slicer's temporary folder
 STALE_S = 24 * 3600.0  # what a crash of Slicer left behind, with the CT in it
 NEED_MB = 300  # results, and room to write them
+
+
+@dataclass(frozen=True)
+class PreparedJob:
+    """A job whose input files are written, and what there is to say about its inputs."""
+
+    job: Job
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def temporary_folder() -> str | None:

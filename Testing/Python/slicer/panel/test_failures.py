@@ -306,9 +306,9 @@ def test_a_disk_that_fills_up_during_the_run(ready, slicer_host, a_small_disk: P
 def test_scores_into_a_place_that_cannot_be_written(panel, slicer_host, tmp_path: Path) -> None:
     """The export says it in the panel, and writes nothing."""
     from support.results_folders import write_results
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
-    case = load_case(write_results(tmp_path / "results"), "case")
+    case = add_case(write_results(tmp_path / "results"), "case")
     panel.panel.parameters.currentCase = case.synthetic
     drive.settle()
     (tmp_path / "file").write_text("not a folder")
@@ -322,9 +322,9 @@ def test_a_result_that_was_deleted_is_no_longer_shown(panel, slicer_host, tmp_pa
     import slicer
 
     from support.results_folders import write_results
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
-    case = load_case(write_results(tmp_path / "results"), "case")
+    case = add_case(write_results(tmp_path / "results"), "case")
     panel.panel.parameters.currentCase = case.synthetic
     drive.settle()
     assert panel.ui.compareSection.enabled

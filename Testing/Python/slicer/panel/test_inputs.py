@@ -240,14 +240,12 @@ def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
     """Each value travels to the worker as text: one that the library does not know would fail only there."""
     from TomoRayLib.anatomy.grey_levels import FIELDS_OF_VIEW_MM, Quantisation
     from TomoRayLib.geometry.views import PRESETS
-    from TomoRayLib.slicer.panel.parameters import FieldOfView, GreyLevels, Layout, Preset, Window
+    from TomoRayLib.slicer.panel.parameters import FieldOfView, GreyLevels, Layout, Preset, WindowPreset
     from TomoRayLib.slicer.views import display, layouts
 
     assert {choice.value for choice in Preset} == set(PRESETS)
     assert {choice.value for choice in FieldOfView} == set(FIELDS_OF_VIEW_MM)
     assert {choice.value for choice in GreyLevels} == {choice.value for choice in Quantisation}
-    assert {choice.value for choice in Window} == set(display.WINDOW_HU)
-    from TomoRayLib.slicer.panel.compare import LAYOUT_ID
-
-    assert set(LAYOUT_ID.values()) == set(layouts.DESCRIPTION_OF_ID)
-    assert set(Layout) - set(LAYOUT_ID) == {Layout.UNCHANGED}
+    assert {choice.value for choice in WindowPreset} == set(display.WINDOW_HU)
+    assert set(layouts.ID_OF_NAME.values()) == set(layouts.DESCRIPTION_OF_ID)
+    assert {choice.value for choice in Layout} == {*layouts.ID_OF_NAME, layouts.UNCHANGED}

@@ -26,7 +26,8 @@ def test_an_input_cannot_be_the_output(ready) -> None:
 def test_data_that_tomoray_did_not_make_is_not_overwritten_also_from_a_script(ready) -> None:
     from dataclasses import replace
 
-    from TomoRayLib.slicer.worker.run import Run, RunState
+    from TomoRayLib.slicer.runs import SynthesisRun
+    from TomoRayLib.slicer.worker.run import RunState
 
     ct, labels = oblique_case()
     another = add_volume(ct, "someone's work")
@@ -34,7 +35,7 @@ def test_data_that_tomoray_did_not_make_is_not_overwritten_also_from_a_script(re
     drive.settle()
     assert "someone's work holds data that TomoRay did not make" in drive.status(ready)
     request = replace(ready.panel.request(), synthetic_volume=None, vertebrae=add_segmentation(labels, another))
-    status = Run(request).start()
+    status = SynthesisRun(request).start()
     assert status.state is RunState.FAILED
     assert "would be overwritten" in status.failure.text
     import slicer
@@ -45,13 +46,13 @@ def test_data_that_tomoray_did_not_make_is_not_overwritten_also_from_a_script(re
 
 
 def test_a_case_of_another_input_is_left_as_it_is(scene, tmp_path: Path) -> None:
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
     ct, _labels = oblique_case()
     a, b = add_volume(ct, "Patient A"), add_volume(ct, "Patient B")
     results = write_results(tmp_path / "results")
-    first = load_case(results, "Patient A", a)
-    second = load_case(results, "Patient B", b, first.synthetic, first.vertebrae)
+    first = add_case(results, "Patient A", a)
+    second = add_case(results, "Patient B", b, first.synthetic, first.vertebrae)
     assert second.synthetic is not first.synthetic
     assert second.vertebrae is not first.vertebrae
     assert first.synthetic.GetName() == "SYNTHETIC CT - Patient A"
@@ -60,25 +61,25 @@ def test_a_case_of_another_input_is_left_as_it_is(scene, tmp_path: Path) -> None
 
 
 def test_one_empty_output_does_not_share_the_other_with_an_old_case(scene, tmp_path: Path) -> None:
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
     results = write_results(tmp_path / "results")
-    first = load_case(results, "case")
-    second = load_case(results, "case", None, None, first.vertebrae)
+    first = add_case(results, "case")
+    second = add_case(results, "case", None, None, first.vertebrae)
     assert second.vertebrae is not first.vertebrae
 
 
 def test_the_inputs_of_a_run_are_kept_and_names_stay_clean(scene, tmp_path: Path) -> None:
     """The rendered radiographs of a case, chosen as input, survive a second run into the same case."""
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
     results = write_results(tmp_path / "results")
-    first = load_case(results, "case")
+    first = add_case(results, "case")
     names = {node.GetName() for node in first.all()}
-    second = load_case(results, "case", None, first.synthetic, first.vertebrae, inputs=[first.ap, first.lateral])
+    second = add_case(results, "case", None, first.synthetic, first.vertebrae, inputs=[first.ap, first.lateral])
     assert first.ap.GetScene() is not None
     assert first.truth.GetScene() is None
-    third = load_case(results, "case", None, second.synthetic, second.vertebrae)
+    third = add_case(results, "case", None, second.synthetic, second.vertebrae)
     numbered = [node.GetName() for node in third.all() if node.GetName() not in names]
     assert [name.rpartition("_")[0] for name in numbered] == ["AP, rendered - case", "Lateral, rendered - case"]
 
@@ -86,25 +87,25 @@ def test_the_inputs_of_a_run_are_kept_and_names_stay_clean(scene, tmp_path: Path
 def test_a_case_that_cannot_be_read_leaves_the_nodes_to_fill_as_they_are(scene, tmp_path: Path) -> None:
     import slicer.util
 
-    from TomoRayLib.slicer.scene.case_nodes import find_case, load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case, case_of
 
     results = write_results(tmp_path / "results")
-    first = load_case(results, "case")
+    first = add_case(results, "case")
     before = slicer.util.arrayFromVolume(first.synthetic).copy()
     nodes = slicer.mrmlScene.GetNumberOfNodes()
     (results / "metrics.json").write_text('{"rows": {}}')
     slicer.util.arrayFromVolume(first.synthetic)[0, 0, 0] = 77
     with pytest.raises(KeyError):
-        load_case(results, "case", None, first.synthetic, first.vertebrae)
+        add_case(results, "case", None, first.synthetic, first.vertebrae)
     before[0, 0, 0] = 77
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(first.synthetic), before)
-    assert find_case(first.synthetic) == first
+    assert case_of(first.synthetic) == first
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
 
 
 def test_an_unforeseen_error_while_loading_ends_the_run_once(ready, monkeypatch) -> None:
     """Here the fault is ours, made for the test; the worker is real."""
-    from TomoRayLib.slicer.worker.run import ProjectionRun
+    from TomoRayLib.slicer.runs import ProjectionRun
 
     calls = []
 
@@ -163,12 +164,12 @@ def test_the_users_views_and_segmentation_come_back(ready, slicer_host, tmp_path
     import slicer
 
     from TomoRayLib.slicer.panel.parameters import Layout
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
     drive.settle()
     mine = ready.ui.segmentationSelector.currentNode()
-    case = load_case(write_results(tmp_path / "results"), "case", ready.ui.ctSelector.currentNode())
+    case = add_case(write_results(tmp_path / "results"), "case", ready.ui.ctSelector.currentNode())
     red = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
     red.SetBackgroundVolumeID(ready.ui.ctSelector.currentNode().GetID())
     ready.panel.parameters.currentCase = case.synthetic
@@ -187,11 +188,11 @@ def test_the_line_follows_what_a_view_shows_whoever_changes_it(panel, slicer_hos
     import slicer
 
     from support.panel_views import annotated
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
     drive.settle()
-    case = load_case(write_results(tmp_path / "results"), "case")
+    case = add_case(write_results(tmp_path / "results"), "case")
     case.vertebrae.GetDisplayNode().SetVisibility(False)
     case.synthetic_surface.GetDisplayNode().SetVisibility(False)
     widget = slicer.app.layoutManager().sliceWidget("Yellow")
@@ -222,10 +223,10 @@ def test_a_case_without_scores_shows_no_scores_of_the_case_before(panel, tmp_pat
 
     import slicer
 
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
     results = write_results(tmp_path / "results")
-    panel.panel.parameters.currentCase = load_case(results, "with").synthetic
+    panel.panel.parameters.currentCase = add_case(results, "with").synthetic
     drive.settle()
     selection = slicer.app.applicationLogic().GetSelectionNode()
     assert selection.GetActiveTableID()
@@ -233,16 +234,16 @@ def test_a_case_without_scores_shows_no_scores_of_the_case_before(panel, tmp_pat
     shutil.copytree(results, bare)
     for name in ("truth_vertebrae.nrrd", "truth_surface.vtp", "metrics.json"):
         (bare / name).unlink()
-    panel.panel.parameters.currentCase = load_case(bare, "without").synthetic
+    panel.panel.parameters.currentCase = add_case(bare, "without").synthetic
     drive.settle()
     assert not selection.GetActiveTableID()
     assert not panel.ui.metricsTable.visible
 
 
 def test_the_report_is_deleted_with_the_module(panel, slicer_host, tmp_path: Path) -> None:
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
-    panel.panel.parameters.currentCase = load_case(write_results(tmp_path / "results"), "case").synthetic
+    panel.panel.parameters.currentCase = add_case(write_results(tmp_path / "results"), "case").synthetic
     drive.settle()
     drive.click(panel.ui.reportButton)
     report = Path(slicer_host.dialogs.opened_urls[-1].removeprefix("file://"))
@@ -271,7 +272,7 @@ def test_what_a_crash_left_behind_is_swept_the_next_day(scene, tmp_path: Path) -
 def test_a_synthetic_ct_is_no_input_and_a_centre_lies_in_the_ct(ready, tmp_path: Path) -> None:
     import slicer
 
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
     points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "far")
     points.AddControlPoint(5000.0, 0.0, 0.0)
@@ -279,7 +280,7 @@ def test_a_synthetic_ct_is_no_input_and_a_centre_lies_in_the_ct(ready, tmp_path:
     drive.settle()
     assert "The centre lies outside CT" in drive.status(ready)
     ready.ui.centerSelector.setCurrentNode(None)
-    case = load_case(write_results(tmp_path / "results"), "case")
+    case = add_case(write_results(tmp_path / "results"), "case")
     ready.ui.ctSelector.setCurrentNode(case.synthetic)
     drive.settle()
     assert "is synthetic. Choose a real CT." in drive.status(ready)
@@ -300,11 +301,11 @@ def test_an_odd_pair_is_said_before_the_run_in_the_panels_words(panel) -> None:
 
 def test_the_previews_of_a_case_are_those_of_its_ct_only(ready, tmp_path: Path) -> None:
     """Also of a case that was there before the panel looked, as after loading a scene."""
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
     ct = ready.ui.ctSelector.currentNode()
     assert ready.ui.apPreview.text == "AP"
-    ready.panel.parameters.currentCase = load_case(write_results(tmp_path / "results"), "Patient A", ct).synthetic
+    ready.panel.parameters.currentCase = add_case(write_results(tmp_path / "results"), "Patient A", ct).synthetic
     drive.settle()
     assert not ready.ui.apPreview.pixmap.isNull()
     volume, _labels = oblique_case()
@@ -317,9 +318,9 @@ def test_vertebrae_that_were_moved_alone_are_noticed(ready) -> None:
     import slicer
     import vtk
 
-    from TomoRayLib.slicer.worker.run import Run
+    from TomoRayLib.slicer.runs import SynthesisRun
 
-    together = Run(ready.panel.request())
+    together = SynthesisRun(ready.panel.request())
     together.start()
     assert together.cancel().warnings == ()
     move = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "moved")
@@ -327,7 +328,7 @@ def test_vertebrae_that_were_moved_alone_are_noticed(ready) -> None:
     matrix.SetElement(0, 3, 4.0)
     move.SetMatrixTransformToParent(matrix)
     ready.ui.segmentationSelector.currentNode().SetAndObserveTransformNodeID(move.GetID())
-    run = Run(ready.panel.request())
+    run = SynthesisRun(ready.panel.request())
     run.start()
     (warning,) = run.cancel().warnings
     assert warning.startswith("CT and vertebrae lie under different transforms.")

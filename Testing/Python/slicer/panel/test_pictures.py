@@ -94,12 +94,12 @@ def filled(panel):
 def with_case(panel, tmp_path: Path):
     """A small case on the screen, beside its CT."""
     from support.results_folders import write_results
-    from TomoRayLib.slicer.scene.case_nodes import load_case
+    from TomoRayLib.slicer.scene.case_nodes import add_case
 
     ct, labels = oblique_case()
     node = add_volume(ct, "CT")
     drive.choose_ct(panel, node, add_segmentation(labels, node))
-    case = load_case(write_results(tmp_path / "results"), "CT", node)
+    case = add_case(write_results(tmp_path / "results"), "CT", node)
     panel.panel.parameters.currentCase = case.synthetic
     drive.settle()
     return panel

@@ -38,7 +38,7 @@ def test_volumes_lie_where_the_files_say(case_nodes, results: Path) -> None:
     import slicer.util
     import vtk
 
-    case = case_nodes.load_case(results, "Ärztin")
+    case = case_nodes.add_case(results, "Ärztin")
     grid = Grid.cube((31.0, -47.0, 260.0), 160.0, SIZE)
     for node in (case.synthetic, case.truth, case.difference):
         matrix = vtk.vtkMatrix4x4()
@@ -55,7 +55,7 @@ def test_surfaces_and_segments_lie_on_the_volumes(case_nodes, results: Path) -> 
     """The surface's middle is that of the bright voxels, in RAS; a flip would miss it by centimetres."""
     import slicer.util
 
-    case = case_nodes.load_case(results, "case")
+    case = case_nodes.add_case(results, "case")
     for surface, volume in ((case.truth_surface, case.truth), (case.synthetic_surface, case.synthetic)):
         k, j, i = np.nonzero(slicer.util.arrayFromVolume(volume) > -200)
         matrix = slicer.util.arrayFromVTKMatrix(_ijk_to_ras(volume))
@@ -79,7 +79,7 @@ def _ijk_to_ras(node):
 
 
 def test_everything_synthetic_is_marked_and_knows_how_it_was_made(case_nodes, results: Path) -> None:
-    case = case_nodes.load_case(results, "case")
+    case = case_nodes.add_case(results, "case")
     for node in (case.synthetic, case.vertebrae, case.synthetic_surface, case.difference, case.metrics, case.report):
         assert node.GetAttribute("TomoRay.Notice") == NOTICE
     assert case.truth.GetAttribute("TomoRay.Notice") is None
@@ -96,7 +96,7 @@ def test_the_case_lies_in_a_folder_beside_its_input(case_nodes, results: Path) -
     node = add_volume(ct, "CT")
     study = hierarchy.CreateFolderItem(hierarchy.GetSceneItemID(), "study")
     hierarchy.CreateItem(study, node)  # Slicer's plugins make the item when the node is added
-    case = case_nodes.load_case(results, "CT", node)
+    case = case_nodes.add_case(results, "CT", node)
     folder = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(case.synthetic))
     assert hierarchy.GetItemName(folder) == "TomoRay: CT"
     assert hierarchy.GetItemParent(folder) == study
@@ -107,23 +107,15 @@ def test_the_case_lies_in_a_folder_beside_its_input(case_nodes, results: Path) -
 def test_a_second_run_into_the_same_nodes_replaces_the_first(case_nodes, results: Path) -> None:
     import slicer
 
-    first = case_nodes.load_case(results, "case")
+    first = case_nodes.add_case(results, "case")
     before = slicer.mrmlScene.GetNumberOfNodes()
-    second = case_nodes.load_case(results, "case", None, first.synthetic, first.vertebrae)
+    second = case_nodes.add_case(results, "case", None, first.synthetic, first.vertebrae)
     assert second.synthetic is first.synthetic
     assert second.truth is not first.truth
     assert slicer.mrmlScene.GetNumberOfNodes() == before
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
     folder = hierarchy.GetItemParent(hierarchy.GetItemByDataNode(second.synthetic))
     assert hierarchy.GetNumberOfItemChildren(folder) == len(second.all())
-
-
-def test_removing_a_case_leaves_nothing(case_nodes, results: Path) -> None:
-    import slicer
-
-    before = slicer.mrmlScene.GetNumberOfNodes()
-    case_nodes.remove_case(case_nodes.load_case(results, "case"))
-    assert slicer.mrmlScene.GetNumberOfNodes() == before
 
 
 def test_a_damaged_results_folder_leaves_the_scene_as_it_was(case_nodes, results: Path, tmp_path: Path) -> None:
@@ -134,7 +126,7 @@ def test_a_damaged_results_folder_leaves_the_scene_as_it_was(case_nodes, results
     (broken / "truth_vertebrae.nrrd").write_bytes(b"NRRD0004\nnonsense")
     before = slicer.mrmlScene.GetNumberOfNodes()
     with pytest.raises(InputError):
-        case_nodes.load_case(broken, "case")
+        case_nodes.add_case(broken, "case")
     assert slicer.mrmlScene.GetNumberOfNodes() == before
 
 
@@ -146,38 +138,38 @@ def test_a_case_from_radiographs_has_no_truth(case_nodes, results: Path, tmp_pat
     provenance = json.loads((folder / "provenance.json").read_text())
     provenance["inputs"] = {"ap": {"name": "ap.dcm"}}
     (folder / "provenance.json").write_text(json.dumps(provenance))
-    case = case_nodes.load_case(folder, "case")
+    case = case_nodes.add_case(folder, "case")
     present = {name for name in vars(case) if getattr(case, name) is not None}
     assert present == {"synthetic", "vertebrae", "synthetic_surface", "report"}
-    assert case_nodes.find_case(case.synthetic) == case
+    assert case_nodes.case_of(case.synthetic) == case
 
 
 def test_a_saved_scene_comes_back_whole(case_nodes, results: Path, tmp_path: Path, slicer_host) -> None:
     import slicer
     import slicer.util
 
-    from TomoRayLib.slicer.scene import tables
+    from TomoRayLib.slicer.scene import score_table
     from TomoRayLib.slicer.views import display
 
-    case = case_nodes.load_case(results, "case")
+    case = case_nodes.add_case(results, "case")
     display.set_window(case, "bone")
     names = [node.GetName() for node in case.all()]
     voxels = {name: slicer.util.arrayFromVolume(getattr(case, name)).copy() for name in ("synthetic", "difference")}
     geometry = slicer.util.arrayFromVTKMatrix(_ijk_to_ras(case.synthetic))
     distances = np.array(slicer.util.arrayFromModelPointData(case.synthetic_surface, "distance_mm"))
-    csv, report = tables.metrics_csv(case.metrics), case_nodes.report_html(case)
+    csv, report = score_table.metrics_csv(case.metrics), case_nodes.report_html(case)
     cells = [case.metrics.GetCellText(row, 1) for row in range(case.metrics.GetNumberOfRows())]
     assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
     slicer_host.clear_scene()
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
-    (again,) = case_nodes.find_cases()
+    (again,) = case_nodes.cases_in_scene()
     assert [node.GetName() for node in again.all()] == names
     for name, expected in voxels.items():
         np.testing.assert_array_equal(slicer.util.arrayFromVolume(getattr(again, name)), expected)
     np.testing.assert_allclose(slicer.util.arrayFromVTKMatrix(_ijk_to_ras(again.synthetic)), geometry, atol=1e-4)
     found = slicer.util.arrayFromModelPointData(again.synthetic_surface, "distance_mm")
     np.testing.assert_allclose(found, distances, atol=1e-4)
-    assert tables.metrics_csv(again.metrics) == csv
+    assert score_table.metrics_csv(again.metrics) == csv
     assert [again.metrics.GetCellText(row, 1) for row in range(again.metrics.GetNumberOfRows())] == cells
     assert case_nodes.report_html(again) == report
     display_node = again.synthetic.GetDisplayNode()
@@ -187,9 +179,9 @@ def test_a_saved_scene_comes_back_whole(case_nodes, results: Path, tmp_path: Pat
 
 def test_the_table_has_both_floors_for_every_score(case_nodes, results: Path, tmp_path: Path) -> None:
     from TomoRayLib.metrics.scores import METRIC_COLUMNS
-    from TomoRayLib.slicer.scene import tables
+    from TomoRayLib.slicer.scene import score_table
 
-    case = case_nodes.load_case(results, "case")
+    case = case_nodes.add_case(results, "case")
     node = case.metrics
     headings = [node.GetColumnName(n) for n in range(node.GetNumberOfColumns())]
     assert headings == ["Score", "Synthetic", "Blank", "Mean atlas", "Better"]
@@ -200,7 +192,7 @@ def test_the_table_has_both_floors_for_every_score(case_nodes, results: Path, tm
     assert float(node.GetCellText(row_of["Dice"], 1)) == pytest.approx(stored["tomoray"]["dice"], abs=5e-4)
     assert node.GetCellText(row_of["HD95 (mm)"], 2) == "∞"
     assert node.GetCellText(0, 0) == "Cosine similarity"
-    tables.export_metrics(node, tmp_path / "scores.csv")
+    score_table.export_metrics(node, tmp_path / "scores.csv")
     lines = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "metric,unit,synthetic,blank,mean_atlas,better"
     (dice,) = [line for line in lines if line.startswith("dice,")]

@@ -126,12 +126,13 @@ def test_the_original_file_counts_only_while_the_node_is_what_it_holds(nodes, tm
     import slicer.util
 
     from TomoRayLib.images.files import write_volume
+    from TomoRayLib.slicer.scene import source_files
 
     ct, _labels = oblique_case()
     write_volume(tmp_path / "ct.nrrd", ct)
     node = slicer.modules.volumes.logic().AddArchetypeScalarVolume(str(tmp_path / "ct.nrrd"), "CT", 0, None)
-    assert nodes.source_file(node) == tmp_path / "ct.nrrd"
+    assert source_files.source_file(node) == tmp_path / "ct.nrrd"
     assert nodes.grid_of(node).same_as(ct.grid, tolerance_mm=1e-3)
     slicer.util.arrayFromVolume(node)[0] = 5
     slicer.util.arrayFromVolumeModified(node)
-    assert nodes.source_file(node) is None
+    assert source_files.source_file(node) is None

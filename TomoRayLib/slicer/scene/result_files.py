@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class CaseFiles:
+class ResultFiles:
     """A results folder, all of it read before anything in the scene changes. Surfaces are in Slicer's RAS."""
 
     provenance: Mapping[str, Any]
@@ -32,7 +32,7 @@ class CaseFiles:
     report: str | None = None
 
     @classmethod
-    def read(cls, folder: Path) -> CaseFiles:
+    def read(cls, folder: Path) -> ResultFiles:
         """Raises InputError or OSError for a folder that is not whole."""
         from TomoRayLib.images.files import read_volume
 

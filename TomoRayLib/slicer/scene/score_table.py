@@ -20,7 +20,7 @@ ROWS = ("tomoray", "blank", "mean_atlas")
 OF_THE_WHOLE_VOLUME = ("psnr_3d_db", "ssim_2d")
 
 
-def fill_metrics_table(node, metrics: Mapping[str, Any]) -> None:
+def fill_score_table(node, metrics: Mapping[str, Any]) -> None:
     """Fill a table node from ``MetricsTable.to_json_dict()``: one line a metric, one column a row of the metrics.
 
     The numbers are texts with the metric's own decimals; those in full precision stay for ``metrics_csv``.

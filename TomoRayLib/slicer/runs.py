@@ -1,0 +1,87 @@
+"""The three runs that the panel starts. Each is a straight line: request, job, worker, results, nodes.
+
+``prepare`` goes from the scene to a job in its folder and ``load`` from the results to nodes; ``WorkerRun`` starts the
+worker between them and follows it. The panel then shows the nodes in the views.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.slicer.prepared_job import projection_job, synthesis_job
+from TomoRayLib.slicer.request import CTInputs, Request, check_request, input_nodes, input_problem
+from TomoRayLib.slicer.scene.case_nodes import CaseNodes, add_case, add_radiographs
+from TomoRayLib.slicer.scene.nodes import in_scene
+from TomoRayLib.slicer.scene.sample_nodes import add_sample
+from TomoRayLib.slicer.worker.job_folder import PreparedJob
+from TomoRayLib.slicer.worker.run import WorkerRun
+
+
+class SynthesisRun(WorkerRun):
+    """A synthesis: ``status.nodes`` is a ``CaseNodes``."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.settings.device)
+        self.request = request
+
+    def prepare(self, folder: Path) -> PreparedJob:
+        check_request(self.request)
+        return synthesis_job(self.request, folder)
+
+    def load(self, results: Mapping[str, Any]) -> CaseNodes:
+        request = self.request
+        return add_case(
+            Path(results["folder"]),
+            request.title,
+            request.main_input,
+            request.synthetic_volume,
+            request.vertebrae,
+            inputs=input_nodes(request.inputs),
+        )
+
+    def is_wanted(self) -> bool:
+        return all(in_scene(node) for node in input_nodes(self.request.inputs))
+
+
+class ProjectionRun(WorkerRun):
+    """The radiographs of a CT, without synthesis: ``status.nodes`` are the AP and the lateral volume node."""
+
+    def __init__(self, inputs: CTInputs) -> None:
+        super().__init__()
+        self.inputs = inputs
+
+    def prepare(self, folder: Path) -> PreparedJob:
+        problem = input_problem(self.inputs)
+        if problem is not None:
+            raise InputError(problem)
+        return projection_job(self.inputs, folder)
+
+    def load(self, results: Mapping[str, Any]) -> tuple[Any, Any]:
+        return add_radiographs(Path(results["folder"]), self.inputs.ct.GetName(), self.inputs.ct)
+
+    def is_wanted(self) -> bool:
+        return all(in_scene(node) for node in input_nodes(self.inputs))
+
+
+class SampleRun(WorkerRun):
+    """The demonstration case, downloaded once: ``status.nodes`` are the CT and its segmentation.
+
+    A case that is still in the scene is not loaded twice. ``offline`` takes the built-in phantom.
+    """
+
+    def __init__(self, offline: bool = False) -> None:
+        super().__init__()
+        self.offline = offline
+
+    def prepare(self, folder: Path) -> PreparedJob:
+        from TomoRayLib.jobs.demonstration import default_cache
+        from TomoRayLib.jobs.job import DemonstrationJob
+
+        return PreparedJob(DemonstrationJob(str(folder / "sample"), str(default_cache(dict(os.environ))), self.offline))
+
+    def load(self, results: Mapping[str, Any]) -> tuple[Any, Any]:
+        return add_sample(results)

@@ -1,0 +1,43 @@
+"""The demonstration case in the scene: a CT and its vertebrae."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import slicer
+import slicer.util
+
+from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
+from TomoRayLib.slicer.scene.nodes import place_on_grid
+from TomoRayLib.slicer.scene.segment_nodes import VERTEBRA_COLORS, add_segment
+
+
+def add_sample(results: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The nodes of a demonstration case: the CT in HU, and one segment a vertebra."""
+    from TomoRayLib.images.files import read_labels, read_volume
+
+    name = results["name"]
+    present = [slicer.mrmlScene.GetFirstNodeByName(f"{name} {what}") for what in ("CT", "vertebrae")]
+    if all(node is not None for node in present):
+        return present[0], present[1]
+    ct, labels = read_volume(results["ct"]), read_labels(results["labels"])
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{name} CT")
+    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(ct.voxels))
+    place_on_grid(volume, ct.grid)
+    volume.CreateDefaultDisplayNodes()
+    volume.GetDisplayNode().SetAutoWindowLevel(False)
+    volume.GetDisplayNode().SetWindowLevel(1300.0, 400.0)
+    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{name} vertebrae")
+    segmentation.CreateDefaultDisplayNodes()
+    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    values = [int(value) for value in np.unique(labels.voxels) if value != 0]
+    for number, value in enumerate(values):
+        name_of_segment = NAME_OF_LABEL.get(value, str(value))
+        color = VERTEBRA_COLORS[number % len(VERTEBRA_COLORS)]
+        add_segment(segmentation, labels.voxels == value, labels.grid, name_of_segment, color, f"vertebra_{value}")
+    for node in (volume, segmentation):
+        for key in ("source", "licence", "citation"):
+            node.SetAttribute(f"TomoRay.{key.capitalize()}", results.get(key) or "")
+    return volume, segmentation

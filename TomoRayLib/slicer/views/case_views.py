@@ -1,0 +1,113 @@
+"""One case in Slicer's views: layout, slices, overlays and marks brought in line with the look that is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import slicer
+
+from TomoRayLib.slicer.scene.case_nodes import CaseNodes, cases_in_scene
+from TomoRayLib.slicer.views import annotation, display, layouts, overlays, visibility
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a case is shown. Opacities are in 0..1.
+
+    ``layout`` is a name in ``layouts``, ``window`` one in ``display.WINDOW_HU``. ``radiographs`` (AP, lateral) are for
+    the layout that shows them; ``own_segmentation`` is the user's, left out of TomoRay's views.
+    """
+
+    layout: str
+    window: str
+    linked: bool
+    show_difference: bool
+    difference_opacity: float
+    truth_opacity: float
+    synthetic_opacity: float
+    show_distance: bool
+    radiographs: tuple[Any, Any] = (None, None)
+    own_segmentation: Any = None
+
+
+class CaseViews:
+    """Shows one case. What the user changes by hand in the views stays until the look itself changes."""
+
+    def __init__(self, annotations: annotation.Keeper) -> None:
+        self.annotations = annotations
+        self._applied: dict[str, Any] = {}
+
+    def show(self, case: CaseNodes, look: Look) -> bool:
+        """Apply what has changed since the last call; returns True if the case is another one, or a new result."""
+        identity = case.synthetic.GetID(), case.synthetic.GetAttribute("TomoRay.MadeAt")
+        is_new = self._changed("case", identity)
+        if is_new:
+            self._applied = {"case": identity}
+            visibility.only_this_case(case, cases_in_scene())
+        if self._changed("layout", look.layout):
+            self._show_layout(case, look)
+        if self._changed("window", look.window):
+            display.set_window(case, look.window)
+        if self._changed("linked", look.linked):
+            display.set_linked(case, look.linked)
+        if self._changed("difference", (look.show_difference, look.difference_opacity)):
+            overlays.set_difference(case, look.show_difference, look.difference_opacity)
+        surfaces = look.truth_opacity, look.synthetic_opacity, look.show_distance
+        if self._changed("surfaces", surfaces):
+            overlays.set_surfaces(case, *surfaces)
+        self.annotations.refresh()
+        return is_new
+
+    def show_again(self) -> None:
+        """Apply everything at the next call of ``show``: the views are new, or the case is."""
+        self._applied = {}
+
+    def leave(self) -> None:
+        """Give the views back: the layout before, and the user's own segmentations in it."""
+        node = layouts.layout_node()
+        if node is not None:
+            layouts.restore(node)
+        visibility.let_back()
+        self.annotations.refresh()
+
+    def come_back(self, case: CaseNodes, own_segmentation: Any) -> None:
+        """Show TomoRay's layout again, its views as they were left."""
+        number = layouts.ID_OF_NAME.get(self._applied.get("layout", layouts.UNCHANGED))
+        if number is not None:
+            layouts.show(layouts.layout_node(), _possible(number, case))
+            visibility.keep_out(own_segmentation)
+            self.annotations.refresh()
+
+    def _show_layout(self, case: CaseNodes, look: Look) -> None:
+        number = layouts.ID_OF_NAME.get(look.layout)
+        visibility.let_back()
+        if number is None:
+            layouts.restore(layouts.layout_node())
+            self._forget("linked", "difference")
+            return
+        layouts.show(layouts.layout_node(), _possible(number, case))
+        slicer.app.processEvents()
+        display.show_slices(case)
+        visibility.keep_outlines_apart(case)
+        visibility.keep_out(look.own_segmentation)
+        display.show_radiographs(*look.radiographs)
+        display.set_table(case)
+        self._forget("linked", "difference", "surfaces")
+        for window, node in annotation.views_of_application():
+            if node.GetLayoutName() == layouts.THREE_D_VIEW:
+                display.look_at_surfaces(case, window, node)
+
+    def _changed(self, name: str, value: Any) -> bool:
+        changed = name not in self._applied or self._applied[name] != value
+        self._applied[name] = value
+        return changed
+
+    def _forget(self, *names: str) -> None:
+        for name in names:
+            self._applied.pop(name, None)
+
+
+def _possible(number: int, case: CaseNodes) -> int:
+    """The layout itself, or the one without the true CT if the case has none."""
+    return layouts.SYNTHETIC_ID if number == layouts.COMPARE_ID and case.truth is None else number
