@@ -3,7 +3,7 @@
 #   PYTHON=python3.12   the Python to build the environment with (3.10-3.13)
 #   VENV=path           an existing environment to use instead; a torch that is already there is left alone
 #   TORCH_CPU_INDEX=URL where the CPU build of torch comes from when the configured package indexes lack it
-#   ARGS="..."          more arguments for pytest (make test ARGS="-k geometry"), demonstration or benchmark
+#   ARGS="..."          more arguments for pytest (make test ARGS="-k geometry -n 0"), demonstration or benchmark
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,10 +11,12 @@ ARGS ?=
 
 SETUP = PYTHON="$(PYTHON)" VENV="$(VENV)" $(if $(TORCH_CPU_INDEX),TORCH_CPU_INDEX="$(TORCH_CPU_INDEX)") bash tools/setup
 BIN = "$(VENV)/bin"
+# One process for each core, up to four (1 to 2 GB each); each runs whole files, so that a file's fixtures are made once.
+PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow screenshots bench-projector docs lint format types setup setup-demo clean
+.PHONY: help demo test test-slow test-all screenshots bench-projector docs lint format types setup setup-demo clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -23,10 +25,13 @@ demo: setup-demo ## set up, then two radiographs -> synthetic CT on a real CT; r
 	@$(BIN)/tomoray demo --out output/demo $(ARGS)
 
 test: setup ## set up, then run the tests
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(PYTEST) -m "not slow" $(ARGS)
 
 test-slow: setup ## run the tests that take more than ten seconds each
-	@$(BIN)/python -m pytest -m slow $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "There are no slow tests."; }
+	@$(PYTEST) -m slow $(ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "There are no slow tests."; }
+
+test-all: setup ## run all tests, those that take long first
+	@$(PYTEST) $(ARGS)
 
 screenshots: setup ## draw the pictures of the documentation anew (Resources/Screenshots); looks at the real sample
 	@TOMORAY_SCREENSHOTS=Resources/Screenshots $(BIN)/python -m pytest -m slow -k screenshots_of_the_documentation

@@ -253,26 +253,6 @@ def test_no_file_names_a_place_on_one_machine() -> None:
     assert not wrong
 
 
-@pytest.mark.slow
-def test_the_readmes_python_example_runs(tmp_path: Path) -> None:
-    """On the files that the demonstration leaves; here they are rendered from the built-in phantom."""
-    code = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(code) == 1
-    prepare = [
-        "from pathlib import Path",
-        "from TomoRayLib.synthesis.acquisition import GeometryOptions",
-        "from TomoRayLib.jobs.synthesis import run_projection",
-        "from TomoRayLib.jobs.demonstration_phantom import phantom_volumes",
-        "from TomoRayLib.images.files import write_volume",
-        "write_volume('ct.nrrd', phantom_volumes()[0])",
-        "run_projection('ct.nrrd', 'output/demo', GeometryOptions(), ('ap', 'lat'), lambda event: None)",
-    ]
-    script = "\n".join([*prepare, code[0]])
-    result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    assert "(192, 192, 192)" in result.stdout
-
-
 def test_no_page_holds_a_place_to_be_filled_in() -> None:
     pages = [path for path in _files_of_the_repository() if path.suffix == ".md"]
     assert [path.name for path in pages if "@@" in path.read_text(encoding="utf-8")] == []
