@@ -272,7 +272,9 @@ def test_real_cases_are_found_and_scored(tmp_path: Path) -> None:
     data = shared_data()
     if data is None:
         pytest.skip("the real CTs of shared/data are not beside this checkout")
-    events = evaluated(data / "verse", tmp_path / "out")
+    names = tmp_path / "names.txt"
+    names.write_text("sub-verse014\nsub-verse230\n")  # the folder may hold more people
+    events = evaluated(data / "verse", tmp_path / "out", cases=str(names))
     assert events[-1].values["scored"] == 2
     rows = {(line["case"], line["row"]): line for line in lines_of(tmp_path / "out" / "cases.csv")}
     assert rows["sub-verse230", "tomoray"]["regions"] == "cervical thoracic"
