@@ -5,7 +5,15 @@ from __future__ import annotations
 import sys
 
 # What numpy, torch, CUDA and the operating system say in an error that is not a MemoryError.
-EXHAUSTED = ("out of memory", "allocate memory", "not enough memory", "unable to allocate", "bad_alloc", "memoryerror")
+EXHAUSTED = (
+    "out of memory",
+    "allocate memory",
+    "not enough memory",
+    "unable to allocate",
+    "bad_alloc",
+    "alloc_failed",  # CUDNN_STATUS_ALLOC_FAILED, CUBLAS_STATUS_ALLOC_FAILED
+    "memoryerror",
+)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

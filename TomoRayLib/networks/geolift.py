@@ -17,6 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from TomoRayLib.base.errors import InputError
+
 LEVELS = 5
 IMAGE_CHANNELS = 2
 HEAD_LEVELS = 3  # the finest three levels predict; the coarser two of them only in training
@@ -48,12 +50,12 @@ class GeoLiftConfig:
         for name in ("image_widths", "volume_widths", "convolutions"):
             values = tuple(int(value) for value in getattr(self, name))
             if len(values) != LEVELS or min(values) < 1:
-                raise ValueError(f"GeoLiftConfig.{name} must be {LEVELS} numbers of at least 1; got {values}.")
+                raise InputError(f"GeoLiftConfig.{name} must be {LEVELS} numbers of at least 1; got {values}.")
             object.__setattr__(self, name, values)
         if self.output_size % 2 ** (LEVELS - 1):
-            raise ValueError(f"GeoLiftConfig.output_size must be a multiple of 16; got {self.output_size}.")
+            raise InputError(f"GeoLiftConfig.output_size must be a multiple of 16; got {self.output_size}.")
         if self.lifting not in LIFTINGS:
-            raise ValueError(f"GeoLiftConfig.lifting must be one of {LIFTINGS}; got {self.lifting!r}.")
+            raise InputError(f"GeoLiftConfig.lifting must be one of {LIFTINGS}; got {self.lifting!r}.")
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

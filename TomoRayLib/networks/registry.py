@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.hashes import sha256_of_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,10 +145,6 @@ def save_weights(state: dict[str, torch.Tensor], path: Path, metadata: dict[str,
     with write_atomically(path) as partial:
         Path(partial).write_bytes(content)
     return sha256_of_bytes(content)
-
-
-def sha256_of_bytes(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 @lru_cache(maxsize=4)

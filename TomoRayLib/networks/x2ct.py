@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.networks.view_axes import VIEWS, spread_along_depth, to_patient_axes, to_view_axes, upright
 
 INITIAL_SD = 0.02
@@ -46,14 +47,14 @@ class X2CTConfig:
         levels = len(self.dense_layers)
         step = 2**levels
         if self.size < 2 * step or self.size % step:  # the coarsest features are normalised: more than one pixel
-            raise ValueError(
+            raise InputError(
                 f"X2CTConfig.size must be a multiple of {step} voxels, at least {2 * step}; got {self.size}. Use 192, "
                 f"as the paper, or 128."
             )
         expected = {"volume_channels": levels + 1, "view_convolutions": levels, "fusion_convolutions": levels}
         for name, count in expected.items():
             if len(getattr(self, name)) != count:
-                raise ValueError(
+                raise InputError(
                     f"X2CTConfig.{name} must have {count} numbers for {levels} dense levels; got {getattr(self, name)}."
                 )
 
@@ -96,7 +97,7 @@ class X2CTGenerator(nn.Module):
     def forward(self, radiographs: Tensor, auxiliary: bool = False) -> Volumes:
         size = self.config.size
         if radiographs.ndim != 4 or tuple(radiographs.shape[1:]) != (2, size, size):
-            raise ValueError(
+            raise InputError(
                 f"X2CTGenerator expects radiographs of shape (n, 2, {size}, {size}), AP and lateral; got "
                 f"{tuple(radiographs.shape)}. Resample them with radiographs_for_x2ct."
             )
@@ -268,12 +269,12 @@ def radiographs_for_x2ct(radiographs: Tensor, size: int, pixels_per_cube: int) -
     """What the generator reads, (n, 2, size, size) in [0, 1], of TomoRay's input (n, 2, channels, pixels, pixels).
 
     Of ``radiograph.network_input`` the grey values are taken, -1..1 as 0..1, and cut to the middle ``pixels_per_cube``
-    pixels, which span the cube in the plane of the isocentre (192 of 4/3 mm for 256 mm). Raises ValueError where the
+    pixels, which span the cube in the plane of the isocentre (192 of 4/3 mm for 256 mm). Raises InputError where the
     radiographs are smaller than that.
     """
     pixels = radiographs.shape[-1]
     if radiographs.ndim != 5 or radiographs.shape[1] != 2 or pixels < pixels_per_cube:
-        raise ValueError(
+        raise InputError(
             f"Expected radiographs (n, 2, channels, pixels, pixels) of at least {pixels_per_cube} pixels; got "
             f"{tuple(radiographs.shape)}. Make them with radiograph.network_input."
         )

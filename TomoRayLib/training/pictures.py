@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.views import c_arm
 from TomoRayLib.networks.radiograph_input import network_view
 from TomoRayLib.projector.physics.attenuation import hu_to_attenuation
@@ -88,7 +89,7 @@ def scene_row(scene: Scene, title: str) -> Image.Image:
 def learning_curves(run: Path, score: str = "cosine_similarity") -> Image.Image:
     """One curve per validation case over the minutes of all stages of ``run``, each stage marked where it begins.
 
-    Raises ValueError where the run has no validation yet, or not this score.
+    Raises InputError where the run has no validation yet, or not this score.
     """
     stages = _validation_by_stage(run, score)
     picture = Image.new("RGB", CURVES_SIZE_PX, (255, 255, 255))
@@ -135,7 +136,7 @@ def _validation_by_stage(run: Path, score: str) -> list[tuple[str, dict[str, lis
         with path.open(newline="") as file:
             rows = list(csv.DictReader(file))
         if rows and score not in rows[0]:
-            raise ValueError(f"Expected one of {sorted(set(rows[0]) - {'case', 'step', 'minutes'})}, got {score!r}.")
+            raise InputError(f"Expected one of {sorted(set(rows[0]) - {'case', 'step', 'minutes'})}, got {score!r}.")
         gathered: dict[str, dict[float, list[float]]] = {}
         for row in rows:
             name = "phantoms" if row["case"].startswith("phantom") else row["case"]
@@ -147,7 +148,7 @@ def _validation_by_stage(run: Path, score: str) -> list[tuple[str, dict[str, lis
         if curves:
             stages.append((path.parent.name, curves))
     if not stages:
-        raise ValueError(f"Expected stages with a validation.csv in {run}, got none; give the folder of a run.")
+        raise InputError(f"Expected stages with a validation.csv in {run}, got none; give the folder of a run.")
     return stages
 
 

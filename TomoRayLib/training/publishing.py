@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,7 +18,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from TomoRayLib.anatomy.grey_levels import LookupTable
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import write_atomically
+from TomoRayLib.base.hashes import sha256_of_bytes
+from TomoRayLib.base.mappings import dataclass_from_mapping
 from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.jobs.demonstration import DemonstrationCase, default_cache, fetch_demonstration
 from TomoRayLib.jobs.events import Event, Finished
@@ -32,10 +35,8 @@ from TomoRayLib.networks.registry import (
     ModelEntry,
     models_folder,
     save_weights,
-    sha256_of_bytes,
 )
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
-from TomoRayLib.training.config import from_mapping
 from TomoRayLib.training.data.augmentation import GeometryRanges
 from TomoRayLib.training.data.held_out import VALIDATION_SPINES, is_of_subjects
 from TomoRayLib.training.data.labelled_cts import find_cases
@@ -75,7 +76,7 @@ def publish_model(
     commercial use; without any in ``data`` the table that is there stays. The atlas is made of the spines that were
     trained on, to weights for commercial use of such spines alone.
 
-    Raises ValueError for weights that must not be published, and for what is missing.
+    Raises InputError for weights that must not be published, and for what is missing.
     """
     folder = models_folder()
     checkpoints = [checkpoint] if isinstance(checkpoint, Path) else list(checkpoint)
@@ -85,7 +86,7 @@ def publish_model(
     weights_name, atlas_name = f"{model_id}.safetensors", f"{model_id}-mean-atlas.safetensors"
     size = 2 * sum(value.numel() for value in state.values())  # in half precision
     if size > LIMIT_BYTES:
-        raise ValueError(f"The weights take {size / 1e6:.1f} MB; at most {LIMIT_BYTES / 1e6:.0f} MB fit the extension.")
+        raise InputError(f"The weights take {size / 1e6:.1f} MB; at most {LIMIT_BYTES / 1e6:.0f} MB fit the extension.")
     _check_derivatives(recorded)
     demonstration = demonstration_case()
     watched = {item for use in recorded if use.use == WATCHED for item in use.items}
@@ -137,15 +138,15 @@ def publish_model(
 def mean_weights(checkpoints: Sequence[Path]) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
     """The network's configuration and the mean of the averaged weights of checkpoints and published weights.
 
-    Raises ValueError for no checkpoint, a file that is neither of the two, or networks of different shapes.
+    Raises InputError for no checkpoint, a file that is neither of the two, or networks of different shapes.
     """
     if not checkpoints:
-        raise ValueError("Expected at least one checkpoint to publish, got none.")
+        raise InputError("Expected at least one checkpoint to publish, got none.")
     loaded = [_averaged(path) for path in checkpoints]
     config, state = loaded[0]
     for path, (other, _) in zip(checkpoints, loaded, strict=True):
         if other != config:
-            raise ValueError(f"Expected checkpoints of one network, got another in {path}; publish them one by one.")
+            raise InputError(f"Expected checkpoints of one network, got another in {path}; publish them one by one.")
     return config, {name: torch.stack([one[name].float() for _, one in loaded]).mean(dim=0) for name in state}
 
 
@@ -153,7 +154,7 @@ def imaging_of(checkpoints: Sequence[Path]) -> tuple[float, GeometryRanges]:
     """The edge of the cube in mm and the geometry that the checkpoints were trained with.
 
     Checkpoints from before they were recorded had 256 mm and the default ranges; published weights among them do not
-    say, and count as trained like the others. Raises ValueError where they differ.
+    say, and count as trained like the others. Raises InputError where they differ.
     """
     found: list[tuple[float, GeometryRanges]] = []
     for path in checkpoints:
@@ -161,20 +162,17 @@ def imaging_of(checkpoints: Sequence[Path]) -> tuple[float, GeometryRanges]:
             continue
         stream = torch.load(path, map_location="cpu", weights_only=True).get("stream", {})
         default = StreamConfig()
-        geometry = from_mapping(GeometryRanges, _with_lists(stream.get("geometry", asdict(default.geometry))))
+        ranges = stream.get("geometry", asdict(default.geometry))
+        geometry = dataclass_from_mapping(GeometryRanges, ranges, f"The geometry of {path}")
         found.append((float(stream.get("fov_mm", default.fov_mm)), geometry))
     if not found:
-        raise ValueError(
+        raise InputError(
             "Expected a run's checkpoint (last.ckpt) among those to publish, got published weights (.safetensors) "
             "alone; name the run that goes on from them as well."
         )
     if any(one != found[0] for one in found):
-        raise ValueError(f"Expected checkpoints of one cube and geometry, got {found}; publish them one by one.")
+        raise InputError(f"Expected checkpoints of one cube and geometry, got {found}; publish them one by one.")
     return found[0]
-
-
-def _with_lists(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
 def _averaged(path: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
@@ -182,7 +180,7 @@ def _averaged(path: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
         return averaged_geolift(path)
     except (KeyError, TypeError, UnpicklingError, SafetensorError) as error:
         reason = str(error).partition("\n")[0]
-        raise ValueError(
+        raise InputError(
             f"Expected a checkpoint of a run (last.ckpt) or published weights (.safetensors) to publish, got "
             f"{path}, which is neither ({reason})."
         ) from None
@@ -191,11 +189,11 @@ def _averaged(path: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
 def demonstration_case() -> DemonstrationCase:
     """LIDC-IDRI-0001, which ``publish_model`` fetches before it writes anything.
 
-    Raises ValueError where it cannot be had.
+    Raises InputError where it cannot be had.
     """
     case = fetch_demonstration(default_cache(dict(os.environ)))
     if case.is_phantom or case.ct_path is None:
-        raise ValueError("Figures are published on the real demonstration case only; run again with network.")
+        raise InputError("Figures are published on the real demonstration case only; run again with network.")
     return case
 
 
@@ -228,7 +226,7 @@ def _bone_of(data: Path, watched: Iterable[str], table_path: Path, report: Calla
     """From the labelled CTs in ``data``; without any, from the table that is there."""
     try:
         labelled = _labelled_cts(data, watched)
-    except ValueError as error:
+    except InputError as error:
         if not table_path.exists():
             raise
         content = json.loads(table_path.read_text(encoding="utf-8"))
@@ -243,7 +241,7 @@ def _bone_of(data: Path, watched: Iterable[str], table_path: Path, report: Calla
 def _labelled_cts(data: Path, watched: Iterable[str] = ()) -> dict[str, tuple[Path, Path]]:
     """(CT, labels) by name of the real labelled CTs: VerSe's layout, and TotalSegmentator's folders.
 
-    Only those known to allow commercial use, and none of a subject that was watched or is held out. Raises ValueError
+    Only those known to allow commercial use, and none of a subject that was watched or is held out. Raises InputError
     where there is none.
     """
     found: dict[str, tuple[Path, Path]] = {}
@@ -257,7 +255,7 @@ def _labelled_cts(data: Path, watched: Iterable[str] = ()) -> dict[str, tuple[Pa
     allowed = {name: files for name, files in found.items() if is_permissive("case", name)}
     usable = {name: files for name, files in allowed.items() if not is_of_subjects(name, held_out)}
     if not usable:
-        raise ValueError(
+        raise InputError(
             f"Expected labelled CTs known to allow commercial use, and not held out, in {data}/verse or "
             f"{data}/totalsegmentator, got none of {len(found)} ({len(allowed)} allow it); add some of the "
             f"data sets in training/sources.py."
@@ -276,7 +274,7 @@ def _spines_trained_on(data: Path, recorded: Iterable[SourceUse], watched: Itera
     training, _ = Anatomy(spines).split((*VALIDATION_SPINES, *watched))
     chosen = tuple(spine for spine in training.spines if not named or spine.name in named)
     if not chosen:
-        raise ValueError(
+        raise InputError(
             f"Expected the spines that were trained on ({', '.join(sorted(named)[:4]) or 'label maps'}) in "
             f"{data / 'labelmaps'}, for the mean atlas, got none of {len(spines)}; point --data at the folder that "
             f"training had."
@@ -292,7 +290,7 @@ def _spines_of_cases(data: Path, names: Iterable[str]) -> tuple[Spine, ...]:
     """Of a run without phantoms: the masks of the labelled CTs that it learned from."""
     cases = [case for case in find_cases(data).cases if case.name in names]
     if not cases:
-        raise ValueError(
+        raise InputError(
             f"Expected the labelled CTs that were trained on ({', '.join(sorted(names)[:4])}) below {data}, for the "
             f"mean atlas, got none of them; point --data at the folder that training had."
         )
@@ -302,7 +300,7 @@ def _spines_of_cases(data: Path, names: Iterable[str]) -> tuple[Spine, ...]:
 def _check_derivatives(recorded: Iterable[SourceUse]) -> None:
     refused = without_derivatives(recorded)
     if refused:
-        raise ValueError(
+        raise InputError(
             f"Expected weights made from data that may be passed on, got cases that allow no derivatives (ND): "
             f"{', '.join(refused)}. Train without these cases."
         )

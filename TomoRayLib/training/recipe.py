@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.networks.geolift import GeoLiftConfig
 from TomoRayLib.training.data.held_out import VALIDATION_SPINES
 from TomoRayLib.training.data.labelled_cts import CaseFiles
@@ -45,12 +46,12 @@ def train_first_weights(
     CT, label map) that are only ever looked at. ``start_from`` is the last checkpoint of an earlier run, or published
     weights (.safetensors), to go on from. ``stages`` leaves the other stages out; those named share all the minutes.
     ``workers`` processes make samples; 0 makes them in the training process itself. None: ``processes.workers_for``.
-    Raises ValueError for a stage that there is not, a case that cannot be scored, or spines that are all held out.
+    Raises InputError for a stage that there is not, a case that cannot be scored, or spines that are all held out.
     """
     chosen = [stage for stage in STAGES if stage[0] in stages]
     unknown = sorted(set(stages) - set(STAGE_NAMES))
     if unknown or not chosen:
-        raise ValueError(f"Expected stages of {STAGE_NAMES}, got {list(stages)}; choose one or more of these.")
+        raise InputError(f"Expected stages of {STAGE_NAMES}, got {list(stages)}; choose one or more of these.")
     total = sum(share for _, share, _, _ in chosen)
     watched = [CaseFiles(*case) for case in real_cases]
     for case in watched:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.training.config import DataConfig, RunConfig, StageConfig
 from TomoRayLib.training.data.held_out import VALIDATION_SPINES
 from TomoRayLib.training.data.labelled_cts import CaseFiles, describe_left_out, find_cohort
@@ -49,18 +50,18 @@ def settings_of_stage(
     """The stage's training with its budget in steps, starting from the stage before unless it names a start, which is
     relative to ``folder``.
 
-    Raises ValueError for epochs without a cohort, or a start that does not exist.
+    Raises InputError for epochs without a cohort, or a start that does not exist.
     """
     settings = stage.training
     if stage.epochs is not None:
         if training.cohort is None:
-            raise ValueError(f"Stage {stage.name}: epochs need data.cohorts; without, give training.minutes or steps.")
+            raise InputError(f"Stage {stage.name}: epochs need data.cohorts; without, give training.minutes or steps.")
         steps = -(-len(training.cohort.cases) * stage.epochs // settings.batch_size)
         settings = replace(settings, steps=max(1, steps))
     if settings.start_from is not None:
         start = folder / settings.start_from
         if not start.is_file():
-            raise ValueError(
+            raise InputError(
                 f"Stage {stage.name}: expected weights to start from in {start}, found none; put them there."
             )
         settings = replace(settings, start_from=str(start))
@@ -97,14 +98,14 @@ def _found(
 
 
 def _check_permissive(settings: TrainingConfig, checkpoint: Path) -> None:
-    """Raises ValueError where the stage goes on from weights that are not known to allow commercial use."""
+    """Raises InputError where the stage goes on from weights that are not known to allow commercial use."""
     before = checkpoint if checkpoint.exists() else settings.start_from
     if before is None:
         return
     uses = recorded_sources(Path(before))
     if not commercial_use_allowed(uses):
         refused = ", ".join(sorted({one.name for one in uses if not one.commercial_use and one.use != WATCHED}))
-        raise ValueError(
+        raise InputError(
             f"permissive = true, but {before} was trained on data not known to allow commercial use ({refused}). Start "
             f"from nothing, in a new folder, or from the weights of another permissive run."
         )

@@ -105,7 +105,7 @@ def test_keys_set_fields_and_the_rest_keeps_its_defaults(tmp_path: Path) -> None
         ('held_out = ["b"]', 'held_out = "b"', "data.held_out must be a list; got 'b'"),
         ('held_out = ["b"]', "held_out = [3]", r"data.held_out\[0\] must be a text; got 3"),
         ('name = "fine"', 'name = "coarse"', "each with a name of its own"),
-        ('name = "fine"', "", r"stages\[1\] lacks"),
+        ('name = "fine"', "", r"lacks stages\[1\].name"),
         ('cohorts = ["cohort"]', "", "phantoms .* cohorts .* got neither"),
         ("[data]", "[data]\nmyo_sim = true", "myo_sim needs phantoms"),
         ("[data]", "[data]\npermissive = 1", "data.permissive must be true or false; got 1"),

@@ -16,6 +16,7 @@ from support.anatomies import a_coarse_anatomy, a_spine
 from support.recipe_data import a_labelled_ct
 from support.validation_data import a_case_with_another_mask
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.cli.training import _watched
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.networks.registry import (
@@ -25,7 +26,6 @@ from TomoRayLib.networks.registry import (
     find_model,
     load_atlas,
     load_equal_frequency_table,
-    sha256_of_bytes,
 )
 from TomoRayLib.training import recipe
 from TomoRayLib.training.atlas import MeanAtlas, atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey

@@ -75,9 +75,9 @@ class FoundCases:
 
 
 def find_cases(folder: Path) -> FoundCases:
-    """All CTs with vertebra labels below ``folder``, by name. Raises ValueError where there is none, and says why."""
+    """All CTs with vertebra labels below ``folder``, by name. Raises InputError where there is none, and says why."""
     if not folder.is_dir():
-        raise ValueError(
+        raise InputError(
             f"Expected a folder of labelled CTs, got {folder}, which is none; correct the path. In a configuration it "
             f"is relative to --data, else to the configuration's own folder."
         )
@@ -98,7 +98,7 @@ def find_cases(folder: Path) -> FoundCases:
     unused = [path for paths in cts.values() for path in paths if path not in used]
     left_out += [(str(path.relative_to(folder)), "no vertebra mask of this name") for path in sorted(unused)]
     if not cases:
-        raise ValueError(
+        raise InputError(
             f"Expected CTs with vertebra masks in {folder} (x_ct.nii.gz with x_seg-vert_msk.nii.gz, x.nii.gz with "
             f"x_seg.nii.gz, or ct.nii.gz beside labels.nii.gz), got no pair among {len(files)} NIfTI files."
             + (" " + describe_left_out(left_out) if left_out else "")
@@ -229,13 +229,13 @@ class Cohort:
     _unusable: set[str] = field(default_factory=set, repr=False)
 
     def draw(self, rng: np.random.Generator) -> LabelledCT:
-        """A random usable case. Raises ValueError, each reason counted and listed, where none is left."""
+        """A random usable case. Raises InputError, each reason counted and listed, where none is left."""
         return self._first_usable(self.cases[int(index)] for index in rng.permutation(len(self.cases)))
 
     def check_usable(self) -> None:
         """Read cases in their order until one is usable, and keep what that tells.
 
-        To be called before a training, whose worker processes each begin with a copy. Raises ValueError as ``draw``.
+        To be called before a training, whose worker processes each begin with a copy. Raises InputError as ``draw``.
         """
         self._first_usable(self.cases)
 
@@ -243,7 +243,7 @@ class Cohort:
         for files in cases:
             if (case := self._case(files)) is not None:
                 return case
-        raise ValueError(
+        raise InputError(
             "Expected at least one usable labelled CT to train on, got none; mend the files, or hold out fewer. "
             + describe_left_out(self.left_out)
         )
@@ -270,7 +270,7 @@ class Cohort:
 def find_cohort(
     folders: Iterable[Path], held_out: Iterable[str] = (), permissive: bool = False
 ) -> tuple[Cohort, list[CaseFiles]]:
-    """(training cases, cases held out by name) of all folders. Raises ValueError for a name that there is not.
+    """(training cases, cases held out by name) of all folders. Raises InputError for a name that there is not.
 
     Neither holds LIDC-IDRI-0001. ``permissive`` leaves out every case whose source is not known to allow commercial use
     (``training.sources``). Other scans of a held-out case's subject, and those of the subjects that phantoms are scored
@@ -290,7 +290,7 @@ def find_cohort(
             refused[case.name] = reason
     unknown = sorted(names - {case.name for case in usable})
     if unknown:
-        raise ValueError(_no_case_of_name(unknown, usable, refused))
+        raise InputError(_no_case_of_name(unknown, usable, refused))
     training: list[CaseFiles] = []
     for case in usable:
         if case.name in names:

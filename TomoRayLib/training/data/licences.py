@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from TomoRayLib.base.errors import InputError
+
 SHAPES, BODIES, CASES = "shapes of the vertebrae", "bodies of the phantoms", "labelled CTs trained on"
 GREY = "grey values of bone for the mean atlas and the equal-frequency table"
 WATCHED = "scored during training, never trained on"
@@ -158,7 +160,7 @@ def from_record(record: Iterable[Mapping[str, Any]] | None) -> tuple[SourceUse, 
 def recorded_sources(weights: Path) -> tuple[SourceUse, ...]:
     """What a checkpoint, or published weights (.safetensors), were made from; ``NOT_RECORDED`` in older ones.
 
-    Raises ValueError for a file that is missing or is neither of the two.
+    Raises InputError for a file that is missing or is neither of the two.
     """
     try:
         if weights.suffix == ".safetensors":
@@ -167,7 +169,7 @@ def recorded_sources(weights: Path) -> tuple[SourceUse, ...]:
             return from_record(None if text is None else json.loads(text))
         content = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
         if not isinstance(content, Mapping) or "network" not in content:
-            raise ValueError("it holds no network")
+            raise InputError("it holds no network")
         return from_record(content.get("sources"))
     except (
         OSError,
@@ -180,7 +182,7 @@ def recorded_sources(weights: Path) -> tuple[SourceUse, ...]:
         TypeError,
     ) as error:
         reason = "there is none" if isinstance(error, FileNotFoundError) else str(error).partition("\n")[0]
-        raise ValueError(
+        raise InputError(
             f"Expected a checkpoint of a run (last.ckpt) or published weights (.safetensors) in {weights}, got a file "
             f"that cannot be read ({reason}); correct the path, or copy the file again."
         ) from None

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import ConeBeam, View
 from TomoRayLib.networks.radiograph_input import cube_to_pixel, normalise
@@ -66,9 +67,9 @@ class Anatomy:
         return Anatomy(kept, self.bodies, self.cohort), Anatomy(rest or kept, self.bodies, spines_trained_on=not rest)
 
     def check_trainable(self) -> None:
-        """Raises ValueError where there is neither a spine nor a cohort: nothing that a sample could be made from."""
+        """Raises InputError where there is neither a spine nor a cohort: nothing that a sample could be made from."""
         if not self.spines and self.cohort is None:
-            raise ValueError(NO_SPINE)
+            raise InputError(NO_SPINE)
 
     def sources(self) -> tuple[SourceUse, ...]:
         """The data sets that all of it comes from, with their licences."""
@@ -77,9 +78,9 @@ class Anatomy:
         return merged([*uses_of(SHAPES, shapes), *uses_of(BODIES, bodies), *uses_of(CASES, cases)])
 
     def draw(self, rng: np.random.Generator) -> tuple[Spine, Body]:
-        """A spine and a body that share enough levels. Raises ValueError where there is no spine."""
+        """A spine and a body that share enough levels. Raises InputError where there is no spine."""
         if not self.spines:
-            raise ValueError(NO_SPINE)
+            raise InputError(NO_SPINE)
         while True:
             spine = self.spines[int(rng.integers(len(self.spines)))]
             fitting = [body for body in self.bodies if body_fits(spine, body, MINIMUM_LEVELS)]
@@ -101,7 +102,7 @@ def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False, pr
         body_files = [path for path in body_files if is_permissive("body", body_name(path))]
         found += f", of which {len(label_files)} and {len(body_files)} are known to allow commercial use"
     if not (body_files or procedural_count) or not (label_files or myo_sim):
-        raise ValueError(
+        raise InputError(
             f"Training needs label maps in {data / 'labelmaps'} and torso CTs in {data / 'bodies'} (*.nii.gz); got "
             f"{found}. Point --data at the folder that holds both; in [data] myo_sim = true stands in for label maps, "
             f"procedural_bodies = 20 for bodies."
@@ -110,7 +111,7 @@ def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False, pr
     spines = load_spines(data, permissive, myo_sim)
     usable = tuple(spine for spine in spines if any(body_fits(spine, body, MINIMUM_LEVELS) for body in bodies))
     if not usable:
-        raise ValueError(
+        raise InputError(
             f"Expected a label map that shares at least {MINIMUM_LEVELS} levels with a body, got none in {data}. Add "
             f"bodies of the same part of the spine; their levels are read off in training/bodies.py."
         )
@@ -131,10 +132,10 @@ def _label_files(data: Path, permissive: bool = False) -> list[Path]:
 def with_procedural_bodies(anatomy: Anatomy, count: int, only: bool = False, seed: int = 0) -> Anatomy:
     """``anatomy`` with ``count`` procedural bodies beside its own, or instead of them (``only``).
 
-    Raises ValueError for a negative count, and for none where no real body is left.
+    Raises InputError for a negative count, and for none where no real body is left.
     """
     if count < 0 or (count == 0 and (only or not anatomy.bodies) and anatomy.spines):
-        raise ValueError(
+        raise InputError(
             f"Expected at least {1 if only or not anatomy.bodies else 0} procedural bodies, got {count}; without any, "
             f"phantoms need real torso CTs in bodies/."
         )
@@ -175,7 +176,7 @@ class StreamConfig:
 
     def __post_init__(self) -> None:
         if min(self.uses, self.kept, self.shot_uses) < 1 or self.size < 1:
-            raise ValueError(
+            raise InputError(
                 f"size, uses, kept and shot_uses must be at least 1; got size {self.size}, uses {self.uses}, kept "
                 f"{self.kept}, shot_uses {self.shot_uses}."
             )

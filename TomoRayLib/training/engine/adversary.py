@@ -16,6 +16,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, channels_last_3d, nn
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.networks.discriminator import PatchDiscriminator, beside_radiographs
 from TomoRayLib.networks.geolift import PIXELS_PER_CUBE, lift
 from TomoRayLib.networks.lsgan import discriminator_loss, generator_loss
@@ -39,7 +40,7 @@ class AdversaryConfig:
 
     def __post_init__(self) -> None:
         if self.weight < 0 or self.peak_lr <= 0 or (self.crop != 0 and self.crop < SMALLEST_CROP):
-            raise ValueError(
+            raise InputError(
                 f"adversary: weight must be 0 or above, peak_lr above 0, and crop 0 (the whole volume) or at least "
                 f"{SMALLEST_CROP} voxels; got weight {self.weight}, peak_lr {self.peak_lr}, crop {self.crop}."
             )

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.training.engine.adversary import Adversary
@@ -65,7 +66,7 @@ def save_checkpoint(
 def restore(
     path: Path, model: Model, ema: AveragedModel, optimizer: torch.optim.Optimizer, adversary: Adversary | None
 ) -> dict[str, Any]:
-    """Put a checkpoint back into its objects; returns its progress. Raises ValueError for one of another network."""
+    """Put a checkpoint back into its objects; returns its progress. Raises InputError for one of another network."""
     content = torch.load(path, map_location="cpu", weights_only=True)
     if network_of(content["network"]) != model.config:
         raise _another_network(path, content["network"], model)
@@ -82,7 +83,7 @@ def start_from(path: Path, model: Model, ema: AveragedModel, adversary: Adversar
     """Begin with the averaged weights of a checkpoint (and its adversary), or with published weights (.safetensors).
 
     Weights of a network without residual heads may start one with them: its finer heads then begin with nothing to add.
-    Raises ValueError for those of another network.
+    Raises InputError for those of another network.
     """
     content: dict[str, Any] = {}
     network: dict[str, Any] | None
@@ -104,7 +105,7 @@ def start_from(path: Path, model: Model, ema: AveragedModel, adversary: Adversar
         ema.module.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"The weights {path} belong to a network of another shape ({reason}).") from None
+        raise InputError(f"The weights {path} belong to a network of another shape ({reason}).") from None
     if isinstance(model, GeoLiftUNet) and begins_residual:
         for one in (model, ema.module):
             for level in range(HEAD_LEVELS - 1):
@@ -123,12 +124,12 @@ def _published(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
 def averaged_weights(checkpoint: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
     """The network's configuration and its averaged (EMA) weights from a checkpoint, or published weights.
 
-    Raises ValueError for published weights of an old format, which does not name the network.
+    Raises InputError for published weights of an old format, which does not name the network.
     """
     if checkpoint.suffix == ".safetensors":
         weights, network = _published(checkpoint)
         if network is None:
-            raise ValueError(
+            raise InputError(
                 f"Expected published weights that name their network, got {checkpoint}, which does not, as in an old "
                 f"format; train from it (start_from) and publish that run's last.ckpt."
             )
@@ -138,10 +139,10 @@ def averaged_weights(checkpoint: Path) -> tuple[NetworkConfig, dict[str, Tensor]
 
 
 def averaged_geolift(checkpoint: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
-    """``averaged_weights`` of a network that TomoRay can run. Raises ValueError for another architecture."""
+    """``averaged_weights`` of a network that TomoRay can run. Raises InputError for another architecture."""
     config, weights = averaged_weights(checkpoint)
     if not isinstance(config, GeoLiftConfig):
-        raise ValueError(
+        raise InputError(
             f"Expected a checkpoint of GeoLift-UNet, the network that TomoRay runs; got X2CT-GAN in {checkpoint}, "
             f"which is trained to be compared with only."
         )
@@ -152,14 +153,14 @@ def _ema_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix("module."): value for name, value in state.items() if name.startswith("module.")}
 
 
-def _another_network(path: Path, network: Mapping[str, Any], model: Model) -> ValueError:
+def _another_network(path: Path, network: Mapping[str, Any], model: Model) -> InputError:
     expected, got = describe_network(model.config), describe_network(network_of(dict(network)))
     if expected["architecture"] != got["architecture"]:
         wanted, found = f"the architecture {expected['architecture']}", got["architecture"]
     else:
         differing = [key for key in expected if expected[key] != got[key]]
         wanted, found = (", ".join(f"{key} {one[key]}" for key in differing) for one in (expected, got))
-    return ValueError(
+    return InputError(
         f"The checkpoint {path} holds a network of another shape: expected {wanted}, got {found}. Train with its own "
         f"configuration or start a new run."
     )

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, View
 from TomoRayLib.networks.geolift import Prediction
@@ -65,7 +66,7 @@ def reconstruction_loss(
     }
     terms = {name: part() for name, part in parts.items() if getattr(weights, name) > 0}
     if not terms:
-        raise ValueError("LossWeights must have a term above 0; got none.")
+        raise InputError("LossWeights must have a term above 0; got none.")
     total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
     return total, {name: float(value.detach()) for name, value in terms.items()}
 
@@ -100,7 +101,7 @@ def dilated(volume: Tensor, radius: int) -> Tensor:
 
 def _logit_of(prediction: Prediction | Unmasked) -> Tensor:
     if isinstance(prediction, Unmasked):
-        raise ValueError("LossWeights.mask needs a network that predicts a mask; got one without. Set mask to 0.")
+        raise InputError("LossWeights.mask needs a network that predicts a mask; got one without. Set mask to 0.")
     return prediction.mask_logit
 
 
@@ -152,11 +153,11 @@ def ssim_loss(masked: Tensor, target: Tensor, occupancy: Tensor) -> Tensor:
 def ray_l1(masked: Tensor, target: Tensor, geometry: Tensor | None) -> Tensor:
     """L1 of the line integrals along the rays of both views, per 10 voxels of path: bone predicted against bone true.
 
-    Pixels are as large as voxels. The projector is linear, so the difference is projected once. Raises ValueError
+    Pixels are as large as voxels. The projector is linear, so the difference is projected once. Raises InputError
     without the views' geometry.
     """
     if geometry is None:
-        raise ValueError("LossWeights.rays needs the geometry of the sample's views; got none. Set rays to 0.")
+        raise InputError("LossWeights.rays needs the geometry of the sample's views; got none. Set rays to 0.")
     size = target.shape[-1]
     total = masked.new_zeros(())
     for difference, rows in zip((masked - target)[:, 0].float(), geometry, strict=True):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, channels_last_3d, nn
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.networks.geolift import PIXELS_PER_CUBE, GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.networks.x2ct import X2CTConfig, X2CTGenerator, radiographs_for_x2ct
 
@@ -73,12 +74,12 @@ def describe_network(config: NetworkConfig) -> dict[str, Any]:
 def network_of(description: dict[str, Any]) -> NetworkConfig:
     """The configuration of ``describe_network``. Checkpoints from before there were two architectures name none.
 
-    Raises ValueError for an architecture that there is not.
+    Raises InputError for an architecture that there is not.
     """
     values = dict(description)
     architecture = values.pop("architecture", "geolift")
     if architecture not in ARCHITECTURES:
-        raise ValueError(f"Expected an architecture of {ARCHITECTURES}, got {architecture!r}; update TomoRay.")
+        raise InputError(f"Expected an architecture of {ARCHITECTURES}, got {architecture!r}; update TomoRay.")
     kind: Any = GeoLiftConfig if architecture == "geolift" else X2CTConfig
     return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
 

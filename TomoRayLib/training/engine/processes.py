@@ -13,6 +13,8 @@ from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.fabric.plugins.precision import MixedPrecision
 from lightning.fabric.strategies import DDPStrategy
 
+from TomoRayLib.base.errors import InputError
+
 MIXED = "bf16-mixed"
 PRECISIONS = (MIXED, "32-true")  # bfloat16 alone rounds cube_to_pixel; float16 needs its loss scale in the checkpoint
 INTERACTIVE_JOBS = ("bash", "interactive")  # names that salloc and srun --pty give to a job whose command is a shell
@@ -35,7 +37,7 @@ def launch_of(environment: Mapping[str, str]) -> Launch | None:
     """The launcher's processes, from its environment variables; None where a user started this one alone.
 
     A SLURM job alone starts nothing: its shell, or its script before ``srun``, is one process whatever its number of
-    tasks. Raises ValueError where the variables do not tell how many processes there are.
+    tasks. Raises InputError where the variables do not tell how many processes there are.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
         processes, per_node = int(environment["WORLD_SIZE"]), int(environment["LOCAL_WORLD_SIZE"])
@@ -46,13 +48,13 @@ def launch_of(environment: Mapping[str, str]) -> Launch | None:
     if processes == 1:  # what the job's script asked for per node says nothing about this step
         return Launch(1, 1, 1)
     if environment.get("SLURM_JOB_NAME") in INTERACTIVE_JOBS:  # a shell that srun opened, or srun in salloc's shell
-        raise ValueError(
+        raise InputError(
             f"Expected one process, or {processes} in a job with a name of its own; got {processes} tasks in the "
             f"interactive job {environment['SLURM_JOB_NAME']!r}. Type `unset SLURM_STEP_ID` to train in this process "
             f"alone, or `export SLURM_JOB_NAME=train` before srun to train in all of them."
         )
     if "SLURM_NTASKS_PER_NODE" not in environment:
-        raise ValueError(
+        raise InputError(
             f"Expected to hear from SLURM how many processes train on each node; got {processes} tasks in all. Give "
             f"--ntasks-per-node and --nodes to sbatch or srun in place of --ntasks."
         )
@@ -62,7 +64,7 @@ def launch_of(environment: Mapping[str, str]) -> Launch | None:
 
 def _checked(launch: Launch, launcher: str, option: str) -> Launch:
     if launch.per_node * launch.nodes != launch.processes:
-        raise ValueError(
+        raise InputError(
             f"Expected the same number of processes on every node; got {launch.processes} from {launcher}, with "
             f"{launch.per_node} on this one of {launch.nodes} nodes. Give every node the same {option}."
         )
@@ -70,7 +72,7 @@ def _checked(launch: Launch, launcher: str, option: str) -> Launch:
 
 
 def is_first_process(environment: Mapping[str, str]) -> bool:
-    """Whether this process speaks for all that its launcher, or Fabric itself, started. Raises ValueError as
+    """Whether this process speaks for all that its launcher, or Fabric itself, started. Raises InputError as
     ``launch_of``."""
     if launch_of(environment) is None:
         return environment.get("LOCAL_RANK", "0") == "0"
@@ -79,13 +81,13 @@ def is_first_process(environment: Mapping[str, str]) -> bool:
 
 def devices_of_node(processes: int, visible_gpus: int, hides_gpus: bool = False) -> list[torch.device]:
     """Each process's device, by its number on its node. With ``hides_gpus`` a process that sees a single GPU has that
-    to itself, as with SLURM's --gpus-per-task=1. Raises ValueError for more processes than GPUs."""
+    to itself, as with SLURM's --gpus-per-task=1. Raises InputError for more processes than GPUs."""
     if visible_gpus == 0:
         return [torch.device("cpu")] * processes
     if visible_gpus == 1 and hides_gpus:
         return [torch.device("cuda", 0)] * processes
     if visible_gpus < processes:
-        raise ValueError(
+        raise InputError(
             f"Expected a GPU for each of the {processes} processes of this node, got {visible_gpus}. Start "
             f"{visible_gpus} processes (torchrun --nproc-per-node, SLURM --ntasks-per-node) or ask for more GPUs."
         )
@@ -95,7 +97,7 @@ def devices_of_node(processes: int, visible_gpus: int, hides_gpus: bool = False)
 def launched_fabric(precision: str, environment: Mapping[str, str]) -> Fabric:
     """Fabric over the launcher's processes or, without one, over a process for each GPU that it starts itself.
 
-    On CUDA it also lets cuDNN search for its fastest kernels, once for each shape. Raises ValueError where Fabric takes
+    On CUDA it also lets cuDNN search for its fastest kernels, once for each shape. Raises InputError where Fabric takes
     another number of processes for all: each of them would then believe that it is
     the first, and all would write the same files.
     """
@@ -109,9 +111,9 @@ def launched_fabric(precision: str, environment: Mapping[str, str]) -> Fabric:
 
 
 def check_world(world_size: int, launch: Launch | None) -> None:
-    """Raises ValueError where ``world_size``, the processes that Fabric knows of, is not what the launcher started."""
+    """Raises InputError where ``world_size``, the processes that Fabric knows of, is not what the launcher started."""
     if launch is not None and world_size != launch.processes:
-        raise ValueError(
+        raise InputError(
             f"Expected {launch.processes} processes that train together, as the launcher started; got {world_size}. "
             f"Unset environment variables that begin with LT_, or start a single process."
         )

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig, GeoLiftUNet, Prediction
 from TomoRayLib.networks.x2ct import X2CTConfig
@@ -82,26 +83,26 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         if self.finest_level not in range(HEAD_LEVELS):
-            raise ValueError(f"finest_level must be 0 (192^3), 1 (96^3) or 2 (48^3); got {self.finest_level}.")
+            raise InputError(f"finest_level must be 0 (192^3), 1 (96^3) or 2 (48^3); got {self.finest_level}.")
         if self.freeze_coarse and self.finest_level == HEAD_LEVELS - 1:
-            raise ValueError(f"freeze_coarse needs finest_level 0 or 1; got {self.finest_level}, the coarsest.")
+            raise InputError(f"freeze_coarse needs finest_level 0 or 1; got {self.finest_level}, the coarsest.")
         if self.batch_size < 1 or self.minutes <= 0 or (self.steps is not None and self.steps < 1):
-            raise ValueError(
+            raise InputError(
                 f"batch_size and steps must be at least 1 and minutes above 0; got batch_size {self.batch_size}, steps "
                 f"{self.steps}, minutes {self.minutes}."
             )
         if self.precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {PRECISIONS}; got {self.precision!r}.")
+            raise InputError(f"precision must be one of {PRECISIONS}; got {self.precision!r}.")
         workers = self.workers or 0
         if min(self.validate_every_steps, self.gradient_clip) <= 0 or workers < 0 or not 0 <= self.ema_decay < 1:
-            raise ValueError(
+            raise InputError(
                 f"validate_every_steps and gradient_clip must be above 0, workers 0 or above, and ema_decay in [0, 1); "
                 f"got {self.validate_every_steps}, {self.gradient_clip}, {self.workers} and {self.ema_decay}."
             )
         if self.architecture not in ARCHITECTURES:
-            raise ValueError(f"architecture must be one of {ARCHITECTURES}; got {self.architecture!r}.")
+            raise InputError(f"architecture must be one of {ARCHITECTURES}; got {self.architecture!r}.")
         if self.architecture == "x2ct" and (self.finest_level or self.loss.mask or self.loss.rays):
-            raise ValueError(
+            raise InputError(
                 f"X2CT-GAN has one level and no mask: finest_level, loss.mask and loss.rays must be 0; got "
                 f"{self.finest_level}, {self.loss.mask} and {self.loss.rays}. docs/configurations/x2ct-gan.toml has "
                 f"all that it needs."
@@ -140,16 +141,16 @@ def train(
 ) -> Path:
     """Train within the budget and return the checkpoint's path.
 
-    Raises ValueError for a folder that already holds a run (without ``resume``), a checkpoint of another
+    Raises InputError for a folder that already holds a run (without ``resume``), a checkpoint of another
     architecture, a loss that is not a number (the last checkpoint stays as it was), or too little memory.
     """
     checkpoint = out / "last.ckpt"
     if checkpoint.exists() and not resume:
-        raise ValueError(f"{out} already holds a run. Go on with it (--resume) or choose another folder.")
+        raise InputError(f"{out} already holds a run. Go on with it (--resume) or choose another folder.")
     if config.freeze_coarse and config.start_from is None:
-        raise ValueError("freeze_coarse needs start_from, the checkpoint of the coarse stage; got none.")
+        raise InputError("freeze_coarse needs start_from, the checkpoint of the coarse stage; got none.")
     if stream_config.size % config.volume_size:
-        raise ValueError(
+        raise InputError(
             f"stream.size must be a multiple of the {config.volume_size} voxels that are predicted; got "
             f"{stream_config.size}. Set it to {config.volume_size} or twice that."
         )

@@ -1,4 +1,4 @@
-"""What stops a run, in words that say where and what to do: numbers that are none, and too little memory."""
+"""Errors that stop a run, and what to do about them: numbers that are not finite, and exhausted memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-MEMORY_WORDS = ("allocate memory", "out of memory", "not enough memory", "MemoryError", "Unable to allocate")
-DEVICE_WORDS = ("ALLOC_FAILED", "killed by signal: Killed")  # cuDNN, cuBLAS; a worker that the system has ended
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.memory import is_out_of_memory
+
+WORKER_KILLED = "killed by signal: Killed"  # a process that makes samples, terminated by the operating system
+FROM_WORKER = "in DataLoader worker process"
 
 
 class NotANumberError(ValueError):
@@ -57,7 +60,7 @@ def first_without_a_finite_gradient(network: nn.Module) -> str | None:
 
 @contextmanager
 def explained(batch_size: int, finest_level: int, steps: Callable[[], int], kept: Callable[[], str]) -> Iterator[None]:
-    """Turn trouble with a sample, a step or a validation into a ValueError that says where and what to try.
+    """Turn an error of a sample, a step or a validation into an InputError that says where and what to try.
 
     ``steps`` gives the number of steps taken, ``kept`` a sentence about the checkpoint that there is.
     """
@@ -65,7 +68,7 @@ def explained(batch_size: int, finest_level: int, steps: Callable[[], int], kept
         yield
     except NotANumberError as error:
         terms = ", ".join(f"{name} {value:.4g}" for name, value in error.terms.items())
-        raise ValueError(
+        raise InputError(
             f"The {error.what} is not a number at step {steps() + 1} (terms of the loss: {terms}). {kept()} Try a "
             f"lower peak_lr."
         ) from error
@@ -77,19 +80,19 @@ def explained(batch_size: int, finest_level: int, steps: Callable[[], int], kept
             if batch_size > 1
             else f"Train a coarser level (finest_level above {finest_level}) or a narrower network"
         )
-        raise ValueError(
+        raise InputError(
             f"Too little memory for batch_size {batch_size} at finest_level {finest_level}, after {steps()} steps. "
             f"{kept()} {advice}."
         ) from error
 
 
 def is_about_memory(error: BaseException | None) -> bool:
-    """Whether ``error`` says that memory does not suffice: Python's, numpy's, torch's, a GPU's, that of a process which
-    makes samples (its text holds the whole trace), or a ValueError that one of these is the cause of."""
-    text = str(error)
+    """True if memory was exhausted here, in a process that makes samples, or as the cause of a ValueError.
+
+    The error of such a process is of the class that it had there, and its text holds the whole trace.
+    """
     if isinstance(error, ValueError):
-        from_worker = "in DataLoader worker process" in text and any(word in text for word in MEMORY_WORDS)
-        return from_worker or is_about_memory(error.__cause__)
+        return (FROM_WORKER in str(error) and is_out_of_memory(error)) or is_about_memory(error.__cause__)
     if isinstance(error, RuntimeError):
-        return isinstance(error, torch.OutOfMemoryError) or any(word in text for word in MEMORY_WORDS + DEVICE_WORDS)
+        return is_out_of_memory(error) or WORKER_KILLED in str(error)
     return isinstance(error, MemoryError)

@@ -16,6 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from TomoRayLib.anatomy.grey_levels import AIR_HU
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.resampling import resample
@@ -70,7 +71,7 @@ class Body:
     def z_of_level(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
         """LPS z of spinal levels in this body, interpolated between its two anchors by standard vertebral heights."""
         if self.levels is None:
-            raise ValueError(f"Nobody has read the spinal levels of body {self.name}; add them to LEVELS_OF_BODY.")
+            raise InputError(f"Nobody has read the spinal levels of body {self.name}; add them to LEVELS_OF_BODY.")
         (upper, upper_mm), (lower, lower_mm) = self.levels
         height = height_of_level(np.asarray(level))
         span = (lower_mm - upper_mm) / (height_of_level(lower) - height_of_level(upper))

@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 from vtkmodules.vtkCommonDataModel import vtkPolyData
 
 from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.surfaces import mask_of_surface, points_mm, surface_of_triangles
 from TomoRayLib.training.phantoms.spines import SPINE_SPACING_MM, Spine, detailed_spine
@@ -41,7 +42,7 @@ Folder = Path | zipfile.Path
 def find_myo_sim(beside: Path | None = None) -> Folder:
     """The package's folder: in a wheel (``myo_sim-*.whl``) in the folder ``beside``, else of the installed package.
 
-    Raises ValueError that says what to download where there is neither.
+    Raises InputError that says what to download where there is neither.
     """
     wheels = sorted(beside.glob("myo_sim-*.whl")) if beside is not None else []
     if wheels:
@@ -50,7 +51,7 @@ def find_myo_sim(beside: Path | None = None) -> Folder:
     if spec is not None and spec.submodule_search_locations:
         return Path(next(iter(spec.submodule_search_locations)))
     where = f" in {beside}" if beside is not None else ""
-    raise ValueError(
+    raise InputError(
         f"myo_sim = true needs the package myo_sim, which is neither installed nor there as myo_sim-*.whl{where}. "
         f"Download its wheel (pip download --no-deps myo-sim --dest {beside or 'FOLDER'}) or install it without "
         f"MuJoCo (pip install --no-deps myo-sim)."
@@ -58,7 +59,7 @@ def find_myo_sim(beside: Path | None = None) -> Folder:
 
 
 def read_myo_sim_spine(package: Folder) -> Spine:
-    """T1-L5 as the model stands, on a 1 mm LPS grid. Raises ValueError where ``package`` is not as expected."""
+    """T1-L5 as the model stands, on a 1 mm LPS grid. Raises InputError where ``package`` is not as expected."""
     labels, grid = labels_of_surfaces(read_vertebrae(package), SPINE_SPACING_MM)
     return detailed_spine(MYO_SIM_SPINE, labels, grid)
 
@@ -66,7 +67,7 @@ def read_myo_sim_spine(package: Folder) -> Spine:
 def read_vertebrae(package: Folder) -> dict[int, vtkPolyData]:
     """The closed surface of each vertebra in LPS mm, by VerSe number, from cranial to caudal.
 
-    Raises ValueError for a package without the model's files or without all of T1-L5.
+    Raises InputError for a package without the model's files or without all of T1-L5.
     """
     frames = mesh_to_lps(_xml(package, _CHAIN))
     surfaces = {}
@@ -77,7 +78,7 @@ def read_vertebrae(package: Folder) -> dict[int, vtkPolyData]:
             surfaces[label] = _placed(corners * _numbers(mesh, "scale", "1 1 1"), frames[mesh.get("name", "")])
     missing = sorted(set(VERTEBRAE) - set(surfaces))
     if missing:
-        raise ValueError(f"Expected T1-L5 (VerSe 8-24) in {package}, lacks {missing}; use myo_sim 0.2.4.")
+        raise InputError(f"Expected T1-L5 (VerSe 8-24) in {package}, lacks {missing}; use myo_sim 0.2.4.")
     return {label: surfaces[label] for label in VERTEBRAE}
 
 
@@ -114,11 +115,11 @@ def labels_of_surfaces(surfaces: dict[int, vtkPolyData], spacing_mm: float) -> t
 def _to_parent(element: ET.Element) -> NDArray[np.float64]:
     """The (4, 4) matrix of a body's or geom's ``pos`` with ``euler`` or ``quat``, as the model's own compiler reads it.
 
-    ``euler`` is in radians about the turning axes x, y, z; ``quat`` has w first. Raises ValueError for a rotation that
+    ``euler`` is in radians about the turning axes x, y, z; ``quat`` has w first. Raises InputError for a rotation that
     is given in another of MuJoCo's ways.
     """
     if any(key in element.attrib for key in _OTHER_ROTATIONS):
-        raise ValueError(f"Expected pos with euler or quat of {element.get('name')}, got {element.attrib}.")
+        raise InputError(f"Expected pos with euler or quat of {element.get('name')}, got {element.attrib}.")
     matrix = np.eye(4)
     matrix[:3, 3] = _numbers(element, "pos", "0 0 0")
     if "quat" in element.attrib:
@@ -157,5 +158,5 @@ def _xml(package: Folder, name: str) -> ET.Element:
 def _bytes(package: Folder, name: str) -> bytes:
     file = package / name
     if not file.is_file():
-        raise ValueError(f"Expected {name} in the package myo_sim at {package}, found none; use myo_sim 0.2.4.")
+        raise InputError(f"Expected {name} in the package myo_sim at {package}, found none; use myo_sim 0.2.4.")
     return file.read_bytes()

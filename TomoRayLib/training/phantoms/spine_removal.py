@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 
 BONE_ABOVE_HU = 140.0
@@ -57,7 +58,7 @@ def spine_window(body: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_
 def spine_course(bone: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
     """(z, 2) smoothed centroid (x, y) in LPS mm of the spine's bone per slice.
 
-    Raises ValueError where no slice holds a spine's worth of bone.
+    Raises InputError where no slice holds a spine's worth of bone.
     """
     centroids = np.full((len(bone), 2), np.nan)
     for index, region in enumerate(bone):
@@ -159,7 +160,7 @@ def _lung_at_its_border(
 def _without_gaps(values: NDArray[np.float64]) -> NDArray[np.float64]:
     known = np.isfinite(values)
     if not known.any():
-        raise ValueError(
+        raise InputError(
             "No spine was found in this body; expected a torso CT in HU with the spine in the field of view."
         )
     return np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])
