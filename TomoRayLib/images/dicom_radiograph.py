@@ -217,7 +217,9 @@ def _unused_angles(values: dict[str, Any]) -> list[str]:
     for field, period_deg in (("primary_angle_deg", 90.0), ("secondary_angle_deg", 360.0)):
         angle_deg = values.get(field, 0.0)
         if abs(math.remainder(angle_deg, period_deg)) > ANGLE_TOLERANCE_DEG:
-            notes.append(f"{_NUMBERS[field][1]}: positioner angle {angle_deg:g} deg is not used; give --geometry.")
+            notes.append(
+                f"{_NUMBERS[field][1]}: positioner angle {angle_deg:g} deg is not used; give the geometry yourself."
+            )
     return notes
 
 
@@ -228,7 +230,7 @@ def _upright(radiograph: Radiograph) -> Radiograph:
     if stored is None:
         note = (
             "View Position PA without Patient Orientation: taken with the patient's left at image right, as viewers "
-            "show it, and not mirrored; --flip-ap mirrors it."
+            "show it, and not mirrored; mirror it if that is wrong."
         )
         return _noted(radiograph, note) if header.view_position == "PA" else radiograph
     right, down = _main_direction(stored[0]), _main_direction(stored[1])

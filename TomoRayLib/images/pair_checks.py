@@ -75,8 +75,7 @@ def looks_inverted(pixels: NDArray[np.float32]) -> bool:
 
 
 def _inversion_warnings(ap: Radiograph, lateral: Radiograph, invert: bool) -> list[str]:
-    where, cure = ("after --invert", "leave it out") if invert else ("", "--invert")
-    looks = f"looks inverted {where}".rstrip()
+    looks, cure = ("looks inverted after inverting", "do not invert") if invert else ("looks inverted", "invert it")
     return [
         f"The {name} radiograph {looks}: its edges are brighter than its middle; bone must be bright ({cure})."
         for name, radiograph in (("AP", ap), ("lateral", lateral))

@@ -67,13 +67,17 @@ class Finished:
 
 @dataclass(frozen=True)
 class Failed:
-    """The job has failed: a sentence for the user, the exit code, the ``field`` to change, details for a report."""
+    """The job has failed: a sentence for the user, the exit code, the ``field`` to change, details for a report.
+
+    ``package`` is the Python package that is not installed, if that is why.
+    """
 
     kind: ClassVar[str] = "error"
     message: str
     code: ExitCode
     field: str | None = None
     details: str = ""
+    package: str | None = None
 
 
 Event = StageBegun | Note | Warned | Finished | Failed

@@ -44,5 +44,10 @@ def failed_by(error: Exception) -> Failed:
         return Failed(str(error), ExitCode.INPUT, getattr(error, "field", None))
     if is_out_of_memory(error):  # the details say which memory: the GPU's mentions CUDA
         return Failed(OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY, "device", str(error))
+    details = "".join(traceback.format_exception(error))
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "TomoRayLib").startswith("TomoRayLib"):
+        package = str(error.name).partition(".")[0]
+        message = f"The Python package {package} is not installed. Install it and try again."
+        return Failed(message, ExitCode.INTERNAL_ERROR, None, details, package)
     message = f"Internal error in TomoRay ({type(error).__name__}: {error}). Please report it with the details."
-    return Failed(message, ExitCode.INTERNAL_ERROR, None, "".join(traceback.format_exception(error)))
+    return Failed(message, ExitCode.INTERNAL_ERROR, None, details)

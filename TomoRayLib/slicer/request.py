@@ -9,6 +9,7 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.slicer.controls import with_control
 from TomoRayLib.slicer.scene.nodes import (
     NOTICE_KEY,
     Role,
@@ -18,7 +19,7 @@ from TomoRayLib.slicer.scene.nodes import (
     problem_of,
     transform_problem,
 )
-from TomoRayLib.slicer.scene.radiographs import ViewGeometry
+from TomoRayLib.slicer.scene.radiographs import ViewGeometry, radiograph_of
 from TomoRayLib.slicer.scene.segment_nodes import BINARY_LABELMAP
 from TomoRayLib.slicer.scene.segments import segmentation_problem
 
@@ -140,6 +141,19 @@ def input_problem(inputs: RadiographInputs | CTInputs) -> str | None:
     if inputs.ap is inputs.lateral:
         return _("The same image is chosen twice. Choose the AP and the lateral radiograph.")
     return None
+
+
+def look_at_pair(inputs: RadiographInputs) -> tuple[list[str], str | None]:
+    """Warnings on two radiographs, and why they cannot be a pair (None if they can). Reads their pixels."""
+    from TomoRayLib.geometry.views import Biplanar
+    from TomoRayLib.images.pair_checks import check_pair
+
+    ap, lateral = radiograph_of(inputs.ap, Role.AP), radiograph_of(inputs.lateral, Role.LATERAL)
+    try:
+        views = Biplanar(inputs.ap_geometry.view(*ap.pixels.shape), inputs.lateral_geometry.view(*lateral.pixels.shape))
+        return check_pair(ap, lateral, views, invert=inputs.invert), None
+    except ValueError as error:
+        return [], with_control(str(error), getattr(error, "field", None))
 
 
 def output_problem(request: Request) -> str | None:

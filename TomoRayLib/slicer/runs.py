@@ -76,6 +76,7 @@ class SampleRun(WorkerRun):
     def __init__(self, offline: bool = False) -> None:
         super().__init__()
         self.offline = offline
+        self.is_phantom = False  # known once the results are there
 
     def prepare(self, folder: Path) -> PreparedJob:
         from TomoRayLib.jobs.demonstration import default_cache
@@ -84,4 +85,5 @@ class SampleRun(WorkerRun):
         return PreparedJob(DemonstrationJob(str(folder / "sample"), str(default_cache(dict(os.environ))), self.offline))
 
     def load(self, results: Mapping[str, Any]) -> tuple[Any, Any]:
+        self.is_phantom = bool(results["is_phantom"])
         return add_sample(results)

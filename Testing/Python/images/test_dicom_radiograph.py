@@ -128,7 +128,7 @@ def test_positioner_angle_that_is_not_used_is_noted(tmp_path: Path) -> None:
     a_radiograph_file(tmp_path / "ap.dcm", PositionerPrimaryAngle=25, PositionerSecondaryAngle=-3)
     notes = read_radiograph(tmp_path / "ap.dcm").header.notes
     for angle in ("25", "-3"):
-        assert any(f"positioner angle {angle} deg is not used; give --geometry" in note for note in notes)
+        assert any(f"positioner angle {angle} deg is not used; give the geometry" in note for note in notes)
     for straight in (0, 0.2, 90, -90, 180):
         a_radiograph_file(tmp_path / "ap.dcm", PositionerPrimaryAngle=straight, PositionerSecondaryAngle=0)
         assert not any("not used" in note for note in read_radiograph(tmp_path / "ap.dcm").header.notes)

@@ -138,7 +138,7 @@ def test_inverted_phantom_is_noticed(a_phantom_pair: tuple[Radiograph, Radiograp
     assert second.startswith("The lateral radiograph looks inverted")
     assert not any("inverted" in text for text in check_pair(*inverted, c_arm(), invert=True))
     wrongly = check_pair(ap, lateral, c_arm(), invert=True)
-    assert sum("looks inverted after --invert: " in text for text in wrongly) == 2
+    assert sum("looks inverted after inverting: " in text for text in wrongly) == 2
 
 
 def test_body_over_one_edge_is_not_called_inverted() -> None:

@@ -1,1 +1,1 @@
-"""Other extensions that TomoRay uses: PyTorch and TotalSegmentator."""
+"""Other extensions and modules that TomoRay uses: PyTorch, TotalSegmentator, Sample Data."""

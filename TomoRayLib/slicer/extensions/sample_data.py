@@ -11,13 +11,12 @@ from slicer.i18n import tr as _
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.runs import SampleRun
 
-# Where the CT is to lie when the extension is published: Slicer's scripted ``downloadSample`` takes it there; its
-# button, and the panel's, take CT and vertebrae from the package that holds them, see ``download``.
+# Planned address of the CT once the extension is published, for Slicer's scripted ``downloadSample``. Its button, and
+# the panel's, take CT and vertebrae from the package that holds them, see ``download``.
 RELEASE_URL = "https://github.com/TomoRay/SlicerTomoRay/releases/download/SampleData"
 CATEGORY = "TomoRay"
 SAMPLE_NAME = "TomoRaySpineCT"
 CT_NODE_NAME = "LIDC-IDRI-0001 CT"
-SEGMENTATION_NODE_NAME = "LIDC-IDRI-0001 vertebrae"
 
 
 def register(thumbnail: str) -> None:
@@ -36,36 +35,47 @@ def register(thumbnail: str) -> None:
         fileNames="cxr.nii.gz",
         checksums=f"SHA256:{SHA256_OF_FILE['cxr.nii.gz']}",
         nodeNames=CT_NODE_NAME,
-        customDownloader=download_with_words,
+        customDownloader=download_and_tell,
     )
 
 
-def download(source: Any = None, offline: bool = False) -> list[Any]:
-    """Fetch and load the case for the Sample Data module; the application stays alive meanwhile.
+def download(*, offline: bool = False) -> list[Any]:
+    """Fetch and load the case, or the built-in phantom if ``offline``; the application stays responsive meanwhile.
 
-    ``source`` is Slicer's description of the sample, not needed here; ``offline`` takes the built-in phantom. Raises
-    InputError where the case cannot be had.
+    Returns the CT and the segmentation node. Raises InputError if there is neither.
     """
-    run = SampleRun(offline)
-    run.start()
-    status = run.wait(slicer.app.processEvents)
-    if status.nodes is None:
-        raise InputError(status.failure.text if status.failure else _("The sample was not loaded."))
-    return list(status.nodes)
+    run = _run(offline)
+    if run.status.nodes is None:
+        raise InputError(_problem(run))
+    return list(run.status.nodes)
 
 
-def download_with_words(source: Any = None) -> list[Any]:
-    """``download`` behind a button: what it has to say goes to the status bar or a message box."""
-    slicer.util.showStatusMessage(_("TomoRay fetches its sample, 35 MB once ..."), 5000)
-    try:
-        nodes = download(source)
-    except InputError as error:
-        slicer.util.errorDisplay(str(error))
+def download_and_tell(source: Any = None) -> list[Any]:
+    """Fetch and load the case for Slicer's button; messages go to the status bar or a message box.
+
+    ``source`` is Slicer's description of the sample, which is not needed.
+    """
+    slicer.util.showStatusMessage(_("TomoRay downloads its sample (35 MB, once) ..."), 5000)
+    run = _run(offline=False)
+    if run.status.nodes is None:
+        slicer.util.errorDisplay(_problem(run))
         return []
-    if not nodes[0].GetName().startswith(CT_NODE_NAME):
+    nodes = list(run.status.nodes)
+    if run.is_phantom:
         slicer.util.infoDisplay(
-            _("The real CT could not be fetched: {name} was made instead, from formulas.").format(
+            _("The real CT could not be downloaded; it was replaced by an analytical phantom ({name}).").format(
                 name=nodes[0].GetName()
             )
         )
     return nodes
+
+
+def _run(offline: bool) -> SampleRun:
+    run = SampleRun(offline)
+    run.start()
+    run.wait(slicer.app.processEvents)
+    return run
+
+
+def _problem(run: SampleRun) -> str:
+    return run.status.failure.text if run.status.failure else _("The sample was not loaded.")

@@ -1,4 +1,4 @@
-"""Vertebrae of a CT through the extension TotalSegmentator, where it is installed. Not run in a real Slicer yet."""
+"""Vertebrae of a CT through the extension TotalSegmentator, if it is installed. Not run in a real Slicer yet."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ STRUCTURES = tuple(f"vertebrae_{name}" for name in NAME_OF_LABEL.values() if nam
 
 
 def problem() -> str | None:
-    """Why the vertebrae cannot be segmented here, in a sentence; None where they can."""
+    """Return why the vertebrae cannot be segmented here, in a sentence; None if they can."""
     if hasattr(slicer.modules, "totalsegmentator") and importlib.util.find_spec("TotalSegmentator") is not None:
         return None
     return _("To segment vertebrae here, install the extension TotalSegmentator (Extensions Manager).")
 
 
 def segment_vertebrae(ct: Any) -> Any:
-    """A segmentation node with one segment a vertebra. Takes minutes; Slicer waits. Raises InputError."""
+    """Add a segmentation node with one segment per vertebra. Takes minutes, and Slicer waits. Raises InputError."""
     reason = problem()
     if reason is not None:
         raise InputError(reason)
@@ -34,7 +34,7 @@ def segment_vertebrae(ct: Any) -> Any:
         logic = TotalSegmentatorLogic()
         logic.setupPythonRequirements()
         logic.process(ct, node, False, False, "total", list(STRUCTURES))
-    except Exception as error:  # an extension of others: whatever it raises is its answer
+    except Exception as error:  # an extension of others may raise anything
         slicer.mrmlScene.RemoveNode(node)
         raise InputError(
             _("TotalSegmentator could not segment {name} ({reason}). Try it in its own module.").format(

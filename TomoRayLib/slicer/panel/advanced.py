@@ -33,14 +33,15 @@ class AdvancedSection:
         entry = self._entries.get(self.parameters.model or self._default_model)
         if entry is not None:
             text = _(
-                "Weights under {licence}. Trained on radiographs rendered from phantoms; the README has scores, limits."
+                "Weights under {licence}. Trained on radiographs rendered from phantoms; scores and limits are in the "
+                "README."
             )
             show_text(ui.modelLabel, text.format(licence=entry.licence))
 
     def fill(self) -> None:
         """Read the model registry and look for GPUs."""
         from TomoRayLib.networks.registry import read_registry
-        from TomoRayLib.slicer.extensions.installation import devices
+        from TomoRayLib.slicer.worker.devices import devices
 
         if self._filled:
             return
@@ -61,7 +62,7 @@ class AdvancedSection:
         self.update()
 
     def measured_cpu_seconds(self) -> float | None:
-        """How long the last synthesis on the CPU took on this computer, None where there was none."""
+        """Seconds that the last synthesis on the CPU took on this computer, None if there was none."""
         value = qt.QSettings().value(MEASURED_KEY)
         try:
             return float(value) if value else None
@@ -73,11 +74,11 @@ class AdvancedSection:
         qt.QSettings().setValue(MEASURED_KEY, round(seconds, 1))
 
     def show_log(self, text: str) -> None:
-        """Put the log of a run where the user finds it."""
+        """Show the log of a run."""
         self._ui.logText.plainText = text
 
     def choose_cpu(self) -> None:
-        """Run on the CPU from now on."""
+        """Choose the CPU."""
         self.parameters.device = "cpu"
         self.update()
 
@@ -96,7 +97,7 @@ class AdvancedSection:
 
 
 def _select(combo: Any, data: str) -> None:
-    """Choose the entry with this data, without telling anyone; the first where there is none."""
+    """Choose the entry with this data without a signal; the first one if there is none."""
     combo.blockSignals(True)
     combo.currentIndex = max(combo.findData(data), 0)
     combo.blockSignals(False)

@@ -1,4 +1,4 @@
-"""Nothing raises into Slicer's console: every function that Qt or MRML calls goes through a guard."""
+"""A guard around every function that Qt or MRML calls, so that nothing raises into Slicer's console."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ import logging
 import traceback
 from collections.abc import Callable
 
+from slicer.i18n import tr as _
+
 from TomoRayLib.base.errors import InputError, OutputError
+from TomoRayLib.slicer.controls import with_control
+from TomoRayLib.slicer.worker.failures import internal_error_sentence
 
 
 class Guard:
-    """Wraps functions so that an expected error becomes a sentence and an unexpected one a sentence with a log.
+    """Wraps functions so that an expected error becomes a sentence, and an unexpected one a sentence with a log.
 
-    ``show(sentence, details)`` puts both in front of the user; ``details`` is empty for expected errors.
+    ``show(sentence, details)`` shows both to the user; ``details`` is empty for expected errors.
     """
 
     def __init__(self, show: Callable[[str, str], None]) -> None:
@@ -25,12 +29,11 @@ class Guard:
             try:
                 return function(*arguments)
             except (InputError, OutputError) as error:
-                self._show(str(error), "")
-            except Exception as error:  # a fault of ours: said, logged, and survived
+                self._show(with_control(str(error), getattr(error, "field", None)), "")
+            except Exception as error:  # an error of ours: shown, logged, and survived
                 details = traceback.format_exc()
                 logging.error("TomoRay: %s", details)
-                self._show(
-                    f"A fault in TomoRay ({type(error).__name__}: {error}). Please report it with the log.", details
-                )
+                remedy = _("Please report it with the log under Advanced.")
+                self._show(f"{internal_error_sentence(error)} {remedy}", details)
 
         return guarded

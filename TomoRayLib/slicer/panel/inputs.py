@@ -1,4 +1,4 @@
-"""The Inputs section: what to start from, previews, and the geometry of two radiographs, number by number."""
+"""The Inputs section: kind of input, previews, and the geometry of two radiographs, number by number."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.slicer.controls import with_control
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.pictures import show_picture
-from TomoRayLib.slicer.request import CTInputs, RadiographInputs, input_problem
+from TomoRayLib.slicer.request import CTInputs, RadiographInputs, input_problem, look_at_pair
 from TomoRayLib.slicer.scene import radiographs
 from TomoRayLib.slicer.scene.nodes import Role, first_point_lps, problem_of
 from TomoRayLib.slicer.scene.radiographs import ViewGeometry, ViewOrigins
-from TomoRayLib.slicer.worker.failures import in_panel_words
 
 NUMBERS = ("Sid", "Sad", "Spacing", "Angle")
 UNIT_OF_NUMBER = {"Sid": "mm", "Sad": "mm", "Spacing": "mm", "Angle": "°"}
-AGREES = 5e-4  # the boxes round: such a difference is no edit
+AGREES = 5e-4  # the boxes round: a smaller difference is not an edit
 
 
 class InputsSection:
@@ -30,9 +30,9 @@ class InputsSection:
         self._read: dict[str, tuple[ViewGeometry, ViewOrigins]] = {}
         self._shown: dict[str, Any] = {}
         self._looked: tuple[Any, tuple[list[str], str | None]] = (None, ([], None))
-        self._tips: dict[str, str] = {}  # what each box says of itself
+        self._tips: dict[str, str] = {}  # the own tooltip of each box
         self._taken: dict[str, tuple] = {}  # the state of each image when its numbers were taken over
-        self.problem: str | None = None  # what reading the images said, beyond what their nodes show
+        self.problem: str | None = None  # why an image cannot be read, though its node looks usable
         ui.previewRow.visible = True
 
     def update(self) -> None:
@@ -60,12 +60,12 @@ class InputsSection:
         show_picture(self._ui.lateralPreview, None, _("Lateral"))
 
     def forget(self) -> None:
-        """The scene goes away, and all images with it."""
+        """Forget all images: the scene is being closed."""
         self._taken, self._read, self._looked = {}, {}, (None, ([], None))
         self.clear_previews()
 
     def show_rendered(self, ap: Any, lateral: Any) -> None:
-        """Show the radiographs rendered from a CT in the preview boxes, unless they stand there already."""
+        """Show the radiographs rendered from a CT in the preview boxes, unless they are there already."""
         rendered = (ap.GetID(), lateral.GetID())
         if self._shown.get("rendered") == rendered and self._shown.get("ct") == self._ct_key():
             return
@@ -74,17 +74,17 @@ class InputsSection:
         self._shown = {"ct": self._ct_key(), "rendered": rendered}
 
     def _ct_key(self) -> str:
-        """Which CT the previews of rendered radiographs belong to."""
+        """The CT that the previews of rendered radiographs belong to."""
         return self.parameters.ct.GetID() if self.parameters.ct is not None else ""
 
     def read_again(self) -> None:
-        """Take all numbers from the images and the preset again."""
+        """Take all numbers from the images and the preset again; the user's edits are discarded."""
         self.parameters.geometrySource = ""
         self._taken = {}
         self.update()
 
     def inputs(self) -> RadiographInputs | CTInputs:
-        """What the panel has chosen, for a request."""
+        """The inputs chosen in the panel, for a request."""
         parameters = self.parameters
         if parameters.inputKind is InputKind.CT:
             return CTInputs(
@@ -104,38 +104,25 @@ class InputsSection:
         )
 
     def warnings(self) -> list[str]:
-        """What looks odd on the pair of radiographs chosen."""
+        """Warnings on the chosen pair of radiographs."""
         return self._look_at_pair()[0]
 
     def pair_problem(self) -> str | None:
-        """Why the two radiographs cannot be a pair."""
+        """Return why the two radiographs cannot be a pair; None if they can."""
         return self._look_at_pair()[1]
 
     def _look_at_pair(self) -> tuple[list[str], str | None]:
-        """Warnings and a problem; looked for once, and again where images or numbers change."""
-        from TomoRayLib.geometry.views import Biplanar
-        from TomoRayLib.images.pair_checks import check_pair
-
+        """Warnings and a problem, looked for once, and again when images or numbers change."""
         chosen = self.inputs()
         if not isinstance(chosen, RadiographInputs) or len(self._read) < 2 or input_problem(chosen) is not None:
             return [], None
         key = (*self._taken.values(), replace(chosen, ap=None, lateral=None))
         if self._looked[0] != key:
-            ap = radiographs.radiograph_of(chosen.ap, Role.AP)
-            lateral = radiographs.radiograph_of(chosen.lateral, Role.LATERAL)
-            found, problem = [], None
-            try:
-                views = Biplanar(
-                    chosen.ap_geometry.view(*ap.pixels.shape), chosen.lateral_geometry.view(*lateral.pixels.shape)
-                )
-                found = check_pair(ap, lateral, views, invert=chosen.invert)
-            except (InputError, ValueError) as error:
-                problem = in_panel_words(str(error))
-            self._looked = (key, ([in_panel_words(text) for text in found], problem))
+            self._looked = (key, look_at_pair(chosen))
         return self._looked[1]
 
     def _update_view(self, view: str, role: Role, node: Any, flipped: bool) -> None:
-        """Geometry and preview of one radiograph, read again only where image, preset or mirroring changed."""
+        """Show geometry and preview of one radiograph, read again only if image, preset or mirroring changed."""
         parameters = self.parameters
         label = self._ui.apPreview if view == "ap" else self._ui.lateralPreview
         if node is None or problem_of(node, role) is not None:
@@ -146,7 +133,7 @@ class InputsSection:
             radiograph = radiographs.radiograph_of(node, role)
             read = radiographs.geometry_of(radiograph, role, parameters.geometryPreset.value)
         except InputError as error:
-            self.problem = self.problem or str(error)
+            self.problem = self.problem or with_control(str(error), error.field)
             self._read.pop(view, None)
             self._show(view, label, (None, "file"), None)
             return
@@ -162,7 +149,7 @@ class InputsSection:
             self._shown[view] = key
 
     def _take_over(self, view: str, node: Any) -> None:
-        """Put the numbers read into the boxes when the image or the preset is a new one: the user's edits stay else,
+        """Put the numbers read into the boxes if the image or the preset is a new one; otherwise the user's edits stay,
         also after a scene was saved and loaded."""
         parameters = self.parameters
         state = (node.GetID(), node.GetImageData().GetMTime(), node.GetSpacing())
@@ -181,7 +168,7 @@ class InputsSection:
         parameters.EndModify(was_modifying)
 
     def _show_origins(self) -> None:
-        """After each number its unit and where it came from: the header, the preset, or the user."""
+        """Show after each number its unit and its origin: the header, the preset, or the user."""
         for view in ("ap", "lateral"):
             read = self._read.get(view)
             for name in NUMBERS:
@@ -191,18 +178,18 @@ class InputsSection:
                 if read is not None:
                     value = _values_of(read[0])[name]
                     edited = abs(getattr(self.parameters, _parameter(view, name)) - value) > AGREES
-                    origin = _("yours") if edited else getattr(read[1], name.lower())
+                    origin = _("edited") if edited else getattr(read[1], name.lower())
                 box.suffix = f" {unit}  ·  {origin}" if origin else f" {unit}"
                 tip = self._tips.setdefault(f"{view}{name}", box.toolTip)
                 box.toolTip = _("{tip} From: {origin}.").format(tip=tip, origin=origin) if origin else tip
-                box.specialValueText = _("enter it") if name != "Angle" and read is not None else ""
+                box.specialValueText = _("not set") if name != "Angle" and read is not None else ""
                 parallel = read is not None and name in ("Sid", "Sad") and read[0].sid_mm is None
                 box.enabled = read is not None and not parallel
                 if parallel:
                     box.specialValueText = _("none (parallel)")
 
     def _edited(self, view: str) -> ViewGeometry:
-        """The geometry read, with the numbers that stand in the boxes."""
+        """The geometry read, with the numbers in the boxes."""
         read = self._read.get(view)
         if read is None:
             return ViewGeometry(None, None, None, 0.0)
@@ -232,7 +219,7 @@ def _spacing(read: tuple[float, float] | None, row_mm: float, ratio: float) -> t
 
 
 def _kept(read: float | None, shown: float) -> float:
-    """The number as read where the box only rounds it, else what the user typed."""
+    """The number as read if the box only rounds it, else the user's."""
     return read if read is not None and abs(read - shown) <= AGREES * 100 else shown
 
 

@@ -1,1 +1,1 @@
-"""Runs in Slicer: the worker process, its job folder, its failures. MRML only, no Qt."""
+"""Jobs in a process of their own: folder, process, progress, failures, devices. Knows no nodes and no Qt."""

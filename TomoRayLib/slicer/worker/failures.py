@@ -1,13 +1,16 @@
-"""What went wrong in the worker, as a sentence and a remedy for the person at the screen."""
+"""What went wrong in a run, as a sentence and a remedy for the person at the screen."""
 
 from __future__ import annotations
 
 import signal
+import traceback
 from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
+from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.jobs.events import ExitCode, Failed
+from TomoRayLib.slicer.controls import with_control
 
 LOG_TAIL_LINES = 60
 
@@ -29,31 +32,25 @@ class Failure:
         return f"{self.sentence} {self.remedy}".strip()
 
 
-def failure_of(error: Failed | None, exit_code: int | None, log: str, device: str) -> Failure:
-    """The failure that a worker's ``error`` event (None where it died without one) and exit code mean.
+def failure_of_worker(error: Failed | None, exit_code: int | None, log: str, device: str) -> Failure:
+    """Return what the end of a worker means.
 
-    ``device`` is what the job asked for; ``log`` what the worker printed besides events.
+    Args:
+        error: The event in which it ended, None if it died without one.
+        exit_code: Its exit code.
+        log: What it printed besides events.
+        device: The device that the job asked for.
     """
-    message, details = (error.message, error.details) if error is not None else ("", "")
+    details = error.details if error is not None else ""
     whole_log = "\n".join(part for part in (details, *log.splitlines()[-LOG_TAIL_LINES:]) if part)
-    text = f"{message}\n{whole_log}"
-    missing = _missing_package(text)
-    if missing == "torch":
-        return Failure(
-            _("PyTorch is not installed in Slicer."),
-            _("Press Synthesize again and agree to install it, or install it in the module PyTorch Utils."),
-            whole_log,
-        )
-    if missing is not None:
-        return Failure(
-            _("The Python package {package} is missing.").format(package=missing),
-            _("Press Synthesize again and agree to install it; without network, install it from a wheel."),
-            whole_log,
-        )
-    if exit_code == ExitCode.OUT_OF_MEMORY or _was_killed(error, exit_code, log):
+    if error is not None and error.package is not None:
+        return _missing_package(error.package, whole_log)
+    if exit_code == ExitCode.OUT_OF_MEMORY or _was_terminated(error, exit_code, log):
         return _out_of_memory(exit_code, device, whole_log)
+    if error is not None and error.code == ExitCode.INTERNAL_ERROR:
+        return Failure(error.message, _("They are in the log under Advanced."), whole_log)
     if error is not None:
-        return Failure(in_panel_words(message), "", whole_log)
+        return Failure(with_control(error.message, error.field), "", whole_log)
     return Failure(
         _("The worker ended unexpectedly (exit code {code}).").format(code=exit_code),
         _("Try again; if it happens again, report it with the log under Advanced."),
@@ -61,35 +58,45 @@ def failure_of(error: Failed | None, exit_code: int | None, log: str, device: st
     )
 
 
-def in_panel_words(text: str) -> str:
-    """A sentence of the library with the panel's controls in place of the command line's options."""
-    for option, control in (
-        ("after --invert", _("after Invert")),
-        ("--invert", _("tick Invert")),
-        ("--flip-ap", _("Mirror (AP)")),
-        ("--flip-lateral", _("Mirror (lateral)")),
-        ("--isocenter", _("Centre")),
-        ("--device cpu", _("CPU under Advanced")),
-        ("--pixel-spacing ROW COLUMN", _("Pixel spacing")),
-        ("--geometry", _("the geometry")),
-    ):
-        text = text.replace(option, control)
-    return text
-
-
-def fault_of(details: str) -> Failure:
-    """An error that nobody foresaw, with its traceback as log."""
-    reason = details.strip().splitlines()[-1] if details.strip() else "?"
+def failure_of_exception(error: Exception, log: str = "") -> Failure:
+    """Return what an exception in Slicer's own process means, before the worker started or after it ended."""
+    if isinstance(error, InputError):
+        return Failure(with_control(str(error), error.field), "", log)
+    if isinstance(error, OutputError):
+        return Failure(str(error), "", log)
+    if isinstance(error, OSError):
+        return Failure(
+            _("The temporary folder cannot be used: {reason}.").format(reason=error.strerror or str(error)),
+            _("Free some space, or choose another temporary folder in Slicer."),
+            log,
+        )
+    details = "".join(traceback.format_exception(error))
     return Failure(
-        _("A fault in TomoRay ({reason}).").format(reason=reason),
-        _("Please report it with the log under Advanced."),
-        details,
+        internal_error_sentence(error), _("Please report it with the log under Advanced."), f"{details}{log}"
     )
 
 
-def _was_killed(error: Failed | None, exit_code: int | None, log: str) -> bool:
-    """True where something outside ended the worker. Slicer's launcher, which PythonSlicer is, says it in words and
-    ends with code 1 itself."""
+def internal_error_sentence(error: Exception) -> str:
+    """Name an error that nobody foresaw."""
+    return _("Internal error in TomoRay ({kind}: {reason}).").format(kind=type(error).__name__, reason=error)
+
+
+def _missing_package(package: str, log: str) -> Failure:
+    if package == "torch":
+        return Failure(
+            _("PyTorch is not installed in Slicer."),
+            _("Press Synthesize again and agree to install it, or install it in the module PyTorch Utils."),
+            log,
+        )
+    return Failure(
+        _("The Python package {package} is not installed.").format(package=package),
+        _("Press Synthesize again and agree to install it; without network, install it from a wheel."),
+        log,
+    )
+
+
+def _was_terminated(error: Failed | None, exit_code: int | None, log: str) -> bool:
+    """True if the operating system ended the worker. Slicer's launcher (PythonSlicer) prints so and exits with 1."""
     if exit_code == -int(getattr(signal, "SIGKILL", 9)):
         return True
     return error is None and exit_code == ExitCode.INTERNAL_ERROR and "exit abnormally" in log
@@ -99,19 +106,15 @@ def _out_of_memory(exit_code: int | None, device: str, log: str) -> Failure:
     on_gpu = device != "cpu" and ("CUDA" in log or device.startswith("cuda"))
     if on_gpu:
         return Failure(
-            _("The GPU has too little free memory for this."),
+            _("The GPU has too little free memory."),
             _("Choose CPU under Advanced, or close other programs that use the GPU."),
             log,
             offer_cpu=True,
         )
-    sentence = _("There is not enough memory: a synthesis needs about 2 GB.")
+    sentence = _("Out of memory: a synthesis needs about 2 GB.")
     if exit_code != ExitCode.OUT_OF_MEMORY:
-        sentence = _("The worker was killed from outside, most likely because memory ran out (it needs about 2 GB).")
+        sentence = _(
+            "The worker was terminated by the operating system, most likely because memory ran out (it needs about "
+            "2 GB)."
+        )
     return Failure(sentence, _("Close other programs or data sets and try again."), log)
-
-
-def _missing_package(text: str) -> str | None:
-    marker = "No module named '"
-    if marker not in text:
-        return None
-    return text.split(marker, 1)[1].split("'", 1)[0].split(".")[0]

@@ -1,4 +1,4 @@
-"""The folder of one job in Slicer's temporary folder: its place, the room that it needs, what a crash left there."""
+"""The folder of a job in Slicer's temporary folder: its place, the space it needs, what a crash left there."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from TomoRayLib.base.errors import OutputError
 if TYPE_CHECKING:
     from TomoRayLib.jobs.job import Job
 
-FOLDER_PREFIX = "tomoray-"  # of a job's folder in Slicer's temporary folder
-STALE_S = 24 * 3600.0  # what a crash of Slicer left behind, with the CT in it
-NEED_MB = 300  # results, and room to write them
+FOLDER_PREFIX = "tomoray-"  # of the name of a job's folder
+STALE_S = 24 * 3600.0  # age of folders left behind by a crash of Slicer, with the CT in them
+NEED_MB = 300  # for the results
 
 
 @dataclass(frozen=True)
 class PreparedJob:
-    """A job whose input files are written, and what there is to say about its inputs."""
+    """A job whose input files are written, with notes and warnings on its inputs."""
 
     job: Job
     notes: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class PreparedJob:
 
 
 def temporary_folder() -> str | None:
-    """Slicer's temporary folder, made where it is missing; None outside Slicer."""
+    """Slicer's temporary folder, created if it is missing; None outside Slicer."""
     path = getattr(getattr(slicer, "app", None), "temporaryPath", None)
     if path:
         Path(path).mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ def sweep(folder: str | None) -> None:
 
 
 def check_space(folder: Path, need_mb: int = NEED_MB) -> None:
-    """Raises OutputError where the disk of a folder has less than this free."""
+    """Raise OutputError if the disk of a folder has less free space than this."""
     free_mb = shutil.disk_usage(folder).free // 2**20
     if free_mb < need_mb:
         raise OutputError(
@@ -59,8 +59,3 @@ def check_space(folder: Path, need_mb: int = NEED_MB) -> None:
                 "temporary folder in Slicer's settings (Modules, Temporary directory)."
             ).format(folder=folder.parent, free=free_mb, need=need_mb)
         )
-
-
-def disk_sentence(error: OSError) -> str:
-    """What an error of the disk means."""
-    return _("The temporary folder cannot be used: {reason}.").format(reason=error.strerror or str(error))

@@ -1,4 +1,4 @@
-"""The worker in a process of its own: started, listened to, and ended with all its children. No Qt, no waiting."""
+"""The worker in a process of its own: started, listened to, and ended with all its children. It never blocks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from TomoRayLib.jobs.events import STOP_WITH_PARENT, Event, from_json
 
 JOB_NAME = "job.json"
 LOG_LINES = 2000
-TERMINATE_S = 1.0  # to clean up after the request to stop; then it is killed
+TERMINATE_S = 1.0  # time to clean up after the request to stop; then it is killed
 
 
 def worker_python() -> str:
@@ -96,11 +96,11 @@ class WorkerProcess:
 
     @property
     def log(self) -> str:
-        """What it printed besides events, the last lines of it."""
+        """The last lines that it printed besides events."""
         return "\n".join(self._lines)
 
     def cancel(self) -> None:
-        """End the process and all its children, within two seconds; files it was writing are cleaned away by itself."""
+        """End the process and all its children within two seconds; it deletes the files that it was writing."""
         if self._process.poll() is None:
             self._signal(hard=False)
             self._wait(TERMINATE_S)
@@ -109,7 +109,7 @@ class WorkerProcess:
         self.close()
 
     def close(self) -> None:
-        """Let go of the pipes of an ended process."""
+        """Close the pipes of an ended process."""
         for reader in self._readers:
             reader.join(timeout=TERMINATE_S)
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,21 +14,20 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
-from TomoRayLib.slicer.worker.failures import Failure, failure_of, fault_of, in_panel_words
+from TomoRayLib.slicer.controls import with_control
+from TomoRayLib.slicer.worker.failures import Failure, failure_of_exception, failure_of_worker
 from TomoRayLib.slicer.worker.job_folder import (
     FOLDER_PREFIX,
     PreparedJob,
     check_space,
-    disk_sentence,
     sweep,
     temporary_folder,
 )
 from TomoRayLib.slicer.worker.process import WorkerProcess
 
 POLL_S = 0.05
-LOADING_SHARE = 0.05  # of the progress bar, for what happens after the worker
+LOADING_SHARE = 0.05  # of the progress bar, for loading the results after the worker has ended
 
 
 class RunState(Enum):
@@ -104,24 +102,18 @@ class WorkerRun(ABC):
             self._warnings += prepared.warnings
             self._process = WorkerProcess(prepared.job, self._folder)
             self._set(RunState.RUNNING, _("Starting the worker"))
-        except (InputError, OutputError) as error:
-            self._fail(Failure(str(error)))
-        except OSError as error:
-            self._fail(
-                Failure(disk_sentence(error), _("Free some space, or choose another temporary folder in Slicer."))
-            )
-        except Exception:  # a fault of ours: said, and nothing left behind
-            self._fail(fault_of(traceback.format_exc()))
+        except Exception as error:  # of any kind: the user is told, and nothing is left behind
+            self._end(RunState.FAILED, failure=failure_of_exception(error))
         return self._status
 
     def poll(self) -> RunStatus:
-        """Where the run stands now; reads what the worker said since the last call, and loads its result at the end."""
+        """Read the worker's events since the last call, load its results at the end, and return the status."""
         if self._status.state.is_over or self._process is None:
             return self._status
         if not self.is_wanted():
             self._end(RunState.CANCELLED)
             return self._status
-        ended = not self._process.running  # before the events are read: what it said last is then among them
+        ended = not self._process.running  # asked before the events are read, so that the last ones are among them
         for event in self._process.poll():
             self._hear(event)
         if ended:
@@ -131,13 +123,13 @@ class WorkerRun(ABC):
         return self._status
 
     def cancel(self) -> RunStatus:
-        """End the worker and whatever it started, and leave nothing behind."""
+        """End the worker and its children, and delete the job's folder."""
         if not self._status.state.is_over:
             self._end(RunState.CANCELLED)
         return self._status
 
     def wait(self, process_events: Callable[[], Any] | None = None) -> RunStatus:
-        """Poll until the run is over; ``process_events`` keeps the application alive meanwhile."""
+        """Poll until the run is over; ``process_events`` keeps the application responsive meanwhile."""
         while not self.poll().state.is_over:
             if process_events is not None:
                 process_events()
@@ -154,17 +146,17 @@ class WorkerRun(ABC):
             self._at_stage_seconds = event.seconds_left
             self._set(RunState.RUNNING, stage_label(event.stage))
         elif isinstance(event, Note):
-            self._notes.append(event.text)
+            self._notes.append(with_control(event.text, event.field))
             self._set(RunState.RUNNING, self._status.stage)
         elif isinstance(event, Warned):
-            self._warnings.append(in_panel_words(event.text))
+            self._warnings.append(with_control(event.text, event.field))
         elif isinstance(event, Finished):
             self._result = event
         else:
             self._error = event
 
     def _advance(self) -> None:
-        """Progress by the time that the worker expects to need."""
+        """Advance the progress by the time that the worker estimated."""
         if self._at_stage_seconds is None:
             return
         now = time.monotonic()
@@ -177,23 +169,15 @@ class WorkerRun(ABC):
         assert self._process is not None
         code, log = self._process.exit_code, self._process.log
         if code != 0 or self._result is None:
-            self._fail(failure_of(self._error, code, log, self._device))
+            failure = failure_of_worker(self._error, code, log, self._device)
+            self._end(RunState.FAILED, failure=failure)
             return
         try:
             nodes = self.load(self._result.values)
-        except (InputError, OutputError) as error:
-            self._fail(Failure(str(error), "", log))
-            return
-        except OSError as error:
-            self._fail(Failure(disk_sentence(error), "", log))
-            return
-        except Exception:  # a fault of ours: once it is said, the run is over
-            self._fail(fault_of(traceback.format_exc() + log))
+        except Exception as error:
+            self._end(RunState.FAILED, failure=failure_of_exception(error, log))
             return
         self._end(RunState.DONE, nodes=nodes)
-
-    def _fail(self, failure: Failure) -> None:
-        self._end(RunState.FAILED, failure=failure)
 
     def _end(self, state: RunState, nodes: Any = None, failure: Failure | None = None) -> None:
         log = ""
@@ -227,7 +211,7 @@ class WorkerRun(ABC):
 
 
 def stage_label(stage: str) -> str:
-    """A stage of the worker in the panel's language."""
+    """The panel's name for a stage of the worker."""
     return {
         "Reading": _("Reading"),
         "Projecting": _("Rendering the radiographs"),
@@ -235,6 +219,6 @@ def stage_label(stage: str) -> str:
         "Comparing": _("Comparing"),
         "Drawing": _("Drawing the report"),
         "Writing": _("Writing"),
-        "Fetching": _("Fetching the sample"),
+        "Fetching": _("Downloading the sample"),
         "Done": _("Done"),
     }.get(stage, stage)

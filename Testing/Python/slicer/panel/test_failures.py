@@ -83,7 +83,7 @@ def test_a_volume_under_a_warp_is_refused_with_the_way_out(ready) -> None:
     ready.ui.ctSelector.currentNode().SetAndObserveTransformNodeID(warp.GetID())
     drive.settle()
     said = drive.status(ready)
-    assert "CT lies under the non-linear transform breathing" in said
+    assert "CT is under the non-linear transform breathing" in said
     assert "Harden" in said or "harden" in said
     assert not ready.ui.synthesizeButton.enabled
     assert ready.ui.synthesizeButton.toolTip == said
@@ -157,7 +157,7 @@ def test_a_worker_that_is_killed(ready) -> None:
     (worker,) = psutil.Process().children()
     os.kill(worker.pid, signal.SIGKILL)
     said = drive.wait_for_end(ready)
-    assert said.startswith("The worker was killed from outside")
+    assert said.startswith("The worker was terminated by the operating system")
     assert "Close other programs" in said
     assert drive.node_names() == {"CT", "vertebrae"}
     assert drive.temporary_folders() == []
@@ -180,7 +180,7 @@ sys.exit(child.returncode)
     (launcher,) = psutil.Process().children()
     drive.host().wait_until(launcher.children, 20)
     os.kill(launcher.children()[0].pid, signal.SIGKILL)
-    assert drive.wait_for_end(ready).startswith("The worker was killed from outside")
+    assert drive.wait_for_end(ready).startswith("The worker was terminated by the operating system")
 
 
 @posix_only

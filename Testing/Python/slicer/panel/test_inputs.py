@@ -9,6 +9,8 @@ import pytest
 
 from support.slicer_data import add_radiograph, add_segmentation, add_volume, oblique_case
 
+ROOMS_HEARD = ("images",)  # whose messages reach the panel
+
 pytest.importorskip("slicer", reason="needs slicer-core")
 pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6")
 
@@ -66,7 +68,7 @@ def test_geometry_comes_from_the_image_and_the_preset_with_its_origin(panel) -> 
     assert ui.synthesizeButton.enabled
     ui.apSidSpinBox.value = 1800.0
     drive().settle()
-    assert "yours" in ui.apSidSpinBox.suffix
+    assert "edited" in ui.apSidSpinBox.suffix
     assert "preset" in ui.lateralSidSpinBox.suffix
     geometry = panel.panel.request().inputs.ap_geometry
     assert (geometry.sid_mm, geometry.sad_mm) == (1800.0, 1000.0)
@@ -249,3 +251,81 @@ def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
     assert {choice.value for choice in WindowPreset} == set(display.WINDOW_HU)
     assert set(layouts.ID_OF_NAME.values()) == set(layouts.DESCRIPTION_OF_ID)
     assert {choice.value for choice in Layout} == {*layouts.ID_OF_NAME, layouts.UNCHANGED}
+
+
+def test_a_scene_saved_by_an_older_version_keeps_its_choices() -> None:
+    """Slicer saves an enum by its member's name: these are the names in the scenes that users have."""
+    from TomoRayLib.slicer.panel import parameters
+
+    names = {
+        kind.__name__: list(kind.__members__)
+        for kind in vars(parameters).values()
+        if isinstance(kind, type) and issubclass(kind, parameters.Enum) and kind is not parameters.Enum
+    }
+    assert names == {
+        "InputKind": ["RADIOGRAPHS", "CT"],
+        "Preset": ["C_ARM", "UPRIGHT", "PARALLEL"],
+        "FieldOfView": ["WIDE", "NARROW"],
+        "GreyLevels": ["LINEAR", "EQUAL_FREQUENCY"],
+        "Layout": ["COMPARE", "SYNTHETIC", "UNCHANGED"],
+        "WindowPreset": ["MODEL", "BONE", "SOFT_TISSUE"],
+    }
+
+
+def test_no_text_of_the_panel_names_an_option_of_the_command_line(panel) -> None:
+    """Labels and tooltips on the screen, and every text in the sources of the module and of the rooms it hears from."""
+    import ast
+
+    root = Path(__file__).resolve().parents[4]
+    shown = [
+        str(getattr(widget, name))
+        for widget in vars(panel.ui).values()
+        for name in ("text", "toolTip", "noneDisplay")
+        if isinstance(getattr(widget, name, None), str)
+    ]
+    shown += (root / "Resources" / "UI" / "TomoRay.ui").read_text(encoding="utf-8").splitlines()
+    for path in (root / "TomoRay", root / "TomoRayLib" / "slicer"):
+        for file in path.rglob("*.py"):
+            tree = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+            shown += [node.value for node in tree if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    shown += [text for room in ROOMS_HEARD for text in messages_of(root / "TomoRayLib" / room)]
+    assert [text for text in shown if "--" in text.replace("--query-gpu", "").replace("--format", "")] == []
+    assert len(shown) > 500
+
+
+def messages_of(room: Path) -> list[str]:
+    """Every text in a room that is passed to an error or an event, or appended to notes or warnings."""
+    import ast
+
+    tellers = {"InputError", "OutputError", "Note", "Warned", "Failed", "append", "_noted"}
+    texts = []
+    for file in room.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            name = getattr(node.func, "id", getattr(node.func, "attr", "")) if isinstance(node, ast.Call) else ""
+            if name in tellers:
+                found = (part for argument in node.args for part in ast.walk(argument))
+                texts += [str(part.value) for part in found if isinstance(part, ast.Constant)]
+    return texts
+
+
+def test_the_panel_names_its_control_for_every_setting_that_it_has(panel) -> None:
+    """The control's words are those of its label on the screen, and each field is one of a job."""
+    from dataclasses import fields
+
+    from TomoRayLib.jobs.job import SynthesisJob
+    from TomoRayLib.slicer.controls import control_of, with_control
+    from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Settings
+    from TomoRayLib.slicer.scene.radiographs import ViewGeometry
+
+    names = {item.name for kind in (CTInputs, RadiographInputs, Settings, ViewGeometry) for item in fields(kind)}
+    names -= {"ap_geometry", "lateral_geometry", "preset", "comparison", "angle_deg", "tilt_deg", "roll_deg"}
+    names -= {"offset_mm"}
+    assert [name for name in names if control_of(name) is None] == []
+    labels = {str(widget.text) for widget in vars(panel.ui).values() if isinstance(getattr(widget, "text", None), str)}
+    labels = {label.rstrip(":").removeprefix("<b>").removesuffix("</b>") for label in labels}
+    for name in names:
+        first = str(control_of(name)).split(",")[0]
+        assert first in labels or any(label.startswith(f"{first} (") for label in labels), name
+    assert {item.name for item in fields(Settings)} <= {item.name for item in fields(SynthesisJob)}
+    assert with_control("The isocentre lies outside the CT.", "isocenter_mm").endswith("(Centre)")
+    assert with_control("The file is damaged.", None) == "The file is damaged."

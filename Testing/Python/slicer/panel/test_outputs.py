@@ -116,7 +116,7 @@ def test_an_unforeseen_error_while_loading_ends_the_run_once(ready, monkeypatch)
     monkeypatch.setattr(ProjectionRun, "load", broken)
     drive.click(ready.ui.renderButton)
     said = drive.wait_for_end(ready, 60)
-    assert said.startswith("A fault in TomoRay (KeyError: 'nobody thought of this')")
+    assert said.startswith("Internal error in TomoRay (KeyError: 'nobody thought of this')")
     assert "report it with the log" in said
     assert "Traceback" in ready.ui.logText.plainText
     assert len(calls) == 1
@@ -144,7 +144,7 @@ def test_typed_geometry_survives_saving_and_loading(panel, slicer_host, tmp_path
     geometry = panel.panel.request().inputs.ap_geometry
     assert (geometry.sid_mm, geometry.pixel_spacing_mm) == (1234.0, pytest.approx((1.4, 1.4)))
     assert panel.panel.request().inputs.lateral_geometry.angle_deg == 95.0
-    assert "yours" in panel.ui.apSidSpinBox.suffix
+    assert "edited" in panel.ui.apSidSpinBox.suffix
     drive.click(panel.ui.rereadGeometryButton)
     assert panel.ui.apSidSpinBox.value == 1536.0
     assert "pixel spacing of the AP radiograph is not in its file" in drive.status(panel)
@@ -286,7 +286,7 @@ def test_a_synthetic_ct_is_no_input_and_a_centre_lies_in_the_ct(ready, tmp_path:
     assert "is synthetic. Choose a real CT." in drive.status(ready)
 
 
-def test_an_odd_pair_is_said_before_the_run_in_the_panels_words(panel) -> None:
+def test_an_odd_pair_is_reported_before_the_run(panel) -> None:
     """Bright edges, dark middle: looks inverted."""
     v, u = np.indices((150, 120))
     picture = (abs(u - 60) / 60.0 + 0.1 * v / 150).astype(np.float32)
@@ -294,7 +294,7 @@ def test_an_odd_pair_is_said_before_the_run_in_the_panels_words(panel) -> None:
     said = drive.status(panel)
     assert said.startswith("Ready.")
     assert "looks inverted" in said
-    assert "tick Invert" in said
+    assert "(invert it)" in said
     assert "--" not in said
     assert panel.ui.synthesizeButton.enabled
 

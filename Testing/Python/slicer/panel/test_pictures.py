@@ -92,7 +92,7 @@ def filled(panel):
 
 @pytest.fixture
 def with_case(panel, tmp_path: Path):
-    """A small case on the screen, beside its CT."""
+    """A small case on the screen, next to its CT."""
     from support.results_folders import write_results
     from TomoRayLib.slicer.scene.case_nodes import add_case
 

@@ -133,7 +133,7 @@ def test_a_ct_without_vertebrae_gets_no_scores_and_the_panel_says_why(panel) -> 
     case = current_case(panel)
     assert case.metrics is None
     assert case.difference is None
-    assert "needs a vertebra segmentation" in panel.ui.scoresLabel.text
+    assert "need a vertebra segmentation" in panel.ui.scoresLabel.text
     assert not panel.ui.exportButton.enabled
     assert not panel.ui.differenceCheckBox.enabled
     assert panel.ui.reportButton.enabled
@@ -186,10 +186,10 @@ def test_a_second_run_replaces_the_first_and_changed_inputs_are_noticed(panel) -
     ct.GetImageData().Modified()
     slicer.util.arrayFromVolumeModified(ct)
     drive.settle()
-    assert drive.status(panel) == "Ready. The result shown was made before the inputs changed."
+    assert drive.status(panel) == "Ready. The displayed result is out of date: the inputs have changed."
     panel.ui.segmentationSelector.setCurrentNode(None)
     drive.settle()
-    assert "before the inputs changed" in drive.status(panel)
+    assert "out of date" in drive.status(panel)
     assert panel.ui.synthesizeButton.enabled
 
 
@@ -198,7 +198,7 @@ def test_cancel_ends_the_whole_tree_and_leaves_scene_and_disk_as_they_were(synth
     assert tree
     panel.ui.synthesizeButton.click()
     drive.wait_for_end(panel, 10)
-    assert drive.status(panel) == "Cancelled; nothing was changed."
+    assert drive.status(panel) == "Cancelled. Nothing was changed."
     assert psutil.wait_procs(tree, timeout=2)[1] == []
     assert drive.node_names() == {"CT", "vertebrae"}
     assert drive.temporary_folders() == []

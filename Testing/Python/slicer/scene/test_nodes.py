@@ -70,7 +70,7 @@ def test_a_sheared_volume_is_refused_with_a_remedy(nodes, tmp_path: Path) -> Non
     matrix = np.eye(4)
     matrix[1, 2] = 0.2
     node.SetAndObserveTransformNodeID(linear_transform(matrix).GetID())
-    assert "right angles" in nodes.problem_of(node, nodes.Role.CT)
+    assert "not orthogonal" in nodes.problem_of(node, nodes.Role.CT)
     with pytest.raises(InputError, match="Crop Volume"):
         nodes.export_volume(node, tmp_path / "c.nrrd")
 
@@ -111,7 +111,7 @@ def test_what_cannot_be_a_ct_or_a_radiograph_is_said(nodes) -> None:
     role = nodes.Role
     assert nodes.problem_of(volume, role.CT) is None
     assert nodes.problem_of(radiograph, role.AP) is None
-    assert "no CT volume" in nodes.problem_of(radiograph, role.CT)
+    assert "not a CT volume" in nodes.problem_of(radiograph, role.CT)
     assert "72 slices" in nodes.problem_of(volume, role.LATERAL)
     assert "label map" in nodes.problem_of(label_map, role.CT)
     assert "no image" in nodes.problem_of(empty, role.CT)

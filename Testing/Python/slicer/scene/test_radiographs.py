@@ -87,6 +87,6 @@ def test_a_radiograph_under_a_transform_is_refused() -> None:
     node = add_radiograph(a_lopsided_picture(), "picture")
     transform = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "tilt")
     node.SetAndObserveTransformNodeID(transform.GetID())
-    assert "lies under the transform tilt" in problem_of(node, Role.AP)
+    assert "is under the transform tilt" in problem_of(node, Role.AP)
     node.SetAndObserveTransformNodeID(None)
     assert problem_of(node, Role.AP) is None

@@ -173,14 +173,14 @@ def failure_of_code(process, failures, folder: Path, code: str, device: str = "c
     events += worker.poll()
     worker.close()
     errors = [event for event in events if isinstance(event, Failed)]
-    return failures.failure_of(errors[-1] if errors else None, worker.exit_code, worker.log, device)
+    return failures.failure_of_worker(errors[-1] if errors else None, worker.exit_code, worker.log, device)
 
 
 @posix_only
 def test_a_killed_worker_is_said_to_have_been_killed(process, failures, tmp_path: Path) -> None:
     code = f"import os; os.kill(os.getpid(), {int(signal.SIGKILL)})"
     failure = failure_of_code(process, failures, tmp_path, code)
-    assert "killed from outside" in failure.sentence
+    assert "terminated by the operating system" in failure.sentence
     assert "Close other programs" in failure.remedy
 
 
@@ -227,13 +227,13 @@ def test_a_python_without_torch_says_how_to_get_it(process, failures, tmp_path: 
     wait_for(lambda: events.extend(worker.poll()) or not worker.running)
     events += worker.poll()
     worker.close()
-    failure = failures.failure_of(events[-1], worker.exit_code, worker.log, "cpu")
+    failure = failures.failure_of_worker(events[-1], worker.exit_code, worker.log, "cpu")
     assert "PyTorch is not installed" in failure.sentence
     assert "Synthesize again" in failure.remedy
 
 
 def test_an_input_error_of_the_worker_is_its_own_sentence(failures) -> None:
     error = Failed("Expected a CT in HU, got fractions.", ExitCode.INPUT)
-    failure = failures.failure_of(error, 2, "", "auto")
+    failure = failures.failure_of_worker(error, 2, "", "auto")
     assert failure.text == "Expected a CT in HU, got fractions."
     assert not failure.offer_cpu
