@@ -22,7 +22,7 @@ from slicer.ScriptedLoadableModule import (
 )
 from slicer.util import VTKObservationMixin
 
-# Installed, TomoRayLib lies beside this file; in a source checkout, beside this folder.
+# When installed, TomoRayLib is next to this file; in a source checkout, next to this folder.
 if importlib.util.find_spec("TomoRayLib") is None:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -36,13 +36,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def resource_path(name: str) -> str:
-    """A file of ``Resources``: beside this file when installed, beside its folder in a source checkout."""
-    beside = os.path.join(HERE, "Resources", name)
-    return beside if os.path.exists(beside) else os.path.join(os.path.dirname(HERE), "Resources", name)
+    """A file of ``Resources``: next to this file when installed, next to its folder in a source checkout."""
+    installed = os.path.join(HERE, "Resources", name)
+    return installed if os.path.exists(installed) else os.path.join(os.path.dirname(HERE), "Resources", name)
 
 
 class TomoRay(ScriptedLoadableModule):
-    """What Slicer knows of the module before it is opened."""
+    """The module's entry in Slicer, before it is opened."""
 
     def __init__(self, parent) -> None:
         ScriptedLoadableModule.__init__(self, parent)
@@ -52,8 +52,8 @@ class TomoRay(ScriptedLoadableModule):
         parent.contributors = ["The TomoRay developers"]
         parent.helpText = _(
             "Makes a synthetic CT of the spine from an AP and a lateral radiograph, or from a CT whose radiographs it "
-            "renders, and compares it with the real one. Everything it makes is synthetic: for research only, not for "
-            "diagnosis or treatment. Nothing leaves this computer."
+            "renders, and compares it with the real one. All results are synthetic: for research only, not for "
+            "diagnosis or treatment. No data leave this computer."
         )
         parent.acknowledgementText = _(
             "After: Zanier O, Theiler S, Mutten RD, et al. TomoRay: Generating Synthetic Computed Tomography of the "
@@ -67,7 +67,7 @@ class TomoRay(ScriptedLoadableModule):
 
 
 def on_startup() -> None:
-    """The demonstration case in Slicer's Sample Data module, and layouts for scenes that were saved with them."""
+    """Register the sample in Slicer's Sample Data module, and the layouts for scenes that were saved with them."""
     sample_data.register(resource_path("Icons/TomoRaySample.png"))
     annotation.start(later)
     node = layouts.layout_node()
@@ -135,17 +135,24 @@ class TomoRayWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
 
 class TomoRayLogic(ScriptedLoadableModuleLogic):
-    """Scripted use, with or without the panel: see ``synthesize``."""
+    """For scripts, with or without the panel: see ``synthesize``."""
 
     def getParameterNode(self):
         return TomoRayParameterNode(super().getParameterNode())
 
     def synthesize(self, request, waitForCompletion=True):
-        """Run one ``TomoRayLib.slicer.request.Request``; what the worker lacks is installed first (Slicer may ask).
+        """Run a synthesis. Missing Python packages are installed first (Slicer may ask).
 
-        With ``waitForCompletion`` returns the ``CaseNodes`` of the result and raises RuntimeError with the reason where
-        there is none; the application stays alive meanwhile. Without, returns the started ``Run``: call its ``poll()``
-        until ``state`` says that it is over.
+        Args:
+            request: A ``TomoRayLib.slicer.request.Request``.
+            waitForCompletion: Wait for the result; the application stays responsive meanwhile.
+
+        Returns:
+            The ``CaseNodes`` of the result. Without ``waitForCompletion`` the started ``SynthesisRun``: call its
+            ``poll()`` until ``state.is_over`` of the status; its ``nodes`` are then the ``CaseNodes``.
+
+        Raises:
+            RuntimeError: If there is no result, with the reason.
         """
         from TomoRayLib.base.errors import InputError
         from TomoRayLib.slicer.runs import SynthesisRun
@@ -166,7 +173,7 @@ class TomoRayLogic(ScriptedLoadableModuleLogic):
 
 
 class TomoRayTest(ScriptedLoadableModuleTest):
-    """Slicer's *Reload and Test*, and the test that the build registers. Without PyTorch the synthesis is skipped."""
+    """The test of Slicer's *Reload and Test* and of the build. Without PyTorch the synthesis is skipped."""
 
     def setUp(self) -> None:
         slicer.mrmlScene.Clear()
@@ -188,7 +195,7 @@ class TomoRayTest(ScriptedLoadableModuleTest):
         self.assertIn(_("AP radiograph"), widget.panel.ui.statusLabel.text)
 
     def test_phantom_becomes_a_marked_synthetic_ct(self) -> None:
-        """The built-in phantom, so that no network is needed; the real worker and the real weights."""
+        """On the built-in phantom, so that no network is needed, with the real worker and the real weights."""
         from TomoRayLib.slicer.request import CTInputs, Request
 
         problem = installation.problem(Path(resource_path("requirements.txt")))

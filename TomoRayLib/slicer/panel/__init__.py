@@ -1,1 +1,1 @@
-"""The Qt parts of the Slicer panel. Only ``TomoRay/TomoRay.py`` imports them; they know ``TomoRayLib.slicer``."""
+"""The Qt widgets of the module: sections, run box, parameter node. What needs no Qt belongs in the other packages."""

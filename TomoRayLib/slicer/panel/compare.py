@@ -1,4 +1,4 @@
-"""The Compare section: layout, window, difference, surfaces, scores and report of the case on the screen."""
+"""The Compare section: layout, window, difference, surfaces, scores and report of the current case."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def later(function: Callable[[], None]) -> None:
 
 
 class CompareSection:
-    """The controls of how the case on the screen is shown; ``views`` shows it."""
+    """The controls for the look of the current case; ``views`` shows it."""
 
     def __init__(self, ui: Any) -> None:
         self._ui = ui
@@ -36,7 +36,7 @@ class CompareSection:
 
     @property
     def case(self) -> CaseNodes | None:
-        """The case on the screen, None without one."""
+        """The current case, None if there is none."""
         return case_of(self.parameters.currentCase) if self.parameters is not None else None
 
     def update(self) -> None:
@@ -55,7 +55,7 @@ class CompareSection:
             ui.metricsTable.resizeColumnsToContents()
 
     def export_scores(self) -> str | None:
-        """Ask for a file and write the scores there; returns what was done, None where the user chose none."""
+        """Ask for a file and write the scores there; returns what was done, None if the user chose none."""
         case = self.case
         if case is None or case.metrics is None:
             return None
@@ -87,13 +87,13 @@ class CompareSection:
             self.views.come_back(case, self.parameters.segmentation)
 
     def delete_reports(self) -> None:
-        """Take the reports that were opened out of Slicer's temporary folder."""
+        """Delete the reports that were opened from Slicer's temporary folder."""
         for path in self._reports:
             path.unlink(missing_ok=True)
         self._reports.clear()
 
     def _update_controls(self, case: CaseNodes) -> None:
-        """Enable what the case has."""
+        """Enable the controls of what the case has."""
         parameters, ui = self.parameters, self._ui
         has_difference = case.difference is not None
         for widget in (ui.differenceCheckBox, ui.differenceSlider):
@@ -110,7 +110,7 @@ class CompareSection:
         )
 
     def _look(self, case: CaseNodes) -> Look:
-        """What the controls say."""
+        """The look that the controls ask for."""
         parameters = self.parameters
         radiographs = case.ap, case.lateral
         if case.ap is None and parameters.inputKind is not InputKind.CT:
@@ -133,9 +133,9 @@ def _scores_text(case: CaseNodes) -> str:
     if case.metrics is not None:
         ahead, scores = counted_ahead(case.metrics)
         return _(
-            "Scores of this one case (n = 1), beside an empty volume and the mean spine atlas. Ahead of both in "
+            "Scores of this one case (n = 1), next to an empty volume and the mean spine atlas. Better than both in "
             "{ahead} of {scores}:"
         ).format(ahead=ahead, scores=scores)
     if case.truth is not None:
-        return _("No scores: they compare vertebrae, which needs a vertebra segmentation of the CT.")
+        return _("No scores: they compare vertebrae, so they need a vertebra segmentation of the CT.")
     return _("No scores: there is no CT to compare with.")

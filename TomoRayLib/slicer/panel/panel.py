@@ -1,4 +1,8 @@
-"""The panel: its sections, what the buttons do, and what is said when something is missing."""
+"""The panel: its sections, what the buttons do, and what is shown if something is missing.
+
+A click on Synthesize: ``request`` reads the controls, ``SynthesisRun`` (see ``runs``) takes it from there to the nodes
+of a case, ``_show_case`` makes it the current case, and ``CompareSection`` shows that in the views.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +39,10 @@ class Panel:
         self.parameters: Any = None
         self._gui_tag: Any = None
         self._observers: list[tuple[Any, int]] = []
-        self._said = ""  # what the last action left to say, until something changes
+        self._said = ""  # the message of the last action, shown until something changes
         self._updating = False
-        # The last result of this panel: its node, and what it was made from. And one that ended while nobody looked.
+        # The last case of this panel (id of its synthetic CT, fingerprint of its request), and a run that ended
+        # after the user left the module.
         self._made: tuple[str, tuple] | None = None
         self._waiting: tuple[WorkerRun, Show] | None = None
         self.guard = Guard(self.show_problem)
@@ -99,7 +104,7 @@ class Panel:
             self._updating = False
 
     def request(self) -> Request:
-        """What Synthesize would run now."""
+        """The request that Synthesize would run now."""
         parameters = self.parameters
         settings = Settings(
             model=parameters.model or None,
@@ -149,7 +154,7 @@ class Panel:
             self.say(problem)
             return
         if not slicer.util.confirmOkCancelDisplay(
-            _("TotalSegmentator takes minutes, and Slicer waits for it without a way to cancel. Go on?")
+            _("TotalSegmentator takes minutes. Slicer will not respond meanwhile, and you cannot cancel. Continue?")
         ):
             return
         with slicer.util.WaitCursor():
@@ -161,13 +166,13 @@ class Panel:
         self._update_buttons()
 
     def show_problem(self, sentence: str, details: str) -> None:
-        """What the guard calls: an expected problem, or a fault with its traceback."""
+        """Show an expected problem, or an internal error with its traceback: the guard calls this."""
         if details:
             self.advanced.show_log(details)
         self.say(sentence)
 
     def scene_closes(self) -> None:
-        """Nothing may run on, or be shown, from a scene that goes away."""
+        """Stop and forget everything: the scene is being closed."""
         self.run_box.stop()
         self.compare.views.show_again()
         self.inputs.forget()
@@ -176,11 +181,11 @@ class Panel:
         self._made = self._waiting = None
 
     def leave(self) -> None:
-        """The user goes to another module: the views go back to how they were, a run goes on."""
+        """The user goes to another module: restore the views; a run continues."""
         self.compare.views.leave()
 
     def enter(self) -> None:
-        """The user comes back, perhaps to something that ended meanwhile."""
+        """The user comes back, perhaps to a run that ended meanwhile."""
         self.guard(self.compare.come_back)()
         waiting, self._waiting = self._waiting, None
         if waiting is not None and _are_there(waiting[0].status.nodes):
@@ -188,7 +193,7 @@ class Panel:
         self.guard(self.update)()
 
     def cleanup(self) -> None:
-        """The module goes away."""
+        """The module is closed: stop and delete what it leaves behind."""
         self.run_box.stop()
         self.compare.delete_reports()
         manager = slicer.app.layoutManager()
@@ -210,7 +215,7 @@ class Panel:
             )
 
     def _show_rendered_of_case(self) -> None:
-        """The previews of a CT's case, also when it comes from a scene that was loaded."""
+        """Show the previews of a CT's case, also if it comes from a loaded scene."""
         case = self.compare.case
         if case is None or case.ap is None or case.lateral is None:
             return
@@ -220,17 +225,17 @@ class Panel:
             self.inputs.show_rendered(case.ap, case.lateral)
 
     def _ready(self) -> str:
-        """What is said where a run may begin."""
+        """The message if a run may begin."""
         said = [_("Ready.")]
         shown = self.parameters.currentCase
         made_node, made_from = self._made or ("", ())
         if shown is not None and made_node == shown.GetID() and made_from != fingerprint(self.request()):
-            said = [_("Ready. The result shown was made before the inputs changed.")]
+            said = [_("Ready. The displayed result is out of date: the inputs have changed.")]
         said += [_("Note: {text}").format(text=text) for text in self.inputs.warnings()]
         return "\n".join(said)
 
     def _problem(self) -> str | None:
-        """Why Synthesize cannot start, in a sentence."""
+        """Return why Synthesize cannot start, in a sentence; None if it can."""
         return (
             self.inputs.problem
             or input_problem(self.inputs.inputs())
@@ -265,7 +270,7 @@ class Panel:
             self.say(done)
 
     def _finished(self, run: WorkerRun, show: Show) -> None:
-        """A run is over: show its nodes, or say why there are none; once the user is here to see it."""
+        """Show the nodes of a run that is over, or say why there are none; if the module was left, on return."""
         if self.parameters is None:
             self._waiting = (run, show)
             return
@@ -274,7 +279,7 @@ class Panel:
         if status.state is RunState.DONE:
             show(run)
         elif status.state is RunState.CANCELLED:
-            self._said = _("Cancelled; nothing was changed.")
+            self._said = _("Cancelled. Nothing was changed.")
         else:
             self._show_failure(run)
         said = self._said
@@ -326,10 +331,9 @@ class Panel:
         parameters.segmentation = segmentation
         parameters.EndModify(was_modifying)
         slicer.util.setSliceViewerLayers(background=ct, fit=True)
-        phantom = [note for note in run.status.notes if note.startswith("NOTE")]
-        self._said = phantom[0] if phantom else _("The sample is loaded. Press Synthesize.")
+        self._said = run.status.notes[-1] if run.is_phantom else _("The sample is loaded. Press Synthesize.")
 
 
 def _are_there(nodes: Any) -> bool:
-    """False if the nodes of a run that is done were deleted meanwhile."""
+    """False if the nodes of a finished run were deleted meanwhile."""
     return nodes is None or in_scene(nodes.synthetic if isinstance(nodes, CaseNodes) else nodes[0])

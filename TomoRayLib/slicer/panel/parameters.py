@@ -1,4 +1,7 @@
-"""The panel's state, as Slicer's parameter node keeps it: saved with the scene, bound to the widgets by name."""
+"""The panel's state, as Slicer's parameter node keeps it: saved with the scene, bound to the widgets by name.
+
+Slicer saves an enum by the name of its member: members keep their names, so that older scenes can be read.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ LONGEST_MM = 6000.0  # no X-ray room is longer
 
 
 class InputKind(Enum):
-    """What the synthesis starts from."""
+    """The kind of input of a synthesis."""
 
     RADIOGRAPHS = "radiographs"
     CT = "ct"
@@ -28,7 +31,7 @@ class InputKind(Enum):
 
 
 class Preset(Enum):
-    """The geometry of what no file states; the values are the keys of ``geometry.PRESETS``."""
+    """Default geometry for what no file states; the values are the keys of ``geometry.PRESETS``."""
 
     C_ARM = "c-arm"
     UPRIGHT = "upright"
@@ -40,7 +43,7 @@ class Preset(Enum):
 
 
 class FieldOfView(Enum):
-    """Edge of the cube that is shown, in mm; the values are those of ``target.FIELDS_OF_VIEW_MM``."""
+    """Edge of the synthetic CT in mm; the values are those of ``grey_levels.FIELDS_OF_VIEW_MM``."""
 
     WIDE = 256.0
     NARROW = 192.0
@@ -50,13 +53,13 @@ class FieldOfView(Enum):
 
 
 class GreyLevels(Enum):
-    """The lookup table of the ground truth; the values are those of ``target.Quantisation``."""
+    """The lookup table of the ground truth; the values are those of ``grey_levels.Quantisation``."""
 
     LINEAR = "linear"
     EQUAL_FREQUENCY = "equal_frequency"
 
     def label(self) -> str:
-        names = {GreyLevels.LINEAR: _("evenly spread (as trained)"), GreyLevels.EQUAL_FREQUENCY: _("equally frequent")}
+        names = {GreyLevels.LINEAR: _("evenly spaced (as trained)"), GreyLevels.EQUAL_FREQUENCY: _("equally frequent")}
         return names[self]
 
 
@@ -71,7 +74,7 @@ class Layout(Enum):
         return {
             Layout.COMPARE: _("True above synthetic, 3D and scores"),
             Layout.SYNTHETIC: _("Synthetic and 3D"),
-            Layout.UNCHANGED: _("Leave the views as they are"),
+            Layout.UNCHANGED: _("Keep the current views"),
         }[self]
 
 

@@ -9,7 +9,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 
 
 def pixmap_of(grey, width_px: int, height_px: int):
-    """A pixmap of an 8-bit array (rows, columns), row 0 at the top, as large as fits into the box given."""
+    """A pixmap of an 8-bit array (rows, columns), row 0 at the top, as large as fits into the given box."""
     rows, columns = grey.shape
     image = vtk.vtkImageData()
     image.SetDimensions(columns, rows, 1)
@@ -22,7 +22,7 @@ def pixmap_of(grey, width_px: int, height_px: int):
 
 
 def show_picture(label, grey, caption: str) -> None:
-    """Show an array on a label, or ``caption`` where there is none."""
+    """Show an array on a label, or ``caption`` if there is none."""
     if grey is None:
         label.setPixmap(qt.QPixmap())
         label.setText(caption)

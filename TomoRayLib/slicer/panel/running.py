@@ -15,9 +15,9 @@ from TomoRayLib.slicer.worker.run import WorkerRun
 Show = Callable[[Any], Any]  # takes the run that is done
 
 POLL_MS = 100
-DOUBLE_CLICK_S = 0.5  # the second click of a hasty person shall not cancel what the first began
+DOUBLE_CLICK_S = 0.5  # the second click of a double click must not cancel what the first one started
 BAR_STEPS = 1000
-SECONDS_WORTH_SAYING = 2.0
+SECONDS_WORTH_SHOWING = 2.0
 
 
 class RunBox:
@@ -53,7 +53,7 @@ class RunBox:
             self._end()
             run.cancel()
             raise
-        self._began = time.monotonic()  # writing the inputs took its time: the second click comes only now
+        self._began = time.monotonic()  # writing the inputs took time: the second click arrives only now
         self._timer.start()
 
     @property
@@ -72,13 +72,13 @@ class RunBox:
         self._tick()
 
     def stop(self) -> None:
-        """Cancel without a report: the scene closes, or the module goes away."""
+        """Cancel silently: the scene or the module is being closed."""
         run = self._end()
         if run is not None:
             run.cancel()
 
     def show_idle(self, can_start: bool, sentence: str, tooltip: str) -> None:
-        """The box while nothing runs: whether Synthesize may be pressed, and why not."""
+        """Show the box while nothing runs: whether Synthesize may be pressed, and why not."""
         button = self._ui.synthesizeButton
         button.text = _("Synthesize")
         button.enabled = can_start
@@ -90,7 +90,7 @@ class RunBox:
             return
         try:
             status = self._run.poll()
-        except Exception:  # said by the guard, once: the run is over
+        except Exception:  # the guard shows it, once: the run is over
             self.stop()
             raise
         if status.state.is_over:
@@ -111,11 +111,11 @@ class RunBox:
         button, bar = self._ui.synthesizeButton, self._ui.progressBar
         button.text = _("Cancel")
         button.enabled = True
-        button.toolTip = _("Stop now; nothing is kept.")
+        button.toolTip = _("Stop now. Nothing is kept.")
         bar.visible = True
         bar.maximum = BAR_STEPS
         bar.value = round(fraction * BAR_STEPS)
         sentence = _("{stage} ...").format(stage=stage)
-        if seconds_left is not None and seconds_left >= SECONDS_WORTH_SAYING:
+        if seconds_left is not None and seconds_left >= SECONDS_WORTH_SHOWING:
             sentence = _("{stage}: about {seconds:.0f} s left").format(stage=stage, seconds=seconds_left)
         show_text(self._ui.statusLabel, sentence)

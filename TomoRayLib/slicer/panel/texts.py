@@ -1,4 +1,4 @@
-"""Text on a label that wraps, with the room that it needs."""
+"""Text on a label that wraps, with the height that it needs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def show_text(label: Any, text: str) -> None:
     """Put a text on a word-wrapped label and reserve its height.
 
     A scroll area asks its content for a minimum height that takes no account of wrapped lines: without the reserve, a
-    long sentence pushes what lies below it together.
+    long sentence squeezes the widgets below it.
     """
     if label.text != text:
         label.text = text

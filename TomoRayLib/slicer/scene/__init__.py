@@ -1,1 +1,1 @@
-"""Nodes of Slicer's scene, to and from the values of TomoRayLib. MRML only, no Qt."""
+"""Nodes of Slicer's scene to and from the values of the library. MRML only: no Qt, no views, no worker."""

@@ -1,4 +1,4 @@
-"""Volume nodes: whether they can be what they are used as, and their voxels and geometry in LPS mm."""
+"""Volume and point nodes: whether they can be used as chosen, and their voxels and geometry in LPS mm."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LEAST_PIXELS = 64
 
 
 class Role(Enum):
-    """What a volume node is chosen as."""
+    """The input that a volume node is chosen for."""
 
     AP = "AP radiograph"
     LATERAL = "lateral radiograph"
@@ -50,7 +50,7 @@ def in_scene(node) -> bool:
 
 @contextmanager
 def nothing_left_over() -> Iterator[None]:
-    """Takes every node that was added inside out of the scene again, helpers of Slicer's own logics included."""
+    """Remove every node that was added inside the block, helpers of Slicer's own logics included."""
     scene = slicer.mrmlScene
     before = {scene.GetNthNode(number).GetID() for number in range(scene.GetNumberOfNodes())}
     try:
@@ -63,9 +63,9 @@ def nothing_left_over() -> Iterator[None]:
 
 
 def problem_of(node, role: Role) -> str | None:
-    """Why a node cannot be used as ``role``, in a sentence; None where nothing speaks against it.
+    """Return why a node cannot be used as ``role``, in a sentence; None if it can.
 
-    Looks at headers only, never at voxels: it is asked at every click.
+    Asked at every click, so it looks at headers only, never at voxels.
     """
     if node is None:
         return _("Choose the {role}.").format(role=role.label())
@@ -86,15 +86,15 @@ def problem_of(node, role: Role) -> str | None:
     if role is Role.CT:
         if slices < LEAST_SLICES or min(columns, rows) < LEAST_SLICES:
             return _(
-                "{name} has {columns} x {rows} x {slices} voxels: that is no CT volume. To start from radiographs, "
-                "choose Two radiographs above."
+                "{name} has {columns} x {rows} x {slices} voxels, so it is not a CT volume. To start from "
+                "radiographs, choose Two radiographs above."
             ).format(name=name, columns=columns, rows=rows, slices=slices)
         if node.GetAttribute(NOTICE_KEY) is not None:
             return _("{name} is synthetic. Choose a real CT.").format(name=name)
         return transform_problem(node)
     if slices != 1:
         return _(
-            "{name} has {slices} slices: that is a volume, no radiograph. To start from a CT, choose CT above."
+            "{name} has {slices} slices, so it is a volume, not a radiograph. To start from a CT, choose CT above."
         ).format(name=name, slices=slices)
     if min(columns, rows) < LEAST_PIXELS:
         return _("{name} has only {columns} x {rows} pixels. Choose the whole radiograph.").format(
@@ -102,18 +102,18 @@ def problem_of(node, role: Role) -> str | None:
         )
     if node.GetParentTransformNode() is not None:
         return _(
-            "{name} lies under the transform {transform}; a radiograph is read as it was taken. Take it out of the "
-            "transform (Transforms module), or harden it on a copy and choose the copy."
+            "{name} is under the transform {transform}, but a radiograph must be used as it was taken. Remove the "
+            "transform from it (Transforms module), or harden it on a copy and choose the copy."
         ).format(name=name, transform=node.GetParentTransformNode().GetName())
     return None
 
 
 def transform_problem(node) -> str | None:
-    """Why the node's transform cannot be used: non-linear, or one that shears; None otherwise."""
+    """Return why the node's transform cannot be used (non-linear, or it shears); None if it can."""
     transform = node.GetParentTransformNode()
     if transform is not None and not transform.IsTransformToWorldLinear():
         return _(
-            "{name} lies under the non-linear transform {transform}. Harden it (Transforms module, Harden) on a copy "
+            "{name} is under the non-linear transform {transform}. Harden it (Transforms module, Harden) on a copy "
             "of the volume, and choose the copy."
         ).format(name=node.GetName(), transform=transform.GetName())
     if node.IsA("vtkMRMLVolumeNode"):
@@ -149,7 +149,7 @@ def grid_of(node) -> Grid:
     except ValueError as error:
         raise InputError(
             _(
-                "{name}: its axes are not at right angles, or its spacing is not positive ({reason}). Resample it to "
+                "{name}: its axes are not orthogonal, or its spacing is not positive ({reason}). Resample it to "
                 "an orthogonal grid (Crop Volume module, interpolated), and choose the result."
             ).format(name=node.GetName(), reason=str(error).split(";")[-1].strip())
         ) from None
@@ -168,9 +168,9 @@ def volume_of(node) -> Volume:
 
 
 def export_volume(node, path: Path) -> str | None:
-    """Write a volume node as an uncompressed NRRD; returns a note where a transform was applied to its geometry.
+    """Write a volume node as an uncompressed NRRD; returns a note if a transform was applied to its geometry.
 
-    Raises InputError for a node that ``problem_of`` speaks against, OutputError where the file cannot be written.
+    Raises InputError for a transform that cannot be used, OutputError if the file cannot be written.
     """
     from TomoRayLib.images.files import write_volume
 
@@ -181,7 +181,9 @@ def export_volume(node, path: Path) -> str | None:
     transform = node.GetParentTransformNode()
     if transform is None:
         return None
-    return _("{name}: moved by its transform {transform}.").format(name=node.GetName(), transform=transform.GetName())
+    return _("{name}: its transform {transform} was applied.").format(
+        name=node.GetName(), transform=transform.GetName()
+    )
 
 
 def first_point_lps(points) -> tuple[float, float, float] | None:

@@ -34,7 +34,7 @@ class ViewGeometry:
     """How one radiograph was taken, as the panel shows and edits it.
 
     ``sid_mm`` and ``sad_mm`` are None for a parallel beam. ``pixel_spacing_mm`` = (row, column) at the detector, None
-    where nobody stated it. The other numbers come from a file that TomoRay wrote, and are 0 elsewhere.
+    if it is not known. The other numbers come from a file that TomoRay wrote, else they are 0.
     """
 
     sid_mm: float | None
@@ -47,7 +47,7 @@ class ViewGeometry:
     isocenter_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def view(self, rows: int, columns: int) -> View:
-        """The view of an image of this size. Raises InputError for numbers that no X-ray room can have."""
+        """The view of an image of this size. Raises InputError for an impossible geometry."""
         from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, View
 
         if self.pixel_spacing_mm is None:
@@ -63,7 +63,7 @@ class ViewGeometry:
 
 @dataclass(frozen=True)
 class ViewOrigins:
-    """Where each number of a ``ViewGeometry`` came from, in a word or two for the panel."""
+    """The origin of each number of a ``ViewGeometry``, in a word or two for the panel."""
 
     sid: str
     sad: str
@@ -74,13 +74,13 @@ class ViewOrigins:
 # For a plane with this normal (R, A, S): what points to the right and down on the screen, in RAS.
 LEFT, BACK, FEET = (-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0)
 SCREEN_OF_NORMAL = ((BACK, FEET), (LEFT, FEET), (LEFT, BACK))
-MUTE_SPACING_MM = (1.0, 1.0)  # what Slicer shows, and saves with a scene, where a file says nothing
+UNKNOWN_SPACING_MM = (1.0, 1.0)  # what Slicer shows, and saves with a scene, if a file states no spacing
 _CACHE: OrderedDict[tuple, tuple[Radiograph, Path | None]] = OrderedDict()
 
 
 def radiograph_of(node, role: Role) -> Radiograph:
-    """The radiograph of a volume node: read from its original file, header included, where the node still is what the
-    file holds; else the node's own pixels, as they lie on the screen, and its spacing.
+    """The radiograph of a volume node: read from its original file, header included, if the node still shows what the
+    file holds; else the node's own pixels, as displayed, and its spacing.
 
     Raises InputError for a node or file that holds no radiograph.
     """
@@ -91,7 +91,7 @@ def radiograph_of(node, role: Role) -> Radiograph:
 
 
 def _read(node) -> tuple[Radiograph, Path | None]:
-    """The radiograph of a node, and its file where it was read from there. Kept until the node changes."""
+    """The radiograph of a node, and the file if it was read from one. Cached until the node changes."""
     key = source_key(node)
     if key in _CACHE:
         _CACHE.move_to_end(key)
@@ -105,12 +105,12 @@ def _read(node) -> tuple[Radiograph, Path | None]:
 
 
 def forget() -> None:
-    """Let go of all radiographs in memory."""
+    """Empty the cache of radiographs."""
     _CACHE.clear()
 
 
 def _from_file(path: Path) -> Radiograph | None:
-    """The radiograph in a file, None where the file holds none that TomoRay can read (the node still may)."""
+    """The radiograph in a file, None if TomoRay cannot read the file (the node may still hold it)."""
     from TomoRayLib.geometry.views import VIEW_KEY
     from TomoRayLib.images.files import read_radiograph
 
@@ -118,8 +118,8 @@ def _from_file(path: Path) -> Radiograph | None:
         radiograph = read_radiograph(path)
     except InputError:
         return None
-    is_mute = radiograph.header.source_format != "DICOM" and VIEW_KEY not in radiograph.metadata
-    if is_mute and radiograph.pixel_spacing_mm == MUTE_SPACING_MM:
+    no_spacing_stated = radiograph.header.source_format != "DICOM" and VIEW_KEY not in radiograph.metadata
+    if no_spacing_stated and radiograph.pixel_spacing_mm == UNKNOWN_SPACING_MM:
         return replace(radiograph, pixel_spacing_mm=None)
     return radiograph
 
@@ -129,10 +129,8 @@ def _from_node(node) -> Radiograph:
 
     pixels, (row_mm, column_mm) = as_displayed(node)
     if not np.isfinite(pixels).all():
-        raise InputError(
-            _("{name} has pixels that are no numbers (NaN or infinite). Replace them.").format(name=node.GetName())
-        )
-    spacing = None if (row_mm, column_mm) == MUTE_SPACING_MM else (row_mm, column_mm)
+        raise InputError(_("{name} contains NaN or infinite pixel values. Replace them.").format(name=node.GetName()))
+    spacing = None if (row_mm, column_mm) == UNKNOWN_SPACING_MM else (row_mm, column_mm)
     metadata = _stored_view(node, pixels.shape, (row_mm, column_mm))
     return Radiograph(pixels, spacing, RadiographHeader(source_format="Slicer"), metadata)
 
@@ -140,7 +138,7 @@ def _from_node(node) -> Radiograph:
 def as_displayed(node) -> tuple[NDArray[np.float32], tuple[float, float]]:
     """The pixels of a single-slice node as its slice view shows them, row 0 at the top, and (row, column) spacing, mm.
 
-    Slicer's views have the patient's left (axial, coronal) or back (sagittal) at the right and his back (axial) or feet
+    Slicer's views have the patient's left (axial, coronal) or back (sagittal) at the right and the back (axial) or feet
     (coronal, sagittal) below; a node whose axes run the other way, as after Crop Volume, is turned accordingly.
     """
     columns, rows, right, down = _axes(node)
@@ -153,14 +151,14 @@ def as_displayed(node) -> tuple[NDArray[np.float32], tuple[float, float]]:
 
 
 def screen_axes(node) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What points to the right and down on the screen where a radiograph stands as ``as_displayed`` has it: in RAS."""
+    """The directions, in RAS, to the right and down on the screen of a radiograph as ``as_displayed`` returns it."""
     columns, rows, right, down = _axes(node)
     across, along = (rows, columns) if abs(columns @ right) < abs(rows @ right) else (columns, rows)
     return across * (1 if across @ right >= 0 else -1), along * (1 if along @ down >= 0 else -1)
 
 
 def _axes(node) -> tuple[NDArray[np.float64], ...]:
-    """Where i and j of a single-slice node point, and what is right and below in its slice view: all in RAS."""
+    """Directions in RAS: of i and j of a single-slice node, and to the right and down in its slice view."""
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASDirectionMatrix(matrix)
     columns, rows, normal = slicer.util.arrayFromVTKMatrix(matrix)[:3, :3].T
@@ -169,7 +167,7 @@ def _axes(node) -> tuple[NDArray[np.float64], ...]:
 
 
 def _stored_view(node, shape: tuple[int, int], spacing_mm: tuple[float, float]) -> dict[str, str]:
-    """The view that TomoRay wrote on a node it rendered, as metadata; empty where the node has other pixels by now."""
+    """The view that TomoRay stored on a node it rendered, as metadata; empty if the node has other pixels by now."""
     from TomoRayLib.geometry.views import VIEW_KEY, view_from_dict
 
     text = node.GetAttribute(VIEW_KEY)
@@ -177,16 +175,16 @@ def _stored_view(node, shape: tuple[int, int], spacing_mm: tuple[float, float]) 
         return {}
     try:
         detector = view_from_dict(json.loads(text)).detector
-    except ValueError:  # of another version, or edited: the boxes then ask for the numbers
+    except ValueError:  # of another version, or edited: the panel then asks for the numbers
         return {}
     same_spacing = np.allclose(spacing_mm, detector.pixel_spacing_mm, rtol=1e-4)
     return {VIEW_KEY: text} if (detector.rows, detector.columns) == shape and same_spacing else {}
 
 
 def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGeometry, ViewOrigins]:
-    """How a radiograph was taken, from its file, else its header, else the preset (a key of ``geometry.PRESETS``).
+    """The geometry of a radiograph from its file, else its header, else the preset (a key of ``geometry.PRESETS``).
 
-    Raises InputError where the file's own numbers contradict each other.
+    Raises InputError if the file's own numbers contradict each other.
     """
     from TomoRayLib.geometry.views import VIEW_KEY
     from TomoRayLib.synthesis.acquisition import GeometryOptions, stated_geometry, stored_view
@@ -207,7 +205,7 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGe
     stated = stated_geometry(radiograph, GeometryOptions(preset=preset))
     geometry = ViewGeometry(*_distances(stated.beam), stated.pixel_spacing_mm, ANGLE_DEG[role])
     origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin)
-    sid, sad, spacing = (_said(text, radiograph.header.source_format) for text in origins)
+    sid, sad, spacing = (_origin_label(text, radiograph.header.source_format) for text in origins)
     return geometry, ViewOrigins(sid, sad, spacing, _("standard"))
 
 
@@ -219,7 +217,7 @@ def _distances(beam: Beam) -> tuple[float | None, float | None]:
 
 
 def preview(radiograph: Radiograph, flipped: bool, inverted: bool) -> NDArray[np.uint8]:
-    """The radiograph (rows, columns) in 8 bits, small, row 0 at the top, as the network will see it."""
+    """The radiograph (rows, columns) in 8 bits, small, row 0 at the top, as the network will get it."""
     pixels = radiograph.pixels
     step = max(1, max(pixels.shape) // PREVIEW_PIXELS)
     small = pixels[::step, ::step]
@@ -230,7 +228,7 @@ def preview(radiograph: Radiograph, flipped: bool, inverted: bool) -> NDArray[np
 
 
 def export_radiograph(node, role: Role, folder: Path) -> Path:
-    """A file with this radiograph for the worker: the original one, or the node's pixels written to ``folder``."""
+    """Return a file with this radiograph for the worker: the original, or the node's pixels written to ``folder``."""
     from TomoRayLib.images.files import write_image_2d
 
     problem = problem_of(node, role)
@@ -245,14 +243,14 @@ def export_radiograph(node, role: Role, folder: Path) -> Path:
 
 
 def write_geometry(path: Path, ap: View, lateral: View) -> None:
-    """The geometry file of a job: both views as the user confirmed them."""
+    """Write the geometry file of a job: both views as the user confirmed them."""
     from TomoRayLib.geometry.views import view_to_dict
 
     path.write_text(json.dumps({"ap": view_to_dict(ap), "lateral": view_to_dict(lateral)}), encoding="utf-8")
 
 
-def _said(origin: str, source_format: str) -> str:
-    """An origin of ``acquisition`` in the panel's words."""
+def _origin_label(origin: str, source_format: str) -> str:
+    """The panel's text for an origin of ``acquisition``."""
     words = {
         "header": _("DICOM header") if source_format == "DICOM" else _("image"),
         "header's magnification": _("DICOM magnification"),

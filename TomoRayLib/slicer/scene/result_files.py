@@ -1,4 +1,4 @@
-"""What a finished results folder holds, read whole before anything in the scene changes."""
+"""A results folder, read completely before anything in the scene changes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """A results folder, all of it read before anything in the scene changes. Surfaces are in Slicer's RAS."""
+    """The content of a results folder. Surfaces are in Slicer's RAS; what a case does not have is None."""
 
     provenance: Mapping[str, Any]
     synthetic: Volume
@@ -33,7 +33,7 @@ class ResultFiles:
 
     @classmethod
     def read(cls, folder: Path) -> ResultFiles:
-        """Raises InputError or OSError for a folder that is not whole."""
+        """Read a folder. Raises InputError or OSError if a file is damaged or missing."""
         from TomoRayLib.images.files import read_volume
 
         def text(name: str) -> str | None:
@@ -59,14 +59,14 @@ class ResultFiles:
 
 
 def read_radiographs(folder: Path) -> tuple[Radiograph, Radiograph]:
-    """The AP and lateral radiograph that were rendered from a CT."""
+    """Read the AP and lateral radiograph that were rendered from a CT."""
     from TomoRayLib.images.files import read_radiograph
 
     return read_radiograph(folder / "ap.nrrd"), read_radiograph(folder / "lat.nrrd")
 
 
 def _read_surface(path: Path) -> Any:
-    """A surface of the library (LPS mm) in Slicer's RAS, its distances kept. None where it is empty."""
+    """Read a surface of the library (LPS mm) as one in Slicer's RAS, with its distances. None if it is empty."""
     reader = vtk.vtkXMLPolyDataReader()
     reader.SetFileName(str(path))
     reader.Update()

@@ -15,7 +15,7 @@ from TomoRayLib.slicer.scene.segment_nodes import VERTEBRA_COLORS, add_segment
 
 
 def add_sample(results: Mapping[str, Any]) -> tuple[Any, Any]:
-    """The nodes of a demonstration case: the CT in HU, and one segment a vertebra."""
+    """Add a demonstration case (CT in HU, one segment per vertebra), or return its nodes if they are still there."""
     from TomoRayLib.images.files import read_labels, read_volume
 
     name = results["name"]

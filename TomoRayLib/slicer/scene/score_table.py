@@ -1,4 +1,4 @@
-"""The scores of a case as a table node: every metric beside what an empty volume and the mean atlas score."""
+"""The scores of a case as a table node, each next to two baselines: an empty volume and the mean spine atlas."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ OF_THE_WHOLE_VOLUME = ("psnr_3d_db", "ssim_2d")
 
 
 def fill_score_table(node, metrics: Mapping[str, Any]) -> None:
-    """Fill a table node from ``MetricsTable.to_json_dict()``: one line a metric, one column a row of the metrics.
+    """Fill a table node from ``MetricsTable.to_json_dict()``: one line per metric.
 
-    The numbers are texts with the metric's own decimals; those in full precision stay for ``metrics_csv``.
+    The numbers are texts with the metric's own decimals; full precision is kept for ``metrics_csv``.
     """
     from TomoRayLib.metrics.scores import METRIC_COLUMNS
 
@@ -51,7 +51,7 @@ def fill_score_table(node, metrics: Mapping[str, Any]) -> None:
 
 
 def metrics_csv(node) -> str:
-    """The table as CSV in full precision: one line a metric, ``synthetic``, ``blank`` and ``mean_atlas``."""
+    """The table as CSV in full precision: one line per metric, with ``synthetic``, ``blank`` and ``mean_atlas``."""
     from TomoRayLib.metrics.scores import METRIC_COLUMNS
 
     metrics = json.loads(node.GetAttribute(METRICS_KEY))
@@ -63,20 +63,20 @@ def metrics_csv(node) -> str:
 
 
 def counted_ahead(node) -> tuple[int, int]:
-    """(in how many scores the synthetic CT is ahead of the empty volume and of the mean atlas, how many there are)."""
+    """Count the scores in which the synthetic CT is better than both baselines; returns (that number, all scores)."""
     from TomoRayLib.metrics.scores import METRIC_COLUMNS
 
     metrics = json.loads(node.GetAttribute(METRICS_KEY))
     ahead = 0
     for column in METRIC_COLUMNS:
-        synthetic, *floors = (_value(metrics, row, column.key) for row in ROWS)
+        synthetic, *baselines = (_value(metrics, row, column.key) for row in ROWS)
         sign = 1 if column.higher_is_better else -1
-        ahead += all(sign * synthetic > sign * floor for floor in floors)
+        ahead += all(sign * synthetic > sign * baseline for baseline in baselines)
     return ahead, len(METRIC_COLUMNS)
 
 
 def export_metrics(node, path: Path) -> None:
-    """Write the scores as CSV, whole or not at all. Raises OutputError where the place cannot be written."""
+    """Write the scores as CSV atomically. Raises OutputError if the file cannot be written."""
     from TomoRayLib.base.files import write_atomically
 
     with write_atomically(path) as partial:
@@ -92,7 +92,7 @@ def _place(column: MetricColumn) -> int:
 
 
 def _value(metrics: Mapping[str, Any], row: str, key: str) -> float:
-    """A metric's value; JSON has no infinity and no NaN, the flags tell them apart."""
+    """A metric's value. JSON has neither infinity nor NaN: the flags tell them apart."""
     value = metrics["rows"][row][key]
     if value is not None:
         return float(value)

@@ -1,4 +1,4 @@
-"""A mask as a segment, placed by a matrix, without helper nodes in the scene."""
+"""Masks as segments, placed by a matrix, without helper nodes in the scene."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ VERTEBRA_COLORS = ((0.34, 0.71, 0.91), (0.0, 0.62, 0.45), (0.94, 0.89, 0.26), (0
 def add_segment(
     node: Any, mask: NDArray[np.bool_], grid: Grid, name: str, color: tuple[float, float, float], segment_id: str
 ) -> None:
-    """Add a mask (z, y, x) on ``grid`` as a segment that is called a vertebra; only its bounding box is stored."""
+    """Add a mask (z, y, x) on ``grid`` as a segment with a vertebra's terminology; only its bounding box is stored."""
     segment = slicer.vtkSegment()
     segment.SetName(name)
     segment.SetColor(*color)

@@ -28,7 +28,7 @@ SPINE_WORDS = {"spine", "vertebrae", "vertebra", "vertebral", "bone"}
 
 
 def label_of_text(text: str) -> int | None:
-    """VerSe label that a segment's or a term's name means, None where it names no vertebra.
+    """VerSe label that a segment's or a term's name means, None if it names no vertebra.
 
     Knows VerSe names and numbers ("T5", "vert_T5", "20"), TotalSegmentator's ("vertebrae_L1"), and terms in words
     ("L1 vertebra", "Vertebra L1", "fifth thoracic vertebra").
@@ -67,7 +67,7 @@ def label_of_segment(segment) -> int | None:
 
 
 def segmentation_problem(node) -> str | None:
-    """Why a segmentation or label map cannot be used, in a sentence; None where nothing speaks against it."""
+    """Return why a segmentation or label map cannot be used, in a sentence; None if it can."""
     if node is None:
         return None
     if not in_scene(node):
@@ -90,12 +90,12 @@ def _has_vertebra(segmentation) -> bool:
 
 
 def no_vertebra_named(node) -> str:
-    """What is said of a segmentation whose segments cannot be told apart."""
+    """The message for a segmentation in which no segment is recognised as a vertebra."""
     segmentation = node.GetSegmentation()
     names = [segmentation.GetNthSegment(number).GetName() for number in range(segmentation.GetNumberOfSegments())]
     sentence = _(
-        "{name} has no segment that is named as a vertebra (found: {found}). Name them T5, L1, ... or vertebrae_T5, "
-        "..., or give each its terminology."
+        "No segment of {name} is named as a vertebra (found: {found}). Name them T5, L1, ... or vertebrae_T5, ..., or "
+        "set the terminology of each."
     ).format(name=node.GetName(), found=_some(names))
     if all(re.fullmatch(r"Segment_\d+", name or "") for name in names):
         sentence += " " + _("If its file holds VerSe numbers, load it as a label map instead.")
@@ -105,7 +105,7 @@ def no_vertebra_named(node) -> str:
 def labels_of(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple[str, ...]]:
     """Vertebra labels (z, y, x) in VerSe numbering and notes: a segmentation on the CT's grid, a label map on its own.
 
-    Raises InputError for a node without any vertebra, or one that lies beside the CT.
+    Raises InputError if the node has no vertebra, or none inside the CT.
     """
     problem = segmentation_problem(node)
     if problem is not None:
@@ -135,7 +135,7 @@ def _labels_of_segmentation(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple
     if chosen:
         others = [segments[number].GetName() for number, label in labels.items() if label is None]
         if others:
-            notes.append(_left_out(others))
+            notes.append(_ignored(others))
     elif len(segments) == 1 and _may_be_spine(next(iter(segments.values()))):
         chosen = dict.fromkeys(segments, WHOLE_SPINE_LABEL)
         notes.append(_("{name} has one segment: taken as the whole spine.").format(name=node.GetName()))
@@ -148,7 +148,7 @@ def _labels_of_segmentation(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple
 def _numbered_segments(node, segment_ids: list[str], ct_node) -> np.ndarray:
     """Segments as 1, 2, ... in the order given, 0 elsewhere: (z, y, x) on the CT's voxels, both transforms applied.
 
-    The node itself is not changed. Where segments overlap, the last one counts.
+    The node itself is not changed. If segments overlap, the last one counts.
     """
     scene = slicer.mrmlScene
     with nothing_left_over():
@@ -166,15 +166,16 @@ def _numbered_segments(node, segment_ids: list[str], ct_node) -> np.ndarray:
         logic = slicer.vtkSlicerSegmentationsModuleLogic
         if not logic.ExportSegmentsToLabelmapNode(source, ids, label_map, ct_node):
             raise InputError(
-                _("The segments of {name} could not be drawn on the CT. Check them in Segmentations.").format(
-                    name=node.GetName()
-                )
+                _(
+                    "The segments of {name} could not be exported to the grid of the CT. Check them in the module "
+                    "Segmentations."
+                ).format(name=node.GetName())
             )
         return np.array(slicer.util.arrayFromVolume(label_map), dtype=np.uint8)
 
 
 def _labels_of_label_map(node) -> tuple[Volume, tuple[str, ...]]:
-    """A label map's own numbers, or, where its colour table names vertebrae, the numbers that these names mean."""
+    """A label map's own numbers or, if its colour table names vertebrae, the VerSe numbers of these names."""
     from TomoRayLib.images.types import Volume
 
     volume = volume_of(node)
@@ -187,8 +188,8 @@ def _labels_of_label_map(node) -> tuple[Volume, tuple[str, ...]]:
         if min(present) < 0 or max(present) > WHOLE_SPINE_LABEL:
             raise InputError(
                 _(
-                    "The label map {name} has the number {value}; VerSe numbers vertebrae 1 to 28. Choose the vertebra "
-                    "label map."
+                    "The label map {name} contains the value {value}, but VerSe labels are 1 to 28. Choose the "
+                    "vertebra label map."
                 ).format(name=node.GetName(), value=max(present, key=abs))
             )
         return Volume(volume.voxels.astype(np.uint8), volume.grid), ()
@@ -197,7 +198,7 @@ def _labels_of_label_map(node) -> tuple[Volume, tuple[str, ...]]:
         if label is not None:
             voxels[volume.voxels == value] = label
     others = [names[value] or str(value) for value in present if meant.get(value) is None]
-    return Volume(voxels, volume.grid), (_left_out(others),) if others else ()
+    return Volume(voxels, volume.grid), (_ignored(others),) if others else ()
 
 
 def _color_name(node, value: int) -> str:
@@ -218,13 +219,13 @@ def _tag(segment, name: str) -> str:
 
 
 def _may_be_spine(segment) -> bool:
-    """True for a segment that nobody named (Segment_1), or named as spine or bone."""
+    """True for a segment without a name of its own (Segment_1), or one named as spine or bone."""
     name = (segment.GetName() or "").lower()
     return name == "" or name.startswith("segment") or bool(SPINE_WORDS & set(re.split(r"[\s_\-]+", name)))
 
 
-def _left_out(names: list[str]) -> str:
-    return _("Not vertebrae, left out: {names}.").format(names=_some(names))
+def _ignored(names: list[str]) -> str:
+    return _("Not vertebrae, ignored: {names}.").format(names=_some(names))
 
 
 def _some(names) -> str:

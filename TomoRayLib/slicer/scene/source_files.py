@@ -15,10 +15,10 @@ RESCALE = (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
 
 
 def source_file(node) -> Path | None:
-    """The file that a node was read from, if it is there and the node still is what was read; else None.
+    """The file that a node was read from, if it exists and the node still is what was read; else None.
 
     A DICOM image is found through its instance UID in Slicer's DICOM database, anything else through its storage node.
-    Slicer's DICOM reader leaves no storage node that could say whether the image was edited: there the pixels are
+    Slicer's DICOM reader leaves no storage node that could say whether the image was edited, so the pixels are
     compared, which reads the file.
     """
     if node.GetParentTransformNode() is not None:
@@ -35,7 +35,7 @@ def source_file(node) -> Path | None:
 
 
 def source_key(node) -> tuple:
-    """Changes whenever the answer of ``source_file`` or the image may have changed; asks no file."""
+    """A value that changes whenever ``source_file`` or the image may have changed; reads no file."""
     storage = node.GetStorageNode()
     return (
         node.GetID(),
@@ -59,7 +59,7 @@ def _dicom_file(node) -> Path | None:
 
 
 def _has_pixels_of(node, path: Path) -> bool:
-    """Whether the node's only slice still is what the file holds: its values, with rescale slope and intercept
+    """True if the node's only slice still is what the file holds: its values, with rescale slope and intercept
     (0028,1053/1052), and a pixel spacing that the file states, if it states any."""
     from pydicom import dcmread
 
@@ -68,7 +68,7 @@ def _has_pixels_of(node, path: Path) -> bool:
         slope, intercept = (float(dataset.get(name, default)) for name, default in RESCALE)
         values = dataset.pixel_array * slope + intercept
         stated = [[float(part) for part in dataset[name].value] for name in SPACINGS if dataset.get(name)]
-    except Exception:  # pydicom raises many kinds; the reader of radiographs says later what is wrong with the file
+    except Exception:  # pydicom raises many kinds; reading the radiograph tells later what is wrong with the file
         return False
     column_mm, row_mm, _thickness = node.GetSpacing()
     if not any(np.allclose((row_mm, column_mm), spacing, rtol=1e-3) for spacing in (*stated, (1.0, 1.0))):

@@ -1,4 +1,4 @@
-"""Follows nodes that the panel has chosen: an image that is edited, moved or segmented changes what the panel says."""
+"""Observers on the chosen nodes: the panel must change when an image is edited, moved or segmented."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NODE_EVENTS = ("ImageDataModifiedEvent", "TransformModifiedEvent", "PointModifie
 
 
 class Watch:
-    """Calls ``changed`` whenever one of the watched nodes changes; which ones may differ at each ``follow``."""
+    """Calls ``changed`` whenever one of the watched nodes changes. ``follow`` says which nodes these are."""
 
     def __init__(self, changed: Callable[[], Any]) -> None:
         self._changed = changed

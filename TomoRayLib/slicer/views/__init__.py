@@ -1,1 +1,1 @@
-"""How a case looks in Slicer: layouts, display properties and the SYNTHETIC CT marking. MRML only, no Qt."""
+"""The look of a case in Slicer's views: layouts, display properties, overlays, the line SYNTHETIC CT. No Qt."""

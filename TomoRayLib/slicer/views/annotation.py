@@ -1,4 +1,4 @@
-"""SYNTHETIC CT in the corner of every view that shows something synthetic, as long as it shows it."""
+"""The line SYNTHETIC CT in the corner of every view that shows something synthetic, as long as it does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FONT_SIZE_PX, LEAST_FONT_SIZE_PX = 14, 6
 class Annotations:
     """Keeps a line of text in the views up to date.
 
-    ``views`` gives the render windows and view nodes that there are now; ``update()`` must be called when the layout or
+    ``views`` returns the current render windows and view nodes; ``update()`` must be called when the layout or
     what the views show has changed. An actor of our own: Slicer's corner texts belong to its DataProbe.
     """
 
@@ -29,7 +29,7 @@ class Annotations:
         self._actors: dict[str, tuple[Any, Any]] = {}  # view node id -> (renderer, actor)
 
     def update(self) -> list[str]:
-        """Add the line where it is missing, take it away where nothing synthetic is left; returns the marked ids."""
+        """Add the line to views that show something synthetic, remove it from others; returns the ids of the former."""
         marked = []
         seen = set()
         for window, node in self._views():
@@ -39,7 +39,7 @@ class Annotations:
             shown = renderer is not None and shows_synthetic(node)
             present = self._actors.get(identifier)
             if present is not None and (not shown or present[0] is not renderer):
-                self._take_away(identifier)
+                self._remove(identifier)
                 present = None
             if shown and present is None:
                 actor = _text_actor()
@@ -49,15 +49,15 @@ class Annotations:
             if shown:
                 marked.append(identifier)
         for identifier in set(self._actors) - seen:
-            self._take_away(identifier)
+            self._remove(identifier)
         return marked
 
     def remove(self) -> None:
-        """Take the line out of all views."""
+        """Remove the line from all views."""
         for identifier in list(self._actors):
-            self._take_away(identifier)
+            self._remove(identifier)
 
-    def _take_away(self, identifier: str) -> None:
+    def _remove(self, identifier: str) -> None:
         renderer, actor = self._actors.pop(identifier)
         renderer.RemoveViewProp(actor)
         window = renderer.GetRenderWindow()
@@ -66,10 +66,10 @@ class Annotations:
 
 
 class Keeper:
-    """Keeps the annotations true whatever changes the views: the panel, a slice controller, a loaded scene.
+    """Keeps the annotations up to date whatever changes the views: the panel, a slice controller, a loaded scene.
 
     ``later(function)`` calls a function when the application is next idle: in the middle of an event the scene and the
-    views need not be whole, and many events in a row are one change.
+    views may be incomplete, and many events in a row are one change.
     """
 
     def __init__(self, views: Callable[[], Iterable[ViewOnScreen]], later: Callable[[Callable[[], None]], Any]) -> None:
@@ -88,7 +88,7 @@ class Keeper:
             scene.AddObserver(event, self._changed)
 
     def refresh(self) -> None:
-        """Bring the lines in line with what the views show now. While many nodes change, their end is waited for."""
+        """Bring the lines up to date with the views; not in the middle of a batch of changes, but at its end."""
         self._due = False
         if not slicer.mrmlScene.IsBatchProcessing():
             self._observe()
@@ -100,7 +100,7 @@ class Keeper:
             self._later(self.refresh)
 
     def _observe(self) -> None:
-        """Listen to what decides whether something synthetic is seen: each view's volumes, and each marked node."""
+        """Observe what decides whether something synthetic is visible: each view's volumes, and each marked node."""
         wanted = {node.GetID(): node for node in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")}
         for kind in MARKED_KINDS:
             wanted.update(
@@ -125,7 +125,7 @@ _KEEPER: Keeper | None = None
 
 
 def start(later: Callable[[Callable[[], None]], Any]) -> Keeper:
-    """The one that keeps all views annotated, from the first call to the end of the application."""
+    """Return the keeper of all views; the first call creates it, for the life of the application."""
     global _KEEPER
     if _KEEPER is None:
         _KEEPER = Keeper(views_of_application, later)
@@ -149,7 +149,7 @@ def views_of_application() -> list[ViewOnScreen]:
 
 
 def shows_synthetic(view_node: Any) -> bool:
-    """True where a view shows a node that is marked as synthetic: a volume, a segmentation or a model."""
+    """True if a view shows a node that is marked as synthetic: a volume, a segmentation or a model."""
     if view_node.IsA("vtkMRMLSliceNode") and _slice_shows_synthetic_volume(view_node):
         return True
     is_3d = view_node.IsA("vtkMRMLViewNode")
@@ -173,7 +173,7 @@ def _slice_shows_synthetic_volume(slice_node: Any) -> bool:
 
 
 def _is_drawn(node: Any, view_node: Any, is_3d: bool) -> bool:
-    """True where one of the node's display nodes draws it in this view (a volume: by volume rendering)."""
+    """True if one of the node's display nodes draws it in this view (a volume: by volume rendering)."""
     for number in range(node.GetNumberOfDisplayNodes()):
         display = node.GetNthDisplayNode(number)
         if display is None or not display.GetVisibility() or not display.IsDisplayableInView(view_node.GetID()):
@@ -190,7 +190,7 @@ def _is_drawn(node: Any, view_node: Any, is_3d: bool) -> bool:
 
 
 def _text_actor() -> Any:
-    """The line at the upper left; smaller in a narrow view, so that it is never cut off."""
+    """The line at the upper left, smaller in a narrow view so that it is never cut off."""
     actor = vtk.vtkCornerAnnotation()
     actor.SetText(actor.UpperLeft, VIEW_NOTICE)
     actor.SetMaximumFontSize(FONT_SIZE_PX)

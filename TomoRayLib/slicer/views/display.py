@@ -20,7 +20,7 @@ BODY_AHEAD_MM, BODY_ABOVE_MM = 18.0, 8.0  # of a vertebra, from the middle of it
 
 
 def slice_logic(view_name: str) -> Any:
-    """The slice logic of a view, None where the layout has no such view."""
+    """The slice logic of a view, None if the layout has no such view."""
     return slicer.app.applicationLogic().GetSliceLogicByLayoutName(view_name)
 
 
@@ -31,7 +31,7 @@ def slice_logics() -> list[Any]:
 
 
 def set_window(case: CaseNodes, name: str) -> None:
-    """The same window, a key of ``WINDOW_HU``, on the true and the synthetic CT."""
+    """Set the same window, a key of ``WINDOW_HU``, on the true and the synthetic CT."""
     width, center = WINDOW_HU[name]
     for volume in (case.truth, case.synthetic):
         if volume is not None:
@@ -42,7 +42,7 @@ def set_window(case: CaseNodes, name: str) -> None:
 
 
 def show_slices(case: CaseNodes) -> None:
-    """Put the volumes into TomoRay's views, each centred on the case; views that the layout lacks are left out."""
+    """Put the volumes into TomoRay's views, each centred on the case; views that are not in the layout are skipped."""
     scenes = [(name, case.truth or case.synthetic) for name in layouts.TRUE_VIEWS]
     scenes += [(name, case.synthetic) for name in layouts.SYNTHETIC_VIEWS]
     for name, volume in scenes:
@@ -94,7 +94,7 @@ def set_linked(case: CaseNodes, linked: bool) -> None:
 
 
 def look_at_surfaces(case: CaseNodes, window: Any, view_node: Any) -> None:
-    """Turn a 3D view to the front of the surfaces and fit them into it; without frame, with axis letters."""
+    """Turn a 3D view to the front of the surfaces and fit them into it; no box, but axis letters."""
     view_node.SetBoxVisible(False)
     _show_scale_and_axes(view_node)
     bounds = vtk.vtkBoundingBox()
@@ -117,14 +117,14 @@ def look_at_surfaces(case: CaseNodes, window: Any, view_node: Any) -> None:
 
 
 def set_table(case: CaseNodes) -> None:
-    """Show the scores in the layout's table view; nothing for a case without."""
+    """Show the scores in the layout's table view; nothing if the case has none."""
     selection = slicer.app.applicationLogic().GetSelectionNode()
     selection.SetActiveTableID(case.metrics.GetID() if case.metrics is not None else None)
     slicer.app.applicationLogic().PropagateTableSelection()
 
 
 def _show_scale_and_axes(view_node: Any) -> None:
-    """A ruler in mm, and a cross of axes with their letters."""
+    """Show a ruler in mm, and a cross of axes with their letters."""
     view_node.SetRulerType(view_node.RulerTypeThin)
     view_node.SetOrientationMarkerType(view_node.OrientationMarkerTypeAxes)
     view_node.SetOrientationMarkerSize(view_node.OrientationMarkerSizeMedium)
@@ -138,7 +138,7 @@ def _center(logic: Any, case: CaseNodes) -> None:
 
 
 def _middle_of(case: CaseNodes) -> tuple[float, float, float]:
-    """A point in RAS mm that is worth looking at."""
+    """The point in RAS mm that the slices go through."""
     if case.truth_vertebrae is not None:
         segmentation = case.truth_vertebrae.GetSegmentation()
         middle = segmentation.GetNthSegmentID(segmentation.GetNumberOfSegments() // 2)

@@ -1,4 +1,4 @@
-"""The views of a case: TomoRay's own layouts, and the one that was there before."""
+"""TomoRay's own layouts, and the one that was there before."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ DESCRIPTION_OF_ID = {
 
 
 def register(layout_node: Any) -> None:
-    """Make the layouts known to Slicer; safe to call again, and needed again after a scene was closed."""
+    """Register the layouts with Slicer; safe to call again, and needed again after a scene was closed."""
     for number, description in DESCRIPTION_OF_ID.items():
         if layout_node.IsLayoutDescription(number):
             layout_node.SetLayoutDescription(number, description)
@@ -78,16 +78,16 @@ def register(layout_node: Any) -> None:
 
 
 def show(layout_node: Any, number: int) -> None:
-    """Switch to one of TomoRay's layouts; the one before it is remembered for ``restore``."""
+    """Switch to one of TomoRay's layouts and remember the one before it for ``restore``."""
     register(layout_node)
     current = layout_node.GetViewArrangement()
     if current not in DESCRIPTION_OF_ID:
         layout_node.SetAttribute(PREVIOUS_KEY, str(current))
-    layout_node.SetViewArrangement(number)  # also where it is that number already: a loaded scene knows no description
+    layout_node.SetViewArrangement(number)  # even if it is that number already: a loaded scene has no description
 
 
 def restore(layout_node: Any) -> None:
-    """Back to the layout before ``show``, unless the user has chosen another one meanwhile."""
+    """Go back to the layout before ``show``, unless the user has chosen another one meanwhile."""
     previous = layout_node.GetAttribute(PREVIOUS_KEY)
     if previous is not None and layout_node.GetViewArrangement() in DESCRIPTION_OF_ID:
         layout_node.SetViewArrangement(int(previous))

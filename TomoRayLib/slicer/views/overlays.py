@@ -1,4 +1,4 @@
-"""What is drawn over a case: the difference in the slices, the distance on the surface, each with its legend."""
+"""Overlays on a case: the difference in the slices, the distance on the surface, each with its legend."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TRANSPARENT_HU = 60.0  # smaller differences are not drawn
 
 
 def set_difference(case: CaseNodes, visible: bool, opacity: float) -> None:
-    """The difference, synthetic - true in HU, over both volumes: blue too dark, red too bright, clear near zero."""
+    """Overlay the difference, synthetic - true in HU, on both volumes: blue too dark, red too bright, clear near 0."""
     node = case.difference
     if node is None:
         return
@@ -41,7 +41,7 @@ def set_difference(case: CaseNodes, visible: bool, opacity: float) -> None:
 
 
 def set_surfaces(case: CaseNodes, truth_opacity: float, synthetic_opacity: float, distance: bool) -> None:
-    """Opacity of both surfaces in 3D; with ``distance``, the synthetic one shows how far it is from the true one."""
+    """Set the opacity of both surfaces; with ``distance``, colour the synthetic one by its distance from the true."""
     for node, opacity in ((case.truth_surface, truth_opacity), (case.synthetic_surface, synthetic_opacity)):
         if node is not None:
             node.GetDisplayNode().SetOpacity(opacity)
@@ -70,7 +70,7 @@ def set_surfaces(case: CaseNodes, truth_opacity: float, synthetic_opacity: float
 
 
 def _difference_colors() -> Any:
-    """Blue - white - red, and the more transparent the smaller the difference."""
+    """Blue - white - red, transparent near zero."""
     node = _colors("TomoRay difference (HU)", DIFFERENCE_COLORS)
     table = node.GetLookupTable()
     for number in range(COLOR_STEPS):
@@ -82,7 +82,7 @@ def _difference_colors() -> Any:
 
 
 def _colors(name: str, colors: ColorMap) -> Any:
-    """A colour table node of the library's colour map, made once a scene."""
+    """The colour table node of one of the library's colour maps, added once per scene."""
     node = slicer.mrmlScene.GetFirstNodeByName(name)
     if node is None:
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", name)
@@ -109,7 +109,7 @@ def _legend(
 ) -> None:
     """A colour legend for a node, in the views with these ids.
 
-    It is made anew each time: a view that was opened after a legend, or before a scene was loaded, does not know it.
+    It is added anew each time: a view that was opened after a legend, or before a scene was loaded, does not draw it.
     """
     logic = slicer.vtkSlicerColorLogic
     before = logic.GetColorLegendDisplayNode(node)

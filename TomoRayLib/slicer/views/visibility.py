@@ -1,4 +1,4 @@
-"""Which outlines and surfaces are drawn in which views."""
+"""Visibility: which outlines and surfaces are drawn in which views."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def only_this_case(case: CaseNodes, others: Iterable[CaseNodes]) -> None:
 
 
 def keep_outlines_apart(case: CaseNodes) -> None:
-    """True outlines in the true views, synthetic ones in the synthetic views; surfaces in TomoRay's 3D view."""
+    """Draw true outlines in the true views only, and synthetic ones in the synthetic views only."""
     for node, names in ((case.truth_vertebrae, layouts.TRUE_VIEWS), (case.vertebrae, layouts.SYNTHETIC_VIEWS)):
         if node is not None:
             display = node.GetDisplayNode()
@@ -38,9 +38,9 @@ def keep_outlines_apart(case: CaseNodes) -> None:
 
 
 def keep_out(node: Any) -> None:
-    """Draw a segmentation of the user's in all views but TomoRay's, where it would hide what is compared."""
+    """Leave a segmentation of the user's out of TomoRay's views, in which it would hide what is compared."""
     display = _display_of(node)
-    if display is None or display.GetNumberOfViewNodeIDs() > 0:  # the user has chosen views himself, or we did before
+    if display is None or display.GetNumberOfViewNodeIDs() > 0:  # the user has chosen views, or it was called before
         return
     ours = set(view_ids((*layouts.VIEW_NAMES, layouts.THREE_D_VIEW)))
     others = [view for view in view_ids() if view not in ours]
@@ -50,7 +50,7 @@ def keep_out(node: Any) -> None:
 
 
 def let_back() -> None:
-    """Undo every ``keep_out``, except where the user has chosen other views meanwhile."""
+    """Undo every ``keep_out``, unless the user has chosen other views meanwhile."""
     for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
         display = _display_of(node)
         views = display.GetAttribute(KEPT_OUT_KEY) if display is not None else None
