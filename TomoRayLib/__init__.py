@@ -11,9 +11,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from TomoRayLib.geometry.grid import Grid as Grid
+    from TomoRayLib.geometry.presets import c_arm as c_arm
     from TomoRayLib.geometry.views import Biplanar as Biplanar
     from TomoRayLib.geometry.views import View as View
-    from TomoRayLib.geometry.views import c_arm as c_arm
     from TomoRayLib.images.files import read_labels as read_labels
     from TomoRayLib.images.files import read_radiograph as read_radiograph
     from TomoRayLib.images.files import read_volume as read_volume
@@ -33,7 +33,8 @@ __all__, __getattr__, __dir__ = lazy_face(
     __name__,
     {
         "geometry.grid": ["Grid"],
-        "geometry.views": ["Biplanar", "View", "c_arm"],
+        "geometry.presets": ["c_arm"],
+        "geometry.views": ["Biplanar", "View"],
         "images.files": ["read_labels", "read_radiograph", "read_volume", "write_volume"],
         "images.types": ["Radiograph", "Volume"],
         "networks.registry": ["find_model", "load_network"],

@@ -37,8 +37,10 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from TomoRayLib.base.files import write_atomically
+from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import ConeBeam, Detector, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration

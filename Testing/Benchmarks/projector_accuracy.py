@@ -28,8 +28,10 @@ from projector import request_of
 from projector_peers import RtkJoseph
 from scipy.ndimage import gaussian_filter
 
+from TomoRayLib.geometry.beams import ConeBeam, SlotScan
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import ConeBeam, Detector, SlotScan, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.images.files import read_volume, write_volume
 from TomoRayLib.images.types import Volume, volume_from_sitk, volume_to_sitk
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration

@@ -17,7 +17,7 @@ import torch
 
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import c_arm
+from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.model_run import fast_precision

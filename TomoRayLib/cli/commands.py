@@ -33,7 +33,7 @@ from TomoRayLib.cli.options import (
     finish,
 )
 from TomoRayLib.cli.training import learning_curves, publish, sample_sheet, train
-from TomoRayLib.geometry.views import PRESETS
+from TomoRayLib.geometry.presets import PRESETS
 from TomoRayLib.jobs.events import Emit, ExitCode, Finished, Note
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.synthesis.acquisition import GeometryOptions

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from TomoRayLib.cli.display import Display
-from TomoRayLib.geometry.views import PRESETS
+from TomoRayLib.geometry.presets import PRESETS
 from TomoRayLib.jobs.events import Emit
 from TomoRayLib.jobs.failures import NOTHING_WRITTEN, run_guarded
 from TomoRayLib.jobs.worker import print_event

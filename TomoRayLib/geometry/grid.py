@@ -1,59 +1,38 @@
-"""Regular voxel grids in LPS millimetres, and the checks of numbers that all geometry shares.
+"""Regular voxel grids in LPS millimetres.
 
-Index 0 is the *centre* of the first voxel; arrays are ``(z, y, x)``. The conventions are in ``TomoRayLib/geometry.py``.
+Index 0 is the *centre* of the first voxel; arrays are ``(z, y, x)``. See docs/conventions.md.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.number_checks import numbers_of, positive_numbers, whole_numbers
 
 Vector3 = tuple[float, float, float]
 IDENTITY_DIRECTION = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 ORTHONORMAL_TOLERANCE = 1e-4
 
 
-def numbers_of(values: Any, count: int, name: str) -> tuple[float, ...]:
-    """``count`` finite floats from any sequence, or a sentence that says what was wrong."""
-    try:
-        numbers = tuple(float(value) for value in values)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be {count} numbers; got {values!r}.") from None
-    if len(numbers) != count or not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"{name} must be {count} finite numbers; got {values!r}.")
-    return numbers
-
-
-def positive_numbers(values: Any, count: int, name: str, hint: str) -> tuple[float, ...]:
-    """``count`` finite floats above 0; ``hint`` ends the sentence that says what was wrong."""
-    numbers = numbers_of(values, count, name)
-    if min(numbers) <= 0:
-        raise ValueError(f"{name} must be {count} numbers above 0; got {numbers}; {hint}")
-    return numbers
-
-
-def whole_numbers(values: Any, count: int, name: str) -> tuple[int, ...]:
-    """``count`` whole numbers of at least 1."""
-    numbers = numbers_of(values, count, name)
-    if any(number < 1 or number != int(number) for number in numbers):
-        raise ValueError(f"{name} must be {count} whole numbers of at least 1; got {tuple(values)!r}.")
-    return tuple(int(number) for number in numbers)
-
-
 @dataclass(frozen=True)
 class Grid:
     """A regular voxel grid in patient space.
 
-    ``size`` and ``spacing_mm`` are in ``(x, y, z)`` index order (i, j, k), ``origin_mm`` is the LPS position of the
-    centre of voxel (0, 0, 0), ``direction`` the 3 x 3 matrix, row by row, whose *columns* are the LPS directions of
-    the i, j and k axes (the order of SimpleITK's ``GetDirection``).
+    Left-handed directions are valid: such a grid is stored mirrored; the patient is not.
 
-    Raises ValueError for sizes below 1, spacing not above 0, directions that are not orthonormal. Left-handed
-    directions are valid: they are a grid that is stored mirrored, not a mirrored patient.
+    Args:
+        size: Number of voxels along (i, j, k), which is (x, y, z) for a straight grid.
+        spacing_mm: Distance between voxel centres along (i, j, k).
+        origin_mm: LPS position of the centre of voxel (0, 0, 0).
+        direction: 3 x 3 matrix, row by row, whose *columns* are the LPS directions of the i, j and k axes (the order
+            of SimpleITK's ``GetDirection``).
+
+    Raises:
+        InputError: If a size is below 1, a spacing not above 0, or the directions are not orthonormal.
     """
 
     size: tuple[int, int, int]
@@ -63,25 +42,37 @@ class Grid:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "size", whole_numbers(self.size, 3, "Grid size (x, y, z)"))
-        spacing = positive_numbers(self.spacing_mm, 3, "Grid spacing_mm (x, y, z)", "check the image header.")
+        spacing = positive_numbers(self.spacing_mm, 3, "Grid spacing (x, y, z) in mm", "check the image header.")
         object.__setattr__(self, "spacing_mm", spacing)
-        object.__setattr__(self, "origin_mm", numbers_of(self.origin_mm, 3, "Grid origin_mm"))
+        object.__setattr__(self, "origin_mm", numbers_of(self.origin_mm, 3, "Grid origin (x, y, z) in mm"))
         object.__setattr__(self, "direction", numbers_of(self.direction, 9, "Grid direction"))
         matrix = self.direction_matrix
         error = float(np.abs(matrix.T @ matrix - np.eye(3)).max())
         if error > ORTHONORMAL_TOLERANCE:
-            raise ValueError(
+            raise InputError(
                 f"Grid direction cosines must be orthonormal (three perpendicular unit vectors); got {self.direction}, "
                 f"off by {error:.2g}. A sheared or gantry-tilted volume must be resampled to an orthogonal grid first."
             )
 
     @classmethod
     def cube(cls, center_mm: Vector3, fov_mm: float, size: int) -> Grid:
-        """An axis-aligned cube of ``size``^3 voxels, outer faces ``fov_mm`` apart, centred on ``center_mm``."""
-        (edge_mm,) = positive_numbers((fov_mm,), 1, "Field of view in mm", "use 256 or 192.")
+        """An axis-aligned cube.
+
+        Args:
+            center_mm: LPS position of its middle.
+            fov_mm: Distance between opposite outer faces.
+            size: Voxels along each edge.
+
+        Returns:
+            The grid of ``size``^3 voxels.
+
+        Raises:
+            InputError: If the field of view is not above 0.
+        """
+        (edge_mm,) = positive_numbers((fov_mm,), 1, "The field of view in mm", "use 256 or 192.", field="fov_mm")
         spacing_mm = edge_mm / size
         half_mm = (size - 1) / 2 * spacing_mm
-        x, y, z = numbers_of(center_mm, 3, "Grid center_mm")
+        x, y, z = numbers_of(center_mm, 3, "The centre of the grid (x, y, z) in LPS mm")
         return cls((size,) * 3, (spacing_mm,) * 3, (x - half_mm, y - half_mm, z - half_mm))
 
     @property
@@ -91,11 +82,8 @@ class Grid:
 
     @property
     def direction_matrix(self) -> NDArray[np.float64]:
+        """(3, 3); its columns are the LPS directions of the i, j and k axes."""
         return np.asarray(self.direction, dtype=np.float64).reshape(3, 3)
-
-    @property
-    def is_left_handed(self) -> bool:
-        return bool(np.linalg.det(self.direction_matrix) < 0)
 
     @property
     def index_to_world(self) -> NDArray[np.float64]:
@@ -112,7 +100,7 @@ class Grid:
 
     @property
     def center_mm(self) -> Vector3:
-        """LPS position of the middle of the grid (between voxels where a size is even)."""
+        """LPS position of the middle of the grid (between voxels if a size is even)."""
         middle = np.array([(n - 1) / 2 for n in self.size] + [1.0])
         x, y, z, _ = (float(value) for value in self.index_to_world @ middle)
         return (x, y, z)
@@ -130,7 +118,7 @@ class Grid:
         return (self.index_to_world @ corners.T).T[:, :3]
 
     def same_as(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
-        """True where both grids have the same size and every corner agrees within ``tolerance_mm``."""
+        """True if both grids have the same size and every outer corner agrees within ``tolerance_mm``."""
         if self.size != other.size:
             return False
         return bool(np.abs(self.corners_mm() - other.corners_mm()).max() <= tolerance_mm)

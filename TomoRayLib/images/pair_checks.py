@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.views import VIEW_KEY, Biplanar, View, view_from_dict
+from TomoRayLib.geometry.view_json import VIEW_KEY, view_from_dict
+from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.types import Radiograph
 
 __all__ = ["check_pair", "left_right_symmetry", "looks_inverted", "scale_between_profiles"]

@@ -15,8 +15,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import ConeBeam, Detector, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.projector.physics.blur import blur
 
 NETWORK_PIXELS = 224

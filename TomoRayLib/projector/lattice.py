@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
-from TomoRayLib.geometry.views import ConeBeam, ParallelBeam, View
+from TomoRayLib.geometry.views import View
 
 Array = NDArray[np.float64]
 # Rays are lines from the source through the pixel and on: where on them a pixel lies does not matter. A matrix does

@@ -10,7 +10,7 @@ from PIL import Image
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.base.notices import NOTICE
-from TomoRayLib.geometry.views import ConeBeam
+from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, ColorMap
 from TomoRayLib.report.content import ReportContent, Shown, shown_volumes

@@ -10,7 +10,8 @@ from PIL import Image, ImageDraw
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.notices import NOTICE, SHORT
-from TomoRayLib.geometry.views import ConeBeam, View
+from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.views import View
 from TomoRayLib.images.surfaces import make_surface, mask_field, signed_distance_mm
 from TomoRayLib.images.types import Volume
 from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS

@@ -11,20 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid, Vector3
-from TomoRayLib.geometry.views import (
-    PRESETS,
-    VIEW_KEY,
-    Beam,
-    Biplanar,
-    ConeBeam,
-    Detector,
-    ParallelBeam,
-    SlotScan,
-    View,
-    view_from_dict,
-    view_to_dict,
-)
+from TomoRayLib.geometry.presets import PRESETS
+from TomoRayLib.geometry.view_json import VIEW_KEY, view_from_dict, view_to_dict
+from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.types import Radiograph
 from TomoRayLib.networks.registry import ModelEntry
 

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
-from TomoRayLib.geometry.views import VIEW_KEY, Beam, ConeBeam, ParallelBeam, SlotScan, View, view_to_dict
+from TomoRayLib.geometry.view_json import VIEW_KEY, view_to_dict
+from TomoRayLib.geometry.views import View
 from TomoRayLib.images.files import write_image_2d, write_png
 from TomoRayLib.images.types import Volume
 from TomoRayLib.projector.physics.attenuation import hu_to_attenuation, water_and_bone, water_attenuation_per_mm

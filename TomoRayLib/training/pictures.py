@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.views import c_arm
+from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.networks.radiograph_input import network_view
 from TomoRayLib.projector.physics.attenuation import hu_to_attenuation
 from TomoRayLib.projector.projection import project

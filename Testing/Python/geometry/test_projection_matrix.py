@@ -7,8 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.projection_matrix import ProjectionMatrix
-from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View, view_from_dict, view_to_dict
+from TomoRayLib.geometry.view_json import view_from_dict, view_to_dict
+from TomoRayLib.geometry.views import View
 
 VIEW = View(
     ConeBeam(900.0, 1400.0), Detector(60, 80, (0.7, 1.3), (5.0, -9.0)), 25.0, 52.0, -7.0, isocenter_mm=(3.0, -4.0, 5.0)

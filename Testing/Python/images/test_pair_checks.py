@@ -9,7 +9,11 @@ import numpy as np
 import pytest
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.views import VIEW_KEY, Biplanar, ConeBeam, Detector, View, c_arm, orthogonal_pair, view_to_dict
+from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.detector import Detector
+from TomoRayLib.geometry.presets import c_arm, orthogonal_pair
+from TomoRayLib.geometry.view_json import VIEW_KEY, view_to_dict
+from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.pair_checks import check_pair, looks_inverted, scale_between_profiles
 from TomoRayLib.images.types import Radiograph, RadiographHeader
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, View, c_arm, orthogonal_pair
+from TomoRayLib.geometry.presets import c_arm, orthogonal_pair
+from TomoRayLib.geometry.views import View
 from TomoRayLib.networks.geolift import VARIANT_M, GeoLiftConfig, GeoLiftUNet, lift, parallel_matrices
 from TomoRayLib.networks.radiograph_input import cube_to_pixel, network_view
 

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import Biplanar, ConeBeam, Detector, ParallelBeam, View, c_arm
+from TomoRayLib.geometry.presets import c_arm
+from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.networks.radiograph_input import (
     NETWORK_PIXELS,
     cube_to_pixel,

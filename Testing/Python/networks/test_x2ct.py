@@ -9,7 +9,7 @@ from torch import nn
 
 from support.counting import millions, multiplications
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import c_arm
+from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.networks.view_axes import VIEWS, ViewAxes, spread_along_depth, to_patient_axes, to_view_axes, upright

@@ -12,9 +12,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from support.poses import IDENTITY, OBLIQUE
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
-from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.projector import Projector, plans, project, project_posed, rays_of, trace_rays
 from TomoRayLib.projector.backends import torch_slabs
 from TomoRayLib.projector.backends.work_limits import CPU, GPU, WorkLimits

@@ -11,8 +11,10 @@ import torch
 from torch.autograd import forward_ad
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import ConeBeam, Detector, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.projector import Projector, plans, project, project_views
 from TomoRayLib.projector.backends.choice import chosen_library
 

@@ -16,9 +16,11 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
 from support.projector_reference import Box, Cylinder, Sphere, rays_of_view, relative_rmse, share_of_voxels, siddon
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.projection_matrix import ProjectionMatrix
-from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.projector import project, rays_of, trace_rays
 from TomoRayLib.projector.backends.choice import Backend
 

@@ -8,9 +8,11 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from support.poses import IDENTITY, OBLIQUE
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
-from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.projector import project, project_posed, rays_of, rays_of_matrix, trace_rays
 
 DETECTOR = Detector(22, 26, (3.0, 2.2), (3.0, -4.0))

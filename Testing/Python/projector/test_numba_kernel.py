@@ -12,8 +12,10 @@ import torch
 from torch.autograd import forward_ad
 from torch.utils.data import DataLoader, Dataset
 
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.projector import plans, project
 from TomoRayLib.projector.tables import Shares, overlaps
 
@@ -235,7 +237,7 @@ def test_processes_that_are_forked_after_a_first_call_project_too() -> None:
 def test_without_numba_stock_operators_serve() -> None:
     code = (
         "import sys; sys.modules['numba'] = None\n"
-        "import torch; from TomoRayLib.geometry.views import *; from TomoRayLib.projector import project\n"
+        "import torch; from TomoRayLib.geometry import *; from TomoRayLib.projector import project\n"
         "grid = Grid((9, 8, 7), (2.0,) * 3, (-8.0, -7.0, -6.0))\n"
         "image = project(torch.ones(grid.shape), grid, View(ConeBeam(700.0, 1000.0), Detector(5, 5, (2.0, 2.0))))\n"
         "print(float(image[2, 2]), 'TomoRayLib.projector.backends.numba_kernel' in sys.modules)"
@@ -252,7 +254,7 @@ def test_with_a_broken_numba_stock_operators_serve(error: str) -> None:
         "import sys, types; broken = types.ModuleType('numba'); sys.modules['numba'] = broken\n"
         f"def fail(name):\n    if name == 'njit': raise {error}\n    raise AttributeError(name)\n"
         "broken.__getattr__ = fail\n"
-        "import torch; from TomoRayLib.geometry.views import *; from TomoRayLib.projector import project\n"
+        "import torch; from TomoRayLib.geometry import *; from TomoRayLib.projector import project\n"
         "grid = Grid((9, 8, 7), (2.0,) * 3, (-8.0, -7.0, -6.0))\n"
         "image = project(torch.ones(grid.shape), grid, View(ConeBeam(700.0, 1000.0), Detector(5, 5, (2.0, 2.0))))\n"
         "print(float(image[2, 2]))"

@@ -15,9 +15,12 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from support.projector_reference import Box, rays_of_view, relative_rmse
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
-from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View, c_arm
+from TomoRayLib.geometry.views import View
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
@@ -193,7 +196,9 @@ def test_a_projection_beyond_memory_says_what_it_needs() -> None:
     """In a process of its own that may take 1.5 GB more than it has: 40000^2 pixels need some 150."""
     script = """
 import resource, torch
-from TomoRayLib.geometry.views import ConeBeam, Detector, View
+from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.detector import Detector
+from TomoRayLib.geometry.views import View
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.projector import project
 pages = int(open("/proc/self/statm").read().split()[0])

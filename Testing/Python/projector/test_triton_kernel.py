@@ -18,8 +18,10 @@ import torch
 from torch import Tensor
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.projector import plans, project
 from TomoRayLib.projector.backends import choice
 from TomoRayLib.projector.backends.choice import chosen_library

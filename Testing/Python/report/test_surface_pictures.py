@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from TomoRayLib.geometry.beams import ParallelBeam
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import Detector, ParallelBeam, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.images.surfaces import mask_field
 from TomoRayLib.images.types import Volume
 from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS

@@ -9,8 +9,10 @@ import numpy as np
 
 from TomoRayLib.anatomy.grey_levels import LookupTable, make_target
 from TomoRayLib.anatomy.vertebrae import WHOLE_SPINE_LABEL
+from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import ConeBeam, Detector, orthogonal_pair
+from TomoRayLib.geometry.presets import orthogonal_pair
 from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.table import MetricsTable, evaluate_table
 from TomoRayLib.report.content import ReportContent

@@ -9,16 +9,10 @@ import numpy as np
 import pytest
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.views import (
-    ConeBeam,
-    Detector,
-    ParallelBeam,
-    SlotScan,
-    c_arm,
-    orthogonal_pair,
-    upright_stand,
-    view_to_dict,
-)
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.detector import Detector
+from TomoRayLib.geometry.presets import c_arm, orthogonal_pair, upright_stand
+from TomoRayLib.geometry.view_json import view_to_dict
 from TomoRayLib.images.types import Radiograph, RadiographHeader
 from TomoRayLib.networks.registry import find_model
 from TomoRayLib.synthesis.acquisition import (

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import Biplanar, c_arm, orthogonal_pair, parallel_pair, upright_stand
+from TomoRayLib.geometry.presets import c_arm, orthogonal_pair, parallel_pair, upright_stand
+from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import Prediction, lift
 from TomoRayLib.networks.radiograph_input import network_input

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.projection_matrix import ProjectionMatrix
-from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, SlotScan, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.images.files import read_radiograph, write_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.synthesis import run_projection

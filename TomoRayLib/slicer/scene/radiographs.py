@@ -20,7 +20,8 @@ from TomoRayLib.slicer.scene.source_files import source_file, source_key
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from TomoRayLib.geometry.views import Beam, View
+    from TomoRayLib.geometry.beams import Beam
+    from TomoRayLib.geometry.views import View
     from TomoRayLib.images.types import Radiograph
 
 ANGLE_DEG = {Role.AP: 0.0, Role.LATERAL: 90.0}
@@ -48,7 +49,9 @@ class ViewGeometry:
 
     def view(self, rows: int, columns: int) -> View:
         """The view of an image of this size. Raises InputError for an impossible geometry."""
-        from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, View
+        from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
+        from TomoRayLib.geometry.detector import Detector
+        from TomoRayLib.geometry.views import View
 
         if self.pixel_spacing_mm is None:
             raise InputError(_("The pixel spacing is missing. Enter the size of a pixel at the detector in mm."))
@@ -111,7 +114,7 @@ def forget() -> None:
 
 def _from_file(path: Path) -> Radiograph | None:
     """The radiograph in a file, None if TomoRay cannot read the file (the node may still hold it)."""
-    from TomoRayLib.geometry.views import VIEW_KEY
+    from TomoRayLib.geometry.view_json import VIEW_KEY
     from TomoRayLib.images.files import read_radiograph
 
     try:
@@ -168,7 +171,7 @@ def _axes(node) -> tuple[NDArray[np.float64], ...]:
 
 def _stored_view(node, shape: tuple[int, int], spacing_mm: tuple[float, float]) -> dict[str, str]:
     """The view that TomoRay stored on a node it rendered, as metadata; empty if the node has other pixels by now."""
-    from TomoRayLib.geometry.views import VIEW_KEY, view_from_dict
+    from TomoRayLib.geometry.view_json import VIEW_KEY, view_from_dict
 
     text = node.GetAttribute(VIEW_KEY)
     if text is None:
@@ -186,7 +189,7 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGe
 
     Raises InputError if the file's own numbers contradict each other.
     """
-    from TomoRayLib.geometry.views import VIEW_KEY
+    from TomoRayLib.geometry.view_json import VIEW_KEY
     from TomoRayLib.synthesis.acquisition import GeometryOptions, stated_geometry, stored_view
 
     if VIEW_KEY in radiograph.metadata:
@@ -211,7 +214,7 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGe
 
 def _distances(beam: Beam) -> tuple[float | None, float | None]:
     """SID and SAD in mm, None for parallel rays."""
-    from TomoRayLib.geometry.views import ConeBeam
+    from TomoRayLib.geometry.beams import ConeBeam
 
     return (beam.sid_mm, beam.sad_mm) if isinstance(beam, ConeBeam) else (None, None)
 
@@ -244,7 +247,7 @@ def export_radiograph(node, role: Role, folder: Path) -> Path:
 
 def write_geometry(path: Path, ap: View, lateral: View) -> None:
     """Write the geometry file of a job: both views as the user confirmed them."""
-    from TomoRayLib.geometry.views import view_to_dict
+    from TomoRayLib.geometry.view_json import view_to_dict
 
     path.write_text(json.dumps({"ap": view_to_dict(ap), "lateral": view_to_dict(lateral)}), encoding="utf-8")
 

@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from TomoRayLib.geometry.views import Biplanar, ConeBeam, Detector, ParallelBeam, View, orthogonal_pair
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
+from TomoRayLib.geometry.detector import Detector
+from TomoRayLib.geometry.presets import orthogonal_pair
+from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.networks.radiograph_input import NETWORK_PIXEL_MM, NETWORK_PIXELS
 from TomoRayLib.projector.physics.attenuation import attenuation_per_mm, hu_to_attenuation, water_and_bone
 from TomoRayLib.projector.physics.blur import blur

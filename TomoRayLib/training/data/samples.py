@@ -12,8 +12,9 @@ from torch import Tensor
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import ConeBeam, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.networks.radiograph_input import cube_to_pixel, normalise
 from TomoRayLib.projector.projection import project
 from TomoRayLib.training.data.augmentation import (

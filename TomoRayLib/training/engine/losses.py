@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import ConeBeam, Detector, ParallelBeam, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.networks.geolift import Prediction
 from TomoRayLib.projector.projection import project
 from TomoRayLib.training.engine.models import Unmasked

@@ -12,7 +12,7 @@ from torch import Tensor
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import c_arm
+from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.radiograph_input import network_input

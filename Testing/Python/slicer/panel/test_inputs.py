@@ -241,7 +241,7 @@ def test_the_dicom_header_gives_geometry_and_orientation(panel, tmp_path: Path) 
 def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
     """Each value travels to the worker as text: one that the library does not know would fail only there."""
     from TomoRayLib.anatomy.grey_levels import FIELDS_OF_VIEW_MM, Quantisation
-    from TomoRayLib.geometry.views import PRESETS
+    from TomoRayLib.geometry.presets import PRESETS
     from TomoRayLib.slicer.panel.parameters import FieldOfView, GreyLevels, Layout, Preset, WindowPreset
     from TomoRayLib.slicer.views import display, layouts
 

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import Biplanar, ConeBeam, Detector, ParallelBeam, View, orthogonal_pair
+from TomoRayLib.geometry.presets import orthogonal_pair
+from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import lift

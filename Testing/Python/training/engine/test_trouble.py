@@ -14,8 +14,10 @@ from lightning.fabric import Fabric
 from torch.utils.data import DataLoader, IterableDataset
 
 from support.training_runs import a_config, run
+from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import ConeBeam, Detector, View
+from TomoRayLib.geometry.views import View
 from TomoRayLib.projector import project
 from TomoRayLib.training.engine import trainer as loop
 from TomoRayLib.training.engine.adversary import Adversary, AdversaryConfig
