@@ -23,6 +23,8 @@ WHOLE_SPINE_LABEL = 255
 # From cranial to caudal: T13 (28) lies between T12 (19) and L1 (20).
 CRANIOCAUDAL_ORDER: tuple[int, ...] = (*range(1, 20), 28, *range(20, 26))
 
+REGIONS = ("cervical", "thoracic", "lumbar")
+
 
 def vertebra_labels_in(labels: Iterable[int]) -> tuple[int, ...]:
     """The vertebra labels among ``labels``, from cranial to caudal; background, sacrum and others are dropped."""
@@ -39,3 +41,13 @@ def label_of_structure(name: str) -> int | None:
     if len(words) == 2 and words[0] in ("VERTEBRA", "VERTEBRAE"):
         return LABEL_OF_NAME.get(words[1])
     return LABEL_OF_NAME.get(words[0]) if len(words) == 1 else None
+
+
+def region_of(name: str) -> str:
+    """The part of the spine that a vertebra belongs to by its name: C3 is cervical, T13 thoracic, L6 lumbar.
+
+    Raises ValueError for any other name.
+    """
+    if name not in LABEL_OF_NAME:
+        raise ValueError(f"Expected the name of a vertebra (C1 ... L6), got {name!r}.")
+    return {"C": "cervical", "T": "thoracic", "L": "lumbar"}[name[0]]

@@ -16,8 +16,6 @@ from TomoRayLib.geometry.view_json import VIEW_KEY, view_from_dict
 from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.types import Radiograph
 
-__all__ = ["check_pair", "left_right_symmetry", "looks_inverted", "scale_between_profiles"]
-
 FRONTAL_POSITIONS = ("AP", "PA")
 LATERAL_POSITIONS = ("LL", "RL", "LLD", "RLD", "LLO", "RLO", "LAT", "LATERAL")
 SYMMETRY_MARGIN = 0.15  # correlation by which the lateral must be more symmetric than the AP to be called swapped

@@ -36,7 +36,8 @@ from TomoRayLib.jobs.results import CaseResult
 from TomoRayLib.jobs.synthesis import SECONDS_FROM_CT, case_result
 from TomoRayLib.metrics.statistics import CaseScore, summarise
 from TomoRayLib.networks.registry import ModelEntry, find_model
-from TomoRayLib.report.cohort_page import TABLE_NAMES, CohortResult, write_tables
+from TomoRayLib.report.cohort_page import CohortResult
+from TomoRayLib.report.cohort_tables import TABLE_NAMES, write_tables
 from TomoRayLib.synthesis.acquisition import DEFAULT_PRESET, GeometryOptions
 from TomoRayLib.synthesis.model_run import choose_device, fast_precision
 

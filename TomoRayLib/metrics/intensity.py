@@ -20,7 +20,7 @@ from scipy import ndimage
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 
-Volume = NDArray[Any]
+Voxels = NDArray[Any]
 Mask = NDArray[np.bool_]
 Box = tuple[slice, slice, slice]
 
@@ -44,7 +44,7 @@ class PlaneValues:
         return (self.axial + self.coronal + self.sagittal) / 3
 
 
-def psnr_3d_db(prediction: Volume, truth: Volume, data_range: float = 1.0) -> float:
+def psnr_3d_db(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> float:
     """Peak signal-to-noise ratio in dB from one mean squared error over the whole volume.
 
     ``10 log10(data_range^2 / mean((p - t)^2))``; identical volumes give infinity.
@@ -54,7 +54,7 @@ def psnr_3d_db(prediction: Volume, truth: Volume, data_range: float = 1.0) -> fl
     return psnr_db(float(sums[0].sum()) / truth.size, data_range)
 
 
-def psnr_per_plane_db(prediction: Volume, truth: Volume, data_range: float = 1.0) -> PlaneValues:
+def psnr_per_plane_db(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> PlaneValues:
     """Mean of the per-slice PSNRs in dB along each plane, over the slices where the truth is not empty.
 
     Slices without any bone are left out: an error-free empty slice would count as infinite. One error-free slice
@@ -69,7 +69,7 @@ def psnr_per_plane_db(prediction: Volume, truth: Volume, data_range: float = 1.0
     return PlaneValues(*values)
 
 
-def psnr_in_mask_db(prediction: Volume, truth: Volume, mask: Mask, data_range: float = 1.0) -> float:
+def psnr_in_mask_db(prediction: Voxels, truth: Voxels, mask: Mask, data_range: float = 1.0) -> float:
     """PSNR in dB over the voxels of ``mask``, meant to be the dilated truth (``dilated``). NaN for an empty mask."""
     _check_same_shape(prediction, truth, mask)
     if not mask.any():
@@ -79,7 +79,7 @@ def psnr_in_mask_db(prediction: Volume, truth: Volume, mask: Mask, data_range: f
 
 
 def mae_in_mask_hu(
-    prediction: Volume, truth: Volume, mask: Mask, window_width_hu: float = BONE_WINDOW.width_hu
+    prediction: Voxels, truth: Voxels, mask: Mask, window_width_hu: float = BONE_WINDOW.width_hu
 ) -> float:
     """Mean absolute error in HU over the truth's bone voxels: ``window_width_hu * mean(|p - t|)``.
 
@@ -92,7 +92,7 @@ def mae_in_mask_hu(
     return window_width_hu * float(np.mean(np.abs(prediction[mask].astype(np.float64) - truth[mask])))
 
 
-def cosine_similarity(prediction: Volume, truth: Volume) -> float:
+def cosine_similarity(prediction: Voxels, truth: Voxels) -> float:
     """``<p, t> / (|p| |t|)`` over all voxels; 1 where the volumes differ only by a positive factor.
 
     Undefined where either volume is all zero: 0.0 is returned, and ``MetricsRow.prediction_is_empty`` flags it.
@@ -108,7 +108,7 @@ def cosine_similarity(prediction: Volume, truth: Volume) -> float:
     return product / norm if norm > 0 else 0.0
 
 
-def ssim_2d(prediction: Volume, truth: Volume, data_range: float = 1.0) -> PlaneValues:
+def ssim_2d(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> PlaneValues:
     """Mean slice-wise SSIM along each plane; equals scikit-image's mean over the slices of that axis.
 
     Only whole windows count (scikit-image leaves out the same 3-pixel margin). Windows that are zero in both volumes
@@ -127,7 +127,7 @@ def ssim_2d(prediction: Volume, truth: Volume, data_range: float = 1.0) -> Plane
     return PlaneValues(*(_plane_ssim(p, t, axis, truth.shape, data_range) for axis in range(3)))
 
 
-def ssim_in_mask(prediction: Volume, truth: Volume, mask: Mask, data_range: float = 1.0) -> float:
+def ssim_in_mask(prediction: Voxels, truth: Voxels, mask: Mask, data_range: float = 1.0) -> float:
     """Mean of the full SSIM3D map (7 x 7 x 7 uniform window) over ``mask``, meant to be the dilated truth.
 
     The map equals scikit-image's ``full=True``: beyond the field of view the volumes are mirrored (edge repeated).
@@ -178,7 +178,7 @@ def psnr_db(mean_squared_error: float, data_range: float = 1.0) -> float:
     return 10 * math.log10(data_range**2 / mean_squared_error) if mean_squared_error > 0 else math.inf
 
 
-def _check_same_shape(prediction: Volume, truth: Volume, mask: Mask | None = None) -> None:
+def _check_same_shape(prediction: Voxels, truth: Voxels, mask: Mask | None = None) -> None:
     for name, array in (("prediction", prediction), ("mask", mask)):
         if array is not None and (array.shape != truth.shape or truth.ndim != 3):
             raise ValueError(
@@ -187,7 +187,7 @@ def _check_same_shape(prediction: Volume, truth: Volume, mask: Mask | None = Non
             )
 
 
-def _squared_error_sums(prediction: Volume, truth: Volume) -> tuple[Volume, Volume, Volume]:
+def _squared_error_sums(prediction: Voxels, truth: Voxels) -> tuple[Voxels, Voxels, Voxels]:
     """Sums of (p - t)^2 per z slice, per y slice and per x slice, in float64."""
     _check_same_shape(prediction, truth)
     depth, height, width = truth.shape
@@ -201,12 +201,12 @@ def _squared_error_sums(prediction: Volume, truth: Volume) -> tuple[Volume, Volu
     return per_z, per_y, per_x
 
 
-def _box_of_interest(prediction: Volume, truth: Volume) -> Box | None:
+def _box_of_interest(prediction: Voxels, truth: Voxels) -> Box | None:
     """The box outside which every SSIM window is zero in both volumes; never smaller than one window."""
     return bounding_box((prediction != 0) | (truth != 0), margin=SSIM_WINDOW - 1)
 
 
-def _plane_ssim(p: Volume, t: Volume, axis: int, full_shape: tuple[int, ...], data_range: float) -> float:
+def _plane_ssim(p: Voxels, t: Voxels, axis: int, full_shape: tuple[int, ...], data_range: float) -> float:
     """Mean SSIM of the slices along ``axis``; ``p`` and ``t`` are the box, the windows outside it count as 1."""
     p, t = np.moveaxis(p, axis, 0), np.moveaxis(t, axis, 0)
     total = 0.0
@@ -220,13 +220,13 @@ def _plane_ssim(p: Volume, t: Volume, axis: int, full_shape: tuple[int, ...], da
     return (total + all_windows - computed) / all_windows
 
 
-def _ssim_map(p: Volume, t: Volume, axes: tuple[int, ...], data_range: float) -> Volume:
+def _ssim_map(p: Voxels, t: Voxels, axes: tuple[int, ...], data_range: float) -> Voxels:
     """SSIM of every whole window that spans ``axes`` (equation 13 of Wang et al. 2004), in float64."""
     p, t = (np.ascontiguousarray(volume, dtype=np.float64) for volume in (p, t))
     count = SSIM_WINDOW ** len(axes)
     sample = count / (count - 1)
 
-    def mean(volume: Volume) -> Volume:
+    def mean(volume: Voxels) -> Voxels:
         return _window_sums(volume, axes) / count
 
     mean_p, mean_t = mean(p), mean(t)
@@ -238,7 +238,7 @@ def _ssim_map(p: Volume, t: Volume, axes: tuple[int, ...], data_range: float) ->
     return ((2 * product + c1) * (2 * covariance + c2)) / ((squares + c1) * (variances + c2))
 
 
-def _window_sums(volume: Volume, axes: tuple[int, ...]) -> Volume:
+def _window_sums(volume: Voxels, axes: tuple[int, ...]) -> Voxels:
     """Sums over all whole 7-voxel windows along each of ``axes``, built from windows of 2 and 4 (4 adds, not 6)."""
     for axis in axes:
         view = np.moveaxis(volume, axis, 0)
@@ -250,7 +250,7 @@ def _window_sums(volume: Volume, axes: tuple[int, ...]) -> Volume:
     return volume
 
 
-def _cut_with_mirrored_margin(volume: Volume, box: Box, margin: int) -> Volume:
+def _cut_with_mirrored_margin(volume: Voxels, box: Box, margin: int) -> Voxels:
     """The box widened by ``margin`` on all sides, mirrored (edge repeated) where it leaves the volume."""
     wide = tuple(
         slice(max(s.start - margin, 0), min(s.stop + margin, n)) for s, n in zip(box, volume.shape, strict=True)

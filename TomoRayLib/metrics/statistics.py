@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
+from TomoRayLib.anatomy.vertebrae import REGIONS, region_of
 from TomoRayLib.metrics.scores import METRIC_KEYS
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 
@@ -23,7 +23,6 @@ SEED = 0
 MODEL_ROW = "tomoray"
 ROWS = (MODEL_ROW, BLANK, MEAN_ATLAS)
 EVERYTHING = "all"
-REGIONS = ("cervical", "thoracic", "lumbar")
 GAIN_KEY = "psnr_3d_db"  # the one metric whose difference from the blank volume does not depend on the field of view
 
 
@@ -166,13 +165,6 @@ def mean_interval(values: Sequence[tuple[float, str]], seed: int = SEED) -> tupl
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
-
-
-def region_of(vertebra: str) -> str:
-    """The part of the spine of a vertebra's name: C3 is cervical, T13 thoracic, L6 lumbar."""
-    if vertebra not in LABEL_OF_NAME:
-        raise ValueError(f"Expected the name of a vertebra (C1 ... L6), got {vertebra!r}.")
-    return {"C": "cervical", "T": "thoracic", "L": "lumbar"}[vertebra[0]]
 
 
 def _number(value: float | None, is_infinite: bool) -> float:

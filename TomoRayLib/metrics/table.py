@@ -10,8 +10,6 @@ and ``flags`` names those that are infinite.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -21,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
+from TomoRayLib.base.text_formats import csv_text
 from TomoRayLib.metrics import intensity, surface, vertebra
-from TomoRayLib.metrics.intensity import Mask, Volume
+from TomoRayLib.metrics.intensity import Mask, Voxels
 from TomoRayLib.metrics.scores import METRIC_KEYS
 from TomoRayLib.metrics.surface import Surface, Vector3
 from TomoRayLib.metrics.vertebra import Labels, NearestVertebra, TruthVertebra, VertebraRow
@@ -30,7 +29,7 @@ from TomoRayLib.metrics.vertebra import Labels, NearestVertebra, TruthVertebra, 
 RANGE_TOLERANCE = 1e-3  # how far a volume may leave [0, 1] by rounding
 BLANK, MEAN_ATLAS = "blank", "mean_atlas"
 
-Prediction = tuple[Volume, Mask]  # grey values in [0, 1] and bone mask
+GreyAndMask = tuple[Voxels, Mask]  # grey values in [0, 1] and bone mask
 
 
 @dataclass(frozen=True)
@@ -120,20 +119,22 @@ class MetricsTable:
 
     def to_csv(self) -> str:
         """One line per row, columns ``row`` and the metric keys, full precision; may hold ``inf`` and ``nan``."""
-        return _csv(("row", *METRIC_KEYS), [(name, *(value for _, value in row.items())) for name, row in self.rows])
+        return csv_text(
+            ("row", *METRIC_KEYS), [(name, *(value for _, value in row.items())) for name, row in self.rows]
+        )
 
     def per_vertebra_to_csv(self) -> str:
         """One line per row and vertebra, columns ``row`` and the fields of ``VertebraRow``."""
         keys = tuple(field.name for field in fields(VertebraRow))
         lines = [(name, *(getattr(v, key) for key in keys)) for name, row in self.rows for v in row.per_vertebra]
-        return _csv(("row", *keys), lines)
+        return csv_text(("row", *keys), lines)
 
 
 @dataclass(frozen=True, eq=False)
 class TruthReference:
     """The truth of one case with everything that does not depend on a prediction, computed once for all rows."""
 
-    volume: Volume
+    volume: Voxels
     mask: Mask
     dilated_mask: Mask
     spacing_mm: Vector3
@@ -142,7 +143,7 @@ class TruthReference:
     nearest: NearestVertebra
 
 
-def prepare_truth(truth: Volume, truth_labels: Labels, spacing_mm: Vector3) -> TruthReference:
+def prepare_truth(truth: Voxels, truth_labels: Labels, spacing_mm: Vector3) -> TruthReference:
     """Check the truth and compute its masks and surfaces.
 
     ``truth_labels`` holds VerSe numbers, or 255 for a spine whose vertebrae are not told apart, which then has no row
@@ -175,7 +176,7 @@ def prepare_truth(truth: Volume, truth_labels: Labels, spacing_mm: Vector3) -> T
 
 def evaluate(
     reference: TruthReference,
-    prediction: Volume,
+    prediction: Voxels,
     prediction_mask: Mask,
     window_width_hu: float = BONE_WINDOW.width_hu,
 ) -> MetricsRow:
@@ -218,9 +219,9 @@ def evaluate(
 
 
 def evaluate_case(
-    prediction: Volume,
+    prediction: Voxels,
     prediction_mask: Mask,
-    truth: Volume,
+    truth: Voxels,
     truth_labels: Labels,
     spacing_mm: Vector3,
     window_width_hu: float = BONE_WINDOW.width_hu,
@@ -235,8 +236,8 @@ def evaluate_case(
 
 
 def evaluate_table(
-    predictions: Mapping[str, Prediction],
-    truth: Volume,
+    predictions: Mapping[str, GreyAndMask],
+    truth: Voxels,
     truth_labels: Labels,
     spacing_mm: Vector3,
     *,
@@ -271,7 +272,7 @@ def _check_shape(name: str, array: NDArray[Any], expected: tuple[int, ...]) -> N
         )
 
 
-def _check_range(name: str, volume: Volume) -> None:
+def _check_range(name: str, volume: Voxels) -> None:
     low, high = float(volume.min()), float(volume.max())
     if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):  # also catches NaN
         raise ValueError(
@@ -291,9 +292,3 @@ def _json_number(value: Any) -> Any:
 
 def _json_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: list(v) if isinstance(v, tuple) else _json_number(v) for key, v in values.items()}
-
-
-def _csv(header: tuple[str, ...], lines: list[tuple[Any, ...]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *lines])
-    return text.getvalue()

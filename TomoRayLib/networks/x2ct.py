@@ -64,7 +64,7 @@ class X2CTConfig:
         return self.size // 2 ** len(self.dense_layers)
 
 
-class Volumes(NamedTuple):
+class Reconstruction(NamedTuple):
     """What the generator returns, each (n, 1, z, y, x), 0 and above. ``ap`` and ``lateral`` are the auxiliary volumes
     of the single views, None where they were not asked for."""
 
@@ -75,7 +75,7 @@ class Volumes(NamedTuple):
 
 class X2CTGenerator(nn.Module):
     """The generator. ``forward`` takes ``radiographs`` (n, 2, size, size), AP first, bone bright in [0, 1], lying as
-    TomoRay's radiographs do (row 0 superior), and returns ``Volumes``.
+    TomoRay's radiographs do (row 0 superior), and returns ``Reconstruction``.
 
     The auxiliary volumes have weight 0 in the method's loss, so what only they need (both views' last 3 x 3 x 3
     convolution and 7 x 7 x 7 head, a fifth of the work) runs on request alone, and gets no gradient otherwise.
@@ -94,7 +94,7 @@ class X2CTGenerator(nn.Module):
         self.fusion = Decoder(self.config, self.config.fusion_convolutions)
         self.apply(initialise)
 
-    def forward(self, radiographs: Tensor, auxiliary: bool = False) -> Volumes:
+    def forward(self, radiographs: Tensor, auxiliary: bool = False) -> Reconstruction:
         size = self.config.size
         if radiographs.ndim != 4 or tuple(radiographs.shape[1:]) != (2, size, size):
             raise InputError(
@@ -114,7 +114,7 @@ class X2CTGenerator(nn.Module):
             mean = mean_of_views(volumes)
             fused = self.fusion.refined(level, self.fusion.joined(level, fused, mean))
             if level == 0 and not auxiliary:
-                return Volumes(self.fusion.head(fused))
+                return Reconstruction(self.fusion.head(fused))
             volumes = [
                 network.decoder.refined(level, to_view_axes(mean, view))
                 for network, view in zip(networks, VIEWS, strict=True)
@@ -123,7 +123,7 @@ class X2CTGenerator(nn.Module):
             to_patient_axes(network.decoder.head(volume), view)
             for network, volume, view in zip(networks, volumes, VIEWS, strict=True)
         )
-        return Volumes(self.fusion.head(fused), ap, lateral)
+        return Reconstruction(self.fusion.head(fused), ap, lateral)
 
 
 class ViewNetwork(nn.Module):

@@ -7,7 +7,7 @@ from TomoRayLib.base.faces import lazy_face
 if TYPE_CHECKING:
     from TomoRayLib.report.case_page import render_report as render_report
     from TomoRayLib.report.case_page import write_report as write_report
-    from TomoRayLib.report.cohort_page import write_tables as write_tables
+    from TomoRayLib.report.cohort_tables import write_tables as write_tables
     from TomoRayLib.report.content import ReportContent as ReportContent
     from TomoRayLib.report.figures import overview_figure as overview_figure
 
@@ -15,7 +15,7 @@ __all__, __getattr__, __dir__ = lazy_face(
     __name__,
     {
         "case_page": ["render_report", "write_report"],
-        "cohort_page": ["write_tables"],
+        "cohort_tables": ["write_tables"],
         "content": ["ReportContent"],
         "figures": ["overview_figure"],
     },

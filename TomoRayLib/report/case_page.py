@@ -28,8 +28,6 @@ from TomoRayLib.report.figures import (
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.tables import at_a_glance, provenance_table, scores_section
 
-__all__ = ["ReportContent", "render_report", "write_report"]
-
 PAPER = (
     "Zanier O, Theiler S, Mutten RD, Ryu SJ, Regli L, Serra C, Staartjes VE. TomoRay: Generating Synthetic Computed "
     "Tomography of the Spine From Biplanar Radiographs. Neurospine 2024;21(1):68-75."

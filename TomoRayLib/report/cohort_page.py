@@ -1,18 +1,13 @@
-"""The tables of a cohort as files: every case, every vertebra, the summary as CSV, JSON and an HTML page."""
+"""The HTML page of a cohort: scores over all cases and by part of the spine, what has no score, how it was made."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
 
-from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.metrics.scores import COLUMN_OF_KEY, MAIN_SCORES, METRIC_KEYS, MetricColumn
 from TomoRayLib.metrics.statistics import (
     EVERYTHING,
@@ -23,11 +18,8 @@ from TomoRayLib.metrics.statistics import (
     Summary,
     cases_better_than,
     gain_over,
-    rows_of,
-    summarise,
 )
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
-from TomoRayLib.metrics.vertebra import VertebraRow
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.tables import NAME_OF_ROW, provenance_table
 
@@ -35,8 +27,6 @@ _SSIM_PLANES = tuple(key for key in METRIC_KEYS if key.startswith("ssim_2d_"))
 PAGE_KEYS = (*MAIN_SCORES, *_SSIM_PLANES)  # with the planes: papers often give the SSIM of one
 REGION_KEYS = MAIN_SCORES[:5]  # the paper's, Dice and HD95: parts of the spine have few cases
 LONGEST_LIST = 100  # reasons on the page; not_scored.csv has all
-TABLE_NAMES = ("cases.csv", "vertebrae.csv", "not_scored.csv", "summary.csv", "summary.json", "summary.html")
-_STATISTIC_KEYS = tuple(field.name for field in fields(Statistic))
 
 
 @dataclass(frozen=True)
@@ -49,82 +39,6 @@ class CohortResult:
     failed: tuple[tuple[str, str], ...]
     left_out: tuple[tuple[str, str], ...]
     settings: Mapping[str, Any]
-
-
-def write_tables(folder: Path, result: CohortResult) -> None:
-    """All tables into ``folder``, under ``TABLE_NAMES``."""
-    summary = summarise(result.scores)
-    texts = (
-        cases_csv(result.scores),
-        vertebrae_csv(result.scores),
-        not_scored_csv(result),
-        summary_csv(summary),
-        json.dumps(summary_json(result, summary), indent=2),
-        summary_page(result, summary),
-    )
-    for name, text in zip(TABLE_NAMES, texts, strict=True):
-        (folder / name).write_text(text, encoding="utf-8")
-
-
-def cases_csv(scores: Sequence[CaseScore]) -> str:
-    """One line per case and row, full precision; may hold ``inf`` and ``nan``."""
-    lines = [
-        (score.name, score.subject, " ".join(score.regions), row, *(score.rows[row][key] for key in METRIC_KEYS))
-        for score in scores
-        for row in rows_of([score])
-    ]
-    return _csv(("case", "subject", "regions", "row", *METRIC_KEYS), lines)
-
-
-def vertebrae_csv(scores: Sequence[CaseScore]) -> str:
-    """One line per case, row and vertebra; a value that is undefined or infinite is empty."""
-    keys = tuple(field.name for field in fields(VertebraRow))
-    lines = [
-        (score.name, score.subject, row, *(vertebra[key] for key in keys))
-        for score in scores
-        for row in rows_of([score])
-        for vertebra in score.vertebrae.get(row, ())
-    ]
-    return _csv(("case", "subject", "row", *keys), lines)
-
-
-def not_scored_csv(result: CohortResult) -> str:
-    """What has no score: cases that failed, and files that are no case, with the reason."""
-    lines = [("failed", *item) for item in result.failed] + [("left out", *item) for item in result.left_out]
-    return _csv(("what", "name", "reason"), lines)
-
-
-def summary_csv(summary: Summary) -> str:
-    """One line per group (all, parts of the spine), row and metric."""
-    lines = [
-        (group, row, key, COLUMN_OF_KEY[key].unit, *(getattr(statistic, name) for name in _STATISTIC_KEYS))
-        for group, rows in summary.items()
-        for row, statistics in rows.items()
-        for key, statistic in statistics.items()
-    ]
-    return _csv(("group", "row", "metric", "unit", *_STATISTIC_KEYS), lines)
-
-
-def summary_json(result: CohortResult, summary: Summary) -> dict[str, Any]:
-    """The same for programs; undefined is null, infinite is "inf"."""
-    return {
-        "notice": NOTICE,
-        "title": result.title,
-        "n_cases": len(result.scores),
-        "n_subjects": len({score.subject for score in result.scores}),
-        "statistics": {
-            group: {row: {key: s.to_json_dict() for key, s in values.items()} for row, values in rows.items()}
-            for group, rows in summary.items()
-        },
-        "psnr_3d_db_above": {
-            other: gain_over(result.scores, other).to_json_dict()
-            for other in rows_of(result.scores)
-            if other != MODEL_ROW
-        },
-        "failed": [{"case": name, "reason": reason} for name, reason in result.failed],
-        "left_out": [{"file": name, "reason": reason} for name, reason in result.left_out],
-        "settings": result.settings,
-    }
 
 
 def summary_page(result: CohortResult, summary: Summary) -> str:
@@ -228,9 +142,3 @@ def _reasons(title: str, items: Sequence[tuple[str, str]]) -> str:
     lines = "".join(f"<tr><td>{escape(name)}</td><td class='text'>{escape(reason)}</td></tr>" for name, reason in shown)
     more = "" if len(shown) == len(items) else f"<p>And {len(items) - len(shown)} more, all in not_scored.csv.</p>"
     return f"<h2>{title}</h2><table><tbody>{lines}</tbody></table>{more}"
-
-
-def _csv(header: tuple[str, ...], lines: Iterable[tuple[Any, ...]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *lines])
-    return text.getvalue()

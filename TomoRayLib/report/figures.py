@@ -41,9 +41,9 @@ from TomoRayLib.report.slices import (
 )
 from TomoRayLib.report.surface_pictures import (
     BONE_COLOR,
-    CAMERAS,
     SYNTHETIC_COLOR,
-    Camera,
+    VIEWPOINTS,
+    Viewpoint,
     common_frame,
     first_hits,
     shade,
@@ -147,34 +147,34 @@ def slice_row(
 
 def surface_views(
     shown: Shown,
-    cameras: tuple[Camera, ...] = CAMERAS,
+    viewpoints: tuple[Viewpoint, ...] = VIEWPOINTS,
     pixel_mm: float = SURFACE_PIXEL_MM,
     text_px: int = TEXT_PX,
 ) -> tuple[SurfaceView, ...]:
-    """The surfaces of the synthetic spine and the true one from each camera; empty masks give empty pictures."""
+    """The surfaces of the synthetic spine and the true one from each viewpoint; empty masks give empty pictures."""
     synthetic = Volume(shown.synthetic_mask, shown.grid)
     truth = None if shown.truth_mask is None else Volume(shown.truth_mask, shown.grid)
-    frame = common_frame([synthetic, truth], cameras, pixel_mm=pixel_mm)
+    frame = common_frame([synthetic, truth], viewpoints, pixel_mm=pixel_mm)
     synthetic_field, truth_field = mask_field(synthetic), None if truth is None else mask_field(truth)
-    hits = [first_hits(synthetic_field, camera, frame) for camera in cameras]
+    hits = [first_hits(synthetic_field, viewpoint, frame) for viewpoint in viewpoints]
     plain = [
-        _finished_3d(shade(hit, camera, SYNTHETIC_COLOR, pixel_mm), camera, pixel_mm, SHORT, text_px)
-        for hit, camera in zip(hits, cameras, strict=True)
+        _finished_3d(shade(hit, viewpoint, SYNTHETIC_COLOR, pixel_mm), viewpoint, pixel_mm, SHORT, text_px)
+        for hit, viewpoint in zip(hits, viewpoints, strict=True)
     ]
     if truth is None:
-        return tuple(SurfaceView(camera.name, picture) for camera, picture in zip(cameras, plain, strict=True))
+        return tuple(SurfaceView(viewpoint.name, picture) for viewpoint, picture in zip(viewpoints, plain, strict=True))
     ends = np.cumsum([len(hit.points_mm) for hit in hits])[:-1]
     distance_mm = signed_distance_mm(np.concatenate([hit.points_mm for hit in hits]), make_surface(truth))
     views = []
-    for camera, hit, picture, away in zip(cameras, hits, plain, np.split(np.abs(distance_mm), ends), strict=True):
-        colored = shade(hit, camera, DISTANCE_COLORS(away), pixel_mm)
-        bone = shade(first_hits(truth_field, camera, frame), camera, BONE_COLOR, pixel_mm)
+    for viewpoint, hit, picture, away in zip(viewpoints, hits, plain, np.split(np.abs(distance_mm), ends), strict=True):
+        colored = shade(hit, viewpoint, DISTANCE_COLORS(away), pixel_mm)
+        bone = shade(first_hits(truth_field, viewpoint, frame), viewpoint, BONE_COLOR, pixel_mm)
         views.append(
             SurfaceView(
-                caption=camera.name,
+                caption=viewpoint.name,
                 synthetic=picture,
-                truth=_finished_3d(bone, camera, pixel_mm, None, text_px),
-                distance=_finished_3d(colored, camera, pixel_mm, SHORT, text_px),
+                truth=_finished_3d(bone, viewpoint, pixel_mm, None, text_px),
+                distance=_finished_3d(colored, viewpoint, pixel_mm, SHORT, text_px),
             )
         )
     return tuple(views)
@@ -244,9 +244,9 @@ class _SlicePainter:
 
 
 def _finished_3d(
-    rgba: NDArray[np.uint8], camera: Camera, pixel_mm: float, marking: str | None, text_px: int
+    rgba: NDArray[np.uint8], viewpoint: Viewpoint, pixel_mm: float, marking: str | None, text_px: int
 ) -> Image.Image:
-    edges = edges_of_axes(camera.right, camera.down)
+    edges = edges_of_axes(viewpoint.right, viewpoint.down)
     return annotate(
         on_white(rgba), edges, 1 / pixel_mm, marking=marking, dark_on_light=True, text_px=round(text_px * 0.85)
     )
@@ -257,7 +257,7 @@ def _paste_results(sheet: Image.Image, shown: Shown) -> None:
     choices = choose_slices(shown)
     rows = [slice_row(shown, choice, pixels_per_mm=2.2, text_px=15) for choice in choices[:2]]
     rows += [slice_row(shown, choice, pixels_per_mm=228 / 120, text_px=19, bar_mm=None) for choice in choices[2:]]
-    views = surface_views(shown, CAMERAS, pixel_mm=0.6, text_px=16)
+    views = surface_views(shown, VIEWPOINTS, pixel_mm=0.6, text_px=16)
     has_truth = shown.truth_hu is not None
     truth_name = TRUTH if shown.is_scored else NOT_SCORED
     lines = [(truth_name, 104, True), ("Synthetic", 504, False)] if has_truth else [("Synthetic", 304, False)]

@@ -31,7 +31,7 @@ _STEP_VOXELS = 0.75  # of the smallest spacing: the smoothed field has no plate 
 
 
 @dataclass(frozen=True)
-class Camera:
+class Viewpoint:
     """Where the eye stands: ``gantry_angle_deg`` as in ``geometry.View`` (0 anterior, 90 at the patient's left)."""
 
     name: str
@@ -55,7 +55,7 @@ class Camera:
         return np.array([0.0, 0.0, -1.0])
 
 
-CAMERAS = (Camera("Anterior", 0.0), Camera("Left lateral", 90.0), Camera("Posterior oblique", 145.0))
+VIEWPOINTS = (Viewpoint("Anterior", 0.0), Viewpoint("Left lateral", 90.0), Viewpoint("Posterior oblique", 145.0))
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,11 @@ class Hits:
 
 def common_frame(
     masks: Sequence[Volume | None],
-    cameras: Sequence[Camera] = CAMERAS,
+    viewpoints: Sequence[Viewpoint] = VIEWPOINTS,
     margin_mm: float = 18.0,
     pixel_mm: float = 0.5,
 ) -> Frame:
-    """One frame that holds all masks seen by all cameras; 100 mm about the first grid's middle where all are empty.
+    """One frame that holds all masks seen by all viewpoints; 100 mm about the first grid's middle where all are empty.
 
     Raises ValueError without any mask.
     """
@@ -106,12 +106,12 @@ def common_frame(
         return Frame(given[0].grid.center_mm, 100.0, 100.0, pixel_mm)
     low, high = points.min(axis=0), points.max(axis=0)
     center = (low + high) / 2
-    half_width = max(float(np.abs((points - center) @ camera.right).max()) for camera in cameras)
+    half_width = max(float(np.abs((points - center) @ viewpoint.right).max()) for viewpoint in viewpoints)
     width, height = 2 * (half_width + margin_mm), high[2] - low[2] + 2 * margin_mm
     return Frame((float(center[0]), float(center[1]), float(center[2])), float(width), float(height), pixel_mm)
 
 
-def first_hits(field: Volume | None, camera: Camera, frame: Frame) -> Hits:
+def first_hits(field: Volume | None, viewpoint: Viewpoint, frame: Frame) -> Hits:
     """Where the rays of ``frame`` first rise above 0.5 in ``field`` (``surfaces.mask_field``; None gives no hits)."""
     rows, columns = frame.shape
     if field is None:
@@ -120,22 +120,22 @@ def first_hits(field: Volume | None, camera: Camera, frame: Frame) -> Hits:
     origin = np.asarray(frame.center_mm)
     step_mm = _STEP_VOXELS * min(field.grid.spacing_mm)
     away = field.grid.corners_mm() - origin
-    depth = away @ -camera.to_eye
+    depth = away @ -viewpoint.to_eye
     depths = float(depth.min()) + step_mm * np.arange(int(np.ceil(np.ptp(depth) / step_mm)) + 1)
     right_mm = (np.arange(columns) - (columns - 1) / 2) * frame.pixel_mm
     down_mm = (np.arange(rows) - (rows - 1) / 2) * frame.pixel_mm
-    reach = away @ camera.right
+    reach = away @ viewpoint.right
     used = np.flatnonzero((right_mm >= reach.min()) & (right_mm <= reach.max()))
-    slabs = _turned(field, camera, origin, right_mm[used], depths)
+    slabs = _turned(field, viewpoint, origin, right_mm[used], depths)
     slices = (origin[2] - down_mm - field.grid.origin_mm[2]) / field.grid.spacing_mm[2]
     row, column, place = _crossings(slabs, slices)
     depth_mm, column = depths[0] + place * step_mm, used[column]
-    plane = origin + down_mm[row, None] * camera.down + right_mm[column, None] * camera.right
-    points = plane - depth_mm[:, None] * camera.to_eye
+    plane = origin + down_mm[row, None] * viewpoint.down + right_mm[column, None] * viewpoint.right
+    points = plane - depth_mm[:, None] * viewpoint.to_eye
     return Hits(points, _normals(field, points, step_mm), np.stack([row, column], axis=1), depth_mm, frame.shape)
 
 
-def shade(hits: Hits, camera: Camera, colors: NDArray[np.uint8] | tuple[int, int, int], pixel_mm: float) -> Rgba:
+def shade(hits: Hits, viewpoint: Viewpoint, colors: NDArray[np.uint8] | tuple[int, int, int], pixel_mm: float) -> Rgba:
     """(rows, columns, 4) picture of the hits: Lambert from the upper left, hollows darkened; transparent elsewhere.
 
     ``colors`` is one colour or one per hit (n, 3).
@@ -143,9 +143,9 @@ def shade(hits: Hits, camera: Camera, colors: NDArray[np.uint8] | tuple[int, int
     picture = np.zeros((*hits.shape, 4), np.uint8)
     if not len(hits.depth_mm):
         return picture
-    light = unit_vectors(camera.to_eye - 0.45 * camera.right - 0.6 * camera.down)
+    light = unit_vectors(viewpoint.to_eye - 0.45 * viewpoint.right - 0.6 * viewpoint.down)
     lambert = np.clip(hits.normals @ light, 0.0, 1.0)
-    facing = np.clip(hits.normals @ camera.to_eye, 0.0, 1.0)
+    facing = np.clip(hits.normals @ viewpoint.to_eye, 0.0, 1.0)
     brightness = (0.30 + 0.62 * lambert + 0.12 * facing) * _openness(hits, pixel_mm) * (0.55 + 0.45 * facing**0.5)
     rgb = np.broadcast_to(np.asarray(colors, dtype=np.float64), (len(hits.depth_mm), 3)) * brightness[:, None] * 1.06
     row, column = hits.pixels.T
@@ -166,9 +166,11 @@ def _upright(field: Volume) -> Volume:
     return resample(field, Grid(tuple(size), (step_mm,) * 3, tuple(origin)), fill=0.0)
 
 
-def _turned(field: Volume, camera: Camera, origin: Floats, right_mm: Floats, depths: Floats) -> NDArray[np.float32]:
+def _turned(
+    field: Volume, viewpoint: Viewpoint, origin: Floats, right_mm: Floats, depths: Floats
+) -> NDArray[np.float32]:
     """(z, columns, depths) the field's slices sampled along the rays."""
-    world = origin[:2] + right_mm[:, None, None] * camera.right[:2] - depths[None, :, None] * camera.to_eye[:2]
+    world = origin[:2] + right_mm[:, None, None] * viewpoint.right[:2] - depths[None, :, None] * viewpoint.to_eye[:2]
     index = (world - field.grid.origin_mm[:2]) / field.grid.spacing_mm[:2]
     places = torch.from_numpy(((2 * index + 1) / field.grid.size[:2] - 1).astype(np.float32))
     slices = torch.from_numpy(np.ascontiguousarray(field.voxels))[None]

@@ -21,7 +21,7 @@ from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.jobs.evaluation import EvaluationJob, names_in, run_evaluation
 from TomoRayLib.jobs.events import Event, ExitCode, Finished, Warned
 from TomoRayLib.jobs.failures import run_guarded
-from TomoRayLib.report.cohort_page import TABLE_NAMES
+from TomoRayLib.report.cohort_tables import TABLE_NAMES
 from TomoRayLib.synthesis.comparison import ground_truth
 from TomoRayLib.synthesis.model_run import LINEAR, vertebrae_center_mm
 

@@ -15,7 +15,6 @@ from scipy import ndimage
 
 from TomoRayLib import metrics
 from TomoRayLib.anatomy.vertebrae import WHOLE_SPINE_LABEL
-from TomoRayLib.metrics import table
 
 SPACING_MM = (0.5, 1.0, 2.0)  # (x, y, z)
 SHAPE = (24, 20, 28)  # (z, y, x)
@@ -206,9 +205,3 @@ def test_a_truth_without_vertebrae_gives_undefined_scores_not_an_error(truth: ND
     assert row.hd95_mm == math.inf
     assert math.isnan(row.mae_in_mask_hu)
     assert (row.dice, row.cosine_similarity) == (0.0, 0.0)
-
-
-def test_the_docstring_example_of_the_column_holds() -> None:
-    import doctest
-
-    assert doctest.testmod(table).failed == 0

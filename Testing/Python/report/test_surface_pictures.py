@@ -13,9 +13,9 @@ from TomoRayLib.images.surfaces import mask_field
 from TomoRayLib.images.types import Volume
 from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS
 from TomoRayLib.report.slices import edges_of_axes
-from TomoRayLib.report.surface_pictures import BONE_COLOR, CAMERAS, Camera, Frame, common_frame, first_hits, shade
+from TomoRayLib.report.surface_pictures import BONE_COLOR, VIEWPOINTS, Frame, Viewpoint, common_frame, first_hits, shade
 
-ANTERIOR, LATERAL, OBLIQUE = CAMERAS
+ANTERIOR, LATERAL, OBLIQUE = VIEWPOINTS
 
 
 def balls(grid: Grid, *balls_mm: tuple[tuple[float, float, float], float]) -> Volume:
@@ -30,8 +30,8 @@ def straight_grid() -> Grid:
     return Grid((60, 50, 40), (1.0, 1.2, 1.5), (-30.0, -30.0, -30.0))
 
 
-def render(mask: Volume, camera: Camera, frame: Frame) -> np.ndarray:
-    return shade(first_hits(mask_field(mask), camera, frame), camera, BONE_COLOR, frame.pixel_mm)
+def render(mask: Volume, viewpoint: Viewpoint, frame: Frame) -> np.ndarray:
+    return shade(first_hits(mask_field(mask), viewpoint, frame), viewpoint, BONE_COLOR, frame.pixel_mm)
 
 
 def middle_of_picture(alpha: np.ndarray, pixel_mm: float) -> tuple[float, float]:
@@ -57,12 +57,12 @@ def test_left_lateral_view_has_posterior_at_image_right() -> None:
     assert middle_of_picture(picture[..., 3] == 255, 0.5)[0] == pytest.approx(12.0, abs=0.5)
 
 
-@pytest.mark.parametrize("camera", CAMERAS)
-def test_axes_are_those_of_the_radiograph_of_the_same_angle(camera: Camera) -> None:
-    view = View(ParallelBeam(), Detector(8, 8, (1.0, 1.0)), gantry_angle_deg=camera.gantry_angle_deg)
-    np.testing.assert_allclose(camera.right, view.right, atol=1e-12)
-    np.testing.assert_allclose(camera.down, view.down, atol=1e-12)
-    np.testing.assert_allclose(camera.to_eye, view.to_source, atol=1e-12)
+@pytest.mark.parametrize("viewpoint", VIEWPOINTS)
+def test_axes_are_those_of_the_radiograph_of_the_same_angle(viewpoint: Viewpoint) -> None:
+    view = View(ParallelBeam(), Detector(8, 8, (1.0, 1.0)), gantry_angle_deg=viewpoint.gantry_angle_deg)
+    np.testing.assert_allclose(viewpoint.right, view.right, atol=1e-12)
+    np.testing.assert_allclose(viewpoint.down, view.down, atol=1e-12)
+    np.testing.assert_allclose(viewpoint.to_eye, view.to_source, atol=1e-12)
 
 
 def test_letters_of_the_three_views() -> None:
@@ -71,15 +71,15 @@ def test_letters_of_the_three_views() -> None:
     assert tuple(vars(edges_of_axes(OBLIQUE.right, OBLIQUE.down)).values()) == ("LA", "RP", "S", "I")
 
 
-@pytest.mark.parametrize("camera", CAMERAS)
-def test_hits_lie_on_the_sphere_towards_the_eye_on_any_grid(a_grid: Grid, camera: Camera) -> None:
+@pytest.mark.parametrize("viewpoint", VIEWPOINTS)
+def test_hits_lie_on_the_sphere_towards_the_eye_on_any_grid(a_grid: Grid, viewpoint: Viewpoint) -> None:
     center = np.array((12.0, -25.0, 40.0))
-    hits = first_hits(mask_field(balls(a_grid, (tuple(center), 12.0))), camera, Frame(tuple(center), 40.0, 40.0))
+    hits = first_hits(mask_field(balls(a_grid, (tuple(center), 12.0))), viewpoint, Frame(tuple(center), 40.0, 40.0))
     away = hits.points_mm - center
     radius = np.linalg.norm(away, axis=1)
     assert radius.mean() == pytest.approx(12.0, abs=0.35)
     assert np.abs(radius - 12.0).max() < 1.6  # voxels of 2 x 1 x 0.5 mm
-    assert (away @ camera.to_eye).min() > -2.0
+    assert (away @ viewpoint.to_eye).min() > -2.0
     assert np.einsum("ij,ij->i", hits.normals, away / radius[:, None]).mean() > 0.95
 
 
@@ -112,8 +112,8 @@ def test_empty_mask_gives_a_transparent_picture_and_a_frame() -> None:
 def test_frame_holds_the_mask_from_every_camera() -> None:
     mask = balls(straight_grid(), ((20.0, 10.0, 15.0), 5.0), ((-20.0, -20.0, -20.0), 5.0))
     frame = common_frame([mask], margin_mm=2.0)
-    for camera in CAMERAS:
-        covered = render(mask, camera, frame)[..., 3] > 0
+    for viewpoint in VIEWPOINTS:
+        covered = render(mask, viewpoint, frame)[..., 3] > 0
         assert not covered[[0, -1]].any()
         assert not covered[:, [0, -1]].any()
 
