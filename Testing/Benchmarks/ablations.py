@@ -22,15 +22,10 @@ import torch
 
 from TomoRayLib.networks.geolift import VARIANT_M, GeoLiftConfig
 from TomoRayLib.networks.x2ct import X2CTConfig
+from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy, with_procedural_bodies
 from TomoRayLib.training.data.augmentation import AppearanceRanges, GeometryRanges
-from TomoRayLib.training.data.labelled_cts import find_cohort
-from TomoRayLib.training.data.samples import (
-    Anatomy,
-    IsocenterRanges,
-    StreamConfig,
-    load_anatomy,
-    with_procedural_bodies,
-)
+from TomoRayLib.training.data.samples import IsocenterRanges, StreamConfig
+from TomoRayLib.training.data.training_cases import find_training_cases
 from TomoRayLib.training.engine.adversary import AdversaryConfig
 from TomoRayLib.training.engine.checkpoints import averaged_weights
 from TomoRayLib.training.engine.losses import LossWeights
@@ -186,7 +181,7 @@ def table(results: dict[str, dict]) -> str:
 
 def validation_cases(data: Path, held_out: Anatomy) -> list[ValidationCase]:
     """Phantoms of spines that no row trains on, and the real CTs of ``data``."""
-    cohort, _ = find_cohort([data / "verse", data / "totalsegmentator"])
+    cohort, _ = find_training_cases([data / "verse", data / "totalsegmentator"])
     real = [scored_case(files, SIZE) for files in cohort.cases]
     return phantom_cases(held_out, STREAM, PHANTOMS) + real
 

@@ -20,8 +20,9 @@ from torch import Tensor
 
 from TomoRayLib.metrics.statistics import Statistic, statistic
 from TomoRayLib.networks.registry import ModelEntry, find_model, load_atlas, load_network
-from TomoRayLib.training.data.labelled_cts import find_cohort
-from TomoRayLib.training.data.samples import StreamConfig, load_anatomy
+from TomoRayLib.training.data.anatomy import load_anatomy
+from TomoRayLib.training.data.samples import StreamConfig
+from TomoRayLib.training.data.training_cases import find_training_cases
 from TomoRayLib.training.engine.validation import ValidationCase, phantom_cases, score_case, scored_case, scores_of
 from TomoRayLib.training.phantoms.scene import SceneSize
 
@@ -85,7 +86,7 @@ def main() -> None:
         for key, words in KEYS.items():
             s = statistic((one[row][key], str(number)) for number, one in enumerate(scores))
             print(f"  {row:10s} {words:20s} {described(s)}")
-    cohort, _ = find_cohort([options.data / "verse", options.data / "totalsegmentator"])
+    cohort, _ = find_training_cases([options.data / "verse", options.data / "totalsegmentator"])
     for files in cohort.cases:
         for row, values in score(network, entry, scored_case(files, SIZE)).items():
             print(f"  {files.name}, {row}: " + ", ".join(f"{words} {values[key]:.3f}" for key, words in KEYS.items()))

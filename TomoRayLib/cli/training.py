@@ -121,12 +121,13 @@ def sample_sheet(
 
     def work(emit: Emit) -> None:
         from TomoRayLib.report.drawing import png_bytes
-        from TomoRayLib.training.data.labelled_cts import find_cases, load_case
-        from TomoRayLib.training.data.samples import load_anatomy
+        from TomoRayLib.training.data.anatomy import load_anatomy
+        from TomoRayLib.training.data.labelled_cts import load_labelled_ct
+        from TomoRayLib.training.data.training_cases import find_labelled_cts
         from TomoRayLib.training.pictures import sample_sheet as drawn_sheet
 
         with _faults_of_input():
-            cases = [load_case(files) for folder in real for files in find_cases(folder).cases]
+            cases = [load_labelled_ct(case) for folder in real for case in find_labelled_cts(folder)[0]]
             training, _ = load_anatomy(data).split()  # what training draws from: no held-out spine
             picture = drawn_sheet(training, cases, count, seed)
         _write_picture(out, png_bytes(picture))

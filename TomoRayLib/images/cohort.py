@@ -11,7 +11,7 @@ TotalSegmentator    <case>/ct.nii.gz                              <case>/labels.
 flat                <stem>.nii.gz or <stem>_ct.nii.gz             <stem>_seg.nii.gz, _labels, _mask, ...
 ==================  ============================================  ===========================================
 
-Nothing is read here but names.
+Only names are read here.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ _NO_DERIVATIVES = re.compile(r"^(sub-)?gl\d+", re.IGNORECASE)
 NO_SEGMENTATION = "CT without a segmentation"
 NO_CT = "segmentation without a CT"
 SEVERAL_SEGMENTATIONS = "CT with several segmentations of its name"
-SECOND_COPY = "VerSe case that is there already (VerSe19 and VerSe20 overlap)"
-NO_DERIVATIVES = "VerSe image under CC BY-NC-ND (sub-gl); --include-gl takes it in"
+SECOND_COPY = "VerSe case that was already found (VerSe19 and VerSe20 overlap)"
+NO_DERIVATIVES = "VerSe image under CC BY-NC-ND (sub-gl), which is included only on request"
 VERSE_IN_CTSPINE1K = "VerSe image inside CTSpine1K, which a model may have been trained on"
 EMPTY_FOLDER = "empty folder"
 OWN_RESULTS = "folder of TomoRay's own results"
@@ -64,7 +64,7 @@ class CohortCase:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A file or folder that is no case, and why."""
+    """A file or folder that is not a case, and why."""
 
     path: Path
     reason: str
@@ -89,7 +89,7 @@ class _File:
 
     @property
     def segmentation_key(self) -> str | None:
-        """The key of the CT that a segmentation names; "" where it names none; None for a file that is no mask."""
+        """The key of the CT that a segmentation names; "" if it names none; None for a file that is not a mask."""
         if self.path.is_dir() or self.stem.lower() in BARE_SEGMENTATIONS:
             return ""
         found = _SEGMENTATION.match(self.stem)
@@ -120,13 +120,22 @@ class _Index:
         return cls(named, bare_in, Counter(image.path.parent for image in images))
 
 
-def find_cases(folder: Path, include_gl: bool = False) -> Cohort:
-    """All cases below ``folder``. ``include_gl`` takes in VerSe's ``sub-gl`` images, which allow no derivatives.
+def find_cases(folder: Path, include_gl: bool = False, include_verse_in_ctspine1k: bool = False) -> Cohort:
+    """Find every CT with a vertebra segmentation below a folder. Only names are read.
 
-    Raises InputError for a folder that does not exist or has no usable case, counting the reasons.
+    Args:
+        folder: The top folder of a data set, or any folder above several; links to folders are followed.
+        include_gl: Also take VerSe's ``sub-gl`` images, whose licence allows no derivatives (CC BY-NC-ND).
+        include_verse_in_ctspine1k: Also take the VerSe images that CTSpine1K repeats.
+
+    Returns:
+        The cases in the order of their names, and every file left out with the reason.
+
+    Raises:
+        InputError: The folder does not exist or holds no usable case; the message counts the reasons.
     """
     if not folder.is_dir():
-        raise InputError(f"Expected a folder of CTs with segmentations, got {folder}, which is no folder.")
+        raise InputError(f"Expected a folder of CTs with segmentations, got {folder}, which is not a folder.")
     folder = folder.absolute()
     files, left_out = _volume_files(folder)
     masks = [file for file in files if file.segmentation_key is not None]
@@ -137,7 +146,7 @@ def find_cases(folder: Path, include_gl: bool = False) -> Cohort:
     for image in images:
         found = _segmentations_of(image, index)
         used |= {mask.path for mask in found}
-        reason = _reason_against(image, found, include_gl)
+        reason = _reason_against(image, found, include_gl, include_verse_in_ctspine1k)
         if reason is None:
             case = _case(folder, image, found[0], cases)
             reason = SECOND_COPY if case is None else None
@@ -156,7 +165,7 @@ def find_cases(folder: Path, include_gl: bool = False) -> Cohort:
 
 
 def counted_reasons(cohort: Cohort) -> str:
-    """``": 29 x segmentation without a CT (a.nii.gz, b.nii.gz, ...); ..."``, empty where nothing was left out."""
+    """``": 29 x segmentation without a CT (a.nii.gz, b.nii.gz, ...); ..."``, empty if nothing was left out."""
     counts = Counter(item.reason for item in cohort.left_out)
     parts = []
     for reason, count in counts.most_common():
@@ -167,27 +176,32 @@ def counted_reasons(cohort: Cohort) -> str:
 
 
 def only_named(cohort: Cohort, names: Sequence[str]) -> Cohort:
-    """The cohort with the cases of these names alone. Raises InputError for names that it does not have."""
+    """Only the cases of these names. Raises InputError for names that the cohort does not have."""
     known = {case.name for case in cohort.cases}
     unknown = [name for name in dict.fromkeys(names) if name not in known]
     if unknown or not names:
         shown = ", ".join(unknown[:10]) + (", ..." if len(unknown) > 10 else "")
         raise InputError(
             f"Expected names of cases in {cohort.folder}, got "
-            f"{f'{len(unknown)} that are none of its {len(known)}: {shown}' if unknown else 'no name'}; its names look "
+            f"{f'{len(unknown)} not among its {len(known)}: {shown}' if unknown else 'no name'}; its names look "
             f"like {', '.join(sorted(known)[:LARGEST_EXAMPLES])}."
         )
     return Cohort(cohort.folder, tuple(case for case in cohort.cases if case.name in set(names)), cohort.left_out)
 
 
+def names_its_ct(segmentation: Path) -> bool:
+    """True if the file name of a segmentation holds that of its CT, unlike ``labels.nii.gz`` or a folder's."""
+    return bool(_File(segmentation, stem_of(segmentation) or segmentation.name).segmentation_key)
+
+
 def stem_of(path: Path) -> str | None:
-    """The file name without a volume's ending; None where it is no volume."""
+    """The file name without a volume's ending; None if it has none."""
     ending = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)
     return path.name[: -len(ending)] if ending else None
 
 
 def _volume_files(folder: Path) -> tuple[list[_File], list[LeftOut]]:
-    """Volumes by name, a folder of structures as one of them, and the folders that are skipped."""
+    """Volumes by name, a folder of structures counting as one, and the folders that are skipped."""
     files: list[_File] = []
     left_out: list[LeftOut] = []
     for place, below, names in _walk(folder):
@@ -219,7 +233,7 @@ def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
 
 
 def _segmentations_of(image: _File, index: _Index) -> list[_File]:
-    """The segmentations that name this CT: those nearest to it in the tree; without any, a bare one beside it."""
+    """The segmentations that name this CT, of these the nearest in the tree; without any, a bare one in its folder."""
     named = [mask for key in image.ct_keys for mask in index.named.get(key, ())]
     if named:
         nearness = [len(Path(os.path.commonpath([mask.path.parent, image.path.parent])).parts) for mask in named]
@@ -227,10 +241,15 @@ def _segmentations_of(image: _File, index: _Index) -> list[_File]:
         beside = [mask for mask in nearest if mask.path.parent == image.path.parent]
         return beside or nearest
     alone = index.images_in[image.path.parent] == 1
-    return index.bare_in.get(image.path.parent, []) if alone or image.stem.lower() == "ct" else []
+    if not alone and image.stem.lower() != "ct":
+        return []
+    bare = index.bare_in.get(image.path.parent, [])
+    return [mask for mask in bare if not mask.path.is_dir()] or bare  # a label map is preferred to single structures
 
 
-def _reason_against(image: _File, segmentations: list[_File], include_gl: bool) -> str | None:
+def _reason_against(
+    image: _File, segmentations: list[_File], include_gl: bool, include_verse_in_ctspine1k: bool
+) -> str | None:
     if not segmentations:
         return NO_SEGMENTATION
     if len(segmentations) > 1:
@@ -238,13 +257,13 @@ def _reason_against(image: _File, segmentations: list[_File], include_gl: bool) 
     if _NO_DERIVATIVES.match(image.stem) and not include_gl:
         return NO_DERIVATIVES
     source, above = image.path.parent.name.lower(), image.path.parent.parent.name.lower()
-    if source == "verse" and above in ("data", "volumes"):
+    if source == "verse" and above in ("data", "volumes") and not include_verse_in_ctspine1k:
         return VERSE_IN_CTSPINE1K
     return None
 
 
 def _case(folder: Path, image: _File, segmentation: _File, known: dict[str, CohortCase]) -> CohortCase | None:
-    """The case under a name that is not taken; None for a second copy of a VerSe case."""
+    """The case under a name that is still free; None for a second copy of a VerSe case."""
     key = segmentation.segmentation_key
     if not key or key.lower() == "ct":
         place = image.path.parent.relative_to(folder)

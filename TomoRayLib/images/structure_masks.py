@@ -1,4 +1,4 @@
-"""Vertebra labels from a folder of binary masks, one per structure, as TotalSegmentator's data set has them."""
+"""Vertebra labels from a folder of binary masks, one per structure, as in TotalSegmentator's data set."""
 
 from __future__ import annotations
 
@@ -13,11 +13,24 @@ from TomoRayLib.images.files import read_labels
 from TomoRayLib.images.types import Volume
 
 
-def read_structures(folder: Path) -> Volume:
-    """One label map in VerSe numbering from ``vertebrae_L3.nii.gz`` and its like; other structures are not read.
+def read_segmentation(path: Path) -> Volume:
+    """The label map of a case: a file, or a folder of binary masks. Raises InputError as reading either does."""
+    return read_structures(path) if path.is_dir() else read_labels(path)
 
-    Where two masks overlap, the one further down the numbering wins. Raises InputError for a folder without any
-    vertebra, and for masks on different grids.
+
+def read_structures(folder: Path) -> Volume:
+    """Combine a folder of binary masks into one label map.
+
+    Args:
+        folder: Folder of masks named as TotalSegmentator names them, ``vertebrae_L3.nii.gz``; other structures are not
+            read.
+
+    Returns:
+        Labels ``(z, y, x)`` as uint8 in VerSe numbering (C1 is 1, L5 is 24) on the masks' grid. If two masks overlap,
+        the higher number wins.
+
+    Raises:
+        InputError: The folder has no mask of a vertebra, or the masks lie on different grids.
     """
     paths = {label: path for path in sorted(folder.iterdir()) if (label := label_of_structure(stem_of(path) or ""))}
     if not paths:

@@ -22,7 +22,9 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.base.mappings import dataclass_from_mapping
-from TomoRayLib.images.files import read_labels, read_volume
+from TomoRayLib.images.cohort import CohortCase
+from TomoRayLib.images.files import read_volume
+from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.jobs.demonstration import DemonstrationCase, default_cache, fetch_demonstration
 from TomoRayLib.jobs.events import Event, Finished
 from TomoRayLib.jobs.job import SynthesisJob
@@ -37,9 +39,9 @@ from TomoRayLib.networks.registry import (
     save_weights,
 )
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
+from TomoRayLib.training.data.anatomy import Anatomy, load_spines
 from TomoRayLib.training.data.augmentation import GeometryRanges
 from TomoRayLib.training.data.held_out import VALIDATION_SPINES, is_of_subjects
-from TomoRayLib.training.data.labelled_cts import find_cases
 from TomoRayLib.training.data.licences import (
     CASES,
     GREY,
@@ -49,7 +51,6 @@ from TomoRayLib.training.data.licences import (
     commercial_use_allowed,
     data_of_model,
     from_record,
-    is_permissive,
     licence_of_model,
     merged,
     recorded_sources,
@@ -57,7 +58,8 @@ from TomoRayLib.training.data.licences import (
     uses_of,
     without_derivatives,
 )
-from TomoRayLib.training.data.samples import Anatomy, StreamConfig, load_spines
+from TomoRayLib.training.data.samples import StreamConfig
+from TomoRayLib.training.data.training_cases import find_labelled_cts, reason_against
 from TomoRayLib.training.engine.checkpoints import averaged_geolift
 from TomoRayLib.training.phantoms.myo_sim import MYO_SIM_SPINE
 from TomoRayLib.training.phantoms.spines import Spine, load_spine
@@ -72,7 +74,7 @@ def publish_model(
 
     Of several checkpoints of one network the mean is published; published weights (.safetensors) may be among them, and
     what is named twice counts twice. Its licence and its data follow from what all of them say they were made from
-    (``training.sources``). The table is shared by all models, so it is always made from labelled CTs that allow
+    (``data.licences``). The table is shared by all models, so it is always made from labelled CTs that allow
     commercial use; without any in ``data`` the table that is there stays. The atlas is made of the spines that were
     trained on, to weights for commercial use of such spines alone.
 
@@ -234,31 +236,21 @@ def _bone_of(data: Path, watched: Iterable[str], table_path: Path, report: Calla
         report(f"{LOOKUP_NAME} stays as it is, and the atlas has its mean grey value. {error}")
         sources = tuple(replace(use, use=GREY) for use in from_record(content.get("sources")))
         return _Bone(None, mean_bone_grey(np.array(level_hu, np.float32)), sources)
-    hu = bone_hu((read_volume(ct), read_labels(mask)) for ct, mask in labelled.values())
-    return _Bone(fit_lookup_table(hu), mean_bone_grey(hu), uses_of(GREY, labelled))
+    hu = bone_hu((read_volume(case.ct), read_segmentation(case.segmentation)) for case in labelled)
+    return _Bone(fit_lookup_table(hu), mean_bone_grey(hu), uses_of(GREY, (case.name for case in labelled)))
 
 
-def _labelled_cts(data: Path, watched: Iterable[str] = ()) -> dict[str, tuple[Path, Path]]:
-    """(CT, labels) by name of the real labelled CTs: VerSe's layout, and TotalSegmentator's folders.
-
-    Only those known to allow commercial use, and none of a subject that was watched or is held out. Raises InputError
-    where there is none.
-    """
-    found: dict[str, tuple[Path, Path]] = {}
-    for ct in sorted(data.glob("verse/*/rawdata/*/*_ct.nii.gz")):
-        name = ct.name.removesuffix("_ct.nii.gz")
-        for mask in data.glob(f"verse/*/derivatives/*/{name}_seg-vert_msk.nii.gz"):
-            found[name] = ct, mask
-    totalsegmentator = sorted(data.glob("totalsegmentator/*/ct.nii.gz"))
-    found |= {ct.parent.name: (ct, ct.with_name("labels.nii.gz")) for ct in totalsegmentator}
+def _labelled_cts(data: Path, watched: Iterable[str] = ()) -> list[CohortCase]:
+    """The real labelled CTs in ``data`` that are known to allow commercial use, none of them of a subject that was
+    watched or is held out. Raises InputError if there is none."""
+    found = find_labelled_cts(data)[0] if data.is_dir() else []
     held_out = (*VALIDATION_SPINES, *watched)
-    allowed = {name: files for name, files in found.items() if is_permissive("case", name)}
-    usable = {name: files for name, files in allowed.items() if not is_of_subjects(name, held_out)}
+    allowed = [case for case in found if reason_against(case, permissive=True) is None]
+    usable = [case for case in allowed if not is_of_subjects(case.name, held_out)]
     if not usable:
         raise InputError(
-            f"Expected labelled CTs known to allow commercial use, and not held out, in {data}/verse or "
-            f"{data}/totalsegmentator, got none of {len(found)} ({len(allowed)} allow it); add some of the "
-            f"data sets in training/sources.py."
+            f"Expected labelled CTs known to allow commercial use, and not held out, in {data}, got none of "
+            f"{len(found)} ({len(allowed)} allow it); add some of the data sets in training/data/licences.py."
         )
     return usable
 
@@ -288,13 +280,13 @@ def _named(recorded: Iterable[SourceUse], use: str) -> set[str]:
 
 def _spines_of_cases(data: Path, names: Iterable[str]) -> tuple[Spine, ...]:
     """Of a run without phantoms: the masks of the labelled CTs that it learned from."""
-    cases = [case for case in find_cases(data).cases if case.name in names]
+    cases = [case for case in find_labelled_cts(data)[0] if case.name in names]
     if not cases:
         raise InputError(
             f"Expected the labelled CTs that were trained on ({', '.join(sorted(names)[:4])}) below {data}, for the "
-            f"mean atlas, got none of them; point --data at the folder that training had."
+            f"mean atlas, got none of them; give the folder that training had."
         )
-    return tuple(replace(load_spine(case.labels), name=case.name) for case in cases)
+    return tuple(replace(load_spine(case.segmentation), name=case.name) for case in cases)
 
 
 def _check_derivatives(recorded: Iterable[SourceUse]) -> None:

@@ -11,10 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.cohort import CohortCase
 from TomoRayLib.networks.geolift import GeoLiftConfig
+from TomoRayLib.training.data.anatomy import load_anatomy
 from TomoRayLib.training.data.held_out import VALIDATION_SPINES
-from TomoRayLib.training.data.labelled_cts import CaseFiles
-from TomoRayLib.training.data.samples import StreamConfig, load_anatomy
+from TomoRayLib.training.data.samples import StreamConfig
 from TomoRayLib.training.engine.trainer import TrainingConfig, train
 from TomoRayLib.training.engine.validation import check_may_be_scored, describe_held_out, phantom_cases, scored_case
 from TomoRayLib.training.phantoms.scene import SceneSize
@@ -53,7 +54,7 @@ def train_first_weights(
     if unknown or not chosen:
         raise InputError(f"Expected stages of {STAGE_NAMES}, got {list(stages)}; choose one or more of these.")
     total = sum(share for _, share, _, _ in chosen)
-    watched = [CaseFiles(*case) for case in real_cases]
+    watched = [CohortCase(case[0], case[0], *case[1:]) for case in real_cases]
     for case in watched:
         check_may_be_scored(case)
     anatomy, held_out = load_anatomy(data).split((*VALIDATION_SPINES, *(case.name for case in watched)))

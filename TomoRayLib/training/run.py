@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.cohort import CohortCase
 from TomoRayLib.training.config import DataConfig, RunConfig, StageConfig
+from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy
 from TomoRayLib.training.data.held_out import VALIDATION_SPINES
-from TomoRayLib.training.data.labelled_cts import CaseFiles, describe_left_out, find_cohort
 from TomoRayLib.training.data.licences import (
     WATCHED,
     commercial_use_allowed,
@@ -17,7 +18,7 @@ from TomoRayLib.training.data.licences import (
     licence_of_model,
     recorded_sources,
 )
-from TomoRayLib.training.data.samples import Anatomy, load_anatomy
+from TomoRayLib.training.data.training_cases import describe_left_out, find_training_cases
 from TomoRayLib.training.engine.trainer import TrainingConfig, train
 from TomoRayLib.training.engine.validation import ValidationCase, describe_held_out, phantom_cases, scored_case
 
@@ -72,10 +73,10 @@ def settings_of_stage(
 
 def _found(
     data: DataConfig, folder: Path, report: Callable[[str], None]
-) -> tuple[Anatomy, Anatomy | None, list[CaseFiles]]:
+) -> tuple[Anatomy, Anatomy | None, list[CohortCase]]:
     """(what is trained on, the held-out spines of phantoms, the held-out real cases)."""
     training, validation = Anatomy(), None
-    held_out: list[CaseFiles] = []
+    held_out: list[CohortCase] = []
     report(f"Reading {folder}")
     if data.phantoms is not None:
         anatomy = load_anatomy(folder / data.phantoms, data.permissive, data.myo_sim, data.procedural_bodies)
@@ -83,7 +84,7 @@ def _found(
         report(f"{len(training.spines)} spines and {len(training.bodies)} bodies for phantoms")
         report(describe_held_out(validation))
     if data.cohorts:
-        cohort, held_out = find_cohort([folder / one for one in data.cohorts], data.held_out, data.permissive)
+        cohort, held_out = find_training_cases([folder / one for one in data.cohorts], data.held_out, data.permissive)
         report(f"{len(cohort.cases)} labelled CTs to train on, {len(held_out)} held out")
         if cohort.cases or not training.spines:
             cohort.check_usable()
@@ -112,7 +113,7 @@ def _check_permissive(settings: TrainingConfig, checkpoint: Path) -> None:
 
 
 def _validation_cases(
-    data: DataConfig, stage: StageConfig, validation: Anatomy | None, held_out: list[CaseFiles]
+    data: DataConfig, stage: StageConfig, validation: Anatomy | None, held_out: list[CohortCase]
 ) -> list[ValidationCase]:
     cases = [scored_case(one, stage.stream.size, stage.stream.fov_mm) for one in held_out]
     if validation is not None:

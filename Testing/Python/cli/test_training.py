@@ -14,7 +14,7 @@ from TomoRayLib.jobs.events import Event, ExitCode, Failed
 from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.training.atlas import bone_hu
 from TomoRayLib.training.config import StageConfig
-from TomoRayLib.training.data.samples import Anatomy
+from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.engine.trouble import explained, finite
 from TomoRayLib.training.run import settings_of_stage
 

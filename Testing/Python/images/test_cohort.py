@@ -114,6 +114,8 @@ def test_verse_images_inside_ctspine1k_are_left_out(tmp_path: Path) -> None:
     cohort = find_cases(tmp_path)
     assert list(pairs(cohort)) == ["liver_1"]
     assert why(cohort) == {"data/verse/verse004.nii.gz": reasons.VERSE_IN_CTSPINE1K}
+    both = find_cases(tmp_path, include_verse_in_ctspine1k=True)
+    assert list(pairs(both)) == ["liver_1", "verse004"]
 
 
 def test_totalsegmentators_case_folders(tmp_path: Path) -> None:
@@ -169,6 +171,11 @@ def test_a_bare_segmentation_beside_several_cts_belongs_to_none(tmp_path: Path) 
     assert list(pairs(find_cases(tmp_path))) == ["c"]
 
 
+def test_a_label_map_is_preferred_to_the_single_structures_in_its_folder(tmp_path: Path) -> None:
+    made(tmp_path, "s0308/ct.nii.gz", "s0308/labels.nii.gz", "s0308/segmentations/vertebrae_L1.nii.gz")
+    assert pairs(find_cases(tmp_path)) == {"s0308": ("s0308/ct.nii.gz", "s0308/labels.nii.gz")}
+
+
 def test_results_of_an_earlier_run_are_no_cohort(tmp_path: Path) -> None:
     """A synthetic CT beside its own mask would score 1."""
     made(tmp_path, "results/synthetic_ct.nrrd", "results/synthetic_vertebrae.nrrd", "results/.tomoray-files.json")
@@ -199,14 +206,14 @@ def test_a_folder_without_cases_is_refused_with_counted_reasons(tmp_path: Path) 
 def test_no_folder_and_an_empty_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no volume at all"):
         find_cases(tmp_path)
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         find_cases(tmp_path / "absent")
 
 
 def test_only_the_named_cases_are_kept(tmp_path: Path) -> None:
     cohort = find_cases(made(tmp_path, *(f"{n}{end}.nii.gz" for n in "abc" for end in ("", "_seg"))))
     assert list(pairs(only_named(cohort, ["c", "a"]))) == ["a", "c"]
-    with pytest.raises(InputError, match="1 that are none of its 3: d; its names look like a, b, c"):
+    with pytest.raises(InputError, match="1 not among its 3: d; its names look like a, b, c"):
         only_named(cohort, ["a", "d"])
     with pytest.raises(InputError, match="got no name"):
         only_named(cohort, [])

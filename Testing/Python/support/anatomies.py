@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.training.data.samples import Anatomy
+from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.phantoms.bodies import Body, height_of_level
 from TomoRayLib.training.phantoms.spines import Spine
 

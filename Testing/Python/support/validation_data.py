@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from support.labelled_cts import a_labelled_ct
+from TomoRayLib.images.cohort import CohortCase
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
-from TomoRayLib.training.data.labelled_cts import CaseFiles
 
 
 def moved_away(labels: Volume) -> Volume:
@@ -16,13 +16,13 @@ def moved_away(labels: Volume) -> Volume:
     return Volume(labels.voxels, replace(labels.grid, origin_mm=(900.0, 900.0, 900.0)))
 
 
-def a_case(folder: Path, ct: Volume, mask: Volume) -> CaseFiles:
-    files = CaseFiles("x", folder / "x_ct.nii.gz", folder / "x_mask.nii.gz")
+def a_case(folder: Path, ct: Volume, mask: Volume) -> CohortCase:
+    files = CohortCase("x", "x", folder / "x_ct.nii.gz", folder / "x_mask.nii.gz")
     write_volume(files.ct, ct)
-    write_volume(files.labels, mask)
+    write_volume(files.segmentation, mask)
     return files
 
 
-def a_case_with_another_mask(folder: Path) -> CaseFiles:
+def a_case_with_another_mask(folder: Path) -> CohortCase:
     ct, mask = a_labelled_ct()
     return a_case(folder, ct, moved_away(mask))

@@ -14,12 +14,13 @@ from support.anatomies import a_coarse_anatomy
 from support.labelled_cts import written
 from support.training_runs import TINY
 from support.validation_data import moved_away
+from TomoRayLib.images.cohort import CohortCase
 from TomoRayLib.images.files import read_labels, write_volume
 from TomoRayLib.training import run as experiment
 from TomoRayLib.training.config import StageConfig, read_config
-from TomoRayLib.training.data.labelled_cts import CaseFiles, Cohort
+from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.licences import CASES, WATCHED, from_record, recorded_sources
-from TomoRayLib.training.data.samples import Anatomy
+from TomoRayLib.training.data.training_cases import TrainingCases
 from TomoRayLib.training.engine import trainer as loop
 from TomoRayLib.training.engine.checkpoints import averaged_weights
 from TomoRayLib.training.engine.trainer import TrainingConfig
@@ -127,7 +128,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def a_cohort(count: int) -> Anatomy:
-    return Anatomy(cohort=Cohort([CaseFiles(str(i), Path(), Path()) for i in range(count)]))
+    return Anatomy(cohort=TrainingCases([CohortCase(str(i), str(i), Path(), Path()) for i in range(count)]))
 
 
 def test_epochs_are_passes_over_the_training_cases() -> None:
@@ -163,7 +164,7 @@ def test_a_run_on_a_cohort_trains_its_stages_and_scores_what_is_held_out(
     assert averaged_weights(last)[0] == TINY
     told = "\n".join(lines)
     assert "2 labelled CTs to train on, 1 held out" in told
-    assert "lonely.nii.gz: no vertebra mask" in told
+    assert "lonely.nii.gz: CT without a segmentation" in told
     assert "Stage coarse: 4 steps" in told  # two cases, twice
     assert "step 4" in told
     assert "b CS" in told

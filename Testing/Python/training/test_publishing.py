@@ -31,6 +31,7 @@ from TomoRayLib.networks.registry import (
 )
 from TomoRayLib.training import publishing
 from TomoRayLib.training.atlas import MeanAtlas, mean_atlas
+from TomoRayLib.training.data.anatomy import load_spines
 from TomoRayLib.training.data.augmentation import GeometryRanges
 from TomoRayLib.training.data.licences import (
     BODIES,
@@ -47,7 +48,7 @@ from TomoRayLib.training.data.licences import (
     to_record,
     uses_of,
 )
-from TomoRayLib.training.data.samples import StreamConfig, load_spines
+from TomoRayLib.training.data.samples import StreamConfig
 from TomoRayLib.training.phantoms.spines import Spine
 
 DEMONSTRATION_CASE = publishing.demonstration_case  # the fixture puts another in its place

@@ -206,7 +206,11 @@ def test_a_watched_case_with_the_mask_of_another_ct_is_refused(tmp_path: Path, m
     watched = a_case_with_another_mask(tmp_path)
     with pytest.raises(InputError, match=r"x, a case to be scored: .*a mask that lies in the CT"):
         recipe.train_first_weights(
-            tmp_path, tmp_path / "out", 1.0, [(watched.name, watched.ct, watched.labels)], report=lambda line: None
+            tmp_path,
+            tmp_path / "out",
+            1.0,
+            [(watched.name, watched.ct, watched.segmentation)],
+            report=lambda line: None,
         )
 
 

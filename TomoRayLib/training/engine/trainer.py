@@ -27,8 +27,9 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig, GeoLiftUNet, Prediction
 from TomoRayLib.networks.x2ct import X2CTConfig
+from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.licences import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
-from TomoRayLib.training.data.samples import Anatomy, Sample, StreamConfig
+from TomoRayLib.training.data.samples import Sample, StreamConfig
 from TomoRayLib.training.data.stream import SampleStream
 from TomoRayLib.training.engine.adversary import Adversary, AdversaryConfig
 from TomoRayLib.training.engine.checkpoints import Kept, restore, save_checkpoint, start_from

@@ -13,12 +13,15 @@ from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.presets import c_arm
+from TomoRayLib.images.cohort import CohortCase
 from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.model_run import render_radiographs, vertebrae_center_mm
-from TomoRayLib.training.data.labelled_cts import CaseFiles, read_case, reason_against
-from TomoRayLib.training.data.samples import Anatomy, Sample, StreamConfig, sample_of_scene
+from TomoRayLib.training.data.anatomy import Anatomy
+from TomoRayLib.training.data.labelled_cts import read_pair
+from TomoRayLib.training.data.samples import Sample, StreamConfig, sample_of_scene
+from TomoRayLib.training.data.training_cases import reason_against
 from TomoRayLib.training.engine.models import Model
 from TomoRayLib.training.phantoms.scene import compose_scene
 
@@ -57,25 +60,25 @@ def describe_held_out(validation: Anatomy) -> str:
     return f"{len(validation.spines)} spines held out: the phantoms that are scored are of these."
 
 
-def scored_case(files: CaseFiles, size: int, fov_mm: float = 256.0) -> ValidationCase:
+def scored_case(case: CohortCase, size: int, fov_mm: float = 256.0) -> ValidationCase:
     """``real_case`` from files, checked as those that are trained on are.
 
-    Raises InputError, naming the case, for files that ``cohort.read_case`` refuses, and for a case that is not to be
+    Raises InputError, naming the case, for files that ``read_pair`` refuses, and for a case that must not be
     scored.
     """
-    check_may_be_scored(files)
+    check_may_be_scored(case)
     try:
-        ct, labels = read_case(files)
+        ct, labels = read_pair(case)
     except InputError as error:
-        raise InputError(f"{files.name}, a case to be scored: {error}") from None
-    return real_case(files.name, ct, labels, size, fov_mm)
+        raise InputError(f"{case.name}, a case to be scored: {error}") from None
+    return real_case(case.name, ct, labels, size, fov_mm)
 
 
-def check_may_be_scored(files: CaseFiles) -> None:
+def check_may_be_scored(case: CohortCase) -> None:
     """Raises InputError for the case that published figures are measured on. Nothing is read."""
-    if (reason := reason_against(files)) is not None:
+    if (reason := reason_against(case)) is not None:
         raise InputError(
-            f"Expected a case that may be looked at during training, got {files.name} ({files.ct}): {reason}; leave it "
+            f"Expected a case that may be looked at during training, got {case.name} ({case.ct}): {reason}; leave it "
             f"out, or watch another case."
         )
 

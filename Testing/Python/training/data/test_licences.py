@@ -14,9 +14,10 @@ from safetensors.torch import save_file
 from support.anatomies import a_coarse_anatomy
 from support.myo_sim_packages import a_package, pack
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.cohort import CohortCase
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
-from TomoRayLib.training.data.labelled_cts import CaseFiles, Cohort
+from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy
 from TomoRayLib.training.data.licences import (
     BODIES,
     CASES,
@@ -37,7 +38,7 @@ from TomoRayLib.training.data.licences import (
     uses_of,
     without_derivatives,
 )
-from TomoRayLib.training.data.samples import Anatomy, load_anatomy
+from TomoRayLib.training.data.training_cases import TrainingCases
 from TomoRayLib.training.phantoms.bodies import LEVELS_OF_BODY
 
 
@@ -164,7 +165,7 @@ def test_a_file_that_is_no_weights_is_refused_by_name(tmp_path: Path, ending: st
 
 def test_an_anatomys_sources_are_those_of_its_spines_bodies_and_cases() -> None:
     anatomy = a_coarse_anatomy()
-    cohort = Cohort([CaseFiles("sub-verse014", Path(), Path())])
+    cohort = TrainingCases([CohortCase("sub-verse014", "sub-verse014", Path(), Path())])
     uses = Anatomy(anatomy.spines, anatomy.bodies, cohort).sources()
     assert [(one.name, one.use, one.items) for one in uses] == [
         ("not known", SHAPES, ("column",)),

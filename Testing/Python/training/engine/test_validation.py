@@ -11,8 +11,8 @@ from support.anatomies import a_coarse_anatomy
 from support.labelled_cts import a_labelled_ct
 from support.validation_data import a_case, a_case_with_another_mask
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.cohort import CohortCase
 from TomoRayLib.images.types import Volume
-from TomoRayLib.training.data.labelled_cts import CaseFiles
 from TomoRayLib.training.engine.validation import describe_held_out, scored_case
 
 SIZE = 16
@@ -52,7 +52,7 @@ def test_what_is_no_ct_is_not_scored(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["LIDC-IDRI-0001", "lidc-idri-0001_b"])
 def test_the_case_of_the_published_figures_is_not_scored(name: str) -> None:
     with pytest.raises(InputError, match=f"got {name} .*held out for ever"):
-        scored_case(CaseFiles(name, Path("ct.nii.gz"), Path("mask.nii.gz")), SIZE)
+        scored_case(CohortCase(name, name, Path("ct.nii.gz"), Path("mask.nii.gz")), SIZE)
 
 
 def test_a_report_tells_whether_the_spines_that_are_scored_were_trained_on() -> None:

@@ -18,8 +18,8 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
+from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy
 from TomoRayLib.training.data.labelled_cts import Cohort
-from TomoRayLib.training.data.samples import Anatomy, load_anatomy
 from TomoRayLib.training.phantoms.bodies import BODY_SPACING_MM, Body, body_region, body_without_spine
 from TomoRayLib.training.phantoms.scene import body_fits
 from TomoRayLib.training.phantoms.spine_removal import (
