@@ -30,6 +30,7 @@ PAGES_OF_FILES = {
     "findings/README.md": "findings.md",
 }
 
+REPOSITORY = "https://github.com/TomoRay/SlicerTomoRay/blob/main/"  # for texts that are no pages of the site
 COLON = "\ue000"  # a character that no text has
 
 project = "TomoRay"
@@ -38,10 +39,6 @@ copyright = f"{author}. Text and code: Apache-2.0"
 version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-HAS_FINDINGS = (ROOT / "findings" / "README.md").exists()
-exclude_patterns = [] if HAS_FINDINGS else ["findings.md"]
-suppress_warnings = [] if HAS_FINDINGS else ["toc.not_readable"]
-
 html_theme = "furo"  # system fonts and no address outside: the site reads the same offline
 html_title = f"TomoRay {release}"
 html_static_path = ["_static"]
@@ -76,6 +73,8 @@ def moved_links(text: str, file: Path, page: Path) -> str:
         if not place.is_relative_to(ROOT):
             return match.group()
         name = place.relative_to(ROOT).as_posix()
+        if place.suffix == ".md" and name not in PAGES_OF_FILES and not place.is_relative_to(DOCS):
+            return f"]({REPOSITORY}{name}{'#' if anchor else ''}{anchor})"
         place = DOCS / PAGES_OF_FILES[name] if name in PAGES_OF_FILES else place
         return f"]({os.path.relpath(place, page.parent)}{'#' if anchor else ''}{anchor})"
 

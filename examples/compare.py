@@ -15,11 +15,15 @@ from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 
 
 def main(paths: list[str]) -> None:
-    ct, labels = (tomoray.read_volume(paths[0]), tomoray.read_labels(paths[1])) if paths else phantom_volumes()
+    if paths:
+        ct, labels = tomoray.read_volume(paths[0]), tomoray.read_labels(paths[1])
+    else:
+        ct, labels = phantom_volumes()
 
-    views = tomoray.c_arm(ct.grid.center_mm)  # `tomoray synthesize` takes the middle of the vertebrae instead
+    views = tomoray.c_arm(ct.grid.center_mm)  # the command line takes the middle of the vertebrae
     attenuation_per_mm = tomoray.hu_to_attenuation(torch.as_tensor(ct.voxels, dtype=torch.float32))
-    ap, lateral = (tomoray.project(attenuation_per_mm, ct.grid, view).numpy() for view in (views.ap, views.lateral))
+    pair = (views.ap, views.lateral)
+    ap, lateral = (tomoray.project(attenuation_per_mm, ct.grid, view).numpy() for view in pair)
 
     entry = tomoray.find_model()
     synthetic = tomoray.synthesize(ap, lateral, views, tomoray.load_network(entry), entry)

@@ -1,6 +1,6 @@
 """Score every CT of a folder and print the means next to those of the mean atlas.
 
-python examples/evaluate_folder.py [FOLDER] [--out FOLDER]; without a folder: one case made from the built-in phantom.
+python examples/evaluate_folder.py [FOLDER] [--out FOLDER]; without a folder: the built-in phantom alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Make a synthetic CT from two radiographs.
 
-python examples/synthesize.py AP LATERAL [--out FOLDER]; with the files of render_drr.py or `make demo`, or your own.
+python examples/synthesize.py AP LATERAL [--out FOLDER]; render_drr.py and `make demo` write such files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from TomoRayLib.synthesis import GeometryOptions, radiograph_views
 
 def main(ap_path: Path, lateral_path: Path, out: Path) -> None:
     ap, lateral = read_radiograph(ap_path), read_radiograph(lateral_path)
-    views, notes = radiograph_views(ap, lateral, GeometryOptions())  # from the files, else the preset "c-arm"
+    views, notes = radiograph_views(ap, lateral, GeometryOptions())  # from the files, else a preset
     print(*notes, sep="\n")
 
     entry = find_model()  # the default model of the registry
