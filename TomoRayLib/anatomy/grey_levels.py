@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from TomoRayLib.anatomy.vertebrae import VERTEBRA_LABELS, WHOLE_SPINE_LABEL
+from TomoRayLib.base.errors import InputError
 
 AIR_HU = -1000.0  # by the definition of the unit; water is 0
 GREY_LEVELS = 100
@@ -40,7 +41,7 @@ class Window:
         return self.center_hu + self.width_hu / 2
 
     def apply(self, hu: ArrayLike) -> NDArray[np.float32]:
-        """HU to [0, 1], clipped."""
+        """Map HU to [0, 1], clipped at the window's ends."""
         values = (np.asarray(hu, dtype=np.float32) - self.low_hu) / self.width_hu
         return np.clip(values, 0.0, 1.0, out=values)
 
@@ -49,7 +50,7 @@ BONE_WINDOW = Window()
 
 
 class Quantisation(str, Enum):
-    """How the lookup table's levels are spread: the paper does not say, so both readings are offered."""
+    """How the lookup table's levels are spread; the paper does not say, so both readings are offered."""
 
     LINEAR = "linear"
     EQUAL_FREQUENCY = "equal_frequency"
@@ -57,7 +58,7 @@ class Quantisation(str, Enum):
 
 @dataclass(frozen=True)
 class LookupTable:
-    """Grey levels 0..n-1 (shown as level / (n-1)) with the HU they stand for.
+    """Grey levels 0..n-1 (shown as level / (n-1)) with their HU.
 
     ``edges_hu`` (n-1) separates the levels, ``level_hu`` (n) is the HU that each level goes back to. Both ascend.
     """
@@ -75,7 +76,7 @@ class LookupTable:
 
     @classmethod
     def linear(cls, window: Window = BONE_WINDOW, levels: int = GREY_LEVELS) -> LookupTable:
-        """Levels evenly spread over the window: rounding to ``width / (levels - 1)`` HU (13.1 HU)."""
+        """Make a table with levels evenly spread over the window: rounding to ``width / (levels - 1)`` HU (13.1 HU)."""
         level_hu = np.linspace(window.low_hu, window.high_hu, levels)
         edges = (level_hu[1:] + level_hu[:-1]) / 2
         return cls(Quantisation.LINEAR, tuple(edges.tolist()), tuple(level_hu.tolist()))
@@ -84,15 +85,24 @@ class LookupTable:
     def equal_frequency(
         cls, bone_hu: ArrayLike, window: Window = BONE_WINDOW, levels: int = GREY_LEVELS
     ) -> LookupTable:
-        """Each level above 0 holds the same share of ``bone_hu``, the HU of vertebra voxels of the training data.
+        """Make a table whose levels above 0 each hold the same share of the training data's bone voxels.
 
         Level 0 stays the background at the window's lower end. Levels go back to the median of their share.
-        Raises ValueError for fewer than 10 values a level or fewer distinct values than levels.
+
+        Args:
+            bone_hu: HU of vertebra voxels of the training data, any shape.
+            window: The HU window; values outside are clipped.
+            levels: The number of grey levels.
+
+        Raises:
+            InputError: If there are fewer than 10 values a level.
+            ValueError: If there are fewer distinct values than levels.
         """
         values = np.sort(np.clip(np.asarray(bone_hu, dtype=np.float64).ravel(), window.low_hu, window.high_hu))
         if values.size < 10 * levels:
-            raise ValueError(
-                f"An equal-frequency table of {levels} levels needs {10 * levels} bone voxels; got {values.size}."
+            raise InputError(
+                f"An equal-frequency table of {levels} levels needs {10 * levels} bone voxels, got {values.size}; "
+                "add labelled CTs."
             )
         shares = np.linspace(0.0, 1.0, levels)
         edges = np.quantile(values, shares[:-1])
@@ -107,12 +117,12 @@ class LookupTable:
         return len(self.level_hu)
 
     def quantise(self, hu: ArrayLike) -> NDArray[np.float32]:
-        """HU to grey in [0, 1]: the level's number over the highest number."""
+        """Map HU to grey in [0, 1]: the level's number over the highest number."""
         level = np.searchsorted(np.asarray(self.edges_hu), np.asarray(hu, dtype=np.float64), side="right")
         return (level / (self.levels - 1)).astype(np.float32)
 
     def dequantise(self, grey: ArrayLike) -> NDArray[np.float32]:
-        """Grey in [0, 1] back to HU; between two levels, linearly between their HU."""
+        """Map grey in [0, 1] back to HU; between two levels, linearly between their HU."""
         values = np.clip(np.asarray(grey, dtype=np.float32), 0.0, 1.0)
         numbers = np.linspace(0.0, 1.0, self.levels)
         return np.interp(values, numbers, self.level_hu).astype(np.float32)
@@ -130,13 +140,31 @@ class LookupTable:
 
 
 def vertebra_mask(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Where ``labels`` (VerSe numbers) is a vertebra, or the whole spine of a mask that does not tell vertebrae apart
-    (255); sacrum (26), coccyx (27) and anything else are left out."""
+    """Select the vertebrae of a label map.
+
+    Args:
+        labels: VerSe numbers of any shape; 255 is the spine of a mask that does not tell vertebrae apart.
+
+    Returns:
+        True on vertebrae (1-25, 28) and 255; sacrum (26), coccyx (27) and all other labels are left out.
+    """
     return np.isin(labels, (*VERTEBRA_LABELS, WHOLE_SPINE_LABEL))
 
 
 def make_target(hu: NDArray[Any], labels: NDArray[np.integer], table: LookupTable) -> NDArray[np.float32]:
-    """The ground truth (z, y, x) in [0, 1]: quantised HU on vertebrae, 0 elsewhere. Same shape for both arguments."""
+    """Make the ground truth: quantised HU on vertebrae, 0 elsewhere.
+
+    Args:
+        hu: The CT ``(z, y, x)`` in HU.
+        labels: VerSe numbers ``(z, y, x)`` on the same grid.
+        table: The lookup table that quantises HU.
+
+    Returns:
+        Grey values ``(z, y, x)`` in [0, 1].
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
     if hu.shape != labels.shape:
         raise ValueError(
             f"CT and vertebra labels must have one shape; got {hu.shape} and {labels.shape}. Resample first."

@@ -27,15 +27,26 @@ REGIONS = ("cervical", "thoracic", "lumbar")
 
 
 def vertebra_labels_in(labels: Iterable[int]) -> tuple[int, ...]:
-    """The vertebra labels among ``labels``, from cranial to caudal; background, sacrum and others are dropped."""
+    """Select the vertebra labels; background, sacrum and others are dropped.
+
+    Args:
+        labels: VerSe numbers in any order.
+
+    Returns:
+        The vertebra labels among them, from cranial to caudal.
+    """
     present = {int(label) for label in labels}
     return tuple(label for label in CRANIOCAUDAL_ORDER if label in present)
 
 
 def label_of_structure(name: str) -> int | None:
-    """VerSe label of a structure name such as ``vertebrae_L3`` (TotalSegmentator), ``L3`` or ``vertebra T12``.
+    """Find the VerSe label of a structure by its name.
 
-    None where the name is no vertebra (``sacrum``, ``rib_left_3``).
+    Args:
+        name: Such as ``vertebrae_L3`` (TotalSegmentator), ``L3`` or ``vertebra T12``.
+
+    Returns:
+        The label; None if the name is not that of a vertebra (``sacrum``, ``rib_left_3``).
     """
     words = name.replace("_", " ").replace("-", " ").upper().split()
     if len(words) == 2 and words[0] in ("VERTEBRA", "VERTEBRAE"):

@@ -1,7 +1,7 @@
-"""Guards on volumes and radiographs: InputError says what was expected, what was got and what to do.
+"""Checks of CTs and radiographs: InputError says what was expected, what was got and what to do.
 
-The readers in ``images`` check that a file is what its format says. These check that it can be what it is used as:
-a CT in HU, a vertebra mask of that CT, a radiograph.
+The readers in ``images`` check that a file is valid in its format. These check that it can be used as a CT in HU or
+as a radiograph.
 """
 
 from __future__ import annotations
@@ -25,14 +25,23 @@ MEDIAN_HU = (-1100.0, 300.0)  # from mostly air to a close crop around dense bon
 
 
 def check_ct(volume: Volume, name: str = "The CT") -> None:
-    """Raises InputError where a volume cannot be a CT of the spine in HU: not finite, too small, other values."""
+    """Check that a volume can be a CT of the spine in HU.
+
+    Args:
+        volume: Voxels ``(z, y, x)`` on their grid.
+        name: The name of the volume at the beginning of messages.
+
+    Raises:
+        InputError: If voxels are not finite, the extent is below 40 mm or 8 voxels along any axis, or the values are
+            not those of a CT in HU; the message says what they look like instead.
+    """
     check_finite(volume.voxels, name)
     check_extent(volume.grid, name)
     check_hounsfield(volume.voxels, name)
 
 
 def check_extent(grid: Grid, name: str = "The CT") -> None:
-    """Raises InputError for a grid smaller than one vertebra: below 40 mm or below 8 voxels along any axis."""
+    """Raise InputError for a grid smaller than one vertebra: below 40 mm or below 8 voxels along any axis."""
     x_mm, y_mm, z_mm = grid.extent_mm
     if min(grid.extent_mm) < LEAST_EXTENT_MM or min(grid.size) < LEAST_SLICES:
         raise InputError(
@@ -43,15 +52,15 @@ def check_extent(grid: Grid, name: str = "The CT") -> None:
 
 
 def check_hounsfield(voxels: NDArray[np.generic], name: str = "The CT") -> None:
-    """Raises InputError where the range of values is not that of a CT in HU, and says what it looks like instead."""
+    """Raise InputError if the values are not in the range of a CT in HU, and say what they look like instead."""
     low, high = float(voxels.min()), float(voxels.max())
     got = f"{name}: expected a CT in HU (air near -1000, bone above {BONE_HU:g}), got values from {low:g} to {high:g}"
     if low == high:
         raise InputError(f"{got}: every voxel is the same; choose another volume or export it again.")
     if low >= -1 and high <= 1:
-        raise InputError(f"{got}: looks scaled to a unit range; give the CT before that step.")
+        raise InputError(f"{got}: looks scaled to a unit range; use the CT before that step.")
     if low >= 0 and high <= 40 and np.array_equal(voxels, np.round(voxels)):
-        raise InputError(f"{got}: looks like a label map; give it as the mask, and the CT as the CT.")
+        raise InputError(f"{got}: looks like a label map; use it as the mask and choose the CT here.")
     if low >= 0 and high <= 255:
         raise InputError(f"{got}: looks like 8-bit grey values; export the CT with its original 12 or 16 bits.")
     if low >= 0:
@@ -60,14 +69,14 @@ def check_hounsfield(voxels: NDArray[np.generic], name: str = "The CT") -> None:
             "Intercept (0028,1052)) or export it again."
         )
     if low >= TISSUE_HU:
-        raise InputError(f"{got}: nothing as dark as air or lung; give the CT before windowing, in HU.")
+        raise InputError(f"{got}: nothing as dark as air or lung; use the CT in HU, before windowing.")
     if high <= BONE_HU:
-        raise InputError(f"{got}: nothing as bright as bone; give a CT that shows the spine, before windowing, in HU.")
+        raise InputError(f"{got}: nothing as bright as bone; use a CT of the spine in HU, before windowing.")
     _refuse_other_scales(voxels, got)
 
 
 def _refuse_other_scales(voxels: NDArray[np.generic], got: str) -> None:
-    """Raises InputError where most values lie where no tissue does; padding and metal in few voxels pass."""
+    """Raise InputError if most values lie outside those of tissue; padding and metal in few voxels pass."""
     step = max(1, voxels.size // 4_000_000) | 1  # odd, so that it does not follow the rows
     sample: NDArray[Any] = voxels.ravel()[::step]
     padding = float(sample.min())
@@ -87,13 +96,22 @@ def _refuse_other_scales(voxels: NDArray[np.generic], got: str) -> None:
         )
     if not MEDIAN_HU[0] <= middle <= MEDIAN_HU[1]:
         raise InputError(
-            f"{got}, half of them above {middle:.0f}: a body with the air around it has a median from "
+            f"{got}, half of them above {middle:.0f}: a body and the air around it have a median from "
             f"{MEDIAN_HU[0]:g} to {MEDIAN_HU[1]:g}; apply Rescale Slope and Intercept (0028,1052) or export it again."
         )
 
 
 def check_radiograph(radiograph: Radiograph, name: str = "The radiograph") -> None:
-    """Raises InputError for pixels that are not 2D or not finite, a constant image, or one below 64 x 64 pixels."""
+    """Check that an image can be used as a radiograph.
+
+    Args:
+        radiograph: Pixels ``(row, column)`` and their spacing.
+        name: The name of the image at the beginning of messages.
+
+    Raises:
+        InputError: If pixels are not 2D or not finite, fewer than 64 x 64 or all the same, or a spacing is not above
+            0.
+    """
     pixels = radiograph.pixels
     if pixels.ndim != 2:
         raise InputError(f"{name}: expected 2D pixels (row, column), got shape {pixels.shape}; choose a radiograph.")
@@ -111,5 +129,6 @@ def check_radiograph(radiograph: Radiograph, name: str = "The radiograph") -> No
     if spacing is not None and not all(np.isfinite(mm) and mm > 0 for mm in spacing):
         raise InputError(
             f"{name}: expected pixel spacing (row, column) above 0 mm, got {spacing}; check Imager Pixel Spacing "
-            "(0018,1164) or enter it by hand."
+            "(0018,1164) or enter it by hand.",
+            field="pixel_spacing_mm",
         )

@@ -55,12 +55,12 @@ _ORIENTATION = "Patient Orientation (0020,0020)"
 
 
 def read_dicom_radiograph(path: Path) -> Radiograph:
-    """The radiograph of one single-frame DICOM file.
+    """Read the radiograph of one single-frame DICOM file.
 
     The modality LUT or rescale slope and intercept is applied, MONOCHROME1 is inverted so that bone is bright, padding
-    takes the darkest value; VOI window and LUT are not applied. Where Patient Orientation (0020,0020) is there, the
+    takes the darkest value; VOI window and LUT are not applied. If the file has Patient Orientation (0020,0020), the
     image is turned so that its rows run to the patient's left (frontal) or to posterior (lateral) and its columns to
-    the feet; spacing and ``header.patient_orientation`` are those of the turned image. Each is noted in
+    the feet; spacing and ``header.patient_orientation`` are those of the turned image. Each step is noted in
     ``header.notes``.
     Raises InputError for a CT slice or other volume modality, several frames, colour, and pixels that do not decode.
     """
@@ -85,7 +85,7 @@ def read_dicom_radiograph(path: Path) -> Radiograph:
 
 
 def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
-    """What a DICOM dataset says about a radiograph's geometry; unusable values become None with a note."""
+    """Collect what a DICOM dataset says about a radiograph's geometry; unusable values become None with a note."""
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     notes: list[str] = []
@@ -183,7 +183,7 @@ def _padding_mask(dataset: pydicom.Dataset, path: Path, shape: tuple[int, ...]) 
 
 
 def _detector_spacing(header: RadiographHeader) -> tuple[tuple[float, float] | None, RadiographHeader]:
-    """The spacing at the detector where the header has it, else the next best one with a note."""
+    """Return the spacing at the detector if the header has it, else the next best one with a note."""
     for field in ("imager_pixel_spacing_mm", "patient_pixel_spacing_mm", "nominal_pixel_spacing_mm"):
         spacing: tuple[float, float] | None = getattr(header, field)
         if spacing is None:
@@ -269,7 +269,7 @@ def _noted(radiograph: Radiograph, note: str) -> Radiograph:
 
 
 def _main_direction(text: str) -> str:
-    """The first letter, which DICOM makes the main one of an oblique direction; empty where one is no direction."""
+    """Return the first letter, by DICOM the main one of an oblique direction; empty if a letter is not a direction."""
     return text[:1] if all(letter in _OPPOSITE for letter in text) else ""
 
 
@@ -278,7 +278,7 @@ def _exchanged(spacing: tuple[float, float] | None) -> tuple[float, float] | Non
 
 
 def _get(dataset: pydicom.Dataset, keyword: str) -> Any:
-    """The value, or None where it is absent, empty or not readable at all."""
+    """Return the value, or None if it is absent, empty or not readable at all."""
     try:
         value = dataset.get(keyword)
     except (TypeError, ValueError, NotImplementedError):  # what pydicom raises for broken values and unknown VRs

@@ -1,4 +1,4 @@
-"""CT series in DICOM: which files belong together, and whether their positions make a straight, even stack.
+"""CT series in DICOM: which files belong together, and whether their positions form a straight, even stack.
 
 SimpleITK stacks slices at even distances along their normal whatever their headers say. A missing slice or a gantry
 tilt would then move anatomy without an error, so both are looked for here.
@@ -50,7 +50,7 @@ def find_series(folder: Path) -> dict[str, tuple[str, ...]]:
 
 
 def choose_series(folder: Path) -> tuple[str, ...]:
-    """The files of the only series of ``folder``. Raises InputError where it holds none or several."""
+    """Return the files of the only series of ``folder``. Raises InputError if it holds none or several."""
     series = find_series(folder)
     if not series:
         raise InputError(
@@ -66,7 +66,7 @@ def choose_series(folder: Path) -> tuple[str, ...]:
 
 
 def check_stack(files: tuple[str, ...], name: str) -> None:
-    """Raises InputError where single-frame files do not form one straight, even stack of slices.
+    """Raise InputError if single-frame files do not form one straight, even stack of slices.
 
     Looks at Image Position (Patient) (0020,0032) and Image Orientation (Patient) (0020,0037) of every file: missing
     positions, two slices at one place, uneven distances (a slice is missing), sideways drift (gantry tilt).
@@ -75,7 +75,7 @@ def check_stack(files: tuple[str, ...], name: str) -> None:
     if any("ImagePositionPatient" not in header or "ImageOrientationPatient" not in header for header in headers):
         raise InputError(
             f"{name}: expected Image Position (0020,0032) and Image Orientation (0020,0037) in every slice, got slices "
-            "without; export the series again, or convert it to NRRD or NIfTI with known geometry."
+            "that lack them; export the series again, or convert it to NRRD or NIfTI with known geometry."
         )
     orientations = np.array([header.ImageOrientationPatient for header in headers], dtype=np.float64)
     if np.abs(orientations - orientations[0]).max() > 1e-3:

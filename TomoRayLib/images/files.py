@@ -1,7 +1,7 @@
-"""Reading, resampling and writing volumes and radiographs. Patient space is LPS in mm; see ``geometry``.
+"""Reading and writing volumes, label maps and radiographs. Patient space is LPS in mm; see ``geometry``.
 
 ``read_volume``, ``read_labels`` and ``read_radiograph`` say in an InputError what a file is when it is not what was
-asked for. Everything is written whole or not at all; a failure to write is an OutputError.
+asked for. Everything is written atomically; a failure to write is an OutputError.
 """
 
 from __future__ import annotations
@@ -38,14 +38,21 @@ PathLike = str | os.PathLike[str]
 
 
 def read_volume(path: PathLike) -> Volume:
-    """The volume in an NRRD, NIfTI, MetaImage or multi-frame DICOM file, or in a folder that holds a DICOM series.
+    """Read a volume from an NRRD, NIfTI, MetaImage or multi-frame DICOM file, or from a folder with one DICOM series.
 
-    Voxels keep the stored number type after slope and intercept are applied (float64 becomes float32).
-    Left-handed directions are kept: world positions are right, and ``resample`` puts them onto any grid.
+    Voxels keep the stored number type after slope and intercept are applied (float64 becomes float32). Left-handed
+    directions are kept: world positions are right, and ``resample`` puts them onto any grid.
 
-    Raises InputError for a missing or unreadable file, a folder with several series, a 2D image, a 4D or colour image,
-    voxels that are not finite, spacing not above 0, sheared directions, and DICOM slices that are no even, straight
-    stack.
+    Args:
+        path: A file, or a folder that holds the files of one DICOM series.
+
+    Returns:
+        Voxels ``(z, y, x)`` with their grid in LPS mm. A CT is in HU.
+
+    Raises:
+        InputError: If the file is missing or unreadable, the folder holds several series, the image is 2D, 4D or in
+            colour, voxels are not finite, a spacing is not above 0, directions are sheared, or DICOM slices do not form
+            an even, straight stack.
     """
     path = _existing(path)
     image = _read_series(path) if path.is_dir() else _read_file(path)
@@ -69,9 +76,16 @@ def read_volume(path: PathLike) -> Volume:
 
 
 def read_labels(path: PathLike) -> Volume:
-    """The label map in a file, as int16 (int32 where a label needs it); whole numbers stored as floats are accepted.
+    """Read a label map; whole numbers stored as floats are accepted.
 
-    Raises InputError as ``read_volume`` does, and for fractions, which no label map has.
+    Args:
+        path: A file or folder as for ``read_volume``.
+
+    Returns:
+        Labels ``(z, y, x)`` as int16 (int32 if a label needs it) with their grid in LPS mm.
+
+    Raises:
+        InputError: As ``read_volume`` does, and for fractional values, which no label map has.
     """
     volume = read_volume(path)
     low, high = float(volume.voxels.min()), float(volume.voxels.max())
@@ -85,12 +99,19 @@ def read_labels(path: PathLike) -> Volume:
 
 
 def read_radiograph(path: PathLike) -> Radiograph:
-    """The radiograph in a DICOM, NRRD, MetaImage, PNG, TIFF or JPEG file, or in a volume file of one slice.
+    """Read a radiograph from a DICOM, NRRD, MetaImage, PNG, TIFF or JPEG file, or from a volume file of one slice.
 
     PNG, JPEG and TIFF give no spacing: their resolution is for print, not for a detector. A one-slice volume whose
-    directions say so is turned head up, patient left or posterior at image right. Bright is taken as bone.
+    directions say so is turned head up, with the patient's left or posterior at image right. Bright is taken as bone.
 
-    Raises InputError for a missing or unreadable file, a folder, a volume, colour, and pixels that are not finite.
+    Args:
+        path: The image file.
+
+    Returns:
+        Pixels ``(row, column)``, row 0 at the top, the spacing in mm if the file has one, and what its header says.
+
+    Raises:
+        InputError: If the file is missing or unreadable, a folder, a volume or in colour, or pixels are not finite.
     """
     path = _existing(path)
     if path.is_dir():
@@ -109,10 +130,18 @@ def read_radiograph(path: PathLike) -> Radiograph:
 def write_volume(
     path: PathLike, volume: Volume, fields: Mapping[str, str] | None = None, *, compressed: bool = True
 ) -> None:
-    """Write a volume in the format of the ending (.nrrd, .nii.gz, .mha, ...).
+    """Write a volume atomically in the format of the file's ending (.nrrd, .nii.gz, .mha, ...).
 
-    NRRD keeps the text ``fields`` in its header; formats that cannot hold them leave them out. Raises OutputError where
-    the file cannot be written whole, ValueError for an ending no format has or a field NRRD cannot hold.
+    Args:
+        path: The file to write.
+        volume: Voxels ``(z, y, x)`` on a grid in LPS mm.
+        fields: Texts for the header. NRRD keeps them; formats that cannot hold them leave them out.
+        compressed: Whether voxels are compressed.
+
+    Raises:
+        OutputError: If the file cannot be written completely.
+        InputError: If no format has the ending.
+        ValueError: If NRRD cannot hold a field.
     """
     image = volume_to_sitk(volume)
     _set_fields(image, fields or {})
@@ -125,10 +154,17 @@ def write_image_2d(
     pixel_spacing_mm: tuple[float, float] | None,
     fields: Mapping[str, str] | None = None,
 ) -> None:
-    """Write pixels ``(row, column)`` as a 2D NRRD with spacing (row, column) and text ``fields`` in its header.
+    """Write a 2D image atomically as NRRD. ``read_radiograph`` gives all of it back, the fields as ``metadata``.
 
-    ``read_radiograph`` gives all of it back, the fields as ``metadata``; spacing None stays None.
-    Raises ValueError for another ending, another shape or a field NRRD cannot hold, OutputError on failure to write.
+    Args:
+        path: The file to write, ending in .nrrd.
+        pixels: ``(row, column)``, row 0 at the top.
+        pixel_spacing_mm: (row, column) spacing in mm; None stays None.
+        fields: Texts for the header.
+
+    Raises:
+        OutputError: If the file cannot be written completely.
+        ValueError: If the ending is another, the pixels are not 2D, or NRRD cannot hold a field.
     """
     if Path(path).suffix.lower() != ".nrrd" or pixels.ndim != 2:
         raise ValueError(f"Expected a .nrrd file and 2D pixels; got {path} and shape {pixels.shape}.")
@@ -144,7 +180,7 @@ def write_image_2d(
 
 
 def _set_fields(image: sitk.Image, fields: Mapping[str, str]) -> None:
-    """Texts for the file's header. Raises ValueError for one that NRRD cannot hold."""
+    """Set the texts of the file's header. Raises ValueError for one that NRRD cannot hold."""
     for key, text in fields.items():
         if not key or ":=" in key or any(sign in key for sign in "\n\r\\") or "\r" in text:
             raise ValueError(
@@ -154,9 +190,17 @@ def _set_fields(image: sitk.Image, fields: Mapping[str, str]) -> None:
 
 
 def write_png(path: PathLike, pixels: NDArray[np.float32], window: tuple[float, float], *, bits: int = 8) -> None:
-    """Write pixels ``(row, column)`` as a grey PNG: ``window`` = (low, high) becomes black and white.
+    """Write pixels atomically as a grey PNG, which keeps neither spacing nor units.
 
-    ``bits`` is 8 or 16. PNG keeps neither spacing nor units. Raises ValueError for an empty window or other bits.
+    Args:
+        path: The file to write.
+        pixels: ``(row, column)``, row 0 at the top.
+        window: The values (low, high) that become black and white.
+        bits: 8 or 16.
+
+    Raises:
+        OutputError: If the file cannot be written completely.
+        ValueError: If the window is empty, the bits are others, or the pixels are not 2D.
     """
     low, high = window
     if not low < high or bits not in (8, 16) or pixels.ndim != 2:
@@ -169,7 +213,7 @@ def write_png(path: PathLike, pixels: NDArray[np.float32], window: tuple[float, 
 
 
 def _existing(path: PathLike) -> Path:
-    """The path of a file that is not empty or of a folder, either of which can be opened. Raises InputError."""
+    """Return the path of a folder, or of a file that is not empty, if it can be opened. Raises InputError."""
     path = Path(path)
     try:
         status = path.stat()
@@ -190,7 +234,7 @@ def _existing(path: PathLike) -> Path:
 
 
 def _information(path: Path) -> sitk.ImageFileReader:
-    """A reader that has seen the header only. Raises InputError where the header is wrong or no image's."""
+    """Read the header alone. Raises InputError if it is damaged or not that of an image."""
     check_nifti(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
@@ -222,7 +266,7 @@ def _read_series(folder: Path) -> sitk.Image:
 
 
 def _reading_error(path: Path, error: RuntimeError) -> InputError:
-    """SimpleITK's exception as a sentence."""
+    """Turn SimpleITK's exception into a sentence."""
     text = str(error)
     if "orthonormal" in text:
         return InputError(
@@ -237,7 +281,7 @@ def _reading_error(path: Path, error: RuntimeError) -> InputError:
         )
     if "Unable to determine ImageIO" in text:
         return InputError(
-            f"{path}: expected an image (NRRD, NIfTI, MetaImage, DICOM, PNG, TIFF, JPEG), got a file of another kind "
+            f"{path}: expected an image (NRRD, NIfTI, MetaImage, DICOM, PNG, TIFF, JPEG), got another kind of file "
             "or a damaged header; choose an image or export it again."
         )
     return InputError(
@@ -256,10 +300,12 @@ def _write(image: sitk.Image, path: Path, compressed: bool = True) -> None:
             sitk.WriteImage(image, str(partial), useCompression=compressed, compressionLevel=_COMPRESSION_LEVEL)
         except RuntimeError as error:
             if "Unable to determine ImageIO" in str(error) or "not determine" in str(error):
-                raise ValueError(f"Expected a file ending such as .nrrd or .nii.gz; got {path.name!r}.") from error
+                raise InputError(
+                    f"Expected a file ending such as .nrrd or .nii.gz; got {path.name!r}.", field="out"
+                ) from error
             raise OutputError(
                 f"Expected to write {path}, got {_last_line(str(error))!r}; check free space and access rights."
             ) from error
         header = read_nifti_header(partial) if is_nifti(path) else None
         if is_nifti(path) and (header is None or not is_whole_nifti(partial, header)):  # ITK reports success
-            raise OutputError(f"Expected to write {path} whole, got a truncated file; free some space and try again.")
+            raise OutputError(f"Expected to write all of {path}, got a truncated file; free some space and try again.")

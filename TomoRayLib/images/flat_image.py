@@ -19,11 +19,11 @@ _BOOKKEEPING = ("ITK_", "NRRD_")  # fields that ITK adds by itself
 
 
 def check_not_a_volume(size: Sequence[int], path: Path) -> None:
-    """Raises InputError for an image of more than one slice. ``size`` in (x, y, z) order."""
+    """Raise InputError for an image of more than one slice. ``size`` in (x, y, z) order."""
     if len([count for count in size if count > 1]) > 2:
         raise InputError(
             f"{path}: expected a radiograph (2D, rows x columns), got a 3D volume of size {tuple(size)}; choose the "
-            "radiograph, or give this file as the CT."
+            "radiograph, or use this file as the CT."
         )
 
 
@@ -75,7 +75,7 @@ def _tolerance(values: NDArray[np.generic]) -> float:
 def _flattened(
     image: sitk.Image,
 ) -> tuple[NDArray[np.generic], tuple[float, float] | None, tuple[str, str] | None]:
-    """Pixels (row, column), spacing (row, column) and the patient orientation where the directions tell it."""
+    """Return pixels (row, column), spacing (row, column), and the patient orientation if the directions tell it."""
     pixels = sitk.GetArrayFromImage(image)
     if image.GetDimension() == 2:
         return pixels, (image.GetSpacing()[1], image.GetSpacing()[0]), None
@@ -104,7 +104,7 @@ def _thin_axis(size: Sequence[int]) -> int:
 
 
 def _has_spacing(path: Path) -> bool:
-    """True where the file's header itself gives a spacing in mm."""
+    """True if the file's header itself gives a spacing in mm."""
     if path.suffix.lower() in PICTURE_ENDINGS:
         return False
     if path.suffix.lower() not in (".nrrd", ".nhdr"):

@@ -1,4 +1,4 @@
-"""Guards on vertebra masks: what a mask holds, and whether it lies in its CT."""
+"""Checks of vertebra masks: what a mask holds, and whether it lies in its CT."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WHOLE_SPINE_MM = 60.0  # taller than any one vertebra with its processes
 
 
 class MaskContent(str, Enum):
-    """What a mask tells apart."""
+    """The structures that a mask tells apart."""
 
     VERTEBRAE = "vertebrae"
     WHOLE_SPINE = "whole spine"
@@ -35,7 +35,7 @@ class MaskContent(str, Enum):
 
 @dataclass(frozen=True)
 class MaskDescription:
-    """``labels``: vertebra labels from cranial to caudal (empty for a whole-spine mask, where all above 0 is spine)."""
+    """The content of a mask; ``labels`` are its vertebrae from cranial to caudal, empty for a whole-spine mask."""
 
     content: MaskContent
     labels: tuple[int, ...]
@@ -43,17 +43,17 @@ class MaskDescription:
 
 
 def describe_mask(mask: Volume, name: str = "The mask") -> MaskDescription:
-    """What the mask holds: vertebrae in VerSe numbering, or one label for the whole spine.
+    """Tell whether a mask holds vertebrae in VerSe numbering or one label for the whole spine.
 
     A mask whose only label is 1 or 255 and that is taller than 60 mm is a binary spine mask: accepted with a note, as
-    label 1 alone would be C1. Raises InputError for fractions, an empty mask, labels without any vertebra, and five or
-    more labels above 28 (not 255): then 1-25 are organs.
+    label 1 alone would be C1. Raises InputError for fractional values, an empty mask, labels without any vertebra, and
+    five or more labels above 28 (not 255): then 1-25 are organs.
     """
     voxels = mask.voxels
     if not np.issubdtype(voxels.dtype, np.integer) and voxels.dtype != np.bool_:
         raise InputError(
-            f"{name}: expected a label map of whole numbers, got {voxels.dtype} values; read it with read_labels, or "
-            "choose the mask instead of the CT."
+            f"{name}: expected a label map of whole numbers, got {voxels.dtype} values; choose the mask instead of "
+            "the CT, or read it with read_labels."
         )
     found = tuple(int(label) for label in np.unique(voxels) if label != 0)
     if not found:
@@ -91,10 +91,22 @@ def labelled_height_mm(mask: Volume) -> float:
 
 
 def prepared_mask(mask: Volume, ct: Volume, name: str = "The mask") -> tuple[Volume, tuple[str, ...]]:
-    """The mask as the program uses it, on the CT's grid, and notes on what was done.
+    """Bring a mask of vertebrae or of the whole spine onto the CT's grid, in the program's own labels.
 
-    A whole-spine mask becomes uint8 with ``WHOLE_SPINE_LABEL``; in a mask of vertebrae that label means nothing and is
-    taken out. Raises InputError as ``describe_mask`` and ``match_mask`` do.
+    A whole-spine mask becomes uint8 with ``WHOLE_SPINE_LABEL``; in a mask of vertebrae that label has no meaning and is
+    removed.
+
+    Args:
+        mask: Labels ``(z, y, x)``: VerSe numbers, or one label for the whole spine.
+        ct: The CT that the mask belongs to.
+        name: The name of the mask at the beginning of messages.
+
+    Returns:
+        The mask on the CT's grid, and notes on what was done.
+
+    Raises:
+        InputError: If the mask is empty or fractional, holds no vertebra, uses another numbering, or less than 10 % of
+            its vertebra voxels lie inside the CT.
     """
     description = describe_mask(mask, name)
     if description.content is MaskContent.WHOLE_SPINE:
@@ -106,10 +118,10 @@ def prepared_mask(mask: Volume, ct: Volume, name: str = "The mask") -> tuple[Vol
 
 
 def match_mask(mask: Volume, ct: Volume) -> tuple[Volume, str | None]:
-    """The mask on the CT's grid, and a note where it had to be resampled (nearest neighbour).
+    """Bring the mask onto the CT's grid by nearest neighbour, with a note if it had to be resampled.
 
-    Raises InputError where less than 10 % of the mask's vertebra voxels (``target.vertebra_mask``) lie inside the CT,
-    or where none is left after resampling.
+    Raises InputError if less than 10 % of the mask's vertebra voxels lie inside the CT, or none is left after
+    resampling.
     """
     if mask.grid.same_as(ct.grid):
         return mask, None
@@ -148,7 +160,7 @@ def share_inside(mask: Volume, grid: Grid) -> float:
 def _note_on_others(found: tuple[int, ...], name: str) -> str | None:
     known = {*NAME_OF_LABEL, SACRUM_LABEL, COCCYX_LABEL}
     others = tuple(label for label in found if label not in known)
-    return f"{name} also has the labels {_some(others)}, which are no vertebrae: left out." if others else None
+    return f"{name} also has the labels {_some(others)}, which are not vertebrae: left out." if others else None
 
 
 def _some(labels: tuple[int, ...]) -> str:

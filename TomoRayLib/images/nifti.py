@@ -1,4 +1,4 @@
-"""What SimpleITK does not say about a NIfTI file: a spacing of 0 is read as 1 mm, missing voxels as 0.
+"""Checks that SimpleITK does not make of a NIfTI file: it reads a spacing of 0 as 1 mm and missing voxels as 0.
 
 Both header versions: https://nifti.nimh.nih.gov/nifti-1 and nifti-2.
 """
@@ -28,7 +28,7 @@ def is_nifti(path: Path) -> bool:
 
 
 def check_nifti(path: Path) -> None:
-    """Raises InputError for a truncated NIfTI and one whose spacing is not above 0; other files pass unseen."""
+    """Raises InputError for a truncated NIfTI and one whose spacing is not above 0; other files are not looked at."""
     if not is_nifti(path) or (header := read_nifti_header(path)) is None:
         return
     if not all(math.isfinite(value) and value > 0 for value in header.spacing[:3]):
@@ -44,7 +44,7 @@ def check_nifti(path: Path) -> None:
 
 
 def read_nifti_header(path: Path) -> NiftiHeader | None:
-    """The header of a .nii or .nii.gz file; None where it is none, which SimpleITK will say."""
+    """Read the header of a .nii or .nii.gz file; None if it is not one, which SimpleITK will say."""
     try:
         with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
             content = file.read(540)
@@ -74,7 +74,7 @@ def read_nifti_header(path: Path) -> NiftiHeader | None:
 
 
 def is_whole_nifti(path: Path, header: NiftiHeader) -> bool:
-    """True where all voxels are in the file. A .gz is decompressed only where its own length field disagrees."""
+    """True if all voxels are in the file. A .gz is decompressed only if its own length field disagrees."""
     if path.suffix.lower() != ".gz":
         return path.stat().st_size >= header.end
     with path.open("rb") as file:

@@ -1,6 +1,6 @@
 """Warnings on a pair of radiographs: swapped, inverted, of other scale. Guesses; only one file given twice is an error.
 
-The view that a file of TomoRay carries comes first, then what a header says; pixels only where neither speaks.
+The view stored in a file of TomoRay comes first, then what a header says; pixels count only if there is neither.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SYMMETRY_MARGIN = 0.15  # correlation by which the lateral must be more symmetri
 LARGEST_HEIGHT_RATIO = 1.6  # collimation differs between views, so only far-off field heights tell anything
 SCALE_TOLERANCE = 0.1
 # Below LEAST_CORRELATION the profiles have too little in common to compare scales. LIDC-IDRI-0001 reaches 0.75, at a
-# scale that is 11 % off; the built-in phantom 0.96. So a wrong scale is found where both images show the same edges.
+# scale that is 11 % off; the built-in phantom 0.96. So a wrong scale is found if both images show the same edges.
 LEAST_CORRELATION = 0.8
 CORRELATION_GAIN = 0.15  # by which another scale must fit better than the same one (20 % on the phantom: 0.22)
 LEAST_ANGLE_DEG = 45.0  # between the two directions of view
@@ -30,20 +30,20 @@ INVERTED_MARGIN = 0.2  # of the 1-99 percentile range, by which edges are bright
 
 
 def check_pair(ap: Radiograph, lateral: Radiograph, views: Biplanar, *, invert: bool = False) -> list[str]:
-    """Warnings, as sentences, on radiographs given as AP and lateral; empty where nothing looks odd.
+    """Return warnings, as sentences, on radiographs given as AP and lateral; empty if nothing looks odd.
 
-    * Inverted: edges brighter than the middle (darker where ``invert`` will exchange dark and bright).
-    * Views (from the files where they carry one, else ``views``) less than 45 degrees apart.
-    * Swapped: the view in a file, View Position, Patient Orientation or the positioner's primary angle says so; where
+    * Inverted: edges brighter than the middle (darker if ``invert`` will exchange dark and bright).
+    * Views (from the files if they carry one, else ``views``) less than 45 degrees apart.
+    * Swapped: the view in a file, View Position, Patient Orientation or the positioner's primary angle says so; if
       neither file says anything, the lateral image is clearly more left-right symmetric than the AP.
     * Different scale, unless both files carry their view: heights of the fields at the isocentre differ by more than
       1.6, or the vertical intensity profiles agree at another scale. Needs a spacing: the file's own, else that of
-      ``views``. Finds 20 % where both images show the same edges; in noisy or crowded images it says nothing.
+      ``views``. Finds 20 % if both images show the same edges; in noisy or crowded images it says nothing.
 
     Raises InputError for one image given twice.
     """
     if ap.pixels.shape == lateral.pixels.shape and np.array_equal(ap.pixels, lateral.pixels):
-        raise InputError("AP and lateral are the same image, given twice; give the two views.")
+        raise InputError("AP and lateral are the same image, given twice; choose the two views.", field="lateral")
     inverted = _inversion_warnings(ap, lateral, invert)
     stored = _stored_view(ap), _stored_view(lateral)
     angle_deg = _angle_between_deg(stored[0] or views.ap, stored[1] or views.lateral)
@@ -59,7 +59,7 @@ def check_pair(ap: Radiograph, lateral: Radiograph, views: Biplanar, *, invert: 
 
 
 def looks_inverted(pixels: NDArray[np.float32]) -> bool:
-    """True where air is bright: both borders are brighter than the middle third, and their mean clearly so.
+    """True if air is bright: both borders are brighter than the middle third, and their mean clearly so.
 
     Borders are the outer 4 % of the columns, left and right, in the middle 60 % of the rows; medians are compared. One
     border may lie inside the body, as in a lateral view off the middle.
@@ -104,7 +104,7 @@ def _swap_warnings(ap: Radiograph, lateral: Radiograph) -> list[str]:
 def left_right_symmetry(pixels: NDArray[np.float32]) -> float:
     """Correlation (-1..1) of an image with its mirror image, at the best axis near the middle of its middle 60 %.
 
-    The outline of a body is symmetric from every side, so edges and slow shading are left out: where a torso fills the
+    The outline of a body is symmetric from every side, so edges and slow shading are left out: if a torso fills the
     image, AP and lateral come out alike and no conclusion is drawn.
     """
     margin = pixels.shape[1] // 5
@@ -133,7 +133,7 @@ def scale_between_profiles(
 
 
 def _stored_view(radiograph: Radiograph) -> View | None:
-    """The view that the file carries, where it has a readable one."""
+    """Return the view that the file carries, None if it has no readable one."""
     try:
         return view_from_dict(json.loads(radiograph.metadata[VIEW_KEY]))
     except (KeyError, TypeError, ValueError):

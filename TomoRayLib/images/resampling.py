@@ -1,4 +1,4 @@
-"""Volumes and label maps from one grid to another."""
+"""Resampling of volumes and label maps from one grid to another."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import SimpleITK as sitk
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.types import Volume, volume_to_sitk
 
-OUTSIDE_HU = -1024.0  # where the CT does not reach; the fill value of the VerSe utilities
+OUTSIDE_HU = -1024.0  # outside the CT; the fill value of the VerSe utilities
 
 
 class Interpolation(str, Enum):
-    """How voxels between the given ones are filled: LINEAR for grey values, NEAREST for labels."""
+    """How values between voxel centres are found: LINEAR for grey values, NEAREST for labels."""
 
     LINEAR = "linear"
     NEAREST = "nearest"
@@ -23,10 +23,18 @@ class Interpolation(str, Enum):
 def resample(
     volume: Volume, grid: Grid, interpolation: Interpolation = Interpolation.LINEAR, *, fill: float = OUTSIDE_HU
 ) -> Volume:
-    """``volume`` on ``grid``, both anywhere in LPS space: any spacing, oblique, left-handed.
+    """Resample a volume onto another grid; both may lie anywhere in LPS space, oblique or left-handed.
 
-    LINEAR gives float32, NEAREST keeps the number type. ``fill`` stands where the volume does not reach (further than
-    half a voxel outside its outermost centres). No smoothing: for labels use ``labels_on_grid``.
+    Nothing is smoothed first. For labels use ``labels_on_grid``.
+
+    Args:
+        volume: Voxels ``(z, y, x)`` on their grid.
+        grid: The grid of the result, in LPS mm.
+        interpolation: LINEAR gives float32, NEAREST keeps the number type.
+        fill: The value further than half a voxel outside the volume's outermost centres.
+
+    Returns:
+        The volume on ``grid``.
     """
     linear = interpolation is Interpolation.LINEAR
     voxels = volume.voxels.astype(np.float32, copy=False) if linear else volume.voxels
@@ -42,5 +50,13 @@ def resample(
 
 
 def labels_on_grid(labels: Volume, grid: Grid) -> Volume:
-    """A label map on ``grid`` by nearest neighbour, 0 outside; the number type is kept."""
+    """Resample a label map by nearest neighbour; 0 outside, the number type is kept.
+
+    Args:
+        labels: Labels ``(z, y, x)`` on their grid.
+        grid: The grid of the result, in LPS mm.
+
+    Returns:
+        The labels on ``grid``.
+    """
     return resample(labels, grid, Interpolation.NEAREST, fill=0)

@@ -1,9 +1,9 @@
 """The closed surface of a mask in LPS mm and back, its distance to the truth's surface, and VTP and STL files of it.
 
 A surface never strays from its mask: before smoothing it separates the centres of inside and outside voxels, so that
-it lies within half a voxel of the voxel faces, and the smoothing keeps volume. Where the mask reaches the edge of the
-field of view the surface is closed there. An empty mask gives an empty but valid surface (no point, no triangle), which
-can be written, read and measured like any other: ask ``is_empty`` and tell the reader that no bone was found.
+it lies within half a voxel of the voxel faces, and the smoothing keeps volume. If the mask reaches the edge of the
+field of view, the surface is closed there. An empty mask gives an empty but valid surface (no point, no triangle),
+which can be written, read and measured like any other: ask ``is_empty`` and tell the reader that no bone was found.
 """
 
 from __future__ import annotations
@@ -61,9 +61,13 @@ def mask_field(mask: Volume) -> Volume | None:
 
 
 def make_surface(mask: Volume) -> vtkPolyData:
-    """The closed surface of ``mask`` (non-zero = inside; any grid) in LPS mm, triangles with outward point normals.
+    """Make the closed surface of a mask.
 
-    An empty mask gives an empty surface.
+    Args:
+        mask: Voxels ``(z, y, x)`` on any grid; non-zero is inside.
+
+    Returns:
+        Triangles in LPS mm with outward point normals; no point and no triangle for an empty mask.
     """
     field = mask_field(mask)
     if field is None:
@@ -104,14 +108,14 @@ def surface_of_triangles(points: Floats, faces: NDArray[np.integer]) -> vtkPolyD
 
 
 def mask_of_surface(surface: vtkPolyData, grid: Grid) -> Volume:
-    """1 where a voxel's centre lies inside the closed ``surface`` (LPS mm; triangles that share points), else 0, uint8.
+    """Rasterise a closed surface (LPS mm; triangles that share points) as uint8: 1 if a voxel's centre lies inside.
 
     Any grid; what of the surface lies outside it is cut off. An empty surface gives an empty mask.
     """
     if is_empty(surface):
         return Volume(np.zeros(grid.shape, np.uint8), grid)
     to_index = grid.world_to_index
-    stencil = vtkPolyDataToImageStencil()  # in index coordinates, where every grid is upright
+    stencil = vtkPolyDataToImageStencil()  # in index coordinates, in which every grid is upright
     in_index_space = points_mm(surface) @ to_index[:3, :3].T + to_index[:3, 3]
     stencil.SetInputData(surface_of_triangles(in_index_space, triangles(surface)))
     stencil.SetOutputOrigin(0.0, 0.0, 0.0)
@@ -128,7 +132,7 @@ def mask_of_surface(surface: vtkPolyData, grid: Grid) -> Volume:
 
 
 def is_empty(surface: vtkPolyData) -> bool:
-    """True where the surface has no triangle: no bone was found."""
+    """True if the surface has no triangle: no bone was found."""
     return surface.GetNumberOfPolys() == 0
 
 
@@ -147,11 +151,18 @@ def triangles(surface: vtkPolyData) -> NDArray[np.int64]:
 
 
 def signed_distance_mm(points: Floats, surface: vtkPolyData) -> Floats:
-    """(n,) distance of ``points`` (n, 3) in LPS mm to ``surface``, negative inside; infinite where it is empty.
+    """Signed distance of points to a surface, negative inside.
 
     Exact to the nearest of the six triangles with the nearest middles: on a real spine within 0.01 mm of
-    vtkImplicitPolyDataDistance, at a quarter of its time. The sign is that of the triangle's mean point normal; beside
+    vtkImplicitPolyDataDistance, in a quarter of its time. The sign is that of the triangle's mean point normal; near
     sharp edges it is wrong for some three points in ten thousand.
+
+    Args:
+        points: (n, 3) in LPS mm.
+        surface: A closed surface with point normals in LPS mm, as ``make_surface`` gives it.
+
+    Returns:
+        (n,) distances in mm; infinite if the surface is empty.
     """
     if is_empty(surface):
         return np.full(len(points), np.inf)
@@ -171,9 +182,9 @@ def signed_distance_mm(points: Floats, surface: vtkPolyData) -> Floats:
 
 
 def with_distance(surface: vtkPolyData, truth: vtkPolyData) -> vtkPolyData:
-    """A copy of ``surface`` with the point arrays ``distance_mm`` and ``signed_distance_mm`` to ``truth``.
+    """Copy ``surface`` with the point arrays ``distance_mm`` and ``signed_distance_mm`` to ``truth``.
 
-    The sign is negative where the surface runs inside the truth. Infinite where the truth is empty.
+    The sign is negative inside the truth. Infinite if the truth is empty.
     """
     signed = signed_distance_mm(points_mm(surface), truth)
     copy = vtkPolyData()
@@ -187,9 +198,17 @@ def with_distance(surface: vtkPolyData, truth: vtkPolyData) -> vtkPolyData:
 
 
 def write_vtp(path: PathLike, surface: vtkPolyData, *, marking: str = NOTICE) -> None:
-    """Write a surface with its arrays as VTK XML; field data: SPACE = LPS (as 3D Slicer reads it), UNIT, MARKING.
+    """Write a surface with its arrays atomically as VTK XML.
 
-    Raises OutputError where the file cannot be written whole.
+    Field data are SPACE = LPS (as 3D Slicer reads it), UNIT = mm and MARKING.
+
+    Args:
+        path: The file to write.
+        surface: Triangles in LPS mm.
+        marking: The notice stored as MARKING.
+
+    Raises:
+        OutputError: If the file cannot be written completely.
     """
     marked = vtkPolyData()
     marked.ShallowCopy(surface)
@@ -206,9 +225,18 @@ def write_vtp(path: PathLike, surface: vtkPolyData, *, marking: str = NOTICE) ->
 
 
 def write_stl(path: PathLike, surface: vtkPolyData, *, marking: str = STL_NOTICE) -> None:
-    """Write a binary STL; its 80 byte header says SPACE=LPS (as 3D Slicer reads it), UNIT=mm and the marking.
+    """Write a surface atomically as binary STL.
 
-    STL has no arrays: the distances are in the VTP. Raises OutputError where the file cannot be written whole.
+    The 80 byte header holds SPACE=LPS (as 3D Slicer reads it), UNIT=mm and the marking.
+    STL has no arrays: the distances are in the VTP.
+
+    Args:
+        path: The file to write.
+        surface: Triangles in LPS mm.
+        marking: The notice in the header.
+
+    Raises:
+        OutputError: If the file cannot be written completely.
     """
     corners = points_mm(surface)[triangles(surface)].astype("<f4")  # (m, 3, 3)
     record = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])

@@ -17,9 +17,12 @@ from TomoRayLib.geometry.grid import Grid
 
 @dataclass(frozen=True, eq=False)
 class Volume:
-    """Voxels ``(z, y, x)`` on a ``Grid`` in LPS mm. ``voxels[k, j, i]`` lies at ``grid.index_to_world @ (i, j, k, 1)``.
+    """Voxels ``(z, y, x)`` on a ``Grid`` in LPS mm.
 
-    Raises ValueError where the array's shape is not that of the grid.
+    ``voxels[k, j, i]`` lies at ``grid.index_to_world @ (i, j, k, 1)``.
+
+    Raises:
+        ValueError: If the array's shape is not that of the grid.
     """
 
     voxels: NDArray[Any]
@@ -35,11 +38,10 @@ class Volume:
 
 @dataclass(frozen=True)
 class RadiographHeader:
-    """What the file says about one radiograph. None: the file does not say it.
+    """What the file says about one radiograph; None if it does not say it. Nothing identifies the patient.
 
     ``origins`` names the DICOM attribute behind each filled field, and, under ``radiograph.pixel_spacing_mm``, the one
     that became ``Radiograph.pixel_spacing_mm``. ``notes`` are sentences on what was done on reading or looks odd.
-    Nothing here identifies the patient.
     """
 
     source_format: str = ""
@@ -54,7 +56,7 @@ class RadiographHeader:
     primary_angle_deg: float | None = None  # Positioner Primary Angle (0018,1510)
     secondary_angle_deg: float | None = None  # Positioner Secondary Angle (0018,1511)
     view_position: str | None = None  # (0018,5101): AP, PA, LL, RL, ...
-    patient_orientation: tuple[str, str] | None = None  # (0020,0020): where columns and rows point to, ("L", "F")
+    patient_orientation: tuple[str, str] | None = None  # (0020,0020): directions of rows and columns, ("L", "F")
     laterality: str | None = None  # Image Laterality (0020,0062) or Laterality (0020,0060)
     photometric_interpretation: str | None = None  # as stored (0028,0004)
     presentation_intent: str | None = None  # (0008,0068): FOR PRESENTATION or FOR PROCESSING
@@ -64,7 +66,7 @@ class RadiographHeader:
 
     @property
     def spacing_is_at_patient(self) -> bool:
-        """True where ``Radiograph.pixel_spacing_mm`` is calibrated to the patient instead of the detector."""
+        """True if ``Radiograph.pixel_spacing_mm`` is calibrated to the patient instead of the detector."""
         return self.imager_pixel_spacing_mm is None and self.spacing_calibration in ("GEOMETRY", "FIDUCIAL")
 
 
@@ -73,7 +75,7 @@ class Radiograph:
     """Pixels ``(row, column)`` as float32, bone bright, row 0 at the top, and what the header said.
 
     ``pixel_spacing_mm`` = (row, column) as the header has it, at the detector unless ``header.notes`` say otherwise;
-    None where the file has none. ``metadata`` holds the further text fields of an NRRD file, such as "TomoRay.view".
+    None if the file has none. ``metadata`` holds the other text fields of an NRRD file, such as "TomoRay.view".
     """
 
     pixels: NDArray[np.float32]
@@ -83,7 +85,14 @@ class Radiograph:
 
 
 def volume_to_sitk(volume: Volume) -> sitk.Image:
-    """The SimpleITK image of a volume, with spacing, origin and direction. Booleans become 8-bit numbers."""
+    """Convert a volume to a SimpleITK image with the same spacing, origin and direction.
+
+    Args:
+        volume: Voxels ``(z, y, x)``; booleans become 8-bit numbers, float16 becomes float32.
+
+    Returns:
+        A 3D image in LPS mm, as SimpleITK has it.
+    """
     voxels = volume.voxels.astype(np.uint8) if volume.voxels.dtype == np.bool_ else volume.voxels
     if voxels.dtype == np.float16:
         voxels = voxels.astype(np.float32)
@@ -95,9 +104,18 @@ def volume_to_sitk(volume: Volume) -> sitk.Image:
 
 
 def volume_from_sitk(image: sitk.Image, name: str = "The image") -> Volume:
-    """The volume of a scalar 3D SimpleITK image; ``name`` begins the messages.
+    """Convert a scalar 3D SimpleITK image to a volume.
 
-    Raises InputError for another dimension, several values per voxel, and spacing or directions that no Grid has.
+    Args:
+        image: A 3D image with one value per voxel.
+        name: The name of the image at the beginning of messages.
+
+    Returns:
+        Voxels ``(z, y, x)`` with their grid in LPS mm.
+
+    Raises:
+        InputError: If the image has another dimension, several values per voxel, or a spacing or directions that no
+            ``Grid`` has.
     """
     check_scalar(image, name)
     if image.GetDimension() != 3:
@@ -106,7 +124,7 @@ def volume_from_sitk(image: sitk.Image, name: str = "The image") -> Volume:
 
 
 def grid_of_sitk(image: sitk.Image, name: str = "The image") -> Grid:
-    """The grid of a 3D SimpleITK image or image reader. Raises InputError for spacing or directions no Grid has."""
+    """Return the grid of a 3D SimpleITK image or reader. Raises InputError for a spacing or directions no Grid has."""
     try:
         return Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
     except ValueError as error:
@@ -114,7 +132,7 @@ def grid_of_sitk(image: sitk.Image, name: str = "The image") -> Grid:
 
 
 def check_scalar(image: sitk.Image, name: str) -> None:
-    """Raises InputError where a voxel holds several values (colour or vector image)."""
+    """Raise InputError if a voxel holds several values (colour or vector image)."""
     count = image.GetNumberOfComponentsPerPixel()
     if count != 1:
         raise InputError(
@@ -124,7 +142,7 @@ def check_scalar(image: sitk.Image, name: str) -> None:
 
 
 def unreadable(path: Path, error: OSError) -> InputError:
-    """What the operating system said on opening a file or folder, as a sentence."""
+    """Turn the operating system's error on opening a file or folder into a sentence."""
     reason = (error.strerror or str(error)).lower()
     advice = "ask for the right to read it, or copy it to a folder of your own"
     if not isinstance(error, PermissionError):
@@ -133,11 +151,11 @@ def unreadable(path: Path, error: OSError) -> InputError:
 
 
 def check_finite(values: NDArray[np.generic], name: str) -> None:
-    """Raises InputError where ``values`` hold NaN or infinity."""
+    """Raise InputError if ``values`` hold NaN or infinity."""
     if np.issubdtype(values.dtype, np.integer) or values.dtype == np.bool_:
         return
     bad = int(values.size - np.count_nonzero(np.isfinite(values)))
     if bad:
         raise InputError(
-            f"{name}: expected finite values, got {bad} that are NaN or infinite; replace them (CT: by -1024 HU)."
+            f"{name}: expected finite values, got {bad} NaN or infinite ones; replace them (CT: by -1024 HU)."
         )

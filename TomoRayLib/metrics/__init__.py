@@ -1,4 +1,4 @@
-"""How good a synthetic CT is: grey values, surfaces, vertebrae, and the table that puts them beside their floors."""
+"""Scores of a synthetic CT: grey values, surfaces, vertebrae, and the table that compares them with two baselines."""
 
 from typing import TYPE_CHECKING
 

@@ -45,20 +45,41 @@ class PlaneValues:
 
 
 def psnr_3d_db(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> float:
-    """Peak signal-to-noise ratio in dB from one mean squared error over the whole volume.
+    """Peak signal-to-noise ratio from one mean squared error over the whole volume.
 
-    ``10 log10(data_range^2 / mean((p - t)^2))``; identical volumes give infinity.
-    Raises ValueError where the shapes differ or data_range is not above 0.
+    ``10 log10(data_range^2 / mean((p - t)^2))``.
+
+    Args:
+        prediction: Grey values ``(z, y, x)``.
+        truth: Grey values ``(z, y, x)`` on the same grid.
+        data_range: The range of possible grey values.
+
+    Returns:
+        PSNR in dB; infinity for identical volumes.
+
+    Raises:
+        ValueError: If the shapes differ or ``data_range`` is not above 0.
     """
     sums = _squared_error_sums(prediction, truth)
     return psnr_db(float(sums[0].sum()) / truth.size, data_range)
 
 
 def psnr_per_plane_db(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> PlaneValues:
-    """Mean of the per-slice PSNRs in dB along each plane, over the slices where the truth is not empty.
+    """Mean of the per-slice PSNRs along each plane, over the slices in which the truth is not empty.
 
     Slices without any bone are left out: an error-free empty slice would count as infinite. One error-free slice
     *with* bone makes its plane infinite; a truth without any bone gives NaN.
+
+    Args:
+        prediction: Grey values ``(z, y, x)``.
+        truth: Grey values ``(z, y, x)`` on the same grid.
+        data_range: The range of possible grey values.
+
+    Returns:
+        PSNR in dB of axial, coronal and sagittal slices.
+
+    Raises:
+        ValueError: If the shapes differ or ``data_range`` is not above 0.
     """
     sums = _squared_error_sums(prediction, truth)
     values = []
@@ -70,7 +91,20 @@ def psnr_per_plane_db(prediction: Voxels, truth: Voxels, data_range: float = 1.0
 
 
 def psnr_in_mask_db(prediction: Voxels, truth: Voxels, mask: Mask, data_range: float = 1.0) -> float:
-    """PSNR in dB over the voxels of ``mask``, meant to be the dilated truth (``dilated``). NaN for an empty mask."""
+    """Peak signal-to-noise ratio over the voxels of a mask, meant to be the dilated truth (``dilated``).
+
+    Args:
+        prediction: Grey values ``(z, y, x)``.
+        truth: Grey values ``(z, y, x)`` on the same grid.
+        mask: Boolean ``(z, y, x)``.
+        data_range: The range of possible grey values.
+
+    Returns:
+        PSNR in dB; NaN for an empty mask.
+
+    Raises:
+        ValueError: If the shapes differ or ``data_range`` is not above 0.
+    """
     _check_same_shape(prediction, truth, mask)
     if not mask.any():
         return math.nan
@@ -81,10 +115,22 @@ def psnr_in_mask_db(prediction: Voxels, truth: Voxels, mask: Mask, data_range: f
 def mae_in_mask_hu(
     prediction: Voxels, truth: Voxels, mask: Mask, window_width_hu: float = BONE_WINDOW.width_hu
 ) -> float:
-    """Mean absolute error in HU over the truth's bone voxels: ``window_width_hu * mean(|p - t|)``.
+    """Mean absolute error over the truth's bone voxels: ``window_width_hu * mean(|p - t|)``.
 
-    This undoes a *linear* window; values from another lookup table must be turned into HU first and be given here
-    with window_width_hu = 1. NaN for an empty mask.
+    This undoes a *linear* window; values from another lookup table must be turned into HU first and be given with
+    ``window_width_hu`` = 1.
+
+    Args:
+        prediction: Grey values ``(z, y, x)`` in [0, 1].
+        truth: Grey values ``(z, y, x)`` on the same grid.
+        mask: Boolean ``(z, y, x)``, the truth's bone.
+        window_width_hu: Width of the HU window that [0, 1] stands for.
+
+    Returns:
+        The error in HU; NaN for an empty mask.
+
+    Raises:
+        ValueError: If the shapes differ.
     """
     _check_same_shape(prediction, truth, mask)
     if not mask.any():
@@ -93,9 +139,20 @@ def mae_in_mask_hu(
 
 
 def cosine_similarity(prediction: Voxels, truth: Voxels) -> float:
-    """``<p, t> / (|p| |t|)`` over all voxels; 1 where the volumes differ only by a positive factor.
+    """Cosine similarity ``<p, t> / (|p| |t|)`` over all voxels.
 
-    Undefined where either volume is all zero: 0.0 is returned, and ``MetricsRow.prediction_is_empty`` flags it.
+    It is 1 if the volumes differ only by a positive factor. If a volume is all zero it is undefined: 0.0 is returned,
+    and ``MetricsRow.prediction_is_empty`` says so.
+
+    Args:
+        prediction: Grey values ``(z, y, x)``.
+        truth: Grey values ``(z, y, x)`` on the same grid.
+
+    Returns:
+        The similarity, -1 to 1.
+
+    Raises:
+        ValueError: If the shapes differ.
     """
     _check_same_shape(prediction, truth)
     product = prediction_energy = truth_energy = 0.0
@@ -111,8 +168,19 @@ def cosine_similarity(prediction: Voxels, truth: Voxels) -> float:
 def ssim_2d(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> PlaneValues:
     """Mean slice-wise SSIM along each plane; equals scikit-image's mean over the slices of that axis.
 
-    Only whole windows count (scikit-image leaves out the same 3-pixel margin). Windows that are zero in both volumes
-    have SSIM 1 and are counted, not computed. Raises ValueError for a volume with an edge below 7 voxels.
+    Only complete windows count (scikit-image leaves out the same 3-pixel margin). Windows that are zero in both volumes
+    have SSIM 1 and are counted, not computed.
+
+    Args:
+        prediction: Grey values ``(z, y, x)``.
+        truth: Grey values ``(z, y, x)`` on the same grid.
+        data_range: The range of possible grey values.
+
+    Returns:
+        SSIM of axial, coronal and sagittal slices.
+
+    Raises:
+        ValueError: If the shapes differ, or the volume has an edge below 7 voxels.
     """
     _check_same_shape(prediction, truth)
     if min(truth.shape) < SSIM_WINDOW:
@@ -128,10 +196,21 @@ def ssim_2d(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> Plane
 
 
 def ssim_in_mask(prediction: Voxels, truth: Voxels, mask: Mask, data_range: float = 1.0) -> float:
-    """Mean of the full SSIM3D map (7 x 7 x 7 uniform window) over ``mask``, meant to be the dilated truth.
+    """Mean of the full SSIM3D map (7 x 7 x 7 uniform window) over a mask, meant to be the dilated truth.
 
     The map equals scikit-image's ``full=True``: beyond the field of view the volumes are mirrored (edge repeated).
-    NaN for an empty mask.
+
+    Args:
+        prediction: Grey values ``(z, y, x)``.
+        truth: Grey values ``(z, y, x)`` on the same grid.
+        mask: Boolean ``(z, y, x)``.
+        data_range: The range of possible grey values.
+
+    Returns:
+        The mean SSIM; NaN for an empty mask.
+
+    Raises:
+        ValueError: If the shapes differ.
     """
     _check_same_shape(prediction, truth, mask)
     box = bounding_box(mask)
@@ -149,7 +228,15 @@ def ssim_in_mask(prediction: Voxels, truth: Voxels, mask: Mask, data_range: floa
 
 
 def dilated(mask: Mask, voxels: float = MASK_DILATION_VOXELS) -> Mask:
-    """All voxels whose centre lies within ``voxels`` voxel units (Euclidean) of a mask voxel's centre."""
+    """Dilate a mask by a ball.
+
+    Args:
+        mask: Boolean ``(z, y, x)``.
+        voxels: The ball's radius in voxels.
+
+    Returns:
+        True at all voxels whose centre lies within ``voxels`` of the centre of a mask voxel.
+    """
     box = bounding_box(mask, margin=math.ceil(voxels))
     result = np.zeros_like(mask, dtype=bool)
     if box is not None:
@@ -221,7 +308,7 @@ def _plane_ssim(p: Voxels, t: Voxels, axis: int, full_shape: tuple[int, ...], da
 
 
 def _ssim_map(p: Voxels, t: Voxels, axes: tuple[int, ...], data_range: float) -> Voxels:
-    """SSIM of every whole window that spans ``axes`` (equation 13 of Wang et al. 2004), in float64."""
+    """SSIM of every complete window that spans ``axes`` (equation 13 of Wang et al. 2004), in float64."""
     p, t = (np.ascontiguousarray(volume, dtype=np.float64) for volume in (p, t))
     count = SSIM_WINDOW ** len(axes)
     sample = count / (count - 1)
@@ -239,7 +326,7 @@ def _ssim_map(p: Voxels, t: Voxels, axes: tuple[int, ...], data_range: float) ->
 
 
 def _window_sums(volume: Voxels, axes: tuple[int, ...]) -> Voxels:
-    """Sums over all whole 7-voxel windows along each of ``axes``, built from windows of 2 and 4 (4 adds, not 6)."""
+    """Sums over all complete 7-voxel windows along ``axes``, built from windows of 2 and 4 (4 adds, not 6)."""
     for axis in axes:
         view = np.moveaxis(volume, axis, 0)
         two = view[:-1] + view[1:]
@@ -251,7 +338,7 @@ def _window_sums(volume: Voxels, axes: tuple[int, ...]) -> Voxels:
 
 
 def _cut_with_mirrored_margin(volume: Voxels, box: Box, margin: int) -> Voxels:
-    """The box widened by ``margin`` on all sides, mirrored (edge repeated) where it leaves the volume."""
+    """The box widened by ``margin`` on all sides, mirrored (edge repeated) beyond the volume."""
     wide = tuple(
         slice(max(s.start - margin, 0), min(s.stop + margin, n)) for s, n in zip(box, volume.shape, strict=True)
     )

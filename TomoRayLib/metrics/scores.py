@@ -1,4 +1,4 @@
-"""The scores of a case: how each is called, printed and read, and which are shown where space is short."""
+"""The scores of a case: how each is called, printed and read, and which ones short lists show."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MetricColumn:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
     def format(self, value: float) -> str:
-        """The value with this column's decimals; a dash if it is undefined, the sign if it is infinite.
+        """Print a value with this column's decimals; a dash if it is undefined, the sign if it is infinite.
 
         >>> METRIC_COLUMNS[0].format(23.0299), METRIC_COLUMNS[0].format(math.inf), METRIC_COLUMNS[0].format(math.nan)
         ('23.03', '∞', '–')
@@ -42,9 +42,9 @@ class MetricColumn:
 
 def _columns() -> tuple[MetricColumn, ...]:
     planes = {"axial": "z slices", "coronal": "y slices", "sagittal": "x slices"}
-    psnr_3d = "Peak signal over the mean squared error of the whole volume; compare with the blank row."
+    psnr_3d = "Peak signal over the mean squared error of the entire volume; compare with the blank row."
     ssim = "Structural similarity of 7 x 7 windows, mean of the three planes; empty background counts as 1."
-    cosine = "Agreement of grey values whatever their overall scale; 0 for an empty volume."
+    cosine = "Agreement of grey values regardless of their overall scale; 0 for an empty volume."
     mae = "Mean absolute error in HU on the bone voxels of the truth."
     hausdorff = "95 % of each bone surface lies within this distance of the other surface."
     assd = "Mean distance between the two bone surfaces, weighted by area."
@@ -93,6 +93,6 @@ MAIN_SCORES = (
     "psnr_in_mask_db",
     "ssim_in_mask",
 )
-# The five of large figures: one of each kind, without those of the whole volume, which is mostly empty, and with one
-# (PSNR in bone) in which the mean atlas is often ahead.
+# The five in large figures: without those of the entire volume, which is mostly empty, and with one (PSNR in bone) in
+# which the mean atlas is often ahead.
 GLANCE_SCORES = ("dice", "assd_mm", "hd95_mm", "cosine_similarity", "psnr_in_mask_db")

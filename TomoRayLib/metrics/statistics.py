@@ -1,4 +1,4 @@
-"""What a cohort's scores come to: mean, SD, median, quartiles, and a confidence interval over patients.
+"""Statistics of a cohort's scores: mean, SD, median, quartiles, and a confidence interval over patients.
 
 Infinite values (an HD95 without any predicted bone) stay in: they make the mean infinite and the median honest.
 Undefined ones (NaN) are left out and lower ``n``.
@@ -46,17 +46,17 @@ class CaseScore:
 
     @property
     def regions(self) -> tuple[str, ...]:
-        """Parts of the spine with a labelled vertebra in view; none where vertebrae are not told apart."""
+        """Parts of the spine with a labelled vertebra in view; empty if vertebrae are not told apart."""
         found = {region_of(vertebra["name"]) for vertebra in self.vertebrae.get(MODEL_ROW, ())}
         return tuple(region for region in REGIONS if region in found)
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """One metric over a cohort. ``n`` counts defined values, ``n_infinite`` those of them that are infinite.
+    """One metric over a cohort. ``n`` counts defined values, ``n_infinite`` the infinite ones among them.
 
     ``sd`` is the sample's (n - 1). ``ci_low`` and ``ci_high`` bound the mean: 95 % bootstrap interval, subjects drawn
-    with replacement. NaN where too few values are finite.
+    with replacement. NaN if too few values are finite.
     """
 
     n: int
@@ -87,7 +87,7 @@ Summary = dict[str, dict[str, dict[str, Statistic]]]  # group, row, metric
 
 
 def summarise(scores: Sequence[CaseScore]) -> Summary:
-    """Statistics of every metric, by group ("all" and each part of the spine that occurs) and row."""
+    """Compute the statistics of every metric, by group ("all" and each part of the spine that occurs) and row."""
     groups = {EVERYTHING: list(scores)}
     groups |= {region: [score for score in scores if region in score.regions] for region in REGIONS}
     return {
@@ -116,7 +116,7 @@ def gain_over(scores: Sequence[CaseScore], other: str, key: str = GAIN_KEY) -> S
 
 
 def cases_better_than(scores: Sequence[CaseScore], other: str, key: str, higher_is_better: bool) -> tuple[int, int]:
-    """In how many cases the model's score is better than another row's, of how many where both are defined."""
+    """Count the cases in which the model's score is better than another row's, and those in which both are defined."""
     sign = 1 if higher_is_better else -1
     pairs = [(score.rows[MODEL_ROW][key], score.rows[other][key]) for score in scores if other in score.rows]
     defined = [(ours, theirs) for ours, theirs in pairs if not math.isnan(ours) and not math.isnan(theirs)]
@@ -124,7 +124,7 @@ def cases_better_than(scores: Sequence[CaseScore], other: str, key: str, higher_
 
 
 def statistic(values: Iterable[tuple[float, str]]) -> Statistic:
-    """Over (value, subject) pairs.
+    """Compute the statistic of (value, subject) pairs.
 
     >>> statistic([(1.0, "a"), (2.0, "b"), (4.0, "c")]).median
     2.0
@@ -140,7 +140,7 @@ def statistic(values: Iterable[tuple[float, str]]) -> Statistic:
 
 
 def quantile(ascending: Sequence[float], share: float) -> float:
-    """Linear between the two nearest ranks (numpy's default), also where values are infinite; NaN without values."""
+    """Linear between the two nearest ranks (numpy's default), also for infinite values; NaN without values."""
     if not ascending:
         return math.nan
     position = share * (len(ascending) - 1)

@@ -62,10 +62,18 @@ class SurfaceDistances:
 
 
 def surface_of(mask: Mask, spacing_mm: Vector3, origin_ijk: tuple[int, int, int] = (0, 0, 0)) -> Surface:
-    """The surface of a boolean mask ``(z, y, x)``.
+    """Compute the surface of a boolean mask.
 
-    ``origin_ijk`` is the (z, y, x) index of the mask's first voxel in the whole volume, for a mask that is a cut-out.
-    Raises ValueError for a mask that is not three-dimensional or a spacing that is not three numbers above 0.
+    Args:
+        mask: Boolean ``(z, y, x)``.
+        spacing_mm: Voxel spacing (x, y, z) in mm.
+        origin_ijk: The (z, y, x) index of the mask's first voxel in the entire volume, for a mask that is a cut-out.
+
+    Returns:
+        Surfels with points ``(z, y, x)`` in mm and areas in mm^2.
+
+    Raises:
+        ValueError: If the mask is not three-dimensional or the spacing is not three numbers above 0.
     """
     if mask.ndim != 3:
         raise ValueError(f"A mask must be three-dimensional (z, y, x); got shape {mask.shape}.")
@@ -82,16 +90,32 @@ def surface_of(mask: Mask, spacing_mm: Vector3, origin_ijk: tuple[int, int, int]
 
 
 def surface_distances(truth: Surface, prediction: Surface) -> SurfaceDistances:
-    """Distances both ways between two surfaces; infinite where the other surface is empty."""
+    """Compute the distances both ways between two surfaces.
+
+    Args:
+        truth: The truth's surface.
+        prediction: The predicted surface.
+
+    Returns:
+        Distances in mm of each surfel to the other surface, with areas; infinite if the other surface is empty.
+    """
     return SurfaceDistances(
         _nearest_mm(truth, prediction), truth.areas_mm2, _nearest_mm(prediction, truth), prediction.areas_mm2
     )
 
 
 def hausdorff_mm(distances: SurfaceDistances, percent: float = 95.0) -> float:
-    """Robust Hausdorff distance in mm: the larger of the two directions' area-weighted percentiles.
+    """Robust Hausdorff distance: the larger of the two directions' area-weighted percentiles.
 
-    Infinite with one empty surface, NaN with two. Raises ValueError for a percentage outside 0..100.
+    Args:
+        distances: Distances both ways.
+        percent: The percentile, 95 for HD95.
+
+    Returns:
+        The distance in mm; infinite with one empty surface, NaN with two.
+
+    Raises:
+        ValueError: If the percentage is outside 0..100.
     """
     if not 0 <= percent <= 100:
         raise ValueError(f"percent must lie between 0 and 100; got {percent}. Use 95 for HD95.")
@@ -106,9 +130,13 @@ def hausdorff_mm(distances: SurfaceDistances, percent: float = 95.0) -> float:
 
 
 def average_symmetric_distance_mm(distances: SurfaceDistances) -> float:
-    """ASSD in mm: the area-weighted mean over the surfels of both surfaces together.
+    """Average symmetric surface distance (ASSD): the area-weighted mean over the surfels of both surfaces together.
 
-    Infinite with one empty surface, NaN with two.
+    Args:
+        distances: Distances both ways.
+
+    Returns:
+        The distance in mm; infinite with one empty surface, NaN with two.
     """
     if distances.both_empty:
         return math.nan
@@ -120,9 +148,17 @@ def average_symmetric_distance_mm(distances: SurfaceDistances) -> float:
 
 
 def normalized_surface_dice(distances: SurfaceDistances, tolerance_mm: float) -> float:
-    """NSD: the share of both surfaces' area that lies within ``tolerance_mm`` of the other surface, 0 to 1.
+    """Normalised surface Dice (NSD): the share of both surfaces' area that lies near the other surface.
 
-    0 with one empty surface, NaN with two. Raises ValueError for a negative tolerance.
+    Args:
+        distances: Distances both ways.
+        tolerance_mm: The distance that still counts as near.
+
+    Returns:
+        The share, 0 to 1; 0 with one empty surface, NaN with two.
+
+    Raises:
+        ValueError: If the tolerance is negative.
     """
     if tolerance_mm < 0:
         raise ValueError(f"tolerance_mm must not be negative; got {tolerance_mm}. Use 1 or 2 mm.")

@@ -1,7 +1,7 @@
-"""All metrics of one case as a row, and the rows of one case as a table with its two floors.
+"""All metrics of one case as a row, and the rows of one case as a table with its two baselines.
 
-The rows "blank" (all zeros) and "mean_atlas" stand beside every model, on the same grid and window: global SSIM and
-PSNR of a spine in a mostly empty cube are high for an empty volume already.
+The baselines "blank" (all zeros) and "mean_atlas" are on the same grid and window: global SSIM and PSNR of a spine in
+a mostly empty cube are high even for an empty volume.
 
 Arrays are ``(z, y, x)``, volumes scaled to [0, 1] by the HU window, ``spacing_mm`` is ``(x, y, z)``.
 Undefined values are NaN and perfect or missing ones infinite in Python and CSV; JSON has neither, so both are null,
@@ -36,7 +36,7 @@ GreyAndMask = tuple[Voxels, Mask]  # grey values in [0, 1] and bone mask
 class MetricsRow:
     """All metrics of one prediction. ``row["dice"]`` and ``row.dice`` are the same; ``METRIC_COLUMNS`` explains them.
 
-    ``prediction_is_empty``: the predicted grey values are all zero, so the cosine similarity 0 stands for "undefined".
+    ``prediction_is_empty``: the predicted grey values are all zero, so the cosine similarity of 0 means "undefined".
     """
 
     psnr_3d_db: float
@@ -61,7 +61,7 @@ class MetricsRow:
 
     def __getitem__(self, key: str) -> float:
         if key not in METRIC_KEYS:
-            raise KeyError(f"{key!r} is no metric; expected one of {', '.join(METRIC_KEYS)}.")
+            raise KeyError(f"{key!r} is not a metric; expected one of {', '.join(METRIC_KEYS)}.")
         return float(getattr(self, key))
 
     def __iter__(self) -> Iterator[str]:
@@ -76,7 +76,7 @@ class MetricsRow:
 
 @dataclass(frozen=True)
 class MetricsSettings:
-    """What every score of a table depends on and must be printed beside it."""
+    """The settings that every score of a table depends on and that must be printed with it."""
 
     window_width_hu: float
     spacing_mm: Vector3
@@ -90,7 +90,7 @@ class MetricsSettings:
 
 @dataclass(frozen=True)
 class MetricsTable:
-    """The rows of one case, in printing order: the models, then "blank", then "mean_atlas" where there is one."""
+    """The rows of one case, in printing order: the models, then "blank", then "mean_atlas" if there is one."""
 
     rows: tuple[tuple[str, MetricsRow], ...]
     settings: MetricsSettings
@@ -146,9 +146,18 @@ class TruthReference:
 def prepare_truth(truth: Voxels, truth_labels: Labels, spacing_mm: Vector3) -> TruthReference:
     """Check the truth and compute its masks and surfaces.
 
-    ``truth_labels`` holds VerSe numbers, or 255 for a spine whose vertebrae are not told apart, which then has no row
-    per vertebra; voxels that are no vertebra (sacrum, ribs) are not part of the bone mask.
-    Raises ValueError for shapes that differ, values outside [0, 1], labels that are not whole numbers.
+    Args:
+        truth: Grey values ``(z, y, x)`` in [0, 1].
+        truth_labels: VerSe numbers ``(z, y, x)``, or 255 for a spine whose vertebrae are not told apart, which then has
+            no row per vertebra. Voxels that are not vertebrae (sacrum, ribs) are not part of the bone mask.
+        spacing_mm: Voxel spacing (x, y, z) in mm.
+
+    Returns:
+        Everything about the truth that does not depend on a prediction.
+
+    Raises:
+        ValueError: If the shapes differ, values lie outside [0, 1], labels are not whole numbers, or a spacing is not
+            above 0.
     """
     spacing = surface.checked_spacing_mm(spacing_mm)
     if truth.ndim != 3:
@@ -180,7 +189,20 @@ def evaluate(
     prediction_mask: Mask,
     window_width_hu: float = BONE_WINDOW.width_hu,
 ) -> MetricsRow:
-    """All metrics of one prediction against a prepared truth. Raises ValueError as ``evaluate_case`` does."""
+    """Compute all metrics of one prediction against a prepared truth.
+
+    Args:
+        reference: The truth, from ``prepare_truth``.
+        prediction: Grey values ``(z, y, x)`` in [0, 1] on the truth's grid.
+        prediction_mask: Boolean ``(z, y, x)``, the predicted bone.
+        window_width_hu: Width of the HU window that [0, 1] stands for.
+
+    Returns:
+        The metrics, of the spine and of each vertebra.
+
+    Raises:
+        ValueError: As ``evaluate_case``.
+    """
     truth = reference.volume
     _check_shape("prediction", prediction, truth.shape)
     _check_shape("prediction_mask", prediction_mask, truth.shape)
@@ -226,11 +248,22 @@ def evaluate_case(
     spacing_mm: Vector3,
     window_width_hu: float = BONE_WINDOW.width_hu,
 ) -> MetricsRow:
-    """All metrics of one prediction.
+    """Compute all metrics of one prediction.
 
-    ``prediction`` and ``truth`` are grey values in [0, 1], ``prediction_mask`` is boolean, ``truth_labels`` VerSe
-    numbers, all ``(z, y, x)`` on one grid of ``spacing_mm`` (x, y, z).
-    Raises ValueError for shapes that differ, values outside [0, 1], a mask that is not boolean, a spacing not above 0.
+    Args:
+        prediction: Grey values ``(z, y, x)`` in [0, 1].
+        prediction_mask: Boolean ``(z, y, x)``, the predicted bone.
+        truth: Grey values ``(z, y, x)`` in [0, 1] on the same grid.
+        truth_labels: VerSe numbers ``(z, y, x)``.
+        spacing_mm: Voxel spacing (x, y, z) in mm.
+        window_width_hu: Width of the HU window that [0, 1] stands for.
+
+    Returns:
+        The metrics, of the spine and of each vertebra.
+
+    Raises:
+        ValueError: If the shapes differ, values lie outside [0, 1], the mask is not boolean, or a spacing is not
+            above 0.
     """
     return evaluate(prepare_truth(truth, truth_labels, spacing_mm), prediction, prediction_mask, window_width_hu)
 
@@ -244,10 +277,21 @@ def evaluate_table(
     window_width_hu: float = BONE_WINDOW.width_hu,
     lookup_table: str = "linear",
 ) -> MetricsTable:
-    """The table of one case: ``{"tomoray": (volume, mask), "mean_atlas": (volume, mask)}`` against the truth.
+    """Compute the table of one case: the predictions and the blank volume against the truth.
 
-    The row "blank" is made here. ``lookup_table`` is only recorded in the settings.
-    Raises ValueError as ``evaluate_case`` does, and for a prediction that is itself called "blank".
+    Args:
+        predictions: Grey values and mask by name: ``{"tomoray": (volume, mask), "mean_atlas": (volume, mask)}``.
+        truth: Grey values ``(z, y, x)`` in [0, 1] on the same grid.
+        truth_labels: VerSe numbers ``(z, y, x)``.
+        spacing_mm: Voxel spacing (x, y, z) in mm.
+        window_width_hu: Width of the HU window that [0, 1] stands for.
+        lookup_table: The name of the lookup table, recorded in the settings.
+
+    Returns:
+        The models' rows, then "blank", which is made here, then "mean_atlas" if given.
+
+    Raises:
+        ValueError: As ``evaluate_case``, and if a prediction is called "blank".
     """
     if BLANK in predictions:
         raise ValueError(f"The row {BLANK!r} is made by the table itself; give your prediction another name.")

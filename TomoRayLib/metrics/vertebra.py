@@ -3,7 +3,7 @@
 The truth has labels (VerSe numbers, see ``vertebrae.py``), the prediction is one binary bone mask. Each predicted
 voxel is given to the nearest truth vertebra within ``ASSIGNMENT_LIMIT_MM``; what lies farther away belongs to none
 (it still counts in the whole-spine scores). So the scores say how well the bone *near* a vertebra matches it; they do
-not punish a mask that runs from one vertebra into the next except through its shape. Bone of the truth that is not
+not penalise a mask that runs from one vertebra into the next except through its shape. Bone of the truth that is not
 told apart (``vertebrae.WHOLE_SPINE_LABEL``) has no row, and takes the predicted voxels nearest to it.
 
 Arrays are ``(z, y, x)``, ``spacing_mm`` is ``(x, y, z)``.
@@ -61,7 +61,7 @@ class VertebraRow:
 
 @dataclass(frozen=True, eq=False)
 class TruthVertebra:
-    """What is known of one vertebra before any prediction: box, mask in that box, surface, extent."""
+    """One vertebra of the truth before any prediction: box, mask in that box, surface, extent."""
 
     label: int
     box: Box
@@ -82,20 +82,28 @@ class NearestVertebra:
 
 
 def dice(prediction: Mask, truth: Mask) -> float:
-    """``2 |P and T| / (|P| + |T|)``; NaN where both masks are empty."""
+    """Dice coefficient of two masks: ``2 |P and T| / (|P| + |T|)``.
+
+    Args:
+        prediction: Boolean ``(z, y, x)``.
+        truth: Boolean ``(z, y, x)`` on the same grid.
+
+    Returns:
+        0 (no overlap) to 1 (identical); NaN if both masks are empty.
+    """
     total = int(np.count_nonzero(prediction)) + int(np.count_nonzero(truth))
     return 2 * int(np.count_nonzero(prediction & truth)) / total if total else math.nan
 
 
 def truth_vertebrae(labels: Labels, spacing_mm: Vector3) -> tuple[TruthVertebra, ...]:
-    """The vertebrae of a label volume, from cranial to caudal; none where the mask does not tell them apart."""
+    """List the vertebrae of a label volume from cranial to caudal; none if the mask does not tell them apart."""
     boxes = dict(enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1))
     present = vertebra_labels_in(label for label, box in boxes.items() if box is not None)
     return tuple(_truth_vertebra(labels, label, boxes[label], spacing_mm) for label in present)
 
 
 def nearest_vertebra(labels: Labels, spacing_mm: Vector3, limit_mm: float = ASSIGNMENT_LIMIT_MM) -> NearestVertebra:
-    """For each voxel the vertebra whose voxel centre is nearest, where that is at most ``limit_mm`` away."""
+    """Find for each voxel the vertebra whose voxel centre is nearest, if it is at most ``limit_mm`` away."""
     if not limit_mm >= 0:
         raise ValueError(f"limit_mm must not be negative; got {limit_mm}. Use {ASSIGNMENT_LIMIT_MM} mm.")
     mask = vertebra_mask(labels)

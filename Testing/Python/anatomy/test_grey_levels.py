@@ -53,7 +53,7 @@ def test_both_tables_survive_being_stored() -> None:
 
 
 def test_too_few_bone_voxels_make_no_table() -> None:
-    with pytest.raises(ValueError, match="1000 bone voxels; got 5"):
+    with pytest.raises(ValueError, match="1000 bone voxels, got 5"):
         LookupTable.equal_frequency([1, 2, 3, 4, 5])
 
 

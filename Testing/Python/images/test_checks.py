@@ -73,7 +73,7 @@ def test_file_that_is_no_image_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ct.nrrd").write_text("Dear colleague")
     (tmp_path / "empty.nrrd").write_bytes(b"")
     for read in (read_volume, read_radiograph):
-        with pytest.raises(InputError, match=r"letter\.txt: expected an image .*got a file of another kind"):
+        with pytest.raises(InputError, match=r"letter\.txt: expected an image .*got another kind of file"):
             read(tmp_path / "letter.txt")
         with pytest.raises(InputError, match="damaged header"):
             read(tmp_path / "ct.nrrd")
@@ -126,12 +126,12 @@ def test_voxels_and_pixels_that_are_not_finite_are_counted(a_straight_ct: Volume
     voxels = a_straight_ct.voxels.astype(np.float32)
     voxels[3, 4, 5], voxels[0, 0, 0] = np.nan, np.inf
     write_volume(tmp_path / "ct.nrrd", Volume(voxels, a_straight_ct.grid))
-    with pytest.raises(InputError, match=r"got 2 that are NaN or infinite; replace them"):
+    with pytest.raises(InputError, match=r"got 2 NaN or infinite ones; replace them"):
         read_volume(tmp_path / "ct.nrrd")
     with pytest.raises(InputError, match=r"The CT: expected finite values, got 2"):
         check_finite(voxels, "The CT")
     write_image_2d(tmp_path / "ap.nrrd", voxels[0], (1, 1))
-    with pytest.raises(InputError, match=r"got 1 that are NaN or infinite"):
+    with pytest.raises(InputError, match=r"got 1 NaN or infinite"):
         read_radiograph(tmp_path / "ap.nrrd")
 
 
@@ -210,7 +210,7 @@ def test_values_that_are_no_hu_are_named(a_straight_ct: Volume, scale: float, of
 
 
 def test_label_map_in_place_of_the_ct_is_named() -> None:
-    with pytest.raises(InputError, match="looks like a label map; give it as the mask"):
+    with pytest.raises(InputError, match="looks like a label map; use it as the mask"):
         check_hounsfield(a_mask({20: slice(5, 9), 22: slice(10, 14)}).voxels)
 
 
@@ -234,7 +234,7 @@ def test_padding_and_a_little_metal_pass(a_straight_ct: Volume, padding: int) ->
     ("slope", "intercept", "message"),
     [
         (20, 0, r"0\.1 % of them above \d{4,}: looks like stored values before Rescale Slope"),
-        (1, -1400, r"half of them above -1[34]\d\d: a body with the air around it has a median from -1100 to 300"),
+        (1, -1400, r"half of them above -1[34]\d\d: a body and the air around it have a median from -1100 to 300"),
         (1, 700, r"half of them above 7\d\d: a body"),
     ],
 )
@@ -265,7 +265,7 @@ def test_radiograph_guards_name_what_they_got() -> None:
     wrong = {
         "got 63 x 70 ": Radiograph(good[:63]),
         "got the one value 3 everywhere": Radiograph(np.full((70, 70), 3, np.float32)),
-        "got 1 that are NaN": Radiograph(np.where(good == good.max(), np.nan, good)),
+        "got 1 NaN": Radiograph(np.where(good == good.max(), np.nan, good)),
         r"got shape \(1, 64, 70\)": Radiograph(good[None]),
         r"got \(0\.0, 0\.2\); check Imager Pixel Spacing": Radiograph(good, (0.0, 0.2)),
     }

@@ -22,7 +22,7 @@ def test_vertebra_mask_is_described_from_cranial_to_caudal() -> None:
 def test_unknown_labels_beside_vertebrae_are_noted() -> None:
     note = describe_mask(a_mask({20: slice(5, 10), 91: slice(10, 15)})).note
     assert note is not None
-    assert "labels 91, which are no vertebrae" in note
+    assert "labels 91, which are not vertebrae" in note
 
 
 def test_mask_of_the_whole_body_is_not_taken_for_vertebrae() -> None:
@@ -128,7 +128,7 @@ def test_prepared_vertebrae_keep_their_labels_and_lose_the_whole_spine_label() -
     onto = replace(mask.grid, origin_mm=(5.0, -7.0, 13.0))
     prepared, notes = prepared_mask(mask, Volume(np.zeros(onto.shape, np.int16), onto))
     assert np.unique(prepared.voxels).tolist() == [0, 20, 26]
-    assert "labels 255, which are no vertebrae" in notes[0]
+    assert "labels 255, which are not vertebrae" in notes[0]
     assert "resampled by nearest neighbour" in notes[1]
 
 

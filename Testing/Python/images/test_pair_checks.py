@@ -88,7 +88,7 @@ def test_view_in_the_file_tells_a_swap_and_outweighs_pixels_and_scale() -> None:
 
 def test_one_image_given_twice_is_refused() -> None:
     ap, _ = a_pair()
-    with pytest.raises(InputError, match="the same image, given twice; give the two views"):
+    with pytest.raises(InputError, match="the same image, given twice; choose the two views"):
         check_pair(ap, replace(ap, pixels=ap.pixels.copy()), VIEWS)
 
 

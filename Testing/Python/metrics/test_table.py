@@ -103,7 +103,7 @@ def test_columns_rows_and_keys_name_the_same_metrics_in_the_same_order() -> None
 def test_a_row_reads_like_a_mapping(full_table: metrics.MetricsTable) -> None:
     row = full_table["tomoray"]
     assert row["dice"] == row.dice == dict(row)["dice"]
-    with pytest.raises(KeyError, match="'psnr' is no metric; expected one of psnr_3d_db"):
+    with pytest.raises(KeyError, match="'psnr' is not a metric; expected one of psnr_3d_db"):
         row["psnr"]
 
 
