@@ -1,4 +1,4 @@
-"""What a projection cannot be made of, said before it is tried."""
+"""Checks of a volume and its rays before they are projected."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.projector.lattice import RayLattice
 
-EACH = 8  # of the rows and columns, for a first look
+EVERY = 8  # one row and column in so many, for a first look
 
 
 def check_volume(volume: Tensor, grid: Grid) -> None:
-    """Raises ValueError where a volume, or batch of them, does not have its grid's shape or is not of real numbers."""
+    """Raise ValueError unless a volume, or batch of them, is a float tensor with its grid's shape."""
     if not isinstance(volume, Tensor):
         raise ValueError(
             f"The volume must be a torch tensor; got {type(volume).__name__}. Call torch.from_numpy(volume)."
@@ -33,7 +34,7 @@ def check_volume(volume: Tensor, grid: Grid) -> None:
 
 
 def check_rays(grid: Grid, lattice: RayLattice) -> None:
-    """Raises ValueError where a source lies inside the volume, or all of the volume behind the source.
+    """Raise InputError if a source lies inside the volume, or all of the volume behind the source.
 
     ``lattice`` is in the volume's frame: mm along its axes from the centre of voxel 0.
     """
@@ -44,31 +45,32 @@ def check_rays(grid: Grid, lattice: RayLattice) -> None:
     inside = np.all((sources > low) & (sources < high), axis=1)
     if inside.any():
         x, y, z = sources[inside][0]
-        raise ValueError(
+        raise InputError(
             f"The X-ray source must lie outside the volume; got one at ({x:.1f}, {y:.1f}, {z:.1f}) mm along the "
-            f"volume's axes from its first voxel, in a volume of {grid.extent_mm} mm. Use a larger SAD (sad_mm), move "
-            "the isocentre, or crop the volume."
+            f"volume's axes from its first voxel, in a volume of {grid.extent_mm} mm. Use a larger distance from "
+            "source to isocentre (SAD), move the isocentre, or crop the volume.",
+            field="sad_mm",
         )
     forward = lattice.corner_rays_mm().sum(axis=0)
     corners = np.array([[(low, high)[n >> axis & 1][axis] for axis in range(3)] for n in range(8)])
     if ((corners - sources.mean(axis=0)) @ forward <= 0).all():
-        raise ValueError(
-            "The detector must lie on the other side of the volume than the source; got one behind the source, so that "
-            "every ray leads away from the volume. Check the sign of SAD, angles and offsets; a projection matrix that "
-            "looks away must be multiplied by -1."
+        raise InputError(
+            "The volume must lie ahead of the source, towards the detector; got one behind the source, so that every "
+            "ray leads away from it. Check the isocentre, angles and offsets; a projection matrix that looks away must "
+            "be multiplied by -1."
         )
 
 
 def any_ray_meets(grid: Grid, lattice: RayLattice) -> bool:
-    """True where some ray, as a line, passes through the volume. ``lattice`` is in the volume's frame."""
+    """True if some ray, as a line, passes through the volume. ``lattice`` is in the volume's frame."""
     few = replace(
         lattice,
-        rows=-(-lattice.rows // EACH),
-        columns=-(-lattice.columns // EACH),
-        row_step_mm=EACH * lattice.row_step_mm,
-        column_step_mm=EACH * lattice.column_step_mm,
+        rows=-(-lattice.rows // EVERY),
+        columns=-(-lattice.columns // EVERY),
+        row_step_mm=EVERY * lattice.row_step_mm,
+        column_step_mm=EVERY * lattice.column_step_mm,
     )
-    return _some_meet(grid, few) or _some_meet(grid, lattice)  # mostly a few of them tell
+    return _some_meet(grid, few) or _some_meet(grid, lattice)  # a few of them usually suffice
 
 
 def _some_meet(grid: Grid, lattice: RayLattice) -> bool:

@@ -19,8 +19,8 @@ from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
 from TomoRayLib.geometry.views import View
 
 Array = NDArray[np.float64]
-# Rays are lines from the source through the pixel and on: where on them a pixel lies does not matter. A matrix does
-# not say it; a parallel beam has no source.
+# Rays run from the source through the pixel and beyond, so the pixel's place on its ray does not matter. A matrix does
+# not fix it, and a parallel beam has no source.
 ASSUMED_DISTANCE_MM = 1000.0
 SNAP = 1e-7
 
@@ -40,18 +40,20 @@ class RayLattice:
 
     @property
     def is_parallel(self) -> bool:
+        """True if every ray has a source of its own."""
         return self.source_follows_rows and self.source_follows_columns
 
     @property
     def is_slot(self) -> bool:
+        """True if all rays of a row share one source."""
         return self.source_follows_rows and not self.source_follows_columns
 
     def pixels_mm(self) -> Array:
-        """(rows, columns, 3)"""
+        """(rows, columns, 3) of every pixel."""
         return self._points(self.first_pixel_mm, np.arange(self.rows), np.arange(self.columns))
 
     def sources_mm(self) -> Array:
-        """(rows or 1, columns or 1, 3): one for each ray, one a row, or one for all."""
+        """(rows or 1, columns or 1, 3): one for each ray, for each row, or for all."""
         rows = np.arange(self.rows if self.source_follows_rows else 1)
         columns = np.arange(self.columns if self.source_follows_columns else 1)
         return self._points(self.first_source_mm, rows, columns)
@@ -77,7 +79,16 @@ def ray_lattice(camera: Camera) -> RayLattice:
 
 
 def rays_of(camera: Camera, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    """Sources (rows or 1, columns or 1, 3) and pixels (rows, columns, 3) in LPS mm, float64, for ``trace_rays``."""
+    """The rays of a camera as points, for ``trace_rays``.
+
+    Args:
+        camera: A ``View`` or a ``ProjectionMatrix``.
+        device: Where the tensors are created.
+
+    Returns:
+        Sources (rows or 1, columns or 1, 3) and pixels (rows, columns, 3) in LPS mm, float64. Where on its ray a pixel
+        lies is arbitrary for a matrix.
+    """
     lattice = ray_lattice(camera)
     sources, pixels = (torch.from_numpy(points).to(device) for points in (lattice.sources_mm(), lattice.pixels_mm()))
     return sources, pixels
@@ -132,7 +143,7 @@ def in_volume_frame(lattice: RayLattice, grid: Grid) -> RayLattice:
 
 
 def _snapped(vector: Array) -> Array:
-    """Vectors along an axis become exactly so: rounding in a header must not leave the exact path."""
+    """A vector along an axis up to rounding, exactly so: rounding in a header must not cost the exact path."""
     length = np.linalg.norm(vector)
     if length == 0:
         return vector

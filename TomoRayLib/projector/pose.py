@@ -15,13 +15,23 @@ from TomoRayLib.projector.rays import Interpolation, trace_rays
 def project_posed(
     attenuation_per_mm: Tensor, grid: Grid, view: Camera, pose: Tensor, *, interpolation: Interpolation = "linear"
 ) -> Tensor:
-    """Line integrals (rows, columns) of ``view``, its source and detector moved by ``pose``, together and rigidly.
+    """Line integrals of a view whose source and detector are moved together, differentiable in pose and volume.
 
-    ``pose`` (6,) is a rotation vector in radians about the LPS axes through the isocentre (of a ``ProjectionMatrix``,
-    the volume's centre), then a shift in mm: zeros leave the view where it is. Differentiable with respect to pose and
-    volume. "linear" (Joseph) changes smoothly with the pose; with "box" (Siddon) the derivative is exact too, but where
-    rays run along an axis of the volume it is 0 between voxel faces and blind to all that lies beside.
-    Raises ValueError as ``project`` does, and for a pose of another shape.
+    Args:
+        attenuation_per_mm: Volume (z, y, x) or batch (n, z, y, x) in 1/mm, float32 or float64.
+        grid: The volume's grid in LPS mm.
+        view: The camera before it is moved.
+        pose: (6,): a rotation vector in radians about the LPS axes through the isocentre (of a ``ProjectionMatrix``,
+            the volume's centre), then a shift in LPS mm. Zeros leave the view where it is.
+        interpolation: "linear" (Joseph) changes smoothly with the pose. With "box" (Siddon) the derivative is exact
+            too, but if rays run along an axis of the volume it is 0 between voxel faces.
+
+    Returns:
+        (rows, columns), or (n, rows, columns) for a batch: dimensionless.
+
+    Raises:
+        InputError: If the source lies inside the volume or the volume behind the source, before the view is moved.
+        ValueError: If the pose has another shape, or the volume is no float tensor with the grid's shape.
     """
     if tuple(pose.shape) != (6,):
         raise ValueError(
@@ -48,10 +58,17 @@ def rotation_matrix(rotation_vector: Tensor) -> Tensor:
 
 
 def rays_of_matrix(matrix: Tensor, rows: int, columns: int) -> tuple[Tensor, Tensor]:
-    """Sources (1, 1, 3) and pixels (rows, columns, 3) in LPS mm of a cone beam's (3, 4) projection matrix.
+    """The rays of a cone beam's projection matrix, differentiable with respect to it, for calibration.
 
-    Differentiable with respect to ``matrix``, for calibration: hand both to ``trace_rays``. Where on its ray a pixel
-    lies is arbitrary. The matrix must have a positive third coordinate in front of the source.
+    Args:
+        matrix: (3, 4) from ``(x, y, z, 1)`` in LPS mm to ``(column, row, 1) * w``, with ``w`` above 0 in front of the
+            source.
+        rows: Rows of the detector.
+        columns: Columns of the detector.
+
+    Returns:
+        Sources (1, 1, 3) and pixels (rows, columns, 3) in LPS mm, for ``trace_rays``. Where on its ray a pixel lies is
+        arbitrary.
     """
     back = torch.linalg.inv(matrix[:, :3])
     source = -back @ matrix[:, 3]

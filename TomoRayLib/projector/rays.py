@@ -4,8 +4,7 @@ the volume and the rays.
 Each ray is cut by the slices across its own main axis, the axis along which it crosses the most voxels. Within a slice
 it moves at most one voxel along each other axis, so it meets at most three voxels: the one where it enters, the one
 between its two crossings, the one where it leaves. Their shares of the segment depend on where the ray crosses, and
-carry the gradient with respect to the ray. 20 to 80 times slower than slabs, but there is no geometry that it does not
-serve.
+carry the gradient with respect to the ray. 20 to 80 times slower than slabs, but it serves every geometry.
 
 Siddon, Med Phys 12:252 (1985), doi:10.1118/1.595715. Joseph, IEEE TMI 1:192 (1982), doi:10.1109/TMI.1982.4307572.
 """
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.projector.checks import check_volume
 from TomoRayLib.projector.tables import MIN_FOOTPRINT
@@ -37,13 +37,22 @@ def trace_rays(
     pixels_mm: Tensor,
     interpolation: Interpolation = "box",
 ) -> Tensor:
-    """Line integrals, dimensionless, along rays from ``sources_mm`` through ``pixels_mm`` and on: (*rays).
+    """Line integrals along any rays, differentiable with respect to volume, sources and pixels.
 
-    ``attenuation_per_mm`` is (z, y, x) on ``grid``, or (n, z, y, x), which gives (n, *rays). Both point arrays are LPS
-    mm, (*rays, 3) after broadcasting, on any device. ``interpolation`` "box" takes voxels as boxes (Siddon, exact),
-    "linear" interpolates between voxel centres in the middle of each slice (Joseph): a smoother function of the pose.
-    Differentiable with respect to volume, sources and pixels. Raises ValueError for a shape that is not the grid's,
-    for rays without direction and for an unknown interpolation.
+    Args:
+        attenuation_per_mm: Volume (z, y, x) or batch (n, z, y, x) in 1/mm, float32 or float64.
+        grid: The volume's grid in LPS mm.
+        sources_mm: LPS points at which rays start, (*rays, 3) after broadcasting, on any device.
+        pixels_mm: LPS points through which they run and beyond, (*rays, 3) after broadcasting.
+        interpolation: "box" takes voxels as boxes (Siddon, exact); "linear" interpolates between voxel centres in the
+            middle of each slice (Joseph), a smoother function of the pose.
+
+    Returns:
+        (*rays), or (n, *rays) for a batch: dimensionless.
+
+    Raises:
+        InputError: If a source coincides with its pixel.
+        ValueError: If the volume is no float tensor with the grid's shape, or the interpolation is unknown.
     """
     volume = attenuation_per_mm
     check_volume(volume, grid)
@@ -83,16 +92,16 @@ def _in_voxels(grid: Grid, sources_mm: Tensor, pixels_mm: Tensor) -> tuple[Tenso
     directions = (pixels_mm - sources_mm) @ to_index[:3, :3].T
     length_mm = torch.linalg.vector_norm(pixels_mm - sources_mm, dim=1)
     if not bool((length_mm > 0).all()):
-        raise ValueError(
-            "Every ray needs a source and a pixel in different places; got rays of length 0 or not a number. Check "
-            "that the detector does not touch the source."
+        raise InputError(
+            "Every ray needs a source and a pixel in different places; got rays of length 0 or NaN. Check that the "
+            "detector does not touch the source."
         )
     return starts, directions, length_mm
 
 
 @dataclass(frozen=True)
 class _Bundle:
-    """What rays of one main axis share. Axes count x, y, z = 0, 1, 2."""
+    """The common properties of rays with one main axis. Axes count x, y, z = 0, 1, 2."""
 
     size: tuple[int, int, int]
     main: int
@@ -112,12 +121,12 @@ def _integrate(bundle: _Bundle, flat: Tensor, starts: Tensor, directions: Tensor
     m, (a, b) = bundle.main, bundle.others
     faces = torch.arange(bundle.size[m], dtype=starts.dtype, device=starts.device)[:, None]
     along = directions[:, m]
-    # at the lower face of each slice, and how far it goes until the next
+    # where a ray crosses the lower face of each slice, and how far it moves until the next
     slope_a, slope_b = directions[:, a] / along, directions[:, b] / along
     place_a = starts[:, a] + (faces - starts[:, m]) * slope_a
     place_b = starts[:, b] + (faces - starts[:, m]) * slope_b
     made = _box_taps if bundle.interpolation == "box" else _linear_taps
-    # the volume may reach behind the source, which lies outside: a line meets it on one side only
+    # The volume may reach behind the source, which lies outside: count only what lies ahead.
     ahead = (faces + 0.5 - starts[:, m]) / along > 0
     total = flat.new_zeros(len(flat), len(starts))
     for voxel_a, voxel_b, weight in made(place_a, slope_a, place_b, slope_b):

@@ -1,7 +1,7 @@
-"""Which slices a camera's rays are cut into, and where they cross them.
+"""How a volume is cut into slices for a camera, and where the rays cross them.
 
 The *main axis* is the volume's axis along which no ray moves more than a few voxels sideways per slice. The detector
-is *aligned* where its rows and columns run along the other two axes: then a ray's two coordinates within a slice
+is *aligned* if its rows and columns run along the other two axes: then a ray's two coordinates within a slice
 depend on its row alone and on its column alone. Any other detector gets a *virtual detector* in the volume's middle
 slice, on the same rays, which is aligned; its image is resampled once (a homography).
 """
@@ -19,7 +19,7 @@ from TomoRayLib.projector.lattice import RayLattice
 Array = NDArray[np.float64]
 VIRTUAL_OVERSAMPLING = 2.0
 VIRTUAL_MARGIN_PX = 3
-VIRTUAL_SAMPLES_PER_VOXEL = 2.0  # at least, however large the pixels are
+VIRTUAL_SAMPLES_PER_VOXEL = 2.0  # at least, however large the pixels
 STEEPEST_VOXELS = 3.0  # sideways per slice; steeper rays are traced one by one
 
 
@@ -34,7 +34,7 @@ class SlabRays:
 
     @property
     def in_plane(self) -> tuple[int, int]:
-        """(a, b): a is the axis along which the table has contiguous voxels, x where it can be, else y."""
+        """(a, b): a is the axis along which the table has contiguous voxels, x unless that is the main axis, then y."""
         first, second = (axis for axis in range(3) if axis != self.main)
         return first, second
 
@@ -45,6 +45,7 @@ class SlabRays:
 
     @property
     def is_aligned(self) -> bool:
+        """True if rows and columns of the detector run along the two in-plane axes."""
         along_row, along_column = self.lattice.column_step_mm, self.lattice.row_step_mm
         return bool(
             np.count_nonzero(along_row) == 1 == np.count_nonzero(along_column)
@@ -61,7 +62,7 @@ class SlabRays:
     def virtual_axes(self) -> tuple[Array, Array]:
         """Sample positions (mm, in the middle plane) along axes a and b."""
         a, b = self.in_plane
-        if self.is_aligned:  # one row of the detector and one column tell all
+        if self.is_aligned:  # one row and one column of the detector hold all positions
             row = replace(self, lattice=replace(self.lattice, rows=1)).at_plane(self.plane_mm)[0]
             column = replace(self, lattice=replace(self.lattice, columns=1)).at_plane(self.plane_mm)[:, 0]
             return (row[:, a], column[:, b]) if self.row_axis == a else (column[:, a], row[:, b])
@@ -126,8 +127,8 @@ class SlabRays:
 def slab_rays(grid: Grid, lattice: RayLattice) -> SlabRays | None:
     """The rays cut along their best main axis; ``lattice`` is in the volume's frame.
 
-    None where no axis serves: a wide fan that leaves every axis, slices much thicker than voxels are wide, a volume
-    that reaches beside the source, or a slot scan along no axis of the volume, whose rays are in no plane separable.
+    None if no axis serves: a fan too wide for every axis, slices much thicker than voxels are wide, a volume that
+    reaches past the source, or a slot scan along no axis of the volume, whose rays are not separable in any plane.
     """
     axis = main_axis(grid, lattice)
     if axis is None:
@@ -154,7 +155,7 @@ def main_axis(grid: Grid, lattice: RayLattice) -> int | None:
 
 
 def _is_before_the_volume(grid: Grid, lattice: RayLattice, axis: int) -> bool:
-    """True where all slices along ``axis`` lie on the rays' side of every source."""
+    """True if all slices along ``axis`` lie on the rays' side of every source."""
     if lattice.is_parallel:
         return True
     faces_mm = np.array([-0.5, grid.size[axis] - 0.5]) * grid.spacing_mm[axis]

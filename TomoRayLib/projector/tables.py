@@ -19,7 +19,7 @@ MIN_FOOTPRINT = 1e-5
 
 @dataclass(frozen=True)
 class Overlaps:
-    """How the segment of each ray in each slice is shared among the voxels along one axis.
+    """The shares of each ray's segment in each slice among the voxels along one axis.
 
     ``voxel`` and ``fraction`` are (slices, samples, taps); fractions of voxels outside the volume are 0.
     """
@@ -31,7 +31,7 @@ class Overlaps:
 def overlaps(crossings: Array, count: int) -> Overlaps:
     """Shares of ``count`` voxels from positions (slices + 1, samples) at each slice's two faces.
 
-    Positions are in voxels, voxel j spanning j..j + 1. There are as many taps as the steepest segment has voxels.
+    Positions are in voxels, voxel j spanning j..j + 1. There are as many taps as the steepest segment meets voxels.
     """
     low, high = _footprints(crossings)
     first = np.floor(low)
@@ -58,8 +58,9 @@ def _fractions(low: Array, high: Array, voxel: NDArray[Any]) -> Array:
 
 @dataclass(frozen=True)
 class Shares:
-    """``Overlaps`` as a kernel reads them: taps in a row from ``voxel`` (layers, samples) on, all within the volume;
-    ``weight`` (layers, samples, taps), 0 where a tap is none of the ray's. A layer is a slice or a part of one."""
+    """``Overlaps`` as a kernel reads them: consecutive taps from ``voxel`` (layers, samples) on, all within the volume,
+    with ``weight`` (layers, samples, taps), 0 for voxels that the ray does not meet. A layer is a slice or part of one.
+    """
 
     voxel: NDArray[np.int32]
     weight: NDArray[Any]

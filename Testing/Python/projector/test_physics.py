@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.projector.physics import (
     Spectrum,
     add_noise,
@@ -16,7 +17,6 @@ from TomoRayLib.projector.physics import (
     hu_to_attenuation,
     kramers_spectrum,
     log_signal,
-    monoenergetic,
     polyenergetic_transmission,
     transmission,
     water_and_bone,
@@ -95,7 +95,7 @@ def test_a_spectrums_mean_energy_is_1_to_4_kev_below_a_full_models(
 
 def test_one_energy_gives_beer_lamberts_law() -> None:
     water, bone = torch.tensor([0.0, 200.0, 150.0]), torch.tensor([0.0, 0.0, 30.0])
-    signal = polyenergetic_transmission(water, bone, monoenergetic(60.0))
+    signal = polyenergetic_transmission(water, bone, Spectrum((60.0,), (1.0,)))
     integral = water * 0.02059 + bone * 0.3148 * 0.192
     torch.testing.assert_close(signal, transmission(integral))
     torch.testing.assert_close(log_signal(signal), integral)
@@ -119,18 +119,35 @@ def test_a_photon_counter_sees_a_softer_beam_than_an_energy_integrator() -> None
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("make", "message", "field"),
     [
-        (lambda: kramers_spectrum(90000.0), "between 40 and 150"),
-        (lambda: kramers_spectrum(90.0, -1.0), "aluminium_mm"),
-        (lambda: Spectrum((50.0, 60.0), (1.0,)), "as many"),
-        (lambda: Spectrum((50.0,), (0.0,)), "got none"),
-        (lambda: polyenergetic_transmission(torch.ones(2), torch.ones(3), monoenergetic(60.0)), "one shape"),
-        (lambda: add_noise(torch.ones(2), 0.0), "photons"),
-        (lambda: add_scatter(torch.ones(2, 2), -1.0, 3.0), "scatter_to_primary"),
+        (lambda: kramers_spectrum(90000.0), "between 40 and 150 kV", "kvp"),
+        (lambda: kramers_spectrum(90.0, -1.0), "0 mm of aluminium or more; got -1", "aluminium_mm"),
+        (lambda: Spectrum((50.0,), (0.0,)), "got none", "aluminium_mm"),
+        (lambda: water_attenuation_per_mm(60000.0), "between 30 and 150 keV", "energy_kev"),
+        (lambda: attenuation_per_mm("bone", 0.06), "between 10 and 200 keV", "energy_kev"),
+        (lambda: add_noise(torch.ones(2), 0.0), "photons a pixel must be above 0", "photons"),
+        (lambda: add_noise(torch.ones(2), float("nan")), "photons a pixel must be above 0", "photons"),
+        (lambda: add_noise(torch.ones(2), 9.0, -1.0), "read-out noise must be 0", "electronic_sd_photons"),
+        (lambda: add_scatter(torch.ones(2, 2), -1.0, 3.0), "scatter to primary must be 0", "scatter_to_primary"),
+        (lambda: add_scatter(torch.ones(2, 2), 1.0, 0.0), "width of scatter must be above 0", "scatter_mm"),
     ],
 )
-def test_what_no_tube_or_detector_does_is_refused(make: object, message: str) -> None:
+def test_what_no_tube_or_detector_does_is_refused_with_its_setting(make: object, message: str, field: str) -> None:
+    with pytest.raises(InputError, match=message) as raised:
+        make()  # type: ignore[operator]
+    assert raised.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Spectrum((50.0, 60.0), (1.0,)), "as many"),
+        (lambda: polyenergetic_transmission(torch.ones(2), torch.ones(3), Spectrum((60.0,), (1.0,))), "one shape"),
+        (lambda: add_scatter(torch.ones(2, 2, 2), 1.0, 3.0), r"\(rows, columns\); got the shape \(2, 2, 2\)"),
+    ],
+)
+def test_arguments_that_do_not_fit_each_other_are_refused(make: object, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()  # type: ignore[operator]
 

@@ -159,5 +159,5 @@ def test_a_view_that_misses_and_an_impossible_tube_get_a_sentence(a_ct: Volume) 
     away = cameras_of(SMALL, PoseOptions(), ("ap",), (0.0, 0.0, 9000.0))
     with pytest.raises(InputError, match="The AP view misses the CT"):
         render(a_ct, away, Exposure(), 1.0)
-    with pytest.raises(InputError, match="kvp must lie"):
+    with pytest.raises(InputError, match="tube voltage must lie"):
         render(a_ct, cameras(), Exposure(kvp=9.0), 1.0)

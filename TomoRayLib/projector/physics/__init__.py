@@ -1,4 +1,4 @@
-"""What X-rays do on their way: attenuation of materials, tube spectra, and what a detector makes of the rest.
+"""The physics of a radiograph: attenuation of materials, tube spectra, and the detector.
 
 See docs/projector.md for the equations and their sources. Lengths in mm, attenuation in 1/mm, energies in keV.
 """
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from TomoRayLib.projector.physics.detection import transmission as transmission
     from TomoRayLib.projector.physics.spectrum import Spectrum as Spectrum
     from TomoRayLib.projector.physics.spectrum import kramers_spectrum as kramers_spectrum
-    from TomoRayLib.projector.physics.spectrum import monoenergetic as monoenergetic
     from TomoRayLib.projector.physics.spectrum import polyenergetic_transmission as polyenergetic_transmission
 
 __all__, __getattr__, __dir__ = lazy_face(
@@ -26,6 +25,6 @@ __all__, __getattr__, __dir__ = lazy_face(
     {
         "attenuation": ["attenuation_per_mm", "hu_to_attenuation", "water_and_bone", "water_attenuation_per_mm"],
         "detection": ["add_noise", "add_scatter", "log_signal", "transmission"],
-        "spectrum": ["Spectrum", "kramers_spectrum", "monoenergetic", "polyenergetic_transmission"],
+        "spectrum": ["Spectrum", "kramers_spectrum", "polyenergetic_transmission"],
     },
 )

@@ -1,4 +1,4 @@
-"""From HU to attenuation: plastimatch's single line, and water and bone with tabulated coefficients."""
+"""From HU to attenuation: plastimatch's linear formula, and water and bone with tabulated coefficients."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+
+from TomoRayLib.base.errors import InputError
 
 Array = NDArray[np.float64]
 Material = Literal["water", "bone", "aluminium"]
@@ -21,8 +23,8 @@ CM2_PER_G: dict[Material, tuple[float, ...]] = {
     "aluminium": (26.23, 7.955, 3.441, 1.128, 0.5685, 0.3681, 0.2778, 0.2018, 0.1704, 0.1378, 0.1223),
 }
 DENSITY_G_PER_CM3: dict[Material, float] = {"water": 1.0, "bone": 1.92, "aluminium": 2.699}
-# Effective energy of a body CT at 120 kVp, where its HU are taken to be attenuation over water's. Scanners lie between
-# 65 and 75 keV; bone's share changes by 4 % over this range.
+# Effective energy of a body CT at 120 kVp, at which its HU are taken to be attenuation over water's. Scanners lie
+# between 65 and 75 keV; bone's share changes by 4 % over this range.
 CT_ENERGY_KEV = 70.0
 
 
@@ -31,29 +33,65 @@ def attenuation_per_mm(material: Material, energy_kev: float) -> float: ...
 @overload
 def attenuation_per_mm(material: Material, energy_kev: Array) -> Array: ...
 def attenuation_per_mm(material: Material, energy_kev: float | Array) -> float | Array:
-    """Linear attenuation in 1/mm at 10 to 200 keV, log-log interpolated in NISTIR 5632; shaped as ``energy_kev``."""
+    """Linear attenuation with coherent scatter, interpolated log-log in the tables of NISTIR 5632.
+
+    Args:
+        material: "water", "bone" (cortical, ICRU-44) or "aluminium", at their densities in ``DENSITY_G_PER_CM3``.
+        energy_kev: Photon energy or energies, 10 to 200 keV.
+
+    Returns:
+        1/mm, shaped as ``energy_kev``.
+
+    Raises:
+        InputError: If the energy lies outside the tables.
+        ValueError: If the material is unknown.
+    """
     if material not in CM2_PER_G:
         raise ValueError(f"material must be one of {sorted(CM2_PER_G)}; got {material!r}.")
     energy = np.asarray(energy_kev, dtype=np.float64)
     low, high = ENERGIES_KEV[0], ENERGIES_KEV[-1]
     if not np.all((energy >= low) & (energy <= high)):
-        raise ValueError(f"energy_kev must lie between {low} and {high}; got {energy_kev}. Give keV, not eV or MeV.")
+        raise InputError(
+            f"The photon energy must lie between {low} and {high} keV; got {energy_kev}. Use keV, not eV or MeV.",
+            field="energy_kev",
+        )
     per_g = np.exp(np.interp(np.log(energy), np.log(ENERGIES_KEV), np.log(CM2_PER_G[material])))
     per_mm = np.asarray(per_g * DENSITY_G_PER_CM3[material] / 10.0)
     return per_mm if per_mm.ndim else float(per_mm)
 
 
 def water_attenuation_per_mm(energy_kev: float) -> float:
-    """Attenuation of water in 1/mm at one photon energy between 30 and 150 keV, what radiography uses (NISTIR 5632)."""
+    """Linear attenuation of water at an energy of radiography (NISTIR 5632, table 4).
+
+    Args:
+        energy_kev: Photon energy, 30 to 150 keV.
+
+    Returns:
+        1/mm.
+
+    Raises:
+        InputError: If the energy lies outside this range.
+    """
     if not 30.0 <= energy_kev <= 150.0:
-        raise ValueError(f"energy_kev must lie between 30 and 150; got {energy_kev}.")
+        raise InputError(
+            f"The photon energy must lie between 30 and 150 keV, the range of radiography; got {energy_kev}.",
+            field="energy_kev",
+        )
     return attenuation_per_mm("water", energy_kev)
 
 
 def hu_to_attenuation(hu: Tensor, water_per_mm: float = 0.022, air_below_hu: float = -800.0) -> Tensor:
-    """Linear attenuation in 1/mm: ``water_per_mm * (1 + HU / 1000)``, and 0 at or below ``air_below_hu``.
+    """Linear attenuation of a CT: ``water_per_mm * (1 + HU / 1000)``.
 
     The defaults are those of plastimatch: water at 50 keV, 0.22 / cm (its ``-P preprocess``).
+
+    Args:
+        hu: CT values in HU, of any shape and number type.
+        water_per_mm: Attenuation of water in 1/mm.
+        air_below_hu: At or below this value the attenuation is 0.
+
+    Returns:
+        1/mm, float32, shaped as ``hu``, on its device.
     """
     attenuation = (hu.float() * (water_per_mm / 1000.0)).add_(water_per_mm).clamp_min_(0.0)
     return attenuation.masked_fill_(hu <= air_below_hu, 0.0)
@@ -62,12 +100,21 @@ def hu_to_attenuation(hu: Tensor, water_per_mm: float = 0.022, air_below_hu: flo
 def water_and_bone(
     hu: Tensor, air_below_hu: float = -800.0, bone_above_hu: float = 100.0, ct_energy_kev: float = CT_ENERGY_KEV
 ) -> tuple[Tensor, Tensor]:
-    """Volume fractions of water and of cortical bone (ICRU-44, 1.92 g/cm3) of each voxel, float32, shaped as ``hu``.
+    """Volume fractions of water and of cortical bone (ICRU-44, 1.92 g/cm3) of each voxel.
 
     Both together attenuate ``1 + HU / 1000`` times as much as water at ``ct_energy_kev``, the CT's effective energy, so
     no HU is lost. Up to ``bone_above_hu`` all is water of another density (fat, lung, muscle). Above, the excess is
     bone that takes water's place; it is all bone from about 1600 HU on, and denser bone beyond (teeth, metal).
     Project both, then weigh them with ``attenuation_per_mm`` at any energy, or with a spectrum.
+
+    Args:
+        hu: CT values in HU, of any shape and number type.
+        air_below_hu: At or below this value both fractions are 0.
+        bone_above_hu: Above this value a voxel holds bone.
+        ct_energy_kev: Effective energy of the CT's beam in keV.
+
+    Returns:
+        Water and bone, float32, shaped as ``hu``, on its device.
     """
     attenuation = (hu.float() / 1000.0).add_(1.0).clamp_min_(0.0).masked_fill_(hu <= air_below_hu, 0.0)
     bone_over_water = attenuation_per_mm("bone", ct_energy_kev) / attenuation_per_mm("water", ct_energy_kev)

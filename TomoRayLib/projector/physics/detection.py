@@ -1,4 +1,4 @@
-"""What a detector makes of the rays: Beer-Lambert, scatter, quantum and electronic noise, logarithm.
+"""The detector: Beer-Lambert, scatter, quantum and electronic noise, logarithm.
 
 Signals are shares of the unattenuated beam, between 0 and 1; line integrals are dimensionless.
 """
@@ -10,37 +10,69 @@ import math
 import torch
 from torch import Tensor
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.projector.physics.blur import blur_by_convolution
 
 FLOOR_PHOTONS = 0.5  # a pixel without any photon is taken to have half of one before the logarithm
 
 
 def transmission(line_integral: Tensor) -> Tensor:
-    """Share of photons that arrives, exp(-integral) (Beer-Lambert): bone dark."""
+    """The share of photons that arrives (Beer-Lambert): bone dark.
+
+    Args:
+        line_integral: Line integrals of attenuation, dimensionless, of any shape.
+
+    Returns:
+        exp(-integral), shaped as ``line_integral``.
+    """
     return torch.exp(-line_integral)
 
 
 def log_signal(signal: Tensor, photons: float = math.inf) -> Tensor:
-    """-ln(signal): back to line integrals, bone bright. Signals below half a photon are raised to it; with no
-    ``photons`` given, to the smallest number that the type can hold."""
+    """Back to line integrals: bone bright.
+
+    Args:
+        signal: Shares of the unattenuated beam, of any shape. Those below half a photon are raised to it.
+        photons: Number that an unattenuated pixel absorbs; if infinite, signals are raised to the smallest normal
+            number of their type.
+
+    Returns:
+        -ln(signal), dimensionless, shaped as ``signal``.
+    """
     floor = torch.finfo(signal.dtype).tiny if math.isinf(photons) else FLOOR_PHOTONS / photons
     return -torch.log(signal.clamp_min(floor))
 
 
 def add_scatter(signal: Tensor, scatter_to_primary: float, spread_px: float) -> Tensor:
-    """Primary plus scattered signal of (rows, columns).
+    """Primary plus scattered signal.
 
-    Scatter is the primary blurred by a Gaussian of ``spread_px`` pixels standard deviation (a wide kernel, some
-    centimetres at the detector), scaled so that the mean of scatter over the mean of primary is
-    ``scatter_to_primary``, which depends on the field's size, the air gap and the grid (J. M. Boone and J. A. Seibert,
-    Monte Carlo simulation of the scattered radiation distribution in diagnostic radiology, Med Phys 15:713, 1988; a
-    single Gaussian that does not depend on the body's thickness is the simplest of such kernels).
+    Scatter is the primary blurred by one Gaussian that does not depend on the body's thickness, the simplest of the
+    kernels in J. M. Boone and J. A. Seibert, Monte Carlo simulation of the scattered radiation distribution in
+    diagnostic radiology, Med Phys 15:713, 1988.
+
+    Args:
+        signal: Primary signal (rows, columns) as shares of the unattenuated beam.
+        scatter_to_primary: Mean of scatter over mean of primary, 0 or more; it depends on the field's size, the air
+            gap and the grid.
+        spread_px: Standard deviation of the Gaussian in pixels; some centimetres at the detector.
+
+    Returns:
+        (rows, columns), in the unit of ``signal``.
+
+    Raises:
+        InputError: If the ratio is below 0 or the spread not above 0.
+        ValueError: If the signal is not one radiograph.
     """
-    if scatter_to_primary < 0 or spread_px <= 0 or signal.ndim != 2:
+    if signal.ndim != 2:
         raise ValueError(
-            f"add_scatter needs (rows, columns), scatter_to_primary of 0 or more and spread_px above 0; got "
-            f"{tuple(signal.shape)}, {scatter_to_primary} and {spread_px}. Call it for one radiograph at a time."
+            f"add_scatter needs one radiograph, (rows, columns); got the shape {tuple(signal.shape)}. Call it for each."
         )
+    if not scatter_to_primary >= 0:
+        raise InputError(
+            f"The ratio of scatter to primary must be 0 or more; got {scatter_to_primary}.", field="scatter_to_primary"
+        )
+    if not spread_px > 0:
+        raise InputError(f"The width of scatter must be above 0; got {spread_px} pixels.", field="scatter_mm")
     blurred = blur_by_convolution(signal, spread_px)
     mean = blurred.mean().clamp_min(torch.finfo(signal.dtype).tiny)
     return signal + blurred * (scatter_to_primary * signal.mean() / mean)
@@ -49,15 +81,28 @@ def add_scatter(signal: Tensor, scatter_to_primary: float, spread_px: float) -> 
 def add_noise(
     signal: Tensor, photons: float, electronic_sd_photons: float = 0.0, generator: torch.Generator | None = None
 ) -> Tensor:
-    """The signal as a detector counts it: Poisson with ``photons`` a pixel where nothing is in the way, then Gaussian.
+    """The signal as a detector counts it: Poisson noise of the photons, then Gaussian noise of the read-out.
 
-    ``photons`` is the number that an unattenuated pixel absorbs: the signal-to-noise ratio there is its square root.
-    ``electronic_sd_photons`` is the read-out noise in photons. The mean stays as it is; values below 0 can occur.
+    Args:
+        signal: Shares of the unattenuated beam, of any shape.
+        photons: Number that an unattenuated pixel absorbs; the signal-to-noise ratio there is its square root.
+        electronic_sd_photons: Standard deviation of the read-out noise in photons.
+        generator: Random numbers; torch's own if None.
+
+    Returns:
+        Shares of the unattenuated beam with the same mean, shaped as ``signal``; values below 0 can occur.
+
+    Raises:
+        InputError: If ``photons`` is not above 0 and finite, or the read-out noise is below 0.
     """
-    if not (photons > 0 and electronic_sd_photons >= 0) or math.isinf(photons):
-        raise ValueError(
-            f"photons must be above 0 and finite, electronic_sd_photons 0 or more; got {photons} and "
-            f"{electronic_sd_photons}. For no noise at all, leave add_noise out."
+    if not 0 < photons < math.inf:
+        raise InputError(
+            f"The number of photons a pixel must be above 0 and finite; got {photons}. Leave it out for no noise.",
+            field="photons",
+        )
+    if not electronic_sd_photons >= 0:
+        raise InputError(
+            f"The read-out noise must be 0 photons or more; got {electronic_sd_photons}.", field="electronic_sd_photons"
         )
     counts = torch.poisson(signal.clamp_min(0.0) * photons, generator=generator)
     if electronic_sd_photons > 0:
