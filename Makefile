@@ -35,6 +35,7 @@ test-all: setup ## run all tests, those that take long first
 
 screenshots: setup ## draw the pictures of the documentation anew (Resources/Screenshots); looks at the real sample
 	@TOMORAY_SCREENSHOTS=Resources/Screenshots $(BIN)/python -m pytest -m slow -k screenshots_of_the_documentation
+	@bash tools/pictures Resources/Screenshots/*.png
 
 bench-projector: setup ## measure the projector beside its peers: output/bench-projector; needs an idle machine
 	@$(BIN)/python Testing/Benchmarks/projector.py --out output/bench-projector $(ARGS)
