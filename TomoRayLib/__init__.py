@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from TomoRayLib.projector.physics.attenuation import hu_to_attenuation as hu_to_attenuation
     from TomoRayLib.projector.projection import project as project
     from TomoRayLib.synthesis.comparison import compare as compare
-    from TomoRayLib.synthesis.comparison import ground_truth as ground_truth
     from TomoRayLib.synthesis.model_run import SyntheticCT as SyntheticCT
     from TomoRayLib.synthesis.model_run import synthesize as synthesize
+    from TomoRayLib.synthesis.truth import ground_truth as ground_truth
 
 __all__, __getattr__, __dir__ = lazy_face(
     __name__,
@@ -40,7 +40,8 @@ __all__, __getattr__, __dir__ = lazy_face(
         "networks.registry": ["find_model", "load_network"],
         "projector.physics.attenuation": ["hu_to_attenuation"],
         "projector.projection": ["project"],
-        "synthesis.comparison": ["compare", "ground_truth"],
+        "synthesis.comparison": ["compare"],
         "synthesis.model_run": ["SyntheticCT", "synthesize"],
+        "synthesis.truth": ["ground_truth"],
     },
 )

@@ -13,10 +13,11 @@ def sha256_of_bytes(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def sha256_of_file(path: Path) -> str:
-    """SHA-256 of a file's content, read in chunks. Raises OSError if it cannot be read."""
+def sha256_of_file(*paths: Path) -> str:
+    """SHA-256 of a file's content, or of several files' one after another. Raises OSError if one cannot be read."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            digest.update(chunk)
+    for path in paths:
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""What a person sees in the terminal while a job runs and when it is done."""
+"""Events in the terminal: a bar with the stage while a job runs, then its scores and files, or its error."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Wa
 
 
 class Display:
-    """Shows a job's events: a bar with the stage and the time left, then a table and the files."""
+    """Shows a job's events: a bar with the stage and the time left, then a table and the files.
 
-    def __init__(self, console: Console) -> None:
+    ``option_names`` maps the field of an event to the option that sets it.
+    """
+
+    def __init__(self, console: Console, option_names: Mapping[str, str] | None = None) -> None:
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]}"))
-        self.console = console
+        self.console, self.option_names = console, option_names or {}
         self.progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
         self.task: TaskID | None = None
         self.last: Finished | Failed | None = None
@@ -36,11 +39,16 @@ class Display:
         if isinstance(event, StageBegun):
             self._show_stage(event)
         elif isinstance(event, Warned):
-            self.progress.console.print(f"[bold red]Warning[/] {escaped(event.text)}", highlight=False)
+            self.progress.console.print(f"[bold red]Warning[/] {self._said(event.text, event.field)}", highlight=False)
         elif isinstance(event, Note):
-            self.progress.console.print(f"[yellow]Note[/] {escaped(event.text)}", highlight=False)
+            self.progress.console.print(f"[yellow]Note[/] {self._said(event.text, event.field)}", highlight=False)
         else:
             self.last = event
+
+    def _said(self, text: str, field: str | None) -> str:
+        """A sentence with the option that sets ``field`` in brackets at its end, escaped for Rich."""
+        option = self.option_names.get(field or "")
+        return escaped(f"{text.removesuffix('.')} ({option})." if option else text)
 
     def _show_stage(self, event: StageBegun) -> None:
         text = f"{event.stage} ({event.number}/{event.of})"
@@ -52,7 +60,7 @@ class Display:
     def close(self) -> None:
         """Show the job's end, once the bar is gone."""
         if isinstance(self.last, Failed):
-            self.console.print(f"[bold red]Error[/] {escaped(self.last.message)}", highlight=False)
+            self.console.print(f"[bold red]Error[/] {self._said(self.last.message, self.last.field)}", highlight=False)
             if self.last.details:
                 self.console.print(self.last.details, markup=False, highlight=False)
         elif self.last is not None:

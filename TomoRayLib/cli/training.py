@@ -12,7 +12,8 @@ from typing import Annotated
 import typer
 
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.cli.options import OptionalPath, WholeNumber, console, finish
+from TomoRayLib.cli.options import OptionalPath, WholeNumber
+from TomoRayLib.cli.running import console, finish
 from TomoRayLib.jobs.events import Emit
 
 KEPT_IN_THE_RUN = "what the run has saved stays, and the same command goes on from there"

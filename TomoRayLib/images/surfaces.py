@@ -9,6 +9,7 @@ which can be written, read and measured like any other: ask ``is_empty`` and tel
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ from vtkmodules.vtkImagingStencil import vtkImageStencilToImage, vtkPolyDataToIm
 from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 
 from TomoRayLib.base.files import write_atomically
-from TomoRayLib.base.notices import NOTICE, STL_NOTICE
+from TomoRayLib.base.notices import NOTICE, STL_NOTICE, TRUTH_NOTICE
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.intensity import bounding_box
@@ -246,6 +247,21 @@ def write_stl(path: PathLike, surface: vtkPolyData, *, marking: str = STL_NOTICE
     header = f"TomoRay SPACE=LPS UNIT=mm {marking}".encode("ascii", "replace")[:80].ljust(80)
     with write_atomically(path) as partial:
         partial.write_bytes(header + np.uint32(len(facets)).astype("<u4").tobytes() + facets.tobytes())
+
+
+def write_surfaces(folder: Path, vertebrae: Volume, true_vertebrae: Volume | None) -> None:
+    """Write the surface of synthetic vertebrae as VTP and STL, and that of the true ones as VTP, in LPS mm.
+
+    With true vertebrae, the synthetic surface carries its signed distance from theirs.
+    """
+    surface = make_surface(vertebrae)
+    if true_vertebrae is not None:
+        true_surface = make_surface(true_vertebrae)
+        write_vtp(folder / "truth_surface.vtp", true_surface, marking=TRUTH_NOTICE)
+        if not is_empty(surface):
+            surface = with_distance(surface, true_surface)
+    write_vtp(folder / "synthetic_surface.vtp", surface)
+    write_stl(folder / "synthetic_surface.stl", surface)
 
 
 def _iso_surface(field: NDArray[np.float32]) -> vtkPolyData:

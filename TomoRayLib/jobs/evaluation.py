@@ -1,8 +1,8 @@
-"""Cohorts: a folder of CTs with vertebra segmentations in, scores of every case and their summary out.
+"""One evaluation: a folder of CTs with vertebra segmentations in, scores of every case and their summary out.
 
-Every case runs the main job (``case.case_result``): both radiographs are rendered from the CT, the synthetic CT is made
-of them and compared with the real one. A case that fails is listed with its reason and does not stop the others. What
-was scored is kept case by case, so an evaluation that was stopped can go on.
+Every case is a synthesis (``synthesis.case_result``): both radiographs are rendered from the CT, the synthetic CT is
+made from them and compared with the real one. A case that fails is listed with its reason and does not stop the others.
+Scores are kept case by case, so that an evaluation that was stopped can be resumed.
 """
 
 from __future__ import annotations
@@ -13,94 +13,58 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import TomoRayLib
-from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, Quantisation
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.base.files import check_writable, staged_folder, write_atomically
+from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
+from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.images.cohort import CohortCase, counted_reasons, find_cases, only_named
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.structure_masks import read_structures
 from TomoRayLib.jobs.events import Emit, Event, Finished, Note, Warned
 from TomoRayLib.jobs.failures import failed_by
-from TomoRayLib.jobs.job import SynthesisJob
+from TomoRayLib.jobs.job import EvaluationJob
 from TomoRayLib.jobs.progress import Stages
-from TomoRayLib.jobs.provenance import PACKAGES, sha256_of, version_of
-from TomoRayLib.jobs.results import CaseResult
+from TomoRayLib.jobs.provenance import PACKAGES, sha256_of_input, version_of
 from TomoRayLib.jobs.synthesis import SECONDS_FROM_CT, case_result
 from TomoRayLib.metrics.statistics import CaseScore, summarise
-from TomoRayLib.networks.registry import ModelEntry, find_model
+from TomoRayLib.networks.registry import ModelEntry
 from TomoRayLib.report.cohort_page import CohortResult
 from TomoRayLib.report.cohort_tables import TABLE_NAMES, write_tables
-from TomoRayLib.synthesis.acquisition import DEFAULT_PRESET, GeometryOptions
-from TomoRayLib.synthesis.model_run import choose_device, fast_precision
+from TomoRayLib.synthesis.acquisition import DEFAULT_PRESET
+from TomoRayLib.synthesis.model_run import ChosenModel, choose_model
 
 RECORDS = "cases"  # folder of one JSON file per scored case
 SECONDS_A_CASE = 20.0  # on two cores
 NEED_BYTES = 50 * 1024 * 1024
 
 
-@dataclass(frozen=True)
-class EvaluationJob:
-    """A cohort to be scored: the cases below ``folder``, tables into ``out``. All paths as text.
-
-    ``cases`` is a file of case names, one a line (a split), or None for all. ``include_gl`` takes in VerSe's ``sub-gl``
-    images. ``resume`` skips what is scored in ``out`` already with the same model, settings and files. The rest is as
-    in ``SynthesisJob``.
-    """
-
-    folder: str
-    out: str
-    cases: str | None = None
-    include_gl: bool = False
-    resume: bool = False
-    model: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    fov_mm: float = 256.0
-    quantisation: str = Quantisation.LINEAR.value
-    geometry: GeometryOptions = field(default_factory=GeometryOptions)
-
-    def __post_init__(self) -> None:
-        self.case_job(Path("ct"), Path("segmentation"))  # refuses settings that make no sense
-        if Path(self.out).resolve() == Path(self.folder).resolve():
-            raise InputError(f"Expected an output folder beside the cases, got {self.out}, which holds the cases.")
-
-    def case_job(self, ct: Path, segmentation: Path) -> SynthesisJob:
-        """The main job of one case. Raises InputError for settings that make no sense."""
-        return SynthesisJob(
-            out=self.out,
-            ct=str(ct),
-            segmentation=str(segmentation),
-            geometry=self.geometry,
-            model=self.model,
-            device=self.device,
-            precision=self.precision,
-            fov_mm=self.fov_mm,
-            quantisation=self.quantisation,
-            report=False,
-        )
-
-
 def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
-    """Score a cohort and return its folder of tables.
+    """Score a cohort and write its tables.
 
-    Raises InputError for a folder without usable cases and where not one case could be scored, OutputError where
-    ``job.out`` cannot be written.
+    Args:
+        job: The cohort, the settings and the output folder.
+        emit: Receives the events: one stage for each case, notes, warnings and ``Finished``.
+
+    Returns:
+        The output folder.
+
+    Raises:
+        InputError: For a folder without usable cases, and if not one case could be scored.
+        OutputError: If the output folder cannot be written.
     """
     begun = time.monotonic()
     check_writable(job.out, NEED_BYTES)
     cohort = find_cases(Path(job.folder), job.include_gl)
     if job.cases is not None:
         cohort = only_named(cohort, names_in(Path(job.cases)))
-    entry = find_model(job.model)
-    settings = scoring_settings(job, entry)
+    model = choose_model(job.model, job.device, job.precision)
+    settings = scoring_settings(job, model)
     emit(Note(f"{len(cohort.cases)} cases. Left out{counted_reasons(cohort) or ': nothing'}."))
     stages = Stages({case.name: SECONDS_A_CASE for case in cohort.cases}, emit)
     scores: list[CaseScore] = []
@@ -116,11 +80,11 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
                 details = "".join(traceback.format_exception(error))
                 emit(Warned(f"{case.name} failed: {failed[-1][1]}", details=details))
     result = CohortResult(
-        title=f"{cohort.folder.resolve().name}, {entry.id}",
+        title=f"{cohort.folder.resolve().name}, {model.entry.id}",
         scores=tuple(scores),
         failed=tuple(failed),
         left_out=tuple((cohort.relative(item.path), item.reason) for item in cohort.left_out),
-        settings=_shown_settings(settings, entry, job),
+        settings=_shown_settings(settings, model.entry, job),
     )
     with staged_folder(job.out) as folder:
         write_tables(folder, result)
@@ -133,19 +97,17 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     return Path(job.out)
 
 
-def scoring_settings(job: EvaluationJob, entry: ModelEntry) -> dict[str, Any]:
-    """Everything but the case itself that a score depends on, as JSON gives it back."""
-    device = choose_device(job.device)
+def scoring_settings(job: EvaluationJob, model: ChosenModel) -> dict[str, Any]:
+    """Return everything but the case itself that a score depends on, as it comes back from JSON."""
+    entry = model.entry
     geometry = asdict(job.geometry)
     if job.geometry.file is not None:
-        geometry["file"] = _content_hash(Path(job.geometry.file))
-    full = job.precision == "float32"
-    precision = torch.float32 if full else fast_precision(torch.device(device))
+        geometry["file"] = sha256_of_input(Path(job.geometry.file))
     settings = {
         "tomoray": TomoRayLib.__version__,
         "model": {"id": entry.id, "weights_sha256": entry.sha256, "atlas_sha256": entry.atlas_sha256},
-        "device": device.partition(":")[0],
-        "precision": str(precision).removeprefix("torch."),
+        "device": model.device.partition(":")[0],
+        "precision": model.precision_name,
         "fov_mm": job.fov_mm,
         "quantisation": job.quantisation,
         "window_hu": {"center": BONE_WINDOW.center_hu, "width": BONE_WINDOW.width_hu},
@@ -156,54 +118,56 @@ def scoring_settings(job: EvaluationJob, entry: ModelEntry) -> dict[str, Any]:
 
 
 def names_in(path: Path) -> list[str]:
-    """The names in a text file, one a line; empty lines and what follows # are left out."""
+    """Return the names in a text file, one a line, without empty lines and what follows #. Raises InputError."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"Expected a text file of case names at {path}, which cannot be read ({error}).") from None
+        raise InputError(
+            f"Expected a text file of case names at {path}, which cannot be read ({error}).", "cases"
+        ) from None
     return [name for line in lines if (name := line.partition("#")[0].strip())]
 
 
 def _score(job: EvaluationJob, case: CohortCase, settings: dict[str, Any], emit: Emit) -> CaseScore:
-    """The scores of one case: the ones kept from before where they may be used, else new ones, which are kept."""
+    """The scores of one case: those kept from an earlier run, if they may be used, else new ones, which are kept."""
     path = Path(job.out) / RECORDS / f"{case.name}.json"
-    inputs = {name: _content_hash(file) for name, file in (("ct", case.ct), ("segmentation", case.segmentation))}
-    made_with = {"settings": settings, "inputs_sha256": inputs}
-    kept = _kept_metrics(path, made_with) if job.resume else None
-    if kept is not None:
+    files = {"ct": case.ct, "segmentation": case.segmentation}
+    made_with = {
+        "settings": settings,
+        "inputs_sha256": {name: sha256_of_input(file) for name, file in files.items()},
+    }
+    metrics = _kept_metrics(path, made_with) if job.resume else None
+    if metrics is not None:
         emit(Note(f"{case.name}: scored before, kept."))
-        return CaseScore.from_metrics(case.name, case.subject, kept)
+    else:
+        record = {"case": case.name, "subject": case.subject, "made_with": made_with, **_scored(job, case, emit)}
+        write_json(path, record)
+        metrics = record["metrics"]
+    return CaseScore.from_metrics(case.name, case.subject, metrics)
+
+
+def _scored(job: EvaluationJob, case: CohortCase, emit: Emit) -> dict[str, Any]:
+    """Run the synthesis of one case. Raises InputError if it has no scores."""
 
     def emit_of_case(event: Event) -> None:
         if isinstance(event, Warned):  # notes are in the record
             emit(replace(event, text=f"{case.name}: {event.text}"))
 
-    begun = time.monotonic()
+    stages = Stages(SECONDS_FROM_CT, emit_of_case)
     with _segmentation_file(case.segmentation) as segmentation:
-        result = case_result(job.case_job(case.ct, segmentation), Stages(SECONDS_FROM_CT, emit_of_case), emit_of_case)
-    metrics = _metrics_of(result)
-    record = {
-        "case": case.name,
-        "subject": case.subject,
-        "made_with": made_with,
-        "seconds": round(time.monotonic() - begun, 3),
-        "notes": list(result.notes),
-        "warnings": list(result.warnings),
-        "metrics": metrics,
-    }
-    with write_atomically(path) as partial:
-        partial.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    return CaseScore.from_metrics(case.name, case.subject, metrics)
-
-
-def _metrics_of(result: CaseResult) -> dict[str, Any]:
+        result = case_result(job.case_job(str(case.ct), str(segmentation)), stages, emit_of_case)
     if result.metrics is None:
         raise InputError(result.warnings[-1])
-    return result.metrics.to_json_dict()
+    return {
+        "seconds": stages.total_seconds,
+        "notes": list(result.inputs.notes),
+        "warnings": list(result.warnings),
+        "metrics": result.metrics.to_json_dict(),
+    }
 
 
 def _kept_metrics(path: Path, made_with: dict[str, Any]) -> dict[str, Any] | None:
-    """The metrics of an earlier run where they were made with the same files and settings; None otherwise."""
+    """The metrics of an earlier run if it was made with the same files and settings, else None."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -214,7 +178,7 @@ def _kept_metrics(path: Path, made_with: dict[str, Any]) -> dict[str, Any] | Non
 
 @contextmanager
 def _segmentation_file(path: Path) -> Iterator[Path]:
-    """A label map in one file: the file itself, or the masks of a folder of structures put together for the while."""
+    """Yield a label map in one file: the file itself, or a temporary one with the masks of a folder of structures."""
     if path.is_file():
         yield path
         return
@@ -224,15 +188,8 @@ def _segmentation_file(path: Path) -> Iterator[Path]:
         yield merged
 
 
-def _content_hash(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except OSError as error:
-        raise InputError(f"Expected a file that can be read, got {path} ({error.strerror or error}).") from None
-
-
 def _shown_settings(settings: dict[str, Any], entry: ModelEntry, job: EvaluationJob) -> dict[str, Any]:
-    """The settings with what a reader should know of the model, and the versions behind them."""
+    """The settings, with the model's licence and data and the versions of the packages."""
     data = {item["name"]: item["use"] for item in entry.data}
     geometry = {key: value for key, value in settings["geometry"].items() if value is not None}
     if not {"preset", "file"} & set(geometry):

@@ -1,178 +1,243 @@
-"""Pieces of work, as they are written to ``job.json`` and read by the worker."""
+"""Jobs: pieces of work as values, as options of the command line, and as the file ``job.json`` of the worker."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from TomoRayLib.anatomy.grey_levels import FIELDS_OF_VIEW_MM, Quantisation
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.synthesis.acquisition import GeometryOptions
+from TomoRayLib.base.mappings import dataclass_from_mapping
+from TomoRayLib.base.settings import same_setting, setting, settings
+from TomoRayLib.synthesis.settings import Exposure, GeometryOptions, PoseOptions
 
-AnyJob = TypeVar("AnyJob", "SynthesisJob", "ProjectionJob", "DemonstrationJob")
+VIEW_NAMES = {"ap": "ap", "lat": "lat", "lateral": "lat"}
+PRECISIONS = ("auto", "float32")
+
+
+class _Written:
+    """A job that can be written to a file."""
+
+    kind: ClassVar[str]
+
+    def to_json(self) -> str:
+        """Return the job as JSON, as ``read_job`` reads it."""
+        values: Any = self
+        return json.dumps({"kind": self.kind, **asdict(values)}, indent=2)
 
 
 @dataclass(frozen=True)
-class SynthesisJob:
-    """Radiographs (``ap``, ``lateral``) or a CT (``ct``, perhaps with ``segmentation``) to a synthetic CT in ``out``.
+class SynthesisJob(_Written):
+    """Two radiographs, or a CT that both are rendered from, to a synthetic CT.
 
-    All paths as text. ``flip_*`` mirrors a radiograph left to right, ``invert`` makes bone bright. ``precision`` is
-    "auto" or "float32". Without ``comparison`` a CT is only rendered, never scored. Raises InputError for a combination
-    that makes no sense.
+    Args:
+        out: Output folder. All paths are text.
+        ap: AP radiograph.
+        lateral: Lateral radiograph.
+        ct: CT in HU, in place of the radiographs.
+        segmentation: Vertebra labels of the CT, VerSe numbering.
+        geometry: Geometry of the radiographs.
+        flip_ap: Mirror the AP radiograph left to right.
+        flip_lateral: Mirror the lateral radiograph left to right.
+        invert: Exchange dark and bright in both, so that bone is bright.
+        model: Id in the registry; None: the default model.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+        precision: ``"auto"`` or ``"float32"``.
+        fov_mm: Edge of the synthetic CT, 256 or 192.
+        quantisation: Lookup table of the truth, ``"linear"`` or ``"equal_frequency"``.
+        report: Write ``report.html`` and ``overview.png``.
+        comparison: Compare with the CT, if there is one.
+        title: Title of the report; None: from the file names.
+        demonstration_note: Sentence on the origin of the demonstration case, for the report.
+
+    Raises:
+        InputError: For a combination that makes no sense.
     """
 
     kind: ClassVar[str] = "synthesis"
 
-    out: str
-    ap: str | None = None
-    lateral: str | None = None
-    ct: str | None = None
-    segmentation: str | None = None
-    geometry: GeometryOptions = field(default_factory=GeometryOptions)
-    flip_ap: bool = False
-    flip_lateral: bool = False
-    invert: bool = False
-    model: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    fov_mm: float = 256.0
-    quantisation: str = Quantisation.LINEAR.value
+    out: str = setting(help="Folder for the results, written atomically.", is_path=True)
+    ap: str | None = setting(None, help="AP radiograph: DICOM, NRRD, PNG, TIFF.", is_path=True)
+    lateral: str | None = setting(None, help="Lateral radiograph, source at the patient's left.", is_path=True)
+    ct: str | None = setting(None, help="CT in HU instead: both radiographs are rendered from it.", is_path=True)
+    segmentation: str | None = setting(None, help="Vertebra labels of the CT, VerSe numbering.", is_path=True)
+    geometry: GeometryOptions = settings(GeometryOptions)
+    flip_ap: bool = setting(False, help="Mirror the AP image, if the patient's left is at the LEFT in it.")
+    flip_lateral: bool = setting(False, help="Mirror the lateral image, if posterior is at the LEFT in it.")
+    invert: bool = setting(False, help="Exchange dark and bright: bone must be bright.")
+    model: str | None = setting(None, help="Model id; see 'tomoray models'.")
+    device: str = setting("auto", help="auto, cpu, cuda or cuda:<number>.")
+    precision: str = setting("auto", help="auto (bfloat16 if the processor has it) or float32.")
+    fov_mm: float = setting(256.0, help="Edge of the synthetic CT in mm: 256 or 192.", name="--fov")
+    quantisation: str = setting(Quantisation.LINEAR.value, help="Lookup table: linear or equal_frequency.")
+    report: bool = setting(True, help="Write report.html and overview.png.", name="--report/--no-report")
     comparison: bool = True
-    report: bool = True
     title: str | None = None
     demonstration_note: str | None = None
 
     def __post_init__(self) -> None:
         radiographs = (self.ap is not None) + (self.lateral is not None)
         if self.ct is not None and radiographs:
-            raise InputError("Expected radiographs or a CT, got both; give --ap and --lateral, or --ct.")
+            raise InputError("Expected radiographs or a CT, got both; give two radiographs, or a CT.", "ct")
         if self.ct is None and radiographs != 2:
-            raise InputError("Expected two radiographs (--ap and --lateral) or a CT (--ct); give one or the other.")
+            raise InputError("Expected two radiographs (AP and lateral) or a CT; give one or the other.", "ap")
         if self.segmentation is not None and self.ct is None:
-            raise InputError("A segmentation belongs to a CT; give --ct with it, or leave it out.")
+            raise InputError("A segmentation belongs to a CT; give the CT too, or leave it out.", "segmentation")
         if self.ct is not None and (self.flip_ap or self.flip_lateral or self.invert):
-            raise InputError("Mirroring and inverting are for radiographs; leave them out with a CT.")
+            field = "flip_ap" if self.flip_ap else "flip_lateral" if self.flip_lateral else "invert"
+            raise InputError("Mirroring and inverting are for radiographs; leave them out with a CT.", field)
         if self.fov_mm not in FIELDS_OF_VIEW_MM:
-            raise InputError(f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these.")
-        if self.quantisation not in [choice.value for choice in Quantisation]:
-            choices = [choice.value for choice in Quantisation]
-            raise InputError(f"Expected a quantisation of {choices}, got {self.quantisation!r}; choose one of these.")
-        if self.precision not in ("auto", "float32"):
-            raise InputError(f"Expected the precision auto or float32, got {self.precision!r}; choose one of these.")
-
-    def to_json(self) -> str:
-        return _to_json(self)
-
-    @classmethod
-    def from_json(cls, text: str) -> SynthesisJob:
-        """The job in a JSON text. Raises InputError for unknown keys, so that a typing error is not ignored."""
-        content = dict(_object(text))
-        content.pop("kind", None)
-        return cls._of(content)
-
-    @classmethod
-    def _of(cls, content: Mapping[str, Any]) -> SynthesisJob:
-        values = _known(content, cls, "job")
-        return _made(cls, values)
-
-    @classmethod
-    def read(cls, path: Path) -> SynthesisJob:
-        return cls.from_json(_text(path))
+            raise InputError(
+                f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these.", "fov_mm"
+            )
+        _check_choice("quantisation", self.quantisation, [choice.value for choice in Quantisation])
+        _check_choice("precision", self.precision, PRECISIONS)
 
 
 @dataclass(frozen=True)
-class ProjectionJob:
-    """Radiographs (DRRs) of a CT into ``out``, centred on the vertebrae of ``segmentation``, without one on the CT."""
+class ProjectionJob(_Written):
+    """Radiographs (DRRs) rendered from a CT.
 
-    out: str
-    ct: str
-    segmentation: str | None = None
-    geometry: GeometryOptions = field(default_factory=GeometryOptions)
+    Args:
+        out: Output folder. All paths are text.
+        ct: CT in HU.
+        segmentation: Vertebra labels; the isocentre is then the middle of the vertebrae, else of the CT.
+        geometry: Geometry of the views.
+        views: ``"ap"`` and ``"lat"``, either or both.
+        poses: Angles or matrices in place of these views, and what else changes every view.
+        exact: Trace every ray (Siddon) instead of resampling.
+        exposure: What the image shows; by default line integrals.
+
+    Raises:
+        InputError: For an unknown view.
+    """
 
     kind: ClassVar[str] = "projection"
 
-    def to_json(self) -> str:
-        return _to_json(self)
+    out: str = same_setting(SynthesisJob, "out")
+    ct: str = setting(help="CT in HU.", is_path=True, is_argument=True)
+    segmentation: str | None = None
+    geometry: GeometryOptions = settings(GeometryOptions)
+    views: tuple[str, ...] = setting(("ap", "lat"), help="Views: ap, lat, or both.", metavar="ap,lat")
+    poses: PoseOptions = settings(PoseOptions)
+    exact: bool = setting(False, help="Trace every ray (Siddon): slow, no resampling.")
+    exposure: Exposure = settings(Exposure)
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.views) - set(VIEW_NAMES))
+        if unknown or not self.views:
+            raise InputError(f"Expected the views ap and lat, got {unknown}; choose one or both.", "views")
+        object.__setattr__(self, "views", tuple(dict.fromkeys(VIEW_NAMES[view] for view in self.views)))
 
 
 @dataclass(frozen=True)
-class DemonstrationJob:
-    """The demonstration case as files: from ``cache``, fetched into it, or a phantom written to ``out``."""
+class EvaluationJob(_Written):
+    """A cohort to be scored.
+
+    Args:
+        folder: The cases, in any layout that ``images.find_cases`` knows. All paths are text.
+        out: Folder for the tables.
+        cases: Text file of case names, one a line (a split); None: all cases.
+        resume: Keep the scores in ``out`` that were made with the same model, settings and files.
+        include_gl: Take in VerSe's ``sub-gl`` images.
+        model: As in ``SynthesisJob``, like the following.
+        geometry: Geometry of the radiographs that are rendered from each CT.
+        device: See ``SynthesisJob``.
+        precision: See ``SynthesisJob``.
+        fov_mm: See ``SynthesisJob``.
+        quantisation: See ``SynthesisJob``.
+
+    Raises:
+        InputError: For settings that make no sense, and for ``out`` the same as ``folder``.
+    """
+
+    kind: ClassVar[str] = "evaluation"
+
+    folder: str = setting(
+        help="Cases: VerSe, CTSpine1K or TotalSegmentator layout, or pairs of CT and segmentation.",
+        is_path=True,
+        is_argument=True,
+    )
+    out: str = setting(help="Folder for the tables.", is_path=True)
+    cases: str | None = setting(None, help="Text file of case names, one a line: only these.", is_path=True)
+    resume: bool = setting(False, help="Keep the scores in the folder made with the same model and settings.")
+    include_gl: bool = setting(False, help="Also VerSe's sub-gl images, which are CC BY-NC-ND.")
+    model: str | None = same_setting(SynthesisJob, "model")
+    geometry: GeometryOptions = settings(GeometryOptions, "preset")
+    device: str = same_setting(SynthesisJob, "device")
+    precision: str = same_setting(SynthesisJob, "precision")
+    fov_mm: float = same_setting(SynthesisJob, "fov_mm")
+    quantisation: str = same_setting(SynthesisJob, "quantisation")
+
+    def __post_init__(self) -> None:
+        self.case_job("ct", "segmentation")  # refuses settings that make no sense
+        if Path(self.out).resolve() == Path(self.folder).resolve():
+            raise InputError(
+                f"Expected an output folder other than that of the cases, got {self.out}, which holds the cases.", "out"
+            )
+
+    def case_job(self, ct: str, segmentation: str) -> SynthesisJob:
+        """Return the synthesis of one case. Raises InputError for settings that make no sense."""
+        return SynthesisJob(
+            out=self.out,
+            ct=ct,
+            segmentation=segmentation,
+            geometry=self.geometry,
+            model=self.model,
+            device=self.device,
+            precision=self.precision,
+            fov_mm=self.fov_mm,
+            quantisation=self.quantisation,
+            report=False,
+        )
+
+
+@dataclass(frozen=True)
+class DemonstrationJob(_Written):
+    """The demonstration case as files: from ``cache``, downloaded into it, or a phantom written to ``out``."""
+
+    kind: ClassVar[str] = "demonstration"
 
     out: str
     cache: str
     offline: bool = False
 
-    kind: ClassVar[str] = "demonstration"
 
-    def to_json(self) -> str:
-        return _to_json(self)
-
-
-Job = SynthesisJob | ProjectionJob | DemonstrationJob
+Job = SynthesisJob | ProjectionJob | EvaluationJob | DemonstrationJob
+KINDS: dict[str, type[Job]] = {
+    kind.kind: kind for kind in (SynthesisJob, ProjectionJob, EvaluationJob, DemonstrationJob)
+}
 
 
 def read_job(path: Path) -> Job:
-    """The job in a file, of the kind that its "kind" names (a synthesis where it names none).
+    """Read a job from a JSON file. Its key "kind" names the kind of job; without it, the job is a synthesis.
 
-    Raises InputError for a file that cannot be read, an unknown kind, and unknown or missing keys.
+    Raises InputError for a file that cannot be read, an unknown kind, unknown or missing keys and wrong values.
     """
-    content = dict(_object(_text(path)))
-    kind = content.pop("kind", SynthesisJob.kind)
-    if kind == SynthesisJob.kind:
-        return SynthesisJob._of(content)
-    kinds: dict[str, type[ProjectionJob] | type[DemonstrationJob]] = {
-        ProjectionJob.kind: ProjectionJob,
-        DemonstrationJob.kind: DemonstrationJob,
-    }
-    if kind not in kinds:
-        raise InputError(
-            f"Expected a job of the kind {[SynthesisJob.kind, *kinds]}, got {kind!r}; choose one of these."
-        )
-    chosen: Any = kinds[kind]
-    job: Job = _made(chosen, _known(content, chosen, "job"))
-    return job
-
-
-def _to_json(job: Job) -> str:
-    return json.dumps({"kind": job.kind, **asdict(job)}, indent=2)
-
-
-def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return job_from_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"Expected a job file at {path}, which cannot be read ({error}).") from None
 
 
-def _object(text: str) -> Mapping[str, Any]:
+def job_from_json(text: str) -> Job:
+    """Return the job in a JSON text. Raises InputError as ``read_job`` does."""
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(f"Expected a job as JSON, got text that is none ({error}).") from None
+        raise InputError(f"Expected a job as JSON, got other text ({error}).") from None
     if not isinstance(content, Mapping):
         raise InputError("Expected a job as a JSON object of names and values.")
-    return content
+    values = dict(content)
+    kind = values.pop("kind", SynthesisJob.kind)
+    if kind not in KINDS:
+        raise InputError(f"Expected a job of the kind {sorted(KINDS)}, got {kind!r}; choose one of these.")
+    return dataclass_from_mapping(KINDS[kind], values, "The job")
 
 
-def _made(kind: type[AnyJob], values: dict[str, Any]) -> AnyJob:
-    """A job of ``kind`` from plain values."""
-    if not isinstance(values.get("out"), str):
-        raise InputError("Expected the job to name its output folder, 'out', as text.")
-    try:
-        if "geometry" in values:
-            values["geometry"] = GeometryOptions(**_known(values["geometry"] or {}, GeometryOptions, "geometry"))
-        return kind(**values)
-    except TypeError as error:
-        raise InputError(f"Expected a job with values of the right kind ({error}).") from None
-
-
-def _known(content: Mapping[str, Any], kind: type, what: str) -> dict[str, Any]:
-    names = {item.name for item in fields(kind)}
-    unknown = sorted(set(content) - names)
-    if unknown:
-        raise InputError(f"The {what} has the unknown keys {unknown}; known are {sorted(names)}.")
-    return dict(content)
+def _check_choice(field: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise InputError(f"Expected the {field} {' or '.join(choices)}, got {value!r}; choose one of these.", field)

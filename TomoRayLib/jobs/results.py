@@ -1,147 +1,104 @@
-"""What one case gives, and writing it: all files of the output folder, whole or not at all."""
+"""The result of one case, and its files: surfaces, report, volumes, radiographs, scores and provenance."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
-from TomoRayLib.base.files import staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
-from TomoRayLib.base.notices import NOTICE, TRUTH_NOTICE
-from TomoRayLib.geometry.views import Biplanar
+from TomoRayLib.base.notices import NOTICE
+from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.images.files import write_volume
-from TomoRayLib.images.resampling import resample
-from TomoRayLib.images.surfaces import is_empty, make_surface, with_distance, write_stl, write_vtp
-from TomoRayLib.images.types import Volume
+from TomoRayLib.images.surfaces import write_surfaces
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.provenance import provenance_of
 from TomoRayLib.metrics.table import MetricsTable
-from TomoRayLib.networks.registry import ModelEntry
 from TomoRayLib.report.case_page import write_report
 from TomoRayLib.report.content import ReportContent
 from TomoRayLib.report.figures import overview_figure
-from TomoRayLib.synthesis.comparison import GroundTruth
-from TomoRayLib.synthesis.model_run import SyntheticCT
+from TomoRayLib.synthesis.comparison import Comparison
+from TomoRayLib.synthesis.inputs import Inputs
+from TomoRayLib.synthesis.model_run import ChosenModel, SyntheticCT
 from TomoRayLib.synthesis.rendering import write_radiograph
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What was read, checked, and put in order. ``ct`` and ``labels`` are None where radiographs were given."""
-
-    ap: NDArray[np.float32]
-    lateral: NDArray[np.float32]
-    views: Biplanar
-    ct: Volume | None
-    labels: Volume | None
-    notes: tuple[str, ...]
-    warnings: tuple[str, ...] = ()
+from TomoRayLib.synthesis.truth import GroundTruth
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """All that a case gives, before it is written, and how it was made."""
+    """Everything a case gives, before it is written, and how it was made."""
 
     job: SynthesisJob
-    model: ModelEntry
-    device: str
-    precision: str
+    model: ChosenModel
     inputs: Inputs
     synthetic: SyntheticCT
-    truth: GroundTruth | None
-    metrics: MetricsTable | None
-    notes: tuple[str, ...]
+    comparison: Comparison | None
     warnings: tuple[str, ...]
 
+    @property
+    def truth(self) -> GroundTruth | None:
+        return self.comparison.truth if self.comparison else None
 
-def write_results(result: CaseResult, stages: Stages) -> Path:
-    """All files of one case, published together in the job's folder, which is returned."""
-    job, inputs, synthetic, truth = result.job, result.inputs, result.synthetic, result.truth
-    with staged_folder(job.out) as folder:
-        with stages.stage("Drawing"):
-            synthetic_hu, vertebrae, truth_hu = synthetic.hu(), synthetic.vertebrae(), _truth_hu(result)
-            provenance = _provenance(result)
-            _write_surfaces(folder, vertebrae, truth)
-            content = ReportContent(
-                title=job.title or _title(job),
-                views=inputs.views,
-                ap=inputs.ap,
-                lateral=inputs.lateral,
-                synthetic=synthetic_hu,
-                synthetic_mask=vertebrae,
-                truth=truth_hu,
-                truth_labels=truth.vertebrae() if truth else None,
-                metrics=result.metrics,
-                provenance={**provenance, **_cost(stages)},
-                notes=result.warnings,
-                demonstration_note=job.demonstration_note,
-            )
-            if job.report:
-                write_report(folder / "report.html", content)
-                (folder / "overview.png").write_bytes(overview_figure(content))
-        with stages.stage("Writing"):
-            write_volume(folder / "synthetic_ct.nrrd", synthetic_hu, {"TomoRay.notice": NOTICE})
-            write_volume(folder / "synthetic_vertebrae.nrrd", vertebrae, {"TomoRay.notice": NOTICE})
-            write_radiograph(folder, "ap", inputs.ap, inputs.views.ap)
-            write_radiograph(folder, "lat", inputs.lateral, inputs.views.lateral)
-            if truth_hu is not None:
-                write_volume(folder / "truth_ct.nrrd", truth_hu)
-            if truth is not None:
-                write_volume(folder / "truth_vertebrae.nrrd", truth.vertebrae())
-            if result.metrics is not None:
-                (folder / "metrics.csv").write_text(result.metrics.to_csv(), encoding="utf-8")
-                per_vertebra = result.metrics.per_vertebra_to_csv()
-                (folder / "metrics_per_vertebra.csv").write_text(per_vertebra, encoding="utf-8")
-                _write_json(folder / "metrics.json", result.metrics.to_json_dict())
-        _write_json(folder / "provenance.json", {**provenance, **_cost(stages)})
-    return Path(job.out)
+    @property
+    def metrics(self) -> MetricsTable | None:
+        return self.comparison.metrics if self.comparison else None
+
+    @property
+    def title(self) -> str:
+        """The job's title, else the names of its files."""
+        names = [Path(path).name.split(".")[0] for path in (self.job.ct, self.job.ap, self.job.lateral) if path]
+        return self.job.title or " and ".join(names)
+
+    def provenance(self) -> dict[str, Any]:
+        """How the result was made, as JSON-like values, without its cost."""
+        notes = (*self.warnings, *self.inputs.notes)
+        return provenance_of(self.job, self.model, self.inputs.views, self.synthetic.grid, notes)
 
 
-def _title(job: SynthesisJob) -> str:
-    names = [Path(path).name.split(".")[0] for path in (job.ct, job.ap, job.lateral) if path]
-    return " and ".join(names)
-
-
-def _provenance(result: CaseResult) -> dict[str, Any]:
-    grid, views = result.synthetic.grid, result.inputs.views
-    return provenance_of(
-        result.job, result.model, result.device, result.precision, views, grid, (*result.warnings, *result.notes)
+def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> None:
+    """Write the surfaces in LPS mm and, if the job wants them, the report and its overview."""
+    vertebrae = result.synthetic.vertebrae()
+    true_vertebrae = result.truth.vertebrae() if result.truth else None
+    write_surfaces(folder, vertebrae, true_vertebrae)
+    content = ReportContent(
+        title=result.title,
+        views=result.inputs.views,
+        ap=result.inputs.ap,
+        lateral=result.inputs.lateral,
+        synthetic=result.synthetic.hu(),
+        synthetic_mask=vertebrae,
+        truth=result.comparison.true_hu if result.comparison else None,
+        truth_labels=true_vertebrae,
+        metrics=result.metrics,
+        provenance=provenance,
+        notes=result.warnings,
+        demonstration_note=result.job.demonstration_note,
     )
+    if result.job.report:
+        write_report(folder / "report.html", content)
+        (folder / "overview.png").write_bytes(overview_figure(content))
 
 
-def _cost(stages: Stages) -> dict[str, Any]:
-    return {"seconds": dict(stages.seconds), "peak_memory_mb": peak_memory_mb()}
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _write_surfaces(folder: Path, vertebrae: Volume, truth: GroundTruth | None) -> None:
-    """Both surfaces in LPS mm; the synthetic one carries its signed distance from the truth."""
-    surface = make_surface(vertebrae)
-    if truth is not None:
-        truth_surface = make_surface(truth.vertebrae())
-        write_vtp(folder / "truth_surface.vtp", truth_surface, marking=TRUTH_NOTICE)
-        if not is_empty(surface):
-            surface = with_distance(surface, truth_surface)
-    write_vtp(folder / "synthetic_surface.vtp", surface)
-    write_stl(folder / "synthetic_surface.stl", surface)
-
-
-def _truth_hu(result: CaseResult) -> Volume | None:
-    """The ground truth in HU; without a segmentation the windowed CT itself, on the grid of the synthetic one."""
+def write_case(folder: Path, result: CaseResult) -> None:
+    """Write volumes, radiographs and scores."""
+    synthetic, inputs, metrics = result.synthetic, result.inputs, result.metrics
+    volumes = {"synthetic_ct": synthetic.hu(), "synthetic_vertebrae": synthetic.vertebrae()}
+    if result.comparison is not None:
+        volumes["truth_ct"] = result.comparison.true_hu
     if result.truth is not None:
-        return result.truth.hu()
-    if result.inputs.ct is None or not result.job.comparison:
-        return None
-    on_grid = resample(result.inputs.ct, result.synthetic.grid).voxels
-    windowed = np.clip(np.round(on_grid), BONE_WINDOW.low_hu, BONE_WINDOW.high_hu)
-    return Volume(windowed.astype(np.int16), result.synthetic.grid)
+        volumes["truth_vertebrae"] = result.truth.vertebrae()
+    for name, volume in volumes.items():
+        marking = {"TomoRay.notice": NOTICE} if name.startswith("synthetic") else {}
+        write_volume(folder / f"{name}.nrrd", volume, marking)
+    for name, image, view in (("ap", inputs.ap, inputs.views.ap), ("lat", inputs.lateral, inputs.views.lateral)):
+        write_radiograph(folder, name, image, view)
+    if metrics is not None:
+        (folder / "metrics.csv").write_text(metrics.to_csv(), encoding="utf-8")
+        (folder / "metrics_per_vertebra.csv").write_text(metrics.per_vertebra_to_csv(), encoding="utf-8")
+        write_json(folder / "metrics.json", metrics.to_json_dict())
+
+
+def cost_of(stages: Stages) -> dict[str, Any]:
+    """Seconds of each stage so far, and the peak memory of this process."""
+    return {"seconds": dict(stages.seconds), "peak_memory_mb": peak_memory_mb()}

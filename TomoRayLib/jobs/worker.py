@@ -13,7 +13,7 @@ from pathlib import Path
 
 from TomoRayLib.jobs.events import STOP_WITH_PARENT, Emit, Event, ExitCode, to_json
 from TomoRayLib.jobs.failures import run_guarded
-from TomoRayLib.jobs.job import DemonstrationJob, Job, ProjectionJob, read_job
+from TomoRayLib.jobs.job import DemonstrationJob, EvaluationJob, Job, ProjectionJob, read_job
 
 
 def _stop(*_: object) -> None:
@@ -27,17 +27,22 @@ def print_event(event: Event) -> None:
 
 
 def run_job(job: Job, emit: Emit) -> None:
-    """Run one job of any kind."""
+    """Run one job of any kind; only the modules that it needs are loaded."""
     if isinstance(job, DemonstrationJob):
         from TomoRayLib.jobs.demonstration import write_demonstration
 
         write_demonstration(job, emit)
-        return
-    from TomoRayLib.jobs.synthesis import run_projection, run_synthesis
+    elif isinstance(job, ProjectionJob):
+        from TomoRayLib.jobs.projection import run_projection
 
-    if isinstance(job, ProjectionJob):
-        run_projection(job.ct, job.out, job.geometry, ("ap", "lat"), emit, segmentation=job.segmentation)
+        run_projection(job, emit)
+    elif isinstance(job, EvaluationJob):
+        from TomoRayLib.jobs.evaluation import run_evaluation
+
+        run_evaluation(job, emit)
     else:
+        from TomoRayLib.jobs.synthesis import run_synthesis
+
         run_synthesis(job, emit)
 
 

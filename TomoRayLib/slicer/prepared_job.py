@@ -26,7 +26,7 @@ def synthesis_job(request: Request, folder: Path) -> PreparedJob:
 def projection_job(inputs: CTInputs, folder: Path) -> PreparedJob:
     """Write a CT and return the job that renders its radiographs."""
     from TomoRayLib.jobs.job import ProjectionJob
-    from TomoRayLib.synthesis.acquisition import GeometryOptions
+    from TomoRayLib.synthesis.settings import GeometryOptions
 
     ct, segmentation, notes = _written_ct(inputs, folder)
     geometry = GeometryOptions(preset=inputs.preset, isocenter_mm=inputs.isocenter_mm)
@@ -35,7 +35,7 @@ def projection_job(inputs: CTInputs, folder: Path) -> PreparedJob:
 
 def _from_ct(request: Request, inputs: CTInputs, folder: Path) -> PreparedJob:
     from TomoRayLib.jobs.job import SynthesisJob
-    from TomoRayLib.synthesis.acquisition import GeometryOptions
+    from TomoRayLib.synthesis.settings import GeometryOptions
 
     ct, segmentation, notes = _written_ct(inputs, folder)
     job = SynthesisJob(
@@ -51,7 +51,7 @@ def _from_ct(request: Request, inputs: CTInputs, folder: Path) -> PreparedJob:
 
 def _from_radiographs(request: Request, inputs: RadiographInputs, folder: Path) -> PreparedJob:
     from TomoRayLib.jobs.job import SynthesisJob
-    from TomoRayLib.synthesis.acquisition import GeometryOptions
+    from TomoRayLib.synthesis.settings import GeometryOptions
 
     pair = ((inputs.ap, Role.AP, inputs.ap_geometry), (inputs.lateral, Role.LATERAL, inputs.lateral_geometry))
     ap, lateral = (export_radiograph(node, role, folder) for node, role, _geometry in pair)

@@ -1,4 +1,4 @@
-"""How a pair of radiographs was taken: geometry from the file, its header, a preset, or the user's own numbers."""
+"""Geometry of a pair of radiographs: from a file, the image's header, a preset, or the user's own numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from TomoRayLib.anatomy.grey_levels import vertebra_mask
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
@@ -17,8 +18,9 @@ from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.presets import PRESETS
 from TomoRayLib.geometry.view_json import VIEW_KEY, view_from_dict, view_to_dict
 from TomoRayLib.geometry.views import Biplanar, View
-from TomoRayLib.images.types import Radiograph
+from TomoRayLib.images.types import Radiograph, Volume
 from TomoRayLib.networks.registry import ModelEntry
+from TomoRayLib.synthesis.settings import GeometryOptions
 
 PARALLEL_HAS_NO_DISTANCES = "A parallel beam has neither SAD nor SID; leave them out or choose another geometry."
 DEFAULT_PRESET = "c-arm"
@@ -26,34 +28,18 @@ LATERAL_ANGLE_DEG = 90.0
 SEEN_SHARE = 0.85  # training collimates up to a sixth of the height or width away
 
 
-@dataclass(frozen=True)
-class GeometryOptions:
-    """What the user says about the geometry. None: take it from the file, else from the preset.
-
-    ``preset`` is one of ``geometry.PRESETS``; ``file`` a JSON file with the views ``ap`` and ``lateral`` as
-    ``geometry.view_to_dict`` writes them. ``pixel_spacing_mm`` is (row, column) at the detector, ``size`` (rows,
-    columns); the latter is used for rendering only.
-    """
-
-    preset: str | None = None
-    file: str | None = None
-    sad_mm: float | None = None
-    sid_mm: float | None = None
-    pixel_spacing_mm: tuple[float, float] | None = None
-    size: tuple[int, int] | None = None
-    isocenter_mm: Vector3 | None = None
-
-    def __post_init__(self) -> None:
-        if self.preset is not None and self.preset not in PRESETS:
-            raise InputError(f"Expected a geometry of {sorted(PRESETS)} or a JSON file, got {self.preset!r}.")
-        for name in ("pixel_spacing_mm", "size", "isocenter_mm"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else tuple(value))
-
-
 def rendering_views(options: GeometryOptions, isocenter_mm: Vector3) -> Biplanar:
-    """The two views to render from a CT: the geometry file, or the preset (C-arm) about ``isocenter_mm``; either
-    changed by every number that the options give."""
+    """Return the two views to render from a CT: the geometry file, or the preset (C-arm) about ``isocenter_mm``.
+
+    Every number that the options give takes the place of the view's own.
+
+    Args:
+        options: The user's geometry.
+        isocenter_mm: (x, y, z) in LPS for a preset; a geometry file has its own.
+
+    Raises:
+        InputError: For a geometry file that cannot be read, and for numbers that no view can have.
+    """
     if options.file is not None:
         pair = read_views(options.file)  # with its own isocentre
     else:
@@ -62,9 +48,21 @@ def rendering_views(options: GeometryOptions, isocenter_mm: Vector3) -> Biplanar
 
 
 def radiograph_views(ap: Radiograph, lateral: Radiograph, options: GeometryOptions) -> tuple[Biplanar, tuple[str, ...]]:
-    """The geometry of two radiographs, and sentences on where each number came from.
+    """Return the geometry of two radiographs, and sentences that say where each number came from.
 
-    Raises InputError where the pixel spacing is nowhere to be had, or where a view does not have the image's size.
+    Each number is the option's, else that of the geometry file, of the view that TomoRay wrote into the image, of the
+    DICOM header, of the preset, in this order.
+
+    Args:
+        ap: The AP radiograph.
+        lateral: The lateral radiograph.
+        options: The user's geometry.
+
+    Returns:
+        Both views, with the source of the rays and the detector in LPS mm, and the sentences.
+
+    Raises:
+        InputError: If the pixel spacing is unknown, or a view does not have the size of its image.
     """
     notes: list[str] = []
     pair = read_views(options.file) if options.file else None
@@ -82,40 +80,48 @@ def radiograph_views(ap: Radiograph, lateral: Radiograph, options: GeometryOptio
         if view.detector.shape != radiograph.pixels.shape:
             raise InputError(
                 f"{name} radiograph: expected the {view.detector.rows} x {view.detector.columns} pixels of its "
-                f"geometry, got {radiograph.pixels.shape[0]} x {radiograph.pixels.shape[1]}; give its own geometry."
+                f"geometry, got {radiograph.pixels.shape[0]} x {radiograph.pixels.shape[1]}; give its own geometry.",
+                "geometry",
             )
         views.append(view)
     try:
         return Biplanar(*views), tuple(notes)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(str(error)) from None
 
 
 def read_views(path: str) -> Biplanar:
-    """The pair of views in a JSON file: ``{"ap": {...}, "lateral": {...}}``."""
+    """Read a pair of views from a JSON file: ``{"ap": {...}, "lateral": {...}}``. Raises InputError."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         return Biplanar(view_from_dict(content["ap"]), view_from_dict(content["lateral"]))
     except FileNotFoundError:
         raise InputError(
-            f"Expected --geometry to be one of {sorted(PRESETS)} or a JSON file, got {path!r}, which does not exist."
+            f"Expected the geometry to be one of {sorted(PRESETS)} or a JSON file, got {path!r}, which does not exist.",
+            "geometry",
         ) from None
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"The geometry file {path} must hold the views 'ap' and 'lateral' (see docs/geometry.md): {error}"
+            f"The geometry file {path} must hold the views 'ap' and 'lateral' (see docs/geometry.md): {error}",
+            "geometry",
         ) from None
 
 
 def views_to_dict(views: Biplanar) -> dict[str, Any]:
-    """Both views as plain numbers, as ``read_views`` reads them."""
+    """Return both views as plain numbers, as ``read_views`` reads them."""
     return {"ap": view_to_dict(views.ap), "lateral": view_to_dict(views.lateral)}
 
 
 def oriented(
     pixels: NDArray[np.float32], view: View, mirrored: bool, inverted: bool
 ) -> tuple[NDArray[np.float32], View]:
-    """Pixels with left and right exchanged, and with dark and bright exchanged, where asked; and their view: an
-    off-centre detector changes sides with its image."""
+    """Return a radiograph with bone bright and unmirrored, and its view.
+
+    Left and right are exchanged if ``mirrored``, dark and bright if ``inverted``. An off-centre detector changes sides
+    with its image.
+    """
     result = pixels
     if mirrored:
         result = result[:, ::-1]
@@ -127,15 +133,17 @@ def oriented(
 
 
 def geometry_notes(views: Biplanar, entry: ModelEntry) -> list[str]:
-    """Sentences where the geometry leaves what the model was trained on, or a detector does not see the whole cube.
+    """Return a warning for each view outside the geometry that the model was trained on.
 
-    Raises InputError for a slot scan, whose rays no network here can lift.
+    A detector that does not see the whole cube of the model is one of them. Raises InputError for a slot scan, whose
+    rays the network cannot use.
     """
     for view in (views.ap, views.lateral):
         if isinstance(view.beam, SlotScan):
             raise InputError(
-                "Expected cone or parallel beams, got a slot scan, which the network cannot read yet; 'tomoray "
-                "project' can render one. Give the radiographs' geometry as a cone or parallel beam."
+                "Expected cone or parallel beams, got a slot scan, which the network cannot read yet; it can only be "
+                "rendered from a CT. Give the radiographs' geometry as a cone or parallel beam.",
+                "geometry",
             )
     notes = []
     low, high = entry.geometry_range["sad_mm"]
@@ -156,14 +164,14 @@ def geometry_notes(views: Biplanar, entry: ModelEntry) -> list[str]:
         share = float((seen / whole).min())
         if share < SEEN_SHARE:
             notes.append(
-                f"{name}: the detector sees {share:.0%} of the {entry.fov_mm:.0f} mm cube's shadow; what lies beside "
-                "it is guessed."
+                f"{name}: the detector sees {share:.0%} of the {entry.fov_mm:.0f} mm cube's shadow; the rest is "
+                "guessed."
             )
     return notes
 
 
 def _said(options: GeometryOptions) -> str:
-    """What the options change of, or cannot add to, a geometry that a file holds in full."""
+    """Name the options that change a geometry read from a file, and a preset that was not needed."""
     names = ("sad_mm", "sid_mm", "pixel_spacing_mm", "isocenter_mm")
     given = [name.removesuffix("_mm").replace("_", " ") for name in names if getattr(options, name) is not None]
     changed = f", except the {' and '.join(given)} given" if given else ""
@@ -175,6 +183,7 @@ def _given(option: float | None, otherwise: float) -> float:
 
 
 def stored_view(radiograph: Radiograph, name: str) -> View:
+    """Return the view that TomoRay wrote into an image file. Raises InputError if it cannot be read."""
     try:
         return view_from_dict(json.loads(radiograph.metadata[VIEW_KEY]))
     except ValueError as error:
@@ -182,13 +191,13 @@ def stored_view(radiograph: Radiograph, name: str) -> View:
 
 
 def _changed(view: View, options: GeometryOptions) -> View:
-    """A view with the user's own numbers in place of its own."""
+    """Return a view with the user's numbers in place of its own."""
     try:
         beam = view.beam
         if not isinstance(beam, ParallelBeam):
             beam = type(beam)(_given(options.sad_mm, beam.sad_mm), _given(options.sid_mm, beam.sid_mm))
         elif options.sad_mm is not None or options.sid_mm is not None:
-            raise InputError(PARALLEL_HAS_NO_DISTANCES)
+            raise InputError(PARALLEL_HAS_NO_DISTANCES, "sad_mm")
         detector = view.detector
         if options.size is not None:
             detector = Detector(*options.size, detector.pixel_spacing_mm, detector.offset_mm)
@@ -204,9 +213,9 @@ def _changed(view: View, options: GeometryOptions) -> View:
 
 @dataclass(frozen=True)
 class StatedGeometry:
-    """What is known of one radiograph's geometry, and where each number came from ("header", "preset", "given", ...).
+    """Geometry of one radiograph, and where each number came from ("header", "preset", "given", ...).
 
-    ``pixel_spacing_mm`` (row, column) at the detector is None where nothing states it; a parallel beam has neither SAD
+    ``pixel_spacing_mm`` (row, column) at the detector is None if nothing states it; a parallel beam has neither SAD
     nor SID, and empty origins for them.
     """
 
@@ -218,9 +227,9 @@ class StatedGeometry:
 
 
 def stated_geometry(radiograph: Radiograph, options: GeometryOptions) -> StatedGeometry:
-    """Beam and pixel spacing from the options, else the header, else the preset.
+    """Return beam and pixel spacing from the options, else the header, else the preset.
 
-    Raises InputError for distances that no beam can have, or distances given for a parallel beam.
+    Raises InputError for distances that no beam can have, and for distances given for a parallel beam.
     """
     header = radiograph.header
     preset_beam = PRESETS[options.preset or DEFAULT_PRESET]().ap.beam
@@ -240,9 +249,9 @@ def stated_geometry(radiograph: Radiograph, options: GeometryOptions) -> StatedG
         try:
             beam = ConeBeam(sad_mm, sid_mm)
         except ValueError as error:
-            raise InputError(str(error)) from None
+            raise InputError(str(error), "sad_mm") from None
     elif options.sad_mm is not None or options.sid_mm is not None:
-        raise InputError(PARALLEL_HAS_NO_DISTANCES)
+        raise InputError(PARALLEL_HAS_NO_DISTANCES, "sad_mm")
     spacing, spacing_from = options.pixel_spacing_mm, "given"
     if spacing is None and radiograph.pixel_spacing_mm is not None:
         spacing, spacing_from = radiograph.pixel_spacing_mm, "header"
@@ -255,20 +264,21 @@ def stated_geometry(radiograph: Radiograph, options: GeometryOptions) -> StatedG
 def _from_header(
     radiograph: Radiograph, options: GeometryOptions, name: str, angle_deg: float
 ) -> tuple[View, list[str]]:
-    """A view from the options, else the header, else the preset; with the origin of each number."""
+    """Return a view from the options, else the header, else the preset, and the origin of each number."""
     if options.size is not None:
-        raise InputError("--size is for rendering a CT; a radiograph has the size it has. Leave it out.")
+        raise InputError("A detector size is for rendering a CT; a radiograph has its own. Leave the size out.", "size")
     try:
         stated = stated_geometry(radiograph, options)
     except InputError as error:
         if str(error) == PARALLEL_HAS_NO_DISTANCES:
             raise
-        raise InputError(f"{name} radiograph: {error}") from None
+        raise InputError(f"{name} radiograph: {error}", error.field) from None
     spacing = stated.pixel_spacing_mm
     if spacing is None:
         raise InputError(
             f"{name} radiograph: expected a pixel spacing, but the file has none; give the size of a pixel at the "
-            "detector in mm (--pixel-spacing ROW COLUMN)."
+            "detector in mm.",
+            "pixel_spacing_mm",
         )
     origins = []
     if isinstance(stated.beam, ConeBeam):
@@ -280,9 +290,26 @@ def _from_header(
         detector = Detector(rows, columns, spacing)
         view = View(stated.beam, detector, angle_deg, isocenter_mm=options.isocenter_mm or (0.0, 0.0, 0.0))
     except ValueError as error:
-        raise InputError(f"{name} radiograph: {error}") from None
+        raise InputError(f"{name} radiograph: {error}", getattr(error, "field", None)) from None
     return view, origins
 
 
 def _first(*choices: tuple[float | None, str]) -> tuple[float, str]:
     return next((value, origin) for value, origin in choices if value is not None)
+
+
+def default_isocenter_mm(ct: Volume, labels: Volume | None) -> tuple[Vector3, str]:
+    """Return the isocentre of a CT if none is given, (x, y, z) in LPS, and what it is the middle of."""
+    if labels is None:
+        return ct.grid.center_mm, "the CT's centre"
+    return vertebrae_center_mm(labels), "the middle of the labelled vertebrae"
+
+
+def vertebrae_center_mm(labels: Volume) -> Vector3:
+    """Return the middle of the bounding box of all vertebrae, (x, y, z) in LPS."""
+    mask = vertebra_mask(labels.voxels)
+    ends = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))[[0, -1]] for axis in (2, 1, 0)]
+    corners = np.array([[i, j, k, 1] for i in ends[0] for j in ends[1] for k in ends[2]], dtype=float)
+    world = (labels.grid.index_to_world @ corners.T).T[:, :3]
+    x, y, z = ((world.min(axis=0) + world.max(axis=0)) / 2).tolist()
+    return (x, y, z)

@@ -1,4 +1,4 @@
-"""The synthetic CT beside the real one: the ground truth on the same grid, and the metrics with both floors."""
+"""Comparison of a synthetic CT with the real one: the metrics, with both baselines."""
 
 from __future__ import annotations
 
@@ -7,47 +7,64 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation, make_target, vertebra_mask
+from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation, vertebra_mask
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.resampling import Interpolation, labels_on_grid, resample
+from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.table import MetricsRow, MetricsTable, evaluate_table
 from TomoRayLib.networks.registry import ModelEntry, load_atlas
-from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, SyntheticCT, vertebrae_center_mm
+from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
+from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, SyntheticCT
+from TomoRayLib.synthesis.truth import GroundTruth, ground_truth, windowed_ct
+
+NO_SEGMENTATION = (
+    "No metrics: they compare vertebrae, which needs a vertebra segmentation of the CT. truth_ct.nrrd holds the CT "
+    "itself, windowed, on the grid of the synthetic one."
+)
 
 
 @dataclass(frozen=True)
-class GroundTruth:
-    """The paper's target on one grid: ``grey`` in [0, 1], vertebra ``labels`` (VerSe numbers), both (z, y, x)."""
+class Comparison:
+    """A synthetic CT next to the real one: the true CT in HU on the same grid, truth and scores if there are vertebrae.
 
-    grey: NDArray[np.float32]
-    labels: NDArray[np.integer]
-    grid: Grid
-    table: LookupTable
+    ``warnings`` say why there are no scores.
+    """
 
-    @property
-    def is_empty(self) -> bool:
-        return not vertebra_mask(self.labels).any()
-
-    def hu(self) -> Volume:
-        return Volume(np.round(self.table.dequantise(self.grey)).astype(np.int16), self.grid)
-
-    def vertebrae(self) -> Volume:
-        kept = np.where(vertebra_mask(self.labels), self.labels, 0)
-        return Volume(kept.astype(np.uint8), self.grid)
+    true_hu: Volume
+    truth: GroundTruth | None = None
+    metrics: MetricsTable | None = None
+    warnings: tuple[str, ...] = ()
 
 
-def ground_truth(ct: Volume, labels: Volume, grid: Grid, table: LookupTable) -> GroundTruth:
-    """The target made from a CT in HU and its vertebra labels, resampled onto ``grid``."""
-    on_grid = labels_on_grid(labels, grid).voxels
-    return GroundTruth(make_target(resample(ct, grid).voxels, on_grid, table), on_grid, grid, table)
+def compare_with_ct(
+    synthetic: SyntheticCT, ct: Volume, labels: Volume | None, table: LookupTable, entry: ModelEntry
+) -> Comparison:
+    """Compare a synthetic CT with the CT (HU) that its radiographs were rendered from.
+
+    ``labels`` are the CT's vertebrae in VerSe numbering; without them, or without one in view, nothing is scored.
+    """
+    if labels is None:
+        return Comparison(windowed_ct(ct, synthetic.grid), warnings=(NO_SEGMENTATION,))
+    truth = ground_truth(ct, labels, synthetic.grid, table)
+    if truth.is_empty:
+        remark = "No metrics: no labelled vertebra lies in the field of view. Check the isocentre."
+        return Comparison(windowed_ct(ct, synthetic.grid), warnings=(remark,))
+    return Comparison(truth.hu(), truth, compare(synthetic, truth, entry))
 
 
 def compare(synthetic: SyntheticCT, truth: GroundTruth, entry: ModelEntry) -> MetricsTable:
-    """All metrics of the synthetic CT, an empty volume and the model's mean atlas against the truth.
+    """Score the synthetic CT, an empty volume and the model's mean atlas against the truth.
 
     The atlas was averaged over spines that were each centred on their vertebrae's bounding box, so it is placed on the
-    middle of the true vertebrae in view: a strong floor, which does not depend on where the isocentre happens to lie.
+    middle of the true vertebrae in view: a strong baseline, which does not depend on where the isocentre lies.
+
+    Args:
+        synthetic: The synthetic CT.
+        truth: The ground truth on the grid of ``synthetic``.
+        entry: The model whose mean atlas is scored.
+
+    Returns:
+        All metrics, one row for each of ``tomoray``, ``blank`` and ``mean_atlas``.
     """
     atlas = placed_atlas(entry, truth)
     volumes = {"tomoray": synthetic, "mean_atlas": atlas}
@@ -66,7 +83,7 @@ def compare(synthetic: SyntheticCT, truth: GroundTruth, entry: ModelEntry) -> Me
 
 
 def placed_atlas(entry: ModelEntry, truth: GroundTruth) -> SyntheticCT:
-    """The mean atlas with its middle on the middle of the true vertebrae's bounding box, on the truth's grid."""
+    """Return the mean atlas, its middle on that of the true vertebrae's bounding box, on the truth's grid."""
     grey, mask = load_atlas(entry)
     middle_mm = vertebrae_center_mm(truth.vertebrae())
     cube = Grid.cube(middle_mm, entry.fov_mm, entry.size)
@@ -78,7 +95,7 @@ def placed_atlas(entry: ModelEntry, truth: GroundTruth) -> SyntheticCT:
 
 
 def in_table(grey: NDArray[np.float32], table: LookupTable) -> NDArray[np.float32]:
-    """The network's grey values, linear in HU, in another lookup table's grey values."""
+    """Return the network's grey values, which are linear in HU, as grey values of another lookup table."""
     if table.quantisation is Quantisation.LINEAR:
         return np.clip(grey, 0.0, 1.0)
     hu = LINEAR.dequantise(grey)
@@ -87,7 +104,7 @@ def in_table(grey: NDArray[np.float32], table: LookupTable) -> NDArray[np.float3
 
 
 def _with_hu_error(row: MetricsRow, grey: NDArray[np.float32] | None, truth: GroundTruth) -> MetricsRow:
-    """The mean absolute error through the table's own HU: its grey levels are not evenly spread."""
+    """Replace the mean absolute error by that in the table's own HU: its grey levels are not evenly spread."""
     mask = vertebra_mask(truth.labels)
     values = np.zeros_like(truth.grey) if grey is None else grey
     error = np.abs(truth.table.dequantise(values[mask]) - truth.table.dequantise(truth.grey[mask]))

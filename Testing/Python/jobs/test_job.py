@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.jobs.job import SynthesisJob
-from TomoRayLib.synthesis.acquisition import GeometryOptions
+from TomoRayLib.jobs.job import SynthesisJob, job_from_json
+from TomoRayLib.synthesis.settings import GeometryOptions
 
 
 def test_a_job_survives_json() -> None:
     job = SynthesisJob(
         out="o", ct="c.nrrd", segmentation="s.nrrd", fov_mm=192.0, geometry=GeometryOptions(sad_mm=900.0, size=(10, 20))
     )
-    assert SynthesisJob.from_json(job.to_json()) == job
+    assert job_from_json(job.to_json()) == job
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,11 @@ def test_a_job_that_makes_no_sense_is_refused(values: dict, message: str) -> Non
     [
         ("{", "JSON"),
         ("[]", "object"),
-        ('{"ct": "c"}', "'out'"),
+        ('{"ct": "c"}', "lacks out"),
         ('{"out": "o", "ct": "c", "colour": 1}', "colour"),
         ('{"out": "o", "ct": "c", "geometry": {"sod": 1}}', "sod"),
     ],
 )
 def test_a_broken_job_file_says_what_is_wrong(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        SynthesisJob.from_json(text)
+        job_from_json(text)

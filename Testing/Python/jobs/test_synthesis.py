@@ -19,17 +19,16 @@ import pytest
 import SimpleITK as sitk
 
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import read_labels, read_radiograph, read_volume, write_image_2d, write_volume
+from TomoRayLib.images.files import read_labels, read_volume, write_image_2d, write_volume
 from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, StageBegun, from_json
 from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.jobs.job import SynthesisJob
-from TomoRayLib.jobs.synthesis import run_projection, run_synthesis
+from TomoRayLib.jobs.synthesis import run_synthesis
 from TomoRayLib.networks import registry as weights
-from TomoRayLib.synthesis.acquisition import GeometryOptions
-from TomoRayLib.synthesis.rendering import Exposure
+from TomoRayLib.synthesis.settings import GeometryOptions
 
 FILES_FROM_CT = {
     "synthetic_ct.nrrd",
@@ -221,34 +220,6 @@ def test_equal_frequency_quantisation_changes_the_truth_and_not_the_synthetic_hu
     assert rows["tomoray"]["mae_in_mask_hu"] < rows["blank"]["mae_in_mask_hu"]
 
 
-def test_projection_writes_line_integrals_with_their_view(a_case: Path, tmp_path: Path) -> None:
-    options = GeometryOptions(sad_mm=1000, sid_mm=1536, size=(128, 100), pixel_spacing_mm=(2.0, 2.5))
-    run_projection(str(a_case / "ct.nrrd"), str(tmp_path / "drr"), options, ("ap", "lat"), lambda event: None)
-    assert names_in(tmp_path / "drr") == {"ap.nrrd", "ap.png", "lat.nrrd", "lat.png"}
-    radiograph = read_radiograph(tmp_path / "drr" / "ap.nrrd")
-    assert radiograph.pixels.shape == (128, 100)
-    assert radiograph.pixel_spacing_mm == pytest.approx((2.0, 2.5))
-    assert 3.0 < radiograph.pixels.max() < 12.0  # a torso of some 250 mm at 0.02 / mm, and bone
-    assert json.loads(radiograph.metadata["TomoRay.view"])["beam"]["sad_mm"] == 1000
-
-
-def test_transmission_is_beer_lambert_at_the_energy_asked_for(a_case: Path, tmp_path: Path) -> None:
-    options = GeometryOptions(size=(64, 64), pixel_spacing_mm=(5.0, 5.0))
-    images = {}
-    for name, energy_kev, as_transmission in (("plain", None, False), ("at 80 keV", 80.0, True)):
-        run_projection(
-            str(a_case / "ct.nrrd"),
-            str(tmp_path / name),
-            options,
-            ("ap",),
-            lambda event: None,
-            exposure=Exposure(energy_kev=energy_kev, as_transmission=as_transmission),
-        )
-        images[name] = read_radiograph(tmp_path / name / "ap.nrrd").pixels
-    expected = np.exp(-images["plain"] * 0.01837 / 0.022)  # water at 80 keV: 0.1837 cm2/g (NISTIR 5632)
-    np.testing.assert_allclose(images["at 80 keV"], expected, rtol=1e-3)
-
-
 # What bad input gets: a sentence, exit code 2, no output.
 
 
@@ -324,7 +295,8 @@ def test_a_png_without_spacing_is_asked_for_it(a_finished_case: tuple[Path, Even
         SynthesisJob(out=str(tmp_path / "out"), ap=str(folder / "ap.png"), lateral=str(folder / "lat.png"))
     )
     assert code == ExitCode.INPUT
-    assert "--pixel-spacing" in events[-1].message
+    assert "pixel spacing" in events[-1].message
+    assert events[-1].field == "pixel_spacing_mm"
 
 
 def test_an_isocenter_far_from_the_ct_is_refused(a_case: Path, tmp_path: Path) -> None:

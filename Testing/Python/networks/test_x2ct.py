@@ -14,7 +14,7 @@ from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.networks.view_axes import VIEWS, ViewAxes, spread_along_depth, to_patient_axes, to_view_axes, upright
 from TomoRayLib.networks.x2ct import InstanceNorm, X2CTConfig, X2CTGenerator, radiographs_for_x2ct
-from TomoRayLib.synthesis.model_run import render_radiographs
+from TomoRayLib.synthesis.rendering import render
 
 SMALL = X2CTConfig(size=64, dense_layers=(1, 1, 1, 1, 1), growth=4, volume_channels=(2, 2, 2, 2, 4, 4))
 
@@ -137,7 +137,9 @@ def test_what_the_renderer_shows_lands_where_it_stands() -> None:
     hu = np.full((64, 64, 64), -1000.0, dtype=np.float32)
     hu[49:52, 23:26, 36:39] = 3000.0  # z, y, x
     views = c_arm()
-    images = [torch.from_numpy(image) for image in render_radiographs(Volume(hu, grid), views)]
+    images = [
+        torch.from_numpy(image) for image in render(Volume(hu, grid), {"ap": views.ap, "lat": views.lateral}).values()
+    ]
     radiographs, _ = network_input(images, [views.ap, views.lateral], grid)
     network = passing_through(X2CTGenerator(SMALL)).eval()
     with torch.inference_mode():

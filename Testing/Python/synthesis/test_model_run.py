@@ -21,15 +21,14 @@ from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import Prediction, lift
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.networks.registry import find_model
-from TomoRayLib.synthesis.acquisition import geometry_notes, oriented
+from TomoRayLib.synthesis.acquisition import geometry_notes, oriented, vertebrae_center_mm
 from TomoRayLib.synthesis.model_run import (
     LINEAR,
     SyntheticCT,
     choose_device,
-    render_radiographs,
     synthesize,
-    vertebrae_center_mm,
 )
+from TomoRayLib.synthesis.rendering import render
 
 OBLIQUE = Rotation.from_euler("xyz", (14, -9, 21), degrees=True).as_matrix() @ np.diag([-1.0, 1.0, 1.0])
 
@@ -64,7 +63,7 @@ def test_a_marker_keeps_its_place_in_the_patient(preset: object) -> None:
     ct, marker_mm = a_ct_with_a_marker()
     isocenter = tuple(np.add(marker_mm, (31.0, -24.0, 17.0)).tolist())
     views: Biplanar = preset(isocenter)  # type: ignore[operator]
-    ap, lateral = render_radiographs(ct, views)
+    ap, lateral = render(ct, {"ap": views.ap, "lat": views.lateral}).values()
     entry = find_model()
     synthetic = synthesize(ap, lateral, views, BackProjection(), entry, torch.float32)  # type: ignore[arg-type]
     found = (np.argwhere(synthetic.mask) * synthetic.grey[synthetic.mask][:, None]).sum(axis=0)[

@@ -17,7 +17,8 @@ from TomoRayLib.images.cohort import CohortCase
 from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.radiograph_input import network_input
-from TomoRayLib.synthesis.model_run import render_radiographs, vertebrae_center_mm
+from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
+from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.labelled_cts import read_pair
 from TomoRayLib.training.data.samples import Sample, StreamConfig, sample_of_scene
@@ -88,7 +89,7 @@ def real_case(name: str, ct: Volume, labels: Volume, size: int, fov_mm: float = 
     isocenter = vertebrae_center_mm(labels)
     views = c_arm(isocenter)
     cube = Grid.cube(isocenter, fov_mm, size)
-    images = [torch.from_numpy(image) for image in render_radiographs(ct, views)]
+    images = [torch.from_numpy(image) for image in render(ct, {"ap": views.ap, "lat": views.lateral}).values()]
     radiographs, matrices = network_input(images, [views.ap, views.lateral], cube)
     factor = max(1, round(FINE_SIZE / size))
     fine = Grid.cube(isocenter, fov_mm, factor * size)

@@ -1,0 +1,96 @@
+"""Inputs of a synthesis, read and checked: two radiographs, or a CT that both radiographs are rendered from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TomoRayLib.geometry.views import Biplanar
+from TomoRayLib.images.checks import check_ct, check_radiograph
+from TomoRayLib.images.files import read_labels, read_radiograph, read_volume
+from TomoRayLib.images.mask_checks import prepared_mask
+from TomoRayLib.images.pair_checks import check_pair
+from TomoRayLib.images.types import Radiograph, Volume
+from TomoRayLib.synthesis.acquisition import default_isocenter_mm, oriented, radiograph_views, rendering_views
+from TomoRayLib.synthesis.rendering import render
+from TomoRayLib.synthesis.settings import GeometryOptions
+
+
+@dataclass(frozen=True)
+class SourceCT:
+    """A CT in HU, perhaps with its vertebra labels in VerSe numbering, and notes on how they were read."""
+
+    ct: Volume
+    labels: Volume | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Radiographs (rows, columns), bone bright, on the detectors of ``views``, and the CT that they come from, if any.
+
+    ``notes`` say how they were read, ``warnings`` what may be wrong with them.
+    """
+
+    ap: NDArray[np.float32]
+    lateral: NDArray[np.float32]
+    views: Biplanar
+    source: SourceCT | None = None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def read_ct(ct: str, segmentation: str | None) -> SourceCT:
+    """Read a CT and its vertebra labels. Raises InputError for a file that cannot be one, or labels of another CT."""
+    volume = read_volume(ct)
+    check_ct(volume, Path(ct).name)
+    if segmentation is None:
+        return SourceCT(volume)
+    labels, notes = prepared_mask(read_labels(segmentation), volume, Path(segmentation).name)
+    return SourceCT(volume, labels, notes)
+
+
+def read_radiographs(
+    ap: str, lateral: str, geometry: GeometryOptions, *, flip_ap: bool, flip_lateral: bool, invert: bool
+) -> Inputs:
+    """Read two radiographs and find out their geometry.
+
+    ``flip_*`` mirrors a radiograph left to right, ``invert`` makes bone bright in both. Raises InputError for a file
+    that cannot be a radiograph, and as ``radiograph_views`` does.
+    """
+    images = (read_radiograph(ap), read_radiograph(lateral))
+    for image, name in zip(images, ("AP radiograph", "Lateral radiograph"), strict=True):
+        check_radiograph(image, name)
+    views, origins = radiograph_views(*images, geometry)
+    notes, warnings = list(origins), check_pair(*images, views, invert=invert)
+    for name, image, mirrored in zip(("AP", "Lateral"), images, (flip_ap, flip_lateral), strict=True):
+        notes += _header_notes(name, image)
+        if mirrored and image.header.patient_orientation is not None:
+            warnings.append(f"{name}: mirrored as asked, although its header states the orientation.")
+    ap_pixels, ap_view = oriented(images[0].pixels, views.ap, flip_ap, invert)
+    lateral_pixels, lateral_view = oriented(images[1].pixels, views.lateral, flip_lateral, invert)
+    return Inputs(
+        ap_pixels, lateral_pixels, Biplanar(ap_view, lateral_view), notes=tuple(notes), warnings=tuple(warnings)
+    )
+
+
+def project_ct(source: SourceCT, geometry: GeometryOptions) -> Inputs:
+    """Render AP and lateral line integrals of a CT. Raises InputError for a view that misses it."""
+    center_mm, middle = default_isocenter_mm(source.ct, source.labels)
+    views = rendering_views(geometry, center_mm)
+    images = render(source.ct, {"ap": views.ap, "lat": views.lateral})
+    given = geometry.isocenter_mm is not None or geometry.file is not None
+    place = ", ".join(f"{value:.1f}" for value in views.isocenter_mm)
+    note = f"Isocentre ({place}) mm: {'given or from the geometry file' if given else middle}."
+    return Inputs(images["ap"], images["lat"], views, source, (*source.notes, note))
+
+
+def _header_notes(name: str, image: Radiograph) -> list[str]:
+    header = image.header
+    notes = [f"{name}: {note}" for note in header.notes]
+    if header.modality is not None and header.patient_orientation is None:
+        notes.append(f"{name}: its orientation is not stated; taken as the patient's left, or back, at image right.")
+    return notes

@@ -1,0 +1,158 @@
+"""Settings of an acquisition: geometry, poses and exposure. They are plain values, read without torch or SimpleITK."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.settings import setting
+from TomoRayLib.geometry.grid import Vector3
+from TomoRayLib.geometry.presets import PRESETS
+
+BEAM_NAMES = ("cone", "parallel", "slot")
+
+
+@dataclass(frozen=True)
+class GeometryOptions:
+    """Geometry as the user states it. A value of None is taken from the image file, else from the preset.
+
+    Args:
+        preset: One of ``geometry.PRESETS``; None: C-arm.
+        file: JSON file with the views ``ap`` and ``lateral`` as ``geometry.view_to_dict`` writes them.
+        sad_mm: Distance from the source to the isocentre.
+        sid_mm: Distance from the source to the detector.
+        pixel_spacing_mm: (row, column) spacing at the detector.
+        size: (rows, columns) of the detector; used for rendering only.
+        isocenter_mm: (x, y, z) in LPS.
+
+    Raises:
+        InputError: For an unknown preset.
+    """
+
+    preset: str | None = setting(
+        None, help=f"Preset ({', '.join(PRESETS)}) or a JSON file with both views.", name="--geometry"
+    )
+    file: str | None = None
+    sad_mm: float | None = setting(None, help="Source to isocentre in mm.", name="--sad")
+    sid_mm: float | None = setting(None, help="Source to detector in mm.", name="--sid")
+    pixel_spacing_mm: tuple[float, float] | None = setting(
+        None,
+        help="Pixel spacing at the detector in mm: ROW COLUMN.",
+        name="--pixel-spacing",
+        metavar="ROW COLUMN",
+    )
+    size: tuple[int, int] | None = setting(
+        None, help="Detector size in pixels, for rendering: ROWS COLUMNS.", metavar="ROWS COLUMNS"
+    )
+    isocenter_mm: Vector3 | None = setting(
+        None, help="Isocentre in the patient's LPS mm: X Y Z.", name="--isocenter", metavar="X Y Z"
+    )
+
+    def __post_init__(self) -> None:
+        if self.preset is not None and self.preset not in PRESETS:
+            raise InputError(
+                f"Expected a geometry of {sorted(PRESETS)} or a JSON file, got {self.preset!r}.", "geometry"
+            )
+        for name in ("pixel_spacing_mm", "size", "isocenter_mm"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else tuple(value))
+
+
+@dataclass(frozen=True)
+class PoseOptions:
+    """The views to render. Without angles and matrix: AP and lateral, each changed by the other values.
+
+    Args:
+        angles_deg: Gantry angles, one view each: 0 AP, 90 lateral, 180 PA.
+        tilt_deg: Degrees that the source is moved towards the head.
+        roll_deg: Degrees that the detector is turned clockwise in its plane.
+        offset_mm: (down, right) of the detector's middle from the central ray.
+        beam: ``"cone"``, ``"parallel"`` or ``"slot"``.
+        matrix_file: Text file of one or more 3 x 4 matrices from LPS mm to (column, row, 1) * w.
+
+    Raises:
+        InputError: For an unknown beam, and for a matrix together with any other value.
+    """
+
+    angles_deg: tuple[float, ...] = setting(
+        (),
+        help="Gantry angle instead of the two views: 0 AP, 90 lateral, 180 PA. Once for each view.",
+        name="--angle",
+    )
+    tilt_deg: float | None = setting(
+        None, help="Degrees that the source is moved towards the head (below 0: feet).", name="--tilt"
+    )
+    roll_deg: float | None = setting(
+        None, help="Degrees that the detector is turned clockwise in its plane.", name="--roll"
+    )
+    offset_mm: tuple[float, float] | None = setting(
+        None,
+        help="Offset of the detector's middle from the central ray in mm: DOWN RIGHT.",
+        name="--offset",
+        metavar="DOWN RIGHT",
+    )
+    beam: str | None = setting(None, help="cone, parallel, or slot (EOS: parallel along the body).")
+    matrix_file: str | None = setting(
+        None,
+        help="Text file of 3 x 4 matrices from LPS mm to (column, row, 1) * w, instead of a pose; needs --size.",
+        name="--matrix",
+        is_path=True,
+    )
+
+    def __post_init__(self) -> None:
+        if self.beam is not None and self.beam not in BEAM_NAMES:
+            raise InputError(
+                f"Expected the beam to be one of {list(BEAM_NAMES)}, got {self.beam!r}; choose one of these.", "beam"
+            )
+        changes = (self.angles_deg, self.tilt_deg, self.roll_deg, self.offset_mm, self.beam)
+        if self.matrix_file is not None and any(change not in (None, ()) for change in changes):
+            raise InputError(
+                "Expected either a projection matrix or the pose in numbers, got both; a matrix holds beam, angles and "
+                "offset already. Leave one out.",
+                "matrix_file",
+            )
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What a rendered image shows. The default is the line integral at 0.022 / mm for water, without noise.
+
+    Args:
+        energy_kev: Photon energy, 30 to 150; water then has its attenuation at this energy (NIST), else plastimatch's.
+        kvp: Tube voltage, 40 to 150 kV: a spectrum through water and bone, energy-integrating detector.
+        aluminium_mm: Filtration of that spectrum.
+        scatter_to_primary: Scatter-to-primary ratio.
+        scatter_mm: Standard deviation of the Gaussian scatter at the detector.
+        photons: Photons a pixel without a patient; adds Poisson noise.
+        electronic_sd_photons: Standard deviation of the electronic noise.
+        as_transmission: Give the share that arrives, bone dark, instead of its negative logarithm.
+        seed: Seed of the noise.
+
+    Raises:
+        InputError: For an energy together with a tube voltage.
+    """
+
+    energy_kev: float | None = setting(
+        None, help="Photon energy, 30 to 150 keV; without it water has plastimatch's 0.022 / mm."
+    )
+    kvp: float | None = setting(None, help="Tube voltage, 40 to 150 kV, instead: a spectrum through water and bone.")
+    aluminium_mm: float = setting(2.5, help="Aluminium in the beam in mm, with --kvp.", name="--filtration")
+    scatter_to_primary: float = setting(0.0, help="Scatter-to-primary ratio.", name="--scatter")
+    scatter_mm: float = 40.0
+    photons: float | None = setting(None, help="Photons a pixel without the patient: adds Poisson noise.")
+    electronic_sd_photons: float = setting(
+        0.0, help="Standard deviation in photons, with --photons.", name="--electronic-noise"
+    )
+    as_transmission: bool = setting(
+        False, help="Write the share that arrives, bone dark, instead of -ln of it.", name="--transmission"
+    )
+    seed: int = setting(0, help="Seed of the noise.")
+
+    def __post_init__(self) -> None:
+        if self.energy_kev is not None and self.kvp is not None:
+            raise InputError("Expected a photon energy or a tube voltage, got both; leave one out.", "kvp")
+
+    @property
+    def is_line_integral(self) -> bool:
+        """True if the image is the line integral itself, without detector."""
+        return not (self.kvp or self.scatter_to_primary or self.photons or self.as_transmission)

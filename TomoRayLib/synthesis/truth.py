@@ -1,0 +1,60 @@
+"""The ground truth of a synthetic CT: the real CT with its vertebrae, windowed, on the same grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, LookupTable, make_target, vertebra_mask
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.resampling import labels_on_grid, resample
+from TomoRayLib.images.types import Volume
+
+
+@dataclass(frozen=True)
+class GroundTruth:
+    """The paper's target on one grid: ``grey`` in [0, 1] and ``labels`` (VerSe numbers), both (z, y, x)."""
+
+    grey: NDArray[np.float32]
+    labels: NDArray[np.integer]
+    grid: Grid
+    table: LookupTable
+
+    @property
+    def is_empty(self) -> bool:
+        """True if there is no vertebra on the grid."""
+        return not vertebra_mask(self.labels).any()
+
+    def hu(self) -> Volume:
+        """Return the target in HU (int16); everything but the vertebrae is at the window's lower end."""
+        return Volume(np.round(self.table.dequantise(self.grey)).astype(np.int16), self.grid)
+
+    def vertebrae(self) -> Volume:
+        """Return the labels of the vertebrae alone (uint8, VerSe numbers)."""
+        kept = np.where(vertebra_mask(self.labels), self.labels, 0)
+        return Volume(kept.astype(np.uint8), self.grid)
+
+
+def ground_truth(ct: Volume, labels: Volume, grid: Grid, table: LookupTable) -> GroundTruth:
+    """Make the target from a CT.
+
+    Args:
+        ct: CT in HU.
+        labels: Vertebra labels in VerSe numbering, on any grid.
+        grid: Grid of the synthetic CT.
+        table: Lookup table from HU in the bone window to grey values.
+
+    Returns:
+        The target, resampled to ``grid``.
+    """
+    on_grid = labels_on_grid(labels, grid).voxels
+    return GroundTruth(make_target(resample(ct, grid).voxels, on_grid, table), on_grid, grid, table)
+
+
+def windowed_ct(ct: Volume, grid: Grid) -> Volume:
+    """Return a CT in the bone window, all tissue, on another grid (HU, int16)."""
+    on_grid = resample(ct, grid).voxels
+    windowed = np.clip(np.round(on_grid), BONE_WINDOW.low_hu, BONE_WINDOW.high_hu)
+    return Volume(windowed.astype(np.int16), grid)
