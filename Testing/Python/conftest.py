@@ -5,10 +5,12 @@ from __future__ import annotations
 import support.cores  # noqa: F401  # isort: skip (before what starts threads: numpy, torch, SimpleITK, VTK)
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from support.once import made_once
 from support.volumes import BLOB_MM, ct_on, grid_around
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.types import Volume
@@ -63,3 +65,19 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of models whose only network is small and quick, under the id of the default model."""
+    from support.tiny_model import write_tiny_model
+
+    return made_once(tmp_path_factory, "tiny-models", write_tiny_model)
+
+
+@pytest.fixture
+def tiny_model(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process runs the small network, for tests whose subject is not the result."""
+    from TomoRayLib.networks import registry
+
+    monkeypatch.setattr(registry, "models_folder", lambda: tiny_models)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from support.spine_module import write_spine_module
+from support.tiny_model import worker_code
 
 
 @pytest.fixture(scope="session")
@@ -81,3 +84,28 @@ def a_module_folder(tmp_path: Path) -> Path:
 def a_panel(a_host, a_module_folder: Path):
     """The small module's widget, open."""
     return a_host.open_module(a_module_folder)
+
+
+@pytest.fixture
+def a_python_slicer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a ``PythonSlicer`` on the path that runs the code given in place of, or before, the real worker."""
+
+    def install(code: str) -> None:
+        folder = tmp_path / "bin"
+        folder.mkdir(exist_ok=True)
+        script = folder / "before.py"
+        script.write_text(code, encoding="utf-8")
+        launcher = folder / "PythonSlicer"
+        launcher.write_text(f'#!/bin/sh\nexec {sys.executable} {script} "$@"\n', encoding="utf-8")
+        launcher.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    return install
+
+
+@pytest.fixture
+def tiny_worker(a_python_slicer: Callable[[str], None], tiny_models: Path) -> None:
+    """The real worker with a small network, for tests whose subject is not the result."""
+    if sys.platform == "win32":  # the launcher is a shell script; the full network serves as well
+        return
+    a_python_slicer(worker_code(tiny_models))

@@ -14,25 +14,9 @@ import pytest
 
 from support import panel_driver as drive
 from support.slicer_data import add_radiograph, add_volume, oblique_case
+from support.tiny_model import worker_code
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and executables of POSIX")
-
-
-@pytest.fixture
-def a_python_slicer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Puts a ``PythonSlicer`` on the path that runs the code given in place of, or before, the real worker."""
-
-    def install(code: str) -> None:
-        folder = tmp_path / "bin"
-        folder.mkdir(exist_ok=True)
-        script = folder / "before.py"
-        script.write_text(code, encoding="utf-8")
-        launcher = folder / "PythonSlicer"
-        launcher.write_text(f'#!/bin/sh\nexec {sys.executable} {script} "$@"\n', encoding="utf-8")
-        launcher.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-
-    return install
 
 
 REAL_WORKER = """
@@ -215,7 +199,7 @@ sys.meta_path.insert(0, NoTorch())
 @pytest.mark.slow
 @pytest.mark.parametrize("device", ["auto", "cuda:0"])
 def test_too_little_gpu_memory_offers_the_cpu_and_the_cpu_does_it(
-    ready, a_python_slicer, slicer_host, device: str
+    ready, a_python_slicer, tiny_models, slicer_host, device: str
 ) -> None:
     """The worker ends as PyTorch does on a full GPU unless it is asked for the CPU; then it is the real one."""
     a_python_slicer(
@@ -226,7 +210,7 @@ if json.load(open(sys.argv[-1]))["device"] != "cpu":
     def work(): raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     sys.exit(run_guarded(work, print_event))
 """
-        + REAL_WORKER
+        + worker_code(tiny_models)
     )
     ready.ui.advancedSection.collapsed = False
     ready.panel.parameters.device = device
@@ -288,7 +272,9 @@ def test_a_disk_without_room_is_noticed_before_the_run(ready, slicer_host, a_sma
 
 
 @pytest.mark.slow
-def test_a_disk_that_fills_up_during_the_run(ready, slicer_host, a_small_disk: Path, monkeypatch) -> None:
+def test_a_disk_that_fills_up_during_the_run(
+    ready, slicer_host, a_small_disk: Path, monkeypatch, request: pytest.FixtureRequest
+) -> None:
     before = drive.node_names()
     monkeypatch.setattr(slicer_host.app, "_folder", a_small_disk)
     drive.click(ready.ui.synthesizeButton)
@@ -300,6 +286,7 @@ def test_a_disk_that_fills_up_during_the_run(ready, slicer_host, a_small_disk: P
     assert drive.node_names() == before
     assert drive.temporary_folders() == []
     (a_small_disk / "someone else's").unlink()
+    request.getfixturevalue("tiny_worker")
     assert said_after_a_run(ready).startswith("Done")
 
 

@@ -203,8 +203,11 @@ def test_the_synthetic_layout_shows_the_radiographs(with_case, slicer_host) -> N
 
 
 @pytest.mark.slow
-def test_screenshots_of_the_documentation(panel, slicer_host) -> None:
-    """The sample from button to result, as the README and the tutorial show it (`make screenshots` keeps them)."""
+def test_screenshots_of_the_documentation(panel, slicer_host, request: pytest.FixtureRequest) -> None:
+    """The sample from button to result, as the README and the tutorial show it (`make screenshots` keeps them, of the
+    real network)."""
+    if not SCREENSHOTS:
+        request.getfixturevalue("tiny_worker")
     drive.click(panel.ui.sampleButton)
     if "not a patient" in drive.wait_for_end(panel, 600):
         pytest.skip("the package index cannot be reached: the real CT was not downloaded")

@@ -1,4 +1,5 @@
-"""A person at the panel with the real worker and the real weights, on a small oblique phantom: from click to result."""
+"""A person at the panel with the real worker on a small oblique phantom, from click to result; with the real weights
+where the result is the subject."""
 
 from __future__ import annotations
 
@@ -60,7 +61,7 @@ def views() -> dict[str, object]:
     return {node.GetLayoutName(): window for window, node in views_of_application()}
 
 
-def test_sample_synthesize_wait_results(panel, slicer_host, without_network, tmp_path: Path) -> None:
+def test_sample_synthesize_wait_results(panel, tiny_worker, slicer_host, without_network, tmp_path: Path) -> None:
     """The first minute of a new user without network: every stage is told, and everything promised is there."""
     import qt
     import slicer
@@ -125,7 +126,7 @@ def test_an_oblique_ct_gives_a_case_that_lies_on_it(panel) -> None:
     assert truth.shape == (192, 192, 192)
 
 
-def test_a_ct_without_vertebrae_gets_no_scores_and_the_panel_says_why(panel) -> None:
+def test_a_ct_without_vertebrae_gets_no_scores_and_the_panel_says_why(panel, tiny_worker) -> None:
     ct, _labels = oblique_case()
     drive.choose_ct(panel, add_volume(ct, "CT"))
     drive.click(panel.ui.synthesizeButton)
@@ -139,7 +140,7 @@ def test_a_ct_without_vertebrae_gets_no_scores_and_the_panel_says_why(panel) -> 
     assert panel.ui.reportButton.enabled
 
 
-def test_rendered_radiographs_can_be_the_input_and_give_the_same_volume(panel) -> None:
+def test_rendered_radiographs_can_be_the_input_and_give_the_same_volume(panel, tiny_worker) -> None:
     """CT -> Render radiographs -> Two radiographs -> Synthesize: the geometry travels with the nodes."""
     import slicer.util
 
@@ -170,7 +171,7 @@ def test_rendered_radiographs_can_be_the_input_and_give_the_same_volume(panel) -
     assert from_ct.GetOrigin() == pytest.approx(from_radiographs.GetOrigin(), abs=1e-3)
 
 
-def test_a_second_run_replaces_the_first_and_changed_inputs_are_noticed(panel) -> None:
+def test_a_second_run_replaces_the_first_and_changed_inputs_are_noticed(panel, tiny_worker) -> None:
     import slicer
 
     ct, vertebrae = a_ct_with_vertebrae("CT")
@@ -243,7 +244,7 @@ def test_a_deleted_input_ends_the_run(panel) -> None:
     assert drive.node_names() == {"CT"}
 
 
-def test_leaving_the_module_lets_the_run_end_and_the_result_waits(panel, slicer_host) -> None:
+def test_leaving_the_module_lets_the_run_end_and_the_result_waits(panel, tiny_worker, slicer_host) -> None:
     ct, vertebrae = a_ct_with_vertebrae("CT")
     drive.choose_ct(panel, ct, vertebrae)
     drive.click(panel.ui.synthesizeButton)
@@ -266,7 +267,7 @@ def test_reload_while_it_runs_ends_the_run_and_the_new_panel_works(synthesizing,
     assert again.ui.synthesizeButton.enabled
 
 
-def test_a_saved_scene_shows_its_case_again(panel, slicer_host, tmp_path: Path) -> None:
+def test_a_saved_scene_shows_its_case_again(panel, tiny_worker, slicer_host, tmp_path: Path) -> None:
     import slicer
     import slicer.util
 
@@ -294,7 +295,7 @@ def test_a_saved_scene_shows_its_case_again(panel, slicer_host, tmp_path: Path) 
     assert drive.status(panel) == "Ready."
 
 
-def test_a_script_waits_for_the_case_or_gets_the_reason(panel, slicer_host) -> None:
+def test_a_script_waits_for_the_case_or_gets_the_reason(panel, tiny_worker, slicer_host) -> None:
     from TomoRay import TomoRayLogic
     from TomoRayLib.slicer.request import CTInputs, Request
     from TomoRayLib.slicer.worker.run import RunState
