@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command_line import tomoray
+from support.command_line import tomoray, tomoray_process
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 
@@ -22,7 +22,7 @@ def a_ct_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_projecting_as_in_the_readme_gives_both_views(a_ct_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "drr"
     words = "--sad 1000 --sid 1536 --size 64 64 --pixel-spacing 4.0 4.0 --views ap,lat --json"
-    result = tomoray("project", str(a_ct_file), "--out", str(out), *words.split())
+    result = tomoray_process("project", str(a_ct_file), "--out", str(out), *words.split())
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout.splitlines()[-1])["event"] == "result"
     assert {path.name for path in out.iterdir() if path.name[0] != "."} == {"ap.nrrd", "ap.png", "lat.nrrd", "lat.png"}
@@ -89,9 +89,16 @@ def test_a_wrong_command_gets_a_sentence_and_exit_code_2(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_error_ends_the_process_with_its_sentence_and_exit_code_2(tmp_path: Path) -> None:
+    result = tomoray_process("project", str(tmp_path / "absent.nrrd"), "--out", str(tmp_path / "out"))
+    assert result.returncode == 2
+    assert "absent.nrrd" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_help_and_version_answer() -> None:
-    assert "research use only" in " ".join(tomoray("--help").stdout.split()).lower()
-    assert tomoray("--version").stdout.startswith("tomoray 0.")
+    assert "research use only" in " ".join(tomoray_process("--help").stdout.split()).lower()
+    assert tomoray_process("--version").stdout.startswith("tomoray 0.")
 
 
 def test_the_models_are_listed_with_their_licence() -> None:
