@@ -1,10 +1,11 @@
-"""A cohort from folder to tables, with the real network: one phantom that can be scored and cases that cannot."""
+"""A cohort from folder to tables: one phantom that can be scored and cases that cannot."""
 
 from __future__ import annotations
 
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from support.command_line import tomoray
+from support.tiny_model import SIZE
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import write_volume
@@ -22,11 +24,13 @@ from TomoRayLib.jobs.evaluation import names_in, run_evaluation
 from TomoRayLib.jobs.events import Event, ExitCode, Finished, Warned
 from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.jobs.job import EvaluationJob
+from TomoRayLib.networks import registry
 from TomoRayLib.report.cohort_tables import TABLE_NAMES
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.model_run import LINEAR
 from TomoRayLib.synthesis.truth import ground_truth
 
+REAL_MODELS = registry.models_folder
 ROOT = Path(__file__).resolve().parents[3]
 Events = list[Event]
 
@@ -46,6 +50,14 @@ def evaluated(folder: Path, out: Path, **options: Any) -> Events:
 def lines_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as stream:
         return list(csv.DictReader(stream))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_network(tiny_models: Path) -> Iterator[None]:
+    """The tables are the subject, not the scores."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(registry, "models_folder", lambda: tiny_models)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +121,7 @@ def test_a_case_has_a_row_for_tomoray_and_for_both_floors(an_evaluation: tuple[P
 def test_the_blank_row_is_the_energy_of_the_truth(an_evaluation: tuple[Path, Events]) -> None:
     """-10 log10 of the mean square of the target, made here without the evaluation."""
     ct, labels = phantom_volumes()
-    truth = ground_truth(ct, labels, Grid.cube(vertebrae_center_mm(labels), 256.0, 192), LINEAR)
+    truth = ground_truth(ct, labels, Grid.cube(vertebrae_center_mm(labels), 256.0, SIZE), LINEAR)
     expected_db = -10 * np.log10(np.mean(truth.grey.astype(float) ** 2))
     blank = next(line for line in lines_of(an_evaluation[0] / "cases.csv") if line["row"] == "blank")
     assert float(blank["psnr_3d_db"]) == pytest.approx(expected_db, abs=0.01)
@@ -253,7 +265,6 @@ def test_a_wrong_command_gets_a_sentence_and_leaves_nothing(
     assert sorted(a_cohort.rglob("*")) == before
 
 
-@pytest.mark.slow
 def test_the_command_scores_totalsegmentators_folders_and_prints_the_table(tmp_path: Path) -> None:
     ct, labels = phantom_volumes()
     case = tmp_path / "cohort" / "s0001"
@@ -270,7 +281,9 @@ def test_the_command_scores_totalsegmentators_folders_and_prints_the_table(tmp_p
 
 
 @pytest.mark.slow
-def test_real_cases_are_found_and_scored(tmp_path: Path) -> None:
+def test_real_cases_are_found_and_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the real network."""
+    monkeypatch.setattr(registry, "models_folder", REAL_MODELS)
     data = shared_data()
     if data is None:
         pytest.skip("the real CTs of shared/data are not beside this checkout")

@@ -15,14 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from TomoRayLib.anatomy.grey_levels import LookupTable
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import c_arm
+from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.networks.geolift import GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.networks.registry import LOOKUP_NAME, REGISTRY_NAME, find_model, models_folder, save_weights
-from TomoRayLib.synthesis.comparison import ground_truth
-from TomoRayLib.synthesis.model_run import LINEAR, render_radiographs, vertebrae_center_mm
+from TomoRayLib.projector.physics.attenuation import hu_to_attenuation
+from TomoRayLib.projector.projection import project
+from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
+from TomoRayLib.synthesis.truth import ground_truth
 
 SIZE = 48
 FOV_MM = 256.0
@@ -45,10 +48,11 @@ def fitted_network() -> GeoLiftUNet:
     ct, labels = phantom_volumes()
     center_mm = vertebrae_center_mm(labels)
     grid = Grid.cube(center_mm, FOV_MM, SIZE)
-    truth = ground_truth(ct, labels, grid, LINEAR)
+    truth = ground_truth(ct, labels, grid, LookupTable.linear())
     bone, grey = (_halved(torch.from_numpy(values)) for values in (truth.labels > 0, truth.grey))
     views = c_arm(center_mm)
-    images = [torch.from_numpy(image) for image in render_radiographs(ct, views)]
+    attenuation = hu_to_attenuation(torch.from_numpy(ct.voxels))
+    images = [project(attenuation, ct.grid, view) for view in (views.ap, views.lateral)]
     network = GeoLiftUNet(NETWORK).eval()
     for head in network.heads:
         nn.init.zeros_(head.weight)

@@ -32,13 +32,13 @@ def main(out: Path, steps: int) -> None:
 
     GeoLiftUNet.forward = forward  # type: ignore[method-assign]
     torch.set_num_threads(1)
-    config = a_config(1, minutes=1e9, finest_level=0, network=dataclasses.replace(TINY, output_size=64))
+    config = a_config(1, minutes=1e9, finest_level=0, network=dataclasses.replace(TINY, output_size=48))
     config = dataclasses.replace(config, steps=steps, adversary=AdversaryConfig(weight=0.1, crop=32))
     loop.CHECKPOINT_SECONDS, run_log.EVERY_STEPS = 1e-9, 1
     rank = int(os.environ["RANK"])
     if rank == 1:
         loop.time = SimpleNamespace(monotonic=lambda: 0.0)  # type: ignore[assignment]
-    stream = dataclasses.replace(STREAM, size=64)
+    stream = dataclasses.replace(STREAM, size=48)
     loop.train(config, stream, ANATOMY, [], out, resume=out.exists())
     content = {"radiographs": radiographs_seen, "weights": networks[-1].state_dict()}
     torch.save(content, out.with_name(f"{out.name}-of-{rank}.pt"))
