@@ -48,11 +48,6 @@ class Spectrum:
         object.__setattr__(self, "energy_kev", tuple(energy.tolist()))
         object.__setattr__(self, "photons", tuple((photons / photons.sum()).tolist()))
 
-    @property
-    def mean_energy_kev(self) -> float:
-        """Mean energy of the photons."""
-        return float(np.dot(self.energy_kev, self.photons))
-
     def filtered(self, aluminium_mm: float) -> Spectrum:
         """The spectrum behind ``aluminium_mm`` of aluminium, scaled to sum to 1."""
         passing = np.exp(-attenuation_per_mm("aluminium", np.asarray(self.energy_kev)) * aluminium_mm)

@@ -9,8 +9,9 @@ import pytest
 import torch
 from scipy import ndimage
 
+from support.curves import cobb_angle_deg
 from support.phantoms import BODY, STILL, a_spine_of_blocks, axes_mm
-from TomoRayLib.training.phantoms.curvature import RIGID_MM, cobb_angle_deg, curve_of_angle, random_curves, straightened
+from TomoRayLib.training.phantoms.curvature import RIGID_MM, curve_of_angle, random_curves, straightened
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize, compose_scene
 
