@@ -67,7 +67,7 @@ def read_dicom_radiograph(path: Path) -> Radiograph:
     dataset = _dataset(path)
     _check_kind(dataset, path)
     pixels, notes = _modality_pixels(dataset, path)
-    padding = _padding_mask(dataset, path, pixels.shape)
+    padding = _padding_mask(dataset, pixels.shape)
     header = dicom_header(dataset)
     if header.photometric_interpretation == "MONOCHROME1":
         shown = pixels[~padding] if not padding.all() else pixels
@@ -168,7 +168,7 @@ def _rescales(dataset: pydicom.Dataset) -> bool:
     return (1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept)) != (1.0, 0.0)
 
 
-def _padding_mask(dataset: pydicom.Dataset, path: Path, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _padding_mask(dataset: pydicom.Dataset, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """True at stored values between Pixel Padding Value (0028,0120) and its Range Limit (0028,0121)."""
     first = _get(dataset, "PixelPaddingValue")
     if first is None:

@@ -26,10 +26,10 @@ class PatchDiscriminator(nn.Module):
     a normalisation have no bias, which it would take away again.
     """
 
-    def __init__(self, inputs: int = CONDITIONED_CHANNELS) -> None:
+    def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        width = inputs
+        width = CONDITIONED_CHANNELS
         for channels, stride in zip(CHANNELS, STRIDES, strict=True):
             first = not layers
             layers.append(nn.Conv3d(width, channels, KERNEL, stride=stride, padding=PADDING, bias=first))

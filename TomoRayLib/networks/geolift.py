@@ -24,6 +24,7 @@ IMAGE_CHANNELS = 2
 HEAD_LEVELS = 3  # the finest three levels predict; the coarser two of them only in training
 PRODUCT_FROM_LEVEL = 2  # A * L is added from 48^3 downwards, where it costs next to nothing
 CONTEXT_BLOCKS = 2
+CONTEXT_HEADS = 4
 LIFT_VOXELS_AT_ONCE = 1 << 20
 LIFTINGS = ("pinhole", "replicate")
 PIXELS_PER_CUBE = 192  # of the network's detector, 4/3 mm each, for a cube of 256 mm
@@ -288,9 +289,8 @@ class _VolumeBlock(nn.Module):
 class _ContextBlock(nn.Module):
     """One pre-norm transformer block over the 12^3 coarse voxels: the spine's overall shape."""
 
-    def __init__(self, width: int, heads: int = 4) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.heads = heads
         self.norm_attention, self.norm_mlp = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
@@ -298,7 +298,7 @@ class _ContextBlock(nn.Module):
     def forward(self, volume: Tensor) -> Tensor:
         tokens = volume.flatten(2).transpose(1, 2)
         count, length, width = tokens.shape
-        qkv = self.qkv(self.norm_attention(tokens)).view(count, length, 3, self.heads, width // self.heads)
+        qkv = self.qkv(self.norm_attention(tokens)).view(count, length, 3, CONTEXT_HEADS, width // CONTEXT_HEADS)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(count, length, width)
         tokens = tokens + self.out(mixed)
