@@ -1,4 +1,4 @@
-"""Writing results whole or not at all: one file with ``write_atomically``, a folder with ``staged_folder``."""
+"""Atomic writing: one file with ``write_atomically``, a folder of files with ``staged_folder``."""
 
 from __future__ import annotations
 
@@ -25,10 +25,17 @@ _Stamp = tuple[int, int]  # size in bytes, modification time in ns
 
 
 def check_writable(folder: str | os.PathLike[str], need_bytes: int = 0) -> None:
-    """Return where ``folder`` (it need not exist yet) can be written and has ``need_bytes`` free.
+    """Check that a folder can be written and has enough free space.
 
-    Makes a folder where ``staged_folder`` will (in ``folder``, or in the nearest parent that exists) and removes it.
-    Raises OutputError with a sentence otherwise.
+    A folder is made, and removed again, at the place where ``staged_folder`` will make one: in ``folder``, or in the
+    nearest parent that exists.
+
+    Args:
+        folder: The folder; it need not exist yet.
+        need_bytes: Free space needed.
+
+    Raises:
+        OutputError: If the folder cannot be written or has less space.
     """
     wanted = Path(folder).absolute()
     try:
@@ -36,7 +43,7 @@ def check_writable(folder: str | os.PathLike[str], need_bytes: int = 0) -> None:
         if not existing.is_dir():
             raise OutputError(f"Expected a folder to write to, got the file {existing}; choose another output folder.")
         if wanted.is_symlink() and existing != wanted:
-            raise OutputError(f"Expected a folder to write to, got the link {wanted} to nowhere; remove or mend it.")
+            raise OutputError(f"Expected a folder to write to, got the broken link {wanted}; remove or repair it.")
         with tempfile.TemporaryDirectory(prefix=".tomoray-", dir=existing):
             pass
         free_bytes = shutil.disk_usage(existing).free
@@ -53,11 +60,16 @@ def check_writable(folder: str | os.PathLike[str], need_bytes: int = 0) -> None:
 
 @contextmanager
 def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a path beside ``path``, with the same ending; what is written there becomes ``path`` when the block ends.
+    """Yield a path next to ``path`` with the same ending; the file written there becomes ``path`` when the block ends.
 
     The file at ``path`` is either the old one or the complete new one, never half of it. After an exception (also
     KeyboardInterrupt) the old one is untouched and the partial file is gone. Missing parent folders are made.
-    Raises OutputError where the place cannot be written or the disk is full.
+
+    Args:
+        path: The file to write.
+
+    Raises:
+        OutputError: If the place cannot be written or the disk is full.
     """
     final = Path(path).absolute()
     if final.is_dir():
@@ -77,13 +89,19 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
 def staged_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield an empty folder; its content moves into ``out`` when the block ends without an exception.
 
-    The folder is hidden and lies inside ``out`` where that exists, so that both are on one file system and a parent
-    that cannot be written does not matter; else beside the place of ``out``.
+    The folder is hidden. It lies inside ``out`` if that exists, so that both are on one file system and a parent that
+    cannot be written does not matter; else next to the place of ``out``.
 
     Files that an earlier run wrote into ``out`` (listed in ``MANIFEST_NAME``, unchanged since) are replaced or, when
     the new run does not write them, removed. Every other file stays: one in the way of a new file is renamed to
     ``<name>.kept-<n>``. After an exception, KeyboardInterrupt or SIGTERM (raised as SystemExit here) nothing of the
-    run is left and ``out`` is as before. Raises OutputError where ``out`` cannot be written or the disk is full.
+    run is left and ``out`` is as before.
+
+    Args:
+        out: The folder to fill; missing parents are made.
+
+    Raises:
+        OutputError: If ``out`` cannot be written or the disk is full.
     """
     final = Path(out).absolute()
     check_writable(final)
@@ -107,7 +125,7 @@ def staged_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def _publish(staging: Path, final: Path) -> None:
-    """Move ``staging`` to ``final`` or, where ``final`` exists, its files into it; undone whole on any failure.
+    """Move ``staging`` to ``final`` or, if ``final`` exists, its files into it; any failure undoes all of it.
 
     What is replaced waits inside ``final`` meanwhile, on the same file system.
     """
@@ -180,13 +198,13 @@ def _free_name(path: Path) -> Path:
 
 
 def _free_sibling(path: Path, kind: str) -> Path:
-    """A name beside ``path``, hidden, that nothing has: another thread may be writing the same folder."""
+    """A hidden name next to ``path`` that does not exist: another thread may be writing the same folder."""
     first = path.with_name(f".{path.name}.{kind}-{os.getpid()}")
     return first if not first.exists() else _free_name(first)
 
 
 def _free_folder(parent: Path, kind: str) -> Path:
-    """A name inside ``parent``, hidden, that nothing has."""
+    """A hidden name inside ``parent`` that does not exist."""
     first = parent / f".{kind}-{os.getpid()}"
     return first if not first.exists() else _free_name(first)
 
@@ -200,7 +218,7 @@ def _make_folder(folder: Path) -> None:
 
 @contextmanager
 def _sigterm_as_exception() -> Iterator[None]:
-    """Let SIGTERM raise SystemExit(143), so that ``finally`` runs; only where nobody else handles it."""
+    """Let SIGTERM raise SystemExit(143), so that ``finally`` runs, unless somebody else handles it."""
     on_main_thread = threading.current_thread() is threading.main_thread()
     if not on_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield
@@ -221,7 +239,7 @@ def _nearest_existing(path: Path) -> Path:
 
 
 def _raise_about(error: OSError, partial: Path, final: Path) -> NoReturn:
-    """Raise ``error`` as a sentence where it is about the output; a missing input keeps its own message."""
+    """Raise ``error`` as an OutputError if it is about the output; a missing input keeps its own message."""
     if isinstance(error, OutputError):
         raise error
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
@@ -232,7 +250,7 @@ def _raise_about(error: OSError, partial: Path, final: Path) -> NoReturn:
 
 
 def _sentence(error: OSError, path: Path) -> OutputError:
-    """What the operating system said, as what was expected, got and can be done."""
+    """The operating system's error as a sentence: what was expected, what was got, what to do."""
     if error.errno in _NO_SPACE:
         return OutputError(f"Expected free space for {path}, got a full disk; free some or choose another folder.")
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

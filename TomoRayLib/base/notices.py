@@ -1,4 +1,4 @@
-"""The marking of everything synthetic, in one place: what a reader sees on a page, in a file and on a picture."""
+"""The marking of everything synthetic, in one place: the words on a page, in a file and on a picture."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A torso made of formulas: the demonstration's stand-in where the real CT cannot be fetched.
+"""An analytical torso: the demonstration's substitute if the real CT cannot be fetched.
 
 Nine vertebrae, T9 to L5, in an elliptic torso without lungs or ribs. The column has a lordosis, a thoracic kyphosis, a
 scoliosis and some axial rotation, so that no mirror image looks like the original. Shapes are *depths*: the distance in
@@ -39,7 +39,7 @@ COLUMN_Y_MM = 22.0  # the middle of the bodies lies behind the middle of the tor
 
 @dataclass(frozen=True)
 class Vertebra:
-    """Sizes in mm of one vertebra, and where its body is: LPS centre, and three rotations in degrees."""
+    """Sizes in mm of one vertebra and the pose of its body: LPS centre, and three rotations in degrees."""
 
     name: str
     height_mm: float
@@ -70,7 +70,7 @@ SIZES_MM = (
 
 
 def phantom_volumes() -> tuple[Volume, Volume]:
-    """The CT in HU (float32) and its labels in VerSe numbering (uint8), always the same voxels."""
+    """Return the CT in HU (float32) and its labels in VerSe numbering (uint8); the voxels are always the same."""
     random = np.random.default_rng(SEED)
     hu = _torso(random)
     labels = np.zeros(GRID.shape, np.uint8)
@@ -228,7 +228,7 @@ def _ellipse_depth(x: Array, y: Array, half_x_mm: float, half_y_mm: float) -> Ar
 def _capsule_depth(
     points: tuple[Array, Array, Array], start: Point, end: Point, radius_mm: float, flatten_x: float
 ) -> Array:
-    """Depth in mm below a capsule from ``start`` to ``end``; ``flatten_x`` is its radius along x where it differs."""
+    """Depth in mm below a capsule from ``start`` to ``end``; ``flatten_x`` is its radius along x if that differs."""
     stretch = radius_mm / flatten_x
     axis = np.subtract(end, start).astype(np.float32)
     offset = [coordinate - begin for coordinate, begin in zip(points, start, strict=True)]

@@ -89,7 +89,7 @@ _KINDS: dict[str, type[StageBegun] | type[Note] | type[Warned] | type[Failed]] =
 
 
 def to_json(event: Event) -> str:
-    """One event as one line of JSON. Values that are None or empty are left out."""
+    """Return one event as one line of JSON. Values that are None or empty are left out."""
     if isinstance(event, Finished):
         return json.dumps({"event": event.kind, **event.values})
     values = {item.name: getattr(event, item.name) for item in dataclasses.fields(event)}
@@ -99,7 +99,7 @@ def to_json(event: Event) -> str:
 
 
 def from_json(line: str) -> Event | None:
-    """The event in a line, None if the line holds none: whatever else a process prints. Unknown keys are ignored."""
+    """Return the event in a line, None for any other text that a process prints. Unknown keys are ignored."""
     try:
         content = json.loads(line)
     except json.JSONDecodeError:

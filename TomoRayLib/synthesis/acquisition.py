@@ -84,12 +84,7 @@ def radiograph_views(ap: Radiograph, lateral: Radiograph, options: GeometryOptio
                 "geometry",
             )
         views.append(view)
-    try:
-        return Biplanar(*views), tuple(notes)
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    return Biplanar(*views), tuple(notes)
 
 
 def read_views(path: str) -> Biplanar:
@@ -192,23 +187,18 @@ def stored_view(radiograph: Radiograph, name: str) -> View:
 
 def _changed(view: View, options: GeometryOptions) -> View:
     """Return a view with the user's numbers in place of its own."""
-    try:
-        beam = view.beam
-        if not isinstance(beam, ParallelBeam):
-            beam = type(beam)(_given(options.sad_mm, beam.sad_mm), _given(options.sid_mm, beam.sid_mm))
-        elif options.sad_mm is not None or options.sid_mm is not None:
-            raise InputError(PARALLEL_HAS_NO_DISTANCES, "sad_mm")
-        detector = view.detector
-        if options.size is not None:
-            detector = Detector(*options.size, detector.pixel_spacing_mm, detector.offset_mm)
-        if options.pixel_spacing_mm is not None:
-            detector = replace(detector, pixel_spacing_mm=options.pixel_spacing_mm)
-        isocenter = options.isocenter_mm or view.isocenter_mm
-        return replace(view, beam=beam, detector=detector, isocenter_mm=isocenter)
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    beam = view.beam
+    if not isinstance(beam, ParallelBeam):
+        beam = type(beam)(_given(options.sad_mm, beam.sad_mm), _given(options.sid_mm, beam.sid_mm))
+    elif options.sad_mm is not None or options.sid_mm is not None:
+        raise InputError(PARALLEL_HAS_NO_DISTANCES, "sad_mm")
+    detector = view.detector
+    if options.size is not None:
+        detector = Detector(*options.size, detector.pixel_spacing_mm, detector.offset_mm)
+    if options.pixel_spacing_mm is not None:
+        detector = replace(detector, pixel_spacing_mm=options.pixel_spacing_mm)
+    isocenter = options.isocenter_mm or view.isocenter_mm
+    return replace(view, beam=beam, detector=detector, isocenter_mm=isocenter)
 
 
 @dataclass(frozen=True)
@@ -246,10 +236,7 @@ def stated_geometry(radiograph: Radiograph, options: GeometryOptions) -> StatedG
             (by_magnification, "header's magnification"),
             (preset_beam.sad_mm * sid_mm / preset_beam.sid_mm, scaled_to_sid),
         )
-        try:
-            beam = ConeBeam(sad_mm, sid_mm)
-        except ValueError as error:
-            raise InputError(str(error), "sad_mm") from None
+        beam = ConeBeam(sad_mm, sid_mm)
     elif options.sad_mm is not None or options.sid_mm is not None:
         raise InputError(PARALLEL_HAS_NO_DISTANCES, "sad_mm")
     spacing, spacing_from = options.pixel_spacing_mm, "given"
@@ -289,8 +276,8 @@ def _from_header(
     try:
         detector = Detector(rows, columns, spacing)
         view = View(stated.beam, detector, angle_deg, isocenter_mm=options.isocenter_mm or (0.0, 0.0, 0.0))
-    except ValueError as error:
-        raise InputError(f"{name} radiograph: {error}", getattr(error, "field", None)) from None
+    except InputError as error:
+        raise InputError(f"{name} radiograph: {error}", error.field) from None
     return view, origins
 
 

@@ -33,18 +33,13 @@ def cameras_of(
     if poses.matrix_file is not None:
         return dict(_matrices(poses.matrix_file, options.size))
     pair = rendering_views(options, isocenter_mm)
-    try:
-        if not poses.angles_deg:
-            named = {"ap": pair.ap, "lat": pair.lateral}
-            return {name: _posed(named[name], poses, options) for name in views}
-        return {
-            f"angle{angle:g}": _posed(replace(pair.ap, gantry_angle_deg=angle), poses, options)
-            for angle in poses.angles_deg
-        }
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    if not poses.angles_deg:
+        named = {"ap": pair.ap, "lat": pair.lateral}
+        return {name: _posed(named[name], poses, options) for name in views}
+    return {
+        f"angle{angle:g}": _posed(replace(pair.ap, gantry_angle_deg=angle), poses, options)
+        for angle in poses.angles_deg
+    }
 
 
 def _posed(view: View, poses: PoseOptions, options: GeometryOptions) -> View:
@@ -101,5 +96,5 @@ def _matrices(path: str, size: tuple[int, int] | None) -> dict[str, ProjectionMa
             f"matrix{n + 1}": ProjectionMatrix(tuple(matrix.ravel().tolist()), *size)
             for n, matrix in enumerate(numbers.reshape(-1, 3, 4))
         }
-    except ValueError as error:
+    except InputError as error:
         raise InputError(f"{Path(path).name}: {error}", field) from None

@@ -53,20 +53,15 @@ def render(
     spread_px = scatter_spread_px(exposure, cameras, pixel_spacing_mm)
     hu = torch.from_numpy(np.ascontiguousarray(ct.voxels, dtype=np.float32))
     generator = torch.Generator().manual_seed(exposure.seed)
+    volume = _attenuation(hu, exposure)
     images = {}
-    try:
-        volume = _attenuation(hu, exposure)
-        for name, camera in cameras.items():
-            with warnings.catch_warnings():  # said better below
-                warnings.filterwarnings("ignore", message="Every ray misses", category=RuntimeWarning)
-                integrals = project(volume, ct.grid, camera, method=method)
-            if not bool((integrals > 0).any()):
-                raise _miss(name, camera, ct)
-            images[name] = _exposed(integrals, exposure, spread_px, generator).numpy()
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(str(error)) from None
+    for name, camera in cameras.items():
+        with warnings.catch_warnings():  # the error below says more
+            warnings.filterwarnings("ignore", message="Every ray misses", category=RuntimeWarning)
+            integrals = project(volume, ct.grid, camera, method=method)
+        if not bool((integrals > 0).any()):
+            raise _miss(name, camera, ct)
+        images[name] = _exposed(integrals, exposure, spread_px, generator).numpy()
     return images
 
 

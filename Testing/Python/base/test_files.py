@@ -256,7 +256,7 @@ def test_writable_folder_in_a_parent_that_is_not() -> None:
 
 def test_link_to_nowhere_is_refused_before_the_work_starts(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to(tmp_path / "gone")
-    with pytest.raises(OutputError, match=r"link .* to nowhere"):
+    with pytest.raises(OutputError, match="broken link"):
         check_writable(tmp_path / "out")
 
 
