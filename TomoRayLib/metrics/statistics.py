@@ -107,10 +107,12 @@ def metric_statistic(scores: Sequence[CaseScore], row: str, key: str) -> Statist
     return statistic(values)
 
 
-def gain_over(scores: Sequence[CaseScore], other: str, key: str = GAIN_KEY) -> Statistic:
-    """Statistic of each case's difference between the model and another row."""
+def gain_over(scores: Sequence[CaseScore], other: str) -> Statistic:
+    """Statistic of each case's difference in ``GAIN_KEY`` between the model and another row."""
     pairs = [
-        (score.rows[MODEL_ROW][key] - score.rows[other][key], score.subject) for score in scores if other in score.rows
+        (score.rows[MODEL_ROW][GAIN_KEY] - score.rows[other][GAIN_KEY], score.subject)
+        for score in scores
+        if other in score.rows
     ]
     return statistic(pairs)
 
@@ -152,7 +154,7 @@ def quantile(ascending: Sequence[float], share: float) -> float:
     return low + weight * (ascending[below + 1] - low)
 
 
-def mean_interval(values: Sequence[tuple[float, str]], seed: int = SEED) -> tuple[float, float]:
+def mean_interval(values: Sequence[tuple[float, str]]) -> tuple[float, float]:
     """95 % bootstrap interval of the mean; a subject is drawn with all its cases. NaN below two subjects."""
     of_subject: dict[str, list[float]] = {}
     for value, subject in values:
@@ -161,7 +163,7 @@ def mean_interval(values: Sequence[tuple[float, str]], seed: int = SEED) -> tupl
         return math.nan, math.nan
     sums = np.array([sum(members) for members in of_subject.values()])
     counts = np.array([len(members) for members in of_subject.values()])
-    drawn = np.random.default_rng(seed).integers(len(sums), size=(RESAMPLES, len(sums)))
+    drawn = np.random.default_rng(SEED).integers(len(sums), size=(RESAMPLES, len(sums)))
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return float(low), float(high)
