@@ -1,4 +1,4 @@
-"""The projector beside its peers on one machine: time, memory, error. ``make bench-projector``, or
+"""The projector next to its peers on one machine: time, memory, error. ``make bench-projector``, or
 
     python Testing/Benchmarks/projector.py --out output/bench-projector
 
@@ -8,10 +8,10 @@ projector runs in a process of its own on as many threads; the calls of one view
 load meets all alike, and ratios to plastimatch are of neighbours. plastimatch's time is what it reports for ray tracing
 alone, its memory that of the whole program.
 
-The peers come from the package index into an environment beside the results, which sees this project's torch; those
+The peers come from the package index into an environment next to the results, which sees this project's torch; those
 that do not install are left out with a note. Numbers of a busy machine are of no use: the load is printed with them.
 
-``--device cuda`` measures on that device instead, beside the time that its memory needs (``projector_device.py``).
+``--device cuda`` measures on that device instead, next to the time that its memory needs (``projector_device.py``).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ PACKAGES = {  # what a peer needs from the package index
     "nanodrr": "nanodrr",
     "flashdrr": "flashdrr",
 }
-IMPORTS = {"itk-rtk": "from itk import RTK"}  # where an import is not called like its package
+IMPORTS = {"itk-rtk": "from itk import RTK"}  # imports that are not named like their package
 OURS = ("tomoray", "tomoray, stock operators", "tomoray rays")
 REFERENCE = "plastimatch"
 POSES = {"AP": (0.0, 0.0), "lateral": (90.0, 0.0), "oblique 30+10": (30.0, 10.0)}
@@ -68,7 +68,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class Figures:
-    """What was measured of one projector on one view. Times in seconds, memory in MB."""
+    """The figures of one projector on one view. Times in seconds, memory in MB."""
 
     seconds: list[float] = field(default_factory=list)
     first: float = float("nan")
@@ -196,7 +196,7 @@ def measure(workers: dict[str, Worker], view: View, repeats: int, longest: dict[
 
 
 def compare(figures: dict[str, Figures], images: dict[str, Path]) -> None:
-    """Error and correlation against plastimatch, or, where it is not there, this project's own exact trace."""
+    """Error and correlation against plastimatch or, if it is missing, this project's own exact trace."""
     known = [name for name in (REFERENCE, "tomoray rays", "tomoray") if name in images and images[name].exists()]
     if not known:
         return
@@ -286,11 +286,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="*", type=int, default=[256, 1024], help="detector edges in pixels")
     parser.add_argument("--poses", nargs="*", default=list(POSES), help=f"of {list(POSES)}")
     parser.add_argument("--voxels", type=int, default=256, help="edge of the volume in voxels")
-    parser.add_argument("--volume", type=Path, help="attenuation (.npz) to project; made there if there is none")
+    parser.add_argument("--volume", type=Path, help="attenuation (.npz) to project; created there if missing")
     parser.add_argument("--repeats", type=int, default=9, help="calls after the first")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--longest", type=float, default=60.0, help="seconds; slower calls are left out")
-    parser.add_argument("--device", help="measure on this device, as torch names it, beside the speed of its memory")
+    parser.add_argument("--device", help="measure on this device, as torch names it, next to the speed of its memory")
     parser.add_argument("--batches", nargs="*", type=int, default=[1, 8], help="volumes at a time, with --device")
     return parser.parse_args()
 

@@ -4,8 +4,8 @@
 
 CTs (any file that TomoRay reads; without one, the demonstration CT) are padded with a voxel of air all round, since
 plastimatch drops the layer at the exit face, and projected at their own spacing; axes are swapped or turned round to
-run along LPS, where that is all it takes. The truth is plastimatch's exact trace where it is installed, for such CTs.
-Where RTK is installed, its Joseph projection stands beside this project's; the environment that ``projector.py``
+run along LPS, if that is all it takes. The truth is plastimatch's exact trace for such CTs, if it is installed.
+If RTK is installed, its Joseph projection stands next to this project's; the environment that ``projector.py``
 leaves has it:
 
     PYTHONPATH=. output/bench-projector/environment/bin/python Testing/Benchmarks/projector_accuracy.py

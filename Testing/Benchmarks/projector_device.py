@@ -1,4 +1,4 @@
-"""The projector on one device, beside the time that the device's memory needs and beside its peers there.
+"""The projector on one device, next to the time that the device's memory needs and to its peers there.
 
     python Testing/Benchmarks/projector.py --device cuda --out output/bench-projector-cuda
     python Testing/Benchmarks/projector.py --device cpu --voxels 64 --sizes 64 --repeats 3

@@ -278,7 +278,7 @@ class FlashDrr:
 
     def image(self) -> np.ndarray:
         with self.torch.inference_mode():
-            # tiles only where the image has two of them: without, 1024^2 takes 9 GB
+            # tiles only if the image has two of them: without, 1024^2 takes 9 GB
             tau = self.cast(self.volume, self.pose, self.to_voxel, tile_h=128, tile_w=128)[0, 0]
         return tau.numpy() * 10.0 * self.samples / (self.samples - 1)
 

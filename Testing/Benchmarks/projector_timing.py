@@ -29,7 +29,7 @@ def seconds_per_call(call: Callable[[], object], calls: int, device: str) -> flo
 
 def series(peer: Renderer, request: dict[str, Any], device: str) -> dict[str, Any]:
     """Seconds of each of ``repeats`` series of ``calls`` for ``batch`` images, those of the first call, and the memory
-    in MB that a call takes for a time, by the device's own count where it has one. The last image goes to ``save``."""
+    in MB that a call takes for a time, by the device's own count if it has one. The last image goes to ``save``."""
     import numpy as np
     import torch
 

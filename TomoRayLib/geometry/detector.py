@@ -1,4 +1,4 @@
-"""Flat detectors: pixels, their spacing and their place beside the central ray."""
+"""Flat detectors: pixels, their spacing, and their place relative to the central ray."""
 
 from __future__ import annotations
 

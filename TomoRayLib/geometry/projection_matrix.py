@@ -1,4 +1,4 @@
-"""A camera that is known by its 3 x 4 projection matrix alone, as calibrations and other programs give it.
+"""Cameras known by their 3 x 4 projection matrix alone, as calibrations and other programs state them.
 
 The matrix goes from ``(x, y, z, 1)`` in LPS mm to ``(column, row, 1) * w`` with pixel centres at whole numbers, as
 ``View.projection_matrix`` does. It fixes every ray, so the projector needs nothing else; it does not know the pixel
@@ -21,7 +21,7 @@ from TomoRayLib.geometry.views import View
 
 Array = NDArray[np.float64]
 LARGEST_CONDITION = 1e7  # of the matrix in pixels of detector size; a real one has some 10 to 1000
-SQUARE_TOLERANCE = 1e-6  # sine of the largest skew that still counts as none
+SQUARE_TOLERANCE = 1e-6  # sine of the largest skew that still counts as square
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class ProjectionMatrix:
 
 
 def _normalised(matrix: Array, rows: int, columns: int) -> Array:
-    """The matrix with a third row of unit length (cone) or (0, 0, 0, 1) (parallel). Raises InputError if it is none."""
+    """The matrix with a third row of unit length (cone) or (0, 0, 0, 1) (parallel). Raises InputError if singular."""
     size = np.diag([1.0 / columns, 1.0 / rows, 1.0])  # else the condition number grows with the pixels' number
     largest = np.abs(size @ matrix[:, :3]).max()
     is_parallel = np.abs(matrix[2, :3]).max() <= 1e-12 * largest

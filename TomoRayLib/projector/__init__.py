@@ -1,7 +1,7 @@
 """Digitally reconstructed radiographs: line integrals of attenuation along every ray, and their exact adjoint.
 
-``project`` is the function to start with; see docs/projector.md. Volumes are projected where they lie: any spacing, any
-direction cosines, any pose, without resampling the CT.
+``project`` is the function to start with; see docs/projector.md. Volumes of any spacing and direction cosines are
+projected from any pose, without resampling the CT.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""How a volume is cut into slices for a camera, and where the rays cross them.
+"""The slices into which a volume is cut for a camera, and the places at which rays cross them.
 
 The *main axis* is the volume's axis along which no ray moves more than a few voxels sideways per slice. The detector
 is *aligned* if its rows and columns run along the other two axes: then a ray's two coordinates within a slice

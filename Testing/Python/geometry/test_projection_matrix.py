@@ -1,4 +1,4 @@
-"""Projection matrices: what is one, what is none, and the way to a view and back."""
+"""Projection matrices: which are accepted, which are refused, and the way to a view and back."""
 
 from __future__ import annotations
 

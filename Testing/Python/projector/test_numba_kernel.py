@@ -1,4 +1,4 @@
-"""The compiled kernel does what stock operators do, for every layout of the volume and every number of threads."""
+"""The numba kernel does what stock operators do, for every layout of the volume and every number of threads."""
 
 from __future__ import annotations
 
@@ -168,8 +168,8 @@ def test_more_threads_than_tiles_of_a_batch() -> None:
         torch.set_num_threads(before)
 
 
-def test_rays_beside_a_voxel_that_is_no_number_stay_as_they_are() -> None:
-    """All but its neighbours: air beside the volume and rays further than a voxel away."""
+def test_rays_away_from_an_infinite_voxel_stay_as_they_are() -> None:
+    """All but its neighbours: air around the volume and rays further than a voxel away."""
     volume = a_volume(GRID, torch.float64)
     view = View(CONE, Detector(90, 160, (2.5, 1.3)))
     clean = project(volume, GRID, view)
@@ -264,7 +264,7 @@ def test_with_a_broken_numba_stock_operators_serve(error: str) -> None:
     assert "The projector's numba kernel is not used" in result.stderr
 
 
-def test_where_no_cache_can_be_written_the_kernel_is_compiled_without(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_place_for_its_cache_the_kernel_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     def njit(cache: bool = False, **settings: object):
         if cache:
             raise RuntimeError("cannot cache function: no locator available")

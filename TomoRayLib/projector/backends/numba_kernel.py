@@ -27,13 +27,13 @@ from TomoRayLib.projector.tables import MIN_FOOTPRINT, Shares
 
 TILE = 64  # samples of b: with 1024 samples of a, their sums take 256 kB
 LANES = 16  # voxels turned at a time: 64 bytes, a cache line
-SLICES = 16  # loaded at a time where x is the main axis: a cache line as well
+SLICES = 16  # loaded at a time if x is the main axis: a cache line as well
 
 Array = NDArray[np.float64]
 
 
 def _kernel(function: Callable[..., None]) -> Any:
-    """``function`` compiled, and kept for later processes where there is a place for that."""
+    """``function`` compiled, and kept for later processes if there is a folder for that."""
     try:
         return njit(nogil=True, fastmath={"contract"}, cache=True)(function)
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
@@ -65,12 +65,12 @@ class NumbaPlan:
 
     @cached_property
     def met(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Along a and b, (layers, 2): from which sample to before which other the rays meet voxels."""
+        """Along a and b, (layers, 2): the range of samples, end excluded, whose rays meet voxels."""
         return _first_and_last(self.along_a.weight), _first_and_last(self.along_b.weight)
 
     @cached_property
     def misses(self) -> bool:
-        """True where no ray meets the volume."""
+        """True if no ray meets the volume."""
         met_a, met_b = (met[:, 1] > met[:, 0] for met in self.met)
         return not bool(np.any(met_a & met_b))
 
@@ -104,7 +104,7 @@ def make_plan(rays: SlabRays, dtype: torch.dtype) -> NumbaPlan:
 
 
 def _first_and_last(weight: NDArray[Any]) -> NDArray[np.int64]:
-    """(layers, 2): the first sample with a weight, and the one after the last; the same where there is none."""
+    """(layers, 2): the first sample with a weight, and the one after the last; the same if there is none."""
     met = np.any(weight != 0, axis=2)
     first, last = met.argmax(axis=1), met.shape[1] - met[:, ::-1].argmax(axis=1)
     return np.stack([first, np.where(np.any(met, axis=1), last, first)], axis=1)
@@ -129,13 +129,13 @@ def _fill_shares(crossings, count, least, voxel, weight):  # type: ignore[no-unt
 
 
 def write_sums(result: NDArray[Any], volumes: Sequence[NDArray[Any]], plan: NumbaPlan, threads: int) -> None:
-    """Writes the sums (n, b, a) of ``volumes``, each (z, y, x); all are C contiguous and of one type."""
+    """Write the sums (n, b, a) of ``volumes``, each (z, y, x); all are C contiguous and of one type."""
     nz, ny, nx = volumes[0].shape
     steps = tuple((ny * nx, nx, 1)[axis] for axis in plan.order)  # an axis of a single voxel may have any stride
     size = tuple((nz, ny, nx)[axis] for axis in plan.order)
     _, samples_b, samples_a = result.shape
     tiles = range(0, samples_b, TILE)
-    # Fewer tiles than threads: each in parts along a, which then all begin with the same voxel rows.
+    # If there are fewer tiles than threads, each is cut along a; its parts all begin with the same voxel rows.
     parts = max(1, min(threads // max(1, len(tiles) * len(volumes)), -(-samples_a // TILE)))
     width = -(-samples_a // parts)
 
@@ -157,7 +157,7 @@ def write_sums(result: NDArray[Any], volumes: Sequence[NDArray[Any]], plan: Numb
 
 
 def _in_threads(tasks: Sequence[Callable[[], None]], threads: int) -> None:
-    """Does all tasks, in this thread and others. Raises what one of them raised."""
+    """Do all tasks, in this thread and others. Raises what one of them raised."""
     left, raised = iter(tasks), []
 
     def work() -> None:
@@ -172,7 +172,7 @@ def _in_threads(tasks: Sequence[Callable[[], None]], threads: int) -> None:
     for helper in helpers:
         try:
             helper.start()
-        except RuntimeError:  # the interpreter is ending, or there are too many: the others do it
+        except RuntimeError:  # the interpreter is ending, or there are too many threads: the others do the work
             break
         started.append(helper)
     work()
@@ -184,9 +184,9 @@ def _in_threads(tasks: Sequence[Callable[[], None]], threads: int) -> None:
 
 @_kernel
 def _add_layer(columns, voxel, weight, sums):  # type: ignore[no-untyped-def]
-    """Adds a layer's voxels along a (a, tile), weighted, to ``sums`` (samples of a, tile).
+    """Add a layer's voxels along a (a, tile), weighted, to ``sums`` (samples of a, tile).
 
-    Weights of 0 are multiplied, not asked for: a branch that cannot be foreseen costs more.
+    Weights of 0 are multiplied, not skipped: a branch that cannot be predicted costs more.
     """
     samples, taps = weight.shape
     if taps == 2:
@@ -206,7 +206,7 @@ def _add_layer(columns, voxel, weight, sums):  # type: ignore[no-untyped-def]
 
 @_kernel
 def _mix(flat, start, step, weight, row):  # type: ignore[no-untyped-def]
-    """Sets ``row`` to the weighted sum of the voxel rows at ``start`` and one ``step`` on for each further weight."""
+    """Set ``row`` to the weighted sum of the voxel rows at ``start`` and one ``step`` on for each further weight."""
     count = len(row)
     if len(weight) == 2:
         one, other = flat[start : start + count], flat[start + step : start + step + count]
@@ -223,7 +223,7 @@ def _mix(flat, start, step, weight, row):  # type: ignore[no-untyped-def]
 
 @_kernel
 def _turn(rows, columns):  # type: ignore[no-untyped-def]
-    """Voxels along a of each lane (tile, a) to lanes of each voxel (a, tile)."""
+    """Transpose voxels along a of each lane (tile, a) to lanes of each voxel (a, tile)."""
     for begin in range(0, len(columns), LANES):
         for x in range(begin, begin + LANES):
             column = columns[x]
@@ -233,13 +233,13 @@ def _turn(rows, columns):  # type: ignore[no-untyped-def]
 
 @_kernel
 def _add_tile(volume, flat, steps, size, sub, voxel_a, weight_a, voxel_b, weight_b, met_a, met_b, ends, result):  # type: ignore[no-untyped-def]
-    """Writes the sums of the samples ``ends``: of b from the first to before the second, of a from the third to before
+    """Write the sums of the samples ``ends``: of b from the first to before the second, of a from the third to before
     the fourth. ``steps`` lie between voxels along (b, main, a), of which there are ``size``."""
     step_b, step_main, step_a = steps
     count_main, count_a = size[1], size[2]
     first, last, first_a, last_a = ends
     padded = -(-count_a // LANES) * LANES
-    rows = np.zeros((TILE, padded + LANES), flat.dtype)  # not a power of two apart: those share a place in the cache
+    rows = np.zeros((TILE, padded + LANES), flat.dtype)  # rows a power of two apart would share a place in the cache
     columns = np.zeros((padded, TILE), flat.dtype)
     sums = np.zeros((last_a - first_a, TILE), flat.dtype)
     turned = np.zeros(0, flat.dtype)
@@ -250,7 +250,9 @@ def _add_tile(volume, flat, steps, size, sub, voxel_a, weight_a, voxel_b, weight
             continue
         high += weight_b.shape[2] - 1
         source, origin, next_b, next_main = flat, begin * step_main, step_b, step_main
-        if step_a != 1:  # x is the main axis: some slices of the rows needed, with voxels along a side by side
+        if (
+            step_a != 1
+        ):  # x is the main axis: some slices of the rows needed, transposed so that voxels along a are contiguous
             next_b, next_main = count_a, (high - low) * count_a
             if len(turned) < SLICES * next_main:
                 turned = np.empty(SLICES * next_main, flat.dtype)
@@ -278,7 +280,7 @@ def _add_tile(volume, flat, steps, size, sub, voxel_a, weight_a, voxel_b, weight
 
 @_kernel
 def _rows_needed(voxel_b, met_b, begin, end, first, last):  # type: ignore[no-untyped-def]
-    """From which voxel of b to before which other some layers' first taps lie, of the samples that meet voxels."""
+    """The range of voxels of b, end excluded, that holds the first taps of some layers' samples that meet voxels."""
     low, high = np.int64(2**62), np.int64(0)
     for layer in range(begin, end):
         for sample in range(max(met_b[layer, 0], first), min(met_b[layer, 1], last)):
@@ -288,7 +290,7 @@ def _rows_needed(voxel_b, met_b, begin, end, first, last):  # type: ignore[no-un
 
 @_kernel
 def _load(volume, first_b, first_main, turned):  # type: ignore[no-untyped-def]
-    """Copies voxels (b, a, main) to (main, b, a), as many as ``turned`` holds."""
+    """Copy voxels (b, a, main) to (main, b, a), as many as ``turned`` holds."""
     count_main, count_b, count_a = turned.shape
     for b in range(count_b):
         plane = volume[first_b + b]

@@ -1,4 +1,4 @@
-"""What a backend of the slab algorithm makes of one grid and one camera."""
+"""The interface that every backend of the slab algorithm fulfils."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from TomoRayLib.projector.finish import Finish
 
 
 class Plan(Protocol):
-    """Everything that depends on grid and camera alone, computed once and kept for further volumes."""
+    """What depends on grid and camera alone, computed once and kept for further volumes."""
 
     @property
     def misses(self) -> bool:

@@ -95,19 +95,19 @@ class Block:
 
 @dataclass(frozen=True)
 class TorchPlan:
-    """All that one grid and one camera share: axis order, sparse tables, and what makes a radiograph of the sums."""
+    """A plan of sparse tables for a few slices each, with the axis order and the last step."""
 
     order: tuple[int, int, int]  # axes of the (z, y, x) array that become (b, main, a)
     samples_a: int
     samples_b: int
-    chunk: int  # slices of one table, where the volume must be transposed; else all
+    chunk: int  # slices of one table if the volume must be transposed; else all
     most_volumes: int  # of a batch that go through each operation together
     blocks: tuple[Block, ...]
     finish: Finish
 
     @property
     def misses(self) -> bool:
-        """True where no ray meets the volume."""
+        """True if no ray meets the volume."""
         return not self.blocks
 
     @property
@@ -121,11 +121,11 @@ class TorchPlan:
 
     @property
     def is_natural(self) -> bool:
-        """True where a is x, whose voxels are contiguous: the volumes themselves are the table."""
+        """True if a is x, whose voxels are contiguous: the volumes themselves are the table."""
         return self.order[2] == 2
 
     def batches(self, count: int) -> Iterator[slice]:
-        """``count`` volumes in as few parts as may be, of almost equal size."""
+        """``count`` volumes in as few parts as possible, of almost equal size."""
         parts = -(-count // self.most_volumes)
         for part in range(parts):
             yield slice(part * count // parts, (part + 1) * count // parts)
@@ -146,7 +146,7 @@ class TorchPlan:
 
 
 class _Kept(threading.local):
-    """One buffer a thread: a fresh one costs more than the copy into it, by the pages the system has to clear."""
+    """One buffer for each thread: clearing the pages of a fresh one costs more than the copy into it."""
 
     buffer: Tensor | None = None
 
@@ -186,27 +186,27 @@ class _SlabSum(torch.autograd.Function):
 
 
 def _add_sums(plan: TorchPlan, volumes: Tensor, sums: Tensor) -> None:
-    """Adds the projections of ``volumes`` (n, z, y, x) to ``sums`` (a, n, b)."""
+    """Add the projections of ``volumes`` (n, z, y, x) to ``sums`` (a, n, b)."""
     n, count_a = len(volumes), volumes.shape[1:][plan.order[2]]
     buffer, table, loaded = volumes.new_empty(0), volumes, -1
     for block in plan.blocks:
         chunk = block.first // plan.chunk
         if chunk != loaded:
-            table = volumes  # lets go of the last one first
+            table = volumes  # frees the last one first
             table, loaded = plan.table(volumes, chunk * plan.chunk), chunk
         layers = block.slices * block.sub_slices
         rows = block.repeated("along_b", n).sum_rows(table).view(n, layers, plan.samples_b, count_a)
-        if buffer.shape[0] != layers:  # kept: fresh pages cost more than the copy
+        if buffer.shape[0] != layers:  # reused: fresh pages cost more than the copy
             buffer = volumes.new_empty(layers, count_a, n, plan.samples_b)
         buffer.copy_(rows.permute(1, 3, 0, 2))
-        del rows  # its memory serves what follows
+        del rows  # its memory is reused below
         parts = block.along_a.sum_rows(buffer.view(layers * count_a, -1)).view(block.parts, *sums.shape)
         sums += parts[0] if block.parts == 1 else parts.sum(dim=0)
         del parts
 
 
 def _spread(plan: TorchPlan, gradient: Tensor, volumes: Tensor) -> None:
-    """Writes the adjoint of ``gradient`` (a, n, b) to ``volumes`` (n, z, y, x), which are zeros."""
+    """Write the adjoint of ``gradient`` (a, n, b) to ``volumes`` (n, z, y, x), which are zeros."""
     slabs = plan.slabs(volumes)
     n, count_b, _, count_a = slabs.shape
     flat = gradient.reshape(plan.samples_a, -1)
@@ -245,7 +245,7 @@ def make_plan(rays: SlabRays, device: str, dtype: torch.dtype) -> TorchPlan:
 
 @dataclass(frozen=True)
 class _Layout:
-    """How the volume is read: which axes are a, b and main, in blocks of ``block`` slices, tables of ``chunk``."""
+    """How the volume is read: its axes a, b and main, in blocks of ``block`` slices and tables of ``chunk``."""
 
     order: tuple[int, int, int]  # axes of the (z, y, x) array that become (b, main, a)
     count_a: int
@@ -259,7 +259,7 @@ class _Layout:
     natural: TableRows | None  # the table is the volume as it lies
 
     def table_of(self, first: int) -> tuple[TableRows, int, int]:
-        """Of the table with slice ``first``: its rows, their number, and the first slice of the table."""
+        """The rows of the table that holds slice ``first``, their number, and the table's first slice."""
         if self.natural is not None:
             return self.natural, self.count_b * self.count_main, 0
         begin = first // self.chunk * self.chunk

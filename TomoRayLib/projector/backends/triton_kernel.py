@@ -22,15 +22,15 @@ from TomoRayLib.projector.finish import Finish
 from TomoRayLib.projector.slab_rays import SlabRays
 from TomoRayLib.projector.tables import Shares, shares_within
 
-PROGRAMS = 1056  # as many, where layers suffice: eight for each of an H100's 132 multiprocessors, all at once
+PROGRAMS = 1056  # as many, if there are enough layers: eight for each of an H100's 132 multiprocessors, all at once
 PADDED = 128  # shares are filled up to a multiple of it: no tile has an edge longer than that
 
 
 @dataclass(frozen=True)
 class Tile:
-    """What one program works on at a time: ``b`` x ``a`` samples in ``layers``, by ``warps`` of 32 threads each.
+    """The share of one program at a time: ``b`` x ``a`` samples in ``layers``, by ``warps`` of 32 threads each.
 
-    The three counts and ``warps`` are powers of two, the counts at most ``PADDED``; ``layers`` is 1 where threads go
+    The three counts and ``warps`` are powers of two, the counts at most ``PADDED``; ``layers`` is 1 if threads go
     along a, whose shares are not filled up with layers.
     """
 
@@ -40,11 +40,11 @@ class Tile:
     warps: int
 
 
-# Neighbouring threads must read neighbouring voxels, which lie along x. Where a is x (from the front, from the feet),
+# Neighbouring threads must read neighbouring voxels, which lie along x. If a is x (from the front, from the feet),
 # threads go along a: 32 samples meet some 32 voxels of a row, two or three cache lines; each has one sample of a and 16
-# of b side by side, whose shares come four to a load. Where x is the main axis (from the side) a and b step whole rows,
+# of b side by side, whose shares come four to a load. If x is the main axis (from the side) a and b step whole rows,
 # so threads go along the layers: one sample's ray stays in a row for most of 32 slices, and leaves it at a few places
-# only, in proportion to its slope. Reckoned, not measured.
+# only, in proportion to its slope. Estimated, not measured.
 ACROSS = Tile(b=16, a=128, layers=1, warps=4)
 ALONG = Tile(b=8, a=8, layers=32, warps=8)
 
@@ -53,8 +53,8 @@ ALONG = Tile(b=8, a=8, layers=32, warps=8)
 class LaneShares:
     """``tables.Shares`` on the device, with what neighbouring threads read side by side.
 
-    ``voxel`` is (layers, samples), or (samples, layers) where threads go along layers; ``weight`` has taps before. Both
-    are filled up with 0 to multiples of ``PADDED``, layers only where threads go along them.
+    ``voxel`` is (layers, samples), or (samples, layers) if threads go along layers; ``weight`` has taps before. Both
+    are filled up with 0 to multiples of ``PADDED``, layers only if threads go along them.
     """
 
     voxel: Tensor
@@ -66,7 +66,7 @@ class LaneShares:
 
 
 def lane_shares(shares: Shares, along_main: bool, device: str) -> LaneShares:
-    """``shares`` as the kernel reads them; ``along_main`` where threads go along layers."""
+    """``shares`` as the kernel reads them; ``along_main`` if threads go along layers."""
     layers, samples = shares.voxel.shape
     full = (0, -layers % PADDED if along_main else 0), (0, -samples % PADDED)
     voxel, weight = np.pad(shares.voxel, full), np.pad(shares.weight, (*full, (0, 0))).transpose(2, 0, 1)
@@ -99,7 +99,7 @@ class TritonPlan:
 
     @property
     def is_along_main(self) -> bool:
-        """True where x is the main axis, so that threads go along layers."""
+        """True if x is the main axis, so that threads go along layers."""
         return self.order[1] == 2
 
     def images(self, volumes: Tensor) -> Tensor:
@@ -213,9 +213,9 @@ def _add_layers(  # type: ignore[no-untyped-def]
     ALONG_MAIN: tl.constexpr,
     IS_LARGE: tl.constexpr,
 ):
-    """Writes one tile's sums over the layers of one split to ``parts`` (n, splits, b, a).
+    """Write one tile's sums over the layers of one split to ``parts`` (n, splits, b, a).
 
-    All is three-dimensional, (b, layer, a) or, where threads go along layers, (b, a, layer): threads go along the last
+    All is three-dimensional, (b, layer, a) or, if threads go along layers, (b, a, layer): threads go along the last
     axis. Shares have rows of ``stride_a`` and ``stride_b``, ``shares_a`` and ``shares_b`` for each tap. Samples and
     layers beyond the last have weights of 0 on the volume's first voxels: nothing that is read needs a mask.
     """
@@ -261,7 +261,7 @@ def _add_layers(  # type: ignore[no-untyped-def]
             for tap_a in tl.static_range(TAPS_A):
                 weight_a = tl.load(weights_a + tap_a * shares_a + place_a)
                 value = tl.load(corner + tap_b * step_b + tap_a * step_a)
-                row += tl.where(weight_a != 0, weight_a * value, 0.0)  # a voxel that is no number stays where it is
+                row += tl.where(weight_a != 0, weight_a * value, 0.0)  # a NaN or infinite voxel spoils no other ray
             weight_b = tl.load(weights_b + tap_b * shares_b + place_b)
             sums += tl.where(weight_b != 0, weight_b * row, 0.0)
 

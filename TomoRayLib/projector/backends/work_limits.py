@@ -26,7 +26,7 @@ class WorkLimits:
     layers_per_sum: int
 
 
-# Measured at 256^3: 8 slices at a time are fastest for 256^2 pixels, 4 for 1024^2, where more leave the cache. So do
+# Measured at 256^3: 8 slices at a time are fastest for 256^2 pixels, 4 for 1024^2, since more leave the cache. So do
 # more volumes: 2 to 4 of 128^3 together take 1.4 times as long as one by one.
 CPU = WorkLimits(slices=8, volumes=1, block_bytes=4 * 2**20, layers_per_sum=8 * MOST_SUB_SLICES)
 # Measured on an H100 at 256^3 and 256^2: 16 to 128 MB take as long, 8 MB twice as long from the front; with the
