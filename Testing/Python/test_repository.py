@@ -15,6 +15,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "TomoRayLib"
+TESTS = ROOT / "Testing" / "Python"
+TESTS_OF_NO_ROOM = frozenset({"examples"})  # folders of tests that are not named after a room
 LARGEST_FILE_MB = 16
 
 # From the bottom up (docs/architecture.md). A room may use its own floor and those below it.
@@ -229,6 +231,27 @@ def test_a_face_offers_what_type_checkers_see(package: str) -> None:
 def test_modules_do_not_import_each_other_in_a_circle() -> None:
     in_a_circle = sorted(module for module in _modules() if module in _reachable(module))
     assert not in_a_circle
+
+
+def test_tests_lie_in_folders_named_after_the_rooms() -> None:
+    folders = {path.parent.relative_to(TESTS) for path in TESTS.rglob("test_*.py")} - {Path()}
+    wrong = [
+        folder
+        for folder in sorted(folders)
+        if folder.parts[0] not in TESTS_OF_NO_ROOM and not (PACKAGE / folder / "__init__.py").is_file()
+    ]
+    assert not wrong
+
+
+def test_no_test_imports_another() -> None:
+    """What tests share is in ``support``, or a fixture of a ``conftest.py``."""
+    wrong = [
+        f"{path.relative_to(TESTS)} imports {name}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for name in _imported_names(path)
+        if any(part == "conftest" or part.startswith("test_") for part in name.split("."))
+    ]
+    assert not wrong
 
 
 def test_no_file_is_larger_than_16_mb() -> None:

@@ -1,4 +1,4 @@
-"""Shared by tests: anatomies."""
+"""A small spine and body drawn from formulas, for phantoms whose places are known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared by tests: counting."""
+"""Parameters and multiplications of a network, counted independently of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared by tests: dicom files."""
+"""DICOM files written by pydicom, with the values a test asks for."""
 
 from __future__ import annotations
 

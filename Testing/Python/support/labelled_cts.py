@@ -1,4 +1,4 @@
-"""Shared by tests: labelled cts."""
+"""A small CT with a column of labelled vertebrae, in memory and as files."""
 
 from __future__ import annotations
 

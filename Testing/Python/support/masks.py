@@ -1,4 +1,4 @@
-"""Shared by tests: masks."""
+"""A segmentation of slabs, one for each label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared by tests: myo sim packages."""
+"""The package myo_sim: a hand-made one of boxes, and the real one if it is installed or in shared/data."""
 
 from __future__ import annotations
 

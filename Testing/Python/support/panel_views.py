@@ -1,4 +1,4 @@
-"""Shared by tests: panel views."""
+"""What the picture of a Slicer view says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared by tests: phantoms."""
+"""Ranges without any chance, and a spine of blocks, for training phantoms that can be measured."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared by tests: recipe data."""
+"""Small labelled CTs of random HU, for atlas, lookup table and publishing."""
 
 from __future__ import annotations
 

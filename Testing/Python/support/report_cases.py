@@ -1,4 +1,4 @@
-"""Shared by tests: report cases."""
+"""The content of a report on three boxes for vertebrae."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared by tests: results folders."""
+"""A results folder with real scores that needs no network."""
 
 from __future__ import annotations
 

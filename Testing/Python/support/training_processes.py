@@ -1,4 +1,4 @@
-"""What test_training_processes.py has torchrun start twice: OUT STEPS, a run of the tiny network until STEPS."""
+"""A script for torchrun, OUT STEPS: each process trains the tiny network until STEPS and writes what it saw."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared by tests: training runs."""
+"""A training of seconds: tiny network, coarse phantoms, and what its files hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared by tests: validation data."""
+"""Labelled CTs to validate on, one of them with the mask of somebody else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared by tests: volumes."""
+"""A CT of one bright blob on a lopsided grid of any direction."""
 
 from __future__ import annotations
 
