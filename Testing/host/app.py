@@ -72,7 +72,7 @@ class DicomDatabase(QtCore.QObject):
         return next((uid for uid, known in self._files.items() if known == path), "")
 
     def fileValue(self, path: str, tag: str) -> str:
-        """The value of a DICOM tag ``"gggg,eeee"`` as text; empty where the file has none."""
+        """The value of a DICOM tag ``"gggg,eeee"`` as text; empty if the file has none."""
         import pydicom
 
         group, element = (int(part, 16) for part in tag.split(","))

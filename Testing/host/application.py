@@ -26,8 +26,8 @@ SLICER_PYTHON_DIR = "SLICER_PYTHON_DIR"  # Slicer's own Base/Python: its files i
 
 
 def _keep_none_alive() -> None:
-    """PySide6's stable-ABI build and VTK's wrappers lose references to None before Python 3.12, where it is immortal;
-    a long session would end in "deallocating None". A large head start costs nothing."""
+    """PySide6's stable-ABI build and VTK's wrappers lose references to None before Python 3.12, in which None is
+    immortal; a long session would end in "deallocating None". A large head start costs nothing."""
     if sys.version_info < (3, 12):
         ctypes.c_ssize_t.from_address(id(None)).value += 1 << 40
 
@@ -185,11 +185,11 @@ class SlicerHost:
         self.app._testing = enabled
 
     def set_translations(self, texts: dict[str, str] | None) -> None:
-        """What ``slicer.app.translate`` answers, by English text; None for English."""
+        """Set the answers of ``slicer.app.translate`` by English text; None for English."""
         self.app._translations = dict(texts or {})
 
     def set_installed_extensions(self, *names: str) -> None:
-        """What ``extensionsManagerModel().isExtensionInstalled`` answers."""
+        """Set the answer of ``extensionsManagerModel().isExtensionInstalled``."""
         self.app.extensionsManagerModel()._installed = set(names)
 
     @property

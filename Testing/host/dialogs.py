@@ -35,7 +35,7 @@ class Dialogs(list):
         self._answers.extend(int(button) for button in buttons)
 
     def answer_file(self, *paths: Path | str) -> None:
-        """What the next file dialogs return; afterwards "" as if cancelled."""
+        """Set the answers of the next file dialogs; after these, "" as if cancelled."""
         self._files.extend(str(path) for path in paths)
 
     def forget(self) -> None:
@@ -87,7 +87,7 @@ class Dialogs(list):
 
 
 def _likely_button(buttons) -> int:
-    """The affirmative one of the buttons shown; Ok where there is none."""
+    """The affirmative one of the buttons shown; Ok if there is none."""
     for name in BUTTON_ORDER:
         button = getattr(QtWidgets.QMessageBox, name)
         if int(buttons) & int(button):

@@ -16,7 +16,7 @@ VIEW_SIZE_PX = (400, 320)
 
 
 class _RenderedView(QtWidgets.QWidget):
-    """What slice and 3D views have in common: a render window, drawn when asked."""
+    """The common part of slice and 3D views: a render window, drawn when asked."""
 
     def __init__(self, view, parent=None) -> None:
         super().__init__(parent)

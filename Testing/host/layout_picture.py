@@ -89,7 +89,7 @@ def _draw_view(painter: QtGui.QPainter, place: QtCore.QRect, widget, scale: floa
 def grab_window(app, manager, window, path: Path, width: int, height: int, scale: float, caption: str) -> Path:
     """The window's panel at the left, the views at the right, as a PNG of ``scale`` times the logical pixels given.
 
-    ``caption`` is written below, where there is one.
+    ``caption`` is written below, if there is one.
     """
     panel_px = min(window.panel_width_px(), width // 2)
     views_height = height - (CAPTION_PX if caption else 0)

@@ -14,7 +14,7 @@ PARTS = (QtWidgets, QtGui, QtCore, QtNetwork, QtUiTools)
 
 
 class FlatQt(types.ModuleType):
-    """``qt``: PySide6's classes, looked up where they are, without the names that only PySide6 has."""
+    """``qt``: PySide6's classes, looked up in its modules, without the names that only PySide6 has."""
 
     HIDDEN = frozenset({"Signal", "Slot", "Property", "QtMsgType", "ClassInfo"})
 

@@ -28,7 +28,7 @@ VARIADIC = inspect.CO_VARARGS
 
 
 class Kind(Enum):
-    """What a name means on a class, in the order in which PythonQt looks."""
+    """The meaning of a name on a class, in the order in which PythonQt looks it up."""
 
     PROPERTY = auto()
     SIGNAL = auto()
@@ -48,7 +48,7 @@ def _owner(cls: type, name: str) -> type | None:
 
 @functools.cache
 def kind_of(cls: type, name: str) -> Kind:
-    """What ``name`` is on instances of ``cls``."""
+    """The meaning of ``name`` on instances of ``cls``."""
     owner = _owner(cls, name)
     if owner is not None and not is_native(owner):
         return Kind.PYTHON
@@ -62,7 +62,7 @@ def kind_of(cls: type, name: str) -> Kind:
 
 @functools.cache
 def _accessor(cls: type, name: str, prefixes: tuple[str, ...]) -> Callable | None:
-    """PySide6's method for a property: ``text``, ``isEnabled``, ``setText``; None where there is none."""
+    """PySide6's method for a property: ``text``, ``isEnabled``, ``setText``; None if there is none."""
     capital = name[0].upper() + name[1:]
     for prefix in prefixes:
         candidate = prefix + capital if prefix else name

@@ -30,7 +30,7 @@ FIRST = 10.0  # priority of an observer, as in qSlicerSubjectHierarchyPluginLogi
 
 
 class Module:
-    """What ``slicer.modules.<name>`` offers for a module of Slicer's own: its real logic."""
+    """``slicer.modules.<name>`` for a module of Slicer's own, with its real logic."""
 
     def __init__(self, name: str, logic) -> None:
         self.name = name

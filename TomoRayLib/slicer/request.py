@@ -152,8 +152,8 @@ def look_at_pair(inputs: RadiographInputs) -> tuple[list[str], str | None]:
     try:
         views = Biplanar(inputs.ap_geometry.view(*ap.pixels.shape), inputs.lateral_geometry.view(*lateral.pixels.shape))
         return check_pair(ap, lateral, views, invert=inputs.invert), None
-    except ValueError as error:
-        return [], with_control(str(error), getattr(error, "field", None))
+    except InputError as error:
+        return [], with_control(str(error), error.field)
 
 
 def output_problem(request: Request) -> str | None:

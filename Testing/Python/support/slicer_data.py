@@ -29,7 +29,7 @@ def rotation(angles_deg: tuple[float, float, float]) -> np.ndarray:
 
 @cache
 def oblique_case() -> tuple[Volume, Volume]:
-    """(CT in HU, VerSe labels) on one oblique anisotropic grid, whose middle lies beside that of the spine."""
+    """(CT in HU, VerSe labels) on one oblique anisotropic grid, whose centre is not that of the spine."""
     ct, labels = phantom_volumes()
     size = (110, 90, 72)
     direction = rotation(ANGLES_DEG)

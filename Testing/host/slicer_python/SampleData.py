@@ -112,6 +112,6 @@ class SampleDataLogic(ScriptedLoadableModuleLogic):
         ]
 
     def downloadSample(self, sampleName):
-        """Load a sample by name; the node, where it has only one."""
+        """Load a sample by name; the node, if it has only one."""
         nodes = self.downloadFromSource(self.sourceForSampleName(sampleName))
         return nodes[0] if isinstance(nodes, list) else nodes

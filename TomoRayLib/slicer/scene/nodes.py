@@ -146,12 +146,12 @@ def grid_of(node) -> Grid:
     try:
         direction = matrix[:3, :3] / spacing
         return Grid(node.GetImageData().GetDimensions(), tuple(spacing), tuple(matrix[:3, 3]), tuple(direction.ravel()))
-    except ValueError as error:
+    except InputError:
         raise InputError(
             _(
-                "{name}: its axes are not orthogonal, or its spacing is not positive ({reason}). Resample it to "
+                "{name}: its axes are not orthogonal, or its spacing is not positive. Resample it to "
                 "an orthogonal grid (Crop Volume module, interpolated), and choose the result."
-            ).format(name=node.GetName(), reason=str(error).split(";")[-1].strip())
+            ).format(name=node.GetName())
         ) from None
 
 

@@ -55,13 +55,10 @@ class ViewGeometry:
 
         if self.pixel_spacing_mm is None:
             raise InputError(_("The pixel spacing is missing. Enter the size of a pixel at the detector in mm."))
-        try:
-            parallel = self.sid_mm is None or self.sad_mm is None
-            beam = ParallelBeam() if parallel else ConeBeam(self.sad_mm, self.sid_mm)  # type: ignore[arg-type]
-            detector = Detector(rows, columns, self.pixel_spacing_mm, self.offset_mm)
-            return View(beam, detector, self.angle_deg, self.tilt_deg, self.roll_deg, self.isocenter_mm)
-        except ValueError as error:
-            raise InputError(str(error)) from None
+        is_parallel = self.sid_mm is None or self.sad_mm is None
+        beam = ParallelBeam() if is_parallel else ConeBeam(self.sad_mm, self.sid_mm)  # type: ignore[arg-type]
+        detector = Detector(rows, columns, self.pixel_spacing_mm, self.offset_mm)
+        return View(beam, detector, self.angle_deg, self.tilt_deg, self.roll_deg, self.isocenter_mm)
 
 
 @dataclass(frozen=True)
@@ -178,7 +175,7 @@ def _stored_view(node, shape: tuple[int, int], spacing_mm: tuple[float, float]) 
         return {}
     try:
         detector = view_from_dict(json.loads(text)).detector
-    except ValueError:  # of another version, or edited: the panel then asks for the numbers
+    except ValueError:  # not JSON, of another version, or edited: the panel then asks for the numbers
         return {}
     same_spacing = np.allclose(spacing_mm, detector.pixel_spacing_mm, rtol=1e-4)
     return {VIEW_KEY: text} if (detector.rows, detector.columns) == shape and same_spacing else {}

@@ -1,4 +1,4 @@
-"""Bad input and bad luck at the panel: each ends in a sentence with a remedy, never in an error in the console."""
+"""Bad input and bad luck at the panel: each ends in a sentence with a remedy, never in an error on the console."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_worker_that_is_killed(ready) -> None:
 
 @posix_only
 def test_a_worker_that_is_killed_behind_slicers_launcher(ready, a_python_slicer) -> None:
-    """PythonSlicer is a launcher: where its child is killed it says so and ends with code 1 itself."""
+    """PythonSlicer is a launcher: if its child is killed it says so and ends with code 1 itself."""
     a_python_slicer(
         """
 import subprocess, sys
@@ -240,7 +240,7 @@ def test_a_temporary_folder_that_cannot_be_used(ready, slicer_host, tmp_path: Pa
 
 @pytest.fixture
 def a_small_disk(tmp_path: Path):
-    """A file system of 420 MB of its own, mounted; skips where that is not allowed."""
+    """A file system of 420 MB of its own, mounted; skips if that is not allowed."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = (

@@ -104,7 +104,7 @@ def test_a_case_that_cannot_be_read_leaves_the_nodes_to_fill_as_they_are(scene, 
 
 
 def test_an_unforeseen_error_while_loading_ends_the_run_once(ready, monkeypatch) -> None:
-    """Here the fault is ours, made for the test; the worker is real."""
+    """The error is made for the test; the worker is real."""
     from TomoRayLib.slicer.runs import ProjectionRun
 
     calls = []
@@ -184,7 +184,7 @@ def test_the_users_views_and_segmentation_come_back(ready, slicer_host, tmp_path
 
 
 def test_the_line_follows_what_a_view_shows_whoever_changes_it(panel, slicer_host, tmp_path: Path) -> None:
-    """Set and taken away by a slice controller, as it were, and by deleting the node."""
+    """Set and removed as by a slice controller, and by deleting the node."""
     import slicer
 
     from support.panel_views import annotated

@@ -1,4 +1,4 @@
-"""What the panel and the views look like: drawn to ``output/panel`` to be looked at, and checked for what can go wrong.
+"""The look of panel and views: drawn to ``output/panel`` to be looked at, and checked for what can go wrong.
 
 Nothing may be cut off, at any width, text length or style; what is synthetic must say so in the picture itself.
 """
@@ -16,7 +16,9 @@ from support.slicer_data import add_radiograph, add_segmentation, add_volume, ob
 
 ROOT = Path(__file__).resolve().parents[4]
 PICTURES = ROOT / "output" / "panel"
-SCREENSHOTS = os.environ.get("TOMORAY_SCREENSHOTS")  # where `make screenshots` wants the pictures of the documentation
+SCREENSHOTS = os.environ.get(
+    "TOMORAY_SCREENSHOTS"
+)  # set by `make screenshots`: the folder of the documentation's pictures
 CAPTION = (
     "Drawn by TomoRay's tests: Slicer's MRML views, with a stand-in for Slicer's window. SYNTHETIC, research use only."
 )
@@ -146,7 +148,7 @@ def test_every_section_of_a_case_has_room(with_case, slicer_host) -> None:
     ui.advancedSection.collapsed = False
     drive.settle()
     needed = with_case.parent.minimumSizeHint.height()
-    slicer_host.window.resize(520, 700)  # in its scroll area, where the form is as low as it allows
+    slicer_host.window.resize(520, 700)  # in its scroll area the form is as low as it allows
     drive.settle()
     assert ui.compareButtons.geometry.top() > ui.metricsTable.geometry.bottom()
     slicer_host.grab(with_case.parent, PICTURES / "case.png", 460, needed)

@@ -310,8 +310,26 @@ def test_a_script_waits_for_the_case_or_gets_the_reason(panel, tiny_worker, slic
         TomoRayLogic().synthesize(Request(CTInputs(None)))
 
 
+def test_the_script_of_the_documentation_runs_as_printed(panel, tmp_path: Path, monkeypatch, capsys) -> None:
+    import re
+    from textwrap import dedent
+
+    import slicer
+    import slicer.util
+
+    page = (Path(__file__).resolve().parents[4] / "docs" / "slicer.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```\n(  import slicer\n.*?)```", page, re.DOTALL)
+    ct, vertebrae = a_ct_with_vertebrae("CT")
+    assert slicer.util.saveNode(ct, str(tmp_path / "ct.nii.gz"))
+    assert slicer.util.saveNode(vertebrae, str(tmp_path / "vertebrae.seg.nrrd"))
+    slicer.mrmlScene.Clear()
+    monkeypatch.chdir(tmp_path)
+    exec(compile(dedent(code), "docs/slicer.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[-1] == "SYNTHETIC CT - ct 5"
+
+
 def test_the_self_test_of_the_module_passes(panel, slicer_host) -> None:
-    """What Slicer's *Reload and Test* runs."""
+    """The test that Slicer's *Reload and Test* runs."""
     import slicer
 
     slicer.selfTests["TomoRay"]()

@@ -88,7 +88,7 @@ def test_everything_synthetic_is_marked_and_knows_how_it_was_made(case_nodes, re
     assert json.loads(case.synthetic.GetAttribute("TomoRay.Provenance"))["precision"] == "bfloat16"
 
 
-def test_the_case_lies_in_a_folder_beside_its_input(case_nodes, results: Path) -> None:
+def test_the_case_lies_in_a_folder_next_to_its_input(case_nodes, results: Path) -> None:
     import slicer
 
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)

@@ -116,7 +116,7 @@ class ScriptedLoadableModuleLogic:
         self.isSingletonParameterNode = True
 
     def getParameterNode(self):
-        """The module's parameter node; made where the scene has none."""
+        """The module's parameter node; added if the scene has none."""
         if self.isSingletonParameterNode:
             node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
             if node is not None:

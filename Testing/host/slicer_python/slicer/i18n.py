@@ -16,7 +16,7 @@ def translate(context: str, text: str) -> str:
 
 
 def getContext(sourceFile: str) -> str:
-    """Name of the file, with its package in front where it lies in one: what the translation tools look under."""
+    """Name of the file, with its package in front if it is in one: the context of the translation tools."""
     path = Path(sourceFile)
     name = path.name.replace(".py", "")
     return f"{path.parent.name}.{name}" if (path.parent / "__init__.py").is_file() else name
@@ -31,7 +31,7 @@ def placeholders(text: str) -> set[str]:
 
 
 def tr(text: str) -> str:
-    """The text in the user's language; unchanged where the translation has other placeholders."""
+    """The text in the user's language; unchanged if the translation has other placeholders."""
     caller = inspect.currentframe().f_back
     translated = translate(getContext(caller.f_code.co_filename), text)
     return translated if placeholders(translated) == placeholders(text) else text

@@ -1,4 +1,4 @@
-"""What stands in ``Annotated[type, ...]``: defaults, bounds, hints for widgets."""
+"""The annotations in ``Annotated[type, ...]``: defaults, bounds, hints for widgets."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class NoneSerializer(Serializer):
 
 
 class UnionSerializer(Serializer):
-    """The member that fits, under ``name.<its number>``. As Slicer's it takes None only where None is a member."""
+    """The member that fits, under ``name.<its number>``. As in Slicer, it takes None only if None is a member."""
 
     def __init__(self, kind, validators: list[Validator]) -> None:
         super().__init__(kind, validators)

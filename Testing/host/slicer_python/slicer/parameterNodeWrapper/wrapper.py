@@ -63,7 +63,7 @@ class Kept:
 
 
 class WrapperMethods:
-    """What each wrapper class gets. Its own names are those of Slicer."""
+    """The methods of each wrapper class, with Slicer's names."""
 
     _is_parameter_node_wrapper = True
     allParameters: typing.ClassVar[dict[str, Declared]] = {}
