@@ -3,15 +3,14 @@
     python Testing/Benchmarks/panel.py [--pairs 5] [--runs 50] [--out FOLDER]
 
 The same case goes through both: the demonstration CT with its vertebrae (the built-in phantom without network), report
-and comparison included. The panel's time runs from the click on Synthesize to the sentence "Done", the views drawn; the
-command line's from its start to its end. They run in turn, so that the ratio, not the seconds, is the figure to quote
-(bound: 1.2). The panel stands in the tests' stand-in for Slicer's application, with Slicer's real scene and views.
+and comparison included. The panel is timed from the click on Synthesize to the sentence "Done" with the views drawn,
+the command line from its start to its end. They run in turn: quote the ratio, not the seconds (bound: 1.2). The panel
+runs in the tests' stand-in for Slicer's application, with Slicer's real scene and views.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import shutil
 import statistics
@@ -27,6 +26,7 @@ TESTING = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTING), str(TESTING / "Python")]
 
 from support import panel_driver as drive  # noqa: E402
+from TomoRayLib.base.text_formats import csv_text  # noqa: E402
 from TomoRayLib.images.files import write_volume  # noqa: E402
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration  # noqa: E402
 
@@ -109,10 +109,8 @@ def measure_memory(panel, runs: int, out: Path | None) -> None:
         print("{:4d} {:13.0f} {:6d} {:11d} {:8d}".format(*rows[-1]), flush=True)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
-        with (out / "memory.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(("run", "resident_mb", "nodes", "open_files", "threads"))
-            writer.writerows(rows)
+        header = ("run", "resident_mb", "nodes", "open_files", "threads")
+        (out / "memory.csv").write_text(csv_text(header, rows), encoding="utf-8")
     later = rows[FIRST_RUNS:]
     if len(later) > 1:
         per_run = statistics.linear_regression([row[0] for row in later], [row[1] for row in later]).slope

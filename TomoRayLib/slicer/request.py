@@ -195,8 +195,8 @@ def _geometry_problem(geometry: ViewGeometry, role: Role) -> str | None:
             return _("The {role} needs its SID and SAD in mm.").format(role=role.label())
         if geometry.sid_mm < geometry.sad_mm:
             return _(
-                "The {role} has an SID of {sid:.0f} mm and an SAD of {sad:.0f} mm, but the detector (SID) lies behind "
-                "the isocentre (SAD). Correct one of them."
+                "The {role} has an SID of {sid:.0f} mm and an SAD of {sad:.0f} mm, but the SID cannot be smaller than "
+                "the SAD. Correct one of them."
             ).format(role=role.label(), sid=geometry.sid_mm, sad=geometry.sad_mm)
     return None
 

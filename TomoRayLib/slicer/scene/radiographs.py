@@ -245,9 +245,10 @@ def export_radiograph(node, role: Role, folder: Path) -> Path:
 
 def write_geometry(path: Path, ap: View, lateral: View) -> None:
     """Write the geometry file of a job: both views as the user confirmed them."""
+    from TomoRayLib.base.text_formats import write_json
     from TomoRayLib.geometry.view_json import view_to_dict
 
-    path.write_text(json.dumps({"ap": view_to_dict(ap), "lateral": view_to_dict(lateral)}), encoding="utf-8")
+    write_json(path, {"ap": view_to_dict(ap), "lateral": view_to_dict(lateral)})
 
 
 def _origin_label(origin: str, source_format: str) -> str:

@@ -52,14 +52,20 @@ def fill_score_table(node, metrics: Mapping[str, Any]) -> None:
 
 def metrics_csv(node) -> str:
     """The table as CSV in full precision: one line per metric, with ``synthetic``, ``blank`` and ``mean_atlas``."""
+    from TomoRayLib.base.text_formats import csv_text
     from TomoRayLib.metrics.scores import METRIC_COLUMNS
 
     metrics = json.loads(node.GetAttribute(METRICS_KEY))
-    lines = ["metric,unit,synthetic,blank,mean_atlas,better"]
-    for column in METRIC_COLUMNS:
-        values = (repr(_value(metrics, row, column.key)) for row in ROWS)
-        lines.append(",".join((column.key, column.unit, *values, "higher" if column.higher_is_better else "lower")))
-    return "\n".join(lines) + "\n"
+    rows = [
+        (
+            column.key,
+            column.unit,
+            *(_value(metrics, row, column.key) for row in ROWS),
+            "higher" if column.higher_is_better else "lower",
+        )
+        for column in METRIC_COLUMNS
+    ]
+    return csv_text(("metric", "unit", "synthetic", "blank", "mean_atlas", "better"), rows)
 
 
 def counted_ahead(node) -> tuple[int, int]:

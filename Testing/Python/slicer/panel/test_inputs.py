@@ -107,7 +107,7 @@ def test_an_impossible_geometry_is_said_before_the_run(panel) -> None:
     drive().choose_radiographs(panel, add_radiograph(a_picture(), "AP"), add_radiograph(a_lateral(), "lateral"))
     panel.ui.apSidSpinBox.value = 900.0
     drive().settle()
-    assert "detector (SID) lies behind" in drive().status(panel)
+    assert "the SID cannot be smaller than the SAD" in drive().status(panel)
     assert not panel.ui.synthesizeButton.enabled
 
 
