@@ -9,8 +9,9 @@ from slicer.i18n import tr as _
 
 from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request
 from TomoRayLib.slicer.scene.nodes import Role, export_volume, grid_of
-from TomoRayLib.slicer.scene.radiographs import export_radiograph, radiograph_of, write_geometry
+from TomoRayLib.slicer.scene.radiographs import export_radiograph, radiograph_of
 from TomoRayLib.slicer.scene.segments import labels_of
+from TomoRayLib.slicer.scene.view_geometry import write_geometry
 from TomoRayLib.slicer.worker.job_folder import NEED_MB, PreparedJob, check_space
 
 RESULTS = "results"  # the folder in the job's folder that receives the results

@@ -13,7 +13,8 @@ from typing import Any
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.prepared_job import projection_job, synthesis_job
-from TomoRayLib.slicer.request import CTInputs, Request, check_request, input_nodes, input_problem
+from TomoRayLib.slicer.request import CTInputs, Request, input_nodes
+from TomoRayLib.slicer.request_checks import check_request, input_problem
 from TomoRayLib.slicer.scene.case_nodes import CaseNodes, add_case, add_radiographs
 from TomoRayLib.slicer.scene.nodes import in_scene
 from TomoRayLib.slicer.scene.sample_nodes import add_sample

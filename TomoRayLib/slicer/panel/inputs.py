@@ -11,10 +11,11 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.controls import with_control
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.pictures import show_picture
-from TomoRayLib.slicer.request import CTInputs, RadiographInputs, input_problem, look_at_pair
+from TomoRayLib.slicer.request import CTInputs, RadiographInputs
+from TomoRayLib.slicer.request_checks import input_problem, look_at_pair
 from TomoRayLib.slicer.scene import radiographs
 from TomoRayLib.slicer.scene.nodes import Role, first_point_lps, problem_of
-from TomoRayLib.slicer.scene.radiographs import ViewGeometry, ViewOrigins
+from TomoRayLib.slicer.scene.view_geometry import ViewGeometry, ViewOrigins, geometry_of
 
 NUMBERS = ("Sid", "Sad", "Spacing", "Angle")
 UNIT_OF_NUMBER = {"Sid": "mm", "Sad": "mm", "Spacing": "mm", "Angle": "°"}
@@ -131,7 +132,7 @@ class InputsSection:
             return
         try:
             radiograph = radiographs.radiograph_of(node, role)
-            read = radiographs.geometry_of(radiograph, role, parameters.geometryPreset.value)
+            read = geometry_of(radiograph, role, parameters.geometryPreset.value)
         except InputError as error:
             self.problem = self.problem or with_control(str(error), error.field)
             self._read.pop(view, None)

@@ -16,13 +16,15 @@ import vtk
 from slicer.i18n import tr as _
 
 from TomoRayLib.slicer.extensions import installation, totalsegmentator
+from TomoRayLib.slicer.fingerprint import fingerprint
 from TomoRayLib.slicer.panel.advanced import AdvancedSection
 from TomoRayLib.slicer.panel.compare import CompareSection
 from TomoRayLib.slicer.panel.guard import Guard
 from TomoRayLib.slicer.panel.inputs import InputsSection
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.running import RunBox, Show
-from TomoRayLib.slicer.request import CTInputs, Request, Settings, fingerprint, input_problem, output_problem
+from TomoRayLib.slicer.request import CTInputs, Request, Settings
+from TomoRayLib.slicer.request_checks import input_problem, output_problem
 from TomoRayLib.slicer.runs import ProjectionRun, SampleRun, SynthesisRun
 from TomoRayLib.slicer.scene import radiographs
 from TomoRayLib.slicer.scene.case_nodes import INPUT_ROLE, CaseNodes

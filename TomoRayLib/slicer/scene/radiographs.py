@@ -1,10 +1,10 @@
-"""A radiograph in the scene: its pixels as the network needs them, and its geometry with the origin of each number."""
+"""A radiograph in the scene: read from its file or node, upright, and written for the worker."""
 
 from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,55 +20,11 @@ from TomoRayLib.slicer.scene.source_files import source_file, source_key
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from TomoRayLib.geometry.beams import Beam
-    from TomoRayLib.geometry.views import View
     from TomoRayLib.images.types import Radiograph
 
-ANGLE_DEG = {Role.AP: 0.0, Role.LATERAL: 90.0}
 PREVIEW_PERCENTILES = (0.5, 99.5)
 PREVIEW_PIXELS = 400
 KEPT = 4  # radiographs in memory: both views, before and after a change
-
-
-@dataclass(frozen=True)
-class ViewGeometry:
-    """How one radiograph was taken, as the panel shows and edits it.
-
-    ``sid_mm`` and ``sad_mm`` are None for a parallel beam. ``pixel_spacing_mm`` = (row, column) at the detector, None
-    if it is not known. The other numbers come from a file that TomoRay wrote, else they are 0.
-    """
-
-    sid_mm: float | None
-    sad_mm: float | None
-    pixel_spacing_mm: tuple[float, float] | None
-    angle_deg: float
-    tilt_deg: float = 0.0
-    roll_deg: float = 0.0
-    offset_mm: tuple[float, float] = (0.0, 0.0)
-    isocenter_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-    def view(self, rows: int, columns: int) -> View:
-        """The view of an image of this size. Raises InputError for an impossible geometry."""
-        from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
-        from TomoRayLib.geometry.detector import Detector
-        from TomoRayLib.geometry.views import View
-
-        if self.pixel_spacing_mm is None:
-            raise InputError(_("The pixel spacing is missing. Enter the size of a pixel at the detector in mm."))
-        is_parallel = self.sid_mm is None or self.sad_mm is None
-        beam = ParallelBeam() if is_parallel else ConeBeam(self.sad_mm, self.sid_mm)  # type: ignore[arg-type]
-        detector = Detector(rows, columns, self.pixel_spacing_mm, self.offset_mm)
-        return View(beam, detector, self.angle_deg, self.tilt_deg, self.roll_deg, self.isocenter_mm)
-
-
-@dataclass(frozen=True)
-class ViewOrigins:
-    """The origin of each number of a ``ViewGeometry``, in a word or two for the panel."""
-
-    sid: str
-    sad: str
-    spacing: str
-    angle: str
 
 
 # For a plane with this normal (R, A, S): what points to the right and down on the screen, in RAS.
@@ -181,42 +137,6 @@ def _stored_view(node, shape: tuple[int, int], spacing_mm: tuple[float, float]) 
     return {VIEW_KEY: text} if (detector.rows, detector.columns) == shape and same_spacing else {}
 
 
-def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGeometry, ViewOrigins]:
-    """The geometry of a radiograph from its file, else its header, else the preset (a key of ``geometry.PRESETS``).
-
-    Raises InputError if the file's own numbers contradict each other.
-    """
-    from TomoRayLib.geometry.view_json import VIEW_KEY
-    from TomoRayLib.synthesis.acquisition import stated_geometry, stored_view
-    from TomoRayLib.synthesis.settings import GeometryOptions
-
-    if VIEW_KEY in radiograph.metadata:
-        view = stored_view(radiograph, role.value)
-        origin = _("image file")
-        geometry = ViewGeometry(
-            *_distances(view.beam),
-            view.detector.pixel_spacing_mm,
-            view.gantry_angle_deg,
-            view.tilt_deg,
-            view.roll_deg,
-            view.detector.offset_mm,
-            view.isocenter_mm,
-        )
-        return geometry, ViewOrigins(origin, origin, origin, origin)
-    stated = stated_geometry(radiograph, GeometryOptions(preset=preset))
-    geometry = ViewGeometry(*_distances(stated.beam), stated.pixel_spacing_mm, ANGLE_DEG[role])
-    origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin)
-    sid, sad, spacing = (_origin_label(text, radiograph.header.source_format) for text in origins)
-    return geometry, ViewOrigins(sid, sad, spacing, _("standard"))
-
-
-def _distances(beam: Beam) -> tuple[float | None, float | None]:
-    """SID and SAD in mm, None for parallel rays."""
-    from TomoRayLib.geometry.beams import ConeBeam
-
-    return (beam.sid_mm, beam.sad_mm) if isinstance(beam, ConeBeam) else (None, None)
-
-
 def preview(radiograph: Radiograph, flipped: bool, inverted: bool) -> NDArray[np.uint8]:
     """The radiograph (rows, columns) in 8 bits, small, row 0 at the top, as the network will get it."""
     pixels = radiograph.pixels
@@ -241,24 +161,3 @@ def export_radiograph(node, role: Role, folder: Path) -> Path:
     written = folder / f"{role.name.lower()}.nrrd"
     write_image_2d(written, radiograph.pixels, radiograph.pixel_spacing_mm)
     return written
-
-
-def write_geometry(path: Path, ap: View, lateral: View) -> None:
-    """Write the geometry file of a job: both views as the user confirmed them."""
-    from TomoRayLib.base.text_formats import write_json
-    from TomoRayLib.geometry.view_json import view_to_dict
-
-    write_json(path, {"ap": view_to_dict(ap), "lateral": view_to_dict(lateral)})
-
-
-def _origin_label(origin: str, source_format: str) -> str:
-    """The panel's text for an origin of ``acquisition``."""
-    words = {
-        "header": _("DICOM header") if source_format == "DICOM" else _("image"),
-        "header's magnification": _("DICOM magnification"),
-        "header, calibrated at the patient, times the magnification": _("DICOM, calibrated"),
-        "preset": _("preset"),
-        "preset, scaled to the SID": _("preset, scaled"),
-        "": "",
-    }
-    return words.get(origin, origin)

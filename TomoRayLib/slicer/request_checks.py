@@ -1,0 +1,104 @@
+"""Why a request cannot be run as it is, in sentences for the panel."""
+
+from __future__ import annotations
+
+import numpy as np
+from slicer.i18n import tr as _
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.slicer.controls import with_control
+from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request, input_nodes
+from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, Role, grid_of, in_scene, problem_of
+from TomoRayLib.slicer.scene.radiographs import radiograph_of
+from TomoRayLib.slicer.scene.segments import segmentation_problem
+from TomoRayLib.slicer.scene.view_geometry import ViewGeometry
+
+
+def check_request(request: Request) -> None:
+    """Raise InputError if the request cannot be run."""
+    problem = input_problem(request.inputs) or output_problem(request)
+    if problem is not None:
+        raise InputError(problem)
+
+
+def input_problem(inputs: RadiographInputs | CTInputs) -> str | None:
+    """Return what the inputs lack, or why they cannot be used, in a sentence; None if a run may begin.
+
+    Asked at every click, so it looks at headers only.
+    """
+    if isinstance(inputs, CTInputs):
+        return problem_of(inputs.ct, Role.CT) or segmentation_problem(inputs.segmentation) or _center_problem(inputs)
+    for node, geometry, role in (
+        (inputs.ap, inputs.ap_geometry, Role.AP),
+        (inputs.lateral, inputs.lateral_geometry, Role.LATERAL),
+    ):
+        problem = problem_of(node, role) or _geometry_problem(geometry, role)
+        if problem is not None:
+            return problem
+    if inputs.ap is inputs.lateral:
+        return _("The same image is chosen twice. Choose the AP and the lateral radiograph.")
+    return None
+
+
+def look_at_pair(inputs: RadiographInputs) -> tuple[list[str], str | None]:
+    """Warnings on two radiographs, and why they cannot be a pair (None if they can). Reads their pixels."""
+    from TomoRayLib.geometry.views import Biplanar
+    from TomoRayLib.images.pair_checks import check_pair
+
+    ap, lateral = radiograph_of(inputs.ap, Role.AP), radiograph_of(inputs.lateral, Role.LATERAL)
+    try:
+        views = Biplanar(inputs.ap_geometry.view(*ap.pixels.shape), inputs.lateral_geometry.view(*lateral.pixels.shape))
+        return check_pair(ap, lateral, views, invert=inputs.invert), None
+    except InputError as error:
+        return [], with_control(str(error), error.field)
+
+
+def output_problem(request: Request) -> str | None:
+    """Return why an output node cannot be filled: it is an input, or holds data that TomoRay did not make."""
+    for node in (request.synthetic_volume, request.vertebrae):
+        if not in_scene(node):
+            continue
+        if any(node is used for used in input_nodes(request.inputs)):
+            return _("{name} is an input and chosen as output too. Choose another output, or leave it empty.").format(
+                name=node.GetName()
+            )
+        if _holds_data(node) and node.GetAttribute(NOTICE_KEY) is None:
+            return _(
+                "The output {name} holds data that TomoRay did not make, and would be overwritten. Choose another "
+                "output, or leave it empty."
+            ).format(name=node.GetName())
+    return None
+
+
+def _center_problem(inputs: CTInputs) -> str | None:
+    if inputs.isocenter_mm is None:
+        return None
+    grid = grid_of(inputs.ct)
+    index = np.linalg.solve(grid.index_to_world, (*inputs.isocenter_mm, 1.0))[:3]
+    if np.all(index >= -0.5) and np.all(index <= np.asarray(grid.size) - 0.5):
+        return None
+    return _("The centre lies outside {ct}. Put the first point of the list into it, or choose no list.").format(
+        ct=inputs.ct.GetName()
+    )
+
+
+def _geometry_problem(geometry: ViewGeometry, role: Role) -> str | None:
+    if geometry.pixel_spacing_mm is None:
+        return _("The pixel spacing of the {role} is not in its file. Enter it above, in mm at the detector.").format(
+            role=role.label()
+        )
+    if geometry.sid_mm is not None and geometry.sad_mm is not None:
+        if min(geometry.sid_mm, geometry.sad_mm) <= 0:
+            return _("The {role} needs its SID and SAD in mm.").format(role=role.label())
+        if geometry.sid_mm < geometry.sad_mm:
+            return _(
+                "The {role} has an SID of {sid:.0f} mm and an SAD of {sad:.0f} mm, but the SID cannot be smaller than "
+                "the SAD. Correct one of them."
+            ).format(role=role.label(), sid=geometry.sid_mm, sad=geometry.sad_mm)
+    return None
+
+
+def _holds_data(node) -> bool:
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return bool(node.GetSegmentation().GetNumberOfSegments() > 0)
+    return node.GetImageData() is not None and node.GetImageData().GetNumberOfPoints() > 0
