@@ -9,7 +9,7 @@ import pytest
 
 from support.slicer_data import add_radiograph, add_segmentation, add_volume, oblique_case
 
-ROOMS_HEARD = ("images",)  # whose messages reach the panel
+ROOMS_HEARD = ("geometry", "images", "synthesis", "jobs")  # whose messages reach the panel
 
 pytest.importorskip("slicer", reason="needs slicer-core")
 pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6")
