@@ -9,11 +9,11 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
 from TomoRayLib.projector.checks import check_rays
 from TomoRayLib.projector.lattice import ASSUMED_DISTANCE_MM, in_volume_frame, ray_lattice, rays_of
-from TomoRayLib.projector.rays import Interpolation, trace_rays
+from TomoRayLib.projector.rays import RayInterpolation, trace_rays
 
 
 def project_posed(
-    attenuation_per_mm: Tensor, grid: Grid, view: Camera, pose: Tensor, *, interpolation: Interpolation = "linear"
+    attenuation_per_mm: Tensor, grid: Grid, view: Camera, pose: Tensor, *, interpolation: RayInterpolation = "linear"
 ) -> Tensor:
     """Line integrals of a view whose source and detector are moved together, differentiable in pose and volume.
 

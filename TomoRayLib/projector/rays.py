@@ -23,7 +23,7 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.projector.checks import check_volume
 from TomoRayLib.projector.tables import MIN_FOOTPRINT
 
-Interpolation = Literal["box", "linear"]
+RayInterpolation = Literal["box", "linear"]
 CHUNK_SAMPLES = 2**19  # slices times rays at a time: some 100 MB of work space in float64
 CHUNK_VOLUMES = 16  # of a batch; from twice as many on their values take more than the rays, so fewer rays at a time
 
@@ -35,7 +35,7 @@ def trace_rays(
     grid: Grid,
     sources_mm: Tensor,
     pixels_mm: Tensor,
-    interpolation: Interpolation = "box",
+    interpolation: RayInterpolation = "box",
 ) -> Tensor:
     """Line integrals along any rays, differentiable with respect to volume, sources and pixels.
 
@@ -105,7 +105,7 @@ class _Bundle:
 
     size: tuple[int, int, int]
     main: int
-    interpolation: Interpolation
+    interpolation: RayInterpolation
 
     @property
     def others(self) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from scipy.spatial.transform import Rotation
 
+from support.poses import IDENTITY, OBLIQUE
 from support.projector_reference import Box, Cylinder, Sphere, rays_of_view, relative_rmse, share_of_voxels, siddon
 from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
@@ -24,8 +25,6 @@ from TomoRayLib.geometry.views import View
 from TomoRayLib.projector import project, rays_of, trace_rays
 from TomoRayLib.projector.backends.choice import Backend
 
-OBLIQUE = tuple(Rotation.from_euler("xyz", (8, -11, 17), degrees=True).as_matrix().ravel().tolist())
-IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 OFF_FACES_MM = (0.01234567, 0.00761113, -0.00517777)  # a ray along a voxel face belongs to either side
 
 

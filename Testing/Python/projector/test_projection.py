@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 
+from support.poses import OBLIQUE
 from support.projector_reference import Box, rays_of_view, relative_rmse
 from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
@@ -30,7 +30,6 @@ from TomoRayLib.projector import Projector, hu_to_attenuation, plans, project, p
 from TomoRayLib.projector.backends import torch_slabs
 from TomoRayLib.projector.backends.choice import Backend
 
-OBLIQUE = tuple(Rotation.from_euler("xyz", (8, -11, 17), degrees=True).as_matrix().ravel().tolist())
 CONE = ConeBeam(600.0, 900.0)
 DETECTOR = Detector(44, 52, (1.5, 1.1), (3.0, -4.0))
 
