@@ -76,9 +76,10 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
             except OutputError:
                 raise
             except Exception as error:  # whatever is wrong with one case must not cost the others
-                failed.append((case.name, failed_by(error).message))
+                failure = failed_by(error)
+                failed.append((case.name, failure.message))
                 details = "".join(traceback.format_exception(error))
-                emit(Warned(f"{case.name} failed: {failed[-1][1]}", details=details))
+                emit(Warned(f"{case.name} failed: {failure.message}", failure.field, details))
     result = CohortResult(
         title=f"{cohort.folder.resolve().name}, {model.entry.id}",
         scores=tuple(scores),

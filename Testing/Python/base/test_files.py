@@ -1,4 +1,4 @@
-"""Results are written whole or not at all, and nothing that a user put there is lost."""
+"""Results are written atomically, and nothing that a user put there is lost."""
 
 from __future__ import annotations
 
@@ -231,7 +231,7 @@ def test_mount_point_itself_can_be_the_output_folder() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="access rights of POSIX")
 def test_writable_folder_in_a_parent_that_is_not() -> None:
-    """As nobody where the tests run as root: access rights do not bind root."""
+    """As nobody if the tests run as root: access rights do not bind root."""
     parent = Path(tempfile.mkdtemp(dir="/tmp"))
     (parent / "out").mkdir()
     (parent / "out").chmod(0o777)

@@ -36,7 +36,7 @@ Events = list[Event]
 
 
 def shared_data() -> Path | None:
-    """``shared/data`` beside the checkout or further up, with real CTs that the repository must not hold."""
+    """``shared/data`` next to the checkout or further up, with real CTs that the repository must not hold."""
     places = [parent / "shared" / "data" for parent in ROOT.parents]
     return next((place for place in places if (place / "verse").is_dir()), None)
 
@@ -197,7 +197,7 @@ def test_where_no_case_is_scored_the_tables_still_say_why(
     ]
 
 
-def test_a_fault_of_the_program_in_one_case_is_told_from_its_input(
+def test_an_internal_error_in_one_case_is_told_from_its_input(
     a_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> Any:
@@ -242,7 +242,7 @@ def test_only_the_cases_of_a_list_are_scored(a_cohort: Path, no_network: list[st
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("absent --out out", "which is no folder"),
+        ("absent --out out", "which is not a folder"),
         ("EMPTY --out out", "no volume at all"),
         ("COHORT --out COHORT", "which holds the cases"),
         ("COHORT --out out --fov 200", "256 or 192"),
@@ -286,7 +286,7 @@ def test_real_cases_are_found_and_scored(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(registry, "models_folder", REAL_MODELS)
     data = shared_data()
     if data is None:
-        pytest.skip("the real CTs of shared/data are not beside this checkout")
+        pytest.skip("the real CTs of shared/data are not next to this checkout")
     names = tmp_path / "names.txt"
     names.write_text("sub-verse014\nsub-verse230\n")  # the folder may hold more people
     events = evaluated(data / "verse", tmp_path / "out", cases=str(names))

@@ -1,4 +1,4 @@
-"""The main job as a user meets it: the real worker process, weights and files; and everything bad input gets.
+"""A synthesis as a user meets it: the real worker process, weights and files; and the answer to every bad input.
 
 The CT is the built-in phantom: it needs no network. Scores on it mean nothing; what is tested is that every promise of
 the output folder is kept, in the patient's space, and that a failure leaves nothing behind.
@@ -187,9 +187,7 @@ def test_radiographs_written_by_tomoray_give_the_same_synthetic_ct(
     assert np.abs(first.voxels.astype(int) - second.voxels).max() <= 2
 
 
-def test_a_ct_without_segmentation_is_shown_beside_but_not_scored(
-    a_case: Path, tiny_model: None, tmp_path: Path
-) -> None:
+def test_a_ct_without_segmentation_is_shown_but_not_scored(a_case: Path, tiny_model: None, tmp_path: Path) -> None:
     job = SynthesisJob(out=str(tmp_path / "out"), ct=str(a_case / "ct.nrrd"), fov_mm=192.0, precision="float32")
     code, events = run_here(job)
     assert code == ExitCode.DONE, events

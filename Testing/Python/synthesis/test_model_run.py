@@ -34,7 +34,7 @@ OBLIQUE = Rotation.from_euler("xyz", (14, -9, 21), degrees=True).as_matrix() @ n
 
 
 class BackProjection(nn.Module):
-    """Bone where both views are bright: the intersection of two rays."""
+    """Bone if both views are bright: the intersection of two rays."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ def test_hu_come_back_through_the_linear_table() -> None:
 
 
 def test_a_narrow_detector_reads_the_same_with_any_gain_and_offset() -> None:
-    """What lies beside the detector is its floor, whatever number the detector calls that."""
+    """Rays that miss the detector read as its floor, whatever number the detector gives that."""
     views = orthogonal_pair(c_arm().ap.beam, dataclasses.replace(c_arm().ap.detector, rows=200, columns=190))
     rng = np.random.default_rng(0)
     images = [torch.from_numpy(rng.random((200, 190)).astype(np.float32)) for _ in range(2)]

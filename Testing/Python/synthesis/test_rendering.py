@@ -81,8 +81,8 @@ def test_noise_is_repeatable_and_scatter_lowers_the_contrast(a_ct: Volume) -> No
     first, second = (render(a_ct, view, noisy)["ap"] for _ in range(2))
     np.testing.assert_array_equal(first, second)
     plain = render(a_ct, view)["ap"]
-    beside = plain == 0
-    assert float(first[beside].std()) == pytest.approx(math.sqrt(2000 + 25) / 2000, rel=0.1)
+    in_air = plain == 0
+    assert float(first[in_air].std()) == pytest.approx(math.sqrt(2000 + 25) / 2000, rel=0.1)
     scattered = render(a_ct, view, Exposure(scatter_to_primary=1.0, scatter_mm=44.0))["ap"]  # 8 pixels of 5.5 mm
     assert scattered.max() - scattered.min() < 0.9 * (plain.max() - plain.min())
 
