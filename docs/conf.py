@@ -46,7 +46,6 @@ html_css_files = ["site.css"]
 html_logo = "../Resources/Icons/TomoRay.png"
 html_favicon = "../Resources/Icons/TomoRay.png"
 html_copy_source = False
-highlight_language = "bash"  # of blocks that name none: commands
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
 

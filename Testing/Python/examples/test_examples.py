@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from TomoRayLib.images.files import read_radiograph, read_volume, write_volume
+from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 
 FOLDER = Path(__file__).resolve().parents[3] / "examples"
@@ -28,6 +29,11 @@ def example(name: str) -> ModuleType:
 def scores(printed: str) -> dict[str, list[str]]:
     """The words behind each score that an example prints."""
     return {words[0]: words[1:] for line in printed.splitlines() if len(words := line.split()) > 3}
+
+
+def millilitres(labels: Volume) -> float:
+    """The volume of what is not 0."""
+    return float(np.count_nonzero(labels.voxels) * np.prod(labels.grid.spacing_mm) / 1000)
 
 
 @pytest.fixture(scope="module")
@@ -56,22 +62,17 @@ def test_render_drr_writes_three_radiographs_of_the_phantom(rendered: Path) -> N
     assert all((rendered / f"{name}.png").is_file() for name in ("ap", "lat", "oblique"))
 
 
-def test_render_drr_reads_a_ct(tmp_path: Path) -> None:
-    ct, _ = phantom_volumes()
-    write_volume(tmp_path / "ct.nrrd", ct)
+def test_render_drr_reads_a_ct(tmp_path: Path, a_straight_ct: Volume) -> None:
+    write_volume(tmp_path / "ct.nrrd", a_straight_ct)
     example("render_drr").main(tmp_path / "ct.nrrd", tmp_path / "drr")
     assert (tmp_path / "drr" / "ap.nrrd").is_file()
 
 
-@pytest.mark.slow
-def test_synthesize_finds_the_phantoms_vertebrae(rendered: Path, tmp_path: Path) -> None:
+def test_synthesize_finds_the_phantoms_vertebrae(rendered: Path, tmp_path: Path, tiny_model: None) -> None:
     example("synthesize").main(rendered / "ap.nrrd", rendered / "lat.nrrd", tmp_path)
-    synthetic = read_volume(tmp_path / "synthetic_ct.nrrd")
-    assert synthetic.grid.size == (192, 192, 192)
-    bone_ml = float((read_volume(tmp_path / "synthetic_vertebrae.nrrd").voxels > 0).sum()) * (4 / 3) ** 3 / 1000
-    labels = phantom_volumes()[1]
-    true_ml = float(np.count_nonzero(labels.voxels)) * float(np.prod(labels.grid.spacing_mm)) / 1000
-    assert bone_ml == pytest.approx(true_ml, rel=0.5)
+    assert read_volume(tmp_path / "synthetic_ct.nrrd").grid.extent_mm == pytest.approx((256.0,) * 3)
+    bone = read_volume(tmp_path / "synthetic_vertebrae.nrrd")
+    assert millilitres(bone) == pytest.approx(millilitres(phantom_volumes()[1]), rel=0.5)
 
 
 @pytest.mark.slow
@@ -83,10 +84,11 @@ def test_compare_prints_the_model_above_both_baselines(capsys: pytest.CaptureFix
     assert tomoray > atlas > blank == 0.0
 
 
-@pytest.mark.slow
-def test_evaluate_folder_scores_the_one_case(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_evaluate_folder_scores_the_one_case(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_model: None
+) -> None:
     example("evaluate_folder").main(None, tmp_path / "evaluation")
     words = scores(capsys.readouterr().out)["dice"]
     assert words[-3:] == ["n", "=", "1"]
-    assert float(words[0].rstrip(",")) > float(words[3].rstrip(","))
+    assert 0.0 < float(words[0].rstrip(",")) < 1.0
     assert (tmp_path / "evaluation" / "summary.html").is_file()
