@@ -16,7 +16,8 @@ from TomoRayLib.networks.geolift import GeoLiftConfig
 from TomoRayLib.training.data.anatomy import load_anatomy
 from TomoRayLib.training.data.held_out import VALIDATION_SPINES
 from TomoRayLib.training.data.samples import StreamConfig
-from TomoRayLib.training.engine.trainer import TrainingConfig, train
+from TomoRayLib.training.engine.trainer import train
+from TomoRayLib.training.engine.training_config import TrainingConfig
 from TomoRayLib.training.engine.validation import check_may_be_scored, describe_held_out, phantom_cases, scored_case
 from TomoRayLib.training.phantoms.scene import SceneSize
 

@@ -19,7 +19,8 @@ from TomoRayLib.training.data.licences import (
     recorded_sources,
 )
 from TomoRayLib.training.data.training_cases import describe_left_out, find_training_cases
-from TomoRayLib.training.engine.trainer import TrainingConfig, train
+from TomoRayLib.training.engine.trainer import train
+from TomoRayLib.training.engine.training_config import TrainingConfig
 from TomoRayLib.training.engine.validation import ValidationCase, describe_held_out, phantom_cases, scored_case
 
 SEED_STEP = 1_000_003  # no stage sees the phantoms of another

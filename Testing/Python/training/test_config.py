@@ -23,7 +23,7 @@ from TomoRayLib.training.data.licences import CASES, WATCHED, from_record, recor
 from TomoRayLib.training.data.training_cases import TrainingCases
 from TomoRayLib.training.engine import trainer as loop
 from TomoRayLib.training.engine.checkpoints import averaged_weights
-from TomoRayLib.training.engine.trainer import TrainingConfig
+from TomoRayLib.training.engine.training_config import TrainingConfig
 from TomoRayLib.training.run import _found, run_config, settings_of_stage
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[3] / "docs" / "configurations").glob("*.toml"))

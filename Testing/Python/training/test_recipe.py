@@ -29,7 +29,7 @@ from TomoRayLib.networks.registry import (
 )
 from TomoRayLib.training import recipe
 from TomoRayLib.training.atlas import MeanAtlas, atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
-from TomoRayLib.training.engine.trainer import TrainingConfig
+from TomoRayLib.training.engine.training_config import TrainingConfig
 from TomoRayLib.training.phantoms.spines import Spine
 
 FOV_MM = 256.0

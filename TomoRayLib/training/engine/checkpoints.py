@@ -1,10 +1,10 @@
-"""Checkpoints: everything a run goes on from, written whole or not at all, and refused by another network."""
+"""Checkpoints: everything a run goes on from, written atomically, and refused by another network."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from TomoRayLib.base.files import write_atomically
 from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.training.engine.adversary import Adversary
 from TomoRayLib.training.engine.models import Model, NetworkConfig, describe_network, network_of
+from TomoRayLib.training.engine.progress import Progress
 
 
 @dataclass
@@ -42,7 +43,7 @@ def save_checkpoint(
     ema: AveragedModel,
     optimizer: Any,
     adversary: Adversary | None,
-    progress: dict[str, Any],
+    progress: Progress,
     sources: list[dict[str, Any]],
     stream: Mapping[str, Any],
 ) -> None:
@@ -54,7 +55,7 @@ def save_checkpoint(
         "ema": ema.state_dict(),
         "optimizer": optimizer.state_dict(),
         "adversary": adversary.state_dict() if adversary else None,
-        "progress": progress,
+        "progress": asdict(progress),
         "torch_rng": torch.get_rng_state(),
         "sources": sources,
         "stream": dict(stream),
@@ -65,7 +66,7 @@ def save_checkpoint(
 
 def restore(
     path: Path, model: Model, ema: AveragedModel, optimizer: torch.optim.Optimizer, adversary: Adversary | None
-) -> dict[str, Any]:
+) -> Progress:
     """Put a checkpoint back into its objects; returns its progress. Raises InputError for one of another network."""
     content = torch.load(path, map_location="cpu", weights_only=True)
     if network_of(content["network"]) != model.config:
@@ -76,7 +77,7 @@ def restore(
     if adversary is not None and content.get("adversary"):
         adversary.load_state_dict(content["adversary"])
     torch.set_rng_state(content["torch_rng"])
-    return dict(content["progress"])
+    return Progress(**content["progress"])
 
 
 def start_from(path: Path, model: Model, ema: AveragedModel, adversary: Adversary | None) -> None:

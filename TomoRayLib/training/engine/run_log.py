@@ -1,4 +1,4 @@
-"""What a run writes down as it goes on."""
+"""The tables that a run writes as it goes on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.files import write_atomically
+from TomoRayLib.training.engine.progress import Progress
 
 EVERY_STEPS = 10
 
@@ -24,14 +25,14 @@ class RunLog:
             if (out / name).exists():
                 _keep_until(out / name, steps_done)
 
-    def training(self, progress: dict[str, Any], terms: dict[str, float]) -> None:
-        if self.active and progress["steps"] % EVERY_STEPS == 0:
-            self._append("log.csv", {"step": progress["steps"], "seconds": round(progress["seconds"], 1), **terms})
+    def training(self, progress: Progress, terms: dict[str, float]) -> None:
+        if self.active and progress.steps % EVERY_STEPS == 0:
+            self._append("log.csv", {"step": progress.steps, "seconds": round(progress.seconds, 1), **terms})
 
-    def validation(self, progress: dict[str, Any], scores: dict[str, dict[str, float]]) -> str:
-        words = [f"step {progress['steps']}, {progress['seconds'] / 60:.1f} min"]
+    def validation(self, progress: Progress, scores: dict[str, dict[str, float]]) -> str:
+        words = [str(progress)]
         for name, score in scores.items():
-            row = {"step": progress["steps"], "minutes": round(progress["seconds"] / 60, 2), "case": name, **score}
+            row = {"step": progress.steps, "minutes": round(progress.seconds / 60, 2), "case": name, **score}
             if self.active:
                 self._append("validation.csv", row)
             words.append(f"{name} CS {score['cosine_similarity']:.3f} Dice {score['dice']:.3f}")

@@ -1,8 +1,8 @@
-"""The training loop: one process or many through Lightning Fabric, CPU or GPU, by a budget of minutes.
+"""The training loop: one process or many through Lightning Fabric, CPU or GPU, within a budget of minutes or steps.
 
 A run is a folder: ``config.json``, ``log.csv``, ``validation.csv``, ``last.ckpt`` (everything to go on from). A killed
 run goes on from its last checkpoint with ``resume=True``, and with the samples that it would have seen. The learning
-rate follows the share of the budget that is spent, so a run on any machine ends with its rate at zero.
+rate follows the share of the budget that is spent, so a run on any machine ends at a rate of zero.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,116 +25,34 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.base.files import write_atomically
-from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig, GeoLiftUNet, Prediction
-from TomoRayLib.networks.x2ct import X2CTConfig
+from TomoRayLib.base.text_formats import write_json
+from TomoRayLib.networks.geolift import GeoLiftUNet, Prediction
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.licences import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
 from TomoRayLib.training.data.samples import Sample, StreamConfig
 from TomoRayLib.training.data.stream import SampleStream
-from TomoRayLib.training.engine.adversary import Adversary, AdversaryConfig
+from TomoRayLib.training.engine.adversary import Adversary
 from TomoRayLib.training.engine.checkpoints import Kept, restore, save_checkpoint, start_from
 from TomoRayLib.training.engine.interruption import stop_asked
 from TomoRayLib.training.engine.losses import LossWeights, reconstruction_loss
-from TomoRayLib.training.engine.models import ARCHITECTURES, Model, NetworkConfig, Unmasked, build_model
-from TomoRayLib.training.engine.processes import PRECISIONS, cores_of_process, launched_fabric, workers_for
+from TomoRayLib.training.engine.models import Model, Unmasked, build_model
+from TomoRayLib.training.engine.processes import cores_of_process, launched_fabric, workers_for
+from TomoRayLib.training.engine.progress import Progress
 from TomoRayLib.training.engine.run_log import RunLog
+from TomoRayLib.training.engine.training_config import TrainingConfig
 from TomoRayLib.training.engine.trouble import clip_gradient, explained, finite
 from TomoRayLib.training.engine.validation import ValidationCase, score_case
 
+CHECKPOINT = "last.ckpt"
 CHECKPOINT_SECONDS = 120.0
 TOLD_SECONDS = 60.0
 WARM_UP_SHARE = 0.03
 COARSER_LEVEL_WEIGHT = 0.3
 
 
-@dataclass(frozen=True)
-class TrainingConfig:
-    """One stage of training. ``finest_level`` 2 trains 48^3, 1 trains 96^3, 0 trains 192^3.
-
-    ``freeze_coarse`` (with level 1 or 0) trains only what the finest level adds, on top of ``start_from``. The budget
-    is ``minutes``, or ``steps`` where they are given.
-
-    ``architecture`` "geolift" trains ``network``; "x2ct" trains ``x2ct``, which has no levels and no mask: leave
-    ``finest_level`` at 0 and set ``loss.mask`` to 0.
-
-    ``workers`` processes make samples on the CPU; 0 makes them in the training process, on its GPU where it has one.
-    Left out: ``processes.workers_for``.
-    """
-
-    minutes: float = 60.0
-    steps: int | None = None
-    finest_level: int = 1
-    freeze_coarse: bool = False
-    start_from: str | None = None
-    batch_size: int = 2
-    peak_lr: float = 2e-3
-    weight_decay: float = 1e-2
-    ema_decay: float = 0.995
-    gradient_clip: float = 1.0
-    precision: str = "bf16-mixed"
-    workers: int | None = None
-    validate_every_steps: int = 200
-    seed: int = 1
-    betas: tuple[float, float] = (0.9, 0.98)
-    architecture: str = "geolift"
-    network: GeoLiftConfig = field(default_factory=GeoLiftConfig)
-    x2ct: X2CTConfig = field(default_factory=X2CTConfig)
-    loss: LossWeights = field(default_factory=LossWeights)
-    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
-
-    def __post_init__(self) -> None:
-        if self.finest_level not in range(HEAD_LEVELS):
-            raise InputError(f"finest_level must be 0 (192^3), 1 (96^3) or 2 (48^3); got {self.finest_level}.")
-        if self.freeze_coarse and self.finest_level == HEAD_LEVELS - 1:
-            raise InputError(f"freeze_coarse needs finest_level 0 or 1; got {self.finest_level}, the coarsest.")
-        if self.batch_size < 1 or self.minutes <= 0 or (self.steps is not None and self.steps < 1):
-            raise InputError(
-                f"batch_size and steps must be at least 1 and minutes above 0; got batch_size {self.batch_size}, steps "
-                f"{self.steps}, minutes {self.minutes}."
-            )
-        if self.precision not in PRECISIONS:
-            raise InputError(f"precision must be one of {PRECISIONS}; got {self.precision!r}.")
-        workers = self.workers or 0
-        if min(self.validate_every_steps, self.gradient_clip) <= 0 or workers < 0 or not 0 <= self.ema_decay < 1:
-            raise InputError(
-                f"validate_every_steps and gradient_clip must be above 0, workers 0 or above, and ema_decay in [0, 1); "
-                f"got {self.validate_every_steps}, {self.gradient_clip}, {self.workers} and {self.ema_decay}."
-            )
-        if self.architecture not in ARCHITECTURES:
-            raise InputError(f"architecture must be one of {ARCHITECTURES}; got {self.architecture!r}.")
-        if self.architecture == "x2ct" and (self.finest_level or self.loss.mask or self.loss.rays):
-            raise InputError(
-                f"X2CT-GAN has one level and no mask: finest_level, loss.mask and loss.rays must be 0; got "
-                f"{self.finest_level}, {self.loss.mask} and {self.loss.rays}. docs/configurations/x2ct-gan.toml has "
-                f"all that it needs."
-            )
-
-    @property
-    def trained_network(self) -> NetworkConfig:
-        """The configuration of the architecture that is trained."""
-        return self.network if self.architecture == "geolift" else self.x2ct
-
-    @property
-    def volume_size(self) -> int:
-        """Edge in voxels of the finest volume that is predicted in training."""
-        return self.x2ct.size if self.architecture == "x2ct" else self.network.output_size >> self.finest_level
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """The levels that predict in training, finest first."""
-        if self.architecture == "x2ct" or self.freeze_coarse:
-            return (self.finest_level,)
-        return tuple(range(self.finest_level, HEAD_LEVELS))
-
-    def spent(self, steps: int, seconds: float) -> float:
-        """Share of the budget that is spent; 1 and above ends the run."""
-        return steps / self.steps if self.steps is not None else seconds / (self.minutes * 60)
-
-
 def train(
     config: TrainingConfig,
-    stream_config: StreamConfig,
+    stream: StreamConfig,
     anatomy: Anatomy,
     validation: list[ValidationCase],
     out: Path,
@@ -142,104 +61,187 @@ def train(
 ) -> Path:
     """Train within the budget and return the checkpoint's path.
 
-    Raises InputError for a folder that already holds a run (without ``resume``), a checkpoint of another
-    architecture, a loss that is not a number (the last checkpoint stays as it was), or too little memory.
+    Raises InputError for a folder that already holds a run (without ``resume``), a checkpoint of another architecture,
+    a loss that is not a number (the last checkpoint stays as it was), or too little memory.
     """
-    checkpoint = out / "last.ckpt"
-    if checkpoint.exists() and not resume:
-        raise InputError(f"{out} already holds a run. Go on with it (--resume) or choose another folder.")
+    _check_stage(config, stream, out, resume)
+    out.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer.setup(config, stream, anatomy, validation, out, report)
+    if trainer.share_spent >= 1:
+        report(f"Already finished after {trainer.progress.steps} steps; nothing to do.")
+        return trainer.kept.path
+    trainer.run(anatomy)
+    return trainer.kept.path
+
+
+def _check_stage(config: TrainingConfig, stream: StreamConfig, out: Path, resume: bool) -> None:
+    if (out / CHECKPOINT).exists() and not resume:
+        raise InputError(f"{out} already holds a run. Resume it or choose another folder.", field="out")
     if config.freeze_coarse and config.start_from is None:
         raise InputError("freeze_coarse needs start_from, the checkpoint of the coarse stage; got none.")
-    if stream_config.size % config.volume_size:
+    if stream.size % config.volume_size:
         raise InputError(
             f"stream.size must be a multiple of the {config.volume_size} voxels that are predicted; got "
-            f"{stream_config.size}. Set it to {config.volume_size} or twice that."
+            f"{stream.size}. Set it to {config.volume_size} or twice that."
         )
-    out.mkdir(parents=True, exist_ok=True)
-    fabric = launched_fabric(config.precision, os.environ)
-    cores = cores_of_process(os.environ, fabric.world_size)
-    asked_for = config.workers if config.workers is not None else _workers_before(out)
-    config = replace(config, workers=workers_for(asked_for, fabric.device, stream_config.size, cores))
-    fabric.seed_everything(config.seed)
-    network = build_model(config.trained_network, fabric.device.type)
-    trained = _parameters_to_train(network, config)
-    optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=config.betas)
-    progress: dict[str, Any] = {"steps": 0, "seconds": 0.0}
-    ema = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
-    model, optimizer = fabric.setup(network, optimizer)
-    adversary = Adversary(fabric, config.adversary) if config.adversary.weight > 0 else None
-    sources = _sources(config, checkpoint, anatomy, validation)
-    if checkpoint.exists():  # after the setup: the optimizer's state goes where its parameters are
-        progress = restore(checkpoint, network, ema, optimizer, adversary)
-    elif config.start_from is not None:
-        start_from(Path(config.start_from), network, ema, adversary)
-    if config.spent(progress["steps"], progress["seconds"]) >= 1:
-        report(f"Finished before, after {progress['steps']} steps: it stays as it is.")
-        return checkpoint
-    if progress["steps"]:
-        report(f"Going on from step {progress['steps']}, {progress['seconds'] / 60:.1f} minutes.")
-    kept = Kept(checkpoint, progress["steps"], progress["seconds"])
-    loader = _loader(anatomy, stream_config, config, progress["steps"], fabric)
-    loader = fabric.setup_dataloaders(loader)
-    if fabric.is_global_zero:
-        settings = {"training": asdict(config), "stream": asdict(stream_config), "sources": to_record(sources)}
-        _write_json(out / "config.json", settings)
-    log = RunLog(out, fabric.is_global_zero, progress["steps"])
 
-    def save(progress: dict[str, Any]) -> None:
-        if fabric.is_global_zero:
+
+@dataclass
+class Trainer:
+    """One stage under way: networks and optimizer, its progress, and the folder it writes to."""
+
+    config: TrainingConfig
+    stream: StreamConfig
+    validation: list[ValidationCase]
+    sources: tuple[SourceUse, ...]
+    out: Path
+    report: Callable[[str], None]
+    fabric: Fabric
+    network: Model
+    model: Any  # the network as Fabric wraps it
+    ema: AveragedModel
+    optimizer: Any
+    adversary: Adversary | None
+    progress: Progress
+    kept: Kept
+    validated_at: int = -1
+    told_seconds: float = -math.inf  # the first step is reported at once
+
+    @classmethod
+    def setup(
+        cls,
+        config: TrainingConfig,
+        stream: StreamConfig,
+        anatomy: Anatomy,
+        validation: list[ValidationCase],
+        out: Path,
+        report: Callable[[str], None],
+    ) -> Trainer:
+        """Networks, optimizer and progress: new, from the weights to start from, or from the run's own checkpoint."""
+        checkpoint = out / CHECKPOINT
+        fabric = launched_fabric(config.precision, os.environ)
+        cores = cores_of_process(os.environ, fabric.world_size)
+        asked_for = config.workers if config.workers is not None else _workers_before(out)
+        config = replace(config, workers=workers_for(asked_for, fabric.device, stream.size, cores))
+        fabric.seed_everything(config.seed)
+        network = build_model(config.trained_network, fabric.device.type)
+        trained = _parameters_to_train(network, config)
+        optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=config.betas)
+        ema = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
+        model, optimizer = fabric.setup(network, optimizer)
+        adversary = Adversary(fabric, config.adversary) if config.adversary.weight > 0 else None
+        sources = _sources(config, checkpoint, anatomy, validation)
+        progress = Progress()
+        if checkpoint.exists():  # after the setup: the optimizer's state goes where its parameters are
+            progress = restore(checkpoint, network, ema, optimizer, adversary)
+        elif config.start_from is not None:
+            start_from(Path(config.start_from), network, ema, adversary)
+        kept = Kept(checkpoint, progress.steps, progress.seconds)
+        return cls(
+            config=config,
+            stream=stream,
+            validation=validation,
+            sources=sources,
+            out=out,
+            report=report,
+            fabric=fabric,
+            network=network,
+            model=model,
+            ema=ema,
+            optimizer=optimizer,
+            adversary=adversary,
+            progress=progress,
+            kept=kept,
+        )
+
+    @property
+    def share_spent(self) -> float:
+        """Share of the budget that is spent."""
+        return self.config.spent(self.progress.steps, self.progress.seconds)
+
+    def run(self, anatomy: Anatomy) -> None:
+        """Train until the budget is spent, saving and validating as it goes and at the end."""
+        if self.progress.steps:
+            self.report(f"Going on from step {self.progress.steps}, {self.progress.seconds / 60:.1f} minutes.")
+        loader = _loader(anatomy, self.stream, self.config, self.progress.steps, self.fabric)
+        loader = self.fabric.setup_dataloaders(loader)
+        if self.fabric.is_global_zero:
+            write_json(self.out / "config.json", self._settings())
+        log = RunLog(self.out, self.fabric.is_global_zero, self.progress.steps)
+        started_at = time.monotonic() - self.progress.seconds
+        with self._errors_explained(), stop_asked(self.fabric.world_size) as asked:
+            for sample in _until(asked, loader):
+                if self.share_spent >= 1:
+                    break
+                terms = self.step(sample, started_at)
+                log.training(self.progress, terms)
+                if asked() or self.progress.seconds - self.kept.seconds > CHECKPOINT_SECONDS:
+                    self.save()
+                if asked():
+                    raise KeyboardInterrupt
+                self._tell(terms["loss"])
+                if self.progress.steps % self.config.validate_every_steps == 0:
+                    self.validate(log)
+            self.save()
+            if self.validated_at != self.progress.steps:
+                self.validate(log)
+
+    def step(self, sample: Sample, started_at: float) -> dict[str, float]:
+        """One step of all networks on a batch; the terms of their losses."""
+        rate = schedule(self.share_spent)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.peak_lr * rate
+        terms = _step(self.fabric, self.model, self.optimizer, sample, self.config, self.adversary, rate)
+        self.ema.update_parameters(self.model)
+        # The first process keeps the time: all must save, validate and stop after the same step.
+        self.progress = self.fabric.broadcast(Progress(self.progress.steps + 1, time.monotonic() - started_at))
+        return terms
+
+    def save(self) -> None:
+        """Write the checkpoint that a killed or stopped run goes on from."""
+        if self.fabric.is_global_zero:
             save_checkpoint(
-                checkpoint, network, ema, optimizer, adversary, progress, to_record(sources), asdict(stream_config)
+                self.kept.path,
+                self.network,
+                self.ema,
+                self.optimizer,
+                self.adversary,
+                self.progress,
+                to_record(self.sources),
+                asdict(self.stream),
             )
-        fabric.barrier()  # the next stage reads it in every process
-        kept.steps, kept.seconds = progress["steps"], progress["seconds"]
+        self.fabric.barrier()  # the next stage reads it in every process
+        self.kept.steps, self.kept.seconds = self.progress.steps, self.progress.seconds
 
-    validated_at, told_seconds = -1, -math.inf  # the first step is told at once
-    started_at = time.monotonic() - progress["seconds"]
-    trouble = explained(config.batch_size, config.finest_level, lambda: progress["steps"], kept.described)
-    with trouble, stop_asked(fabric.world_size) as asked:
-        for sample in _until(asked, loader):
-            share = config.spent(progress["steps"], progress["seconds"])
-            if share >= 1:
-                break
-            for group in optimizer.param_groups:
-                group["lr"] = config.peak_lr * schedule(share)
-            terms = _step(fabric, model, optimizer, sample, config, adversary, schedule(share))
-            ema.update_parameters(model)
-            # The first process keeps the time: all must save, validate and stop after the same step.
-            progress = fabric.broadcast({"steps": progress["steps"] + 1, "seconds": time.monotonic() - started_at})
-            log.training(progress, terms)
-            if asked() or progress["seconds"] - kept.seconds > CHECKPOINT_SECONDS:
-                save(progress)
-            if asked():
-                raise KeyboardInterrupt
-            if progress["seconds"] - told_seconds > TOLD_SECONDS:
-                told_seconds = progress["seconds"]
-                report(_told(progress, config, terms["loss"]))
-            if progress["steps"] % config.validate_every_steps == 0:
-                validated_at = progress["steps"]
-                report(log.validation(progress, _validate(ema, validation, config)))
-        save(progress)
-        if validated_at != progress["steps"]:
-            report(log.validation(progress, _validate(ema, validation, config)))
-    return checkpoint
+    def validate(self, log: RunLog) -> None:
+        """Score the averaged weights on all cases, and report and log the scores."""
+        self.validated_at = self.progress.steps
+        self.report(log.validation(self.progress, _validate(self.ema, self.validation, self.config)))
+
+    def _tell(self, loss: float) -> None:
+        if self.progress.seconds - self.told_seconds > TOLD_SECONDS:
+            self.told_seconds = self.progress.seconds
+            self.report(f"{self.progress}, {min(1.0, self.share_spent):.0%} done; loss {loss:.3g}")
+
+    def _settings(self) -> dict[str, Any]:
+        return {"training": asdict(self.config), "stream": asdict(self.stream), "sources": to_record(self.sources)}
+
+    def _errors_explained(self) -> AbstractContextManager[None]:
+        return explained(
+            self.config.batch_size, self.config.finest_level, lambda: self.progress.steps, self.kept.described
+        )
 
 
 def _workers_before(out: Path) -> int | None:
-    """How many processes made the samples of the run that is gone on with: their order depends on it. None without."""
-    if not (out / "last.ckpt").exists() or not (out / "config.json").exists():
+    """How many processes made the samples of the run that is resumed: their order depends on it. None for a new run."""
+    if not (out / CHECKPOINT).exists() or not (out / "config.json").exists():
         return None
-    workers: int | None = json.loads((out / "config.json").read_text())["training"].get("workers")
+    workers: int | None = json.loads((out / "config.json").read_text(encoding="utf-8"))["training"].get("workers")
     return workers
 
 
-def _told(progress: dict[str, Any], config: TrainingConfig, loss: float) -> str:
-    share = min(1.0, config.spent(progress["steps"], progress["seconds"]))
-    return f"step {progress['steps']}, {progress['seconds'] / 60:.1f} min, {share:.0%} done; loss {loss:.3g}"
-
-
 def _until(asked: Callable[[], bool], loader: Iterable[Sample]) -> Iterator[Sample]:
-    """The samples. Raises KeyboardInterrupt for a process that makes them and has ended because it was asked to."""
+    """The samples. Raises KeyboardInterrupt if a process that makes them has ended because it was asked to."""
     try:
         yield from loader
     except RuntimeError:
@@ -251,7 +253,7 @@ def _until(asked: Callable[[], bool], loader: Iterable[Sample]) -> Iterator[Samp
 def _sources(
     config: TrainingConfig, checkpoint: Path, anatomy: Anatomy, validation: list[ValidationCase]
 ) -> tuple[SourceUse, ...]:
-    """What the weights are made from: this run's data, and what the weights that it goes on from were made from."""
+    """The data that the weights are made from: this run's own, and those behind the weights that it goes on from."""
     before = checkpoint if checkpoint.exists() else Path(config.start_from) if config.start_from is not None else None
     earlier = recorded_sources(before) if before is not None else ()
     watched = uses_of(WATCHED, (case.name for case in validation if case.real))
@@ -286,7 +288,7 @@ def _step(
     adversary: Adversary | None,
     rate: float,
 ) -> dict[str, float]:
-    """One step of the network, then one of the adversary where there is one; the terms of their losses."""
+    """One step of the network, then one of the adversary if there is one; the terms of their losses."""
     predictions = model(sample["radiographs"], sample["cube_to_pixel"], levels=config.levels)
     loss, terms = level_losses(
         predictions, sample["target"], sample["occupancy"], config.loss, config.levels, sample.get("geometry")
@@ -333,8 +335,8 @@ def level_losses(
 
 
 def _parameters_to_train(model: Model, config: TrainingConfig) -> list[nn.Parameter]:
-    """What the optimizer holds. Levels that are not trained yet stay in it, without gradients (several processes
-    wait for a gradient of everything that asks for one)."""
+    """The parameters that the optimizer holds. Levels that are not trained yet stay in it, without gradients (several
+    processes wait for a gradient of everything that asks for one)."""
     if not isinstance(model, GeoLiftUNet):
         return [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.freeze_coarse:
@@ -349,7 +351,7 @@ def _parameters_to_train(model: Model, config: TrainingConfig) -> list[nn.Parame
 
 
 def _parts_of_level(model: GeoLiftUNet, level: int) -> tuple[nn.Module, ...]:
-    """What one level adds to the coarser ones (the encoder's levels serve all of them)."""
+    """The parts that one level adds to the coarser ones (the encoder's levels serve all of them)."""
     ap, lateral = (reducers[level] for reducers in model.reducers)  # type: ignore[index]
     return model.decoder[level], model.heads[level], ap, lateral
 
@@ -357,7 +359,7 @@ def _parts_of_level(model: GeoLiftUNet, level: int) -> tuple[nn.Module, ...]:
 def _loader(
     anatomy: Anatomy, stream: StreamConfig, config: TrainingConfig, steps_done: int, fabric: Fabric
 ) -> DataLoader[Sample]:
-    """Batches from worker processes, or without any from this one, then made on its device (CUDA allows no forks).
+    """Batches from worker processes or, without any, from this one and on its device (CUDA allows no forks).
 
     A resumed run goes on with the sample after its last.
     """
@@ -384,8 +386,3 @@ def _validate(ema: AveragedModel, cases: list[ValidationCase], config: TrainingC
     network.eval()
     with torch.inference_mode(), torch.autocast(next(network.parameters()).device.type, torch.bfloat16):
         return {case.name: score_case(network, case, config.finest_level) for case in cases}
-
-
-def _write_json(path: Path, content: Any) -> None:
-    with write_atomically(path) as partial:
-        Path(partial).write_text(json.dumps(content, indent=2) + "\n")

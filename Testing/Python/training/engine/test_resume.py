@@ -108,7 +108,7 @@ def test_a_finished_stage_stays_as_it_is(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in finished.iterdir()}
     lines: list[str] = []
     run(a_config(1, peak_lr=1e-4), finished, resume=True, report=lines.append)
-    assert lines[0].startswith("Finished before")
+    assert lines[0].startswith("Already finished after")
     assert {path.name: path.read_bytes() for path in finished.iterdir()} == before
 
 

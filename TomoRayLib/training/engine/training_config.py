@@ -1,0 +1,97 @@
+"""The settings of one stage of training, as a configuration's ``[stages.training]`` holds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig
+from TomoRayLib.networks.x2ct import X2CTConfig
+from TomoRayLib.training.engine.adversary import AdversaryConfig
+from TomoRayLib.training.engine.losses import LossWeights
+from TomoRayLib.training.engine.models import ARCHITECTURES, NetworkConfig
+from TomoRayLib.training.engine.processes import PRECISIONS
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One stage of training. ``finest_level`` 2 trains 48^3, 1 trains 96^3, 0 trains 192^3.
+
+    ``freeze_coarse`` (with level 1 or 0) trains only the part that the finest level adds, on top of ``start_from``. The
+    budget is ``minutes``, or ``steps`` if they are given.
+
+    ``architecture`` "geolift" trains ``network``; "x2ct" trains ``x2ct``, which has no levels and no mask: leave
+    ``finest_level`` at 0 and set ``loss.mask`` to 0.
+
+    ``workers`` processes make samples on the CPU; 0 makes them in the training process, on its GPU if it has one.
+    If left out, ``processes.workers_for`` chooses.
+    """
+
+    minutes: float = 60.0
+    steps: int | None = None
+    finest_level: int = 1
+    freeze_coarse: bool = False
+    start_from: str | None = None
+    batch_size: int = 2
+    peak_lr: float = 2e-3
+    weight_decay: float = 1e-2
+    ema_decay: float = 0.995
+    gradient_clip: float = 1.0
+    precision: str = "bf16-mixed"
+    workers: int | None = None
+    validate_every_steps: int = 200
+    seed: int = 1
+    betas: tuple[float, float] = (0.9, 0.98)
+    architecture: str = "geolift"
+    network: GeoLiftConfig = field(default_factory=GeoLiftConfig)
+    x2ct: X2CTConfig = field(default_factory=X2CTConfig)
+    loss: LossWeights = field(default_factory=LossWeights)
+    adversary: AdversaryConfig = field(default_factory=AdversaryConfig)
+
+    def __post_init__(self) -> None:
+        if self.finest_level not in range(HEAD_LEVELS):
+            raise InputError(f"finest_level must be 0 (192^3), 1 (96^3) or 2 (48^3); got {self.finest_level}.")
+        if self.freeze_coarse and self.finest_level == HEAD_LEVELS - 1:
+            raise InputError(f"freeze_coarse needs finest_level 0 or 1; got {self.finest_level}, the coarsest.")
+        if self.batch_size < 1 or self.minutes <= 0 or (self.steps is not None and self.steps < 1):
+            raise InputError(
+                f"batch_size and steps must be at least 1 and minutes above 0; got batch_size {self.batch_size}, steps "
+                f"{self.steps}, minutes {self.minutes}."
+            )
+        if self.precision not in PRECISIONS:
+            raise InputError(f"precision must be one of {PRECISIONS}; got {self.precision!r}.")
+        workers = self.workers or 0
+        if min(self.validate_every_steps, self.gradient_clip) <= 0 or workers < 0 or not 0 <= self.ema_decay < 1:
+            raise InputError(
+                f"validate_every_steps and gradient_clip must be above 0, workers 0 or above, and ema_decay in [0, 1); "
+                f"got {self.validate_every_steps}, {self.gradient_clip}, {self.workers} and {self.ema_decay}."
+            )
+        if self.architecture not in ARCHITECTURES:
+            raise InputError(f"architecture must be one of {ARCHITECTURES}; got {self.architecture!r}.")
+        if self.architecture == "x2ct" and (self.finest_level or self.loss.mask or self.loss.rays):
+            raise InputError(
+                f"X2CT-GAN has one level and no mask: finest_level, loss.mask and loss.rays must be 0; got "
+                f"{self.finest_level}, {self.loss.mask} and {self.loss.rays}. docs/configurations/x2ct-gan.toml sets "
+                f"them all."
+            )
+
+    @property
+    def trained_network(self) -> NetworkConfig:
+        """The configuration of the architecture that is trained."""
+        return self.network if self.architecture == "geolift" else self.x2ct
+
+    @property
+    def volume_size(self) -> int:
+        """Edge in voxels of the finest volume predicted in training."""
+        return self.x2ct.size if self.architecture == "x2ct" else self.network.output_size >> self.finest_level
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        """The levels that predict in training, finest first."""
+        if self.architecture == "x2ct" or self.freeze_coarse:
+            return (self.finest_level,)
+        return tuple(range(self.finest_level, HEAD_LEVELS))
+
+    def spent(self, steps: int, seconds: float) -> float:
+        """Share of the budget that is spent; the run ends at 1."""
+        return steps / self.steps if self.steps is not None else seconds / (self.minutes * 60)
