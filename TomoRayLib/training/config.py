@@ -1,4 +1,4 @@
-"""A training run as a TOML file: what is read, what is trained, in which stages. docs/training.md explains every key.
+"""A training run as a TOML file: its data and its stages. docs/training.md explains every key.
 
 The file follows the dataclasses below: a key is a field's name, a table a dataclass. A key that does not exist is an
 error that names it, so that a misspelt one never trains with a silent default.
@@ -21,14 +21,28 @@ else:
     import tomli as tomllib
 
 
+RECIPE = Path(__file__).with_name("recipes") / "phantoms.toml"  # for a training without a configuration
+SEED_STEP = 1_000_003  # between the seeds of a run's stages, so that none sees the phantoms of another
+
+
+@dataclass(frozen=True)
+class WatchedCase:
+    """A labelled CT that is scored at every validation and never trained on: its name and the paths of its files."""
+
+    name: str
+    ct: str
+    labels: str
+
+
 @dataclass(frozen=True)
 class DataConfig:
-    """Where samples come from; paths are relative to the folder given as --data, else to the configuration's own.
+    """Where samples come from; paths are relative to the folder of the data, by default the configuration's own.
 
     ``phantoms`` holds labelmaps/ and bodies/; ``cohorts`` are folders of labelled CTs. ``held_out`` names cases of the
-    cohorts that are scored at every validation and never trained on. ``myo_sim`` adds that package's spine to the
-    phantoms', or is the only one; ``procedural_bodies`` bodies made of formulas join those in bodies/, or stand in for
-    them where there are none. ``permissive`` leaves out every source not known to allow commercial use.
+    cohorts that are scored at every validation and never trained on, ``watched`` single files for the same. ``myo_sim``
+    adds that package's spine to the phantoms', or is the only one; ``procedural_bodies`` analytical bodies join those
+    in bodies/, or replace them if there are none. ``permissive`` leaves out every source not known to allow commercial
+    use.
     """
 
     phantoms: str | None = None
@@ -38,6 +52,7 @@ class DataConfig:
     myo_sim: bool = False
     permissive: bool = False
     procedural_bodies: int = 0
+    watched: tuple[WatchedCase, ...] = ()
 
     def __post_init__(self) -> None:
         if self.procedural_bodies < 0:
@@ -53,10 +68,12 @@ class StageConfig:
     """One stage: its name (also its folder), its training and its samples.
 
     ``epochs`` sets the budget in passes over the cohort's training cases, in place of training.minutes or steps.
+    ``phantom_cases`` replaces that of the data.
     """
 
     name: str
     epochs: int | None = None
+    phantom_cases: int | None = None
     training: TrainingConfig = field(default_factory=TrainingConfig)
     stream: StreamConfig = field(default_factory=StreamConfig)
 

@@ -1,14 +1,15 @@
-"""Running what a configuration describes: data found, stages one after the other, each from the one before."""
+"""Run a configuration: find its data, then train its stages, each from the one before."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.files import check_writable
 from TomoRayLib.images.cohort import CohortCase
-from TomoRayLib.training.config import DataConfig, RunConfig, StageConfig
+from TomoRayLib.training.config import SEED_STEP, DataConfig, RunConfig, StageConfig
 from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy
 from TomoRayLib.training.data.held_out import VALIDATION_SPINES
 from TomoRayLib.training.data.licences import (
@@ -19,29 +20,57 @@ from TomoRayLib.training.data.licences import (
     recorded_sources,
 )
 from TomoRayLib.training.data.training_cases import describe_left_out, find_training_cases
-from TomoRayLib.training.engine.trainer import train
+from TomoRayLib.training.engine.trainer import CHECKPOINT, train
 from TomoRayLib.training.engine.training_config import TrainingConfig
-from TomoRayLib.training.engine.validation import ValidationCase, describe_held_out, phantom_cases, scored_case
+from TomoRayLib.training.engine.validation import (
+    ValidationCase,
+    check_may_be_scored,
+    describe_held_out,
+    phantom_cases,
+    scored_case,
+)
 
-SEED_STEP = 1_000_003  # no stage sees the phantoms of another
+
+@dataclass(frozen=True)
+class _Data:
+    """The data of a run: what it trains on, the held-out spines of phantoms, and the real cases that it only scores."""
+
+    training: Anatomy
+    validation: Anatomy | None
+    scored: list[CohortCase]
 
 
 def run_config(config: RunConfig, folder: Path, out: Path, report: Callable[[str], None] = print) -> Path:
-    """Train all stages into ``out`` and return the last checkpoint. Paths of data are relative to ``folder``.
+    """Train all stages of a configuration, one after the other.
 
     A stage that has a checkpoint goes on from it, so the same call resumes a killed run.
+
+    Args:
+        config: The run, as ``config.read_config`` reads it.
+        folder: The folder that the configuration's paths start from.
+        out: Folder of the run; each stage gets a folder of its name in it.
+        report: Receives a line on the data, and on each stage's progress and scores.
+
+    Returns:
+        The last stage's checkpoint.
+
+    Raises:
+        InputError: A file or a setting cannot be used, the loss is not a number, or memory is exhausted.
+        OutputError: ``out`` cannot be written.
     """
-    training, validation, held_out = _found(config.data, folder, report)
+    check_writable(out)
+    _check_start(config.stages[0], folder)
+    data = _found(config.data, folder, report)
     previous: str | None = None
     for number, stage in enumerate(config.stages):
-        settings = settings_of_stage(stage, previous, training, folder)
-        cases = _validation_cases(config.data, stage, validation, held_out)
+        settings = settings_of_stage(stage, previous, data.training, folder)
+        cases = _validation_cases(config.data, stage, data)
         report(f"Stage {stage.name}: {_budget(settings)}")
         if config.data.permissive:
-            _check_permissive(settings, out / stage.name / "last.ckpt")
-        resume = (out / stage.name / "last.ckpt").exists()
+            _check_permissive(settings, out / stage.name / CHECKPOINT)
+        resume = (out / stage.name / CHECKPOINT).exists()
         stream = replace(stage.stream, seed=stage.stream.seed + SEED_STEP * number)
-        previous = str(train(settings, stream, training, cases, out / stage.name, resume, report))
+        previous = str(train(settings, stream, data.training, cases, out / stage.name, resume, report))
     assert previous is not None
     return Path(previous)
 
@@ -61,31 +90,44 @@ def settings_of_stage(
         steps = -(-len(training.cohort.cases) * stage.epochs // settings.batch_size)
         settings = replace(settings, steps=max(1, steps))
     if settings.start_from is not None:
-        start = folder / settings.start_from
-        if not start.is_file():
-            raise InputError(
-                f"Stage {stage.name}: expected weights to start from in {start}, found none; put them there."
-            )
-        settings = replace(settings, start_from=str(start))
+        settings = replace(settings, start_from=str(_start_of(stage, folder)))
     elif previous is not None:
         settings = replace(settings, start_from=previous)
     return settings
 
 
-def _found(
-    data: DataConfig, folder: Path, report: Callable[[str], None]
-) -> tuple[Anatomy, Anatomy | None, list[CohortCase]]:
-    """(what is trained on, the held-out spines of phantoms, the held-out real cases)."""
+def _start_of(stage: StageConfig, folder: Path) -> Path:
+    start = folder / (stage.training.start_from or "")
+    if not start.is_file():
+        raise InputError(
+            f"Stage {stage.name}: expected weights to start from in {start}, found none; put them there.",
+            field="start_from",
+        )
+    return start
+
+
+def _check_start(stage: StageConfig, folder: Path) -> None:
+    """Raise InputError for a start that cannot be read, before anything is made."""
+    if stage.training.start_from is not None:
+        recorded_sources(_start_of(stage, folder))
+
+
+def _found(data: DataConfig, folder: Path, report: Callable[[str], None]) -> _Data:
+    watched = [CohortCase(one.name, one.name, folder / one.ct, folder / one.labels) for one in data.watched]
+    for case in watched:
+        check_may_be_scored(case)
+    names = tuple(case.name for case in watched)
     training, validation = Anatomy(), None
     held_out: list[CohortCase] = []
     report(f"Reading {folder}")
     if data.phantoms is not None:
         anatomy = load_anatomy(folder / data.phantoms, data.permissive, data.myo_sim, data.procedural_bodies)
-        training, validation = anatomy.split((*VALIDATION_SPINES, *data.held_out))
+        training, validation = anatomy.split((*VALIDATION_SPINES, *data.held_out, *names))
         report(f"{len(training.spines)} spines and {len(training.bodies)} bodies for phantoms")
         report(describe_held_out(validation))
     if data.cohorts:
-        cohort, held_out = find_training_cases([folder / one for one in data.cohorts], data.held_out, data.permissive)
+        folders = [folder / one for one in data.cohorts]
+        cohort, held_out = find_training_cases(folders, data.held_out, data.permissive, names)
         report(f"{len(cohort.cases)} labelled CTs to train on, {len(held_out)} held out")
         if cohort.cases or not training.spines:
             cohort.check_usable()
@@ -96,11 +138,11 @@ def _found(
     uses = training.sources()
     listed = "; ".join(f"{item['name']}, {item['licence']}" for item in data_of_model(uses))
     report(f"Trained on: {listed}. A model of these alone is under {licence_of_model(uses)}.")
-    return training, validation, held_out
+    return _Data(training, validation, [*held_out, *watched])
 
 
 def _check_permissive(settings: TrainingConfig, checkpoint: Path) -> None:
-    """Raises InputError where the stage goes on from weights that are not known to allow commercial use."""
+    """Raise InputError if the stage goes on from weights that are not known to allow commercial use."""
     before = checkpoint if checkpoint.exists() else settings.start_from
     if before is None:
         return
@@ -113,12 +155,11 @@ def _check_permissive(settings: TrainingConfig, checkpoint: Path) -> None:
         )
 
 
-def _validation_cases(
-    data: DataConfig, stage: StageConfig, validation: Anatomy | None, held_out: list[CohortCase]
-) -> list[ValidationCase]:
-    cases = [scored_case(one, stage.stream.size, stage.stream.fov_mm) for one in held_out]
-    if validation is not None:
-        cases += phantom_cases(validation, stage.stream, data.phantom_cases)
+def _validation_cases(config: DataConfig, stage: StageConfig, data: _Data) -> list[ValidationCase]:
+    cases = [scored_case(one, stage.stream.size, stage.stream.fov_mm) for one in data.scored]
+    if data.validation is not None:
+        count = config.phantom_cases if stage.phantom_cases is None else stage.phantom_cases
+        cases += phantom_cases(data.validation, stage.stream, count)
     return cases
 
 

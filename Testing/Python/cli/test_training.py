@@ -1,19 +1,21 @@
-"""How a training command ends: what TomoRay refuses is the user's to mend, anything else a fault with its traceback."""
+"""How a training command ends: a user's error has its sentence, any other error its traceback."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from TomoRayLib.cli.training import _faults_of_input
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.cli.training import _watched
 from TomoRayLib.jobs.events import Event, ExitCode, Failed
 from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.training.atlas import bone_hu
-from TomoRayLib.training.config import StageConfig
+from TomoRayLib.training.config import StageConfig, WatchedCase
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.engine.trouble import explained, finite
 from TomoRayLib.training.run import settings_of_stage
@@ -22,12 +24,7 @@ from TomoRayLib.training.run import settings_of_stage
 def end_of(work: Callable[[], Any]) -> Failed:
     """The last event of a command that does ``work``."""
     events: list[Event] = []
-
-    def guarded() -> None:
-        with _faults_of_input():
-            work()
-
-    code = run_guarded(guarded, events.append)
+    code = run_guarded(work, events.append)
     last = events[-1]
     assert isinstance(last, Failed)
     assert last.code == code
@@ -85,3 +82,14 @@ def test_any_other_value_error_is_a_fault_with_its_traceback(name: str) -> None:
     assert end.code == ExitCode.INTERNAL_ERROR
     assert "Internal error in TomoRay (ValueError" in end.message
     assert "Traceback" in end.details
+
+
+def test_a_watched_case_is_a_name_and_two_files() -> None:
+    case = _watched("s0308=a/ct.nii.gz,b/labels.nii.gz")
+    assert case == WatchedCase("s0308", str(Path("a/ct.nii.gz").absolute()), str(Path("b/labels.nii.gz").absolute()))
+
+
+@pytest.mark.parametrize("case", ["", "ct.nii.gz,labels.nii.gz", "=a,b", "name=a", "name=a,b,c"])
+def test_anything_else_to_watch_is_refused(case: str) -> None:
+    with pytest.raises(InputError, match="NAME=CT,LABELS"):
+        _watched(case)

@@ -197,10 +197,10 @@ def test_a_cohort_without_a_usable_case_is_refused_before_its_worker_processes_b
 def test_a_case_left_out_before_training_is_reported_with_its_reason(tmp_path: Path) -> None:
     written(tmp_path / "cohort" / "0.nii.gz", tmp_path / "cohort" / "0_seg.nii.gz", labels=(26,))
     data, lines = read_config(a_file(cohort_of(tmp_path), RUN)).data, []
-    training, _, held_out = _found(data, tmp_path, lines.append)
+    found = _found(data, tmp_path, lines.append)
     assert "0: 0_seg.nii.gz: expected vertebra labels" in "\n".join(lines)
-    assert training.cohort is not None
-    assert [one.name for one in (*training.cohort.cases, *held_out)] == ["0", "a", "b"]
+    assert found.training.cohort is not None
+    assert [one.name for one in (*found.training.cohort.cases, *found.scored)] == ["0", "a", "b"]
 
 
 def test_a_held_out_case_with_the_mask_of_another_ct_is_refused(tmp_path: Path) -> None:

@@ -118,17 +118,18 @@ class TrainingCases:
 
 
 def find_training_cases(
-    folders: Iterable[Path], held_out: Iterable[str] = (), permissive: bool = False
+    folders: Iterable[Path], held_out: Iterable[str] = (), permissive: bool = False, watched: Iterable[str] = ()
 ) -> tuple[TrainingCases, list[CohortCase]]:
     """(training cases, cases held out by name) of all folders. Raises InputError for a name that does not exist.
 
     Neither holds LIDC-IDRI-0001. ``permissive`` leaves out every case whose source is not known to allow commercial use
     (``data.licences``). Other scans of a held-out case's subject, and those of the subjects that phantoms are scored on
-    (``VALIDATION_SPINES``), are not trained on either. Every case left out is listed with its reason.
+    (``VALIDATION_SPINES``) or that are ``watched``, are not trained on either. Every case left out is listed
+    with its reason.
     """
     found = [find_labelled_cts(folder) for folder in folders]
     left_out = [item for _, items in found for item in items]
-    names = set(held_out)
+    names, watched = set(held_out), tuple(watched)
     usable: list[CohortCase] = []
     refused: dict[str, str] = {}
     for case in (case for cases, _ in found for case in cases):
@@ -145,7 +146,7 @@ def find_training_cases(
     for case in usable:
         if case.name in names:
             continue
-        if is_of_subjects(case.name, (*VALIDATION_SPINES, *names)):
+        if is_of_subjects(case.name, (*VALIDATION_SPINES, *names, *watched)):
             left_out.append((case.name, SUBJECT_HELD_OUT))
         else:
             training.append(case)

@@ -1,4 +1,4 @@
-"""From the recipe to a published model: stages, mean atlas, lookup table, registry. No network, no shared data."""
+"""The mean atlas and the lookup table, made and read back from the registry. No network, no shared data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from support.anatomies import a_coarse_anatomy, a_spine
+from support.anatomies import a_spine
 from support.recipe_data import a_labelled_ct
-from support.validation_data import a_case_with_another_mask
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.hashes import sha256_of_bytes
-from TomoRayLib.cli.training import _watched
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.networks.registry import (
     LOOKUP_NAME,
@@ -27,9 +25,7 @@ from TomoRayLib.networks.registry import (
     load_atlas,
     load_equal_frequency_table,
 )
-from TomoRayLib.training import recipe
 from TomoRayLib.training.atlas import MeanAtlas, atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
-from TomoRayLib.training.engine.training_config import TrainingConfig
 from TomoRayLib.training.phantoms.spines import Spine
 
 FOV_MM = 256.0
@@ -145,83 +141,6 @@ def test_the_lookup_table_holds_the_same_share_of_bone_at_each_level(tmp_path: P
     np.testing.assert_allclose(counts, 1000, atol=15)
     (tmp_path / LOOKUP_NAME).write_text(json.dumps(table.to_dict()))
     assert load_equal_frequency_table(tmp_path) == table
-
-
-def test_the_stages_spend_the_budget_and_their_targets_suit_their_levels() -> None:
-    assert sum(share for _, share, _, _ in recipe.STAGES) == pytest.approx(1.0)
-    levels = [int(str(changes["finest_level"])) for _, _, changes, _ in recipe.STAGES]
-    assert levels == [2, 1, 0]
-    for (name, _, _, size), level in zip(recipe.STAGES, levels, strict=True):
-        assert int(name) == 192 >> level
-        assert size % (192 >> level) == 0
-
-
-def test_each_stage_starts_from_the_one_before_and_draws_phantoms_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[tuple[TrainingConfig, Any, Path, bool]] = []
-
-    def keep(config: Any, stream: Any, anatomy: Any, cases: Any, out: Path, resume: bool, report: Any) -> Path:
-        calls.append((config, stream, out, resume))
-        return out / "last.ckpt"
-
-    monkeypatch.setattr(recipe, "train", keep)
-    monkeypatch.setattr(recipe, "load_anatomy", lambda data: a_coarse_anatomy())
-    monkeypatch.setattr(recipe, "phantom_cases", lambda *_: [])
-    (tmp_path / "48").mkdir()
-    (tmp_path / "48" / "last.ckpt").touch()
-    last = recipe.train_first_weights(tmp_path, tmp_path, 100.0, [], report=lambda line: None)
-    assert last == tmp_path / "192" / "last.ckpt"
-    assert [config.minutes for config, *_ in calls] == pytest.approx([60.0, 20.0, 20.0])
-    starts = [None, str(tmp_path / "48" / "last.ckpt"), str(tmp_path / "96" / "last.ckpt")]
-    assert [config.start_from for config, *_ in calls] == starts
-    assert [resume for *_, resume in calls] == [True, False, False]
-    assert len({stream.seed for _, stream, *_ in calls}) == 3
-    assert [config.freeze_coarse for config, *_ in calls] == [False, True, True]
-
-
-def test_a_recipe_tells_whose_phantoms_it_scores_and_refuses_to_train_on_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recipe, "train", lambda *_: tmp_path)
-    monkeypatch.setattr(recipe, "phantom_cases", lambda *_: [])
-    monkeypatch.setattr(recipe, "load_anatomy", lambda data: a_coarse_anatomy())
-    lines: list[str] = []
-    recipe.train_first_weights(tmp_path, tmp_path, 1.0, [], report=lines.append)
-    assert lines[0] == "1 spines and 1 bodies for phantoms"
-    assert "scored are of spines trained on" in lines[1]
-    with pytest.raises(ValueError, match="Expected at least one spine"):
-        recipe.train_first_weights(tmp_path, tmp_path, 1.0, [("column", tmp_path, tmp_path)], report=lines.append)
-
-
-def test_the_case_of_the_published_figures_is_not_watched(tmp_path: Path) -> None:
-    """Before anything is read: there are no data here."""
-    watched = ("mine", tmp_path / "LIDC-IDRI-0001" / "ct.nii.gz", tmp_path / "labels.nii.gz")
-    with pytest.raises(InputError, match=r"got mine .*held out for ever.*leave it out"):
-        recipe.train_first_weights(tmp_path, tmp_path / "out", 1.0, [watched], report=lambda line: None)
-
-
-def test_a_watched_case_with_the_mask_of_another_ct_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipe, "load_anatomy", lambda data: a_coarse_anatomy())
-    watched = a_case_with_another_mask(tmp_path)
-    with pytest.raises(InputError, match=r"x, a case to be scored: .*a mask that lies in the CT"):
-        recipe.train_first_weights(
-            tmp_path,
-            tmp_path / "out",
-            1.0,
-            [(watched.name, watched.ct, watched.segmentation)],
-            report=lambda line: None,
-        )
-
-
-def test_a_watched_case_is_a_name_and_two_files() -> None:
-    assert _watched("s0308=a/ct.nii.gz,b/labels.nii.gz") == ("s0308", Path("a/ct.nii.gz"), Path("b/labels.nii.gz"))
-
-
-@pytest.mark.parametrize("case", ["", "ct.nii.gz,labels.nii.gz", "=a,b", "name=a", "name=a,b,c"])
-def test_anything_else_to_watch_is_refused(case: str) -> None:
-    with pytest.raises(InputError, match="NAME=CT,LABELS"):
-        _watched(case)
 
 
 def test_the_atlas_of_the_hand_made_spine_lies_in_the_middle_of_the_cube() -> None:
