@@ -1,4 +1,4 @@
-"""One self-contained HTML page about one case, as a radiologist would read it: no scripts, no network, prints on A4."""
+"""The HTML page of one case, as a radiologist would read it: self-contained, no scripts, no network, prints on A4."""
 
 from __future__ import annotations
 
@@ -33,22 +33,29 @@ PAPER = (
     "Tomography of the Spine From Biplanar Radiographs. Neurospine 2024;21(1):68-75."
 )
 LIMITS = (
-    "Diagnosis, treatment, surgical planning or navigation, measurement for a patient, or any other clinical decision.",
-    "Finding or excluding fractures, tumours, infection or any other disease: what two radiographs do not show was "
-    "filled in from what spines usually look like.",
-    "Judging bone density: the HU values are estimates and are not calibrated.",
+    "Diagnosis, treatment, surgical planning or navigation, measurements on a patient, or any other clinical decision.",
+    "Finding or excluding fractures, tumours, infection or any other disease: whatever two radiographs do not show was "
+    "filled in with the usual shape of spines.",
+    "Assessing bone density: the HU values are estimates and are not calibrated.",
     "Anything outside the vertebrae: soft tissue, ribs, sacrum and pelvis are left out.",
 )
 WHY_NOT_SCORED = (
-    "The CT is shown beside the synthetic one but not scored: scores compare vertebrae, and no vertebra segmentation "
-    "was given, or none of its vertebrae lies in this field of view."
+    "The CT is shown but not scored: scores compare vertebrae, and either no vertebra segmentation was given or none "
+    "of its vertebrae lies in this field of view."
 )
 MANY_NOTES = 5  # more are set smaller, in two columns
 _SLICE_HEADS = (TRUTH, "Synthetic", "Synthetic, outline of the truth", "Difference")
 
 
 def render_report(content: ReportContent) -> str:
-    """The page as text. All pictures are in it as PNG; nothing is fetched when it is opened."""
+    """Render the page of one case. All pictures are in it as PNG; nothing is fetched when it is opened.
+
+    Args:
+        content: One case's radiographs, volumes, scores and provenance.
+
+    Returns:
+        The page as HTML text.
+    """
     shown = shown_volumes(content)
     metrics = content.metrics if shown.is_scored else None
     sections = [
@@ -64,7 +71,15 @@ def render_report(content: ReportContent) -> str:
 
 
 def write_report(path: str | os.PathLike[str], content: ReportContent) -> None:
-    """Write the page, whole or not at all. Raises OutputError where the file cannot be written."""
+    """Write the page of one case atomically.
+
+    Args:
+        path: The HTML file to write.
+        content: One case's radiographs, volumes, scores and provenance.
+
+    Raises:
+        OutputError: If the file cannot be written.
+    """
     text = render_report(content)
     with write_atomically(path) as partial:
         partial.write_text(text, encoding="utf-8")
@@ -94,7 +109,7 @@ def _opening(content: ReportContent, shown: Shown, metrics: MetricsTable | None)
     i, j, k = shown.grid.size
     kind = "synthetic CT of the spine"
     if shown.truth_hu is not None:
-        kind += ", compared with the CT" if shown.is_scored else " beside the CT, not scored"
+        kind += ", compared with the CT" if shown.is_scored else ", shown with the CT, not scored"
     parts = [
         f"<h1>{escape(content.title)}</h1>",
         f'<p class="sub">TomoRay report: {kind}. {i} × {j} × {k} voxels over {x:.0f} × {y:.0f} × {z:.0f} mm.</p>',
@@ -114,7 +129,7 @@ def _opening(content: ReportContent, shown: Shown, metrics: MetricsTable | None)
         parts.append(f"<p>{WHY_NOT_SCORED}</p>")
     if shown.truth_hu is None:
         parts.append(
-            "<p>There is no CT of this patient here, so nothing on this page says how close the synthetic CT is to the "
+            "<p>No CT of this patient was given, so nothing on this page tells how close the synthetic CT is to the "
             "real anatomy. It is a plausible spine that fits two radiographs.</p>"
         )
     return "\n".join(parts)
@@ -171,8 +186,8 @@ def _slices(rows: tuple[SliceRow, ...], shown: Shown) -> str:
     )
     return (
         "<h2>Truth and synthetic CT</h2>"
-        f'<p class="caption">{window}. {convention} The truth shows only the vertebrae of the CT, as the synthetic CT '
-        "does, in 100 grey levels. Difference: synthetic less truth; blue where the synthetic CT has too little, red "
+        f'<p class="caption">{window}. {convention} The truth shows only the vertebrae of the CT in 100 grey levels, '
+        "as the synthetic CT does. Difference: synthetic minus truth; blue where the synthetic CT has too little, red "
         f"where it has too much.</p>{bar}" + _slice_sheet(rows[:2]) + _slice_sheet(rows[2:])
     )
 
@@ -188,7 +203,7 @@ def _slice_sheet(rows: tuple[SliceRow, ...]) -> str:
 
 
 def _pair_sheet(rows: tuple[SliceRow, ...]) -> str:
-    """Each slice of the CT beside the synthetic one, the slices side by side."""
+    """Lay out each slice of the CT next to the synthetic one."""
     cells = "".join(f'<div class="level">{escape(row.caption)}</div>' for row in rows)
     cells += f'<div class="head">{NOT_SCORED}</div><div class="head">Synthetic</div>' * len(rows)
     for row in rows:
@@ -217,14 +232,14 @@ def _surfaces(views: tuple[SurfaceView, ...], shown: Shown) -> str:
         "Colour scale of the distance in mm",
     )
     return (
-        f'{heading}<p class="caption">Parallel projection; scale bars 50 mm. All pictures have one scale and centre.'
-        '</p><div class="solids"><div class="head">Truth (CT)</div><div class="head">Synthetic</div>'
+        f'{heading}<p class="caption">Parallel projection; scale bars 50 mm. All pictures have the same scale and '
+        'centre.</p><div class="solids"><div class="head">Truth (CT)</div><div class="head">Synthetic</div>'
         f"{truth}{synthetic}"
         '<div class="head">Synthetic, coloured by its distance to the truth</div><div class="head"></div>'
         f'{colored}<div class="side"><p>Each point of the synthetic surface has the colour of its distance to the '
         f"nearest point of the true surface. Light is near, dark is far.</p>{bar}"
         '<p class="note">Parts of the true spine that the synthetic one lacks do not appear here: compare with the '
-        "pictures above, and see HD95 and ASSD below, which count both directions.</p></div></div>"
+        "pictures above, and see HD95 and ASSD below, which measure both directions.</p></div></div>"
     )
 
 
@@ -237,7 +252,7 @@ def _surface_figure(picture: Image.Image | None, kind: str, caption: str) -> str
 def _limits() -> str:
     items = "".join(f"<li>{limit}</li>" for limit in LIMITS)
     return (
-        "<h2>What it must not be used for</h2>"
+        "<h2>Not to be used for</h2>"
         f'<ul class="limits">{items}</ul>'
         "<p>TomoRay is research software. It is not a medical device and has not been cleared or approved by any "
         "authority.</p><h2>Citation</h2>"

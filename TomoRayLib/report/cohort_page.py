@@ -42,12 +42,12 @@ class CohortResult:
 
 
 def summary_page(result: CohortResult, summary: Summary) -> str:
-    """The page: the table in the manner of the paper's Table 2, parts of the spine, what failed, how it was made."""
+    """Render the page: the table in the form of the paper's Table 2, parts of the spine, failures, how it was made."""
     subjects = len({score.subject for score in result.scores})
     opening = (
         f"<h1>{escape(result.title)}</h1>"
         f'<p class="sub">TomoRay on a cohort: {len(result.scores)} cases of {subjects} subjects scored, '
-        f"{len(result.failed)} failed, {len(result.left_out)} files left out.</p>"
+        f"{len(result.failed)} failed; files left out: {len(result.left_out)}.</p>"
     )
     scored = bool(result.scores)
     return html_page(
@@ -64,13 +64,13 @@ def summary_page(result: CohortResult, summary: Summary) -> str:
 
 
 def mean_and_sd(column: MetricColumn, statistic: Statistic) -> str:
-    """``22.21 ± 1.03``, in the metric's decimals; the mean alone where there is no SD."""
+    """``22.21 ± 1.03``, in the metric's decimals; the mean alone if there is no SD."""
     mean = column.format(statistic.mean)
     return mean if math.isnan(statistic.sd) else f"{mean} ± {column.format(statistic.sd)}"
 
 
 def median_and_quartiles(column: MetricColumn, statistic: Statistic) -> str:
-    """``22.42 (21.46–22.80)``: median and interquartile range; the median alone where all are infinite."""
+    """``22.42 (21.46–22.80)``: median and interquartile range; the median alone if all values are infinite."""
     if statistic.n == statistic.n_infinite:
         return column.format(statistic.median)
     return f"{column.format(statistic.median)} ({column.format(statistic.q1)}–{column.format(statistic.q3)})"
@@ -80,15 +80,16 @@ def _main_table(scores: Sequence[CaseScore], summary: Summary) -> str:
     rows = summary[EVERYTHING]
     heads = "".join(f"<th>{escape(NAME_OF_ROW.get(row, row))}</th>" for row in rows)
     body = "".join(_main_line(COLUMN_OF_KEY[key], scores, rows) for key in PAGE_KEYS)
-    gains = "".join(_gain_sentence(scores, other) for other in (BLANK, MEAN_ATLAS) if other in rows)
+    gains = _gains_sentence(scores, [other for other in (BLANK, MEAN_ATLAS) if other in rows])
     return (
         "<h2>Scores</h2>"
-        "<p>Most of the volume is empty, so an <b>empty volume</b> already reaches a high PSNR and SSIM, and the "
-        "<b>mean atlas</b> (the average of the training spines, placed on the true vertebrae) needs no radiograph: a "
-        f"score speaks for TomoRay only as far as it is better than both.{gains}</p>"
+        "<p>Every score is shown next to two baselines that use no radiograph: a <b>blank volume</b> without bone and "
+        "the <b>mean atlas</b>, the average of the training spines, placed on the true vertebrae. Most of the volume "
+        "is empty, so even the blank one reaches a high PSNR and SSIM: a score counts for TomoRay only as far as it is "
+        f"better than both.{gains}</p>"
         "<table><caption>Mean ± SD; below it median (interquartile range). ↑ higher is better, ↓ lower is better. "
-        f"n = {len(scores)} where nothing else is said; ∞: a case in which a surface is missing. 95 % CI: of TomoRay's "
-        "mean, by bootstrap over subjects.</caption>"
+        f"n = {len(scores)} unless stated otherwise; ∞: a surface is missing in a case. 95 % CI: of TomoRay's mean, by "
+        "bootstrap over subjects.</caption>"
         f"<thead><tr><th>Score</th>{heads}<th>95 % CI</th><th>Better than blank in</th>"
         "<th>Better than the atlas in</th></tr></thead>"
         f"<tbody>{body}</tbody></table>"
@@ -103,7 +104,8 @@ def _main_line(column: MetricColumn, scores: Sequence[CaseScore], rows: Mapping[
         count = "" if statistic.n == len(scores) else f"<br>n = {statistic.n}"
         cells += f"<td>{mean_and_sd(column, statistic)}<br>{median_and_quartiles(column, statistic)}{count}</td>"
     ours = rows[MODEL_ROW][column.key]
-    interval = f"{column.format(ours.ci_low)}–{column.format(ours.ci_high)}"
+    is_known = not math.isnan(ours.ci_low)
+    interval = f"{column.format(ours.ci_low)}–{column.format(ours.ci_high)}" if is_known else "–"
     better = ""
     for other in (BLANK, MEAN_ATLAS):
         won, of = cases_better_than(scores, other, column.key, column.higher_is_better)
@@ -111,14 +113,16 @@ def _main_line(column: MetricColumn, scores: Sequence[CaseScore], rows: Mapping[
     return f'<tr><th scope="row">{escape(column.heading)} {arrow}</th>{cells}<td>{interval}</td>{better}</tr>'
 
 
-def _gain_sentence(scores: Sequence[CaseScore], other: str) -> str:
-    gain, column = gain_over(scores, other), COLUMN_OF_KEY[GAIN_KEY]
-    name = {BLANK: "the empty volume", MEAN_ATLAS: "the mean atlas"}[other]
-    return f" Here its PSNR lies {mean_and_sd(column, gain)} dB above that of {name}."
+def _gains_sentence(scores: Sequence[CaseScore], others: Sequence[str]) -> str:
+    """How far TomoRay's PSNR lies above that of each baseline, as a sentence; empty without a baseline."""
+    column = COLUMN_OF_KEY[GAIN_KEY]
+    names = {BLANK: "the blank volume", MEAN_ATLAS: "the mean atlas"}
+    parts = [f"{mean_and_sd(column, gain_over(scores, other))} dB above that of {names[other]}" for other in others]
+    return f" Here TomoRay's PSNR is {' and '.join(parts)}." if parts else ""
 
 
 def _region_table(summary: Summary) -> str:
-    """TomoRay's scores by part of the spine; nothing where no part occurs."""
+    """TomoRay's scores by part of the spine; nothing if none occurs."""
     regions = {group: rows[MODEL_ROW] for group, rows in summary.items() if group != EVERYTHING}
     if not regions:
         return ""

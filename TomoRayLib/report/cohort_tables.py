@@ -19,7 +19,15 @@ _STATISTIC_KEYS = tuple(field.name for field in fields(Statistic))
 
 
 def write_tables(folder: Path, result: CohortResult) -> None:
-    """All tables into ``folder``, under ``TABLE_NAMES``."""
+    """Write all tables of a cohort, under ``TABLE_NAMES``.
+
+    Args:
+        folder: An existing folder; ``staged_folder`` makes one whose content appears atomically.
+        result: The cohort's scores, failures and settings.
+
+    Raises:
+        OSError: If a file cannot be written.
+    """
     summary = summarise(result.scores)
     texts = (
         cases_csv(result.scores),
@@ -56,7 +64,7 @@ def vertebrae_csv(scores: Sequence[CaseScore]) -> str:
 
 
 def not_scored_csv(result: CohortResult) -> str:
-    """What has no score: cases that failed, and files that are no case, with the reason."""
+    """List what has no score: cases that failed, and files that do not belong to a case, with the reason."""
     lines = [("failed", *item) for item in result.failed] + [("left out", *item) for item in result.left_out]
     return csv_text(("what", "name", "reason"), lines)
 

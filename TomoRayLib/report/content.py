@@ -1,4 +1,4 @@
-"""What a report is made of: one case's radiographs, volumes, scores and provenance, checked when it is put together."""
+"""The content of a report: one case's radiographs, volumes, scores and provenance, checked when it is put together."""
 
 from __future__ import annotations
 
@@ -26,12 +26,13 @@ class ReportContent:
     in HU with everything but the vertebrae at the window's lower end; ``synthetic_mask`` is non-zero on bone,
     ``truth_labels`` holds VerSe numbers. Volumes may lie on any grid; they are shown on that of ``synthetic``.
     ``truth``, ``truth_labels`` and ``metrics`` are None for a synthesis from radiographs alone. A CT without vertebra
-    labels (``truth_labels`` None, or no vertebra in them) is ``truth`` as it is, all tissue in the bone window: it is
+    labels (``truth_labels`` None, or without a vertebra) is ``truth`` as it is, all tissue in the bone window: it is
     shown, not scored. ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note`` says
     what the demonstration case is.
 
-    Raises ValueError for a radiograph that does not have its detector's rows and columns, for labels without a truth
-    and for metrics without labels.
+    Raises:
+        ValueError: If a radiograph does not have its detector's rows and columns, or there are labels without a truth
+            or metrics without labels.
     """
 
     title: str
@@ -75,7 +76,7 @@ class Shown:
 
     @property
     def is_scored(self) -> bool:
-        """True where there is a CT with labelled vertebrae on this grid."""
+        """True if there is a CT with labelled vertebrae on this grid."""
         return self.truth_labels is not None
 
     @cached_property
@@ -84,12 +85,12 @@ class Shown:
 
     @cached_property
     def bone(self) -> NDArray[np.bool_]:
-        """Where the spine is: the truth's mask where there is one, else the synthetic one."""
+        """The spine: the truth's mask if there is one, else the synthetic one."""
         return self.synthetic_mask if self.truth_mask is None else self.truth_mask
 
 
 def shown_volumes(content: ReportContent) -> Shown:
-    """The case's volumes on the synthetic CT's grid, or on one along the axes of LPS where that is oblique."""
+    """Bring the case's volumes onto the synthetic CT's grid, or onto one along the axes of LPS if that is oblique."""
     grid = upright_grid(content.synthetic.grid)
     truth = None if content.truth is None else _grey(content.truth, grid)
     labels = None if content.truth_labels is None else _labels(content.truth_labels, grid)
@@ -99,7 +100,7 @@ def shown_volumes(content: ReportContent) -> Shown:
 
 
 def upright_grid(grid: Grid) -> Grid:
-    """``grid`` itself where its axes are those of LPS, else one along them that holds it, of its finest spacing."""
+    """Return ``grid`` if its axes are those of LPS, else one along them that holds it, with its finest spacing."""
     if np.allclose(grid.direction_matrix, np.eye(3), atol=1e-6):
         return grid
     corners = grid.corners_mm()

@@ -20,9 +20,9 @@ WHITE, AMBER, INK, OUTLINE = (255, 255, 255), (255, 196, 61), (24, 32, 42), (57,
 def scaled(
     values: NDArray[Any], pixel_mm: tuple[float, float], pixels_per_mm: float, *, smooth: bool = True
 ) -> NDArray[np.float32]:
-    """``values`` (row, column) with (row, column) ``pixel_mm`` as a picture of square pixels, float32.
+    """Scale ``values`` (row, column) with (row, column) ``pixel_mm`` to a picture of square pixels, float32.
 
-    The size is rounded to whole pixels: rows * pixel_mm[0] * pixels_per_mm.
+    The size is rounded to integer pixels: rows * pixel_mm[0] * pixels_per_mm.
     """
     rows, columns = picture_size(values.shape, pixel_mm, pixels_per_mm)
     method = Image.Resampling.BICUBIC if smooth else Image.Resampling.BILINEAR
@@ -39,18 +39,18 @@ def picture_size(shape: tuple[int, ...], pixel_mm: tuple[float, float], pixels_p
 
 
 def scale_bar_px(length_mm: float, pixels_per_mm: float) -> int:
-    """Length of a scale bar in whole pixels."""
+    """Length of a scale bar in integer pixels."""
     return round(length_mm * pixels_per_mm)
 
 
 def grey_picture(share: NDArray[Any]) -> Image.Image:
-    """A grey picture, RGB, of values where 0 is black and 1 is white (clipped)."""
+    """A grey picture, RGB: 0 is black and 1 is white (clipped)."""
     grey = np.rint(np.clip(share, 0.0, 1.0) * 255).astype(np.uint8)
     return Image.fromarray(grey).convert("RGB")
 
 
 def outline(mask: NDArray[np.float32], width_px: int = 2) -> NDArray[np.bool_]:
-    """Where the border of a scaled mask (0..1) runs: the pixels just inside its 0.5 contour."""
+    """The border of a scaled mask (0..1): the pixels just inside its 0.5 contour."""
     inside = mask > 0.5
     inner = np.pad(inside, width_px, mode="edge")
     eroded = np.ones_like(inside)
@@ -142,7 +142,7 @@ def _scale_bar(
     draw.rectangle((right - length - 1, bottom - thick, right + 1, bottom + 1), fill=halo)
     draw.rectangle((right - length + 1, bottom - thick + 1, right, bottom), fill=ink)
     middle = right - length / 2
-    if length < width * 0.4:  # else the bottom letter stands in the way of a text above the middle
+    if length < width * 0.4:  # else a text above the middle would cover the bottom letter
         _text(draw, (middle, bottom - thick - 4), f"{bar_mm:g} mm", "mb", ink, halo, round(text_px * 0.86))
     else:
         _text(draw, (right, bottom - thick - 4), f"{bar_mm:g} mm", "rb", ink, halo, round(text_px * 0.86))

@@ -181,7 +181,14 @@ def surface_views(
 
 
 def overview_figure(content: ReportContent) -> bytes:
-    """One picture of 1600 x 900 pixels as PNG: radiographs, arrow, truth above synthetic in slices and in 3D."""
+    """Draw one picture of a case: radiographs, arrow, truth above synthetic in slices and in 3D.
+
+    Args:
+        content: One case's radiographs, volumes and scores.
+
+    Returns:
+        A PNG of 1600 x 900 pixels.
+    """
     shown = shown_volumes(content)
     sheet = Image.new("RGB", (1600, 900), (255, 255, 255))
     ImageDraw.Draw(sheet).rectangle((0, 0, 1600, 62), fill=INK)
@@ -219,7 +226,7 @@ class _SlicePainter:
         return self._annotated(paint(self._grey(hu), outline(smooth), OUTLINE), SHORT)
 
     def difference(self, synthetic_hu: Array, truth_hu: Array) -> Image.Image:
-        """Synthetic less truth, both clipped to the bone window first, as they are shown."""
+        """Synthetic minus truth, both clipped to the bone window first, as they are shown."""
         low, high = BONE_WINDOW.low_hu, BONE_WINDOW.high_hu
         gap = np.clip(cut(synthetic_hu, self.choice), low, high) - np.clip(cut(truth_hu, self.choice), low, high)
         picture = Image.fromarray(DIFFERENCE_COLORS(scaled(gap, self.pixel_mm, self.pixels_per_mm)))
@@ -292,7 +299,7 @@ def _required(picture: Image.Image | None) -> Image.Image:
 
 
 def _paste(sheet: Image.Image, picture: Image.Image, box: tuple[int, int, int, int]) -> int:
-    """Put the picture into the box (left, top, width, height), whole, at its upper left; the width that it takes."""
+    """Fit the picture into the box (left, top, width, height), at its upper left; return the width that it takes."""
     left, top, width, height = box
     share = min(width / picture.width, height / picture.height)
     size = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))

@@ -1,4 +1,4 @@
-"""Slices as a radiologist looks at them: which voxel is where in the picture, and which slices show the spine.
+"""Slices as a radiologist looks at them: the orientation of voxels in the picture, and which slices show the spine.
 
 Axial is seen from the feet (patient's right at image left, anterior at the top), coronal from the front (right at
 image left, superior at the top), sagittal from the patient's left (anterior at image left, superior at the top).
@@ -87,7 +87,7 @@ def edges_of_view(view: View) -> Edges:
 
 
 def direction_letters(vector: NDArray[Any]) -> str:
-    """L, R, P, A, S, I for a direction in LPS; two letters, the main one first, where it is oblique by over 20 deg."""
+    """L, R, P, A, S, I for a direction in LPS; two letters, the main one first, if it is oblique by over 20 deg."""
     letters = ("RL", "AP", "IS")
     order = np.argsort(-np.abs(vector))
     used = [axis for axis in order if abs(vector[axis]) > np.sin(np.deg2rad(20.0))][:2]
@@ -97,8 +97,8 @@ def direction_letters(vector: NDArray[Any]) -> str:
 def choose_slices(shown: Shown, axial_side_mm: float = 120.0, margin_mm: float = 14.0) -> tuple[SliceChoice, ...]:
     """A sagittal and a coronal slice through the spine's centre of mass, and three axial levels.
 
-    With labels the axial levels pass through the centres of whole vertebrae. Sagittal and coronal boxes have one width
-    in mm. Without any bone: the middle of the field of view.
+    With labels the axial levels pass through the centres of complete vertebrae. Sagittal and coronal boxes have one
+    width in mm. Without any bone: the middle of the field of view.
     """
     bone, grid = shown.bone, shown.grid
     where = np.argwhere(bone)
@@ -142,7 +142,7 @@ def _axial_levels(shown: Shown, low: int, high: int) -> list[tuple[int, str]]:
 
 
 def _vertebra_centers(shown: Shown) -> dict[str, float]:
-    """Height index of the centre of each vertebra that is wholly inside the field of view."""
+    """Height index of the centre of each vertebra that lies completely inside the field of view."""
     if shown.truth_labels is None:
         return {}
     counts_of = {}
@@ -154,7 +154,7 @@ def _vertebra_centers(shown: Shown) -> dict[str, float]:
 
 
 def _place(grid: Grid, axis: int, index: int) -> str:
-    """Where a slice lies, in LPS: ``x = 12 mm``."""
+    """The position of a slice in LPS: ``x = 12 mm``."""
     name = "zyx"[axis]
     position = grid.origin_mm[2 - axis] + index * grid.spacing_mm[2 - axis]
     return f"{name} = {position:.0f} mm".replace("-", "\N{MINUS SIGN}")
@@ -166,7 +166,7 @@ def _box(low: float, high: float, margin_mm: float, spacing_mm: float, count: in
 
 
 def _around(center: float, half_mm: float, spacing_mm: float, count: int) -> slice:
-    """``2 * half_mm`` about ``center``, moved into the grid where it would leave it."""
+    """``2 * half_mm`` about ``center``, moved into the grid if it would leave it."""
     length = min(count, max(1, round(2 * half_mm / spacing_mm)))
     start = min(max(0, round(center - (length - 1) / 2)), count - length)
     return slice(start, start + length)

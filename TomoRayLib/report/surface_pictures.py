@@ -32,7 +32,7 @@ _STEP_VOXELS = 0.75  # of the smallest spacing: the smoothed field has no plate 
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """Where the eye stands: ``gantry_angle_deg`` as in ``geometry.View`` (0 anterior, 90 at the patient's left)."""
+    """The direction of the eye: ``gantry_angle_deg`` as in ``geometry.View`` (0 anterior, 90 at the patient's left)."""
 
     name: str
     gantry_angle_deg: float
@@ -75,7 +75,7 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Hits:
-    """Where rays meet the surface first.
+    """The points at which rays meet the surface first.
 
     ``points_mm`` (n, 3) in LPS, ``normals`` (n, 3) unit and outward, ``pixels`` (n, 2) = (row, column), ``depth_mm``
     (n,) behind the plane through the frame's middle (negative: nearer to the eye), ``shape`` of the picture.
@@ -94,7 +94,7 @@ def common_frame(
     margin_mm: float = 18.0,
     pixel_mm: float = 0.5,
 ) -> Frame:
-    """One frame that holds all masks seen by all viewpoints; 100 mm about the first grid's middle where all are empty.
+    """One frame that holds all masks seen from all viewpoints; 100 mm about the first grid's middle if all are empty.
 
     Raises ValueError without any mask.
     """
@@ -112,7 +112,7 @@ def common_frame(
 
 
 def first_hits(field: Volume | None, viewpoint: Viewpoint, frame: Frame) -> Hits:
-    """Where the rays of ``frame`` first rise above 0.5 in ``field`` (``surfaces.mask_field``; None gives no hits)."""
+    """Points where the rays of ``frame`` first rise above 0.5 in ``field`` (``surfaces.mask_field``, or None)."""
     rows, columns = frame.shape
     if field is None:
         return Hits(np.empty((0, 3)), np.empty((0, 3)), np.empty((0, 2), np.int64), np.empty(0), frame.shape)

@@ -1,4 +1,4 @@
-"""The tables of the report as HTML: scores beside their two references, scores per vertebra, provenance."""
+"""The tables of the report as HTML: scores next to their two baselines, scores per vertebra, provenance."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS, MetricsTable
 from TomoRayLib.metrics.vertebra import VertebraRow
 
 NAME_OF_ROW = {"tomoray": "TomoRay", BLANK: "Blank volume", MEAN_ATLAS: "Mean atlas"}
-_TILE_COLUMNS = "grid-template-columns: repeat(auto-fit, minmax(124px, 1fr))"  # all in a row where there is room
+_TILE_COLUMNS = "grid-template-columns: repeat(auto-fit, minmax(124px, 1fr))"  # all in one row if there is room
 LONGEST_LIST = 8  # longer lists of numbers are summed up
 _UNIT_ENDINGS = {"_mm": "mm", "_hu": "HU", "_deg": "°", "_s": "s", "_px": "pixels", "_mb": "MB"}
 _WORDS = {
     "ap": "AP",
     "ct": "CT",
+    "fov": "FOV",
     "sha256": "SHA-256",
     "sad": "SAD",
     "sid": "SID",
@@ -28,7 +29,7 @@ _WORDS = {
 
 
 def at_a_glance(table: MetricsTable) -> str:
-    """Five scores of the first row in large figures, each with the mean atlas (or the blank volume) beside it."""
+    """Five scores of the first row in large figures, each with that of the mean atlas (or the blank volume)."""
     other = MEAN_ATLAS if MEAN_ATLAS in table.names else BLANK
     name = table.names[0]
     tiles = []
@@ -36,16 +37,16 @@ def at_a_glance(table: MetricsTable) -> str:
         column = COLUMN_OF_KEY[key]
         unit = f" {column.unit}" if column.unit else ""
         value = column.format(table[name][key])
-        beside = "" if other not in table.names else f"{_row_name(other)}: {column.format(table[other][key])}{unit}"
+        compared = "" if other not in table.names else f"{_row_name(other)}: {column.format(table[other][key])}{unit}"
         tiles.append(
             f'<div class="tile"><span>{escape(column.title)} {_arrow(column)}</span><b>{value}{unit}</b>'
-            f"<span>{beside}</span></div>"
+            f"<span>{compared}</span></div>"
         )
     return f'<div class="tiles" style="{_TILE_COLUMNS}">{"".join(tiles)}</div>'
 
 
 def scores_section(table: MetricsTable) -> str:
-    """The whole table, what the references are for, and the scores per vertebra."""
+    """The entire table, the meaning of its baselines, and the scores per vertebra."""
     heads = "".join(f"<th>{escape(_row_name(name))}</th>" for name in table.names)
     body = "".join(_score_line(column, table) for column in METRIC_COLUMNS)
     settings = table.settings
@@ -58,17 +59,17 @@ def scores_section(table: MetricsTable) -> str:
     )
     return (
         "<h2>Scores</h2>"
-        "<p>Two references need no radiograph and stand beside every score. The <b>blank volume</b> has no bone. The "
-        "<b>mean atlas</b> is the average of the training spines, the same for every patient. Most of the volume is "
-        "empty, so an empty answer already reaches a high SSIM and PSNR: a score speaks for TomoRay only as far as it "
-        f"is better than both.{_verdict(table)}</p>"
-        f'<table><caption>{escape(caption)}</caption><thead><tr><th>Score</th>{heads}<th class="text">What it says</th>'
+        "<p>Every score is shown next to two baselines that use no radiograph. The <b>blank volume</b> has no bone. "
+        "The <b>mean atlas</b> is the average of the training spines, the same for every patient. Most of the volume "
+        "is empty, so even the blank one reaches a high SSIM and PSNR: a score counts for TomoRay only as far as it is "
+        f"better than both.{_verdict(table)}</p>"
+        f'<table><caption>{escape(caption)}</caption><thead><tr><th>Score</th>{heads}<th class="text">Meaning</th>'
         f"</tr></thead><tbody>{body}</tbody></table>{_per_vertebra(table)}"
     )
 
 
 def best_of_row(column: MetricColumn, table: MetricsTable) -> str | None:
-    """The name of the row with the best score; None where two are equal as printed, or fewer than two are finite."""
+    """The name of the row with the best score; None if two are equal as printed, or fewer than two are defined."""
     values = {name: table[name][column.key] for name in table.names}
     comparable = {name: value for name, value in values.items() if not math.isnan(value)}
     if len(comparable) < 2:
@@ -134,7 +135,7 @@ def _verdict(table: MetricsTable) -> str:
         return ""
     whole = [column for column in METRIC_COLUMNS if not column.is_of_one_plane]
     won = sum(best_of_row(column, table) == name for column in whole)
-    losses = "; see what it loses in the table" if won < len(whole) else ""
+    losses = "; the table shows which it loses" if won < len(whole) else ""
     return (
         f" Here {escape(_row_name(name))} is better than all others in {won} of {len(whole)} scores, single planes not "
         f"counted{losses}. One case says little about the next."
@@ -157,7 +158,7 @@ def _per_vertebra(table: MetricsTable) -> str:
 
 
 def _vertebra_table(name: str, rows: Sequence[VertebraRow], atlas_rows: Sequence[VertebraRow]) -> str:
-    """Scores per vertebra of the row ``name``, with the mean atlas beside where it has rows."""
+    """Scores per vertebra of the row ``name``, with those of the mean atlas if it has rows."""
     atlas_of = {row.label: row for row in atlas_rows}
     heads = ["Dice ↑", "HD95 (mm) ↓", "ASSD (mm) ↓", "NSD 2 mm ↑", "Centroid error (mm) ↓", "Height error (mm) ↓"]
     heads += ["Dice ↑", "ASSD (mm) ↓"] if atlas_of else []
@@ -176,7 +177,7 @@ def _vertebra_table(name: str, rows: Sequence[VertebraRow], atlas_rows: Sequence
         lines.append(f'<tr><th scope="row">{escape(row.name)}</th>{cells}<td class="text">{edge}</td></tr>')
     return (
         '<table class="levels"><caption>Each predicted voxel counts for the nearest true vertebra. The blank volume '
-        "has Dice and NSD 0 and infinite distances for every vertebra. Cut: by the edge of the field of view, so that "
+        "has Dice and NSD 0 and infinite distances for every vertebra. Cut: by the edge of the field of view, so "
         "centroid and height mean little.</caption>"
         f'<thead><tr>{groups}<th></th></tr><tr><th>Vertebra</th>{head}<th class="text"></th></tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table>"

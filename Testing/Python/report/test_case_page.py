@@ -76,7 +76,7 @@ def test_the_hardest_score_is_at_the_top_and_losses_are_pointed_at() -> None:
     assert "PSNR in bone" in at_a_glance(metrics_table())
     model, atlas = metrics_table()["tomoray"], metrics_table()["mean_atlas"]
     losing = replace(metrics_table(), rows=(("tomoray", atlas), ("mean_atlas", model)))
-    assert "see what it loses in the table" in scores_section(losing)
+    assert "the table shows which it loses" in scores_section(losing)
     whole = [c for c in METRIC_COLUMNS if not c.key.endswith(("_axial", "_coronal", "_sagittal"))]
     worst = replace(atlas, **{c.key: getattr(atlas, c.key) + (-1e3 if c.higher_is_better else 1e3) for c in whole})
     winning = replace(metrics_table(), rows=(("tomoray", model), ("mean_atlas", worst)))
@@ -103,7 +103,7 @@ def test_distance_scale_reaches_10_mm() -> None:
 
 def test_without_a_ct_there_is_no_truth_and_no_score() -> None:
     page = render_report(a_case(truth=None, truth_labels=None, metrics=None))
-    assert "There is no CT of this patient" in page
+    assert "No CT of this patient was given" in page
     assert "<h2>Scores</h2>" not in page
     assert "Truth (CT)" not in page
     assert NOTICE in page

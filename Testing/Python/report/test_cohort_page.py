@@ -82,7 +82,7 @@ def test_the_page_is_in_the_manner_of_the_papers_table(a_result: CohortResult, t
     assert "research use only" in page
     assert "23.00 ± 3.61<br>22.00 (21.00–24.50)" in page  # TomoRay's PSNR
     assert "18.00 ± 0.00<br>18.00 (18.00–18.00)" in page  # the blank volume's
-    assert "5.00 ± 3.61 dB above that of the empty volume" in page
+    assert "5.00 ± 3.61 dB above that of the blank volume" in page
     assert "<td>3 of 3</td><td>2 of 3</td>" in page  # better than the blank volume, than the atlas
     assert "cervical, n = 1" in page
     assert "expected a CT in HU &amp; got none" in page
