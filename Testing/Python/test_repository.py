@@ -33,6 +33,8 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     )
 )
 FLOORS_OF_TRAINING = ("phantoms", "data", "engine")  # their own, from the bottom up; the rest of ``training`` is above
+# Likewise in ``slicer``; its own modules (request, runs, ...) are "".
+FLOOR_IN_SLICER = {"worker": 0, "scene": 0, "views": 1, "": 1, "extensions": 2, "panel": 3}
 # Modules of the top level: names that scripts and Slicer start or import, with nothing of their own in them.
 DOORS = {"weights": "networks", "worker": "jobs"}
 OF_SLICER = frozenset({"slicer", "qt", "ctk", "vtkSlicer", "PythonQt", "PySide6"})
@@ -159,6 +161,24 @@ def test_the_rooms_of_training_stand_on_floors_too() -> None:
         if _room(module) == _room(target) == "training"
         and target != "TomoRayLib.training"
         and floor(target) > floor(module)
+    ]
+    assert not wrong
+
+
+def test_a_click_in_slicer_walks_down_its_floors() -> None:
+    """Panel, then the runs of the top level, then worker and scene, which do not know each other."""
+
+    def place(module: str) -> str:
+        parts = module.split(".")
+        return parts[2] if len(parts) > 2 and parts[2] in FLOOR_IN_SLICER else ""
+
+    wrong = [
+        f"{module} -> {target}"
+        for module, targets in _own_imports().items()
+        for target in targets
+        if _room(module) == _room(target) == "slicer"
+        and place(target) != place(module)
+        and FLOOR_IN_SLICER[place(target)] >= FLOOR_IN_SLICER[place(module)]
     ]
     assert not wrong
 

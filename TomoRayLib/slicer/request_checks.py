@@ -6,12 +6,12 @@ import numpy as np
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.slicer.controls import with_control
 from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request, input_nodes
 from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, Role, grid_of, in_scene, problem_of
 from TomoRayLib.slicer.scene.radiographs import radiograph_of
 from TomoRayLib.slicer.scene.segments import segmentation_problem
 from TomoRayLib.slicer.scene.view_geometry import ViewGeometry
+from TomoRayLib.slicer.worker.controls import with_control
 
 
 def check_request(request: Request) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.slicer.controls import with_control
+from TomoRayLib.slicer.worker.controls import with_control
 from TomoRayLib.slicer.worker.failures import internal_error_sentence
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.slicer.controls import with_control
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.pictures import show_picture
 from TomoRayLib.slicer.request import CTInputs, RadiographInputs
@@ -16,6 +15,7 @@ from TomoRayLib.slicer.request_checks import input_problem, look_at_pair
 from TomoRayLib.slicer.scene import radiographs
 from TomoRayLib.slicer.scene.nodes import Role, first_point_lps, problem_of
 from TomoRayLib.slicer.scene.view_geometry import ViewGeometry, ViewOrigins, geometry_of
+from TomoRayLib.slicer.worker.controls import with_control
 
 NUMBERS = ("Sid", "Sad", "Spacing", "Angle")
 UNIT_OF_NUMBER = {"Sid": "mm", "Sad": "mm", "Spacing": "mm", "Angle": "°"}

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.jobs.events import ExitCode, Failed
-from TomoRayLib.slicer.controls import with_control
+from TomoRayLib.slicer.worker.controls import with_control
 
 LOG_TAIL_LINES = 60
 

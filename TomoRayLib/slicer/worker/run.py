@@ -15,7 +15,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
-from TomoRayLib.slicer.controls import with_control
+from TomoRayLib.slicer.worker.controls import with_control
 from TomoRayLib.slicer.worker.failures import Failure, failure_of_exception, failure_of_worker
 from TomoRayLib.slicer.worker.job_folder import (
     FOLDER_PREFIX,

@@ -313,9 +313,9 @@ def test_the_panel_names_its_control_for_every_setting_that_it_has(panel) -> Non
     from dataclasses import fields
 
     from TomoRayLib.jobs.job import SynthesisJob
-    from TomoRayLib.slicer.controls import control_of, with_control
     from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Settings
     from TomoRayLib.slicer.scene.view_geometry import ViewGeometry
+    from TomoRayLib.slicer.worker.controls import control_of, with_control
 
     names = {item.name for kind in (CTInputs, RadiographInputs, Settings, ViewGeometry) for item in fields(kind)}
     names -= {"ap_geometry", "lateral_geometry", "preset", "comparison", "angle_deg", "tilt_deg", "roll_deg"}
