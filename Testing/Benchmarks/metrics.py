@@ -1,4 +1,4 @@
-"""Time of the metrics of one realistic case beside scikit-image and surface-distance, in one run.
+"""Time of the metrics of one realistic case next to scikit-image and surface-distance, in one run.
 
     python Testing/Benchmarks/metrics.py [--size 192]
 

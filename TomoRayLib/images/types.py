@@ -38,7 +38,7 @@ class Volume:
 
 @dataclass(frozen=True)
 class RadiographHeader:
-    """What the file says about one radiograph; None if it does not say it. Nothing identifies the patient.
+    """A file's statements about one radiograph; None if it makes none. Nothing identifies the patient.
 
     ``origins`` names the DICOM attribute behind each filled field, and, under ``radiograph.pixel_spacing_mm``, the one
     that became ``Radiograph.pixel_spacing_mm``. ``notes`` are sentences on what was done on reading or looks odd.

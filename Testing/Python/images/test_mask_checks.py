@@ -19,7 +19,7 @@ def test_vertebra_mask_is_described_from_cranial_to_caudal() -> None:
     assert (description.content, description.labels, description.note) == (MaskContent.VERTEBRAE, (28, 20), None)
 
 
-def test_unknown_labels_beside_vertebrae_are_noted() -> None:
+def test_unknown_labels_among_vertebrae_are_noted() -> None:
     note = describe_mask(a_mask({20: slice(5, 10), 91: slice(10, 15)})).note
     assert note is not None
     assert "labels 91, which are not vertebrae" in note

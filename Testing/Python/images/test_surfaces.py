@@ -1,4 +1,4 @@
-"""The surface of a mask is where the mask is, in LPS mm, on any grid; files say so and hold all of it."""
+"""The surface of a mask lies at the mask, in LPS mm, on any grid; files say so and hold all of it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def sphere(radius_mm: float) -> Volume:
 
 
 def enclosed_volume_mm3(surface: vtkPolyData) -> float:
-    """Sum of the tetrahedra from the origin to each triangle: positive where triangles point outward."""
+    """Sum of the tetrahedra from the origin to each triangle: positive if triangles point outward."""
     return float(np.linalg.det(points_mm(surface)[triangles(surface)]).sum() / 6)
 
 

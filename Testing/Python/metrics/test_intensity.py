@@ -141,7 +141,7 @@ def test_one_changed_slice_counts_once_in_its_own_plane(truth: NDArray[np.float6
 def test_ssim_2d_equals_torchmetrics_with_the_same_window() -> None:
     """torchmetrics with a uniform 7 x 7 window, which uses the population covariance.
 
-    The sample covariance is 49/48 times that; the factor cancels where C2 shrinks by as much, hence its k2.
+    The sample covariance is 49/48 times that; the factor cancels if C2 shrinks by as much, hence its k2.
     """
     torch = pytest.importorskip("torch")
     functional = pytest.importorskip("torchmetrics.functional.image")

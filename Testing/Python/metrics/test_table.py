@@ -1,4 +1,4 @@
-"""The row of one case, its table with the floors, and what they write."""
+"""The row of one case, its table with the baselines, and what they write."""
 
 from __future__ import annotations
 

@@ -135,9 +135,9 @@ def unscored(**changes: object) -> ReportContent:
 
 def test_a_ct_without_segmentation_is_shown_and_not_scored() -> None:
     page = render_report(unscored())
-    assert page.count("CT (not scored):") == 5  # beside each synthetic slice
+    assert page.count("CT (not scored):") == 5  # next to each synthetic slice
     assert "no vertebra segmentation was given" in page
-    for absent in ("There is no CT", "Truth (CT)", "<h2>Scores</h2>", "Difference", "outline of the truth"):
+    for absent in ("No CT of this patient", "Truth (CT)", "<h2>Scores</h2>", "Difference", "outline of the truth"):
         assert absent not in page
     shown = shown_volumes(unscored())
     row = slice_row(shown, choose_slices(shown)[2])
@@ -175,7 +175,7 @@ def test_a_spine_whose_vertebrae_are_not_told_apart_is_scored_without_names() ->
     assert "Vertebra by vertebra" not in page
 
 
-def test_scores_per_vertebra_stand_beside_the_mean_atlas() -> None:
+def test_scores_per_vertebra_are_shown_next_to_the_mean_atlas() -> None:
     page = render_report(a_case())
     model, atlas = (metrics_table()[name].per_vertebra[0] for name in ("tomoray", "mean_atlas"))
     line = re.search(r'<th scope="row">T12</th>(.*?)</tr>', page).group(1)
