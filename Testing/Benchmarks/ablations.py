@@ -1,4 +1,4 @@
-"""What each part of the method is worth: short trainings that differ in one thing, all on the same number of samples.
+"""The worth of each part of the method: short trainings that differ in one thing, all on the same number of samples.
 
     python Testing/Benchmarks/ablations.py --data DATA                     # every row
     python Testing/Benchmarks/ablations.py --data DATA --rows replicate    # one row
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from TomoRayLib.networks.geolift import VARIANT_M, GeoLiftConfig
+from TomoRayLib.networks.geolift import GeoLiftConfig
 from TomoRayLib.networks.x2ct import X2CTConfig
 from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy, with_procedural_bodies
 from TomoRayLib.training.data.augmentation import AppearanceRanges, GeometryRanges
@@ -104,7 +104,7 @@ def _middle(bounds: tuple[float, float]) -> tuple[float, float]:
 
 def rows() -> dict[str, Row]:
     """Every row by the name that ``--rows`` takes."""
-    network_m = replace(VARIANT_M, output_size=2 * SIZE)
+    network_m = GeoLiftConfig((24, 48, 96, 160, 256), (12, 32, 64, 128, 192), output_size=2 * SIZE)
     adversarial = replace(BASE, peak_lr=5e-4, adversary=AdversaryConfig(weight=0.1, crop=0))
     return {
         "base": Row("GeoLift-S, all of it"),

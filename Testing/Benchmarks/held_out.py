@@ -1,4 +1,4 @@
-"""The shipped weights on anatomy that they were not trained on, at 192^3, beside the mean atlas.
+"""The shipped weights on anatomy that they were not trained on, at 192^3, next to the mean atlas.
 
 An empty volume scores 0 in all three: cosine similarity, Dice, and PSNR over blank.
 

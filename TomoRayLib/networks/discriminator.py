@@ -20,7 +20,7 @@ CONDITIONED_CHANNELS = 3  # AP, lateral, CT
 
 
 class PatchDiscriminator(nn.Module):
-    """Scores (n, 1, d, h, w) of volumes beside their radiographs (n, 3, z, y, x), as ``beside_radiographs`` makes them.
+    """Scores (n, 1, d, h, w) of volumes with their radiographs (n, 3, z, y, x), as ``beside_radiographs`` makes them.
 
     A crop of the whole will do as well: 192 voxels give 27 scores an axis, 128 give 19, 64 give 11. Convolutions before
     a normalisation have no bias, which it would take away again.
@@ -47,7 +47,7 @@ class PatchDiscriminator(nn.Module):
 def beside_radiographs(volume: Tensor, radiographs: Tensor) -> Tensor:
     """A volume (n, 1, z, y, x) with both radiographs (n, 2, rows, columns) replicated along their depth.
 
-    The result is (n, 3, z, y, x): AP, lateral, volume. Raises ValueError where rows and columns are not
+    The result is (n, 3, z, y, x): AP, lateral, volume. Raises ValueError if rows and columns are not
     the volume's z and x (AP) and z and y (lateral).
     """
     depth, height, width = volume.shape[2:]
@@ -55,7 +55,7 @@ def beside_radiographs(volume: Tensor, radiographs: Tensor) -> Tensor:
     if not rows == depth or not columns == height == width:
         raise ValueError(
             f"The radiographs must have the volume's z as rows, and its y and x as columns; got {rows} x {columns} "
-            f"pixels beside {depth} x {height} x {width} voxels. Resample them with radiographs_for_x2ct."
+            f"pixels with {depth} x {height} x {width} voxels. Resample them with radiographs_for_x2ct."
         )
     images = upright(radiographs)
     spread = [to_patient_axes(spread_along_depth(images[:, i : i + 1], columns), view) for i, view in enumerate(VIEWS)]

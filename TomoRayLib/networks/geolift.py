@@ -10,8 +10,8 @@ Sizes follow the levels k = 0..4: voxels of the output times 2^k, radiograph fea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -34,10 +34,10 @@ PIXELS_PER_CUBE = 192  # of the network's detector, 4/3 mm each, for a cube of 2
 class GeoLiftConfig:
     """Widths per level, finest first. ``output_size`` is the edge of the finest volume in voxels.
 
-    ``lifting`` "replicate" takes every beam for a parallel one along the axes, as networks without geometry do: it is
-    there to be compared with "pinhole", which carries features along their rays. With ``residual_heads`` the heads
-    of the finest levels add to the enlarged output of the next coarser head, from nothing: a level that has seen few
-    samples then leaves the coarser one's result as it is instead of making its own.
+    ``lifting`` "replicate" treats every beam as parallel to an axis, as networks without geometry do: a baseline for
+    "pinhole", which carries features along their rays. With ``residual_heads`` the heads of the finest levels add to
+    the enlarged output of the next coarser head, at first nothing: a level that has seen few samples then keeps the
+    coarser one's result instead of making its own.
     """
 
     image_widths: tuple[int, ...] = (16, 32, 64, 128, 192)
@@ -58,16 +58,9 @@ class GeoLiftConfig:
         if self.lifting not in LIFTINGS:
             raise InputError(f"GeoLiftConfig.lifting must be one of {LIFTINGS}; got {self.lifting!r}.")
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-
-VARIANT_S = GeoLiftConfig()
-VARIANT_M = GeoLiftConfig(image_widths=(24, 48, 96, 160, 256), volume_widths=(12, 32, 64, 128, 192))
-
 
 class Prediction(NamedTuple):
-    """What the network returns at one level, each (n, 1, z, y, x): intensity in [0, 1] and vertebra logit."""
+    """The output of the network at one level, each (n, 1, z, y, x): intensity in [0, 1] and vertebra logit."""
 
     intensity: Tensor
     mask_logit: Tensor
@@ -90,7 +83,7 @@ class GeoLiftUNet(nn.Module):
     homogeneous (column, row, 1) of those radiographs. It returns the predictions of the levels asked for.
     """
 
-    def __init__(self, config: GeoLiftConfig = VARIANT_S) -> None:
+    def __init__(self, config: GeoLiftConfig = GeoLiftConfig()) -> None:
         super().__init__()
         self.config = config
         images, volumes = config.image_widths, config.volume_widths
@@ -246,7 +239,7 @@ def _norm(channels: int) -> nn.GroupNorm:
 
 
 class _ImageBlock(nn.Module):
-    """Two 3 x 3 convolutions with GroupNorm and SiLU beside a 1 x 1 shortcut; the first one strides."""
+    """Two 3 x 3 convolutions with GroupNorm and SiLU, with a 1 x 1 shortcut; the first one strides."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()

@@ -38,7 +38,7 @@ def network_view(view: View) -> View:
 def to_network_detector(pixels: Tensor, view: View) -> Tensor:
     """Pixels (rows, columns) of ``view`` resampled onto ``network_view(view)``: (224, 224), bilinear, 0 outside.
 
-    Finer detectors are averaged first, so that fine noise does not alias. Raises ValueError where the image does not
+    Finer detectors are averaged first, so that fine noise does not alias. Raises ValueError if the image does not
     have the detector's rows and columns.
     """
     if tuple(pixels.shape) != view.detector.shape:
@@ -65,7 +65,7 @@ def to_network_detector(pixels: Tensor, view: View) -> Tensor:
 
 
 def normalise(image: Tensor) -> Tensor:
-    """What the network reads of one bone-bright image (rows, columns): (2, rows, columns).
+    """The network's two channels (2, rows, columns) of one bone-bright image (rows, columns).
 
     Channel 0: grey values, the 1st percentile at -1 and the 99th at 1, clipped at -1.5 and 2.5. Channel 1: local
     contrast, the grey value less its surroundings (Gaussian of 8 pixels) over their standard deviation, clipped at
@@ -89,7 +89,7 @@ def cube_to_pixel(view: View, grid: Grid) -> NDArray[np.float64]:
 
 def network_input(images: list[Tensor], views: list[View], grid: Grid) -> tuple[Tensor, Tensor]:
     """``radiographs`` (1, 2, 2, 224, 224) and ``cube_to_pixel`` (1, 2, 3, 4) of bone-bright images of any detector."""
-    above_floor = [image - image.min() for image in images]  # beside the detector lies nothing: the floor, 0
+    above_floor = [image - image.min() for image in images]  # outside the detector there is nothing: the floor, 0
     radiographs = [normalise(to_network_detector(image, view)) for image, view in zip(above_floor, views, strict=True)]
     matrices = [torch.from_numpy(cube_to_pixel(network_view(view), grid)).float() for view in views]
     return torch.stack(radiographs)[None], torch.stack(matrices)[None]

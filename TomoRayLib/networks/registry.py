@@ -1,4 +1,4 @@
-"""The model registry: which weights there are, where they come from, what they may be used for; and loading them."""
+"""The model registry: the available weights, their sources and their licences; and loading them."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ class ModelEntry:
 
 
 def models_folder() -> Path:
-    """``Resources/Models``: inside the installed package, or beside it in a checkout and in Slicer."""
+    """``Resources/Models``: inside the installed package, or next to it in a checkout and in Slicer."""
     package = Path(__file__).parents[1]
     inside = package / "Resources" / "Models"
     return inside if inside.is_dir() else package.parent / "Resources" / "Models"
 
 
 def read_registry(folder: Path | None = None) -> tuple[str, dict[str, ModelEntry]]:
-    """(id of the default model, entries by id). Raises InputError where the registry is missing or not readable."""
+    """(id of the default model, entries by id). Raises InputError if the registry is missing or not readable."""
     folder = folder or models_folder()
     path = folder / REGISTRY_NAME
     try:
@@ -78,7 +78,7 @@ def read_registry(folder: Path | None = None) -> tuple[str, dict[str, ModelEntry
 
 
 def find_model(model_id: str | None = None, folder: Path | None = None) -> ModelEntry:
-    """One entry, the default where no id is given. Raises InputError that lists the known ids."""
+    """One entry, the default if no id is given. Raises InputError that lists the known ids."""
     default, entries = read_registry(folder)
     wanted = model_id or default
     if wanted not in entries:
@@ -134,7 +134,7 @@ def load_equal_frequency_table(folder: Path | None = None) -> LookupTable:
 
 
 def save_weights(state: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> str:
-    """Write half-precision weights whole or not at all; returns the file's SHA-256."""
+    """Write half-precision weights atomically; returns the file's SHA-256."""
     import torch
     from safetensors.torch import save
 

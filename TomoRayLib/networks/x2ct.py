@@ -65,8 +65,8 @@ class X2CTConfig:
 
 
 class Reconstruction(NamedTuple):
-    """What the generator returns, each (n, 1, z, y, x), 0 and above. ``ap`` and ``lateral`` are the auxiliary volumes
-    of the single views, None where they were not asked for."""
+    """The output of the generator, each (n, 1, z, y, x), 0 and above. ``ap`` and ``lateral`` are the auxiliary volumes
+    of the single views, None unless they were asked for."""
 
     fused: Tensor
     ap: Tensor | None = None
@@ -266,10 +266,10 @@ def mean_of_views(volumes: list[Tensor]) -> Tensor:
 
 
 def radiographs_for_x2ct(radiographs: Tensor, size: int, pixels_per_cube: int) -> Tensor:
-    """What the generator reads, (n, 2, size, size) in [0, 1], of TomoRay's input (n, 2, channels, pixels, pixels).
+    """The generator's input (n, 2, size, size) in [0, 1] from TomoRay's (n, 2, channels, pixels, pixels).
 
     Of ``radiograph.network_input`` the grey values are taken, -1..1 as 0..1, and cut to the middle ``pixels_per_cube``
-    pixels, which span the cube in the plane of the isocentre (192 of 4/3 mm for 256 mm). Raises InputError where the
+    pixels, which span the cube in the plane of the isocentre (192 of 4/3 mm for 256 mm). Raises InputError if the
     radiographs are smaller than that.
     """
     pixels = radiographs.shape[-1]

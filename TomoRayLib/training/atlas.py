@@ -1,4 +1,4 @@
-"""The mean atlas: what one would say of any spine without looking at its radiographs. The floor beside every metric."""
+"""The mean atlas: the best guess for any spine without its radiographs. The baseline of every metric."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def mean_atlas(spines: Iterable[Spine], bone_grey: float, fov_mm: float) -> Mean
 
 
 def atlas_tensors(atlas: MeanAtlas) -> dict[str, Tensor]:
-    """What is stored: both volumes in 8 bits, grey relative to its maximum."""
+    """The atlas as it is stored: both volumes in 8 bits, grey relative to its maximum."""
     maximum = atlas.grey.max().clamp_min(1e-6)
     return {
         "grey": (atlas.grey / maximum * 255).round().to(torch.uint8),

@@ -1,4 +1,4 @@
-"""Pictures of training: a sheet of random phantoms beside real CTs, and a run's learning curves."""
+"""Pictures of training: a sheet of random phantoms next to real CTs, and a run's learning curves."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def scene_row(scene: Scene, title: str) -> Image.Image:
 def learning_curves(run: Path, score: str = "cosine_similarity") -> Image.Image:
     """One curve per validation case over the minutes of all stages of ``run``, each stage marked where it begins.
 
-    Raises InputError where the run has no validation yet, or not this score.
+    Raises InputError if the run has no validation yet, or not this score.
     """
     stages = _validation_by_stage(run, score)
     picture = Image.new("RGB", CURVES_SIZE_PX, (255, 255, 255))

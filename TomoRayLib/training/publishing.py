@@ -78,7 +78,7 @@ def publish_model(
     commercial use; without any in ``data`` the table that is there stays. The atlas is made of the spines that were
     trained on, to weights for commercial use of such spines alone.
 
-    Raises InputError for weights that must not be published, and for what is missing.
+    Raises InputError for weights that must not be published, and for missing data.
     """
     folder = models_folder()
     checkpoints = [checkpoint] if isinstance(checkpoint, Path) else list(checkpoint)
@@ -99,7 +99,7 @@ def publish_model(
     licence = licence_of_model(sources)
     report(f"Licence {licence}, from: {'; '.join(item['name'] for item in data_of_model(sources))}")
     metadata = {"model": model_id, "licence": licence, "notice": "research use only"}
-    metadata["network"] = json.dumps(config.to_dict())
+    metadata["network"] = json.dumps(asdict(config))
     record = json.dumps(to_record(sources))
     sha256 = save_weights(state, folder / weights_name, {**metadata, "sources": record})
     report(f"{weights_name}: {size / 1e6:.1f} MB")
@@ -115,7 +115,7 @@ def publish_model(
         file=weights_name,
         sha256=sha256,
         architecture="geolift",
-        network=config.to_dict(),
+        network=asdict(config),
         grid={"size": config.output_size, "fov_mm": fov_mm},
         geometry_range={
             "sad_mm": list(geometry.sad_mm),
@@ -156,7 +156,7 @@ def imaging_of(checkpoints: Sequence[Path]) -> tuple[float, GeometryRanges]:
     """The edge of the cube in mm and the geometry that the checkpoints were trained with.
 
     Checkpoints from before they were recorded had 256 mm and the default ranges; published weights among them do not
-    say, and count as trained like the others. Raises InputError where they differ.
+    say, and count as trained like the others. Raises InputError if they differ.
     """
     found: list[tuple[float, GeometryRanges]] = []
     for path in checkpoints:
@@ -170,7 +170,7 @@ def imaging_of(checkpoints: Sequence[Path]) -> tuple[float, GeometryRanges]:
     if not found:
         raise InputError(
             "Expected a run's checkpoint (last.ckpt) among those to publish, got published weights (.safetensors) "
-            "alone; name the run that goes on from them as well."
+            "alone; name the run that started from them as well."
         )
     if any(one != found[0] for one in found):
         raise InputError(f"Expected checkpoints of one cube and geometry, got {found}; publish them one by one.")
@@ -191,11 +191,13 @@ def _averaged(path: Path) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
 def demonstration_case() -> DemonstrationCase:
     """LIDC-IDRI-0001, which ``publish_model`` fetches before it writes anything.
 
-    Raises InputError where it cannot be had.
+    Raises InputError if it cannot be downloaded.
     """
     case = fetch_demonstration(default_cache(dict(os.environ)))
     if case.is_phantom or case.ct_path is None:
-        raise InputError("Figures are published on the real demonstration case only; run again with network.")
+        raise InputError(
+            "Figures are published on the real demonstration case only; connect to the network and run again."
+        )
     return case
 
 
@@ -217,7 +219,7 @@ def demonstration_figures(model_id: str, case: DemonstrationCase) -> dict[str, A
 
 @dataclass(frozen=True)
 class _Bone:
-    """The mean grey value of real bone in [0, 1], its equal-frequency table where it is a new one, and their CTs."""
+    """The mean grey value of real bone in [0, 1], its equal-frequency table if it is a new one, and their CTs."""
 
     table: LookupTable | None
     mean_grey: float
@@ -256,7 +258,7 @@ def _labelled_cts(data: Path, watched: Iterable[str] = ()) -> list[CohortCase]:
 
 
 def _spines_trained_on(data: Path, recorded: Iterable[SourceUse], watched: Iterable[str]) -> tuple[Spine, ...]:
-    """The spines in ``data`` that the checkpoints name, of label maps or else of labelled CTs; where they name neither,
+    """The spines in ``data`` that the checkpoints name, of label maps or else of labelled CTs; if they name neither,
     those that are not held out."""
     recorded = list(recorded)
     named = _named(recorded, SHAPES)
@@ -268,7 +270,7 @@ def _spines_trained_on(data: Path, recorded: Iterable[SourceUse], watched: Itera
     if not chosen:
         raise InputError(
             f"Expected the spines that were trained on ({', '.join(sorted(named)[:4]) or 'label maps'}) in "
-            f"{data / 'labelmaps'}, for the mean atlas, got none of {len(spines)}; point --data at the folder that "
+            f"{data / 'labelmaps'}, for the mean atlas, got none of {len(spines)}; give the folder that "
             f"training had."
         )
     return chosen

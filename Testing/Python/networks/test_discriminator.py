@@ -66,7 +66,7 @@ def test_each_radiograph_stands_beside_the_voxels_it_shows() -> None:
 
 
 def test_radiographs_of_another_size_get_a_sentence() -> None:
-    with pytest.raises(ValueError, match="got 5 x 6 pixels beside 4 x 6 x 6 voxels"):
+    with pytest.raises(ValueError, match="got 5 x 6 pixels with 4 x 6 x 6 voxels"):
         beside_radiographs(torch.zeros(1, 1, 4, 6, 6), torch.zeros(1, 2, 5, 6))
 
 

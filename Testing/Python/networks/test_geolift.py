@@ -13,7 +13,7 @@ from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.presets import c_arm, orthogonal_pair
 from TomoRayLib.geometry.views import View
-from TomoRayLib.networks.geolift import VARIANT_M, GeoLiftConfig, GeoLiftUNet, lift, parallel_matrices
+from TomoRayLib.networks.geolift import GeoLiftConfig, GeoLiftUNet, lift, parallel_matrices
 from TomoRayLib.networks.radiograph_input import cube_to_pixel, network_view
 
 SMALL = GeoLiftConfig(
@@ -48,15 +48,16 @@ def test_lifting_is_zero_beside_the_detector_and_differentiable() -> None:
     torch.testing.assert_close(lift(features.detach(), matrix, 8, 1), lifted.detach())
 
 
-def test_variant_s_has_the_size_of_its_specification() -> None:
+def test_the_default_network_has_the_size_of_its_specification() -> None:
     """3.17 M in the specification's convolutions, plus the position and the two context blocks at 12^3."""
     parameters = sum(parameter.numel() for parameter in GeoLiftUNet().parameters())
     assert 3.17e6 < parameters < 3.8e6
     assert parameters * 2 < 16e6  # bytes in half precision
 
 
-def test_variant_m_can_be_built() -> None:
-    assert sum(p.numel() for p in GeoLiftUNet(VARIANT_M).parameters()) > 6.1e6
+def test_a_network_of_other_widths_can_be_built() -> None:
+    wider = GeoLiftConfig(image_widths=(24, 48, 96, 160, 256), volume_widths=(12, 32, 64, 128, 192))
+    assert sum(p.numel() for p in GeoLiftUNet(wider).parameters()) > 6.1e6
 
 
 def test_every_level_asked_for_is_predicted_within_its_range() -> None:

@@ -1,4 +1,4 @@
-"""X2CT-GAN's generator: sizes to the printed digit, what lands where, and what bad input gets."""
+"""X2CT-GAN's generator: sizes to the printed digit, which voxel each pixel reaches, and errors for bad input."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ process ``TomoRayLib.networks.registry.models_folder`` is replaced; another one 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -101,7 +102,7 @@ def write_tiny_model(folder: Path) -> None:
     (entry,) = (model for model in content["models"] if model["id"] == real.id)
     file = folder / "tiny.safetensors"
     entry["sha256"] = save_weights(fitted_network().state_dict(), file, {})
-    entry |= {"file": file.name, "network": NETWORK.to_dict(), "grid": {"size": SIZE, "fov_mm": FOV_MM}}
+    entry |= {"file": file.name, "network": dataclasses.asdict(NETWORK), "grid": {"size": SIZE, "fov_mm": FOV_MM}}
     for name in (real.atlas_file, LOOKUP_NAME):
         shutil.copy(models_folder() / name, folder / name)
     (folder / REGISTRY_NAME).write_text(json.dumps({"default": real.id, "models": [entry]}), encoding="utf-8")

@@ -103,7 +103,7 @@ def test_a_run_tells_whose_phantoms_it_scores_and_refuses_to_train_on_none(
     lines: list[str] = []
     run.run_config(the_recipe, tmp_path, tmp_path, report=lines.append)
     assert lines[1] == "1 spines and 1 bodies for phantoms"
-    assert "scored are of spines trained on" in lines[2]
+    assert "scored phantoms are of spines trained on" in lines[2]
     with pytest.raises(InputError, match="Expected at least one spine"):
         run.run_config(watching(the_recipe, "column", tmp_path, tmp_path), tmp_path, tmp_path, lines.append)
 

@@ -62,7 +62,7 @@ def a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     network = GeoLiftConfig((4, 4, 8, 8, 8), (4, 4, 4, 8, 8), (1, 1, 1, 1, 1), 32)
     state = GeoLiftUNet(network).state_dict()
     ema = {"n_averaged": torch.tensor(3)} | {f"module.{name}": value for name, value in state.items()}
-    torch.save({"network": network.to_dict(), "ema": ema}, tmp_path / "last.ckpt")
+    torch.save({"network": dataclasses.asdict(network), "ema": ema}, tmp_path / "last.ckpt")
     ct, labels = a_labelled_ct(0, 300.0)
     verse = data / "verse" / "dataset-01training"
     for folder, name, volume in (("rawdata", "sub-verse9_ct", ct), ("derivatives", "sub-verse9_seg-vert_msk", labels)):
@@ -135,7 +135,7 @@ def test_without_the_demonstration_case_nothing_is_written(
 ) -> None:
     monkeypatch.setattr(publishing, "fetch_demonstration", lambda cache: built_in_phantom())
     monkeypatch.setattr(publishing, "demonstration_case", DEMONSTRATION_CASE)
-    with pytest.raises(ValueError, match="run again with network"):
+    with pytest.raises(ValueError, match="connect to the network"):
         publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lambda line: None)
     assert not list(a_place.models.iterdir())
 
@@ -309,7 +309,7 @@ def published_weights(a_place: SimpleNamespace, uses: tuple[SourceUse, ...]) -> 
 
 
 def test_published_weights_join_the_mean_with_their_sources(a_place: SimpleNamespace) -> None:
-    """One part of them beside three of the run: (3 + 5) / 4 of the run's own."""
+    """One part of them to three of the run: (3 + 5) / 4 of the run's own."""
     record(a_place.checkpoint, uses_of(SHAPES, ["column"]))
     before = published_weights(a_place, uses_of(SHAPES, ["column"]) + uses_of(CASES, ["sub-verse9"]))
     publishing.publish_model([a_place.checkpoint] * 3 + [before], a_place.data, "", "tiny", lambda line: None)

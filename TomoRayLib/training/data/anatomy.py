@@ -20,7 +20,7 @@ from TomoRayLib.training.phantoms.spines import Spine, load_spine, spine_name
 MINIMUM_LEVELS = 5
 NO_SPINE = (
     "Expected at least one spine to make phantoms of, got none that is not held out. Add label maps of other subjects "
-    f"than {', '.join(VALIDATION_SPINES)}, or hold out fewer (data.held_out, --watch)."
+    f"than {', '.join(VALIDATION_SPINES)}, or hold out fewer (held out or watched cases)."
 )
 
 
@@ -39,16 +39,16 @@ class Anatomy:
     def split(self, held_out: tuple[str, ...] = VALIDATION_SPINES) -> tuple[Anatomy, Anatomy]:
         """(training, validation) by the spine's subject; both use all bodies, and only the first the real CTs.
 
-        ``held_out`` may name cases of a cohort as well, whose label maps are then not trained on. Where no spine is of
-        a held-out subject, the validation has the spines of the training and says so: its ``spines_trained_on`` is
-        true, and its phantoms are no measure of other patients.
+        ``held_out`` may name cases of a cohort as well, whose label maps are then not trained on. If no spine is of a
+        held-out subject, the validation has the spines of the training and its ``spines_trained_on`` is true: its
+        phantoms then say nothing about other patients.
         """
         kept = tuple(spine for spine in self.spines if not is_of_subjects(spine.name, held_out))
         rest = tuple(spine for spine in self.spines if is_of_subjects(spine.name, held_out))
         return Anatomy(kept, self.bodies, self.cohort), Anatomy(rest or kept, self.bodies, spines_trained_on=not rest)
 
     def check_trainable(self) -> None:
-        """Raises InputError where there is neither a spine nor a cohort: nothing that a sample could be made from."""
+        """Raise InputError if there is neither a spine nor a cohort to make samples from."""
         if not self.spines and self.cohort is None:
             raise InputError(NO_SPINE)
 
@@ -59,7 +59,7 @@ class Anatomy:
         return merged([*uses_of(SHAPES, shapes), *uses_of(BODIES, bodies), *uses_of(CASES, cases)])
 
     def draw(self, rng: np.random.Generator) -> tuple[Spine, Body]:
-        """A spine and a body that share enough levels. Raises InputError where there is no spine."""
+        """A spine and a body that share enough levels. Raises InputError if there is no spine."""
         if not self.spines:
             raise InputError(NO_SPINE)
         while True:
@@ -72,8 +72,8 @@ class Anatomy:
 def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False, procedural_count: int = 0) -> Anatomy:
     """Read ``data/labelmaps`` and ``data/bodies``. Spines without at least five levels in some body are left out.
 
-    ``myo_sim`` adds that package's spine, and there need be no label maps then; ``procedural_count`` bodies made of
-    formulas join the real ones, and there need be none of those. ``permissive`` leaves out every file whose source is
+    ``myo_sim`` adds that package's spine, and there need be no label maps then; ``procedural_count`` analytical
+    bodies join the real ones, and there need be none of those. ``permissive`` leaves out every file whose source is
     not known to allow commercial use (``data.licences``).
     """
     label_files, all_label_files = _label_files(data, permissive), _label_files(data)
@@ -85,8 +85,9 @@ def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False, pr
     if not (body_files or procedural_count) or not (label_files or myo_sim):
         raise InputError(
             f"Training needs label maps in {data / 'labelmaps'} and torso CTs in {data / 'bodies'} (*.nii.gz); got "
-            f"{found}. Point --data at the folder that holds both; in [data] myo_sim = true stands in for label maps, "
-            f"procedural_bodies = 20 for bodies."
+            f"{found}. Give the folder of data that holds both; in [data] myo_sim = true replaces label maps, "
+            f"procedural_bodies = 20 bodies.",
+            field="data",
         )
     bodies = tuple(load_body(path) for path in body_files) + procedural_bodies(procedural_count)
     spines = load_spines(data, permissive, myo_sim)
@@ -94,7 +95,7 @@ def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False, pr
     if not usable:
         raise InputError(
             f"Expected a label map that shares at least {MINIMUM_LEVELS} levels with a body, got none in {data}. Add "
-            f"bodies of the same part of the spine; their levels are read off in training/bodies.py."
+            f"bodies of the same part of the spine; their levels are listed in training/phantoms/bodies.py."
         )
     return Anatomy(usable, bodies)
 
@@ -111,9 +112,9 @@ def _label_files(data: Path, permissive: bool = False) -> list[Path]:
 
 
 def with_procedural_bodies(anatomy: Anatomy, count: int, only: bool = False, seed: int = 0) -> Anatomy:
-    """``anatomy`` with ``count`` procedural bodies beside its own, or instead of them (``only``).
+    """``anatomy`` with ``count`` procedural bodies added to its own, or instead of them (``only``).
 
-    Raises InputError for a negative count, and for none where no real body is left.
+    Raises InputError for a negative count, and for zero if no real body is left.
     """
     if count < 0 or (count == 0 and (only or not anatomy.bodies) and anatomy.spines):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Random geometry and random radiograph appearance, in physical units where there is one."""
+"""Random geometry and random radiograph appearance, in physical units if there is one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from TomoRayLib.projector.physics.blur import blur
 
 @dataclass(frozen=True)
 class GeometryRanges:
-    """From where a pair of views is drawn."""
+    """The ranges that a pair of views is drawn from."""
 
     sad_mm: tuple[float, float] = (850.0, 1600.0)
     parallel_share: float = 0.1
@@ -30,7 +30,7 @@ class GeometryRanges:
     unknown_shift_share: float = 0.3
     unknown_shift_sd_mm: float = 1.5
     unknown_scale_share: float = 0.2
-    unknown_scale: tuple[float, float] = (0.97, 1.03)  # what is told of a view's magnification over the true one
+    unknown_scale: tuple[float, float] = (0.97, 1.03)  # the stated magnification of a view over the true one
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class AppearanceRanges:
     raw_share: float = 0.25  # inverted transmission, 1 - exp(-c * integral), instead of the logarithm
     raw_scale: tuple[float, float] = (0.03, 0.2)
     quantum_share: float = 0.5
-    log10_photons: tuple[float, float] = (4.5, 6.5)  # a pixel where nothing is in the way
+    log10_photons: tuple[float, float] = (4.5, 6.5)  # a pixel without the patient
     noise_sd: tuple[float, float] = (0.0, 0.02)  # of the read-out, over the brightest grey
     blur_sd_mm: tuple[float, float] = (0.0, 1.6)
     scatter: tuple[float, float] = (0.0, 0.35)
     scatter_sd_mm: float = 27.0
     collimated_share: float = 0.2
     collimated_mm: tuple[float, float] = (3.0, 48.0)
-    marker_share: float = 0.15  # lead letters beside the patient or on him
+    marker_share: float = 0.15  # lead letters next to or on the patient
     markers: tuple[int, int] = (1, 3)
 
 
@@ -104,7 +104,7 @@ def mistaken(matrix: np.ndarray, shift_px: np.ndarray, scale: float) -> np.ndarr
 
 def random_attenuation(hu: Tensor, rng: np.random.Generator, ranges: AppearanceRanges = AppearanceRanges()) -> Tensor:
     """Attenuation in 1/mm, shaped as ``hu``: as our DRRs have it, or of water and bone at a random energy
-    (NISTIR 5632), where bone stands out up to twice as much."""
+    (NISTIR 5632), at which bone stands out up to twice as much."""
     if rng.random() >= ranges.energy_share:
         return hu_to_attenuation(hu)
     energy_kev = float(rng.uniform(*ranges.effective_kev))

@@ -1,4 +1,4 @@
-"""Who is never trained on, by subject and not by file: one patient has label maps, CTs and parts of scans."""
+"""Subjects that are never trained on, whatever the file: one patient has label maps, CTs and parts of scans."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 # Cervical stretches have no matching body yet; these label maps are kept for validation.
 VALIDATION_SPINES = ("verse024", "verse047", "verse645", "verse711")
-DEMONSTRATION_CASE = "LIDC-IDRI-0001"  # what published figures are measured on: neither trained nor chosen on
+DEMONSTRATION_CASE = "LIDC-IDRI-0001"  # published figures are measured on it: never trained or selected on
 
 _VERSE = re.compile(r"verse\d+")
 _PART = re.compile(r"_(?:split|dir)-")
@@ -24,12 +24,12 @@ def subject_of(name: str) -> str:
 
 
 def is_demonstration_case(*names: str) -> bool:
-    """True where one of a case's names, or of the paths of its files, holds that of ``DEMONSTRATION_CASE``."""
+    """True if a name of a case, or the path of one of its files, contains ``DEMONSTRATION_CASE``."""
     return any(DEMONSTRATION_CASE in name.upper() for name in names)
 
 
 def is_of_subjects(name: str, names: Iterable[str]) -> bool:
-    """True where ``name`` and one of ``names`` are of one subject.
+    """True if ``name`` and one of ``names`` belong to the same subject.
 
     Scans count as well, because VerSe's challenge layout knows sub-verse401_split-verse253 as verse253 alone.
     """

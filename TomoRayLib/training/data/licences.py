@@ -1,8 +1,8 @@
-"""Where training data come from and under which licence: one table, from which a model's own licence follows.
+"""The sources of training data and their licences: one table, from which a model's own licence follows.
 
-A file is known by its name alone; what the table does not know counts as not for commercial use. A run writes what it
-used into its checkpoints (``SourceUse``), one that starts from another's weights inherits what those were made from,
-and publishing repeats it in the registry.
+A file is known by its name alone; a name that the table does not know counts as not for commercial use. A run records
+its sources in its checkpoints (``SourceUse``), one that starts from another's weights inherits theirs, and publishing
+repeats them in the registry.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Source:
     """A data set. ``names`` are globs on names: a spine's, a body's or a case's (``kind``), not on whole paths."""
 
     name: str
-    licence: str  # SPDX identifier, or words where there is none
+    licence: str  # SPDX identifier, or words if there is none
     commercial_use: bool
     kind: str  # "spine", "body" or "case"
     names: tuple[str, ...]
@@ -51,7 +51,7 @@ SOURCES: tuple[Source, ...] = (
         "body",
         ("tcga_de_a4ma_torso", "cmb_crc_01068_chest", "acrin_flt_001_abdomen_pelvis"),
     ),
-    Source("bodies made of formulas", "Apache-2.0", True, "body", ("procedural_*",)),
+    Source("analytical bodies", "Apache-2.0", True, "body", ("procedural_*",)),
     Source("RICORD-1A", "CC-BY-NC-4.0", False, "body", ("ricord_1a_*",)),
     Source("VerSe sub-gl", "CC-BY-NC-ND-4.0", False, "case", ("sub-gl*",)),
     Source("VerSe", "CC-BY-SA-4.0", True, "case", ("sub-verse*",)),
@@ -76,7 +76,7 @@ NOT_RECORDED = SourceUse("not recorded", NOT_KNOWN.licence, False, EARLIER)
 
 
 def source_of(kind: str, name: str) -> Source:
-    """The data set that a spine, a body or a case (``kind``) of this name comes from; ``NOT_KNOWN`` where none fits."""
+    """The data set that a spine, a body or a case (``kind``) of this name comes from; ``NOT_KNOWN`` if none fits."""
     for source in SOURCES:
         if source.kind == kind and any(fnmatchcase(name, pattern) for pattern in source.names):
             return source
@@ -84,7 +84,7 @@ def source_of(kind: str, name: str) -> Source:
 
 
 def is_permissive(kind: str, name: str) -> bool:
-    """True where the spine, body or case (``kind``) comes from a known data set that allows commercial use."""
+    """True if the spine, body or case (``kind``) comes from a known data set that allows commercial use."""
     return source_of(kind, name).commercial_use
 
 
@@ -97,7 +97,7 @@ def uses_of(use: str, names: Iterable[str]) -> tuple[SourceUse, ...]:
 def merged(uses: Iterable[SourceUse]) -> tuple[SourceUse, ...]:
     """Each data set and use once, with all its items, in the order of first mention.
 
-    Where one was recorded under several terms, the stricter ones hold, and all of them where none includes the others.
+    If one was recorded under several terms, the stricter ones hold, and all of them if none includes the others.
     """
     together: dict[tuple[str, str], SourceUse] = {}
     for one in uses:
@@ -112,9 +112,9 @@ def merged(uses: Iterable[SourceUse]) -> tuple[SourceUse, ...]:
 
 
 def commercial_use_allowed(uses: Iterable[SourceUse]) -> bool:
-    """True where everything that went into a model allows commercial use; what was only watched did not go in.
+    """True if everything that went into a model allows commercial use; watched cases did not go in.
 
-    Where nothing went in, nothing is known: False.
+    If nothing is recorded, nothing is known: False.
     """
     return all(one.commercial_use for one in _gone_in(uses))
 
@@ -153,12 +153,12 @@ def to_record(uses: Iterable[SourceUse]) -> list[dict[str, Any]]:
 
 
 def from_record(record: Iterable[Mapping[str, Any]] | None) -> tuple[SourceUse, ...]:
-    """What ``to_record`` gave; ``NOT_RECORDED`` where there is no record, or nothing in it."""
+    """The uses that ``to_record`` wrote; ``NOT_RECORDED`` if there is no record, or nothing in it."""
     return tuple(SourceUse(**{**one, "items": tuple(one["items"])}) for one in record or ()) or (NOT_RECORDED,)
 
 
 def recorded_sources(weights: Path) -> tuple[SourceUse, ...]:
-    """What a checkpoint, or published weights (.safetensors), were made from; ``NOT_RECORDED`` in older ones.
+    """The sources of a checkpoint or of published weights (.safetensors); ``NOT_RECORDED`` in older ones.
 
     Raises InputError for a file that is missing or is neither of the two.
     """
@@ -189,7 +189,7 @@ def recorded_sources(weights: Path) -> tuple[SourceUse, ...]:
 
 
 def _gone_in(uses: Iterable[SourceUse]) -> list[SourceUse]:
-    """What a model was made from; ``NOT_RECORDED`` where that is nothing."""
+    """The sources that a model was made from; ``NOT_RECORDED`` if there are none."""
     return [one for one in uses if one.use != WATCHED] or [NOT_RECORDED]
 
 
@@ -198,7 +198,7 @@ def _is_unknown(use: SourceUse) -> bool:
 
 
 def _stricter(first: SourceUse, second: SourceUse) -> str:
-    """The licence of the two that includes the other's terms; both where neither does."""
+    """The licence of the two that includes the other's terms; both if neither does."""
     terms, others = _terms(first), _terms(second)
     if first.licence == second.licence or terms >= others:
         return first.licence

@@ -40,7 +40,7 @@ class SampleStream(IterableDataset[Sample]):
 
     ``rank`` is the number of the training process: each draws phantoms of its own. ``batches_done`` batches of
     ``batch_size`` are left out, in the order in which a DataLoader takes them from its workers. Phantoms, X-rays and
-    looks are made on ``device``: a GPU where the samples come from the training process itself.
+    looks are made on ``device``: a GPU if the samples come from the training process itself.
     """
 
     def __init__(

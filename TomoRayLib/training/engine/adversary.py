@@ -1,7 +1,7 @@
-"""The adversarial stage: a conditional PatchGAN that learns beside the network and judges crops about bone.
+"""The adversarial stage: a conditional PatchGAN that learns along with the network and judges crops around bone.
 
 X2CT-GAN's discriminator and weights (LSGAN, 0.1), one step of the network and then one of the discriminator. For
-networks that know the beam the radiographs are set beside the volume along their true rays; X2CT-GAN's own way
+networks that know the beam the radiographs are added as channels along their true rays; X2CT-GAN's own way
 replicates them along the axes.
 """
 
@@ -60,7 +60,7 @@ class Adversary:
         self.model, self.fabric_optimizer = fabric.setup(network, optimizer)
 
     def beside(self, made: Tensor, real: Tensor, sample: Sample) -> tuple[Tensor, Tensor]:
-        """(made, real) volumes (n, 1, z, y, x), each beside its radiographs (n, 3, crop, crop, crop), about bone."""
+        """(made, real) volumes (n, 1, z, y, x), each with its radiographs (n, 3, crop, crop, crop), about bone."""
         images = [set_beside(volume, sample, self.config.replicate) for volume in (made, real)]
         corners = crop_corners(sample["occupancy"], real.shape[-1], self.config.crop)
         made, real = (cropped(volume, corners, self.config.crop) for volume in images)
@@ -97,7 +97,7 @@ class Adversary:
 
 
 def set_beside(volume: Tensor, sample: Sample, replicate: bool) -> Tensor:
-    """A volume (n, 1, z, y, x) beside AP and lateral radiograph, (n, 3, z, y, x): AP, lateral, volume."""
+    """A volume (n, 1, z, y, x) with the radiographs as channels, (n, 3, z, y, x): AP, lateral, volume."""
     size = volume.shape[-1]
     if replicate:
         return beside_radiographs(volume, radiographs_for_x2ct(sample["radiographs"], size, PIXELS_PER_CUBE))
@@ -125,7 +125,7 @@ def crop_corners(occupancy: Tensor, size: int, crop: int) -> Tensor:
 
 
 def cropped(volume: Tensor, corners: Tensor, crop: int) -> Tensor:
-    """(n, c, crop, crop, crop) from (n, c, z, y, x), one corner a sample; the whole volume where it is no larger."""
+    """(n, c, crop, crop, crop) from (n, c, z, y, x), one corner a sample; the whole volume if it is no larger."""
     if crop == 0 or crop >= volume.shape[-1]:
         return volume
     pieces = []

@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run goes on from, written atomically, and refused by another network."""
+"""Checkpoints: everything that a run resumes from, written atomically, and refused by another network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from TomoRayLib.training.engine.progress import Progress
 
 @dataclass
 class Kept:
-    """The checkpoint that a run has to go on from: ``steps`` and ``seconds`` of training when it was written, 0 before
+    """The checkpoint that a run can resume from: ``steps`` and ``seconds`` of training when it was written, 0 before
     there is one."""
 
     path: Path
@@ -33,8 +33,8 @@ class Kept:
     def described(self) -> str:
         """A sentence for someone whose run has just stopped."""
         if self.steps == 0:
-            return "There is no checkpoint yet: the run begins anew."
-        return f"The checkpoint of step {self.steps} is kept ({self.path}), and a run goes on from it."
+            return "There is no checkpoint yet: the run starts from the beginning."
+        return f"The checkpoint of step {self.steps} is kept ({self.path}); run the same command again to resume."
 
 
 def save_checkpoint(

@@ -1,4 +1,4 @@
-"""What training minimises, term by term."""
+"""The loss of training, term by term."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def balanced_l1(masked: Tensor, target: Tensor, occupancy: Tensor) -> Tensor:
 def relative_squared_error(masked: Tensor, target: Tensor) -> Tensor:
     """Squared error over the target's energy, averaged over the batch: 1 for an empty volume, whatever its bone.
 
-    What PSNR and cosine similarity measure. Where the radiographs leave doubt it asks for the mean, which costs less
-    on unseen data than the median that an absolute error asks for.
+    PSNR and cosine similarity measure the same. In doubt it favours the mean, which costs less on unseen data than the
+    median that an absolute error favours.
     """
     dims = tuple(range(1, target.ndim))
     energy = target.square().sum(dims).clamp_min(1e-4 * target[0].numel())

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, channels_last_3d, nn
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.mappings import dataclass_from_mapping
 from TomoRayLib.networks.geolift import PIXELS_PER_CUBE, GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.networks.x2ct import X2CTConfig, X2CTGenerator, radiographs_for_x2ct
 
@@ -16,7 +17,7 @@ BONE_ABOVE_GREY = 0.15  # of an output without a mask: half of what a voxel of w
 
 
 class Unmasked(NamedTuple):
-    """What a network without a mask predicts: ``intensity`` (n, 1, z, y, x), 0 and above."""
+    """The prediction of a network without a mask: ``intensity`` (n, 1, z, y, x), 0 and above."""
 
     intensity: Tensor
 
@@ -32,7 +33,7 @@ class Unmasked(NamedTuple):
 
 
 class X2CTModel(nn.Module):
-    """X2CT-GAN's generator as the loop trains it: it has one level, 0, and does not read ``cube_to_pixel``.
+    """X2CT-GAN's generator as it is trained here: it has one level, 0, and does not read ``cube_to_pixel``.
 
     Its output has no upper bound in training and is clamped to [0, 1] otherwise, as the method does.
     """
@@ -74,14 +75,14 @@ def describe_network(config: NetworkConfig) -> dict[str, Any]:
 def network_of(description: dict[str, Any]) -> NetworkConfig:
     """The configuration of ``describe_network``. Checkpoints from before there were two architectures name none.
 
-    Raises InputError for an architecture that there is not.
+    Raises InputError for an architecture that does not exist.
     """
     values = dict(description)
     architecture = values.pop("architecture", "geolift")
     if architecture not in ARCHITECTURES:
         raise InputError(f"Expected an architecture of {ARCHITECTURES}, got {architecture!r}; update TomoRay.")
-    kind: Any = GeoLiftConfig if architecture == "geolift" else X2CTConfig
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+    kind: type[NetworkConfig] = GeoLiftConfig if architecture == "geolift" else X2CTConfig
+    return dataclass_from_mapping(kind, values, "The network of the checkpoint")
 
 
 def architecture_of(config: NetworkConfig) -> str:

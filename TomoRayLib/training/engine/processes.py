@@ -18,14 +18,14 @@ from TomoRayLib.base.errors import InputError
 MIXED = "bf16-mixed"
 PRECISIONS = (MIXED, "32-true")  # bfloat16 alone rounds cube_to_pixel; float16 needs its loss scale in the checkpoint
 INTERACTIVE_JOBS = ("bash", "interactive")  # names that salloc and srun --pty give to a job whose command is a shell
-FIRST_SPECIAL_STEP = 0xFFFFFFF0  # SLURM's numbers for steps that are none: salloc's shell, the batch script
-LARGEST_FROM_CORES = 96  # voxels an edge of the samples that CPU cores make for a GPU, where it has enough of them
+FIRST_SPECIAL_STEP = 0xFFFFFFF0  # SLURM's numbers for pseudo-steps: salloc's shell, the batch script
+LARGEST_FROM_CORES = 96  # voxels an edge of the samples that CPU cores make for a GPU, if there are enough of them
 FEWEST_CORES = 10
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What a launcher started: ``processes`` in all, of which ``per_node`` on each of ``nodes`` machines."""
+    """The processes that a launcher started: ``processes`` in all, with ``per_node`` on each of ``nodes`` machines."""
 
     processes: int
     per_node: int
@@ -34,10 +34,10 @@ class Launch:
 
 
 def launch_of(environment: Mapping[str, str]) -> Launch | None:
-    """The launcher's processes, from its environment variables; None where a user started this one alone.
+    """The launcher's processes, from its environment variables; None if a user started this process alone.
 
     A SLURM job alone starts nothing: its shell, or its script before ``srun``, is one process whatever its number of
-    tasks. Raises InputError where the variables do not tell how many processes there are.
+    tasks. Raises InputError if the variables do not say how many processes there are.
     """
     if "TORCHELASTIC_RUN_ID" in environment:
         processes, per_node = int(environment["WORLD_SIZE"]), int(environment["LOCAL_WORLD_SIZE"])
@@ -55,7 +55,7 @@ def launch_of(environment: Mapping[str, str]) -> Launch | None:
         )
     if "SLURM_NTASKS_PER_NODE" not in environment:
         raise InputError(
-            f"Expected to hear from SLURM how many processes train on each node; got {processes} tasks in all. Give "
+            f"Expected SLURM to say how many processes train on each node; got {processes} tasks in all. Give "
             f"--ntasks-per-node and --nodes to sbatch or srun in place of --ntasks."
         )
     per_node, nodes = int(environment["SLURM_NTASKS_PER_NODE"]), int(environment.get("SLURM_NNODES", 1))
@@ -97,9 +97,9 @@ def devices_of_node(processes: int, visible_gpus: int, hides_gpus: bool = False)
 def launched_fabric(precision: str, environment: Mapping[str, str]) -> Fabric:
     """Fabric over the launcher's processes or, without one, over a process for each GPU that it starts itself.
 
-    On CUDA it also lets cuDNN search for its fastest kernels, once for each shape. Raises InputError where Fabric takes
-    another number of processes for all: each of them would then believe that it is
-    the first, and all would write the same files.
+    On CUDA it also lets cuDNN search for its fastest kernels, once for each shape. Raises InputError if Fabric counts
+    other processes than the launcher: each would then believe that it is the first, and all would write the same
+    files.
     """
     launch = launch_of(environment)
     fabric = _fabric(precision, launch, "SLURM_NTASKS" in environment)
@@ -111,7 +111,7 @@ def launched_fabric(precision: str, environment: Mapping[str, str]) -> Fabric:
 
 
 def check_world(world_size: int, launch: Launch | None) -> None:
-    """Raises InputError where ``world_size``, the processes that Fabric knows of, is not what the launcher started."""
+    """Raise InputError if ``world_size``, the processes that Fabric knows of, is not what the launcher started."""
     if launch is not None and world_size != launch.processes:
         raise InputError(
             f"Expected {launch.processes} processes that train together, as the launcher started; got {world_size}. "
@@ -131,7 +131,7 @@ def cores_of_process(environment: Mapping[str, str], world_size: int) -> int:
 def workers_for(workers: int | None, device: torch.device, size: int, cores: int) -> int:
     """How many processes make samples of ``size`` voxels an edge for a training process that has ``cores`` of the CPU.
 
-    As given, else one beside a CPU. An H100 that makes its own (0) trains on 25 samples a second at 96^3; a core makes
+    As given, else one on a CPU. An H100 that makes its own (0) trains on 25 samples a second at 96^3; a core makes
     3.3 there, so all but one of ten or more are faster. At 192^3 these are 12 and 0.25.
     """
     if workers is not None:

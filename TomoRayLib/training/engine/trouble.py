@@ -27,7 +27,7 @@ class NotANumberError(ValueError):
 
 
 def finite(what: str, value: Tensor, terms: Mapping[str, float]) -> float:
-    """``value`` as a number. Raises NotANumberError where it is none, or infinite."""
+    """``value`` as a number. Raises NotANumberError if it is NaN or infinite."""
     number = float(value)
     if not math.isfinite(number):
         raise NotANumberError(what, terms)
@@ -51,7 +51,7 @@ def clip_gradient(
 
 
 def first_without_a_finite_gradient(network: nn.Module) -> str | None:
-    """Name of the first parameter whose gradient holds a number that is not finite; None where all are."""
+    """Name of the first parameter whose gradient holds a number that is not finite; None if all are finite."""
     for name, parameter in network.named_parameters():
         if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
             return name
@@ -60,7 +60,7 @@ def first_without_a_finite_gradient(network: nn.Module) -> str | None:
 
 @contextmanager
 def explained(batch_size: int, finest_level: int, steps: Callable[[], int], kept: Callable[[], str]) -> Iterator[None]:
-    """Turn an error of a sample, a step or a validation into an InputError that says where and what to try.
+    """Turn an error of a sample, a step or a validation into an InputError that says where it happened and what to try.
 
     ``steps`` gives the number of steps taken, ``kept`` a sentence about the checkpoint that there is.
     """
@@ -76,7 +76,7 @@ def explained(batch_size: int, finest_level: int, steps: Callable[[], int], kept
         if not is_about_memory(error):
             raise
         advice = (
-            f"Try batch_size {batch_size // 2}, or a smaller stream.kept or fewer workers where samples are too much"
+            f"Try batch_size {batch_size // 2}, or a smaller stream.kept or fewer workers if samples take too much"
             if batch_size > 1
             else f"Train a coarser level (finest_level above {finest_level}) or a narrower network"
         )

@@ -1,4 +1,4 @@
-"""Cases that training never sees, scored at every validation: phantoms of held-out spines, and real CTs."""
+"""Cases that are never trained on, scored at every validation: phantoms of held-out spines, and real CTs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FINE_SIZE = 192  # a target is averaged from about so many voxels an edge, as fi
 class ValidationCase:
     """A name and one sample, batched by 1, its target at the finest grid that is trained.
 
-    ``real`` where it is a labelled CT, not a phantom.
+    ``real`` is true for a labelled CT, false for a phantom.
     """
 
     name: str
@@ -55,10 +55,10 @@ def phantom_cases(anatomy: Anatomy, stream: StreamConfig, count: int, seed: int 
 
 
 def describe_held_out(validation: Anatomy) -> str:
-    """Whose phantoms are scored, as a run reports it."""
+    """The spines whose phantoms are scored, for the run's report."""
     if validation.spines_trained_on:
-        return "None of the held-out spines is here: the phantoms that are scored are of spines trained on."
-    return f"{len(validation.spines)} spines held out: the phantoms that are scored are of these."
+        return "None of the held-out spines is here: the scored phantoms are of spines trained on."
+    return f"{len(validation.spines)} spines held out: the scored phantoms are of these."
 
 
 def scored_case(case: CohortCase, size: int, fov_mm: float = 256.0) -> ValidationCase:

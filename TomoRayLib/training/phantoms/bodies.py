@@ -54,7 +54,7 @@ class Body:
     """One torso, its own spine removed: ``hu`` (z, y, x) int16 on an axis-aligned LPS grid of 2 mm.
 
     ``curve_mm`` (z, 2) is the removed spine's course (x, y in LPS mm) per slice; ``levels`` two (level, z mm) anchors,
-    or None where nobody has read them.
+    or None if they were never read off.
     """
 
     name: str
@@ -71,7 +71,7 @@ class Body:
     def z_of_level(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
         """LPS z of spinal levels in this body, interpolated between its two anchors by standard vertebral heights."""
         if self.levels is None:
-            raise InputError(f"Nobody has read the spinal levels of body {self.name}; add them to LEVELS_OF_BODY.")
+            raise InputError(f"The spinal levels of body {self.name} are not known; add them to LEVELS_OF_BODY.")
         (upper, upper_mm), (lower, lower_mm) = self.levels
         height = height_of_level(np.asarray(level))
         span = (lower_mm - upper_mm) / (height_of_level(lower) - height_of_level(upper))
@@ -115,7 +115,7 @@ def body_without_spine(
 ) -> Body:
     """A body from HU (z, y, x) on an axis-aligned grid of 2 mm, its spine taken out down to the sacrum.
 
-    ``region`` is true inside the body. The sacrum can only be told where the levels are known; without, it goes too.
+    ``region`` is true inside the body. The sacrum is recognised only if the levels are known, else removed.
     """
     bone = region & (hu > BONE_ABOVE_HU)
     curve_mm = refined_course(bone, spine_course(bone & spine_window(region, BODY_SPACING_MM), grid), grid)

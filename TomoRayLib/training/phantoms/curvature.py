@@ -16,7 +16,7 @@ from torch import Tensor
 
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 
-HALF_HEIGHT_MM = 300.0  # of the table: beyond it the course goes on straight
+HALF_HEIGHT_MM = 300.0  # of the table: beyond it the course continues straight
 STEP_MM = 2.0
 SEEN_MM = 130.0  # the drawn angle is reached within this distance of the scene's middle
 RIGID_MM = 38.0  # how far from the course cross-sections turn rigidly
@@ -54,7 +54,7 @@ def curve_of_angle(cobb_deg: float, apex_mm: float, half_length_mm: float, s_sha
 
 
 def random_curves(rng: np.random.Generator, ranges: PhantomRanges) -> tuple[SpinalCurve | None, SpinalCurve | None]:
-    """(coronal, sagittal) curves to be added to a spine's own, None where it keeps what it has."""
+    """(coronal, sagittal) curves to be added to a spine's own, None if it keeps what it has."""
     coronal = sagittal = None
     if rng.random() < ranges.scoliosis_share:
         angle = float(rng.uniform(*ranges.scoliosis_cobb_deg)) * float(rng.choice([-1.0, 1.0]))
@@ -117,7 +117,7 @@ def _limited(distance: Tensor) -> Tensor:
 
 
 def _at(values: NDArray[np.float64], z: Tensor) -> Tensor:
-    """The table's values at heights ``z``; beyond its ends it goes on as straight as it ended."""
+    """The table's values at heights ``z``; beyond its ends it continues in a straight line."""
     table = torch.as_tensor(values, dtype=z.dtype, device=z.device)
     place = (z + HALF_HEIGHT_MM) / STEP_MM
     index = place.floor().long().clamp(0, len(table) - 2)

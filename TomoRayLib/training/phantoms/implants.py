@@ -34,7 +34,7 @@ class Implant:
 
 
 def random_implants(spine: Spine, center_z_mm: float, rng: np.random.Generator, ranges: PhantomRanges) -> list[Implant]:
-    """Cages and cement near the scene's middle; none where the spine's bodies are not known."""
+    """Cages and cement near the scene's middle; none if the spine's bodies are not known."""
     bodies = [body for body in spine.bodies if body.level >= FIRST_WITH_IMPLANT]
     bodies = [body for body in bodies if abs(body.center_mm[2] - center_z_mm) < 100.0]
     implants: list[Implant] = []

@@ -35,7 +35,7 @@ class LevelShapes:
             )
 
     def height_in_spine(self, z_mm: Tensor, fixed_mm: float) -> Tensor:
-        """Where in the unchanged spine the changed spine's heights ``z_mm`` lie; ``fixed_mm`` stays where it is."""
+        """Heights in the unchanged spine of the changed spine's ``z_mm``; ``fixed_mm`` does not move."""
         knots = np.concatenate([self.middles_mm[:1] - _BEYOND_MM, self.middles_mm, self.middles_mm[-1:] + _BEYOND_MM])
         height = np.pad(self.factors[:, 2], 1, mode="edge")
         steps = np.diff(knots) * (height[:-1] + height[1:]) / 2

@@ -42,7 +42,7 @@ Folder = Path | zipfile.Path
 def find_myo_sim(beside: Path | None = None) -> Folder:
     """The package's folder: in a wheel (``myo_sim-*.whl``) in the folder ``beside``, else of the installed package.
 
-    Raises InputError that says what to download where there is neither.
+    Raises InputError that says what to download if there is neither.
     """
     wheels = sorted(beside.glob("myo_sim-*.whl")) if beside is not None else []
     if wheels:
@@ -59,7 +59,7 @@ def find_myo_sim(beside: Path | None = None) -> Folder:
 
 
 def read_myo_sim_spine(package: Folder) -> Spine:
-    """T1-L5 as the model stands, on a 1 mm LPS grid. Raises InputError where ``package`` is not as expected."""
+    """T1-L5 as the model stands, on a 1 mm LPS grid. Raises InputError if ``package`` is not as expected."""
     labels, grid = labels_of_surfaces(read_vertebrae(package), SPINE_SPACING_MM)
     return detailed_spine(MYO_SIM_SPINE, labels, grid)
 

@@ -1,7 +1,7 @@
-"""Bodies made of formulas: a supplement to real torsos, and what phantoms stand in where there is no data at all.
+"""Analytical bodies: a supplement to real torsos, and their replacement if there are no data at all.
 
 A torso in LPS millimetres about its spine's course: an elliptic trunk of skin, fat and muscle with lungs, heart, aorta,
-liver, spleen, kidneys and bowel, arc-shaped ribs, sternum, and wing-like iliac bones beside a sacrum. It reaches from
+liver, spleen, kidneys and bowel, arc-shaped ribs, sternum, and wing-like iliac bones next to a sacrum. It reaches from
 the base of the skull to below the pelvis, so every spine fits.
 """
 
@@ -91,7 +91,7 @@ def procedural_bodies(count: int, seed: int = 0) -> tuple[Body, ...]:
 
 
 def _level_at(depth_mm: NDArray) -> NDArray[np.float64]:
-    """Fractional level at distances below the top of C1; below L5 it goes on at 36 mm a level."""
+    """Fractional level at distances below the top of C1; below L5 it continues at 36 mm a level."""
     levels = np.linspace(TOP_LEVEL, BOTTOM_LEVEL, 501)
     inside = np.interp(depth_mm, height_of_level(levels), levels)
     beyond = np.clip(depth_mm - float(height_of_level(BOTTOM_LEVEL)), 0.0, None)

@@ -1,4 +1,4 @@
-"""From where each property of a phantom is drawn."""
+"""The ranges that each property of a phantom is drawn from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class PhantomRanges:
-    """From where each property of a phantom is drawn: (low, high) of a uniform draw unless the name says otherwise.
+    """The range that each property of a phantom is drawn from: (low, high) of a uniform draw unless named otherwise.
 
     A ``_share`` is the probability that a phantom has it at all.
     """
@@ -53,7 +53,7 @@ class PhantomRanges:
     soft_tissue_shift_hu: tuple[float, float] = (-20.0, 30.0)
     contrast_share: float = 0.10  # organs and vessels brightened by contrast agent
     contrast_hu: tuple[float, float] = (60.0, 320.0)  # in the aorta, above what was there
-    gas_share: float = 0.12  # pockets of bowel gas where the scene holds an abdomen
+    gas_share: float = 0.12  # pockets of bowel gas if the scene holds an abdomen
     gas_pockets: tuple[int, int] = (3, 14)
     oral_contrast_share: float = 0.2  # of phantoms with bowel gas: its pockets hold bright fluid as well
     arms_share: float = 0.12

@@ -118,7 +118,7 @@ def compose_scene(
 
 
 def body_fits(spine: Spine, body: Body, minimum_levels: float = 5.0) -> bool:
-    """True where spine and body share enough levels to be set into one another."""
+    """True if spine and body share enough levels to be set into one another."""
     if body.levels is None:
         return True
     top, bottom = body.level_range()
@@ -247,7 +247,7 @@ def _center_of_scene(spine: Spine, body: Body, rng: np.random.Generator) -> floa
 def _body_height(
     spine: Spine, body: Body, z_spine: Tensor, center_z: float, rng: np.random.Generator, ranges: PhantomRanges
 ) -> Tensor:
-    """Body z for each spine z: matched by level where the body's levels are known, else about its middle."""
+    """Body z for each spine z: matched by level if the body's levels are known, else about its middle."""
     shift = float(rng.normal(0.0, ranges.body_level_error_sd_mm))
     if body.levels is None:
         low, high = body.z_range_mm

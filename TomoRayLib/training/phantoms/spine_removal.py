@@ -58,7 +58,7 @@ def spine_window(body: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_
 def spine_course(bone: NDArray[np.bool_], grid: Grid) -> NDArray[np.float64]:
     """(z, 2) smoothed centroid (x, y) in LPS mm of the spine's bone per slice.
 
-    Raises InputError where no slice holds a spine's worth of bone.
+    Raises InputError if no slice holds a spine's worth of bone.
     """
     centroids = np.full((len(bone), 2), np.nan)
     for index, region in enumerate(bone):

@@ -69,7 +69,7 @@ def spine_name(path: Path) -> str:
 
 
 def spine_from_labels(name: str, labels: NDArray[np.integer], grid: Grid) -> Spine:
-    """A spine from labels (z, y, x) on an axis-aligned grid. Raises InputError where no vertebra is labelled,
+    """A spine from labels (z, y, x) on an axis-aligned grid. Raises InputError if no vertebra is labelled,
     or none well enough to see its course."""
     bone = np.isin(labels, VERTEBRA_LABELS)
     if not bone.any():

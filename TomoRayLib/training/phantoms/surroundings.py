@@ -1,4 +1,4 @@
-"""What surrounds a body in a scan: the table, its own arms, and the end of the field of view."""
+"""The surroundings of a body in a scan: the table, its own arms, and the end of the field of view."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def narrowed(
 
 
 def with_arms(hu: Tensor, grid: Grid, levels: np.ndarray, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
-    """Arms with their bones, down at the body's sides or up beside the head, painted into air alone.
+    """Arms with their bones, down at the body's sides or up next to the head, painted into air alone.
 
     ``levels`` (z,) is the spinal level of each slice (fractional VerSe number, growing downwards).
     """

@@ -64,7 +64,7 @@ def with_bowel_gas(
 ) -> Tensor:
     """Pockets of gas in the abdomen, flat below where they lie on fluid; some bowels hold bright fluid as well.
 
-    The scene stays as it is where it holds no abdomen. Bone is never replaced.
+    A scene without an abdomen stays as it is. Bone is never replaced.
     """
     candidates = torch.nonzero(_abdomen(hu, grid, places))
     count = int(rng.integers(ranges.gas_pockets[0], ranges.gas_pockets[1] + 1))

@@ -1,4 +1,4 @@
-"""What a label map says about each vertebra: where its body lies, its endplates, the discs and the canal beside it.
+"""The parts of each vertebra in a label map: its body, its endplates, the discs and the canal next to it.
 
 Arrays are (z, y, x) on an axis-aligned LPS grid of cubic voxels.
 """

@@ -1,4 +1,4 @@
-"""What else the loop trains: the paper's baseline, and a small network for long enough that it must have learnt."""
+"""Other trainings: the paper's baseline, and a small network for long enough that it must have learnt."""
 
 from __future__ import annotations
 

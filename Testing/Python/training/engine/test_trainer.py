@@ -154,7 +154,7 @@ def test_weights_without_residual_heads_start_a_network_with_them_from_nothing_t
 def test_published_weights_start_the_network_that_they_say_they_are_of(a_run: Path, tmp_path: Path) -> None:
     config, state = averaged_weights(a_run / "last.ckpt")
     start = tmp_path / "published.safetensors"
-    save_weights(state, start, {"network": json.dumps(config.to_dict() | {"lifting": "replicate"})})
+    save_weights(state, start, {"network": json.dumps(dataclasses.asdict(config) | {"lifting": "replicate"})})
     with pytest.raises(ValueError, match="network of another shape"):
         run(a_config(1, start_from=str(start)), tmp_path / "run")
 

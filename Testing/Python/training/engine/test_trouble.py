@@ -1,4 +1,4 @@
-"""What stops a run says where, and what to do: numbers that are none, and too little memory."""
+"""Errors that stop a run say where and what to do: numbers that are not finite, and exhausted memory."""
 
 from __future__ import annotations
 
@@ -67,19 +67,19 @@ def test_a_discriminator_whose_gradient_is_no_number_takes_no_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("where", "batch_size", "error", "advice"),
+    ("name", "batch_size", "error", "advice"),
     [
         ("_step", 6, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "Try batch_size 3"),
         ("_step", 1, MemoryError("Unable to allocate 9.31 GiB"), "Train a coarser level"),
     ],
 )
 def test_too_little_memory_says_what_to_try(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, batch_size: int, error: Exception, advice: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, batch_size: int, error: Exception, advice: str
 ) -> None:
     def too_large(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr(loop, where, too_large)
+    monkeypatch.setattr(loop, name, too_large)
     words = f"batch_size {batch_size} at finest_level 1, after 0 steps.*no checkpoint yet"
     with pytest.raises(ValueError, match=f"{words}.*{advice}"):
         run(a_config(3, batch_size=batch_size), tmp_path / "run")

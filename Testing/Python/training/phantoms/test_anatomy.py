@@ -19,7 +19,7 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy
-from TomoRayLib.training.data.labelled_cts import Cohort
+from TomoRayLib.training.data.training_cases import TrainingCases
 from TomoRayLib.training.phantoms.bodies import BODY_SPACING_MM, Body, body_region, body_without_spine
 from TomoRayLib.training.phantoms.scene import body_fits
 from TomoRayLib.training.phantoms.spine_removal import (
@@ -186,7 +186,7 @@ def test_the_sacrum_stays() -> None:
 
 
 def test_training_data_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--data"):
+    with pytest.raises(ValueError, match="folder of data that holds both"):
         load_anatomy(tmp_path)
 
 
@@ -222,4 +222,4 @@ def test_an_anatomy_whose_spines_are_all_held_out_is_told_so() -> None:
             ValueError, match=r"Expected at least one spine .* got none that is not held out\. Add label"
         ):
             ask()
-    dataclasses.replace(training, cohort=Cohort([])).check_trainable()  # real CTs alone
+    dataclasses.replace(training, cohort=TrainingCases([])).check_trainable()  # real CTs alone

@@ -210,11 +210,11 @@ def test_a_phantom_with_implants_and_spurs_has_them_where_its_spine_is_and_keeps
 
 
 def real_anatomy() -> tuple[Spine, Body]:
-    """A lumbar label map and a chest of the shared data; skips where they are not at hand."""
+    """A lumbar label map and a chest of the shared data; skips if they are not at hand."""
     places = [parent / "shared" / "data" for parent in Path(__file__).resolve().parents]
     data = next((place for place in places if (place / "bodies").is_dir()), None)
     if data is None:
-        pytest.skip("no shared/data beside the checkout")
+        pytest.skip("no shared/data next to the checkout")
     return load_spine(data / "labelmaps" / "verse757_seg.nii.gz"), load_body(data / "bodies" / "ricord_1a_chest.nii.gz")
 
 

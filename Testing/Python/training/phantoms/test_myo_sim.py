@@ -1,6 +1,6 @@
 """The spine of the package myo_sim: its tree of bodies, its place in LPS, its vertebrae as a label map.
 
-The tests of the real spine need the package (its wheel in shared/data beside the checkout, or installed).
+The tests of the real spine need the package (its wheel in shared/data next to the checkout, or installed).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bodies made of formulas: anatomy in its place, any spine fits, reachable from a configuration."""
+"""Analytical bodies: anatomy in its place, any spine fits, reachable from a configuration."""
 
 from __future__ import annotations
 
