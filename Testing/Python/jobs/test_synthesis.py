@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from support.tiny_model import worker_code
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import read_labels, read_volume, write_image_2d, write_volume
 from TomoRayLib.images.resampling import resample
@@ -350,12 +351,14 @@ def hear_interrupts() -> None:
 @pytest.mark.parametrize(
     "stage", ["Reading", pytest.param("Synthesizing", marks=pytest.mark.slow), "Drawing", "Writing"]
 )
-def test_ctrl_c_leaves_nothing_behind(a_case: Path, tmp_path: Path, stage: str) -> None:
+def test_ctrl_c_leaves_nothing_behind(a_case: Path, tiny_models: Path, tmp_path: Path, stage: str) -> None:
+    drawing = stage == "Drawing"  # a report takes long enough to be interrupted, after the small network too
     job = SynthesisJob(
-        out=str(tmp_path / "out"), ct=str(a_case / "ct.nrrd"), segmentation=str(a_case / "labels.nrrd"), report=False
+        out=str(tmp_path / "out"), ct=str(a_case / "ct.nrrd"), segmentation=str(a_case / "labels.nrrd"), report=drawing
     )
     (tmp_path / "job.json").write_text(job.to_json())
-    command = [sys.executable, "-m", "TomoRayLib.worker", str(tmp_path / "job.json")]
+    worker_of_job = ["-c", worker_code(tiny_models)] if drawing else ["-m", "TomoRayLib.worker"]
+    command = [sys.executable, *worker_of_job, str(tmp_path / "job.json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear_interrupts) as worker:
         assert worker.stdout is not None
         for line in worker.stdout:
