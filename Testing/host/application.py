@@ -194,7 +194,7 @@ class SlicerHost:
 
     @property
     def restarts(self) -> int:
-        """How often something asked Slicer to restart."""
+        """The number of requests to restart Slicer."""
         return self.app._restarts
 
     def clear_scene(self) -> None:

@@ -38,7 +38,7 @@ class Kind(Enum):
 
 
 def is_native(cls: type) -> bool:
-    """Whether a class stands for C++: PySide6's own, and the stand-ins of this package."""
+    """True if a class stands for a C++ one: PySide6's own, and the stand-ins of this package."""
     return cls.__module__.partition(".")[0] in ("PySide6", "Shiboken", "shiboken6", "host", "builtins")
 
 
@@ -113,7 +113,7 @@ _connections: dict[int, list[tuple[str, Callable, Callable]]] = {}
 
 
 def accepted_arguments(function: Callable) -> int | None:
-    """How many positional arguments PythonQt passes to a callable; None means all of the signal's."""
+    """The number of positional arguments that PythonQt passes to a callable; None means all of the signal's."""
     code = getattr(function, "__code__", None)
     bound = 0
     if code is None and inspect.ismethod(function):

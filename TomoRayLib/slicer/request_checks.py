@@ -1,4 +1,4 @@
-"""Why a request cannot be run as it is, in sentences for the panel."""
+"""Checks of a request before it is run; their answers are sentences for the panel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the picture of a Slicer view says."""
+"""Views of Slicer: the line that says synthetic."""
 
 from __future__ import annotations
 

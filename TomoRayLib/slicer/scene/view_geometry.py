@@ -21,7 +21,7 @@ ANGLE_DEG = {Role.AP: 0.0, Role.LATERAL: 90.0}
 
 @dataclass(frozen=True)
 class ViewGeometry:
-    """How one radiograph was taken, as the panel shows and edits it.
+    """The geometry of one radiograph, as the panel shows and edits it.
 
     ``sid_mm`` and ``sad_mm`` are None for a parallel beam. ``pixel_spacing_mm`` = (row, column) at the detector, None
     if it is not known. The other numbers come from a file that TomoRay wrote, else they are 0.

@@ -13,7 +13,7 @@ from TomoRayLib.slicer.views import annotation, display, layouts, overlays, visi
 
 @dataclass(frozen=True)
 class Look:
-    """How a case is shown. Opacities are in 0..1.
+    """The look of a case in the views. Opacities are in 0..1.
 
     ``layout`` is a name in ``layouts``, ``window`` one in ``display.WINDOW_HU``. ``radiographs`` (AP, lateral) are for
     the layout that shows them; ``own_segmentation`` is the user's, left out of TomoRay's views.

@@ -1,4 +1,4 @@
-"""What went wrong in a run, as a sentence and a remedy for the person at the screen."""
+"""Failures of a run, each as a sentence and a remedy for the person at the screen."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def _is_met(requirement: Requirement) -> bool:
 
 
 def pip_check(requirements, **_options) -> bool:
-    """Whether all requirements are met by what is installed."""
+    """True if the installed packages meet all requirements."""
     return all(_is_met(requirement) for requirement in _as_requirements(requirements))
 
 

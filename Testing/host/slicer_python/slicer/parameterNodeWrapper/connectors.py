@@ -23,7 +23,7 @@ class GuiConnector(ABC):
     @staticmethod
     @abstractmethod
     def canRepresent(widget, datatype) -> bool:
-        """Whether this widget can show a parameter of this type."""
+        """True if this widget can show a parameter of this type."""
 
     def __init__(self, widget, datatype) -> None:
         self._widget, self._callback = widget, None

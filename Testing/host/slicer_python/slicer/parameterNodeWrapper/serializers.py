@@ -1,4 +1,4 @@
-"""How values of each type lie in a ``vtkMRMLScriptedModuleNode``. Names and forms are Slicer's."""
+"""Values of each type as parameters of a ``vtkMRMLScriptedModuleNode``, named and written as by Slicer."""
 
 from __future__ import annotations
 
