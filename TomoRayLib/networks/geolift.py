@@ -77,10 +77,12 @@ class Prediction(NamedTuple):
 
 
 class GeoLiftUNet(nn.Module):
-    """The network. ``forward`` takes ``radiographs`` (n, 2, 2, rows, columns), AP first, two channels each
-    (``radiograph.normalise``), and
-    ``cube_to_pixel`` (n, 2, 3, 4): matrices from cube coordinates (x, y, z, 1) in [-1, 1] (outer faces) to
-    homogeneous (column, row, 1) of those radiographs. It returns the predictions of the levels asked for.
+    """The network.
+
+    ``forward`` takes ``radiographs`` (n, 2, 2, rows, columns), AP first, with two channels each
+    (``radiograph_input.normalise``), and ``cube_to_pixel`` (n, 2, 3, 4), matrices from cube coordinates (x, y, z, 1),
+    -1..1 between the outer faces, to homogeneous (column, row, 1) of these radiographs. It returns the predictions of
+    the levels asked for.
     """
 
     def __init__(self, config: GeoLiftConfig = GeoLiftConfig()) -> None:

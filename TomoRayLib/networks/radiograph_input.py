@@ -36,10 +36,19 @@ def network_view(view: View) -> View:
 
 
 def to_network_detector(pixels: Tensor, view: View) -> Tensor:
-    """Pixels (rows, columns) of ``view`` resampled onto ``network_view(view)``: (224, 224), bilinear, 0 outside.
+    """Resample a radiograph onto the network's detector, bilinearly and 0 outside.
 
-    Finer detectors are averaged first, so that fine noise does not alias. Raises ValueError if the image does not
-    have the detector's rows and columns.
+    Finer detectors are averaged first, so that fine noise does not alias.
+
+    Args:
+        pixels: Radiograph (rows, columns), bone bright.
+        view: The view of the radiograph, whose detector has as many rows and columns.
+
+    Returns:
+        (224, 224) pixels of 4/3 mm in the plane of the isocentre, as ``network_view(view)`` sees them.
+
+    Raises:
+        ValueError: The image does not have the detector's rows and columns.
     """
     if tuple(pixels.shape) != view.detector.shape:
         raise ValueError(
@@ -88,7 +97,20 @@ def cube_to_pixel(view: View, grid: Grid) -> NDArray[np.float64]:
 
 
 def network_input(images: list[Tensor], views: list[View], grid: Grid) -> tuple[Tensor, Tensor]:
-    """``radiographs`` (1, 2, 2, 224, 224) and ``cube_to_pixel`` (1, 2, 3, 4) of bone-bright images of any detector."""
+    """Make the network's input from two radiographs of any detector.
+
+    Args:
+        images: AP and lateral radiograph, each (rows, columns), bone bright.
+        views: The view of each.
+        grid: The grid of the synthetic CT, axis-aligned in LPS as ``Grid.cube`` makes it.
+
+    Returns:
+        ``radiographs`` (1, 2, 2, 224, 224), views by channels (``normalise``), and ``cube_to_pixel`` (1, 2, 3, 4),
+        matrices from the grid's cube, -1..1 between its outer faces, to (column, row, 1) * w.
+
+    Raises:
+        ValueError: An image does not have its detector's rows and columns.
+    """
     above_floor = [image - image.min() for image in images]  # outside the detector there is nothing: the floor, 0
     radiographs = [normalise(to_network_detector(image, view)) for image, view in zip(above_floor, views, strict=True)]
     matrices = [torch.from_numpy(cube_to_pixel(network_view(view), grid)).float() for view in views]

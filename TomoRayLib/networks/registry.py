@@ -64,7 +64,17 @@ def models_folder() -> Path:
 
 
 def read_registry(folder: Path | None = None) -> tuple[str, dict[str, ModelEntry]]:
-    """(id of the default model, entries by id). Raises InputError if the registry is missing or not readable."""
+    """Read the model registry.
+
+    Args:
+        folder: Folder of ``registry.json``; by default that of the models that come with TomoRay.
+
+    Returns:
+        The id of the default model, and all entries by id.
+
+    Raises:
+        InputError: The registry is missing or cannot be read.
+    """
     folder = folder or models_folder()
     path = folder / REGISTRY_NAME
     try:
@@ -78,16 +88,39 @@ def read_registry(folder: Path | None = None) -> tuple[str, dict[str, ModelEntry
 
 
 def find_model(model_id: str | None = None, folder: Path | None = None) -> ModelEntry:
-    """One entry, the default if no id is given. Raises InputError that lists the known ids."""
+    """Look up a model of the registry.
+
+    Args:
+        model_id: Id of the model; the registry's default if None.
+        folder: As for ``read_registry``.
+
+    Returns:
+        The model's entry.
+
+    Raises:
+        InputError: The registry cannot be read or has no such model; the message lists the known ids.
+    """
     default, entries = read_registry(folder)
     wanted = model_id or default
     if wanted not in entries:
-        raise InputError(f"Expected one of the models {sorted(entries)}, got {wanted!r}; choose one of these.")
+        raise InputError(f"Expected one of the models {sorted(entries)}, got {wanted!r}; choose one of these.", "model")
     return entries[wanted]
 
 
 def load_network(entry: ModelEntry, device: str = "cpu") -> GeoLiftUNet:
-    """The network with its weights, in evaluation mode. The file's SHA-256 is checked before anything is read."""
+    """Load a network with its weights, in evaluation mode.
+
+    Args:
+        entry: The model's entry in the registry.
+        device: A torch device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+
+    Returns:
+        The network in float32 on the device.
+
+    Raises:
+        InputError: The weights are missing, do not have the SHA-256 of the entry (checked before anything is read), or
+            belong to another network.
+    """
     import torch
     from safetensors.torch import load
 
@@ -110,7 +143,17 @@ def load_network(entry: ModelEntry, device: str = "cpu") -> GeoLiftUNet:
 
 
 def load_atlas(entry: ModelEntry) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """The mean atlas on the model's grid: grey values in [0, 1] and bone mask, both (z, y, x)."""
+    """Load the mean atlas, the baseline that needs no radiographs.
+
+    Args:
+        entry: The model's entry in the registry.
+
+    Returns:
+        Grey values in [0, 1] and bone mask on the model's grid, both (z, y, x).
+
+    Raises:
+        InputError: The atlas is missing or does not have the SHA-256 of the entry.
+    """
     import torch.nn.functional as F
     from safetensors.torch import load
 

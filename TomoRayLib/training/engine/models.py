@@ -67,6 +67,28 @@ def build_model(config: NetworkConfig, device: str = "cpu") -> Model:
     return model
 
 
+def parameters_to_train(model: Model, finest_level: int, freeze_coarse: bool) -> list[nn.Parameter]:
+    """The parameters that the optimizer holds. Levels that are not trained yet stay in it, without gradients (several
+    processes wait for a gradient of everything that asks for one)."""
+    if not isinstance(model, GeoLiftUNet):
+        return [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if freeze_coarse:
+        model.requires_grad_(False)
+        for part in _parts_of_level(model, finest_level):
+            part.requires_grad_(True)
+        return [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for level in range(finest_level):
+        for part in _parts_of_level(model, level):
+            part.requires_grad_(False)
+    return list(model.parameters())
+
+
+def _parts_of_level(model: GeoLiftUNet, level: int) -> tuple[nn.Module, ...]:
+    """The parts that one level adds to the coarser ones (the encoder's levels serve all of them)."""
+    ap, lateral = (reducers[level] for reducers in model.reducers)  # type: ignore[index]
+    return model.decoder[level], model.heads[level], ap, lateral
+
+
 def describe_network(config: NetworkConfig) -> dict[str, Any]:
     """A configuration as a checkpoint keeps it; ``network_of`` reads it back."""
     return {"architecture": architecture_of(config), **asdict(config)}

@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.text_formats import write_json
-from TomoRayLib.networks.geolift import GeoLiftUNet, Prediction
+from TomoRayLib.networks.geolift import Prediction
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.licences import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
 from TomoRayLib.training.data.samples import Sample, StreamConfig
@@ -35,7 +35,7 @@ from TomoRayLib.training.engine.adversary import Adversary
 from TomoRayLib.training.engine.checkpoints import Kept, restore, save_checkpoint, start_from
 from TomoRayLib.training.engine.interruption import stop_asked
 from TomoRayLib.training.engine.losses import LossWeights, reconstruction_loss
-from TomoRayLib.training.engine.models import Model, Unmasked, build_model
+from TomoRayLib.training.engine.models import Model, Unmasked, build_model, parameters_to_train
 from TomoRayLib.training.engine.processes import cores_of_process, launched_fabric, workers_for
 from TomoRayLib.training.engine.progress import Progress
 from TomoRayLib.training.engine.run_log import RunLog
@@ -59,10 +59,23 @@ def train(
     resume: bool = False,
     report: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Train within the budget and return the checkpoint's path.
+    """Train one stage within its budget.
 
-    Raises InputError for a folder that already holds a run (without ``resume``), a checkpoint of another architecture,
-    a loss that is not a number (the last checkpoint stays as it was), or too little memory.
+    Args:
+        config: The stage's settings.
+        stream: How its samples are drawn.
+        anatomy: What they are made of.
+        validation: Cases to score every ``config.validate_every_steps`` steps and at the end.
+        out: Folder of the stage.
+        resume: Go on from the checkpoint in ``out``, if there is one.
+        report: Receives a line on progress every minute, and the scores.
+
+    Returns:
+        The checkpoint's path.
+
+    Raises:
+        InputError: The folder already holds a run (without ``resume``), a checkpoint is of another architecture, a loss
+            is not a number (the last checkpoint stays as it was), or memory is exhausted.
     """
     _check_stage(config, stream, out, resume)
     out.mkdir(parents=True, exist_ok=True)
@@ -125,7 +138,7 @@ class Trainer:
         config = replace(config, workers=workers_for(asked_for, fabric.device, stream.size, cores))
         fabric.seed_everything(config.seed)
         network = build_model(config.trained_network, fabric.device.type)
-        trained = _parameters_to_train(network, config)
+        trained = parameters_to_train(network, config.finest_level, config.freeze_coarse)
         optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=config.betas)
         ema = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
         model, optimizer = fabric.setup(network, optimizer)
@@ -332,28 +345,6 @@ def level_losses(
         total = total + loss * (1.0 if level == levels[0] else COARSER_LEVEL_WEIGHT)
         reported = reported or terms
     return total, reported
-
-
-def _parameters_to_train(model: Model, config: TrainingConfig) -> list[nn.Parameter]:
-    """The parameters that the optimizer holds. Levels that are not trained yet stay in it, without gradients (several
-    processes wait for a gradient of everything that asks for one)."""
-    if not isinstance(model, GeoLiftUNet):
-        return [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if config.freeze_coarse:
-        model.requires_grad_(False)
-        for part in _parts_of_level(model, config.finest_level):
-            part.requires_grad_(True)
-        return [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for level in range(config.finest_level):
-        for part in _parts_of_level(model, level):
-            part.requires_grad_(False)
-    return list(model.parameters())
-
-
-def _parts_of_level(model: GeoLiftUNet, level: int) -> tuple[nn.Module, ...]:
-    """The parts that one level adds to the coarser ones (the encoder's levels serve all of them)."""
-    ap, lateral = (reducers[level] for reducers in model.reducers)  # type: ignore[index]
-    return model.decoder[level], model.heads[level], ap, lateral
 
 
 def _loader(
