@@ -34,25 +34,28 @@ OPTIONS = {  # of ``train``, by the setting that each replaces
 def train(
     out: Annotated[Path, typer.Option(help="Folder of the run.")],
     config: Annotated[
-        OptionalPath, typer.Argument(help="A run as a TOML file, see docs/training.md. [built-in: phantoms on a CPU]")
+        OptionalPath,
+        typer.Argument(
+            metavar="[CONFIG]", help="A run as a TOML file, see docs/training.md. (Default: the built-in one.)"
+        ),
     ] = None,
     data: Annotated[
-        OptionalPath, typer.Option(help="Folder that CONFIG's data paths start from. [CONFIG's own folder]")
+        OptionalPath, typer.Option(help="Folder that CONFIG's data paths start from. (Default: the folder of CONFIG.)")
     ] = None,
     minutes: Annotated[
-        Number, typer.Option(help="Budget for all stages together, each keeping its share. [as in CONFIG; built-in 85]")
+        Number, typer.Option(help="Budget for all stages together, each keeping its share. (Built-in: 85.)")
     ] = None,
     watch: Annotated[
         list[str],  # each NAME=CT,LABELS
         typer.Option(help="Real labelled CT to score at every validation, never trained on.", metavar="NAME=CT,LABELS"),
     ] = [],  # noqa: B006
-    seed: Annotated[WholeNumber, typer.Option(help="Seed of phantoms and weights. [as in CONFIG; built-in 1]")] = None,
+    seed: Annotated[WholeNumber, typer.Option(help="Seed of phantoms and weights. (Built-in: 1.)")] = None,
     start_from: Annotated[
         OptionalPath, typer.Option(help="Checkpoint of an earlier run, or weights, to start the first stage from.")
     ] = None,
-    stages: Annotated[OptionalText, typer.Option(help="Names of the stages to train: 48,96. [all]")] = None,
+    stages: Annotated[OptionalText, typer.Option(help="Names of the stages to train: 48,96. (Default: all.)")] = None,
     workers: Annotated[
-        WholeNumber, typer.Option(help="Processes that make samples. [1; on a GPU all cores but one, or 0]")
+        WholeNumber, typer.Option(help="Processes that make samples. (Default: 1; on a GPU all cores but one, or 0.)")
     ] = None,
 ) -> None:
     """Train on phantoms and real CTs as a configuration describes, by default the built-in one on phantoms alone.
