@@ -36,7 +36,7 @@ def train(
     config: Annotated[
         OptionalPath,
         typer.Argument(
-            metavar="[CONFIG]", help="A run as a TOML file, see docs/training.md. (Default: the built-in one.)"
+            metavar="CONFIG", help="A run as a TOML file, see docs/training.md. (Default: the built-in one.)"
         ),
     ] = None,
     data: Annotated[
