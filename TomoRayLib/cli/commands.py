@@ -13,7 +13,7 @@ from rich.table import Table
 
 from TomoRayLib import __version__
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.cli.display import escaped
+from TomoRayLib.cli.display import escaped, print_sentence
 from TomoRayLib.cli.options import Json, OptionalPath, job_command, option_for, option_names
 from TomoRayLib.cli.running import console, finish
 from TomoRayLib.cli.training import learning_curves, publish, sample_sheet, train
@@ -146,5 +146,5 @@ def main() -> None:
     try:
         app(prog_name="tomoray")
     except (InputError, OutputError) as error:
-        console.print(f"[bold red]Error[/] {escaped(str(error))}", highlight=False)
+        print_sentence(console, "[bold red]Error[/]", escaped(str(error)))
         sys.exit(ExitCode.INPUT)

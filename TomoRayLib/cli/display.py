@@ -39,9 +39,9 @@ class Display:
         if isinstance(event, StageBegun):
             self._show_stage(event)
         elif isinstance(event, Warned):
-            self.progress.console.print(f"[bold red]Warning[/] {self._said(event.text, event.field)}", highlight=False)
+            print_sentence(self.progress.console, "[bold red]Warning[/]", self._said(event.text, event.field))
         elif isinstance(event, Note):
-            self.progress.console.print(f"[yellow]Note[/] {self._said(event.text, event.field)}", highlight=False)
+            print_sentence(self.progress.console, "[yellow]Note[/]", self._said(event.text, event.field))
         else:
             self.last = event
 
@@ -60,11 +60,16 @@ class Display:
     def close(self) -> None:
         """Show the job's end, once the bar is gone."""
         if isinstance(self.last, Failed):
-            self.console.print(f"[bold red]Error[/] {self._said(self.last.message, self.last.field)}", highlight=False)
+            print_sentence(self.console, "[bold red]Error[/]", self._said(self.last.message, self.last.field))
             if self.last.details:
                 self.console.print(self.last.details, markup=False, highlight=False)
         elif self.last is not None:
             _show_result(self.last.values)
+
+
+def print_sentence(console: Console, label: str, text: str) -> None:
+    """Print a message that is escaped already. Only the terminal wraps it, so that a path can be copied whole."""
+    console.print(f"{label} {text}", highlight=False, soft_wrap=True)
 
 
 def _show_result(values: Mapping[str, Any]) -> None:

@@ -192,6 +192,11 @@ def test_the_point_of_a_list_is_the_centre_in_lps(panel) -> None:
 
 
 def test_devices_and_models_are_listed_when_advanced_opens(panel) -> None:
+    import qt
+
+    from TomoRayLib.slicer.panel.advanced import MEASURED_KEY
+
+    qt.QSettings().remove(MEASURED_KEY)  # an earlier test of this process may have run on the CPU
     ui = panel.ui
     assert ui.deviceComboBox.count == 0  # nothing is asked before
     ui.advancedSection.collapsed = False
