@@ -156,7 +156,7 @@ class TomoRayLogic(ScriptedLoadableModuleLogic):
         """
         from TomoRayLib.base.errors import InputError
         from TomoRayLib.slicer.runs import SynthesisRun
-        from TomoRayLib.slicer.worker.run import RunState
+        from TomoRayLib.slicer.worker.worker_run import RunState
 
         try:
             installation.ensure(Path(resource_path("requirements.txt")))

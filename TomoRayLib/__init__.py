@@ -5,7 +5,7 @@ Importing this package imports neither torch nor SimpleITK: each public name is 
 
 from typing import TYPE_CHECKING
 
-from TomoRayLib.base.faces import lazy_face
+from TomoRayLib.base.lazy_names import lazy_face
 
 __version__ = "0.1.0"
 

@@ -31,7 +31,7 @@ from TomoRayLib.training.engine.checkpoints import averaged_weights
 from TomoRayLib.training.engine.losses import LossWeights
 from TomoRayLib.training.engine.models import build_model
 from TomoRayLib.training.engine.trainer import train
-from TomoRayLib.training.engine.training_config import TrainingConfig
+from TomoRayLib.training.engine.trainer_config import TrainingConfig
 from TomoRayLib.training.engine.validation import ValidationCase, phantom_cases, score_case, scored_case
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 from TomoRayLib.training.phantoms.scene import SceneSize

@@ -14,7 +14,7 @@ from TomoRayLib.cli.running import console, finish
 from TomoRayLib.jobs.events import Emit
 
 if TYPE_CHECKING:
-    from TomoRayLib.training.config import WatchedCase
+    from TomoRayLib.training.config_file import WatchedCase
 
 Number = Optional[float]  # noqa: UP045
 OptionalText = Optional[str]  # noqa: UP045
@@ -66,7 +66,7 @@ def train(
 
     def work(emit: Emit) -> None:
         try:
-            from TomoRayLib.training.config import RECIPE, read_config
+            from TomoRayLib.training.config_file import RECIPE, read_config
             from TomoRayLib.training.engine.processes import is_first_process
             from TomoRayLib.training.overrides import Overrides, overridden
             from TomoRayLib.training.run import run_config
@@ -130,7 +130,7 @@ def sample_sheet(
     def work(emit: Emit) -> None:
         from TomoRayLib.report.drawing import png_bytes
         from TomoRayLib.training.data.anatomy import load_anatomy
-        from TomoRayLib.training.data.labelled_cts import load_labelled_ct
+        from TomoRayLib.training.data.scenes_of_cts import load_labelled_ct
         from TomoRayLib.training.data.training_cases import find_labelled_cts
         from TomoRayLib.training.pictures import sample_sheet as drawn_sheet
 
@@ -172,7 +172,7 @@ def _say_nothing(line: str) -> None:
 
 
 def _watched(text: str) -> WatchedCase:
-    from TomoRayLib.training.config import WatchedCase
+    from TomoRayLib.training.config_file import WatchedCase
 
     name, _, files = text.partition("=")
     paths = [str(Path(path).absolute()) for path in files.split(",")]

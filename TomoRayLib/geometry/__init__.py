@@ -5,7 +5,7 @@ See docs/conventions.md for frames, axis order and the pixel-centre rule.
 
 from typing import TYPE_CHECKING
 
-from TomoRayLib.base.faces import lazy_face
+from TomoRayLib.base.lazy_names import lazy_face
 
 if TYPE_CHECKING:
     from TomoRayLib.geometry.beams import ConeBeam as ConeBeam

@@ -5,14 +5,14 @@ Patient space is LPS in mm; volumes are (z, y, x), radiographs (v, u) with row 0
 
 from typing import TYPE_CHECKING
 
-from TomoRayLib.base.faces import lazy_face
+from TomoRayLib.base.lazy_names import lazy_face
 
 if TYPE_CHECKING:
     from TomoRayLib.images.checks import check_ct as check_ct
     from TomoRayLib.images.checks import check_radiograph as check_radiograph
-    from TomoRayLib.images.cohort import Cohort as Cohort
-    from TomoRayLib.images.cohort import CohortCase as CohortCase
-    from TomoRayLib.images.cohort import find_cases as find_cases
+    from TomoRayLib.images.cohort_finder import Cohort as Cohort
+    from TomoRayLib.images.cohort_finder import CohortCase as CohortCase
+    from TomoRayLib.images.cohort_finder import find_cases as find_cases
     from TomoRayLib.images.files import read_labels as read_labels
     from TomoRayLib.images.files import read_radiograph as read_radiograph
     from TomoRayLib.images.files import read_volume as read_volume
@@ -39,7 +39,7 @@ __all__, __getattr__, __dir__ = lazy_face(
     __name__,
     {
         "checks": ["check_ct", "check_radiograph"],
-        "cohort": ["Cohort", "CohortCase", "find_cases"],
+        "cohort_finder": ["Cohort", "CohortCase", "find_cases"],
         "files": [
             "read_labels",
             "read_radiograph",

@@ -8,7 +8,7 @@ import numpy as np
 
 from TomoRayLib.anatomy.vertebrae import label_of_structure
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.cohort import stem_of
+from TomoRayLib.images.cohort_finder import stem_of
 from TomoRayLib.images.files import read_labels
 from TomoRayLib.images.types import Volume
 

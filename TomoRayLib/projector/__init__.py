@@ -6,7 +6,7 @@ projected from any pose, without resampling the CT.
 
 from typing import TYPE_CHECKING
 
-from TomoRayLib.base.faces import lazy_face
+from TomoRayLib.base.lazy_names import lazy_face
 
 if TYPE_CHECKING:
     from TomoRayLib.projector.lattice import rays_of as rays_of

@@ -18,8 +18,8 @@ from TomoRayLib.geometry.views import View
 from TomoRayLib.projector.backends.choice import Backend, chosen_library
 from TomoRayLib.projector.backends.work_limits import TRANSPOSED_BYTES, limits_of
 from TomoRayLib.projector.checks import any_ray_meets, check_rays, check_volume
+from TomoRayLib.projector.kept_plans import plan_for
 from TomoRayLib.projector.lattice import in_volume_frame, ray_lattice, rays_of
-from TomoRayLib.projector.plans import plan_for
 from TomoRayLib.projector.rays import trace_rays
 
 Method = Literal["auto", "slabs", "rays"]

@@ -19,7 +19,7 @@ from TomoRayLib.slicer.scene.case_nodes import CaseNodes, add_case, add_radiogra
 from TomoRayLib.slicer.scene.nodes import in_scene
 from TomoRayLib.slicer.scene.sample_nodes import add_sample
 from TomoRayLib.slicer.worker.job_folder import PreparedJob
-from TomoRayLib.slicer.worker.run import WorkerRun
+from TomoRayLib.slicer.worker.worker_run import WorkerRun
 
 
 class SynthesisRun(WorkerRun):

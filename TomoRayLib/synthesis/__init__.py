@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from TomoRayLib.base.faces import lazy_face
+from TomoRayLib.base.lazy_names import lazy_face
 
 if TYPE_CHECKING:
     from TomoRayLib.synthesis.acquisition import radiograph_views as radiograph_views

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.training.config import SEED_STEP, RunConfig, StageConfig, WatchedCase
+from TomoRayLib.training.config_file import SEED_STEP, RunConfig, StageConfig, WatchedCase
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from TomoRayLib.projector.physics.attenuation import hu_to_attenuation
 from TomoRayLib.projector.projection import project
 from TomoRayLib.report.drawing import grey_picture, write_text
 from TomoRayLib.training.data.anatomy import Anatomy
-from TomoRayLib.training.data.labelled_cts import LabelledCT
+from TomoRayLib.training.data.scenes_of_cts import LabelledCT
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 from TomoRayLib.training.phantoms.sampling import course_at, sample_at
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize, compose_scene

@@ -22,7 +22,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.base.mappings import dataclass_from_mapping
-from TomoRayLib.images.cohort import CohortCase
+from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.jobs.demonstration import DemonstrationCase, default_cache, fetch_demonstration

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import check_writable
-from TomoRayLib.images.cohort import CohortCase
-from TomoRayLib.training.config import SEED_STEP, DataConfig, RunConfig, StageConfig
+from TomoRayLib.images.cohort_finder import CohortCase
+from TomoRayLib.training.config_file import SEED_STEP, DataConfig, RunConfig, StageConfig
 from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy
 from TomoRayLib.training.data.held_out import VALIDATION_SPINES
 from TomoRayLib.training.data.licences import (
@@ -21,7 +21,7 @@ from TomoRayLib.training.data.licences import (
 )
 from TomoRayLib.training.data.training_cases import describe_left_out, find_training_cases
 from TomoRayLib.training.engine.trainer import CHECKPOINT, train
-from TomoRayLib.training.engine.training_config import TrainingConfig
+from TomoRayLib.training.engine.trainer_config import TrainingConfig
 from TomoRayLib.training.engine.validation import (
     ValidationCase,
     check_may_be_scored,

@@ -15,7 +15,7 @@ from TomoRayLib.cli.training import _watched
 from TomoRayLib.jobs.events import Event, ExitCode, Failed
 from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.training.atlas import bone_hu
-from TomoRayLib.training.config import StageConfig, WatchedCase
+from TomoRayLib.training.config_file import StageConfig, WatchedCase
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.engine.trouble import explained, finite
 from TomoRayLib.training.run import settings_of_stage

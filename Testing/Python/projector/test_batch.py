@@ -17,7 +17,7 @@ from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
 from TomoRayLib.geometry.views import View
-from TomoRayLib.projector import Projector, plans, project, project_posed, rays_of, trace_rays
+from TomoRayLib.projector import Projector, kept_plans, project, project_posed, rays_of, trace_rays
 from TomoRayLib.projector.backends import torch_slabs
 from TomoRayLib.projector.backends.work_limits import CPU, GPU, WorkLimits
 from TomoRayLib.projector.physics import (
@@ -73,10 +73,10 @@ def image_and_gradient(volume: Tensor, grid: Grid, camera: Camera, weights: Tens
 @pytest.fixture
 def a_limit(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[WorkLimits]:
     """The sizes that a device would have, on the CPU."""
-    plans.forget()
+    kept_plans.forget()
     monkeypatch.setattr(torch_slabs, "limits_of", lambda device: LIMITS[request.param])
     yield LIMITS[request.param]
-    plans.forget()
+    kept_plans.forget()
 
 
 @pytest.mark.parametrize("a_limit", LIMITS, indirect=True)
@@ -87,7 +87,7 @@ def test_slabs_give_a_batch_the_images_and_gradients_of_its_volumes(name: str, a
     grid = a_grid(direction)
     batch, weights = noise(5, *grid.shape), noise(5, *camera.shape)
     images, gradients = image_and_gradient(batch, grid, camera, weights, "slabs")
-    plans.forget()
+    kept_plans.forget()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch_slabs, "limits_of", lambda device: WorkLimits(1, 1, 2**20, 1))
         for n in range(5):
@@ -131,7 +131,7 @@ def test_a_large_volume_seen_along_x_is_transposed_in_parts_for_a_batch_too(
     batch, weights = noise(3, *grid.shape), noise(3, *camera.shape)
     whole = image_and_gradient(batch, grid, camera, weights, "slabs")
     for slices in (7, 100):  # of 45: parts of one volume, two volumes together
-        plans.forget()
+        kept_plans.forget()
         monkeypatch.setattr(torch_slabs, "TRANSPOSED_BYTES", 13 * 9 * 8 * slices)
         for part, expected in zip(image_and_gradient(batch, grid, camera, weights, "slabs"), whole, strict=True):
             torch.testing.assert_close(part, expected, rtol=1e-12, atol=1e-12)
@@ -187,11 +187,11 @@ def test_a_gpu_needs_at_most_150_mb_beside_volumes_and_images(name: str, volumes
     grid = Grid.cube((0.0, 0.0, 0.0), 256.0, edge)
     view = View(ConeBeam(1000.0, 1536.0), Detector(pixels, pixels, (400 / pixels, 400 / pixels)), *angles[name])
     batch = torch.empty(volumes, *grid.shape, device="meta")
-    plans.forget()
+    kept_plans.forget()
     with Watched() as watched:
         images = project(batch, grid, view)
-    plan = plans.plan_for(grid, view, "meta", torch.float32, "torch")
-    plans.forget()
+    plan = kept_plans.plan_for(grid, view, "meta", torch.float32, "torch")
+    kept_plans.forget()
     assert plan is not None
     assert images.device.type == "meta"
     results_mb = 4 * (images.numel() + volumes * plan.samples_a * plan.samples_b) / 2**20
@@ -209,14 +209,14 @@ def test_a_batch_and_its_adjoint_take_no_more_work_space_than_they_may(
     limit = 2**21
     monkeypatch.setattr(torch_slabs, "limits_of", lambda device: WorkLimits(100, 100, limit, 8))
     monkeypatch.setattr(torch_slabs, "TRANSPOSED_BYTES", limit)
-    plans.forget()
-    plan = plans.plan_for(grid, camera, "cpu", torch.float64, "torch")
+    kept_plans.forget()
+    plan = kept_plans.plan_for(grid, camera, "cpu", torch.float64, "torch")
     assert plan is not None
     assert 1 < plan.most_volumes < 20
     batch, weights = noise(64, *grid.shape), noise(64, *camera.shape)
     with Watched() as watched:
         image_and_gradient(batch, grid, camera, weights, "slabs")
-    plans.forget()
+    kept_plans.forget()
     # gradient of the volumes; images, sums on the (virtual) detector, and the gradients of both
     results = 8 * (batch.numel() + 3 * weights.numel() + 2 * 64 * plan.samples_a * plan.samples_b)
     assert results < watched.peak_bytes + limit
@@ -235,7 +235,7 @@ def test_tables_made_in_inference_mode_serve_training(name: str) -> None:
     camera, direction = CAMERAS[name]
     grid = a_grid(direction)
     batch, weights = noise(2, *grid.shape), noise(2, *camera.shape)
-    plans.forget()
+    kept_plans.forget()
     torch_slabs._kept.buffer = None
     with torch.inference_mode():
         expected = project(batch, grid, camera).clone()

@@ -15,7 +15,7 @@ from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
-from TomoRayLib.projector import Projector, plans, project, project_views
+from TomoRayLib.projector import Projector, kept_plans, project, project_views
 from TomoRayLib.projector.backends.choice import chosen_library
 
 GRID = Grid((9, 8, 7), (2.0, 2.0, 2.0), (-8.0, -7.0, -6.0))
@@ -34,22 +34,22 @@ def test_the_default_is_numba_on_the_cpu_without_derivatives_and_torch_for_all_e
 
 @needs_numba
 def test_plans_of_two_backends_are_kept_side_by_side() -> None:
-    plans.forget()
+    kept_plans.forget()
     volume = torch.ones(GRID.shape)
     for backend in ("numba", "torch", "numba"):
         project(volume, GRID, VIEW, backend=backend)  # type: ignore[arg-type]
-    assert [type(plan).__name__ for plan in plans._kept.values()] == ["TorchPlan", "NumbaPlan"]
-    plans.forget()
+    assert [type(plan).__name__ for plan in kept_plans._kept.values()] == ["TorchPlan", "NumbaPlan"]
+    kept_plans.forget()
 
 
 @needs_numba
 def test_views_and_modules_hand_the_backend_on() -> None:
-    plans.forget()
+    kept_plans.forget()
     volume = torch.ones(GRID.shape)
     project_views(volume, GRID, [VIEW], backend="torch")
     Projector(GRID, [VIEW], backend="torch")(volume[None])
-    assert [type(plan).__name__ for plan in plans._kept.values()] == ["TorchPlan"]
-    plans.forget()
+    assert [type(plan).__name__ for plan in kept_plans._kept.values()] == ["TorchPlan"]
+    kept_plans.forget()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
-from TomoRayLib.projector import plans, project
+from TomoRayLib.projector import kept_plans, project
 from TomoRayLib.projector.tables import Shares, overlaps
 
 kernel = pytest.importorskip("TomoRayLib.projector.backends.numba_kernel", reason="needs numba")
@@ -49,9 +49,9 @@ WIDE = {  # rays that move more than a voxel along one axis in a slice, and meet
 
 @pytest.fixture(autouse=True)
 def _fresh_plans():
-    plans.forget()
+    kept_plans.forget()
     yield
-    plans.forget()
+    kept_plans.forget()
 
 
 def a_volume(grid: Grid, dtype: torch.dtype = torch.float32, count: int | None = None) -> torch.Tensor:
@@ -60,7 +60,7 @@ def a_volume(grid: Grid, dtype: torch.dtype = torch.float32, count: int | None =
 
 
 def plan_of(grid: Grid, view: View, dtype: torch.dtype = torch.float64) -> kernel.NumbaPlan:
-    plan = plans.plan_for(grid, view, "cpu", dtype, "numba")
+    plan = kept_plans.plan_for(grid, view, "cpu", dtype, "numba")
     assert isinstance(plan, kernel.NumbaPlan)  # else rays are compared with rays
     return plan
 

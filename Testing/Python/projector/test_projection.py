@@ -26,7 +26,7 @@ from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
-from TomoRayLib.projector import Projector, hu_to_attenuation, plans, project, project_views
+from TomoRayLib.projector import Projector, hu_to_attenuation, kept_plans, project, project_views
 from TomoRayLib.projector.backends import torch_slabs
 from TomoRayLib.projector.backends.choice import Backend
 
@@ -125,26 +125,26 @@ def test_a_large_volume_seen_along_x_is_transposed_in_parts(monkeypatch: pytest.
     volume = torch.rand(grid.shape, dtype=torch.float64)
     whole = project(volume, grid, view)
     monkeypatch.setattr(torch_slabs, "TRANSPOSED_BYTES", 13 * 9 * 8 * 17)
-    plans.forget()
+    kept_plans.forget()
     part = volume.clone().requires_grad_()
     torch.testing.assert_close(project(part, grid, view).detach(), whole)
     weights = torch.rand(whole.shape, dtype=torch.float64)
     (gradient,) = torch.autograd.grad((project(part, grid, view) * weights).sum(), part)
     assert float((gradient * volume).sum()) == pytest.approx(float((whole * weights).sum()))
-    plans.forget()
+    kept_plans.forget()
 
 
 def test_the_tables_of_the_last_views_are_kept_up_to_their_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    plans.forget()
+    kept_plans.forget()
     grid = a_lopsided_grid()
-    first = plans.plan_for(grid, a_view(), "cpu", torch.float32, "torch")
-    assert plans.plan_for(grid, a_view(), "cpu", torch.float32, "torch") is first
+    first = kept_plans.plan_for(grid, a_view(), "cpu", torch.float32, "torch")
+    assert kept_plans.plan_for(grid, a_view(), "cpu", torch.float32, "torch") is first
     assert first is not None
-    monkeypatch.setattr(plans, "KEPT_PLANS_BYTES", 2 * first.nbytes)
+    monkeypatch.setattr(kept_plans, "KEPT_PLANS_BYTES", 2 * first.nbytes)
     for angle in (90.0, 180.0, 270.0):
-        plans.plan_for(grid, a_view(angle), "cpu", torch.float32, "torch")
-    assert plans.plan_for(grid, a_view(), "cpu", torch.float32, "torch") is not first
-    plans.forget()
+        kept_plans.plan_for(grid, a_view(angle), "cpu", torch.float32, "torch")
+    assert kept_plans.plan_for(grid, a_view(), "cpu", torch.float32, "torch") is not first
+    kept_plans.forget()
 
 
 @pytest.mark.parametrize("method", ["auto", "rays"])

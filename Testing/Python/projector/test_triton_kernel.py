@@ -22,7 +22,7 @@ from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
-from TomoRayLib.projector import plans, project
+from TomoRayLib.projector import kept_plans, project
 from TomoRayLib.projector.backends import choice
 from TomoRayLib.projector.backends.choice import chosen_library
 from TomoRayLib.projector.lattice import in_volume_frame, ray_lattice
@@ -58,9 +58,9 @@ VIEWS = {
 
 @pytest.fixture(autouse=True)
 def _fresh_plans() -> Iterator[None]:
-    plans.forget()
+    kept_plans.forget()
     yield
-    plans.forget()
+    kept_plans.forget()
 
 
 def a_volume(grid: Grid, count: int | None = None) -> Tensor:
@@ -113,7 +113,7 @@ def test_the_views_have_all_layouts_cut_slices_and_more_than_two_taps() -> None:
     for name, view in VIEWS.items():
         rays = slab_rays(GRID, in_volume_frame(ray_lattice(view), GRID))
         assert rays is not None
-        plan = plans.make_plan(rays, "cpu", torch.float32, "triton")
+        plan = kept_plans.make_plan(rays, "cpu", torch.float32, "triton")
         assert isinstance(plan, TritonPlan)
         found[name] = plan.order, plan.sub_slices, len(plan.along_a.weight), len(plan.along_b.weight)
     orders, sub_slices, taps_a, taps_b = zip(*found.values(), strict=True)
@@ -264,7 +264,7 @@ def test_a_gpu_gives_the_images_of_stock_operators_and_of_the_cpu(name: str, gri
     on_device = batch.cuda()
     expected = by_torch(on_device, grid, view)
     images = project(on_device, grid, view, backend="triton")
-    assert type(list(plans._kept.values())[-1]).__name__ == "TritonPlan"
+    assert type(list(kept_plans._kept.values())[-1]).__name__ == "TritonPlan"
     assert_same_to_rounding(images, expected)
     assert_same_to_rounding(images.cpu(), by_torch(batch, grid, view))
     assert torch.equal(images, project(on_device, grid, view, backend="triton"))

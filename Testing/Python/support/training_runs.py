@@ -14,7 +14,7 @@ from support.anatomies import a_coarse_anatomy
 from TomoRayLib.networks.geolift import GeoLiftConfig
 from TomoRayLib.training.data.samples import StreamConfig
 from TomoRayLib.training.engine.trainer import train
-from TomoRayLib.training.engine.training_config import TrainingConfig
+from TomoRayLib.training.engine.trainer_config import TrainingConfig
 from TomoRayLib.training.engine.validation import ValidationCase, phantom_cases
 from TomoRayLib.training.phantoms.scene import SceneSize
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from support.labelled_cts import a_labelled_ct
-from TomoRayLib.images.cohort import CohortCase
+from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
 

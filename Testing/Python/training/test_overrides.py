@@ -11,8 +11,8 @@ from support.anatomies import a_coarse_anatomy
 from support.validation_data import a_case_with_another_mask
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.training import run
-from TomoRayLib.training.config import RECIPE, SEED_STEP, RunConfig, WatchedCase, read_config
-from TomoRayLib.training.engine.training_config import TrainingConfig
+from TomoRayLib.training.config_file import RECIPE, SEED_STEP, RunConfig, WatchedCase, read_config
+from TomoRayLib.training.engine.trainer_config import TrainingConfig
 from TomoRayLib.training.overrides import Overrides, overridden
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from support.anatomies import a_coarse_anatomy
 from support.labelled_cts import a_labelled_ct
-from TomoRayLib.training.data.labelled_cts import labelled_ct
+from TomoRayLib.training.data.scenes_of_cts import labelled_ct
 from TomoRayLib.training.phantoms.scene import SceneSize
 from TomoRayLib.training.pictures import (
     CURVE_COLORS,

@@ -5,7 +5,7 @@ See docs/projector.md for the equations and their sources. Lengths in mm, attenu
 
 from typing import TYPE_CHECKING
 
-from TomoRayLib.base.faces import lazy_face
+from TomoRayLib.base.lazy_names import lazy_face
 
 if TYPE_CHECKING:
     from TomoRayLib.projector.physics.attenuation import attenuation_per_mm as attenuation_per_mm

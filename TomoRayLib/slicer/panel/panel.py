@@ -30,7 +30,7 @@ from TomoRayLib.slicer.scene import radiographs
 from TomoRayLib.slicer.scene.case_nodes import INPUT_ROLE, CaseNodes
 from TomoRayLib.slicer.scene.nodes import Role, in_scene, problem_of
 from TomoRayLib.slicer.scene.watching import Watch
-from TomoRayLib.slicer.worker.run import RunState, WorkerRun
+from TomoRayLib.slicer.worker.worker_run import RunState, WorkerRun
 
 
 class Panel:

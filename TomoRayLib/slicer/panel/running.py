@@ -10,7 +10,7 @@ import qt
 from slicer.i18n import tr as _
 
 from TomoRayLib.slicer.panel.texts import show_text
-from TomoRayLib.slicer.worker.run import WorkerRun
+from TomoRayLib.slicer.worker.worker_run import WorkerRun
 
 Show = Callable[[Any], Any]  # takes the run that is done
 

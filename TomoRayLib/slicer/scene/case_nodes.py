@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.slicer.scene.hierarchy import put_into_folder, put_next_to, remove_nodes
-from TomoRayLib.slicer.scene.new_nodes import SYNTHETIC_COLOR, TRUTH_COLOR, NewNodes
+from TomoRayLib.slicer.scene.node_creation import SYNTHETIC_COLOR, TRUTH_COLOR, NewNodes
 from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, in_scene
 from TomoRayLib.slicer.scene.result_files import ResultFiles, read_radiographs
 from TomoRayLib.slicer.scene.score_table import fill_score_table

@@ -14,8 +14,8 @@ import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
 from TomoRayLib.training.data.anatomy import Anatomy
-from TomoRayLib.training.data.labelled_cts import scene_of_case
 from TomoRayLib.training.data.samples import Sample, Shot, StreamConfig, sample_of_shot, shot_of_scene
+from TomoRayLib.training.data.scenes_of_cts import scene_of_case
 from TomoRayLib.training.phantoms.scene import Scene, compose_scene
 
 SCENE, SHOT, LOOK, ORDER = range(4)  # what a random generator is for

@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.cohort import CohortCase, find_cases, names_its_ct, stem_of
+from TomoRayLib.images.cohort_finder import CohortCase, find_cases, names_its_ct, stem_of
 from TomoRayLib.training.data.held_out import (
     DEMONSTRATION_CASE,
     VALIDATION_SPINES,
     is_demonstration_case,
     is_of_subjects,
 )
-from TomoRayLib.training.data.labelled_cts import LabelledCT, load_labelled_ct
 from TomoRayLib.training.data.licences import is_permissive
+from TomoRayLib.training.data.scenes_of_cts import LabelledCT, load_labelled_ct
 
 CASES_AT_HAND = 8  # 100 MB each
 MOST_LISTED = 20

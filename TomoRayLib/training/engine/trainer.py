@@ -39,7 +39,7 @@ from TomoRayLib.training.engine.models import Model, Unmasked, build_model, para
 from TomoRayLib.training.engine.processes import cores_of_process, launched_fabric, workers_for
 from TomoRayLib.training.engine.progress import Progress
 from TomoRayLib.training.engine.run_log import RunLog
-from TomoRayLib.training.engine.training_config import TrainingConfig
+from TomoRayLib.training.engine.trainer_config import TrainingConfig
 from TomoRayLib.training.engine.trouble import clip_gradient, explained, finite
 from TomoRayLib.training.engine.validation import ValidationCase, score_case
 

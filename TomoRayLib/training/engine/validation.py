@@ -13,15 +13,15 @@ from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.presets import c_arm
-from TomoRayLib.images.cohort import CohortCase
+from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.training.data.anatomy import Anatomy
-from TomoRayLib.training.data.labelled_cts import read_pair
 from TomoRayLib.training.data.samples import Sample, StreamConfig, sample_of_scene
+from TomoRayLib.training.data.scenes_of_cts import read_pair
 from TomoRayLib.training.data.training_cases import reason_against
 from TomoRayLib.training.engine.models import Model
 from TomoRayLib.training.phantoms.scene import compose_scene

@@ -27,7 +27,7 @@ def test_data_that_tomoray_did_not_make_is_not_overwritten_also_from_a_script(re
     from dataclasses import replace
 
     from TomoRayLib.slicer.runs import SynthesisRun
-    from TomoRayLib.slicer.worker.run import RunState
+    from TomoRayLib.slicer.worker.worker_run import RunState
 
     ct, labels = oblique_case()
     another = add_volume(ct, "someone's work")

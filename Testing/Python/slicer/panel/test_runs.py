@@ -298,7 +298,7 @@ def test_a_saved_scene_shows_its_case_again(panel, tiny_worker, slicer_host, tmp
 def test_a_script_waits_for_the_case_or_gets_the_reason(panel, tiny_worker, slicer_host) -> None:
     from TomoRay import TomoRayLogic
     from TomoRayLib.slicer.request import CTInputs, Request
-    from TomoRayLib.slicer.worker.run import RunState
+    from TomoRayLib.slicer.worker.worker_run import RunState
 
     ct, vertebrae = a_ct_with_vertebrae("CT")
     case = TomoRayLogic().synthesize(Request(CTInputs(ct, vertebrae)))

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from support.anatomies import a_coarse_anatomy
 from support.myo_sim_packages import a_package, pack
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.cohort import CohortCase
+from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy

@@ -18,7 +18,7 @@ from TomoRayLib.training.engine.checkpoints import averaged_geolift, averaged_we
 from TomoRayLib.training.engine.losses import LossWeights
 from TomoRayLib.training.engine.models import NetworkConfig, build_model
 from TomoRayLib.training.engine.trainer import train
-from TomoRayLib.training.engine.training_config import TrainingConfig
+from TomoRayLib.training.engine.trainer_config import TrainingConfig
 from TomoRayLib.training.engine.validation import phantom_cases
 
 NETWORK = X2CTConfig(

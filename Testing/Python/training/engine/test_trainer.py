@@ -30,7 +30,7 @@ from TomoRayLib.training.engine import trainer as loop
 from TomoRayLib.training.engine.adversary import AdversaryConfig
 from TomoRayLib.training.engine.checkpoints import averaged_weights
 from TomoRayLib.training.engine.trainer import schedule, train
-from TomoRayLib.training.engine.training_config import TrainingConfig
+from TomoRayLib.training.engine.trainer_config import TrainingConfig
 from TomoRayLib.training.engine.validation import phantom_cases
 
 

@@ -11,7 +11,7 @@ from support.anatomies import a_coarse_anatomy
 from support.labelled_cts import a_labelled_ct
 from support.validation_data import a_case, a_case_with_another_mask
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.cohort import CohortCase
+from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.types import Volume
 from TomoRayLib.training.engine.validation import describe_held_out, scored_case
 

@@ -14,7 +14,7 @@ from scipy import ndimage
 from support.anatomies import a_spine, labels_of_a_column
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
-from TomoRayLib.training.config import DataConfig
+from TomoRayLib.training.config_file import DataConfig
 from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy, with_procedural_bodies
 from TomoRayLib.training.phantoms.bodies import Body
 from TomoRayLib.training.phantoms.procedural import procedural_body

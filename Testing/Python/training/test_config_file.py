@@ -14,16 +14,16 @@ from support.anatomies import a_coarse_anatomy
 from support.labelled_cts import written
 from support.training_runs import TINY
 from support.validation_data import moved_away
-from TomoRayLib.images.cohort import CohortCase
+from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import read_labels, write_volume
 from TomoRayLib.training import run as experiment
-from TomoRayLib.training.config import StageConfig, read_config
+from TomoRayLib.training.config_file import StageConfig, read_config
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.licences import CASES, WATCHED, from_record, recorded_sources
 from TomoRayLib.training.data.training_cases import TrainingCases
 from TomoRayLib.training.engine import trainer as loop
 from TomoRayLib.training.engine.checkpoints import averaged_weights
-from TomoRayLib.training.engine.training_config import TrainingConfig
+from TomoRayLib.training.engine.trainer_config import TrainingConfig
 from TomoRayLib.training.run import _found, run_config, settings_of_stage
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[3] / "docs" / "configurations").glob("*.toml"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.mappings import dataclass_from_mapping
 from TomoRayLib.training.data.samples import StreamConfig
-from TomoRayLib.training.engine.training_config import TrainingConfig
+from TomoRayLib.training.engine.trainer_config import TrainingConfig
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -13,7 +13,7 @@ from TomoRayLib.anatomy.grey_levels import AIR_HU
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.checks import check_ct
-from TomoRayLib.images.cohort import CohortCase
+from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.mask_checks import prepared_mask
 from TomoRayLib.images.resampling import labels_on_grid, resample

@@ -15,8 +15,8 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.training.data.anatomy import Anatomy
-from TomoRayLib.training.data.labelled_cts import labelled_ct, load_labelled_ct, scene_of_case
 from TomoRayLib.training.data.samples import StreamConfig
+from TomoRayLib.training.data.scenes_of_cts import labelled_ct, load_labelled_ct, scene_of_case
 from TomoRayLib.training.data.stream import SampleStream
 from TomoRayLib.training.data.training_cases import (
     find_labelled_cts,
