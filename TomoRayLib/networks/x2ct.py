@@ -97,7 +97,7 @@ class X2CTGenerator(nn.Module):
     def forward(self, radiographs: Tensor, auxiliary: bool = False) -> Reconstruction:
         size = self.config.size
         if radiographs.ndim != 4 or tuple(radiographs.shape[1:]) != (2, size, size):
-            raise InputError(
+            raise ValueError(
                 f"X2CTGenerator expects radiographs of shape (n, 2, {size}, {size}), AP and lateral; got "
                 f"{tuple(radiographs.shape)}. Resample them with radiographs_for_x2ct."
             )
@@ -268,15 +268,15 @@ def mean_of_views(volumes: list[Tensor]) -> Tensor:
 def radiographs_for_x2ct(radiographs: Tensor, size: int, pixels_per_cube: int) -> Tensor:
     """The generator's input (n, 2, size, size) in [0, 1] from TomoRay's (n, 2, channels, pixels, pixels).
 
-    Of ``radiograph.network_input`` the grey values are taken, -1..1 as 0..1, and cut to the middle ``pixels_per_cube``
-    pixels, which span the cube in the plane of the isocentre (192 of 4/3 mm for 256 mm). Raises InputError if the
+    Of ``network_input`` the grey values are taken, -1..1 as 0..1, and cut to the middle ``pixels_per_cube``
+    pixels, which span the cube in the plane of the isocentre (192 of 4/3 mm for 256 mm). Raises ValueError if the
     radiographs are smaller than that.
     """
     pixels = radiographs.shape[-1]
     if radiographs.ndim != 5 or radiographs.shape[1] != 2 or pixels < pixels_per_cube:
-        raise InputError(
+        raise ValueError(
             f"Expected radiographs (n, 2, channels, pixels, pixels) of at least {pixels_per_cube} pixels; got "
-            f"{tuple(radiographs.shape)}. Make them with radiograph.network_input."
+            f"{tuple(radiographs.shape)}. Make them with network_input."
         )
     first = (pixels - pixels_per_cube) // 2
     middle = slice(first, first + pixels_per_cube)
