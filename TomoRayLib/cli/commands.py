@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperCommand
 
 from TomoRayLib import __version__
 from TomoRayLib.base.errors import InputError, OutputError
@@ -18,7 +19,7 @@ from TomoRayLib.cli.options import Json, OptionalPath, job_command, option_for, 
 from TomoRayLib.cli.running import console, finish
 from TomoRayLib.cli.training import learning_curves, publish, sample_sheet, train
 from TomoRayLib.jobs.events import Emit, ExitCode, Finished, Note
-from TomoRayLib.jobs.job import EvaluationJob, ProjectionJob, SynthesisJob
+from TomoRayLib.jobs.job import VIEW_NAMES, EvaluationJob, ProjectionJob, SynthesisJob
 
 Out = option_for(SynthesisJob, "out")
 Model = option_for(SynthesisJob, "model")
@@ -43,7 +44,19 @@ def synthesize(job: SynthesisJob, emit: Emit) -> None:
     run_synthesis(job, emit)
 
 
-@app.command()
+class _ProjectCommand(TyperCommand):
+    """``project``: two views after one ``--views`` are refused with what to write."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        for option, first, second in zip(args, args[1:], args[2:], strict=False):
+            if option == "--views" and first in VIEW_NAMES and second in VIEW_NAMES:
+                raise typer.BadParameter(
+                    f"Expected the views joined by a comma; write --views {first},{second}.", ctx=ctx
+                )
+        return super().parse_args(ctx, args)
+
+
+@app.command(cls=_ProjectCommand)
 @job_command(ProjectionJob)
 def project(job: ProjectionJob, emit: Emit) -> None:
     """Render digitally reconstructed radiographs of a CT, of any geometry: line integrals as NRRD, and PNGs."""

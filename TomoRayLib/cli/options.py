@@ -97,7 +97,7 @@ def _annotation(item: Field[Any], option: Option, hint: Any) -> Any:
     if option.is_path:
         kind: Any = Path if hint is str else OptionalPath
     elif hint == tuple[str, ...]:
-        kind = str
+        kind = list[str]
     elif hint == tuple[float, ...]:
         kind = list[float]
     elif type(None) in get_args(hint):
@@ -117,12 +117,12 @@ def _to_command_line(default: Any) -> Any:
     """A default as typed: texts are joined by commas, numbers are given one by one."""
     if not isinstance(default, tuple):
         return default
-    return ",".join(default) if default else []
+    return [",".join(default)] if default else []
 
 
 def _from_command_line(value: Any, hint: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if hint == tuple[str, ...]:
-        return tuple(word.strip() for word in value.split(",") if word.strip())
+        return tuple(word.strip() for text in value for word in text.split(",") if word.strip())
     return tuple(value) if isinstance(value, list) else value

@@ -51,10 +51,11 @@ def test_options_of_nested_settings_reach_their_dataclass() -> None:
     )
 
 
-def test_an_angle_is_given_once_for_each_view_and_views_in_one_word() -> None:
+def test_an_angle_is_given_once_for_each_view_and_views_in_one_word_or_several() -> None:
     job = job_typed(ProjectionJob, "c.nrrd --out o --angle 30 --angle -45.5 --views lateral,ap")
     assert job.poses.angles_deg == (30.0, -45.5)
     assert job.views == ("lat", "ap")
+    assert job_typed(ProjectionJob, "c.nrrd --out o --views lat --views ap").views == ("lat", "ap")
 
 
 @pytest.mark.parametrize(
