@@ -10,10 +10,13 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from TomoRayLib.jobs.events import STOP_WITH_PARENT, Emit, Event, ExitCode, to_json
 from TomoRayLib.jobs.failures import run_guarded
-from TomoRayLib.jobs.job import DemonstrationJob, EvaluationJob, Job, ProjectionJob, read_job
+
+if TYPE_CHECKING:
+    from TomoRayLib.jobs.job import Job
 
 
 def _stop(*_: object) -> None:
@@ -28,6 +31,8 @@ def print_event(event: Event) -> None:
 
 def run_job(job: Job, emit: Emit) -> None:
     """Run one job of any kind; only the modules that it needs are loaded."""
+    from TomoRayLib.jobs.job import DemonstrationJob, EvaluationJob, ProjectionJob
+
     if isinstance(job, DemonstrationJob):
         from TomoRayLib.jobs.demonstration import write_demonstration
 
@@ -60,6 +65,8 @@ def main(arguments: list[str] | None = None) -> int:
         return ExitCode.INPUT
 
     def work() -> None:
+        from TomoRayLib.jobs.job import read_job  # not above: without numpy, which it imports, an event has to say so
+
         run_job(read_job(Path(arguments[0])), print_event)
 
     signal.signal(signal.SIGTERM, _stop)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -89,3 +91,8 @@ def test_a_failure_of_the_program_names_its_kind_and_keeps_the_traceback() -> No
     failure = failed_by(ZeroDivisionError("somewhere deep"))
     assert "Internal error in TomoRay (ZeroDivisionError: somewhere deep)" in failure.message
     assert "ZeroDivisionError" in failure.details
+
+
+def test_the_worker_can_report_without_any_package() -> None:
+    code = "import sys; sys.modules.update(numpy=None, torch=None, SimpleITK=None); import TomoRayLib.jobs.worker"
+    subprocess.run([sys.executable, "-c", code], check=True)
