@@ -37,7 +37,7 @@ screenshots: setup ## draw the pictures of the documentation anew (Resources/Scr
 	@TOMORAY_SCREENSHOTS=Resources/Screenshots $(BIN)/python -m pytest -m slow -k screenshots_of_the_documentation
 	@bash tools/pictures Resources/Screenshots/*.png
 
-bench-projector: setup ## measure the projector beside its peers: output/bench-projector; needs an idle machine
+bench-projector: setup ## compare the projector with its peers: output/bench-projector; needs an idle machine
 	@$(BIN)/python Testing/Benchmarks/projector.py --out output/bench-projector $(ARGS)
 
 docs: ## set up, then build the documentation as a site in output/site; a warning is an error

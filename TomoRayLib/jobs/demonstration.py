@@ -148,12 +148,15 @@ def write_demonstration(job: DemonstrationJob, emit: Emit) -> None:
 def case_files(case: DemonstrationCase) -> Iterator[tuple[Path, Path]]:
     """Yield the paths of the case's CT and labels; those of the phantom are temporary."""
     if case.ct_path is not None and case.labels_path is not None:
-        yield case.ct_path, case.labels_path
+        paths = case.ct_path, case.labels_path
+        del case  # its volumes take 0.2 GB, and the job reads the files anew
+        yield paths
         return
     with tempfile.TemporaryDirectory(prefix="tomoray-") as folder:
         ct_path, labels_path = Path(folder) / "phantom_ct.nrrd", Path(folder) / "phantom_labels.nrrd"
         write_volume(ct_path, case.ct)
         write_volume(labels_path, case.labels)
+        del case
         yield ct_path, labels_path
 
 

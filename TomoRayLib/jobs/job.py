@@ -83,7 +83,10 @@ class SynthesisJob(_Written):
         if self.ct is not None and radiographs:
             raise InputError("Expected radiographs or a CT, got both; give two radiographs, or a CT.", "ct")
         if self.ct is None and radiographs != 2:
-            raise InputError("Expected two radiographs (AP and lateral) or a CT; give one or the other.", "ap")
+            missing = {(True, False): "lateral", (False, True): "ap"}.get(
+                (self.ap is not None, self.lateral is not None)
+            )
+            raise InputError("Expected two radiographs (AP and lateral) or a CT; give one or the other.", missing)
         if self.segmentation is not None and self.ct is None:
             raise InputError("A segmentation belongs to a CT; give the CT too, or leave it out.", "segmentation")
         if self.ct is not None and (self.flip_ap or self.flip_lateral or self.invert):
@@ -231,7 +234,7 @@ def job_from_json(text: str) -> Job:
         raise InputError(f"Expected a job as JSON, got other text ({error}).") from None
     if not isinstance(content, Mapping):
         raise InputError("Expected a job as a JSON object of names and values.")
-    values = dict(content)
+    values = {name: value for name, value in content.items() if name != "geometry" or value is not None}
     kind = values.pop("kind", SynthesisJob.kind)
     if kind not in KINDS:
         raise InputError(f"Expected a job of the kind {sorted(KINDS)}, got {kind!r}; choose one of these.")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from TomoRayLib.metrics.scores import COLUMN_OF_KEY, MAIN_SCORES, METRIC_KEYS, MetricColumn
+from TomoRayLib.metrics.scores import COLUMN_OF_KEY, MAIN_SCORES, METRIC_KEYS, PAPER_SCORES, MetricColumn
 from TomoRayLib.metrics.statistics import (
     EVERYTHING,
     GAIN_KEY,
@@ -25,7 +25,7 @@ from TomoRayLib.report.tables import NAME_OF_ROW, provenance_table
 
 _SSIM_PLANES = tuple(key for key in METRIC_KEYS if key.startswith("ssim_2d_"))
 PAGE_KEYS = (*MAIN_SCORES, *_SSIM_PLANES)  # with the planes: papers often give the SSIM of one
-REGION_KEYS = MAIN_SCORES[:5]  # the paper's, Dice and HD95: parts of the spine have few cases
+REGION_KEYS = (*PAPER_SCORES, "dice", "hd95_mm")  # parts of the spine have few cases
 LONGEST_LIST = 100  # reasons on the page; not_scored.csv has all
 
 

@@ -96,3 +96,19 @@ def test_a_failure_of_the_program_names_its_kind_and_keeps_the_traceback() -> No
 def test_the_worker_can_report_without_any_package() -> None:
     code = "import sys; sys.modules.update(numpy=None, torch=None, SimpleITK=None); import TomoRayLib.jobs.worker"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_projection_beyond_memory_ends_with_the_code_for_memory() -> None:
+    """The projector says in its own words what it needs; the exit code is that of memory, not of a wrong input."""
+
+    def work() -> None:
+        try:
+            raise MemoryError("Unable to allocate 3.00 TiB")
+        except MemoryError as error:
+            raise InputError("Projecting needs some 3,145,728 MB.") from error
+
+    events: list[Event] = []
+    assert run_guarded(work, events.append) is ExitCode.OUT_OF_MEMORY
+    assert events == [
+        Failed("Projecting needs some 3,145,728 MB.", ExitCode.OUT_OF_MEMORY, None, "Unable to allocate 3.00 TiB")
+    ]

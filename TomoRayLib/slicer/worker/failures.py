@@ -38,7 +38,7 @@ def failure_of_worker(error: Failed | None, exit_code: int | None, log: str, dev
     Args:
         error: The event in which it ended, None if it died without one.
         exit_code: Its exit code.
-        log: What it printed besides events.
+        log: What it printed apart from events.
         device: The device that the job asked for.
     """
     details = error.details if error is not None else ""

@@ -96,7 +96,7 @@ class WorkerProcess:
 
     @property
     def log(self) -> str:
-        """The last lines that it printed besides events."""
+        """The last lines that it printed apart from events."""
         return "\n".join(self._lines)
 
     def cancel(self) -> None:
