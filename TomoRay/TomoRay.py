@@ -1,7 +1,7 @@
 """The Slicer module TomoRay: two radiographs, or a CT, to a synthetic CT of the spine. Research use only.
 
 This file is the shell that Slicer looks for. The panel is in ``TomoRayLib.slicer.panel``, the scene in
-``TomoRayLib.slicer.scene``, and the work itself runs in a process of its own, ``TomoRayLib.jobs.worker``.
+``TomoRayLib.slicer.scene``, and the work itself runs in a process of its own, ``TomoRayLib.worker``.
 """
 
 import importlib.util

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from TomoRayLib.images.files import write_volume as write_volume
     from TomoRayLib.images.types import Radiograph as Radiograph
     from TomoRayLib.images.types import Volume as Volume
-    from TomoRayLib.networks.registry import find_model as find_model
-    from TomoRayLib.networks.registry import load_network as load_network
     from TomoRayLib.projector.physics.attenuation import hu_to_attenuation as hu_to_attenuation
     from TomoRayLib.projector.projection import project as project
     from TomoRayLib.synthesis.comparison import compare as compare
     from TomoRayLib.synthesis.model_run import SyntheticCT as SyntheticCT
     from TomoRayLib.synthesis.model_run import synthesize as synthesize
     from TomoRayLib.synthesis.truth import ground_truth as ground_truth
+    from TomoRayLib.weights import find_model as find_model
+    from TomoRayLib.weights import load_network as load_network
 
 __all__, __getattr__, __dir__ = lazy_face(
     __name__,
@@ -37,7 +37,7 @@ __all__, __getattr__, __dir__ = lazy_face(
         "geometry.views": ["Biplanar", "View"],
         "images.files": ["read_labels", "read_radiograph", "read_volume", "write_volume"],
         "images.types": ["Radiograph", "Volume"],
-        "networks.registry": ["find_model", "load_network"],
+        "weights": ["find_model", "load_network"],
         "projector.physics.attenuation": ["hu_to_attenuation"],
         "projector.projection": ["project"],
         "synthesis.comparison": ["compare"],

@@ -1,8 +1,80 @@
-"""Entry point of the worker process: ``python -m TomoRayLib.worker job.json`` (see ``jobs.worker``)."""
+"""Runs one job: ``python -m TomoRayLib.worker job.json`` prints one JSON object per line and writes the results.
 
+Jobs: see ``jobs.job``. Lines and exit codes: see ``jobs.events``. The command line and Slicer run this.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
 import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from TomoRayLib.jobs.worker import main
+from TomoRayLib.jobs.events import STOP_WITH_PARENT, Emit, Event, ExitCode, to_json
+from TomoRayLib.jobs.failures import run_guarded
+
+if TYPE_CHECKING:
+    from TomoRayLib.jobs.job import Job
+
+
+def _stop(*_: object) -> None:
+    """Turn SIGTERM into an exception: what was begun is cleaned away, and the reader gets a last event."""
+    raise SystemExit(ExitCode.TERMINATED)
+
+
+def print_event(event: Event) -> None:
+    """Print one event as a line of JSON on standard output."""
+    print(to_json(event), flush=True)
+
+
+def run_job(job: Job, emit: Emit) -> None:
+    """Run one job of any kind; only the modules that it needs are loaded."""
+    from TomoRayLib.jobs.job import DemonstrationJob, EvaluationJob, ProjectionJob
+
+    if isinstance(job, DemonstrationJob):
+        from TomoRayLib.jobs.demonstration import write_demonstration
+
+        write_demonstration(job, emit)
+    elif isinstance(job, ProjectionJob):
+        from TomoRayLib.jobs.projection import run_projection
+
+        run_projection(job, emit)
+    elif isinstance(job, EvaluationJob):
+        from TomoRayLib.jobs.evaluation import run_evaluation
+
+        run_evaluation(job, emit)
+    else:
+        from TomoRayLib.jobs.synthesis import run_synthesis
+
+        run_synthesis(job, emit)
+
+
+def _stop_with_parent() -> None:
+    """End this process when the one that started it is gone, which closes our standard input."""
+    while os.read(0, 1):  # not through sys.stdin, whose lock would abort the interpreter at its end
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 1:
+        print("usage: python -m TomoRayLib.worker job.json", file=sys.stderr)
+        return ExitCode.INPUT
+
+    def work() -> None:
+        from TomoRayLib.jobs.job import read_job  # not above: without numpy, which it imports, an event has to say so
+
+        run_job(read_job(Path(arguments[0])), print_event)
+
+    signal.signal(signal.SIGTERM, _stop)
+    if os.environ.get(STOP_WITH_PARENT):
+        threading.Thread(target=_stop_with_parent, daemon=True).start()
+
+    return run_guarded(work, print_event)
+
 
 if __name__ == "__main__":
     sys.exit(main())

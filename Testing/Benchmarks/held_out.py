@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from TomoRayLib.metrics.statistics import Statistic, statistic
-from TomoRayLib.networks.registry import ModelEntry, find_model, load_atlas, load_network
 from TomoRayLib.training.data.anatomy import load_anatomy
 from TomoRayLib.training.data.samples import StreamConfig
 from TomoRayLib.training.data.training_cases import find_training_cases
 from TomoRayLib.training.engine.validation import ValidationCase, phantom_cases, score_case, scored_case, scores_of
 from TomoRayLib.training.phantoms.scene import SceneSize
+from TomoRayLib.weights import ModelEntry, find_model, load_atlas, load_network
 
 SIZE = 192
 KEYS = {"cosine_similarity": "cosine similarity", "dice": "Dice", "gain_db": "PSNR over blank, dB"}

@@ -78,6 +78,6 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def tiny_model(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This process runs the small network, for tests whose subject is not the result."""
-    from TomoRayLib.networks import registry
+    from TomoRayLib import weights
 
-    monkeypatch.setattr(registry, "models_folder", lambda: tiny_models)
+    monkeypatch.setattr(weights, "models_folder", lambda: tiny_models)

@@ -25,9 +25,11 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     for rooms in (
         "base anatomy geometry",
         "projector networks metrics",
+        "weights",
         "images",
         "synthesis report",
         "jobs",
+        "worker",
         "slicer training",
         "cli",
     )
@@ -35,8 +37,6 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
 FLOORS_OF_TRAINING = ("phantoms", "data", "engine")  # their own, from the bottom up; the rest of ``training`` is above
 # Likewise in ``slicer``; its own modules (request, runs, ...) are "".
 FLOOR_IN_SLICER = {"worker": 0, "scene": 0, "views": 1, "": 1, "extensions": 2, "panel": 3}
-# Modules of the top level: names that scripts and Slicer start or import, with nothing of their own in them.
-DOORS = {"weights": "networks", "worker": "jobs"}
 OF_SLICER = frozenset({"slicer", "qt", "ctk", "vtkSlicer", "PythonQt", "PySide6"})
 OF_QT = frozenset({"qt", "ctk", "PySide6"})
 OF_THE_COMMAND_LINE = frozenset({"typer", "rich"})
@@ -79,7 +79,7 @@ def _own_imports() -> dict[str, frozenset[str]]:
 
 
 def _room(module: str) -> str:
-    """The package below TomoRayLib, or the door, that a module belongs to."""
+    """The package or module below TomoRayLib that a module belongs to."""
     return module.split(".")[1] if "." in module else ""
 
 
@@ -121,18 +121,8 @@ def test_geometry_and_vertebrae_import_neither_torch_nor_simpleitk() -> None:
 
 
 def test_every_room_has_its_floor() -> None:
-    rooms = {_room(module) for module in _modules()} - {"", *DOORS}
+    rooms = {_room(module) for module in _modules()} - {""}
     assert rooms == frozenset().union(*FLOORS)
-
-
-def test_a_door_opens_into_one_room_and_holds_nothing() -> None:
-    for name, room in DOORS.items():
-        module = f"TomoRayLib.{name}"
-        assert {_room(target) for target in _own_imports()[module]} - {"", name} == {room}
-        defined = [
-            node for node in ast.walk(ast.parse(_modules()[module].read_text())) if hasattr(node, "decorator_list")
-        ]
-        assert not defined
 
 
 @pytest.mark.parametrize("floor", range(len(FLOORS) - 1))
@@ -188,7 +178,7 @@ def test_rooms_of_one_floor_do_not_import_each_other_both_ways() -> None:
         (_room(module), _room(target))
         for module, targets in _own_imports().items()
         for target in targets
-        if _room(module) not in ("", *DOORS) and _room(target) not in ("", _room(module), *DOORS)
+        if _room(module) and _room(target) not in ("", _room(module))
     }
     assert not {pair for pair in pairs if pair[::-1] in pairs}
 

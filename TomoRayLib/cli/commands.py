@@ -114,7 +114,7 @@ def models(json: Json = False) -> None:
     """List the models, with licence and data."""
 
     def work(emit: Emit) -> None:
-        from TomoRayLib.networks.registry import read_registry
+        from TomoRayLib.weights import read_registry
 
         default, entries = read_registry()
         if json:

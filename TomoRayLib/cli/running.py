@@ -10,7 +10,7 @@ from rich.console import Console
 from TomoRayLib.cli.display import Display
 from TomoRayLib.jobs.events import Emit
 from TomoRayLib.jobs.failures import NOTHING_WRITTEN, run_guarded
-from TomoRayLib.jobs.worker import print_event
+from TomoRayLib.worker import print_event
 
 console = Console(stderr=True)
 

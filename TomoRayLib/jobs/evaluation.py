@@ -33,11 +33,11 @@ from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.provenance import PACKAGES, sha256_of_input, version_of
 from TomoRayLib.jobs.synthesis import SECONDS_FROM_CT, case_result
 from TomoRayLib.metrics.statistics import CaseScore, summarise
-from TomoRayLib.networks.registry import ModelEntry
 from TomoRayLib.report.cohort_page import CohortResult
 from TomoRayLib.report.cohort_tables import TABLE_NAMES, write_tables
 from TomoRayLib.synthesis.acquisition import DEFAULT_PRESET
 from TomoRayLib.synthesis.model_run import ChosenModel, choose_model
+from TomoRayLib.weights import ModelEntry
 
 RECORDS = "cases"  # folder of one JSON file per scored case
 SECONDS_A_CASE = 20.0  # on two cores

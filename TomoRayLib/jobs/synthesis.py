@@ -13,11 +13,11 @@ from TomoRayLib.jobs.events import Emit, Finished, Note, Warned
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.results import CaseResult, cost_of, draw_case, write_case
-from TomoRayLib.networks.registry import load_equal_frequency_table
 from TomoRayLib.synthesis.acquisition import geometry_notes
 from TomoRayLib.synthesis.comparison import compare_with_ct
 from TomoRayLib.synthesis.inputs import Inputs, project_ct, read_ct, read_radiographs
 from TomoRayLib.synthesis.model_run import LINEAR, choose_model
+from TomoRayLib.weights import load_equal_frequency_table
 
 NO_VERTEBRA = "No vertebra was found in these radiographs: the synthetic CT is empty. Check views and geometry."
 NEED_BYTES = 200 * 1024 * 1024

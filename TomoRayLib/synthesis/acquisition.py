@@ -19,8 +19,8 @@ from TomoRayLib.geometry.presets import PRESETS
 from TomoRayLib.geometry.view_json import VIEW_KEY, view_from_dict, view_to_dict
 from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.types import Radiograph, Volume
-from TomoRayLib.networks.registry import ModelEntry
 from TomoRayLib.synthesis.settings import GeometryOptions
+from TomoRayLib.weights import ModelEntry
 
 PARALLEL_HAS_NO_DISTANCES = "A parallel beam has neither SAD nor SID; leave them out or choose another geometry."
 DEFAULT_PRESET = "c-arm"

@@ -12,10 +12,10 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.table import MetricsRow, MetricsTable, evaluate_table
-from TomoRayLib.networks.registry import ModelEntry, load_atlas
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, SyntheticCT
 from TomoRayLib.synthesis.truth import GroundTruth, ground_truth, windowed_ct
+from TomoRayLib.weights import ModelEntry, load_atlas
 
 NO_SEGMENTATION = (
     "No metrics: they compare vertebrae, which needs a vertebra segmentation of the CT. truth_ct.nrrd holds the CT "

@@ -16,7 +16,7 @@ from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.networks.radiograph_input import network_input
-from TomoRayLib.networks.registry import ModelEntry, find_model, load_network
+from TomoRayLib.weights import ModelEntry, find_model, load_network
 
 MASK_THRESHOLD = 0.5
 LINEAR = LookupTable.linear()

@@ -31,13 +31,6 @@ from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.synthesis import run_synthesis
 from TomoRayLib.metrics.scores import MAIN_SCORES
 from TomoRayLib.networks.geolift import GeoLiftConfig
-from TomoRayLib.networks.registry import (
-    LOOKUP_NAME,
-    REGISTRY_NAME,
-    ModelEntry,
-    models_folder,
-    save_weights,
-)
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
 from TomoRayLib.training.data.anatomy import Anatomy, load_spines
 from TomoRayLib.training.data.augmentation import GeometryRanges
@@ -63,6 +56,13 @@ from TomoRayLib.training.data.training_cases import find_labelled_cts, reason_ag
 from TomoRayLib.training.engine.checkpoints import averaged_geolift
 from TomoRayLib.training.phantoms.myo_sim import MYO_SIM_SPINE
 from TomoRayLib.training.phantoms.spines import Spine, load_spine
+from TomoRayLib.weights import (
+    LOOKUP_NAME,
+    REGISTRY_NAME,
+    ModelEntry,
+    models_folder,
+    save_weights,
+)
 
 LIMIT_BYTES = 16 * 1000 * 1000
 

@@ -14,6 +14,7 @@ import pytest
 
 from support.command_line import tomoray
 from support.tiny_model import SIZE
+from TomoRayLib import weights
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import write_volume
@@ -24,13 +25,12 @@ from TomoRayLib.jobs.evaluation import names_in, run_evaluation
 from TomoRayLib.jobs.events import Event, ExitCode, Finished, Warned
 from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.jobs.job import EvaluationJob
-from TomoRayLib.networks import registry
 from TomoRayLib.report.cohort_tables import TABLE_NAMES
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.model_run import LINEAR
 from TomoRayLib.synthesis.truth import ground_truth
 
-REAL_MODELS = registry.models_folder
+REAL_MODELS = weights.models_folder
 ROOT = Path(__file__).resolve().parents[3]
 Events = list[Event]
 
@@ -56,7 +56,7 @@ def lines_of(path: Path) -> list[dict[str, str]]:
 def small_network(tiny_models: Path) -> Iterator[None]:
     """The tables are the subject, not the scores."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(registry, "models_folder", lambda: tiny_models)
+        monkeypatch.setattr(weights, "models_folder", lambda: tiny_models)
         yield
 
 
@@ -283,7 +283,7 @@ def test_the_command_scores_totalsegmentators_folders_and_prints_the_table(tmp_p
 @pytest.mark.slow
 def test_real_cases_are_found_and_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real network."""
-    monkeypatch.setattr(registry, "models_folder", REAL_MODELS)
+    monkeypatch.setattr(weights, "models_folder", REAL_MODELS)
     data = shared_data()
     if data is None:
         pytest.skip("the real CTs of shared/data are not next to this checkout")

@@ -94,7 +94,7 @@ def test_a_failure_of_the_program_names_its_kind_and_keeps_the_traceback() -> No
 
 
 def test_the_worker_can_report_without_any_package() -> None:
-    code = "import sys; sys.modules.update(numpy=None, torch=None, SimpleITK=None); import TomoRayLib.jobs.worker"
+    code = "import sys; sys.modules.update(numpy=None, torch=None, SimpleITK=None); import TomoRayLib.worker"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -19,6 +19,7 @@ import pytest
 import SimpleITK as sitk
 
 from support.tiny_model import worker_code
+from TomoRayLib import weights
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import read_labels, read_volume, write_image_2d, write_volume
 from TomoRayLib.images.resampling import resample
@@ -28,7 +29,6 @@ from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, StageBegun
 from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.synthesis import run_synthesis
-from TomoRayLib.networks import registry as weights
 from TomoRayLib.synthesis.settings import GeometryOptions
 
 FILES_FROM_CT = {

@@ -2,7 +2,7 @@
 result.
 
 Its only entry has the id of the real default model, so that whatever names that model runs the small one. In this
-process ``TomoRayLib.networks.registry.models_folder`` is replaced; another one is started as ``worker_code`` says.
+process ``TomoRayLib.weights.models_folder`` is replaced; another one is started as ``worker_code`` says.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.networks.geolift import GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.networks.radiograph_input import network_input
-from TomoRayLib.networks.registry import LOOKUP_NAME, REGISTRY_NAME, find_model, models_folder, save_weights
 from TomoRayLib.projector.physics.attenuation import hu_to_attenuation
 from TomoRayLib.projector.projection import project
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.truth import ground_truth
+from TomoRayLib.weights import LOOKUP_NAME, REGISTRY_NAME, find_model, models_folder, save_weights
 
 SIZE = 48
 FOV_MM = 256.0
@@ -113,8 +113,8 @@ def worker_code(models: Path) -> str:
     return (
         "import sys\n"
         "from pathlib import Path\n"
-        "from TomoRayLib.networks import registry\n"
-        f"registry.models_folder = lambda: Path({str(models)!r})\n"
-        "from TomoRayLib.jobs.worker import main\n"
+        "from TomoRayLib import weights\n"
+        f"weights.models_folder = lambda: Path({str(models)!r})\n"
+        "from TomoRayLib.worker import main\n"
         "sys.exit(main([sys.argv[-1]]))\n"
     )

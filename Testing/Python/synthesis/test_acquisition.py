@@ -14,7 +14,6 @@ from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.presets import c_arm, orthogonal_pair, upright_stand
 from TomoRayLib.geometry.view_json import view_to_dict
 from TomoRayLib.images.types import Radiograph, RadiographHeader
-from TomoRayLib.networks.registry import find_model
 from TomoRayLib.synthesis.acquisition import (
     geometry_notes,
     oriented,
@@ -24,6 +23,7 @@ from TomoRayLib.synthesis.acquisition import (
     views_to_dict,
 )
 from TomoRayLib.synthesis.settings import GeometryOptions
+from TomoRayLib.weights import find_model
 
 
 def a_radiograph(shape: tuple[int, int] = (120, 100), **header: object) -> Radiograph:

@@ -17,7 +17,9 @@ from support.recipe_data import a_labelled_ct
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.networks.registry import (
+from TomoRayLib.training.atlas import MeanAtlas, atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
+from TomoRayLib.training.phantoms.spines import Spine
+from TomoRayLib.weights import (
     LOOKUP_NAME,
     REGISTRY_NAME,
     ModelEntry,
@@ -25,8 +27,6 @@ from TomoRayLib.networks.registry import (
     load_atlas,
     load_equal_frequency_table,
 )
-from TomoRayLib.training.atlas import MeanAtlas, atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
-from TomoRayLib.training.phantoms.spines import Spine
 
 FOV_MM = 256.0
 VOXEL_MM = FOV_MM / 96

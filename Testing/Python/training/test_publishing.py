@@ -19,16 +19,6 @@ from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration import built_in_phantom
 from TomoRayLib.networks.geolift import GeoLiftConfig, GeoLiftUNet
-from TomoRayLib.networks.registry import (
-    LOOKUP_NAME,
-    find_model,
-    load_atlas,
-    load_equal_frequency_table,
-    load_network,
-    models_folder,
-    read_registry,
-    save_weights,
-)
 from TomoRayLib.training import publishing
 from TomoRayLib.training.atlas import MeanAtlas, mean_atlas
 from TomoRayLib.training.data.anatomy import load_spines
@@ -50,6 +40,16 @@ from TomoRayLib.training.data.licences import (
 )
 from TomoRayLib.training.data.samples import StreamConfig
 from TomoRayLib.training.phantoms.spines import Spine
+from TomoRayLib.weights import (
+    LOOKUP_NAME,
+    find_model,
+    load_atlas,
+    load_equal_frequency_table,
+    load_network,
+    models_folder,
+    read_registry,
+    save_weights,
+)
 
 DEMONSTRATION_CASE = publishing.demonstration_case  # the fixture puts another in its place
 

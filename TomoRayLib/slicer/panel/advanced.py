@@ -40,8 +40,8 @@ class AdvancedSection:
 
     def fill(self) -> None:
         """Read the model registry and look for GPUs."""
-        from TomoRayLib.networks.registry import read_registry
         from TomoRayLib.slicer.worker.devices import devices
+        from TomoRayLib.weights import read_registry
 
         if self._filled:
             return

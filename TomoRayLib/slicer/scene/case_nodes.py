@@ -16,7 +16,7 @@ from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.slicer.scene.hierarchy import put_into_folder, put_next_to, remove_nodes
 from TomoRayLib.slicer.scene.node_creation import SYNTHETIC_COLOR, TRUTH_COLOR, NewNodes
 from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, in_scene
-from TomoRayLib.slicer.scene.result_files import ResultFiles, read_radiographs
+from TomoRayLib.slicer.scene.results_on_disk import ResultFiles, read_radiographs
 from TomoRayLib.slicer.scene.score_table import fill_score_table
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals and exe
 
 REAL_WORKER = """
 import sys
-from TomoRayLib.jobs.worker import main
+from TomoRayLib.worker import main
 sys.exit(main([sys.argv[-1]]))
 """
 
@@ -206,7 +206,7 @@ def test_too_little_gpu_memory_offers_the_cpu_and_the_cpu_does_it(
         """
 import json, sys
 if json.load(open(sys.argv[-1]))["device"] != "cpu":
-    from TomoRayLib.jobs.worker import print_event, run_guarded
+    from TomoRayLib.worker import print_event, run_guarded
     def work(): raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
     sys.exit(run_guarded(work, print_event))
 """

@@ -196,7 +196,7 @@ def test_a_crash_without_a_word_keeps_its_log(process, failures, tmp_path: Path)
 def test_too_little_gpu_memory_offers_the_cpu(process, failures, tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[0]); from TomoRayLib.jobs.failures import run_guarded\n"
-        "from TomoRayLib.jobs.worker import print_event\n"
+        "from TomoRayLib.worker import print_event\n"
         "def work(): raise RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB')\n"
         "sys.exit(run_guarded(work, print_event))"
     )
@@ -219,7 +219,7 @@ def test_a_python_without_torch_says_how_to_get_it(process, failures, tmp_path: 
         "        if name.split('.')[0] == 'torch':\n"
         "            raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n"
         "sys.meta_path.insert(0, NoTorch())\n"
-        "from TomoRayLib.jobs.worker import main\n"
+        "from TomoRayLib.worker import main\n"
         f"sys.exit(main([{str(tmp_path / 'job.json')!r}]))\n"
     )
     worker = process.WorkerProcess(job, tmp_path, a_python(tmp_path, code))

@@ -24,7 +24,6 @@ from support.training_runs import (
     run,
 )
 from TomoRayLib.networks.geolift import GeoLiftUNet
-from TomoRayLib.networks.registry import save_weights
 from TomoRayLib.training.data.stream import SampleStream
 from TomoRayLib.training.engine import trainer as loop
 from TomoRayLib.training.engine.adversary import AdversaryConfig
@@ -32,6 +31,7 @@ from TomoRayLib.training.engine.checkpoints import averaged_weights
 from TomoRayLib.training.engine.trainer import schedule, train
 from TomoRayLib.training.engine.trainer_config import TrainingConfig
 from TomoRayLib.training.engine.validation import phantom_cases
+from TomoRayLib.weights import save_weights
 
 
 @pytest.fixture(scope="module")
