@@ -71,7 +71,7 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGe
 
     if VIEW_KEY in radiograph.metadata:
         view = stored_view(radiograph, role.value)
-        origin = _("image file")
+        origin = _("file")
         geometry = ViewGeometry(
             *_distances(view.beam),
             view.detector.pixel_spacing_mm,

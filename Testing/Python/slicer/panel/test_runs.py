@@ -151,7 +151,7 @@ def test_rendered_radiographs_can_be_the_input_and_give_the_same_volume(panel, t
     assert "rendered" in drive.wait_for_end(panel)
     ap, lateral = (slicer.util.getNode(f"{name}, rendered - CT") for name in ("AP", "Lateral"))
     drive.choose_radiographs(panel, ap, lateral)
-    assert "image file" in panel.ui.apSidSpinBox.suffix
+    assert "file" in panel.ui.apSidSpinBox.suffix
     assert drive.status(panel) == "Ready."
     drive.click(panel.ui.synthesizeButton)
     assert drive.wait_for_end(panel).startswith("Done")
