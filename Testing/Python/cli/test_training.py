@@ -41,23 +41,24 @@ def not_a_number() -> None:
         finite("loss", torch.tensor(float("nan")), {})
 
 
-REFUSALS: dict[str, tuple[Callable[[], Any], str]] = {
+REFUSALS: dict[str, tuple[Callable[[], Any], ExitCode, str]] = {
     "a value that does not fit": (
         lambda: settings_of_stage(StageConfig("a", epochs=1), None, Anatomy()),
+        ExitCode.INPUT,
         "epochs need data.cohorts",
     ),
-    "a loss that is not a number": (not_a_number, "Try a lower peak_lr"),
-    "too little memory": (too_little_memory, "Too little memory for batch_size"),
+    "a loss that is not a number": (not_a_number, ExitCode.INPUT, "Try a lower peak_lr"),
+    "too little memory": (too_little_memory, ExitCode.OUT_OF_MEMORY, "Too little memory for batch_size"),
 }
 
 
 @pytest.mark.parametrize("name", sorted(REFUSALS))
 def test_what_tomoray_refuses_ends_with_its_sentence(name: str) -> None:
-    work, sentence = REFUSALS[name]
+    work, code, sentence = REFUSALS[name]
     end = end_of(work)
-    assert end.code == ExitCode.INPUT
+    assert end.code == code
     assert sentence in end.message
-    assert not end.details
+    assert "Traceback" not in end.details
 
 
 def a_worker_process_fails() -> None:
