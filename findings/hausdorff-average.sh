@@ -12,8 +12,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check \
-    numpy==2.4.6 scipy==1.17.1 simpleitk==2.5.7 medpy==0.5.2
+"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check numpy==2.4.6 scipy==1.17.1 simpleitk==2.5.7 medpy==0.5.2
 cd "$work"
 "$work/venv/bin/python" -I - <<'PYTHON'
 from importlib.metadata import version

@@ -14,8 +14,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check \
-    --no-deps totalsegmentator==2.18.0 totalspineseg==20260807 tptbox==1.1.0
+"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check --no-deps totalsegmentator==2.18.0 totalspineseg==20260807 tptbox==1.1.0
 cd "$work"
 "$work/venv/bin/python" -I - <<'PYTHON'
 import ast

@@ -12,8 +12,7 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check \
-    numpy==2.4.6 simpleitk==2.5.7 pillow==13.0.0 tifffile==2026.3.3
+"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check numpy==2.4.6 simpleitk==2.5.7 pillow==13.0.0 tifffile==2026.3.3
 cd "$work"
 "$work/venv/bin/python" -I - <<'PYTHON'
 import numpy as np
