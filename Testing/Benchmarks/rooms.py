@@ -1,4 +1,4 @@
-"""What a synthesis, a cohort's case and a click cross: files and rooms entered, and calls from one room into another.
+"""Count what a synthesis, a cohort's case and a click cross: files and rooms, and calls from one room into another.
 
     python Testing/Benchmarks/rooms.py [--flow synthesize|evaluate|click] [--calls] [--library FOLDER]
 

@@ -1,4 +1,4 @@
-"""What Slicer's Extensions Index checks of an extension, in our own words, so that a submission does not fail there."""
+"""Checks that the Extensions Index makes of an extension, in our own words, so that a submission passes there."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_the_readme_has_the_sections_that_users_look_for() -> None:
 
 
 def git(*arguments: str) -> str:
-    """What git answers about this checkout; the test is skipped if there is none, or git is too old to answer."""
+    """Git's answer about this checkout; the test is skipped if there is none, or git is too old to answer."""
     try:
         result = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:

@@ -25,7 +25,7 @@ AT_FILE_SCOPE = {"qt", "ctk", "vtk", "slicer", "numpy", "TomoRayLib"}
 
 
 def files_below(folder: str) -> list[str]:
-    """What git would keep below a folder."""
+    """The files that git would keep below a folder."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", folder]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return sorted(name for name in result.stdout.split() if (ROOT / name).exists())

@@ -254,7 +254,7 @@ def test_tests_lie_in_folders_named_after_the_rooms() -> None:
 
 
 def test_no_test_imports_another() -> None:
-    """What tests share is in ``support``, or a fixture of a ``conftest.py``."""
+    """Shared parts of tests are in ``support``, or a fixture of a ``conftest.py``."""
     wrong = [
         f"{path.relative_to(TESTS)} imports {name}"
         for path in sorted(TESTS.rglob("*.py"))

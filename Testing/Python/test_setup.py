@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32" or not shutil.which("bas
 
 @pytest.fixture
 def a_checkout(tmp_path: Path) -> Path:
-    """What the set-up needs of the repository, in a folder whose name has a space."""
+    """The files that the set-up needs of the repository, in a folder whose name has a space."""
     checkout = tmp_path / "a checkout"
     for name in ("tools", "constraints"):
         shutil.copytree(ROOT / name, checkout / name)

@@ -39,7 +39,7 @@ def run_guarded(work: Callable[[], Any], emit: Emit, left_behind: str = NOTHING_
 
 
 def failed_by(error: Exception) -> Failed:
-    """What a user is told of an exception: a sentence, the setting to change, and details for a report."""
+    """Return what to tell a user of an exception: a sentence, the setting to change, and details for a report."""
     if isinstance(error, InputError) and error.__cause__ is not None and is_out_of_memory(error.__cause__):
         return Failed(str(error), ExitCode.OUT_OF_MEMORY, error.field, str(error.__cause__))
     if isinstance(error, (InputError, OutputError)):

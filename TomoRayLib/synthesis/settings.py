@@ -115,7 +115,7 @@ class PoseOptions:
 
 @dataclass(frozen=True)
 class Exposure:
-    """What a rendered image shows. The default is the line integral at 0.022 / mm for water, without noise.
+    """The content of a rendered image. The default is the line integral at 0.022 / mm for water, without noise.
 
     Args:
         energy_kev: Photon energy, 30 to 150; water then has its attenuation at this energy (NIST), else plastimatch's.

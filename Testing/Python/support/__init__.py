@@ -1,1 +1,1 @@
-"""What several test modules share: data, drivers and oracles, as plain functions. Fixtures are in ``conftest.py``."""
+"""Parts that test modules share: data, drivers and oracles. Fixtures are in ``conftest.py``."""

@@ -13,7 +13,7 @@ from unittest import mock
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command leaves behind."""
+    """Exit code and output of a command."""
 
     returncode: int
     stdout: str
@@ -43,7 +43,7 @@ def tomoray(*arguments: str) -> Answer:
 
 
 def _exit_code(main) -> int:
-    """What the process would end with."""
+    """The exit code that the process would have."""
     try:
         main()
     except SystemExit as end:

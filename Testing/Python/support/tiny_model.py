@@ -80,7 +80,7 @@ def _halved(volume: Tensor) -> Tensor:
 
 
 def _neighbourhoods(volume: Tensor) -> Tensor:
-    """What a 3 x 3 x 3 convolution reads of (1, channels, z, y, x), one row for each voxel, and a 1 for its bias."""
+    """Inputs of a 3 x 3 x 3 convolution from (1, channels, z, y, x), one row for each voxel, and a 1 for bias."""
     cubes = F.pad(volume, (1,) * 6).unfold(2, 3, 1).unfold(3, 3, 1).unfold(4, 3, 1)
     rows = cubes[0].movedim(0, 3).reshape(volume[0, 0].numel(), -1)
     return torch.cat([rows, torch.ones(len(rows), 1)], dim=1)

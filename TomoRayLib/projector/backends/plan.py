@@ -10,7 +10,7 @@ from TomoRayLib.projector.finish import Finish
 
 
 class Plan(Protocol):
-    """What depends on grid and camera alone, computed once and kept for further volumes."""
+    """The part that depends on grid and camera alone, computed once and kept for further volumes."""
 
     @property
     def misses(self) -> bool:
