@@ -30,7 +30,7 @@ INVERTED_MARGIN = 0.2  # of the 1-99 percentile range, by which edges are bright
 
 
 def check_pair(ap: Radiograph, lateral: Radiograph, views: Biplanar, *, invert: bool = False) -> list[str]:
-    """Return warnings, as sentences, on radiographs given as AP and lateral; empty if nothing looks odd.
+    """Look for what is odd on radiographs given as AP and lateral: one sentence for each finding.
 
     * Inverted: edges brighter than the middle (darker if ``invert`` will exchange dark and bright).
     * Views (from the files if they carry one, else ``views``) less than 45 degrees apart.
@@ -40,7 +40,17 @@ def check_pair(ap: Radiograph, lateral: Radiograph, views: Biplanar, *, invert: 
       1.6, or the vertical intensity profiles agree at another scale. Needs a spacing: the file's own, else that of
       ``views``. Finds 20 % if both images show the same edges; in noisy or crowded images it says nothing.
 
-    Raises InputError for one image given twice.
+    Args:
+        ap: The radiograph given as AP, as it was read.
+        lateral: The radiograph given as lateral, as it was read.
+        views: The geometry that both will be used with.
+        invert: Whether dark and bright will be exchanged.
+
+    Returns:
+        The warnings.
+
+    Raises:
+        InputError: For one image given twice.
     """
     if ap.pixels.shape == lateral.pixels.shape and np.array_equal(ap.pixels, lateral.pixels):
         raise InputError("AP and lateral are the same image, given twice; choose the two views.", field="lateral")

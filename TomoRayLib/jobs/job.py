@@ -216,9 +216,17 @@ KINDS: dict[str, type[Job]] = {
 
 
 def read_job(path: Path) -> Job:
-    """Read a job from a JSON file. Its key "kind" names the kind of job; without it, the job is a synthesis.
+    """Read a job from a JSON file.
 
-    Raises InputError for a file that cannot be read, an unknown kind, unknown or missing keys and wrong values.
+    Args:
+        path: The file: an object of the job's fields. The key "kind" names the kind of job; without it, the job is a
+            synthesis.
+
+    Returns:
+        The job.
+
+    Raises:
+        InputError: For a file that cannot be read, an unknown kind, unknown or missing keys and wrong values.
     """
     try:
         return job_from_json(path.read_text(encoding="utf-8"))

@@ -132,7 +132,14 @@ def choose_model(model: str | None, device: str, precision: str) -> ChosenModel:
 
 
 def fast_precision(device: torch.device) -> torch.dtype:
-    """Return bfloat16 if the hardware multiplies it (AVX-512 BF16, AMX, CUDA from Ampere on), else float32."""
+    """Choose the number type of the network's fastest run.
+
+    Args:
+        device: The device that the network runs on.
+
+    Returns:
+        bfloat16 if the hardware multiplies it (AVX-512 BF16, AMX, CUDA from Ampere on), else float32.
+    """
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
     has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
@@ -140,9 +147,16 @@ def fast_precision(device: torch.device) -> torch.dtype:
 
 
 def choose_device(wanted: str) -> str:
-    """Return the PyTorch device for ``"auto"`` (the first GPU, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+    """Choose the device that the network runs on.
 
-    Raises InputError for any other text, and for a GPU that PyTorch does not find.
+    Args:
+        wanted: ``"auto"`` (the first GPU, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:<number>"``.
+
+    Returns:
+        The device as PyTorch names it.
+
+    Raises:
+        InputError: For any other text, and for a GPU that PyTorch does not find.
     """
     if wanted == "auto":
         return "cuda:0" if torch.cuda.is_available() else "cpu"
