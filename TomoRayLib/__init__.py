@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from TomoRayLib.images.files import read_labels as read_labels
     from TomoRayLib.images.files import read_radiograph as read_radiograph
     from TomoRayLib.images.files import read_volume as read_volume
-    from TomoRayLib.images.files import write_volume as write_volume
     from TomoRayLib.images.types import Radiograph as Radiograph
     from TomoRayLib.images.types import Volume as Volume
+    from TomoRayLib.images.writing import write_volume as write_volume
     from TomoRayLib.projector.physics.attenuation import hu_to_attenuation as hu_to_attenuation
     from TomoRayLib.projector.projection import project as project
     from TomoRayLib.synthesis.comparison import compare as compare
@@ -35,8 +35,9 @@ __all__, __getattr__, __dir__ = lazy_face(
         "geometry.grid": ["Grid"],
         "geometry.presets": ["c_arm"],
         "geometry.views": ["Biplanar", "View"],
-        "images.files": ["read_labels", "read_radiograph", "read_volume", "write_volume"],
+        "images.files": ["read_labels", "read_radiograph", "read_volume"],
         "images.types": ["Radiograph", "Volume"],
+        "images.writing": ["write_volume"],
         "weights": ["find_model", "load_network"],
         "projector.physics.attenuation": ["hu_to_attenuation"],
         "projector.projection": ["project"],

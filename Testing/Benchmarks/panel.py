@@ -27,7 +27,7 @@ sys.path[:0] = [str(TESTING), str(TESTING / "Python")]
 
 from support import panel_driver as drive  # noqa: E402
 from TomoRayLib.base.text_formats import csv_text  # noqa: E402
-from TomoRayLib.images.files import write_volume  # noqa: E402
+from TomoRayLib.images.writing import write_volume  # noqa: E402
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration  # noqa: E402
 
 FIRST_RUNS = 5  # caches of VTK and Qt fill meanwhile; growth is measured after them

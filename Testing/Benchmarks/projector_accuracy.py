@@ -32,8 +32,9 @@ from TomoRayLib.geometry.beams import ConeBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
-from TomoRayLib.images.files import read_volume, write_volume
+from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.types import Volume, volume_from_sitk, volume_to_sitk
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.projector import hu_to_attenuation, project, rays_of, trace_rays
 

@@ -143,7 +143,7 @@ def click(folder: Path, watch: Callable[[], Any]) -> None:
 
 
 def _phantom(folder: Path) -> tuple[str, str]:
-    from TomoRayLib.images.files import write_volume
+    from TomoRayLib.images.writing import write_volume
     from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 
     paths = str(folder / "ct.nrrd"), str(folder / "labels.nrrd")

@@ -100,7 +100,7 @@ def test_the_installed_worker_runs_without_the_checkout(installed: Path, tmp_pat
     """A whole job on the built-in phantom, with only the installed folder and the site-packages to import from."""
     prepare = (
         "import TomoRayLib, sys; from TomoRayLib.jobs.demonstration_phantom import phantom_volumes;"
-        "from TomoRayLib.images.files import write_volume; print(TomoRayLib.__file__);"
+        "from TomoRayLib.images.writing import write_volume; print(TomoRayLib.__file__);"
         "write_volume(sys.argv[1], phantom_volumes()[0])"
     )
     environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1"}

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from TomoRayLib.images.files import read_labels as read_labels
     from TomoRayLib.images.files import read_radiograph as read_radiograph
     from TomoRayLib.images.files import read_volume as read_volume
-    from TomoRayLib.images.files import write_image_2d as write_image_2d
-    from TomoRayLib.images.files import write_png as write_png
-    from TomoRayLib.images.files import write_volume as write_volume
     from TomoRayLib.images.mask_checks import prepared_mask as prepared_mask
     from TomoRayLib.images.pair_checks import check_pair as check_pair
     from TomoRayLib.images.resampling import Interpolation as Interpolation
@@ -34,25 +31,22 @@ if TYPE_CHECKING:
     from TomoRayLib.images.types import Volume as Volume
     from TomoRayLib.images.types import volume_from_sitk as volume_from_sitk
     from TomoRayLib.images.types import volume_to_sitk as volume_to_sitk
+    from TomoRayLib.images.writing import write_image_2d as write_image_2d
+    from TomoRayLib.images.writing import write_png as write_png
+    from TomoRayLib.images.writing import write_volume as write_volume
 
 __all__, __getattr__, __dir__ = lazy_face(
     __name__,
     {
         "checks": ["check_ct", "check_radiograph"],
         "cohort_finder": ["Cohort", "CohortCase", "find_cases"],
-        "files": [
-            "read_labels",
-            "read_radiograph",
-            "read_volume",
-            "write_image_2d",
-            "write_png",
-            "write_volume",
-        ],
+        "files": ["read_labels", "read_radiograph", "read_volume"],
         "mask_checks": ["prepared_mask"],
         "pair_checks": ["check_pair"],
         "resampling": ["Interpolation", "labels_on_grid", "resample"],
         "structure_masks": ["read_structures"],
         "surfaces": ["make_surface", "signed_distance_mm", "write_stl", "write_vtp"],
         "types": ["Radiograph", "RadiographHeader", "Volume", "volume_from_sitk", "volume_to_sitk"],
+        "writing": ["write_image_2d", "write_png", "write_volume"],
     },
 )

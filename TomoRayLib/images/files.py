@@ -1,40 +1,33 @@
-"""Reading and writing volumes, label maps and radiographs. Patient space is LPS in mm; see ``geometry``.
+"""Reading volumes, label maps and radiographs. Patient space is LPS in mm; see ``geometry``.
 
 ``read_volume``, ``read_labels`` and ``read_radiograph`` say in an InputError what a file is when it is not what was
-asked for. Everything is written atomically; a failure to write is an OutputError.
+asked for.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
-from numpy.typing import NDArray
 
-from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.base.files import write_atomically
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom_radiograph import read_dicom_radiograph
 from TomoRayLib.images.dicom_series import check_stack, choose_series, is_dicom
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
-from TomoRayLib.images.nifti import check_nifti, is_nifti, is_whole_nifti, read_nifti_header
+from TomoRayLib.images.nifti import check_nifti
 from TomoRayLib.images.types import (
     Radiograph,
     Volume,
     check_finite,
     check_scalar,
+    last_line,
     unreadable,
     volume_from_sitk,
-    volume_to_sitk,
 )
-
-UNKNOWN_SPACING_KEY, UNKNOWN = "TomoRay.pixel_spacing", "unknown"
-_COMPRESSION_LEVEL = 2  # as small as level 6 on CT within 1 %, at two thirds of the time
-
-PathLike = str | os.PathLike[str]
+from TomoRayLib.images.writing import UNKNOWN, UNKNOWN_SPACING_KEY, PathLike
 
 
 def read_volume(path: PathLike) -> Volume:
@@ -127,91 +120,6 @@ def read_radiograph(path: PathLike) -> Radiograph:
     return radiograph
 
 
-def write_volume(
-    path: PathLike, volume: Volume, fields: Mapping[str, str] | None = None, *, compressed: bool = True
-) -> None:
-    """Write a volume atomically in the format of the file's ending (.nrrd, .nii.gz, .mha, ...).
-
-    Args:
-        path: The file to write.
-        volume: Voxels ``(z, y, x)`` on a grid in LPS mm.
-        fields: Texts for the header. NRRD keeps them; formats that cannot hold them leave them out.
-        compressed: Whether voxels are compressed.
-
-    Raises:
-        OutputError: If the file cannot be written completely.
-        InputError: If no format has the ending.
-        ValueError: If NRRD cannot hold a field.
-    """
-    image = volume_to_sitk(volume)
-    _set_fields(image, fields or {})
-    _write(image, Path(path), compressed)
-
-
-def write_image_2d(
-    path: PathLike,
-    pixels: NDArray[np.float32],
-    pixel_spacing_mm: tuple[float, float] | None,
-    fields: Mapping[str, str] | None = None,
-) -> None:
-    """Write a 2D image atomically as NRRD. ``read_radiograph`` gives all of it back, the fields as ``metadata``.
-
-    Args:
-        path: The file to write, ending in .nrrd.
-        pixels: ``(row, column)``, row 0 at the top.
-        pixel_spacing_mm: (row, column) spacing in mm; None stays None.
-        fields: Texts for the header.
-
-    Raises:
-        OutputError: If the file cannot be written completely.
-        ValueError: If the ending is another, the pixels are not 2D, or NRRD cannot hold a field.
-    """
-    if Path(path).suffix.lower() != ".nrrd" or pixels.ndim != 2:
-        raise ValueError(f"Expected a .nrrd file and 2D pixels; got {path} and shape {pixels.shape}.")
-    image = sitk.GetImageFromArray(np.ascontiguousarray(pixels))
-    texts = dict(fields or {})
-    if pixel_spacing_mm is None:
-        texts[UNKNOWN_SPACING_KEY] = UNKNOWN
-    else:
-        row_mm, column_mm = pixel_spacing_mm
-        image.SetSpacing((float(column_mm), float(row_mm)))
-    _set_fields(image, texts)
-    _write(image, Path(path))
-
-
-def _set_fields(image: sitk.Image, fields: Mapping[str, str]) -> None:
-    """Set the texts of the file's header. Raises ValueError for one that NRRD cannot hold."""
-    for key, text in fields.items():
-        if not key or ":=" in key or any(sign in key for sign in "\n\r\\") or "\r" in text:
-            raise ValueError(
-                f"NRRD field needs a one-line name without := and a text without \\r; got {key!r}: {text!r}."
-            )
-        image.SetMetaData(key, text)
-
-
-def write_png(path: PathLike, pixels: NDArray[np.float32], window: tuple[float, float], *, bits: int = 8) -> None:
-    """Write pixels atomically as a grey PNG, which keeps neither spacing nor units.
-
-    Args:
-        path: The file to write.
-        pixels: ``(row, column)``, row 0 at the top.
-        window: The values (low, high) that become black and white.
-        bits: 8 or 16.
-
-    Raises:
-        OutputError: If the file cannot be written completely.
-        ValueError: If the window is empty, the bits are others, or the pixels are not 2D.
-    """
-    low, high = window
-    if not low < high or bits not in (8, 16) or pixels.ndim != 2:
-        raise ValueError(
-            f"Expected window low < high, bits 8 or 16, 2D pixels; got {window}, {bits}, shape {pixels.shape}."
-        )
-    white = 2**bits - 1
-    grey = np.rint(np.clip((pixels.astype(np.float64) - low) / (high - low), 0.0, 1.0) * white)
-    _write(sitk.GetImageFromArray(grey.astype(np.uint8 if bits == 8 else np.uint16)), Path(path))
-
-
 def _existing(path: PathLike) -> Path:
     """Return the path of a folder, or of a file that is not empty, if it can be opened. Raises InputError."""
     path = Path(path)
@@ -276,7 +184,7 @@ def _reading_error(path: Path, error: RuntimeError) -> InputError:
         )
     if "spacing is not supported" in text or "space directions" in text or "space vector" in text:
         return InputError(
-            f"{path}: expected a spacing above 0 mm along each axis, got {_last_line(text)!r}; correct the header or "
+            f"{path}: expected a spacing above 0 mm along each axis, got {last_line(error)!r}; correct the header or "
             "export it again."
         )
     if "Unable to determine ImageIO" in text:
@@ -285,27 +193,6 @@ def _reading_error(path: Path, error: RuntimeError) -> InputError:
             "or a damaged header; choose an image or export it again."
         )
     return InputError(
-        f"{path}: expected a readable image, got {_last_line(text)!r}; it may be damaged or incomplete: copy or "
+        f"{path}: expected a readable image, got {last_line(error)!r}; it may be damaged or incomplete: copy or "
         "export it again."
     )
-
-
-def _last_line(text: str) -> str:
-    return text.strip().splitlines()[-1].strip()
-
-
-def _write(image: sitk.Image, path: Path, compressed: bool = True) -> None:
-    with write_atomically(path) as partial:
-        try:
-            sitk.WriteImage(image, str(partial), useCompression=compressed, compressionLevel=_COMPRESSION_LEVEL)
-        except RuntimeError as error:
-            if "Unable to determine ImageIO" in str(error) or "not determine" in str(error):
-                raise InputError(
-                    f"Expected a file ending such as .nrrd or .nii.gz; got {path.name!r}.", field="out"
-                ) from error
-            raise OutputError(
-                f"Expected to write {path}, got {_last_line(str(error))!r}; check free space and access rights."
-            ) from error
-        header = read_nifti_header(partial) if is_nifti(path) else None
-        if is_nifti(path) and (header is None or not is_whole_nifti(partial, header)):  # ITK reports success
-            raise OutputError(f"Expected to write all of {path}, got a truncated file; free some space and try again.")

@@ -19,7 +19,8 @@ from TomoRayLib.geometry.grid import Grid
 class Volume:
     """Voxels ``(z, y, x)`` on a ``Grid`` in LPS mm.
 
-    ``voxels[k, j, i]`` lies at ``grid.index_to_world @ (i, j, k, 1)``.
+    ``voxels[k, j, i]`` lies at ``grid.index_to_world @ (i, j, k, 1)``. A reader leaves ``notes`` on what it did, and
+    ``warnings`` of what the user should check.
 
     Raises:
         ValueError: If the array's shape is not that of the grid.
@@ -27,6 +28,8 @@ class Volume:
 
     voxels: NDArray[Any]
     grid: Grid
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if tuple(self.voxels.shape) != self.grid.shape:
@@ -148,6 +151,11 @@ def unreadable(path: Path, error: OSError) -> InputError:
     if not isinstance(error, PermissionError):
         advice = "check the disk or the connection to it, or copy it again"
     return InputError(f"{path}: expected a file or folder that can be read, but it cannot be read: {reason}; {advice}.")
+
+
+def last_line(error: Exception) -> str:
+    """Return the last line of an exception's text, which is the reason in those of SimpleITK."""
+    return str(error).strip().splitlines()[-1].strip()
 
 
 def check_finite(values: NDArray[np.generic], name: str) -> None:

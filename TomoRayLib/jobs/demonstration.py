@@ -24,8 +24,9 @@ from TomoRayLib.anatomy.vertebrae import label_of_structure
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import staged_folder
 from TomoRayLib.base.hashes import sha256_of_bytes
-from TomoRayLib.images.files import read_labels, read_volume, write_volume
+from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.jobs.events import Emit, Finished, Note, StageBegun
 from TomoRayLib.jobs.job import DemonstrationJob

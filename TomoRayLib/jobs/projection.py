@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from TomoRayLib.base.files import check_writable, staged_folder
-from TomoRayLib.jobs.events import Emit, Finished
+from TomoRayLib.jobs.events import Emit, Finished, Note, Warned
 from TomoRayLib.jobs.job import ProjectionJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.projector.projection import Method
@@ -22,7 +22,7 @@ def run_projection(job: ProjectionJob, emit: Emit) -> Path:
 
     Args:
         job: The CT, the views and what the images show.
-        emit: Receives the events: stages and ``Finished``.
+        emit: Receives the events: stages, notes, warnings and ``Finished``.
 
     Returns:
         The output folder. All files appear in it at once; after an error there are none.
@@ -35,6 +35,10 @@ def run_projection(job: ProjectionJob, emit: Emit) -> Path:
     check_writable(job.out)
     with stages.stage("Reading"):
         source = read_ct(job.ct, job.segmentation)
+        for note in source.notes:
+            emit(Note(note))
+        for warning in source.warnings:
+            emit(Warned(warning))
     with stages.stage("Projecting"):
         isocenter_mm, _ = default_isocenter_mm(source.ct, source.labels)
         cameras = cameras_of(job.geometry, job.poses, job.views, isocenter_mm)

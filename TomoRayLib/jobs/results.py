@@ -9,8 +9,8 @@ from typing import Any
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.base.text_formats import write_json
-from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.surfaces import write_surfaces
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.provenance import provenance_of

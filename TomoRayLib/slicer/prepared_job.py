@@ -74,7 +74,7 @@ def _from_radiographs(request: Request, inputs: RadiographInputs, folder: Path) 
 
 def _written_ct(inputs: CTInputs, folder: Path) -> tuple[str, str | None, tuple[str, ...]]:
     """Paths of the CT and its vertebra labels (None without), and notes."""
-    from TomoRayLib.images.files import write_volume
+    from TomoRayLib.images.writing import write_volume
 
     check_space(folder, NEED_MB + 2 * inputs.ct.GetImageData().GetActualMemorySize() // 1024)
     moved = export_volume(inputs.ct, folder / "ct.nrrd")

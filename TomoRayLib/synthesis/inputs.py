@@ -21,11 +21,15 @@ from TomoRayLib.synthesis.settings import GeometryOptions
 
 @dataclass(frozen=True)
 class SourceCT:
-    """A CT in HU, perhaps with its vertebra labels in VerSe numbering, and notes on how they were read."""
+    """A CT in HU, perhaps with its vertebra labels in VerSe numbering.
+
+    ``notes`` say how they were read, ``warnings`` what may be wrong with them.
+    """
 
     ct: Volume
     labels: Volume | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,11 @@ def read_ct(ct: str, segmentation: str | None) -> SourceCT:
     volume = read_volume(ct)
     check_ct(volume, Path(ct).name)
     if segmentation is None:
-        return SourceCT(volume)
-    labels, notes = prepared_mask(read_labels(segmentation), volume, Path(segmentation).name)
-    return SourceCT(volume, labels, notes)
+        return SourceCT(volume, notes=_said("CT", volume.notes), warnings=_said("CT", volume.warnings))
+    mask = read_labels(segmentation)
+    labels, remarks = prepared_mask(mask, volume, Path(segmentation).name)
+    notes = (*_said("CT", volume.notes), *_said("Mask", mask.notes), *remarks)
+    return SourceCT(volume, labels, notes, (*_said("CT", volume.warnings), *_said("Mask", mask.warnings)))
 
 
 def read_radiographs(
@@ -85,7 +91,11 @@ def project_ct(source: SourceCT, geometry: GeometryOptions) -> Inputs:
     given = geometry.isocenter_mm is not None or geometry.file is not None
     place = ", ".join(f"{value:.1f}" for value in views.isocenter_mm)
     note = f"Isocentre ({place}) mm: {'given or from the geometry file' if given else middle}."
-    return Inputs(images["ap"], images["lat"], views, source, (*source.notes, note))
+    return Inputs(images["ap"], images["lat"], views, source, (*source.notes, note), source.warnings)
+
+
+def _said(name: str, sentences: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{name}: {sentence}" for sentence in sentences)
 
 
 def _header_notes(name: str, image: Radiograph) -> list[str]:

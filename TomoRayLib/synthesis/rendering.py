@@ -16,8 +16,8 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
 from TomoRayLib.geometry.view_json import VIEW_KEY, view_to_dict
 from TomoRayLib.geometry.views import View
-from TomoRayLib.images.files import write_image_2d, write_png
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_image_2d, write_png
 from TomoRayLib.projector.physics.attenuation import hu_to_attenuation, water_and_bone, water_attenuation_per_mm
 from TomoRayLib.projector.physics.detection import add_noise, add_scatter, log_signal, transmission
 from TomoRayLib.projector.physics.spectrum import kramers_spectrum, polyenergetic_transmission

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.command_line import tomoray, tomoray_process
-from TomoRayLib.images.files import write_volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 
 

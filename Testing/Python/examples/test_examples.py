@@ -9,8 +9,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from TomoRayLib.images.files import read_radiograph, read_volume, write_volume
+from TomoRayLib.images.files import read_radiograph, read_volume
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 
 FOLDER = Path(__file__).resolve().parents[3] / "examples"

@@ -20,8 +20,9 @@ from support.masks import a_mask
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.checks import check_ct, check_extent, check_hounsfield, check_radiograph
-from TomoRayLib.images.files import read_labels, read_radiograph, read_volume, write_image_2d, write_volume
+from TomoRayLib.images.files import read_labels, read_radiograph, read_volume
 from TomoRayLib.images.types import Radiograph, Volume, check_finite
+from TomoRayLib.images.writing import write_image_2d, write_volume
 
 # Files that are not what was asked for
 

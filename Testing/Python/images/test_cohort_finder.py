@@ -12,9 +12,9 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images import cohort_finder as reasons
 from TomoRayLib.images.cohort_finder import Cohort, find_cases, only_named, stem_of
-from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.structure_masks import read_structures
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 
 
 def made(folder: Path, *names: str) -> Path:

@@ -12,9 +12,10 @@ import SimpleITK as sitk
 from support.volumes import BLOB_MM, grid_around
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images import files as images
-from TomoRayLib.images.files import read_labels, read_radiograph, read_volume, write_image_2d, write_png, write_volume
+from TomoRayLib.images import writing as images
+from TomoRayLib.images.files import read_labels, read_radiograph, read_volume
 from TomoRayLib.images.types import Volume, volume_from_sitk, volume_to_sitk
+from TomoRayLib.images.writing import write_image_2d, write_png, write_volume
 
 
 def a_pattern(rows: int = 7, columns: int = 5) -> np.ndarray:

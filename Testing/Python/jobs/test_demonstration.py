@@ -14,8 +14,9 @@ from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import read_labels, write_volume
+from TomoRayLib.images.files import read_labels
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs import demonstration
 from TomoRayLib.jobs.demonstration import DemonstrationCase, built_in_phantom, fetch_demonstration, verse_label_of_id
 

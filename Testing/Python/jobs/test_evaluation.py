@@ -17,8 +17,8 @@ from support.tiny_model import SIZE
 from TomoRayLib import weights
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs import evaluation
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.jobs.evaluation import names_in, run_evaluation

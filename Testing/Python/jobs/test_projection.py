@@ -12,7 +12,8 @@ from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.projection_matrix import ProjectionMatrix
 from TomoRayLib.geometry.views import View
-from TomoRayLib.images.files import read_radiograph, write_volume
+from TomoRayLib.images.files import read_radiograph
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.jobs.events import Event, Finished
 from TomoRayLib.jobs.job import ProjectionJob

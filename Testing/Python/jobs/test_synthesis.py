@@ -21,9 +21,10 @@ import SimpleITK as sitk
 from support.tiny_model import worker_code
 from TomoRayLib import weights
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import read_labels, read_volume, write_image_2d, write_volume
+from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_image_2d, write_volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, StageBegun, from_json
 from TomoRayLib.jobs.failures import run_guarded

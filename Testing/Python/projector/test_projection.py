@@ -21,9 +21,9 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
 from TomoRayLib.geometry.views import View
-from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.projector import Projector, hu_to_attenuation, kept_plans, project, project_views

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 
 COLUMN_MM = (31.0, -52.0)  # LPS x, y of the column of vertebrae
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import write_image_2d, write_volume
 from TomoRayLib.images.surfaces import make_surface, with_distance, write_vtp
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_image_2d, write_volume
 from TomoRayLib.metrics import evaluate_table
 
 SIZE = 40

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from support.labelled_cts import a_labelled_ct
 from TomoRayLib.images.cohort_finder import CohortCase
-from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 
 
 def moved_away(labels: Volume) -> Volume:

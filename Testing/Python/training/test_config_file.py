@@ -15,7 +15,8 @@ from support.labelled_cts import written
 from support.training_runs import TINY
 from support.validation_data import moved_away
 from TomoRayLib.images.cohort_finder import CohortCase
-from TomoRayLib.images.files import read_labels, write_volume
+from TomoRayLib.images.files import read_labels
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.training import run as experiment
 from TomoRayLib.training.config_file import StageConfig, read_config
 from TomoRayLib.training.data.anatomy import Anatomy

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 
 from support.anatomies import a_coarse_anatomy, a_spine, labels_of_a_column
 from support.recipe_data import a_labelled_ct
-from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.demonstration import built_in_phantom
 from TomoRayLib.networks.geolift import GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.training import publishing

@@ -172,7 +172,7 @@ def export_volume(node, path: Path) -> str | None:
 
     Raises InputError for a transform that cannot be used, OutputError if the file cannot be written.
     """
-    from TomoRayLib.images.files import write_volume
+    from TomoRayLib.images.writing import write_volume
 
     problem = transform_problem(node)
     if problem is not None:

@@ -150,7 +150,7 @@ def preview(radiograph: Radiograph, flipped: bool, inverted: bool) -> NDArray[np
 
 def export_radiograph(node, role: Role, folder: Path) -> Path:
     """Return a file with this radiograph for the worker: the original, or the node's pixels written to ``folder``."""
-    from TomoRayLib.images.files import write_image_2d
+    from TomoRayLib.images.writing import write_image_2d
 
     problem = problem_of(node, role)
     if problem is not None:

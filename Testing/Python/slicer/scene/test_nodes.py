@@ -125,7 +125,7 @@ def test_the_original_file_counts_only_while_the_node_is_what_it_holds(nodes, tm
     import slicer
     import slicer.util
 
-    from TomoRayLib.images.files import write_volume
+    from TomoRayLib.images.writing import write_volume
     from TomoRayLib.slicer.scene import source_files
 
     ct, _labels = oblique_case()

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from TomoRayLib.images.files import write_volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.events import ExitCode, Failed, Finished, Note, StageBegun
 from TomoRayLib.jobs.job import DemonstrationJob, SynthesisJob
 

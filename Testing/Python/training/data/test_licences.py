@@ -15,8 +15,8 @@ from support.anatomies import a_coarse_anatomy
 from support.myo_sim_packages import a_package, pack
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.cohort_finder import CohortCase
-from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy
 from TomoRayLib.training.data.licences import (
     BODIES,

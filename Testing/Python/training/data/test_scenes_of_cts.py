@@ -12,8 +12,8 @@ import torch
 from support.labelled_cts import COLUMN_MM, HEIGHT_MM, a_labelled_ct, written
 from support.phantoms import STILL
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.samples import StreamConfig
 from TomoRayLib.training.data.scenes_of_cts import labelled_ct, load_labelled_ct, scene_of_case

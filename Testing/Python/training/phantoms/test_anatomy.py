@@ -16,8 +16,8 @@ from support.anatomies import (
 )
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy
 from TomoRayLib.training.data.training_cases import TrainingCases
 from TomoRayLib.training.phantoms.bodies import BODY_SPACING_MM, Body, body_region, body_without_spine

@@ -12,8 +12,8 @@ import torch
 from scipy import ndimage
 
 from support.anatomies import a_spine, labels_of_a_column
-from TomoRayLib.images.files import write_volume
 from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.training.config_file import DataConfig
 from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy, with_procedural_bodies
 from TomoRayLib.training.phantoms.bodies import Body
