@@ -44,7 +44,8 @@ class RadiographHeader:
     """A file's statements about one radiograph; None if it makes none. Nothing identifies the patient.
 
     ``origins`` names the DICOM attribute behind each filled field, and, under ``radiograph.pixel_spacing_mm``, the one
-    that became ``Radiograph.pixel_spacing_mm``. ``notes`` are sentences on what was done on reading or looks odd.
+    that became ``Radiograph.pixel_spacing_mm``. ``notes`` are sentences on what was done on reading, ``warnings`` on
+    what the user should check.
     """
 
     source_format: str = ""
@@ -66,6 +67,7 @@ class RadiographHeader:
     pixel_intensity_relationship: str | None = None  # (0028,1040): LIN (counts) or LOG (attenuation)
     origins: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def spacing_is_at_patient(self) -> bool:

@@ -74,6 +74,7 @@ def read_radiographs(
     notes, warnings = list(origins), check_pair(*images, views, invert=invert)
     for name, image, mirrored in zip(("AP", "Lateral"), images, (flip_ap, flip_lateral), strict=True):
         notes += _header_notes(name, image)
+        warnings += [f"{name}: {warning}" for warning in image.header.warnings]
         if mirrored and image.header.patient_orientation is not None:
             warnings.append(f"{name}: mirrored as asked, although its header states the orientation.")
     ap_pixels, ap_view = oriented(images[0].pixels, views.ap, flip_ap, invert)
