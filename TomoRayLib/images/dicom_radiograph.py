@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pydicom
 
-from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.dicom_files import read_data_set
 from TomoRayLib.images.dicom_header import ORIENTATION, detector_spacing, dicom_header
 from TomoRayLib.images.dicom_pixels import check_kind, read_pixels
+from TomoRayLib.images.quiet import no_warnings
 from TomoRayLib.images.types import Radiograph
 
 _OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
@@ -19,28 +19,22 @@ _OPPOSITE = {"L": "R", "R": "L", "A": "P", "P": "A", "H": "F", "F": "H"}
 def read_dicom_radiograph(path: Path) -> Radiograph:
     """Read the radiograph of one single-frame DICOM file.
 
-    The modality LUT or rescale slope and intercept is applied, MONOCHROME1 is inverted so that bone is bright, padding
-    takes the darkest value; VOI window and LUT are not applied. If the file has Patient Orientation (0020,0020), the
-    image is turned so that its rows run to the patient's left (frontal) or to posterior (lateral) and its columns to
-    the feet; spacing and ``header.patient_orientation`` are those of the turned image. Each step is noted in
-    ``header.notes``.
+    The modality LUT or rescale slope and intercept is applied; if bone would be dark by what the header says of display
+    and beam, the image is inverted; padding takes the darkest value; VOI window and LUT are not applied. If the file
+    has Patient Orientation (0020,0020), the image is turned so that its rows run to the patient's left (frontal) or to
+    posterior (lateral) and its columns to the feet; spacing and ``header.patient_orientation`` are those of the turned
+    image. Each step is noted in ``header.notes``; ``header.warnings`` name what the header contradicts itself on.
     Raises InputError for a CT slice or other volume modality, several frames, colour, and pixels that do not decode.
     """
-    dataset = _dataset(path)
-    check_kind(dataset, path)
-    pixels, notes = read_pixels(dataset, path)
-    header = dicom_header(dataset)
+    with no_warnings():
+        dataset = read_data_set(path)
+        check_kind(dataset, path)
+        pixels = read_pixels(dataset, path)
+        header = dicom_header(dataset)
     spacing, header = detector_spacing(header)
-    header = replace(header, notes=(*header.notes, *notes))
-    radiograph = _upright(Radiograph(pixels, spacing, header))
+    header = replace(header, notes=(*header.notes, *pixels.notes), warnings=(*header.warnings, *pixels.warnings))
+    radiograph = _upright(Radiograph(pixels.values, spacing, header))
     return replace(radiograph, pixels=np.ascontiguousarray(radiograph.pixels))
-
-
-def _dataset(path: Path) -> pydicom.Dataset:
-    try:
-        return pydicom.dcmread(path, force=True)
-    except Exception as error:  # pydicom raises many kinds on damaged files
-        raise InputError(f"{path}: expected a readable DICOM file, got {error}; export it again.") from error
 
 
 def _upright(radiograph: Radiograph) -> Radiograph:

@@ -12,7 +12,6 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 from numpy.typing import NDArray
-from pydicom.errors import InvalidDicomError
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.types import unreadable
@@ -20,27 +19,6 @@ from TomoRayLib.images.types import unreadable
 _TAGS = ["ImagePositionPatient", "ImageOrientationPatient", "NumberOfFrames", "SeriesDescription"]
 EVEN_TOLERANCE = 0.05  # of the slice distance; headers round positions to 0.01 or 0.1 mm
 TILT_TOLERANCE_MM = 1.0  # sideways drift over the whole stack
-
-
-def is_dicom(path: Path) -> bool:
-    """True for a file that begins as DICOM Part 10, or is named .dcm or .ima and parses as DICOM.
-
-    Raises InputError for a file that cannot be opened.
-    """
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            if file.read(132)[128:] == b"DICM":
-                return True
-    except OSError as error:
-        raise unreadable(path, error) from error
-    if path.suffix.lower() not in (".dcm", ".ima", ".dicom"):
-        return False
-    try:
-        return "SOPClassUID" in pydicom.dcmread(path, stop_before_pixels=True, force=True)
-    except (InvalidDicomError, OSError, ValueError, AttributeError, KeyError):
-        return False
 
 
 def find_series(folder: Path) -> dict[str, tuple[str, ...]]:

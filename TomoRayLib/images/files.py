@@ -14,8 +14,9 @@ import numpy as np
 import SimpleITK as sitk
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.dicom_files import is_dicom
 from TomoRayLib.images.dicom_radiograph import read_dicom_radiograph
-from TomoRayLib.images.dicom_series import check_stack, choose_series, is_dicom
+from TomoRayLib.images.dicom_series import check_stack, choose_series
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
 from TomoRayLib.images.nifti import check_nifti
 from TomoRayLib.images.types import (

@@ -228,7 +228,8 @@ def test_several_frames_and_colour_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="got 3 frames; export the one frame"):
         read_radiograph(tmp_path / "run.dcm")
     colour = {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0}
-    a_radiograph_file(tmp_path / "rgb.dcm", np.zeros((210, 80), np.uint16), Rows=70, **colour)
+    colours = np.random.default_rng(1).integers(0, 4000, (210, 80)).astype(np.uint16)
+    a_radiograph_file(tmp_path / "rgb.dcm", colours, Rows=70, **colour)
     with pytest.raises(InputError, match="expected a greyscale radiograph, got RGB with 3 values"):
         read_radiograph(tmp_path / "rgb.dcm")
 

@@ -1,0 +1,167 @@
+"""Stored values of a DICOM image, whatever its transfer syntax: decoded without loss, taken out of their pixel cells.
+
+Nothing that a header asks for afterwards (inversion, rescale, tables) is done here. JPEG, JPEG-LS, JPEG 2000 and HTJ2K
+are decoded by GDCM, which SimpleITK brings along. It would invert MONOCHROME1, rescale, and colour by palette, so it
+gets a file of its own with the compressed pixels and their layout alone.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.pixels import get_decoder
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless, SecondaryCaptureImageStorage, generate_uid
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.dicom_header import value_of
+from TomoRayLib.images.quiet import no_stderr
+
+_FLOATS = ("FloatPixelData", "DoubleFloatPixelData")
+
+
+@dataclass(frozen=True)
+class CellLayout:
+    """Where a value lies in its pixel cell (PS3.5 8.1.1): bits of both, the highest bit, and whether it is signed."""
+
+    allocated: int
+    stored: int
+    high_bit: int
+    signed: bool
+
+
+def decoded_cells(dataset: pydicom.Dataset, path: Path) -> NDArray[Any]:
+    """Decode the pixel cells of a one-frame image.
+
+    Args:
+        dataset: The data set with its pixels and transfer syntax.
+        path: Its file, for messages.
+
+    Returns:
+        (row, column), or (row, column, 3) in RGB: unsigned numbers with all bits of their cells, or floats as stored.
+
+    Raises:
+        InputError: For pixels that are incomplete or do not decode, or more of them than one frame has.
+    """
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated and not dataset["PixelData"].is_undefined_length:
+        syntax = ExplicitVRLittleEndian  # native pixels by PS3.5 A.4, under the name of a compressed syntax
+    try:
+        if syntax.is_encapsulated and syntax != RLELossless:
+            return _by_gdcm(dataset)
+        _check_one_frame(dataset, path)
+        options: dict[str, Any] = (
+            {} if _is_float(dataset) else {"pixel_representation": 0, "bits_stored": int(dataset.BitsAllocated)}
+        )
+        if value_of(dataset, "PhotometricInterpretation") is None:
+            options["photometric_interpretation"] = "MONOCHROME2"
+        return get_decoder(syntax).as_array(dataset, raw=_samples(dataset) == 1, **options)[0]
+    except InputError:
+        raise
+    except Exception as error:  # decoders raise many kinds on damaged pixels
+        reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
+        raise InputError(
+            f"{path}: expected pixels that can be decoded ({syntax.name}), got {reason!r}; they may be incomplete: "
+            "copy the file again, or export it uncompressed."
+        ) from error
+
+
+def cell_layout(dataset: pydicom.Dataset, path: Path) -> CellLayout:
+    """Return the layout that the header states. Raises InputError if it states an impossible one."""
+    allocated, stored, high_bit = (value_of(dataset, key) for key in ("BitsAllocated", "BitsStored", "HighBit"))
+    allocated = int(allocated or 0)
+    stored = int(allocated if stored is None else stored)
+    high_bit = int(stored - 1 if high_bit is None else high_bit)
+    if not (1 < stored <= allocated and stored - 1 <= high_bit < allocated):
+        raise InputError(
+            f"{path}: expected grey values of 2 or more bits within their cells, got Bits Allocated (0028,0100) "
+            f"{allocated}, Bits Stored (0028,0101) {stored}, High Bit (0028,0102) {high_bit}; export the original "
+            "image again."
+        )
+    return CellLayout(allocated, stored, high_bit, bool(value_of(dataset, "PixelRepresentation")))
+
+
+def stored_values(cells: NDArray[Any], layout: CellLayout) -> tuple[NDArray[Any], list[str]]:
+    """Take the values out of their cells.
+
+    Args:
+        cells: Unsigned numbers with all bits of their cells.
+        layout: Where the values lie in them.
+
+    Returns:
+        Values of the stored bits alone, signed or unsigned, and what the user should check. Overlays and padding in the
+        other bits are left behind.
+    """
+    warnings: list[str] = []
+    high_bit = layout.high_bit
+    if high_bit > layout.stored - 1 and int(cells.max()) >> layout.stored == 0 and _low_bits(cells, layout).any():
+        warnings.append(
+            f"High Bit (0028,0102) is {high_bit}, but the values lie in the lowest {layout.stored} bits, which Bits "
+            "Stored (0028,0101) fits: taken from there. Check the image."
+        )
+        high_bit = layout.stored - 1
+    if layout.signed:
+        width = cells.dtype.itemsize * 8
+        left_aligned = cells << np.array(width - 1 - high_bit, cells.dtype)
+        return left_aligned.view(f"i{cells.dtype.itemsize}") >> (width - layout.stored), warnings
+    shift = high_bit + 1 - layout.stored
+    if shift or int(cells.max()) >> layout.stored:
+        cells = (cells >> np.array(shift, cells.dtype)) & np.array((1 << layout.stored) - 1, cells.dtype)
+    return cells, warnings
+
+
+def _low_bits(cells: NDArray[Any], layout: CellLayout) -> NDArray[Any]:
+    """The bits below the stored ones, where a left-aligned value leaves nothing."""
+    return cells & np.array((1 << (layout.high_bit + 1 - layout.stored)) - 1, cells.dtype)
+
+
+def _by_gdcm(dataset: pydicom.Dataset) -> NDArray[Any]:
+    """Decode one compressed frame through SimpleITK, without anything in the header that GDCM would act on."""
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
+    plain = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    plain.SOPClassUID, plain.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    plain.Rows, plain.Columns, plain.SamplesPerPixel = dataset.Rows, dataset.Columns, _samples(dataset)
+    plain.PhotometricInterpretation = "MONOCHROME2"
+    if plain.SamplesPerPixel > 1:
+        plain.PhotometricInterpretation = dataset.PhotometricInterpretation
+        plain.PlanarConfiguration = dataset.get("PlanarConfiguration", 0)
+    plain.BitsAllocated, plain.BitsStored, plain.PixelRepresentation = dataset.BitsAllocated, dataset.BitsStored, 0
+    if int(dataset.HighBit) != int(dataset.BitsStored) - 1:
+        plain.BitsStored = dataset.BitsAllocated
+    plain.HighBit = plain.BitsStored - 1
+    plain["PixelData"] = dataset["PixelData"]
+    shape = (plain.Rows, plain.Columns) if plain.SamplesPerPixel == 1 else (plain.Rows, plain.Columns, -1)
+    with tempfile.TemporaryDirectory(prefix="tomoray") as folder, no_stderr():
+        file = Path(folder) / "frame.dcm"
+        plain.save_as(file, enforce_file_format=True)
+        return sitk.GetArrayFromImage(sitk.ReadImage(str(file), imageIO="GDCMImageIO")).reshape(shape)
+
+
+def _check_one_frame(dataset: pydicom.Dataset, path: Path) -> None:
+    """Raise InputError for native pixels of several frames that the header does not count."""
+    if "PixelData" not in dataset or dataset["PixelData"].is_undefined_length:
+        return
+    frame_bytes = dataset.Rows * dataset.Columns * _samples(dataset) * int(dataset.BitsAllocated) // 8
+    frames = len(dataset.PixelData) // max(frame_bytes, 1)
+    if frames > 1:
+        raise InputError(
+            f"{path}: expected the pixels of one frame ({frame_bytes} bytes), got enough for {frames}, although Number "
+            "of Frames (0028,0008) does not say so; export the one frame to be used."
+        )
+
+
+def _samples(dataset: pydicom.Dataset) -> int:
+    return int(value_of(dataset, "SamplesPerPixel") or 1)
+
+
+def _is_float(dataset: pydicom.Dataset) -> bool:
+    return any(keyword in dataset for keyword in _FLOATS)
