@@ -6,19 +6,22 @@ asked for.
 
 from __future__ import annotations
 
+import math
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom_files import is_dicom
 from TomoRayLib.images.dicom_radiograph import read_dicom_radiograph
 from TomoRayLib.images.dicom_series import check_stack, choose_series
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
-from TomoRayLib.images.nifti import check_nifti
+from TomoRayLib.images.stated_geometry import check_plausible
 from TomoRayLib.images.types import (
     Radiograph,
     Volume,
@@ -28,7 +31,10 @@ from TomoRayLib.images.types import (
     unreadable,
     volume_from_sitk,
 )
+from TomoRayLib.images.volume_headers import VolumeHeader, checked_header, geometry_of, label_step
 from TomoRayLib.images.writing import UNKNOWN, UNKNOWN_SPACING_KEY, PathLike
+
+LARGEST_ROUNDING = 0.25  # of a label that is stored scaled; farther off, it may be another one
 
 
 def read_volume(path: PathLike) -> Volume:
@@ -45,17 +51,36 @@ def read_volume(path: PathLike) -> Volume:
 
     Raises:
         InputError: If the file is missing or unreadable, the folder holds several series, the image is 2D, 4D or in
-            colour, voxels are not finite, a spacing is not above 0, directions are sheared, or DICOM slices do not form
-            an even, straight stack.
+            colour, voxels are not finite, a spacing is not above 0 or no CT's, directions are sheared, the header
+            states no orientation or several, or DICOM slices do not form an even, straight stack.
     """
     path = _existing(path)
-    image = _read_series(path) if path.is_dir() else _read_file(path)
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
+    return _read_series(path) if path.is_dir() else _read_volume_file(path, checked_header(path))
+
+
+def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
+    stated = geometry_of(header, path) if header is not None and header.is_volume else None
+    volume = _volume(_read_file(path), path)
+    if stated is None:
+        check_plausible(volume.grid, path, "the file's header")
+        return volume
+    if stated.grid.size != volume.grid.size:
+        raise InputError(
+            f"{path}: expected {stated.grid.size} voxels as its header says, got {volume.grid.size}; it may be "
+            "damaged: copy or export it again."
+        )
+    check_plausible(stated.grid, path, stated.size_field)
+    return Volume(volume.voxels, stated.grid, stated.notes, stated.warnings, stated.other_grid)
+
+
+def _volume(image: sitk.Image, path: Path) -> Volume:
+    """Turn an image into a volume. Raises InputError if it is none."""
+    while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
+        image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
     if image.GetDimension() > 3:
         raise InputError(
-            f"{path}: expected one 3D volume, got a sequence of {image.GetSize()[3]} (4D, size {image.GetSize()}); "
-            "export the one volume to be used."
+            f"{path}: expected one 3D volume, got a sequence of {math.prod(image.GetSize()[3:])} "
+            f"({image.GetDimension()}D, size {image.GetSize()}); export the one volume to be used."
         )
     check_scalar(image, str(path))
     if image.GetDimension() == 2 or min(image.GetSize()) == 1:
@@ -81,15 +106,38 @@ def read_labels(path: PathLike) -> Volume:
     Raises:
         InputError: As ``read_volume`` does, and for fractional values, which no label map has.
     """
-    volume = read_volume(path)
-    low, high = float(volume.voxels.min()), float(volume.voxels.max())
-    if not np.issubdtype(volume.voxels.dtype, np.integer) and not np.array_equal(volume.voxels, volume.voxels.round()):
+    path = _existing(path)
+    header = None if path.is_dir() else checked_header(path)
+    volume = _read_series(path) if path.is_dir() else _read_volume_file(path, header)
+    labels, notes = _whole_numbers(volume.voxels, label_step(header), path)
+    return replace(volume, voxels=labels, notes=(*volume.notes, *notes))
+
+
+def _whole_numbers(
+    voxels: NDArray[np.generic], step: float, path: Path
+) -> tuple[NDArray[np.signedinteger], tuple[str, ...]]:
+    """Return labels as int16 or int32, and a note if they were rounded; ``step``: that of scaled values, else 0.
+
+    Writers that stretch labels over the range of a number type leave them up to half a step off. Raises InputError for
+    other fractions, which no label map has, and for numbers beyond int32.
+    """
+    low, high = float(voxels.min()), float(voxels.max())
+    notes: tuple[str, ...] = ()
+    if not np.issubdtype(voxels.dtype, np.integer):
+        off = float(np.abs(voxels - np.rint(voxels)).max())
+        if off > 0.5 * step * 1.001 or off > LARGEST_ROUNDING:
+            raise InputError(
+                f"{path}: expected a label map of whole numbers, got fractions between {low:g} and {high:g}; is this a "
+                "CT, a probability map, or a mask resampled without nearest neighbour?"
+            )
+        if off > 0:
+            notes = (f"Its labels are stored in steps of {step:.3g} (scl_slope): rounded, by up to {off:.2g}.",)
+        voxels = np.rint(voxels)
+    if not -(2**31) <= low <= high < 2**31:
         raise InputError(
-            f"{path}: expected a label map of whole numbers, got fractions between {low:g} and {high:g}; is this a CT, "
-            "a probability map, or a mask resampled without nearest neighbour?"
+            f"{path}: expected labels that are small whole numbers, got {low:g} to {high:g}; is it a mask?"
         )
-    dtype = np.int16 if low >= -(2**15) and high < 2**15 else np.int32
-    return Volume(volume.voxels.astype(dtype), volume.grid)
+    return voxels.astype(np.int16 if low >= -(2**15) and high < 2**15 else np.int32), notes
 
 
 def read_radiograph(path: PathLike) -> Radiograph:
@@ -113,6 +161,7 @@ def read_radiograph(path: PathLike) -> Radiograph:
     if is_dicom(path):
         radiograph = read_dicom_radiograph(path)
     else:
+        checked_header(path)
         check_not_a_volume(_information(path).GetSize(), path)
         radiograph = radiograph_from_sitk(_read_file(path), path)
         if radiograph.metadata.get(UNKNOWN_SPACING_KEY) == UNKNOWN:
@@ -144,7 +193,6 @@ def _existing(path: PathLike) -> Path:
 
 def _information(path: Path) -> sitk.ImageFileReader:
     """Read the header alone. Raises InputError if it is damaged or not that of an image."""
-    check_nifti(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
@@ -161,17 +209,19 @@ def _read_file(path: Path) -> sitk.Image:
         raise _reading_error(path, error) from error
 
 
-def _read_series(folder: Path) -> sitk.Image:
+def _read_series(folder: Path) -> Volume:
     files = choose_series(folder)
     if len(files) == 1:
-        return _read_file(Path(files[0]))
+        return _read_volume_file(Path(files[0]), None)
     check_stack(files, str(folder))
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(files)
     try:
-        return reader.Execute()
+        volume = _volume(reader.Execute(), folder)
     except RuntimeError as error:
         raise _reading_error(folder, error) from error
+    check_plausible(volume.grid, folder, "Pixel Spacing (0028,0030) and Image Position (0020,0032)")
+    return volume
 
 
 def _reading_error(path: Path, error: RuntimeError) -> InputError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -110,9 +110,11 @@ def prepared_mask(mask: Volume, ct: Volume, name: str = "The mask") -> tuple[Vol
     """
     description = describe_mask(mask, name)
     if description.content is MaskContent.WHOLE_SPINE:
-        mask = Volume(np.where(mask.voxels != 0, WHOLE_SPINE_LABEL, 0).astype(np.uint8), mask.grid)
+        mask = replace(mask, voxels=np.where(mask.voxels != 0, WHOLE_SPINE_LABEL, 0).astype(np.uint8))
     elif bool(np.any(mask.voxels == WHOLE_SPINE_LABEL)):
-        mask = Volume(np.where(mask.voxels == WHOLE_SPINE_LABEL, 0, mask.voxels).astype(mask.voxels.dtype), mask.grid)
+        mask = replace(
+            mask, voxels=np.where(mask.voxels == WHOLE_SPINE_LABEL, 0, mask.voxels).astype(mask.voxels.dtype)
+        )
     matched, resampled = match_mask(mask, ct)
     return matched, tuple(note for note in (description.note, resampled) if note)
 
@@ -120,11 +122,18 @@ def prepared_mask(mask: Volume, ct: Volume, name: str = "The mask") -> tuple[Vol
 def match_mask(mask: Volume, ct: Volume) -> tuple[Volume, str | None]:
     """Bring the mask onto the CT's grid by nearest neighbour, with a note if it had to be resampled.
 
+    A mask that lies on the other grid of a CT whose header states two was made by a program that read the other one.
     Raises InputError if less than 10 % of the mask's vertebra voxels lie inside the CT, or none is left after
     resampling.
     """
     if mask.grid.same_as(ct.grid):
         return mask, None
+    if _lies_by_the_other_grid(mask, ct):
+        note = (
+            "One of the headers of mask and CT states two places (sform and qform), and the other file lies at the "
+            "second one: the mask was put onto the CT voxel by voxel."
+        )
+        return replace(mask, grid=ct.grid, other_grid=None), note
     inside = share_inside(mask, ct.grid)
     if inside < LEAST_OVERLAP:
         same_size = mask.grid.size == ct.grid.size
@@ -144,6 +153,11 @@ def match_mask(mask: Volume, ct: Volume) -> tuple[Volume, str | None]:
             f"{_place(mask.grid)}; CT {_place(ct.grid)}); choose the mask made from this CT, and check both spacings."
         )
     return matched, note
+
+
+def _lies_by_the_other_grid(mask: Volume, ct: Volume) -> bool:
+    by_the_other_of_the_ct = ct.other_grid is not None and mask.grid.same_as(ct.other_grid)
+    return by_the_other_of_the_ct or (mask.other_grid is not None and mask.other_grid.same_as(ct.grid))
 
 
 def share_inside(mask: Volume, grid: Grid) -> float:

@@ -19,8 +19,9 @@ from TomoRayLib.geometry.grid import Grid
 class Volume:
     """Voxels ``(z, y, x)`` on a ``Grid`` in LPS mm.
 
-    ``voxels[k, j, i]`` lies at ``grid.index_to_world @ (i, j, k, 1)``. A reader leaves ``notes`` on what it did, and
-    ``warnings`` of what the user should check.
+    ``voxels[k, j, i]`` lies at ``grid.index_to_world @ (i, j, k, 1)``. A reader leaves ``notes`` on what it did,
+    ``warnings`` of what the user should check, and ``other_grid`` if the header states a second place (a NIfTI's qform
+    beside its sform).
 
     Raises:
         ValueError: If the array's shape is not that of the grid.
@@ -30,6 +31,7 @@ class Volume:
     grid: Grid
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    other_grid: Grid | None = None
 
     def __post_init__(self) -> None:
         if tuple(self.voxels.shape) != self.grid.shape:
