@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom_files import is_dicom
 from TomoRayLib.images.dicom_radiograph import read_dicom_radiograph
-from TomoRayLib.images.dicom_series import check_stack, choose_series
+from TomoRayLib.images.dicom_series import read_dicom_volume
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
 from TomoRayLib.images.stated_geometry import check_plausible
 from TomoRayLib.images.types import (
@@ -55,7 +55,9 @@ def read_volume(path: PathLike) -> Volume:
             states no orientation or several, or DICOM slices do not form an even, straight stack.
     """
     path = _existing(path)
-    return _read_series(path) if path.is_dir() else _read_volume_file(path, checked_header(path))
+    if path.is_dir() or is_dicom(path):
+        return read_dicom_volume(path)
+    return _read_volume_file(path, checked_header(path))
 
 
 def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
@@ -107,8 +109,9 @@ def read_labels(path: PathLike) -> Volume:
         InputError: As ``read_volume`` does, and for fractional values, which no label map has.
     """
     path = _existing(path)
-    header = None if path.is_dir() else checked_header(path)
-    volume = _read_series(path) if path.is_dir() else _read_volume_file(path, header)
+    is_stack = path.is_dir() or is_dicom(path)
+    header = None if is_stack else checked_header(path)
+    volume = read_dicom_volume(path) if is_stack else _read_volume_file(path, header)
     labels, notes = _whole_numbers(volume.voxels, label_step(header), path)
     return replace(volume, voxels=labels, notes=(*volume.notes, *notes))
 
@@ -207,21 +210,6 @@ def _read_file(path: Path) -> sitk.Image:
         return _information(path).Execute()
     except RuntimeError as error:
         raise _reading_error(path, error) from error
-
-
-def _read_series(folder: Path) -> Volume:
-    files = choose_series(folder)
-    if len(files) == 1:
-        return _read_volume_file(Path(files[0]), None)
-    check_stack(files, str(folder))
-    reader = sitk.ImageSeriesReader()
-    reader.SetFileNames(files)
-    try:
-        volume = _volume(reader.Execute(), folder)
-    except RuntimeError as error:
-        raise _reading_error(folder, error) from error
-    check_plausible(volume.grid, folder, "Pixel Spacing (0028,0030) and Image Position (0020,0032)")
-    return volume
 
 
 def _reading_error(path: Path, error: RuntimeError) -> InputError:
