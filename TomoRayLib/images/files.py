@@ -21,6 +21,7 @@ from TomoRayLib.images.dicom_files import is_dicom
 from TomoRayLib.images.dicom_radiograph import read_dicom_radiograph
 from TomoRayLib.images.dicom_series import read_dicom_volume
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
+from TomoRayLib.images.picture import picture_kind, read_picture
 from TomoRayLib.images.stated_geometry import check_plausible
 from TomoRayLib.images.types import (
     Radiograph,
@@ -144,10 +145,11 @@ def _whole_numbers(
 
 
 def read_radiograph(path: PathLike) -> Radiograph:
-    """Read a radiograph from a DICOM, NRRD, MetaImage, PNG, TIFF or JPEG file, or from a volume file of one slice.
+    """Read a radiograph from a DICOM, NRRD, MetaImage, PNG, TIFF, JPEG or BMP file, or from a volume of one slice.
 
-    PNG, JPEG and TIFF give no spacing: their resolution is for print, not for a detector. A one-slice volume whose
-    directions say so is turned head up, with the patient's left or posterior at image right. Bright is taken as bone.
+    PNG, JPEG, TIFF and BMP give no spacing: their resolution is for print, not for a detector. They are turned as their
+    Orientation says, and inverted where white is zero. A one-slice volume whose directions say so is turned head up,
+    with the patient's left or posterior at image right. Bright is taken as bone.
 
     Args:
         path: The image file.
@@ -163,6 +165,8 @@ def read_radiograph(path: PathLike) -> Radiograph:
         raise InputError(f"{path}: expected a radiograph file (2D), got a folder; choose the file in it.")
     if is_dicom(path):
         radiograph = read_dicom_radiograph(path)
+    elif (kind := picture_kind(path)) is not None:
+        radiograph = read_picture(path, kind)
     else:
         checked_header(path)
         check_not_a_volume(_information(path).GetSize(), path)

@@ -1,4 +1,4 @@
-"""A radiograph from a SimpleITK image: 2D files, and volumes of one slice such as Slicer writes."""
+"""A radiograph from a SimpleITK image: NRRD, MetaImage or NIfTI of two dimensions, or of one slice as Slicer writes."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.picture_pixels import grey_values
 from TomoRayLib.images.types import Radiograph, RadiographHeader
 
-GREY_TOLERANCE = 8  # levels of 255 between colour channels that JPEG may add to a grey picture
 ALONG_AXIS = 0.7  # cosine from which a direction counts as lying along a patient axis (45 degrees)
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 _BOOKKEEPING = ("ITK_", "NRRD_")  # fields that ITK adds by itself
 
 
@@ -59,17 +58,9 @@ def _grey(image: sitk.Image, path: Path) -> tuple[sitk.Image, list[str]]:
     count = image.GetNumberOfComponentsPerPixel()
     if count == 1:
         return image, []
-    values = sitk.GetArrayViewFromImage(image)
-    if count in (3, 4) and np.ptp(values[..., :3].astype(np.float64), axis=-1).max() <= _tolerance(values):
-        return sitk.VectorIndexSelectionCast(image, 1), ["Stored in colour with equal channels: read as grey."]
-    raise InputError(
-        f"{path}: expected a greyscale radiograph, got {count} different values per pixel (a colour picture or a "
-        "screenshot with annotations?); export the original image in greyscale."
-    )
-
-
-def _tolerance(values: NDArray[np.generic]) -> float:
-    return GREY_TOLERANCE if values.dtype == np.uint8 else GREY_TOLERANCE * 257.0
+    values = sitk.GetArrayViewFromImage(image).reshape(-1, 1, count)
+    _, notes = grey_values(values[..., :3], path)
+    return sitk.VectorIndexSelectionCast(image, 1), notes
 
 
 def _flattened(
@@ -105,8 +96,6 @@ def _thin_axis(size: Sequence[int]) -> int:
 
 def _has_spacing(path: Path) -> bool:
     """True if the file's header itself gives a spacing in mm."""
-    if path.suffix.lower() in PICTURE_ENDINGS:
-        return False
     if path.suffix.lower() not in (".nrrd", ".nhdr"):
         return True
     with path.open("rb") as file:
