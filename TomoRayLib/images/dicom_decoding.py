@@ -51,8 +51,6 @@ def decoded_cells(dataset: pydicom.Dataset, path: Path) -> NDArray[Any]:
         InputError: For pixels that are incomplete or do not decode, or more of them than one frame has.
     """
     syntax = dataset.file_meta.TransferSyntaxUID
-    if syntax.is_encapsulated and not dataset["PixelData"].is_undefined_length:
-        syntax = ExplicitVRLittleEndian  # native pixels by PS3.5 A.4, under the name of a compressed syntax
     try:
         if syntax.is_encapsulated and syntax != RLELossless:
             return _by_gdcm(dataset)
@@ -71,6 +69,15 @@ def decoded_cells(dataset: pydicom.Dataset, path: Path) -> NDArray[Any]:
             f"{path}: expected pixels that can be decoded ({syntax.name}), got {reason!r}; they may be incomplete: "
             "copy the file again, or export it uncompressed."
         ) from error
+
+
+def settle_syntax(dataset: pydicom.Dataset) -> list[str]:
+    """Correct the name of a compressed syntax over native pixels, which PS3.5 A.4 tells by their length; note it."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated or "PixelData" not in dataset or dataset["PixelData"].is_undefined_length:
+        return []
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    return [f"Transfer Syntax UID (0002,0010) is {syntax.name}, but the pixels are not compressed: read as they are."]
 
 
 def cell_layout(dataset: pydicom.Dataset, path: Path) -> CellLayout:

@@ -11,16 +11,17 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.pixels import apply_color_lut, apply_modality_lut
-from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.dicom_decoding import CellLayout, cell_layout, decoded_cells, stored_values
+from TomoRayLib.images.dicom_decoding import CellLayout, cell_layout, decoded_cells, settle_syntax, stored_values
 from TomoRayLib.images.dicom_header import value_of
 from TomoRayLib.images.dicom_polarity import keeps_linear_intensity, polarity, table_falls, text_of
 
 VOLUME_MODALITIES = ("CT", "MR", "PT", "NM", "US")
 OTHER_MODALITIES = ("SEG", "RTDOSE", "SM", "OP", "OPT", "IVUS", "IVOCT", "ES", "XC", "GM")
 GREY_TOLERANCE = 8 / 255  # of the full scale, by which JPEG may set the channels of a grey picture apart
+_LOSSY_SYNTAXES = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless)
 _MONOCHROME = ("MONOCHROME1", "MONOCHROME2", "")
 _COLOUR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "YBR_PARTIAL_420", "YBR_PARTIAL_422")
 
@@ -56,8 +57,8 @@ def read_pixels(dataset: pydicom.Dataset, path: Path) -> ReadPixels:
             f"{path}: expected Photometric Interpretation (0028,0004) MONOCHROME1 or MONOCHROME2, got {photometric}; "
             "export the original image in greyscale."
         )
+    notes = [*settle_syntax(dataset), *_compression_notes(dataset)]
     cells = decoded_cells(dataset, path)
-    notes = [*_compression_notes(dataset)]
     if photometric not in _MONOCHROME or cells.ndim == 3:
         values = _grey(cells, dataset, path)
         return ReadPixels(values, (*notes, f"Stored in colour ({photometric}) with equal channels: read as grey."))
@@ -92,8 +93,8 @@ def check_kind(dataset: pydicom.Dataset, path: Path) -> None:
         raise InputError(
             f"{path}: expected a radiograph (modality DX, CR, XA, RF), got modality {modality}; choose the radiograph."
         )
-    frames = int(value_of(dataset, "NumberOfFrames") or 1)
-    if frames != 1:
+    frames = value_of(dataset, "NumberOfFrames") or 1
+    if str(frames).strip() != "1":
         raise InputError(
             f"{path}: expected a single radiograph (2D), got {frames} frames; export the one frame to be used."
         )
@@ -192,6 +193,8 @@ def _with_bone_bright(
     pixels: NDArray[np.float32], invert: bool, padding: NDArray[np.bool_] | None
 ) -> NDArray[np.float32]:
     """Invert within the range of what is no padding, and give padding the darkest value of that range."""
+    if padding is None and not invert:
+        return pixels
     shown = pixels if padding is None else pixels[~padding]
     low, high = shown.min(), shown.max()
     if invert:
@@ -219,7 +222,7 @@ def _grey(cells: NDArray[Any], dataset: pydicom.Dataset, path: Path) -> NDArray[
 
 def _compression_notes(dataset: pydicom.Dataset) -> list[str]:
     syntax = dataset.file_meta.TransferSyntaxUID
-    if text_of(dataset, "LossyImageCompression") != "01" and syntax not in (JPEGBaseline8Bit, JPEGExtended12Bit):
+    if text_of(dataset, "LossyImageCompression") != "01" and syntax not in _LOSSY_SYNTAXES:
         return []
     ratio = value_of(dataset, "LossyImageCompressionRatio")
     try:
