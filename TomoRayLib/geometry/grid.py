@@ -99,6 +99,15 @@ class Grid:
         return np.asarray(np.linalg.inv(self.index_to_world), dtype=np.float64)
 
     @property
+    def axis_letters(self) -> str:
+        """The patient's directions that i, j and k run to, such as ``LPS``, each by its nearest patient axis."""
+        columns = self.direction_matrix.T
+        axes = [int(np.argmax(np.abs(column))) for column in columns]
+        return "".join(
+            ("LR", "PA", "SI")[axis][int(column[axis] < 0)] for axis, column in zip(axes, columns, strict=True)
+        )
+
+    @property
     def center_mm(self) -> Vector3:
         """LPS position of the middle of the grid (between voxels if a size is even)."""
         middle = np.array([(n - 1) / 2 for n in self.size] + [1.0])

@@ -32,7 +32,14 @@ from TomoRayLib.images.types import (
     unreadable,
     volume_from_sitk,
 )
-from TomoRayLib.images.volume_headers import VolumeHeader, checked_header, geometry_of, label_step
+from TomoRayLib.images.volume_headers import (
+    VolumeHeader,
+    checked_header,
+    geometry_of,
+    label_step,
+    misnamed,
+    scaled_values,
+)
 from TomoRayLib.images.writing import UNKNOWN, UNKNOWN_SPACING_KEY, PathLike
 
 LARGEST_ROUNDING = 0.25  # of a label that is stored scaled; farther off, it may be another one
@@ -64,7 +71,7 @@ def read_volume(path: PathLike) -> Volume:
 def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
     stated = geometry_of(header, path) if header is not None and header.is_volume else None
     volume = _volume(_read_file(path), path)
-    if stated is None:
+    if header is None or stated is None:
         check_plausible(volume.grid, path, "the file's header")
         return volume
     if stated.grid.size != volume.grid.size:
@@ -73,7 +80,8 @@ def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
             "damaged: copy or export it again."
         )
     check_plausible(stated.grid, path, stated.size_field)
-    return Volume(volume.voxels, stated.grid, stated.notes, stated.warnings, stated.other_grid)
+    voxels, remarks = scaled_values(volume.voxels, header)
+    return Volume(voxels, stated.grid, stated.notes, (*stated.warnings, *remarks), stated.other_grid)
 
 
 def _volume(image: sitk.Image, path: Path) -> Volume:
@@ -86,6 +94,8 @@ def _volume(image: sitk.Image, path: Path) -> Volume:
             f"({image.GetDimension()}D, size {image.GetSize()}); export the one volume to be used."
         )
     check_scalar(image, str(path))
+    if image.GetNumberOfComponentsPerPixel() == 1 and "vector" in image.GetPixelIDTypeAsString():
+        image = sitk.VectorIndexSelectionCast(image, 0)  # an NRRD's list axis of length 1
     if image.GetDimension() == 2 or min(image.GetSize()) == 1:
         raise InputError(
             f"{path}: expected a 3D volume (CT), got a 2D image of size {image.GetSize()}; choose the CT, or give this "
@@ -134,7 +144,7 @@ def _whole_numbers(
                 f"{path}: expected a label map of whole numbers, got fractions between {low:g} and {high:g}; is this a "
                 "CT, a probability map, or a mask resampled without nearest neighbour?"
             )
-        if off > 0:
+        if off > 1e-4:
             notes = (f"Its labels are stored in steps of {step:.3g} (scl_slope): rounded, by up to {off:.2g}.",)
         voxels = np.rint(voxels)
     if not -(2**31) <= low <= high < 2**31:
@@ -230,6 +240,8 @@ def _reading_error(path: Path, error: RuntimeError) -> InputError:
             f"{path}: expected a spacing above 0 mm along each axis, got {last_line(error)!r}; correct the header or "
             "export it again."
         )
+    if "Unable to determine ImageIO" in text and path.is_file() and (name := misnamed(path)):
+        return InputError(f"{path}: expected an ending that tells its format, got another; rename it to {name}.")
     if "Unable to determine ImageIO" in text:
         return InputError(
             f"{path}: expected an image (NRRD, NIfTI, MetaImage, DICOM, PNG, TIFF, JPEG), got another kind of file "

@@ -29,6 +29,7 @@ from TomoRayLib.images.stated_geometry import (
     Matrix,
     StatedGeometry,
     affine,
+    check_one_size,
     farthest_mm,
     grid_of_affine,
 )
@@ -41,6 +42,8 @@ MM_OF_UNIT = {
 }  # xyzt_units: unknown is taken as mm, as every tool of the field does
 _UNIT_NAMES = {1: "metres", 3: "micrometres"}
 _NOT_GREY = {
+    0: "an unknown number type",
+    1: "single bits",
     32: "complex numbers",
     128: "RGB colour",
     1536: "128-bit numbers",
@@ -99,9 +102,9 @@ def _check_fields(header: NiftiHeader, path: Path) -> None:
         )
     if any(count < 1 for count in header.counts):
         raise InputError(f"{path}: expected at least one voxel along each axis, got dim {header.counts}; {advice}")
-    if header.datatype in _NOT_GREY:
+    if not header.is_grey:
         raise InputError(
-            f"{path}: expected one grey value per voxel, got {_NOT_GREY[header.datatype]} (datatype "
+            f"{path}: expected one grey value per voxel, got {_NOT_GREY.get(header.datatype, _NOT_GREY[0])} (datatype "
             f"{header.datatype}); export it as a greyscale image."
         )
     if header.intent in _VECTOR_INTENTS and math.prod(header.counts[3:]) > 1:
@@ -204,7 +207,7 @@ def nifti_geometry(header: NiftiHeader, path: Path) -> StatedGeometry:
     stated = orientation_of(header, path)
     chosen, name, warnings = _chosen(stated, header, path)
     grid = grid_of_affine(chosen, stated.size, path, name)
-    _check_sizes(grid, stated, path, name)
+    check_one_size(grid, stated.spacing_mm, path, (name, "pixdim"))
     notes: tuple[str, ...] = ()
     if header.unit in _UNIT_NAMES:
         notes = (f"Its header gives lengths in {_UNIT_NAMES[header.unit]} (xyzt_units): turned into mm.",)
@@ -233,17 +236,6 @@ def _chosen(stated: NiftiOrientation, header: NiftiHeader, path: Path) -> tuple[
     )
 
 
-def _check_sizes(grid: Grid, stated: NiftiOrientation, path: Path, name: str) -> None:
-    """Raise InputError if the steps of the sform are not as long as pixdim says."""
-    differences = np.abs(np.array(grid.spacing_mm) - stated.spacing_mm) * np.maximum(np.array(grid.size) - 1, 1)
-    if np.any(differences > HALF_A_VOXEL * np.minimum(grid.spacing_mm, stated.spacing_mm)):
-        raise InputError(
-            f"{path}: expected one voxel size, got two: {_sizes(grid.spacing_mm)} mm in {name} and "
-            f"{_sizes(stated.spacing_mm)} mm in pixdim. A registration that stretches the patient, or an edited "
-            "header? Export it again in its own size, or correct the header."
-        )
-
-
 def _other_grid(stated: NiftiOrientation, grid: Grid, path: Path) -> Grid | None:
     """Return the qform's grid if it differs from the sform's. Raises InputError if one is not the other one moved."""
     assert stated.qform is not None
@@ -254,8 +246,8 @@ def _other_grid(stated: NiftiOrientation, grid: Grid, path: Path) -> Grid | None
     cosines = np.sum(grid.direction_matrix * other.direction_matrix, axis=0)
     if np.any(cosines < math.cos(math.radians(SAME_AXES_DEG))):
         raise InputError(
-            f"{path}: expected one orientation, got two: voxel axes run to {_axes(grid)} by the sform (code "
-            f"{stated.sform_code}) and to {_axes(other)} by the qform (code {stated.qform_code}), up to "
+            f"{path}: expected one orientation, got two: voxel axes run to {grid.axis_letters} by the sform (code "
+            f"{stated.sform_code}) and to {other.axis_letters} by the qform (code {stated.qform_code}), up to "
             f"{apart_mm:.0f} mm apart. Find out which one is right, and write the file with that one alone."
         )
     return other
@@ -267,15 +259,3 @@ def _two_places(stated: NiftiOrientation, grid: Grid, other: Grid) -> str:
         f"Its header places it twice, up to {apart_mm:.1f} mm apart: the sform (code {stated.sform_code}) was taken, "
         f"as nibabel and TotalSegmentator do, not the qform (code {stated.qform_code}), which ITK and Slicer take."
     )
-
-
-def _axes(grid: Grid) -> str:
-    """Return where i, j and k run to, such as LPS."""
-    letters = ("LR", "PA", "SI")
-    columns = grid.direction_matrix.T
-    largest = [int(np.argmax(np.abs(column))) for column in columns]
-    return "".join(letters[axis][int(column[axis] < 0)] for column, axis in zip(columns, largest, strict=True))
-
-
-def _sizes(spacing_mm: tuple[float, ...]) -> str:
-    return " x ".join(f"{value:.4g}" for value in spacing_mm)

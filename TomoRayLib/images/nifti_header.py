@@ -21,6 +21,7 @@ _PAIR_ENDINGS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 _BITS = {1: 1, 2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64}
 _BITS |= {1536: 128, 1792: 128, 2048: 256, 2304: 32}
 _WHOLE_NUMBERS = frozenset({2, 4, 8, 256, 512, 768, 1024, 1280})
+_FLOATS = frozenset({16, 64})
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class NiftiHeader:
     def is_volume(self) -> bool:
         """True for one 3D volume of several slices along each axis."""
         return len(self.counts) >= 3 and min(self.counts[:3]) > 1 and math.prod(self.counts[3:]) == 1
+
+    @property
+    def is_grey(self) -> bool:
+        """True for one number per voxel, of 8 to 64 bits."""
+        return self.datatype in _WHOLE_NUMBERS | _FLOATS
 
     @property
     def stores_whole_numbers(self) -> bool:

@@ -17,6 +17,13 @@ HALF_A_VOXEL = 0.5  # farther apart, a voxel of one reading is another voxel of 
 # A clinical CT has voxels of 0.1 to 10 mm; micro-CT of a specimen and a table of 2 m are still inside.
 PLAUSIBLE_SPACING_MM = (0.05, 20.0)
 LARGEST_EXTENT_MM = 2500.0
+_NAMES_OF_UNITS = {
+    1.0: ("", "?", "???", "none", "unknown", "mm", "millimeter", "millimeters", "millimetre", "millimetres"),
+    10.0: ("cm", "centimeter", "centimeters", "centimetre", "centimetres"),
+    1000.0: ("m", "meter", "meters", "metre", "metres"),
+    0.001: ("um", "\u00b5m", "\u03bcm", "micron", "microns", "micrometer", "micrometers", "micrometre", "micrometres"),
+}
+MM_OF_UNIT = {name: mm for mm, names in _NAMES_OF_UNITS.items() for name in names}
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ def grid_of_affine(matrix: Matrix, size: tuple[int, int, int], path: Path, field
     spacing = np.linalg.norm(columns, axis=0)
     if not np.isfinite(matrix).all() or not np.all(spacing > 0):
         raise InputError(
-            f"{path}: expected a step of finite length along each axis, got {_rows(matrix)} in {field}; correct the "
+            f"{path}: expected a spacing above 0 mm along each axis, got {_rows(matrix)} in {field}; correct the "
             "header or export it again."
         )
     direction = _orthonormal(columns / spacing)
@@ -81,6 +88,38 @@ def farthest_mm(one: Matrix, other: Matrix, size: tuple[int, int, int]) -> float
     ends = [(0, count - 1) for count in size]
     corners = np.array([(i, j, k, 1.0) for i in ends[0] for j in ends[1] for k in ends[2]])
     return float(np.linalg.norm(((one - other) @ corners.T)[:3], axis=0).max())
+
+
+def check_one_size(grid: Grid, spacing_mm: tuple[float, float, float], path: Path, fields: tuple[str, str]) -> None:
+    """Raise InputError if the steps of a matrix are not as long as the spacing that is stated beside it.
+
+    ``fields`` are the header's names of both, the matrix first.
+    """
+    differences = np.abs(np.array(grid.spacing_mm) - spacing_mm) * np.maximum(np.array(grid.size) - 1, 1)
+    if np.any(differences > HALF_A_VOXEL * np.minimum(grid.spacing_mm, spacing_mm)):
+        one, other = (" x ".join(f"{value:.4g}" for value in sizes) for sizes in (grid.spacing_mm, spacing_mm))
+        raise InputError(
+            f"{path}: expected one voxel size, got two: {one} mm in {fields[0]} and {other} mm in {fields[1]}. A "
+            "registration that stretches the patient, or an edited header? Export it again in its own size, or correct "
+            "the header."
+        )
+
+
+def assumed_lps(found: str) -> str:
+    """Return the warning for a file whose axes lie in no stated frame of the patient. ``found`` is what it has."""
+    return (
+        f"Its header does not say how its axes lie in the patient ({found}): taken as to the left, back and head "
+        "(LPS), as ITK does; check left and right, front and back."
+    )
+
+
+def mm_of_unit(unit: str, path: Path, field: str) -> float:
+    """Return the millimetres of a unit of length; 1 for one that is not stated. Raises InputError for another one."""
+    if (name := unit.strip().lower()) in MM_OF_UNIT:
+        return MM_OF_UNIT[name]
+    raise InputError(
+        f"{path}: expected lengths in mm, cm, m or um, got {unit!r} ({field}); correct the header or export it again."
+    )
 
 
 def check_plausible(grid: Grid, path: Path, field: str) -> None:

@@ -1,28 +1,49 @@
-"""The geometry of a volume file from its own header, for the formats that other readers take more lightly."""
+"""The geometry and scaling of a volume file from its own header, for the formats that SimpleITK takes more lightly."""
 
 from __future__ import annotations
 
 import math
+import zlib
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from TomoRayLib.images.meta_image_header import MetaImageHeader, check_meta_image, meta_image_geometry
 from TomoRayLib.images.nifti import check_nifti, nifti_geometry
-from TomoRayLib.images.nifti_header import NiftiHeader
+from TomoRayLib.images.nifti_header import GZIP_MAGIC, NiftiHeader
+from TomoRayLib.images.nrrd_header import NrrdHeader, check_nrrd, nrrd_geometry
 from TomoRayLib.images.stated_geometry import StatedGeometry
 
-VolumeHeader = NiftiHeader
+VolumeHeader = NiftiHeader | NrrdHeader | MetaImageHeader
 
 
 def checked_header(path: Path) -> VolumeHeader | None:
-    """Read the header of a NIfTI or ANALYZE file; None for another kind of file.
+    """Read the header of a NIfTI, ANALYZE, NRRD or MetaImage file; None for another kind of file.
 
     Raises InputError if the file is truncated, contradicts itself, or holds no grey values.
     """
-    return check_nifti(path)
+    return check_nrrd(path) or check_nifti(path) or check_meta_image(path)
 
 
 def geometry_of(header: VolumeHeader, path: Path) -> StatedGeometry:
     """Return the grid that the header of a 3D file states. Raises InputError if it states none, or two."""
-    return nifti_geometry(header, path)
+    if isinstance(header, NiftiHeader):
+        return nifti_geometry(header, path)
+    return nrrd_geometry(header, path) if isinstance(header, NrrdHeader) else meta_image_geometry(header, path)
+
+
+def scaled_values(voxels: NDArray[Any], header: VolumeHeader) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Apply MetaImage's function from element to intensity, which SimpleITK leaves out, with a warning."""
+    if not isinstance(header, MetaImageHeader) or (function := header.intensity_function) == (1.0, 0.0):
+        return voxels, ()
+    slope, offset = function
+    warning = (
+        f"Its values were turned into {slope:g} x stored + {offset:g} (ElementToIntensityFunction), which ITK and "
+        "Slicer leave out; check the values."
+    )
+    return (voxels * np.float32(slope) + np.float32(offset)).astype(np.float32), (warning,)
 
 
 def label_step(header: VolumeHeader | None) -> float:
@@ -30,3 +51,21 @@ def label_step(header: VolumeHeader | None) -> float:
     if not isinstance(header, NiftiHeader) or not header.stores_whole_numbers or math.isnan(header.slope):
         return 0.0
     return abs(header.slope)
+
+
+def misnamed(path: Path) -> str | None:
+    """Return the name that a file of a known format should have; None if its content is another, or named rightly."""
+    with path.open("rb") as file:
+        content = file.read(352)
+    try:
+        magic = zlib.decompressobj(31).decompress(content, 352) if content[:2] == GZIP_MAGIC else content
+    except zlib.error:
+        return None
+    ending = ""
+    if content.startswith(b"NRRD000"):
+        ending = ".nrrd"
+    elif magic[344:347] in (b"n+1", b"ni1") or magic[4:7] in (b"n+2", b"ni2"):
+        ending = ".nii" if magic is content else ".nii.gz"
+    elif b"NDims" in content or content.startswith(b"ObjectType"):
+        ending = ".mha"
+    return None if not ending or path.name.lower().endswith((ending, ".nhdr", ".mhd")) else f"{path.stem}{ending}"

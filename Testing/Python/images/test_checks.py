@@ -153,7 +153,9 @@ def an_nrrd(directions: str) -> bytes:
 
 def test_sheared_nrrd_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ct.nrrd").write_bytes(an_nrrd("space directions: (2,0.5,0) (0,1,0) (0,0,0.5)"))
-    with pytest.raises(InputError, match=r"must be orthonormal .*resampled to an orthogonal grid"):
+    with pytest.raises(
+        InputError, match=r"expected perpendicular axes, got sheared ones .*Resample it to an orthogonal"
+    ):
         read_volume(tmp_path / "ct.nrrd")
 
 
