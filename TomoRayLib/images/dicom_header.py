@@ -1,22 +1,43 @@
-"""What a DICOM header says about a radiograph: distances, spacings, angles, view and orientation."""
+"""What a DICOM header says about a radiograph: distances, spacings, angles, view and orientation.
+
+Attributes are read from the dataset itself, else, in an enhanced image, from the functional groups of its frame.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pydicom
 
+from TomoRayLib.images.dicom_geometry import (
+    INCHES_OR_CENTIMETRES,
+    PATIENT_POSITIONS,
+    direction_letter,
+    in_millimetres,
+    magnification_of,
+    receptor_axes,
+    rt_image_frame,
+    source_of_positioner,
+)
 from TomoRayLib.images.types import RadiographHeader
 
-SHORTEST_SID_MM = 300.0  # below this a distance was almost surely given in centimetres
-
 # Field of RadiographHeader -> DICOM keyword, the name that the standard and viewers show, tag.
+_DISTANCES = {
+    "sid_mm": (
+        ("RTImageSID", "RT Image SID (3002,0026)"),
+        ("DistanceSourceToDetector", "Distance Source to Detector (0018,1110)"),
+    ),
+    "sad_mm": (
+        ("RadiationMachineSAD", "Radiation Machine SAD (3002,0022)"),
+        ("DistanceSourceToIsocenter", "Distance Source to Isocenter (0018,9402)"),
+        ("DistanceSourceToPatient", "Distance Source to Patient (0018,1111)"),
+    ),
+}
 _NUMBERS = {
-    "sid_mm": ("DistanceSourceToDetector", "Distance Source to Detector (0018,1110)"),
-    "sad_mm": ("DistanceSourceToPatient", "Distance Source to Patient (0018,1111)"),
     "magnification": (
         "EstimatedRadiographicMagnificationFactor",
         "Estimated Radiographic Magnification Factor (0018,1114)",
@@ -25,9 +46,13 @@ _NUMBERS = {
     "secondary_angle_deg": ("PositionerSecondaryAngle", "Positioner Secondary Angle (0018,1511)"),
 }
 _SPACINGS = {
-    "imager_pixel_spacing_mm": ("ImagerPixelSpacing", "Imager Pixel Spacing (0018,1164)"),
-    "patient_pixel_spacing_mm": ("PixelSpacing", "Pixel Spacing (0028,0030)"),
-    "nominal_pixel_spacing_mm": ("NominalScannedPixelSpacing", "Nominal Scanned Pixel Spacing (0018,2010)"),
+    "imager_pixel_spacing_mm": (
+        ("ImagePlanePixelSpacing", "Image Plane Pixel Spacing (3002,0011)"),
+        ("ImagerPixelSpacing", "Imager Pixel Spacing (0018,1164)"),
+    ),
+    "patient_pixel_spacing_mm": (("PixelSpacing", "Pixel Spacing (0028,0030)"),),
+    "nominal_pixel_spacing_mm": (("NominalScannedPixelSpacing", "Nominal Scanned Pixel Spacing (0018,2010)"),),
+    "pixel_aspect": (("PixelAspectRatio", "Pixel Aspect Ratio (0028,0034)"),),
 }
 _TEXTS = {
     "modality": (("Modality",), "Modality (0008,0060)"),
@@ -42,8 +67,19 @@ _TEXTS = {
     ),
 }
 _MAY_BE_ZERO = ("primary_angle_deg", "secondary_angle_deg")
+# Angles of the beam against the detector: a View has its detector perpendicular to the central ray.
+_SLANTS = {
+    "DetectorPrimaryAngle": "Detector Primary Angle (0018,1530)",
+    "DetectorSecondaryAngle": "Detector Secondary Angle (0018,1531)",
+    "ColumnAngulation": "Column Angulation (0018,1450)",
+    "ColumnAngulationPatient": "Column Angulation (Patient) (0018,9447)",
+    "GantryPitchAngle": "Gantry Pitch Angle (300A,014A)",
+}
+LARGEST_SLANT_DEG = 3.0  # changes distances on the detector by less than 1 %
 ANGLE_TOLERANCE_DEG = 0.5  # positioners write what they measured, -0.2 for 0
 ORIENTATION = "Patient Orientation (0020,0020)"
+RT_IMAGE = "RTIMAGE"
+_RT_NORMAL = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # rows along the receptor's x, columns against its y
 
 
 def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
@@ -53,7 +89,7 @@ def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
     notes: list[str] = []
 
     def fill(field: str, origin: str, raw: Any, convert: Callable[[Any], Any]) -> None:
-        if raw is None or (isinstance(raw, str) and not raw.strip()):
+        if field in values or raw is None or (isinstance(raw, str) and not raw.strip()):
             return
         try:
             values[field] = convert(raw)
@@ -61,23 +97,28 @@ def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
         except (TypeError, ValueError):
             notes.append(f"{origin}: {raw!r} is not usable and was left out.")
 
+    for field, choices in _DISTANCES.items():
+        for keyword, origin in choices:
+            fill(field, origin, stated_in(dataset, keyword), _positive_number)
     for field, (keyword, origin) in _NUMBERS.items():
-        fill(field, origin, value_of(dataset, keyword), _any_number if field in _MAY_BE_ZERO else _positive_number)
-    for field, (keyword, origin) in _SPACINGS.items():
-        fill(field, origin, value_of(dataset, keyword), _spacing)
+        fill(field, origin, stated_in(dataset, keyword), _any_number if field in _MAY_BE_ZERO else _positive_number)
+    for field, choices in _SPACINGS.items():
+        for keyword, origin in choices:
+            fill(field, origin, stated_in(dataset, keyword), _spacing)
     for field, (keywords, origin) in _TEXTS.items():
-        raw = next((value for keyword in keywords if (value := value_of(dataset, keyword))), None)
+        raw = next((value for keyword in keywords if (value := stated_in(dataset, keyword))), None)
         fill(field, origin, raw, lambda text: str(text).strip().upper())
-    orientation = value_of(dataset, "PatientOrientation")
+    orientation = stated_in(dataset, "PatientOrientation")
     fill("patient_orientation", ORIENTATION, orientation or None, _orientation)
-    notes.extend(_odd_distances(values))
-    notes.extend(_unused_angles(values))
-    return RadiographHeader(source_format="DICOM", origins=origins, notes=tuple(notes), **values)
+    header = RadiographHeader(source_format="DICOM", origins=origins, notes=tuple(notes), **values)
+    header = _with_magnification(_with_units(header))
+    header = _with_rt_image(header, dataset) if header.modality == RT_IMAGE else _with_positioner(header, dataset)
+    return _with_slants(header, dataset)
 
 
 def detector_spacing(header: RadiographHeader) -> tuple[tuple[float, float] | None, RadiographHeader]:
     """Return the spacing at the detector if the header has it, else the next best one with a note."""
-    for field in ("imager_pixel_spacing_mm", "patient_pixel_spacing_mm", "nominal_pixel_spacing_mm"):
+    for field in ("imager_pixel_spacing_mm", "nominal_pixel_spacing_mm", "patient_pixel_spacing_mm"):
         spacing: tuple[float, float] | None = getattr(header, field)
         if spacing is None:
             continue
@@ -94,6 +135,11 @@ def detector_spacing(header: RadiographHeader) -> tuple[tuple[float, float] | No
     return None, header
 
 
+def stated_in(dataset: pydicom.Dataset, keyword: str) -> Any:
+    """Return the value of the dataset, else of the functional groups of its first frame, else None."""
+    return next((value for part in _parts(dataset) if (value := value_of(part, keyword)) is not None), None)
+
+
 def value_of(dataset: pydicom.Dataset, keyword: str) -> Any:
     """Return the value, or None if it is absent, empty or not readable at all."""
     try:
@@ -103,26 +149,164 @@ def value_of(dataset: pydicom.Dataset, keyword: str) -> Any:
     return None if value is None or (hasattr(value, "__len__") and len(value) == 0) else value
 
 
-def _odd_distances(values: dict[str, Any]) -> list[str]:
-    notes = []
-    for field in ("sid_mm", "sad_mm"):
-        if values.get(field, SHORTEST_SID_MM) < SHORTEST_SID_MM:
-            notes.append(f"{_NUMBERS[field][1]} is {values[field]:g} mm: was it written in centimetres?")
-    if "sid_mm" in values and "sad_mm" in values and values["sad_mm"] > values["sid_mm"]:
-        notes.append("Distance Source to Patient exceeds Distance Source to Detector: were they swapped?")
-    return notes
+def _parts(dataset: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
+    """The dataset, then the items of the functional groups of all frames and of the first one."""
+    yield dataset
+    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for groups in (value_of(dataset, keyword) or [])[:1]:
+            for element in groups:
+                if element.VR == "SQ" and element.value:
+                    yield element.value[0]
 
 
-def _unused_angles(values: dict[str, Any]) -> list[str]:
-    """A note for each positioner angle other than that of a straight AP or lateral view."""
+def _with_units(header: RadiographHeader) -> RadiographHeader:
+    """Distances in mm: those written in cm or m converted with a note, those that no unit explains refused."""
+    stated = {field: number for field in _DISTANCES if (number := getattr(header, field)) is not None}
+    read = {field: in_millimetres(number) for field, number in stated.items()}
+    if any(known is not None and known[1] == "cm" for known in read.values()):
+        read = {field: in_millimetres(number, 10.0) for field, number in stated.items()}
+    values: dict[str, Any] = {}
+    notes, refused = [], dict(header.refused)
+    for field, number in stated.items():
+        name, known = header.origins[field], read[field]
+        if known is None:
+            values[field] = None
+            refused[field] = f"{name} is {number:g} mm, which no X-ray of a spine has{_units_meant(number)}."
+        elif known[1] != "mm":
+            values[field] = known[0]
+            unit = {"cm": "centimetres", "m": "metres"}[known[1]]
+            notes.append(f"{name} is {number:g}: taken as {unit}, {known[0]:g} mm.")
+    return replace(header, notes=(*header.notes, *notes), refused=refused, **values)
+
+
+def _units_meant(number: float) -> str:
+    if INCHES_OR_CENTIMETRES[0] <= number < INCHES_OR_CENTIMETRES[1]:
+        return f" (as inches it would be {number * 25.4:.0f} mm, as centimetres {number * 10:.0f} mm)"
+    return ""
+
+
+def _with_magnification(header: RadiographHeader) -> RadiographHeader:
+    """The magnification that the spacing calibrated at the patient has against the one at the detector.
+
+    PS3.3 10.7.1.3: a Pixel Spacing that differs from Imager Pixel Spacing is calibrated, whatever its type says.
+    """
+    field = "imager_pixel_spacing_mm" if header.imager_pixel_spacing_mm is not None else "nominal_pixel_spacing_mm"
+    at_detector, at_patient = getattr(header, field), header.patient_pixel_spacing_mm
+    if at_detector is None or at_patient is None:
+        return header
+    names = f"{header.origins[field]} and {header.origins['patient_pixel_spacing_mm']}"
+    pair = f"{_shown(at_detector)} and {_shown(at_patient)} mm"
+    try:
+        ratio = magnification_of(at_detector, at_patient)
+    except ValueError as error:
+        sentence = f"{names} say {pair}, {error}: not both can be spacings of this image, before and behind the body."
+        return replace(header, refused={**header.refused, "pixel_spacing_mm": sentence})
+    if ratio is None:
+        return header
+    kind = f"calibrated by {header.spacing_calibration}" if header.spacing_calibration else "without calibration type"
+    note = f"{names} are {pair} ({kind}): magnification {ratio:.3f} (PS3.3 10.7.1.3)."
+    return replace(header, spacing_magnification=ratio, notes=(*header.notes, note))
+
+
+def _with_positioner(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:
+    """The direction of a C-arm's source; a note for angles of another positioner, which have no such definition."""
+    primary, secondary = header.primary_angle_deg, header.secondary_angle_deg
+    if primary is None and secondary is None:
+        return header
+    kind = str(stated_in(dataset, "PositionerType") or "").strip().upper()
+    if kind == "CARM" or (not kind and header.modality in ("XA", "RF")):
+        if primary is None:
+            note = f"{header.origins['secondary_angle_deg']} without a primary angle: not used."
+            return replace(header, notes=(*header.notes, note))
+        return replace(header, to_source=source_of_positioner(primary, secondary or 0.0))
     notes = []
     for field, period_deg in (("primary_angle_deg", 90.0), ("secondary_angle_deg", 360.0)):
-        angle_deg = values.get(field, 0.0)
-        if abs(math.remainder(angle_deg, period_deg)) > ANGLE_TOLERANCE_DEG:
+        angle_deg = getattr(header, field)
+        if angle_deg is not None and abs(math.remainder(angle_deg, period_deg)) > ANGLE_TOLERANCE_DEG:
             notes.append(
-                f"{_NUMBERS[field][1]}: positioner angle {angle_deg:g} deg is not used; give the geometry yourself."
+                f"{header.origins[field]}: positioner angle {angle_deg:g} deg is not used; give the geometry yourself "
+                "(only a C-arm's angles are defined about the patient)."
             )
-    return notes
+    return replace(header, notes=(*header.notes, *notes))
+
+
+def _with_rt_image(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:
+    """Directions and offset of an RT Image (PS3.3 C.8.8.2, IEC 61217), and the patient orientation that they give."""
+    plane = str(value_of(dataset, "RTImagePlane") or "NORMAL").strip().upper()
+    if plane != "NORMAL":
+        sentence = f"RT Image Plane (3002,000C) is {plane}: expected NORMAL, a receptor perpendicular to the beam."
+        return replace(header, refused={**header.refused, "geometry": sentence})
+    gantry_deg = _number_in(dataset, "GantryAngle")
+    if gantry_deg is None:
+        return header
+    position = str(value_of(dataset, "PatientPosition") or "").strip().upper()
+    notes = [f"Gantry Angle (300A,011E) {gantry_deg:g} deg, patient {position or 'position not stated'}: used."]
+    if position not in PATIENT_POSITIONS:
+        notes = [f"Gantry Angle (300A,011E) {gantry_deg:g} deg: used for a patient who lies head first, supine."]
+        position = "HFS"
+    gantry = rt_image_frame(gantry_deg, _number_in(dataset, "PatientSupportAngle") or 0.0, position)
+    orientation = value_of(dataset, "RTImageOrientation") or _RT_NORMAL
+    axes = receptor_axes(_number_in(dataset, "XRayImageReceptorAngle") or 0.0, tuple(float(v) for v in orientation))
+    rows, columns = axes @ gantry
+    header = replace(
+        header,
+        to_source=_vector(gantry[2]),
+        image_axes=(_vector(rows), _vector(columns)),
+        detector_offset_mm=_rt_offset(dataset, header.imager_pixel_spacing_mm, axes),
+        notes=(*header.notes, *notes),
+    )
+    if header.patient_orientation is None:
+        origins = {**header.origins, "patient_orientation": "Gantry Angle (300A,011E) and RT Image Orientation"}
+        letters = (direction_letter(rows), direction_letter(columns))
+        return replace(header, patient_orientation=letters, origins=origins)
+    return header
+
+
+def _rt_offset(
+    dataset: pydicom.Dataset, spacing_mm: tuple[float, float] | None, axes: np.ndarray
+) -> tuple[float, float] | None:
+    """(down, right) of the image's middle from the central ray.
+
+    RT Image Position is the first pixel in the receptor's system, whose origin the translation puts into the gantry's.
+    """
+    position = value_of(dataset, "RTImagePosition")
+    translation = value_of(dataset, "XRayImageReceptorTranslation")
+    middle = np.zeros(3) if translation is None else np.array([float(value) for value in translation[:2]] + [0.0])
+    if position is not None and spacing_mm is not None:
+        turn = receptor_axes(_number_in(dataset, "XRayImageReceptorAngle") or 0.0, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
+        middle += np.array([float(value) for value in position]) @ turn
+        middle += axes[0] * (dataset.Columns - 1) / 2 * spacing_mm[1] + axes[1] * (dataset.Rows - 1) / 2 * spacing_mm[0]
+    elif translation is None:
+        return None
+    right_mm, down_mm = axes @ middle
+    return (float(down_mm), float(right_mm))
+
+
+def _with_slants(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:
+    """A warning for a beam that does not meet the detector at a right angle."""
+    warnings = tuple(
+        f"{name} is {angle_deg:g} deg: the beam is slanted against the detector, which is not used."
+        for keyword, name in _SLANTS.items()
+        if (angle_deg := _number_in(dataset, keyword)) is not None and abs(angle_deg) > LARGEST_SLANT_DEG
+    )
+    return replace(header, warnings=(*header.warnings, *warnings))
+
+
+def _number_in(dataset: pydicom.Dataset, keyword: str) -> float | None:
+    try:
+        return _any_number(stated_in(dataset, keyword))
+    except (TypeError, ValueError):
+        return None
+
+
+def _vector(values: np.ndarray) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return (x, y, z)
+
+
+def _shown(spacing_mm: tuple[float, float]) -> str:
+    row_mm, column_mm = spacing_mm
+    return f"{row_mm:.4g}" if row_mm == column_mm else f"{row_mm:.4g} x {column_mm:.4g}"
 
 
 def _any_number(raw: Any) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from TomoRayLib.images.dicom_files import read_data_set
+from TomoRayLib.images.dicom_geometry import swapped, turned
 from TomoRayLib.images.dicom_header import ORIENTATION, detector_spacing, dicom_header
 from TomoRayLib.images.dicom_pixels import check_kind, read_pixels
 from TomoRayLib.images.quiet import no_warnings
@@ -48,34 +49,29 @@ def _upright(radiograph: Radiograph) -> Radiograph:
         )
         return _noted(radiograph, note) if header.view_position == "PA" else radiograph
     right, down = _main_direction(stored[0]), _main_direction(stored[1])
-    name = f"{ORIENTATION} {stored[0]}\\{stored[1]}"
+    name = f"{header.origins.get('patient_orientation', ORIENTATION)} {stored[0]}\\{stored[1]}"
     if len({"across" if way in "LRAP" else "along" for way in (right, down) if way in _OPPOSITE}) != 2:
         return _noted(radiograph, f"{name} is neither frontal nor lateral and could not be used: image left as it is.")
     turns = []
     pixels, spacing = radiograph.pixels, radiograph.pixel_spacing_mm
     if right in "HF":
         pixels, right, down, turns = pixels.T, down, right, ["rows and columns exchanged"]
-        spacing = _exchanged(spacing)
-        header = replace(
-            header,
-            imager_pixel_spacing_mm=_exchanged(header.imager_pixel_spacing_mm),
-            patient_pixel_spacing_mm=_exchanged(header.patient_pixel_spacing_mm),
-            nominal_pixel_spacing_mm=_exchanged(header.nominal_pixel_spacing_mm),
-        )
+        spacing = swapped(spacing)
     if right in "RA":
         pixels, right = pixels[:, ::-1], _OPPOSITE[right]
         turns.append("mirrored left to right")
     if down == "H":
         pixels, down = pixels[::-1], "F"
         turns.append("turned upside down")
-    header = replace(header, patient_orientation=(right, down))
-    turned = Radiograph(pixels, spacing, header, radiograph.metadata)
+    done = " ".join(turns)
+    header = turned(header, exchanged="exchanged" in done, mirrored="mirrored" in done, upside_down="upside" in done)
+    upright = Radiograph(pixels, spacing, replace(header, patient_orientation=(right, down)), radiograph.metadata)
     if stored != (right, down) and max(len(word) for word in stored) > 1:
-        turned = _noted(turned, f"{name} is oblique: taken by its main directions.")
+        upright = _noted(upright, f"{name} is oblique: taken by its main directions.")
     if turns:
         result = f"so that rows run to {right} and columns to {down}"
-        turned = _noted(turned, f"{name}: image {', '.join(turns)} on reading, {result}.")
-    return turned
+        upright = _noted(upright, f"{name}: image {', '.join(turns)} on reading, {result}.")
+    return upright
 
 
 def _noted(radiograph: Radiograph, note: str) -> Radiograph:
@@ -85,7 +81,3 @@ def _noted(radiograph: Radiograph, note: str) -> Radiograph:
 def _main_direction(text: str) -> str:
     """Return the first letter, by DICOM the main one of an oblique direction; empty if a letter is not a direction."""
     return text[:1] if all(letter in _OPPOSITE for letter in text) else ""
-
-
-def _exchanged(spacing: tuple[float, float] | None) -> tuple[float, float] | None:
-    return None if spacing is None else (spacing[1], spacing[0])

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.grid import Grid, Vector3
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,20 +47,27 @@ class RadiographHeader:
 
     ``origins`` names the DICOM attribute behind each filled field, and, under ``radiograph.pixel_spacing_mm``, the one
     that became ``Radiograph.pixel_spacing_mm``. ``notes`` are sentences on what was done on reading, ``warnings`` on
-    what the user should check.
+    what the user should check. ``refused`` holds a sentence for each setting whose stated value cannot be right
+    (``sid_mm``, ``sad_mm``, ``pixel_spacing_mm``, ``geometry``): it has to be given by the user.
     """
 
     source_format: str = ""
     modality: str | None = None  # (0008,0060)
-    sid_mm: float | None = None  # Distance Source to Detector (0018,1110)
-    sad_mm: float | None = None  # Distance Source to Patient (0018,1111)
-    imager_pixel_spacing_mm: tuple[float, float] | None = None  # (row, column) at the detector (0018,1164)
+    sid_mm: float | None = None  # Distance Source to Detector (0018,1110), or RT Image SID (3002,0026)
+    sad_mm: float | None = None  # Distance Source to Patient (0018,1111), or Radiation Machine SAD (3002,0022)
+    # (row, column) at the detector (0018,1164), or Image Plane Pixel Spacing (3002,0011)
+    imager_pixel_spacing_mm: tuple[float, float] | None = None
     patient_pixel_spacing_mm: tuple[float, float] | None = None  # Pixel Spacing (0028,0030), perhaps calibrated
     nominal_pixel_spacing_mm: tuple[float, float] | None = None  # Nominal Scanned Pixel Spacing (0018,2010)
     spacing_calibration: str | None = None  # Pixel Spacing Calibration Type (0028,0A02): GEOMETRY or FIDUCIAL
+    pixel_aspect: tuple[float, float] | None = None  # Pixel Aspect Ratio (0028,0034): vertical, horizontal size
     magnification: float | None = None  # Estimated Radiographic Magnification Factor (0018,1114)
+    spacing_magnification: float | None = None  # spacing at the detector over the one calibrated at the patient
     primary_angle_deg: float | None = None  # Positioner Primary Angle (0018,1510)
     secondary_angle_deg: float | None = None  # Positioner Secondary Angle (0018,1511)
+    to_source: Vector3 | None = None  # unit vector in LPS from the isocentre to the source
+    image_axes: tuple[Vector3, Vector3] | None = None  # unit vectors in LPS along rows and along columns
+    detector_offset_mm: tuple[float, float] | None = None  # (down, right) of the image's middle from the central ray
     view_position: str | None = None  # (0018,5101): AP, PA, LL, RL, ...
     patient_orientation: tuple[str, str] | None = None  # (0020,0020): directions of rows and columns, ("L", "F")
     laterality: str | None = None  # Image Laterality (0020,0062) or Laterality (0020,0060)
@@ -70,11 +77,13 @@ class RadiographHeader:
     origins: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def spacing_is_at_patient(self) -> bool:
         """True if ``Radiograph.pixel_spacing_mm`` is calibrated to the patient instead of the detector."""
-        return self.imager_pixel_spacing_mm is None and self.spacing_calibration in ("GEOMETRY", "FIDUCIAL")
+        at_detector = self.imager_pixel_spacing_mm or self.nominal_pixel_spacing_mm
+        return at_detector is None and self.spacing_calibration in ("GEOMETRY", "FIDUCIAL")
 
 
 @dataclass(frozen=True, eq=False)

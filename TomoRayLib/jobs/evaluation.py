@@ -35,8 +35,8 @@ from TomoRayLib.jobs.synthesis import SECONDS_FROM_CT, case_result
 from TomoRayLib.metrics.statistics import CaseScore, summarise
 from TomoRayLib.report.cohort_page import CohortResult
 from TomoRayLib.report.cohort_tables import TABLE_NAMES, write_tables
-from TomoRayLib.synthesis.acquisition import DEFAULT_PRESET
 from TomoRayLib.synthesis.model_run import ChosenModel, choose_model
+from TomoRayLib.synthesis.stated_geometry import DEFAULT_PRESET
 from TomoRayLib.weights import ModelEntry
 
 RECORDS = "cases"  # folder of one JSON file per scored case

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import vertebra_mask
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.presets import PRESETS
@@ -20,11 +23,17 @@ from TomoRayLib.geometry.view_json import VIEW_KEY, view_from_dict, view_to_dict
 from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.types import Radiograph, Volume
 from TomoRayLib.synthesis.settings import GeometryOptions
+from TomoRayLib.synthesis.stated_geometry import (
+    DEFAULT_PRESET,
+    PARALLEL_HAS_NO_DISTANCES,
+    StatedGeometry,
+    check_plausible,
+    stated_geometry,
+)
 from TomoRayLib.weights import ModelEntry
 
-PARALLEL_HAS_NO_DISTANCES = "A parallel beam has neither SAD nor SID; leave them out or choose another geometry."
-DEFAULT_PRESET = "c-arm"
 LATERAL_ANGLE_DEG = 90.0
+LEAST_ANGLE_DEG = 45.0  # between the lines of AP and lateral
 SEEN_SHARE = 0.85  # training collimates up to a sixth of the height or width away
 
 
@@ -47,11 +56,17 @@ def rendering_views(options: GeometryOptions, isocenter_mm: Vector3) -> Biplanar
     return Biplanar(_changed(pair.ap, options), _changed(pair.lateral, options))
 
 
+@dataclass(frozen=True)
+class PairGeometry:
+    """The views of two radiographs, sentences on where each number came from, and on what the user should check."""
+
+    views: Biplanar
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
 def radiograph_views(ap: Radiograph, lateral: Radiograph, options: GeometryOptions) -> tuple[Biplanar, tuple[str, ...]]:
     """Return the geometry of two radiographs, and sentences that say where each number came from.
-
-    Each number is the option's, else that of the geometry file, of the view that TomoRay wrote into the image, of the
-    DICOM header, of the preset, in this order.
 
     Args:
         ap: The AP radiograph.
@@ -59,32 +74,137 @@ def radiograph_views(ap: Radiograph, lateral: Radiograph, options: GeometryOptio
         options: The user's geometry.
 
     Returns:
-        Both views, with the source of the rays and the detector in LPS mm, and the sentences.
+        Both views, with the source of the rays and the detector in LPS mm, and the sentences, warnings last.
 
     Raises:
-        InputError: If the pixel spacing is unknown, or a view does not have the size of its image.
+        InputError: As ``pair_geometry`` does.
     """
-    notes: list[str] = []
+    geometry = pair_geometry(ap, lateral, options)
+    return geometry.views, (*geometry.notes, *geometry.warnings)
+
+
+def pair_geometry(ap: Radiograph, lateral: Radiograph, options: GeometryOptions) -> PairGeometry:
+    """Return the geometry of two radiographs, with notes and warnings.
+
+    Each number is the option's, else that of the geometry file, of the view that TomoRay wrote into the image, of the
+    DICOM header, of the preset, in this order.
+
+    Raises InputError if the pixel spacing is unknown or no radiograph's, numbers contradict each other, or a view does
+    not have the size of its image.
+    """
     pair = read_views(options.file) if options.file else None
-    views = []
-    for name, radiograph, angle in (("AP", ap, 0.0), ("lateral", lateral, LATERAL_ANGLE_DEG)):
+    read = []
+    for name, radiograph, nominal_deg in (("AP", ap, 0.0), ("lateral", lateral, LATERAL_ANGLE_DEG)):
         if pair is not None:
             view = _changed(pair.ap if name == "AP" else pair.lateral, options)
-            notes.append(f"{name}: geometry from {Path(str(options.file)).name}{_said(options)}.")
+            note = f"{name}: geometry from {Path(str(options.file)).name}{_said(options)}."
+            read.append(_Read(view, (note,)))
         elif VIEW_KEY in radiograph.metadata:
             view = _changed(stored_view(radiograph, name), options)
-            notes.append(f"{name}: geometry from the image file (written by TomoRay){_said(options)}.")
+            read.append(_Read(view, (f"{name}: geometry from the image file (written by TomoRay){_said(options)}.",)))
         else:
-            view, origins = _from_header(radiograph, options, name, angle)
-            notes.append(f"{name}: {', '.join(origins)}.")
-        if view.detector.shape != radiograph.pixels.shape:
+            read.append(_from_header(radiograph, options, name, nominal_deg))
+        _check_view(read[-1].view, radiograph, name)
+    first, second = _apart(*read)
+    views = Biplanar(first.view, second.view)
+    return PairGeometry(views, (*first.notes, *second.notes), (*first.warnings, *second.warnings))
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A view as it was read, notes and warnings on it, and whether its header states the angles."""
+
+    view: View
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    states_angles: bool = False
+
+
+def _check_view(view: View, radiograph: Radiograph, name: str) -> None:
+    """Raise InputError for a view of another size than its image, and for one that no radiograph has."""
+    if view.detector.shape != radiograph.pixels.shape:
+        raise InputError(
+            f"{name} radiograph: expected the {view.detector.rows} x {view.detector.columns} pixels of its "
+            f"geometry, got {radiograph.pixels.shape[0]} x {radiograph.pixels.shape[1]}; give its own geometry.",
+            "geometry",
+        )
+    with _about(name):
+        check_plausible(view)
+
+
+def _apart(ap: _Read, lateral: _Read) -> tuple[_Read, _Read]:
+    """Both views; at their usual angles, with a warning, if the headers put both sources on nearly the same line."""
+    cosine = min(1.0, abs(float(ap.view.to_source @ lateral.view.to_source)))
+    angle_deg = math.degrees(math.acos(cosine))
+    if angle_deg >= LEAST_ANGLE_DEG or not (ap.states_angles and lateral.states_angles):
+        return ap, lateral
+    warning = (
+        f"The headers' angles put AP and lateral {angle_deg:.0f} deg apart, not about 90: they were not used, but 0 "
+        "and 90 deg. Check that the two are an AP and a lateral radiograph, or give the geometry in a file.",
+    )
+    straight = [
+        replace(read, view=replace(read.view, gantry_angle_deg=nominal_deg, tilt_deg=0.0))
+        for read, nominal_deg in ((ap, 0.0), (lateral, LATERAL_ANGLE_DEG))
+    ]
+    return straight[0], replace(straight[1], warnings=(*lateral.warnings, *warning))
+
+
+@contextmanager
+def _about(name: str) -> Iterator[None]:
+    """Put the radiograph's name before the message of an InputError."""
+    try:
+        yield
+    except InputError as error:
+        if str(error) == PARALLEL_HAS_NO_DISTANCES:
+            raise
+        raise InputError(f"{name} radiograph: {error}", error.field) from None
+
+
+def _from_header(radiograph: Radiograph, options: GeometryOptions, name: str, nominal_deg: float) -> _Read:
+    """Return a view from the options, else the header, else the preset, and the origin of each number."""
+    if options.size is not None:
+        raise InputError("A detector size is for rendering a CT; a radiograph has its own. Leave the size out.", "size")
+    with _about(name):
+        stated = stated_geometry(radiograph, options, nominal_deg)
+        if stated.pixel_spacing_mm is None:
             raise InputError(
-                f"{name} radiograph: expected the {view.detector.rows} x {view.detector.columns} pixels of its "
-                f"geometry, got {radiograph.pixels.shape[0]} x {radiograph.pixels.shape[1]}; give its own geometry.",
-                "geometry",
+                "expected a pixel spacing, but the file has none; give the size of a pixel at the detector in mm.",
+                "pixel_spacing_mm",
             )
-        views.append(view)
-    return Biplanar(*views), tuple(notes)
+        rows, columns = radiograph.pixels.shape
+        view = View(
+            stated.beam,
+            Detector(rows, columns, stated.pixel_spacing_mm, stated.offset_mm),
+            stated.gantry_angle_deg,
+            stated.tilt_deg,
+            stated.roll_deg,
+            options.isocenter_mm or (0.0, 0.0, 0.0),
+        )
+    return _Read(
+        view,
+        (f"{name}: {', '.join(_origins(stated))}.", *(f"{name}: {note}" for note in stated.notes)),
+        tuple(f"{name}: {warning}" for warning in stated.warnings),
+        stated.angle_origin != "",
+    )
+
+
+def _origins(stated: StatedGeometry) -> list[str]:
+    """Each number of a radiograph's geometry, with its origin."""
+    origins = []
+    if isinstance(stated.beam, ConeBeam):
+        origins.append(f"SID {stated.beam.sid_mm:.0f} mm ({stated.sid_origin})")
+        origins.append(f"SAD {stated.beam.sad_mm:.0f} mm ({stated.sad_origin})")
+    if stated.pixel_spacing_mm is not None:
+        row_mm, column_mm = stated.pixel_spacing_mm
+        origins.append(f"pixel spacing {row_mm:.3g} x {column_mm:.3g} mm ({stated.spacing_origin})")
+    if stated.angle_origin:
+        angles = (("gantry", stated.gantry_angle_deg), ("tilt", stated.tilt_deg), ("roll", stated.roll_deg))
+        shown = " ".join(f"{word} {angle_deg + 0.0:.1f}" for word, angle_deg in angles)
+        origins.append(f"angles {shown} deg ({stated.angle_origin})")
+    if any(abs(value) > 0.05 for value in stated.offset_mm):
+        down_mm, right_mm = stated.offset_mm
+        origins.append(f"detector {down_mm:.1f} mm down, {right_mm:.1f} mm right (header)")
+    return origins
 
 
 def read_views(path: str) -> Biplanar:
@@ -199,90 +319,6 @@ def _changed(view: View, options: GeometryOptions) -> View:
         detector = replace(detector, pixel_spacing_mm=options.pixel_spacing_mm)
     isocenter = options.isocenter_mm or view.isocenter_mm
     return replace(view, beam=beam, detector=detector, isocenter_mm=isocenter)
-
-
-@dataclass(frozen=True)
-class StatedGeometry:
-    """Geometry of one radiograph, and where each number came from ("header", "preset", "given", ...).
-
-    ``pixel_spacing_mm`` (row, column) at the detector is None if nothing states it; a parallel beam has neither SAD
-    nor SID, and empty origins for them.
-    """
-
-    beam: Beam
-    pixel_spacing_mm: tuple[float, float] | None
-    sid_origin: str = ""
-    sad_origin: str = ""
-    spacing_origin: str = ""
-
-
-def stated_geometry(radiograph: Radiograph, options: GeometryOptions) -> StatedGeometry:
-    """Return beam and pixel spacing from the options, else the header, else the preset.
-
-    Raises InputError for distances that no beam can have, and for distances given for a parallel beam.
-    """
-    header = radiograph.header
-    preset_beam = PRESETS[options.preset or DEFAULT_PRESET]().ap.beam
-    if not isinstance(preset_beam, ConeBeam) and header.sid_mm is not None:  # parallel rays have no such distance
-        preset_beam = PRESETS[DEFAULT_PRESET]().ap.beam
-    beam, sid_from, sad_from = preset_beam, "", ""
-    if isinstance(preset_beam, ConeBeam):
-        sid_mm, sid_from = _first((options.sid_mm, "given"), (header.sid_mm, "header"), (preset_beam.sid_mm, "preset"))
-        by_magnification = sid_mm / header.magnification if header.magnification else None
-        scaled_to_sid = "preset, scaled to the SID" if sid_from != "preset" else "preset"
-        sad_mm, sad_from = _first(
-            (options.sad_mm, "given"),
-            (header.sad_mm, "header"),
-            (by_magnification, "header's magnification"),
-            (preset_beam.sad_mm * sid_mm / preset_beam.sid_mm, scaled_to_sid),
-        )
-        beam = ConeBeam(sad_mm, sid_mm)
-    elif options.sad_mm is not None or options.sid_mm is not None:
-        raise InputError(PARALLEL_HAS_NO_DISTANCES, "sad_mm")
-    spacing, spacing_from = options.pixel_spacing_mm, "given"
-    if spacing is None and radiograph.pixel_spacing_mm is not None:
-        spacing, spacing_from = radiograph.pixel_spacing_mm, "header"
-        if header.spacing_is_at_patient:
-            spacing = (spacing[0] * beam.magnification, spacing[1] * beam.magnification)
-            spacing_from = "header, calibrated at the patient, times the magnification"
-    return StatedGeometry(beam, spacing, sid_from, sad_from, spacing_from if spacing is not None else "")
-
-
-def _from_header(
-    radiograph: Radiograph, options: GeometryOptions, name: str, angle_deg: float
-) -> tuple[View, list[str]]:
-    """Return a view from the options, else the header, else the preset, and the origin of each number."""
-    if options.size is not None:
-        raise InputError("A detector size is for rendering a CT; a radiograph has its own. Leave the size out.", "size")
-    try:
-        stated = stated_geometry(radiograph, options)
-    except InputError as error:
-        if str(error) == PARALLEL_HAS_NO_DISTANCES:
-            raise
-        raise InputError(f"{name} radiograph: {error}", error.field) from None
-    spacing = stated.pixel_spacing_mm
-    if spacing is None:
-        raise InputError(
-            f"{name} radiograph: expected a pixel spacing, but the file has none; give the size of a pixel at the "
-            "detector in mm.",
-            "pixel_spacing_mm",
-        )
-    origins = []
-    if isinstance(stated.beam, ConeBeam):
-        origins.append(f"SID {stated.beam.sid_mm:.0f} mm ({stated.sid_origin})")
-        origins.append(f"SAD {stated.beam.sad_mm:.0f} mm ({stated.sad_origin})")
-    origins.append(f"pixel spacing {spacing[0]:.3g} x {spacing[1]:.3g} mm ({stated.spacing_origin})")
-    rows, columns = radiograph.pixels.shape
-    try:
-        detector = Detector(rows, columns, spacing)
-        view = View(stated.beam, detector, angle_deg, isocenter_mm=options.isocenter_mm or (0.0, 0.0, 0.0))
-    except InputError as error:
-        raise InputError(f"{name} radiograph: {error}", error.field) from None
-    return view, origins
-
-
-def _first(*choices: tuple[float | None, str]) -> tuple[float, str]:
-    return next((value, origin) for value, origin in choices if value is not None)
 
 
 def default_isocenter_mm(ct: Volume, labels: Volume | None) -> tuple[Vector3, str]:

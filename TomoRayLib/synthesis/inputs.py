@@ -14,7 +14,7 @@ from TomoRayLib.images.files import read_labels, read_radiograph, read_volume
 from TomoRayLib.images.mask_checks import prepared_mask
 from TomoRayLib.images.pair_checks import check_pair
 from TomoRayLib.images.types import Radiograph, Volume
-from TomoRayLib.synthesis.acquisition import default_isocenter_mm, oriented, radiograph_views, rendering_views
+from TomoRayLib.synthesis.acquisition import default_isocenter_mm, oriented, pair_geometry, rendering_views
 from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.settings import GeometryOptions
 
@@ -70,8 +70,9 @@ def read_radiographs(
     images = (read_radiograph(ap), read_radiograph(lateral))
     for image, name in zip(images, ("AP radiograph", "Lateral radiograph"), strict=True):
         check_radiograph(image, name)
-    views, origins = radiograph_views(*images, geometry)
-    notes, warnings = list(origins), check_pair(*images, views, invert=invert)
+    read = pair_geometry(*images, geometry)
+    views, notes = read.views, list(read.notes)
+    warnings = [*read.warnings, *check_pair(*images, views, invert=invert)]
     for name, image, mirrored in zip(("AP", "Lateral"), images, (flip_ap, flip_lateral), strict=True):
         notes += _header_notes(name, image)
         warnings += [f"{name}: {warning}" for warning in image.header.warnings]

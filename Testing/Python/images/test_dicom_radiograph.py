@@ -148,11 +148,35 @@ def test_empty_and_impossible_header_values_are_none(tmp_path: Path) -> None:
     assert any("Distance Source to Detector" in note and "not usable" in note for note in header.notes)
 
 
-def test_distance_in_centimetres_is_pointed_out(tmp_path: Path) -> None:
-    a_radiograph_file(tmp_path / "ap.dcm", DistanceSourceToDetector=180)
-    assert any(
-        "180 mm: was it written in centimetres?" in note for note in read_radiograph(tmp_path / "ap.dcm").header.notes
-    )
+@pytest.mark.parametrize(
+    ("written", "sid_mm", "unit"), [(180, 1800, "centimetres"), (305, 3050, "centimetres"), (1.83, 1830, "metres")]
+)
+def test_distance_in_another_unit_is_converted_and_noted(
+    tmp_path: Path, written: float, sid_mm: float, unit: str
+) -> None:
+    a_radiograph_file(tmp_path / "ap.dcm", DistanceSourceToDetector=written)
+    header = read_radiograph(tmp_path / "ap.dcm").header
+    assert header.sid_mm == pytest.approx(sid_mm)
+    assert any(f"(0018,1110) is {written:g}: taken as {unit}, {sid_mm} mm" in note for note in header.notes)
+    a_radiograph_file(tmp_path / "ap.dcm", DistanceSourceToDetector=sid_mm)
+    header = read_radiograph(tmp_path / "ap.dcm").header
+    assert header.sid_mm == sid_mm
+    assert not any("taken as" in note for note in header.notes)
+
+
+def test_both_distances_of_a_header_have_one_unit(tmp_path: Path) -> None:
+    a_radiograph_file(tmp_path / "ap.dcm", DistanceSourceToDetector=110, DistanceSourceToPatient=72)
+    header = read_radiograph(tmp_path / "ap.dcm").header
+    assert (header.sid_mm, header.sad_mm, header.refused) == (1100.0, 720.0, {})
+
+
+@pytest.mark.parametrize("written", [72, 9, 18288])
+def test_distance_of_no_known_unit_is_refused_with_its_tag(tmp_path: Path, written: float) -> None:
+    a_radiograph_file(tmp_path / "ap.dcm", DistanceSourceToDetector=written)
+    header = read_radiograph(tmp_path / "ap.dcm").header
+    assert header.sid_mm is None
+    assert f"(0018,1110) is {written} mm" in header.refused["sid_mm"]
+    assert ("as inches it would be 1829 mm" in header.refused["sid_mm"]) == (written == 72)
 
 
 def test_monochrome2_is_taken_as_it_is(tmp_path: Path) -> None:

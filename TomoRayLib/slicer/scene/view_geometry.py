@@ -66,8 +66,9 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGe
     Raises InputError if the file's own numbers contradict each other.
     """
     from TomoRayLib.geometry.view_json import VIEW_KEY
-    from TomoRayLib.synthesis.acquisition import stated_geometry, stored_view
+    from TomoRayLib.synthesis.acquisition import stored_view
     from TomoRayLib.synthesis.settings import GeometryOptions
+    from TomoRayLib.synthesis.stated_geometry import stated_geometry
 
     if VIEW_KEY in radiograph.metadata:
         view = stored_view(radiograph, role.value)

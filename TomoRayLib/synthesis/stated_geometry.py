@@ -1,0 +1,338 @@
+"""Geometry of one radiograph: each number from the user, else the file's header, else a preset; with its origin.
+
+Magnification at the isocentre is what a wrong SAD changes, and with it the size of everything. A header can state it
+three times: by SID and SAD, by a spacing calibrated at the patient, and by Estimated Radiographic Magnification Factor.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.beams import Beam, ConeBeam
+from TomoRayLib.geometry.grid import Vector3
+from TomoRayLib.geometry.presets import PRESETS
+from TomoRayLib.geometry.views import View
+from TomoRayLib.images.types import Radiograph, RadiographHeader
+from TomoRayLib.synthesis.settings import GeometryOptions
+
+PARALLEL_HAS_NO_DISTANCES = "A parallel beam has neither SAD nor SID; leave them out or choose another geometry."
+DEFAULT_PRESET = "c-arm"
+STAND_PRESET = "upright"
+STAND_MODALITIES = ("CR", "DX", "RG")  # plain radiography: a wall stand or a table
+SAME_MAGNIFICATION = 0.05  # relative difference that rounding and the choice of the plane explain
+CONTRADICTION = 0.2  # from here on one of two readings must be wrong, not only rough
+BUCKY_MAGNIFICATION = 1.08  # below it the middle of a trunk would lie within 13 cm of a detector 1.8 m away
+SPACINGS_MM = (0.03, 5.0)  # mammography has 0.05 mm; 0.014 and 17 mm are a slip of the unit or dots per inch
+SMALLEST_FIELD_MM, LARGEST_WIDTH_MM, LARGEST_FIELD_MM = (
+    60.0,
+    1000.0,
+    2000.0,
+)  # at the isocentre; EOS: 1.8 m
+SAME_ASPECT = 0.02
+
+
+@dataclass(frozen=True)
+class StatedGeometry:
+    """Geometry of one radiograph, and where each number came from ("header", "preset", "given", ...).
+
+    ``pixel_spacing_mm`` (row, column) at the detector is None if nothing states it; a parallel beam has neither SAD
+    nor SID, and empty origins for them. Angles, offset (down, right) and their origin are as in ``View``; the origin is
+    empty for a straight view that nothing states. ``notes`` say what was done, ``warnings`` what the user should check.
+    """
+
+    beam: Beam
+    pixel_spacing_mm: tuple[float, float] | None
+    sid_origin: str = ""
+    sad_origin: str = ""
+    spacing_origin: str = ""
+    gantry_angle_deg: float = 0.0
+    tilt_deg: float = 0.0
+    roll_deg: float = 0.0
+    offset_mm: tuple[float, float] = (0.0, 0.0)
+    angle_origin: str = ""
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Distances:
+    """A beam, the origins of SID and SAD, and what the user should check."""
+
+    beam: Beam
+    sid_origin: str = ""
+    sad_origin: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Pose:
+    """Angles of a view, their origin (empty: nothing states them), a note and a warning."""
+
+    gantry_angle_deg: float
+    tilt_deg: float = 0.0
+    roll_deg: float = 0.0
+    origin: str = ""
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def stated_geometry(radiograph: Radiograph, options: GeometryOptions, nominal_deg: float = 0.0) -> StatedGeometry:
+    """Return the geometry of a radiograph from the options, else the header, else the preset.
+
+    Args:
+        radiograph: The radiograph as it was read, upright.
+        options: The user's geometry.
+        nominal_deg: The gantry angle of its role, 0 (AP) or 90 (lateral), if the header states none.
+
+    Raises:
+        InputError: For distances that no beam can have or that contradict each other, for an SAD without SID, for
+            numbers of the header that cannot be right, and for distances given for a parallel beam.
+    """
+    header = radiograph.header
+    _check_refused(header, options)
+    distances = _distances(header, options)
+    spacing, spacing_origin = options.pixel_spacing_mm, "given"
+    if spacing is None and radiograph.pixel_spacing_mm is not None:
+        spacing, spacing_origin = radiograph.pixel_spacing_mm, "header"
+        if header.spacing_is_at_patient:
+            magnification = distances.beam.magnification
+            spacing = (spacing[0] * magnification, spacing[1] * magnification)
+            spacing_origin = "header, calibrated at the patient, times the magnification"
+    pose = _pose(header, nominal_deg)
+    return StatedGeometry(
+        distances.beam,
+        spacing,
+        distances.sid_origin,
+        distances.sad_origin,
+        spacing_origin if spacing is not None else "",
+        pose.gantry_angle_deg,
+        pose.tilt_deg,
+        pose.roll_deg,
+        header.detector_offset_mm or (0.0, 0.0),
+        pose.origin,
+        pose.notes,
+        (*distances.warnings, *pose.warnings, *_aspect_warnings(header, spacing)),
+    )
+
+
+def check_plausible(view: View) -> None:
+    """Raise InputError for a pixel or a field that no radiograph of a spine has."""
+    spacing, magnification = view.detector.pixel_spacing_mm, view.beam.magnification
+    low_mm, high_mm = SPACINGS_MM
+    if not (low_mm <= min(spacing) and max(spacing) <= high_mm):
+        raise InputError(
+            f"expected pixels of {low_mm:g} to {high_mm:g} mm, got {spacing[0]:.3g} x {spacing[1]:.3g} mm; give the "
+            "size of a pixel at the detector in mm.",
+            "pixel_spacing_mm",
+        )
+    sides_mm = sorted(n * mm / magnification for n, mm in zip(view.detector.shape, spacing, strict=True))
+    if sides_mm[1] < SMALLEST_FIELD_MM or sides_mm[0] > LARGEST_WIDTH_MM or sides_mm[1] > LARGEST_FIELD_MM:
+        rows_mm, columns_mm = (n * mm / magnification for n, mm in zip(view.detector.shape, spacing, strict=True))
+        raise InputError(
+            f"expected a field that shows a spine, {SMALLEST_FIELD_MM:g} mm to {LARGEST_FIELD_MM / 1000:g} m high and "
+            f"at most {LARGEST_WIDTH_MM / 1000:g} m wide at the isocentre, got {rows_mm:.0f} x {columns_mm:.0f} mm "
+            f"from {view.detector.rows} x {view.detector.columns} pixels of {spacing[0]:.3g} x {spacing[1]:.3g} mm; "
+            "give the size of a pixel at the detector in mm.",
+            "pixel_spacing_mm",
+        )
+
+
+def angles_of(to_source: Vector3, image_axes: tuple[Vector3, Vector3] | None) -> tuple[float, float, float]:
+    """Return gantry angle, tilt and roll (degrees) of a ``View`` with this source.
+
+    Args:
+        to_source: Unit vector in LPS from the isocentre to the source.
+        image_axes: Unit vectors in LPS along rows and columns; None for an image that is level.
+    """
+    x, y, z = to_source
+    gantry, tilt = math.atan2(x, -y), math.asin(max(-1.0, min(1.0, z)))
+    if image_axes is None:
+        return math.degrees(gantry), math.degrees(tilt), 0.0
+    level = np.array([math.cos(gantry), math.sin(gantry), 0.0])
+    plumb = np.cross(level, np.asarray(to_source))  # as View has them: straight down in the detector plane
+    right = np.asarray(image_axes[0])
+    return math.degrees(gantry), math.degrees(tilt), math.degrees(math.atan2(right @ plumb, right @ level))
+
+
+def _check_refused(header: RadiographHeader, options: GeometryOptions) -> None:
+    """Raise InputError for a number of the header that cannot be right, unless the user gives it."""
+    for field, sentence in header.refused.items():
+        if getattr(options, field, None) is None:
+            cure = "give the geometry in a file" if field == "geometry" else f"give {_word(field)} yourself"
+            raise InputError(f"{sentence[:-1]}; {cure}.", field)
+
+
+def _word(field: str) -> str:
+    return {"sid_mm": "the SID", "sad_mm": "the SAD", "pixel_spacing_mm": "the pixel spacing at the detector"}[field]
+
+
+def _distances(header: RadiographHeader, options: GeometryOptions) -> _Distances:
+    """SID and SAD from the options, else the header, else the preset."""
+    preset = options.preset or assumed_preset(header)
+    beam = PRESETS[preset]().ap.beam
+    if not isinstance(beam, ConeBeam):
+        if options.sad_mm is not None or options.sid_mm is not None:
+            raise InputError(PARALLEL_HAS_NO_DISTANCES, "sad_mm")
+        if header.sid_mm is None:  # parallel rays have no such distance
+            return _Distances(beam)
+        return _distances(header, replace(options, preset=None))
+    sid_mm, sid_origin = _first((options.sid_mm, "given"), (header.sid_mm, "header"))
+    magnification, by, warnings = _magnification(header, options, sid_mm)
+    sad_mm, sad_origin = _first((options.sad_mm, "given"), (header.sad_mm, "header"))
+    if magnification is not None and sid_mm is not None and by != "header" and options.sad_mm is None:
+        sad_mm, sad_origin = sid_mm / magnification, by
+    if sid_mm is None and sad_mm is not None:
+        if magnification is not None:
+            sid_mm, sid_origin = sad_mm * magnification, by
+        elif options.preset is None or sad_mm >= beam.sid_mm:
+            raise _sid_missing(header, options, sad_mm)
+    if sid_mm is None:
+        sid_mm, sid_origin = beam.sid_mm, "preset"
+    if sad_mm is None:
+        sad_mm, sad_origin = sid_mm / (magnification or beam.magnification), by
+        if magnification is None:
+            sad_origin = "preset" if sid_origin == "preset" else "preset, scaled to the SID"
+            warnings += _guess(header, options, preset, sid_mm, sid_origin, sad_mm)
+    _check_order(header, sad_mm, sad_origin, sid_mm, sid_origin)
+    return _Distances(ConeBeam(sad_mm, sid_mm), sid_origin, sad_origin, warnings)
+
+
+def assumed_preset(header: RadiographHeader) -> str:
+    """Return the preset for a radiograph of which the user says nothing: a stand for plain films, else a C-arm."""
+    return STAND_PRESET if header.modality in STAND_MODALITIES else DEFAULT_PRESET
+
+
+def _first(*choices: tuple[float | None, str]) -> tuple[float | None, str]:
+    return next(((value, origin) for value, origin in choices if value is not None), (None, ""))
+
+
+def _magnification(
+    header: RadiographHeader, options: GeometryOptions, sid_mm: float | None
+) -> tuple[float | None, str, tuple[str, ...]]:
+    """The header's magnification, its origin, and a warning if its statements differ.
+
+    Of plain films the calibrated spacing comes first: their Distance Source to Patient ends at the table or bucky
+    (PS3.3 C.8.11.5), not in the middle of the body. Raises InputError for statements far apart, unless SAD is given.
+    """
+    by_distances = sid_mm / header.sad_mm if sid_mm is not None and header.sad_mm is not None else None
+    readings = [
+        (by_distances, "header", f"SID {_mm(sid_mm)} and SAD {_mm(header.sad_mm)}"),
+        (header.magnification, "header's magnification", "Estimated Radiographic Magnification Factor (0018,1114)"),
+        (header.spacing_magnification, "header, by its two spacings", "Imager Pixel Spacing over Pixel Spacing"),
+    ]
+    if header.modality in STAND_MODALITIES:
+        readings = [readings[2], readings[0], readings[1]]
+    known = [(value, origin, words) for value, origin, words in readings if value is not None]
+    if not known:
+        return None, "preset", ()
+    best, origin, words = known[0]
+    if options.sad_mm is not None:
+        return best, origin, ()
+    warnings = []
+    for value, _, other in known[1:]:
+        apart = max(value, best) / min(value, best) - 1.0
+        both = f"magnification {best:.3f} by {words}, but {value:.3f} by {other}"
+        if apart > CONTRADICTION:
+            raise InputError(f"the header contradicts itself: {both}; give the SAD yourself.", "sad_mm")
+        if apart > SAME_MAGNIFICATION:
+            warnings.append(f"the header says two things: {both}; the former was used. Give the SAD if it is wrong.")
+    if origin == "header" and header.modality in STAND_MODALITIES and best < BUCKY_MAGNIFICATION:
+        warnings.append(
+            f"{words} make a magnification of {best:.3f}, too small for the middle of a body: Distance Source to "
+            "Patient (0018,1111) of a plain film ends at the table or bucky. Give the SAD to the middle of the body."
+        )
+    return best, origin, tuple(warnings)
+
+
+def _guess(
+    header: RadiographHeader, options: GeometryOptions, preset: str, sid_mm: float, sid_origin: str, sad_mm: float
+) -> tuple[str, ...]:
+    """A warning if the magnification is nothing but a guess, and the image's size hangs on it."""
+    if options.preset is not None or header.spacing_is_at_patient:
+        return ()
+    ratio = f"SAD {sad_mm:.0f} mm is a guess (magnification {sid_mm / sad_mm:.2f}, preset {preset})"
+    if preset == STAND_PRESET:
+        stated = f"with an SID of {sid_mm:.0f} mm " if sid_origin != "preset" else ""
+        return (
+            f"{ratio}: a plain film ({header.modality}) {stated}comes from a wall stand or table, which magnify by "
+            "1.1 to 1.3. All sizes follow it: give the SAD, or choose the preset.",
+        )
+    nothing = "neither SID nor SAD is" if sid_origin == "preset" else "SAD is not"
+    return (f"{ratio}: {nothing} stated. All sizes follow it: give SID and SAD, or choose the preset.",)
+
+
+def _sid_missing(header: RadiographHeader, options: GeometryOptions, sad_mm: float) -> InputError:
+    source = "given" if options.sad_mm is not None else header.origins.get("sad_mm", "header")
+    return InputError(
+        f"expected an SID together with the SAD of {sad_mm:g} mm ({source}), but nothing states it; give the distance "
+        "from the source to the detector.",
+        "sid_mm",
+    )
+
+
+def _check_order(header: RadiographHeader, sad_mm: float, sad_origin: str, sid_mm: float, sid_origin: str) -> None:
+    """Raise InputError if the detector would lie before the isocentre, or in it though a body is between."""
+    if sad_mm < sid_mm or (sad_mm == sid_mm and (header.modality == "RTIMAGE" or "given" in (sad_origin, sid_origin))):
+        return
+    sources = {"sad_mm": sad_origin, "sid_mm": sid_origin}
+    sad, sid = (
+        header.origins.get(field, "header") if origin == "header" else origin for field, origin in sources.items()
+    )
+    raise InputError(
+        f"expected the SAD to be smaller than the SID, got SAD {sad_mm:g} mm ({sad}) and SID {sid_mm:g} mm ({sid}); "
+        "give the one that is wrong.",
+        "sad_mm" if sad_origin != "given" else "sid_mm",
+    )
+
+
+def _pose(header: RadiographHeader, nominal_deg: float) -> _Pose:
+    """The angles of the header's source, from the side that the image is looked at; else straight.
+
+    A source on the other side (PA, right lateral) is put opposite, on the same line: the network knows sources in
+    front and at the left only, and reads an image from the other side wrongly.
+    """
+    if header.to_source is None:
+        return _Pose(nominal_deg)
+    x, y, z = header.to_source
+    horizontal = math.hypot(x, y)
+    letter = header.patient_orientation[0][:1] if header.patient_orientation is not None else ""
+    frontal = letter in "LR" if letter in ("L", "R", "A", "P") else abs(y) >= abs(x)
+    seen = abs(y) if frontal else abs(x)
+    if horizontal == 0.0 or seen < 0.5 * horizontal:
+        gantry_deg = angles_of(header.to_source, None)[0]
+        return _Pose(
+            nominal_deg,
+            warnings=(
+                f"its angles put the source at a gantry angle of {gantry_deg:.0f} deg, but its Patient Orientation is "
+                f"{letter}: the angles were not used. Check both.",
+            ),
+        )
+    opposite = y > 0 if frontal else x < 0
+    to_source = (-x, -y, -z) if opposite else header.to_source
+    gantry_deg, tilt_deg, roll_deg = angles_of(to_source, header.image_axes)
+    side = "behind" if frontal else "the patient's right"
+    note = (
+        f"taken from {side}: the source was put on the opposite side of the same line, so near and far are exchanged.",
+    )
+    return _Pose(gantry_deg, tilt_deg, roll_deg, "header", note if opposite else ())
+
+
+def _aspect_warnings(header: RadiographHeader, spacing_mm: tuple[float, float] | None) -> tuple[str, ...]:
+    """A warning for pixels whose given size contradicts Pixel Aspect Ratio."""
+    if header.pixel_aspect is None or spacing_mm is None:
+        return ()
+    vertical, horizontal = header.pixel_aspect
+    if abs(spacing_mm[0] / spacing_mm[1] * horizontal / vertical - 1.0) <= SAME_ASPECT:
+        return ()
+    return (
+        f"Pixel Aspect Ratio (0028,0034) is {vertical:g} to {horizontal:g} (height to width), but the pixel spacing "
+        f"{spacing_mm[0]:.3g} x {spacing_mm[1]:.3g} mm. Give both numbers of the spacing.",
+    )
+
+
+def _mm(value: float | None) -> str:
+    return "?" if value is None else f"{value:g} mm"
