@@ -192,7 +192,7 @@ _KINDS: dict[str, Callable[[Path], Path]] = {
     "text behind": _with_a_tail(b"end of disc " * 60),
 }
 _BARE_SYNTAXES = ("", "implicit little endian", "explicit big endian")
-_FILES = [(kind, syntax) for kind in _KINDS for syntax in ("", *NATIVE, *COMPRESSED) if syntax != "deflated"]
+_FILES = [(kind, syntax) for kind in _KINDS for syntax in ("", *NATIVE, *COMPRESSED)]
 
 
 @pytest.mark.parametrize(("kind", "syntax"), _FILES)
