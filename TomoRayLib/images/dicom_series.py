@@ -14,7 +14,12 @@ from pathlib import Path
 
 import pydicom
 from pydicom.filereader import read_partial
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom_files import is_dicom
@@ -94,6 +99,11 @@ def read_dicom_file(path: Path) -> DicomFile:
             source = BytesIO(file.read()[4:]) if marked_first else file
             defer_size = None if marked_first else _LARGEST_HEADER_VALUE
             dataset = read_partial(source, stop_when=_is_after_pixels, defer_size=defer_size, force=True)
+            if (
+                dataset.file_meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian
+            ):  # has no place to go back to
+                file.seek(0)
+                dataset = read_partial(file, stop_when=_is_after_pixels, force=True)
     except OSError as error:
         raise unreadable(path, error) from error
     except Exception as error:  # pydicom raises many kinds on damaged files

@@ -36,8 +36,8 @@ def stack_of(frames: Sequence[Frame], name: str) -> tuple[list[Frame], Grid, tup
             two slices, several at one place, a gap, a sideways drift or step, or several volumes between each other.
     """
     frames, notes = _usable(frames, name)
-    _check_stated(frames, name)
-    _check_same(frames, name)
+    check_stated(frames, name)
+    check_same(frames, name)
     normal = frames[0].normal
     frames = sorted(frames, key=lambda frame: float(np.asarray(frame.position_mm) @ normal))
     positions = np.array([frame.position_mm for frame in frames], dtype=np.float64)
@@ -106,7 +106,8 @@ def _usable(frames: Sequence[Frame], name: str) -> tuple[list[Frame], list[str]]
     return unique, notes
 
 
-def _check_stated(frames: list[Frame], name: str) -> None:
+def check_stated(frames: list[Frame], name: str) -> None:
+    """Raise InputError unless all frames state position, orientation and pixel spacing."""
     lacking = {
         "Image Position (0020,0032)": [frame for frame in frames if frame.position_mm is None],
         "Image Orientation (0020,0037)": [frame for frame in frames if frame.orientation is None],
@@ -121,7 +122,7 @@ def _check_stated(frames: list[Frame], name: str) -> None:
         )
 
 
-def _check_same(frames: list[Frame], name: str) -> None:
+def check_same(frames: list[Frame], name: str) -> None:
     """Raise InputError unless all frames have one orientation, pixel spacing and size."""
     orientations = np.array([frame.orientation for frame in frames], dtype=np.float64)
     if np.abs(orientations - orientations[0]).max() > 1e-3:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom_files import is_dicom
 from TomoRayLib.images.dicom_radiograph import read_dicom_radiograph
+from TomoRayLib.images.dicom_segmentation import find_dicom_segmentation, labelled_by_name, read_dicom_segmentation
 from TomoRayLib.images.dicom_series import read_dicom_volume
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
 from TomoRayLib.images.picture import picture_kind, read_picture
@@ -121,6 +122,9 @@ def read_labels(path: PathLike) -> Volume:
     """
     path = _existing(path)
     is_stack = path.is_dir() or is_dicom(path)
+    segmentation = find_dicom_segmentation(path) if is_stack else None
+    if segmentation is not None:
+        return labelled_by_name(*read_dicom_segmentation(segmentation))
     header = None if is_stack else checked_header(path)
     volume = read_dicom_volume(path) if is_stack else _read_volume_file(path, header)
     labels, notes = _whole_numbers(volume.voxels, label_step(header), path)
