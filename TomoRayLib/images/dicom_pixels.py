@@ -110,7 +110,7 @@ def _modality_values(
     dataset: pydicom.Dataset, stored: NDArray[Any], path: Path
 ) -> tuple[NDArray[np.float32], bool, list[str]]:
     """Values after the Modality LUT or rescale, whether it kept their order, and notes."""
-    if "ModalityLUTSequence" in dataset:
+    if value_of(dataset, "ModalityLUTSequence") is not None:
         if keeps_linear_intensity(dataset):
             note = "Modality LUT left unapplied: it leads back to the beam's intensity and is no part of the display."
             return stored.astype(np.float32), True, [note]
@@ -235,7 +235,7 @@ def _compression_notes(dataset: pydicom.Dataset) -> list[str]:
 
 def _scale_notes(dataset: pydicom.Dataset) -> list[str]:
     notes = []
-    if any(keyword in dataset for keyword in ("WindowCenter", "VOILUTSequence")):
+    if any(value_of(dataset, keyword) is not None for keyword in ("WindowCenter", "VOILUTSequence")):
         notes.append("VOI window or LUT left unapplied: the full range of values is kept.")
     if text_of(dataset, "PixelIntensityRelationship") == "LIN":
         notes.append("Pixel Intensity Relationship (0028,1040) LIN: values are linear in the beam's intensity.")

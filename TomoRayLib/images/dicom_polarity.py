@@ -98,13 +98,14 @@ def table_falls(dataset: pydicom.Dataset, sequence: str) -> bool:
 def _dense_side(dataset: pydicom.Dataset) -> tuple[bool | None, str]:
     """Whether high stored values met less radiation (None if the header does not say so), and who says so."""
     sign = value_of(dataset, "PixelIntensityRelationshipSign")
+    sign = -1 if sign == 2**16 - 1 else sign  # written as unsigned
     if sign in (1, -1):
         return sign == -1, f"{_SIGN} {sign}"
     if text_of(dataset, "Modality") not in _FLUOROSCOPY:
         return None, ""
     if text_of(dataset, "PixelIntensityRelationship") == "LIN":  # proportional to the beam (PS3.3 C.8.7.1.1.2)
         return False, f"{_RELATIONSHIP} LIN"
-    if "ModalityLUTSequence" in dataset and keeps_linear_intensity(dataset):
+    if value_of(dataset, "ModalityLUTSequence") is not None and keeps_linear_intensity(dataset):
         return table_falls(dataset, "ModalityLUTSequence"), "Modality LUT Sequence (0028,3000) to the beam's intensity"
     return None, ""
 
@@ -129,4 +130,4 @@ def _shape_warnings(dataset: pydicom.Dataset, photometric: str) -> list[str]:
 
 def _voi_falls(dataset: pydicom.Dataset) -> bool:
     """True if the only display setting is a VOI LUT whose output falls; a window always rises (PS3.3 C.11.2)."""
-    return "VOILUTSequence" in dataset and "WindowCenter" not in dataset and table_falls(dataset, "VOILUTSequence")
+    return value_of(dataset, "WindowCenter") is None and table_falls(dataset, "VOILUTSequence")

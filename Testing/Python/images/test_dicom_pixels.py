@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pydicom
 import pytest
+from PIL import Image
 from pydicom.encaps import encapsulate
-from pydicom.uid import ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLosslessSV1, JPEGLSLossless
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+)
 
 from support.dicom_files import DX_CLASS, a_dataset, a_radiograph_file
 from support.dicom_syntaxes import COMPRESSED, LOSSY, PICTURE, a_picture_file, frame_of_picture, save_in_syntax
@@ -189,6 +198,44 @@ def test_a_decoder_never_follows_the_palette_by_itself(tmp_path: Path, syntax: s
     np.testing.assert_array_equal(
         read_radiograph(a_picture_file(tmp_path / "p.dcm", syntax, **header)).pixels, 4095.0 - PICTURE
     )
+
+
+@pytest.mark.parametrize(("photometric", "syntax"), [("YBR_FULL_422", JPEGBaseline8Bit), ("YBR_RCT", JPEG2000Lossless)])
+def test_grey_in_compressed_colour_is_read_as_grey_and_true_colour_refused(
+    tmp_path: Path, photometric: str, syntax: UID
+) -> None:
+    grey = np.stack([_GREY] * 3, axis=-1)
+    colour = np.stack([_GREY, _GREY // 2, _GREY // 4], axis=-1)
+    for name, picture in (("grey", grey), ("colour", colour)):
+        frame = BytesIO()
+        kind = "JPEG" if syntax == JPEGBaseline8Bit else "JPEG2000"
+        options = {"quality": 98} if kind == "JPEG" else {"irreversible": False, "no_jp2": True, "mct": 1}
+        Image.fromarray(picture).save(frame, kind, **options)
+        dataset = a_dataset(DX_CLASS, PICTURE, Modality="OT", **(_COLOUR | {"PhotometricInterpretation": photometric}))
+        dataset.PixelData = encapsulate([frame.getvalue()])
+        dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+        dataset.file_meta.TransferSyntaxUID = syntax
+        dataset.save_as(tmp_path / f"{name}.dcm", enforce_file_format=True)
+    radiograph = read_radiograph(tmp_path / "grey.dcm")
+    np.testing.assert_allclose(radiograph.pixels, _GREY, atol=4 if syntax == JPEGBaseline8Bit else 0)
+    with pytest.raises(InputError, match=f"expected a greyscale radiograph, got {photometric}"):
+        read_radiograph(tmp_path / "colour.dcm")
+
+
+def test_eight_bits_in_words_of_the_other_byte_order_are_read(tmp_path: Path) -> None:
+    radiograph = _read(tmp_path / "big.dcm", _GREY, "explicit big endian", **_bits(8))
+    np.testing.assert_array_equal(radiograph.pixels, _GREY)
+
+
+def test_empty_sequences_and_an_unsigned_sign_are_taken_for_what_they_mean(tmp_path: Path) -> None:
+    path = tmp_path / "empty.dcm"
+    header = {"ModalityLUTSequence": [], "VOILUTSequence": [], "WindowCenter": None, "Modality": "DX", **TWELVE}
+    dataset = a_dataset(DX_CLASS, PICTURE, **header)
+    dataset.add_new("PixelIntensityRelationshipSign", "US", 65535)
+    dataset.save_as(path, enforce_file_format=True)
+    radiograph = read_radiograph(path)
+    np.testing.assert_array_equal(radiograph.pixels, PICTURE)
+    assert (radiograph.header.notes, radiograph.header.warnings) == ((), ())
 
 
 @pytest.mark.parametrize("photometric", ["ARGB", "CMYK", "HSV"])
