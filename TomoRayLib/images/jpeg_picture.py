@@ -41,6 +41,10 @@ def _jpeg_frame(content: bytes, path: Path) -> tuple[int, int, int, int, int]:
         if marker == 0xFF or 0xD0 <= marker <= 0xD8 or marker == 0x01:
             place += 1 if marker == 0xFF else 2
             continue
+        if marker == 0xF7:
+            raise InputError(
+                f"{path}: expected a JPEG, got a JPEG-LS file, which is not read; export it as PNG or TIFF."
+            )
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             return (marker - 0xC0, *struct.unpack_from(">BHHB", content, place + 4))
         place += 2 + int(struct.unpack_from(">H", content, place + 2)[0])

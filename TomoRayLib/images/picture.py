@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from TomoRayLib.images.jpeg_picture import read_jpeg
 from TomoRayLib.images.picture_pixels import Picture, check_picture_size, radiograph_from_picture
 from TomoRayLib.images.pillow_pixels import damaged, opened
 from TomoRayLib.images.png_picture import PNG_SIGNATURE, read_png
+from TomoRayLib.images.quiet import no_warnings
 from TomoRayLib.images.tiff_picture import read_tiff
 from TomoRayLib.images.types import Radiograph
 
@@ -31,7 +31,6 @@ _REFUSED = (  # name, place of the signature, signature
     ("WebP", 8, b"WEBP"),
     ("JPEG 2000", 4, b"jP  "),
     ("JPEG 2000", 0, b"\xff\x4f\xff\x51"),
-    ("JPEG-LS", 0, b"\xff\xd8\xff\xf7"),
     ("JPEG XL", 4, b"JXL "),
     ("JPEG XL", 0, b"\xff\x0a"),
     ("HEIC or AVIF", 4, b"ftyp"),
@@ -67,8 +66,7 @@ def read_picture(path: Path, kind: str) -> Radiograph:
     Raises InputError for colour, several pages, sizes that no radiograph has, and damaged files.
     """
     read: Callable[[Path], Picture] = {"PNG": read_png, "JPEG": read_jpeg, "TIFF": read_tiff, "BMP": _bmp}[kind]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's on odd tags; what matters is checked
+    with no_warnings():  # Pillow's on odd tags; what matters is checked
         picture = read(path)
     return radiograph_from_picture(picture, path)
 

@@ -110,9 +110,8 @@ def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def _tolerance(values: NDArray[Any]) -> float:
-    if values.dtype.kind == "f":
-        return GREY_TOLERANCE / 255 * float(np.abs(values).max())
-    return GREY_TOLERANCE * float(np.iinfo(values.dtype).max) / 255
+    """The difference of channels that is still grey: of 8 bits, those levels; else as much of the brightest value."""
+    return GREY_TOLERANCE if values.dtype == np.uint8 else GREY_TOLERANCE / 255 * float(np.abs(values).max())
 
 
 def _without_clear_parts(pixels: NDArray[Any], picture: Picture, path: Path) -> tuple[NDArray[Any], list[str]]:

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngImageFile
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.picture_pixels import UPRIGHT, Picture, check_picture_size
 from TomoRayLib.images.pillow_pixels import damaged, exif_orientation, opened
-from TomoRayLib.images.types import last_line
+from TomoRayLib.images.quiet import no_stderr
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6  # colour types
@@ -100,9 +100,10 @@ def _png_values(
 def _through_itk(path: Path, dtype: type[np.generic]) -> NDArray[Any]:
     """The values by SimpleITK: faster for grey, and of 16-bit colour Pillow keeps 8 bits."""
     try:
-        values = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="PNGImageIO"))
+        with no_stderr():  # libpng complains of chunks that do not matter
+            values = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="PNGImageIO"))
     except RuntimeError as error:
-        raise damaged(path, "PNG", last_line(error)) from error
+        raise damaged(path, "PNG", "pixels that do not decompress") from error
     if values.dtype != dtype:
         raise damaged(path, "PNG", f"{values.dtype} values for {np.dtype(dtype)}")
     return values

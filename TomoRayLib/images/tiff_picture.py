@@ -90,11 +90,12 @@ def _one_page(pages: list[TiffPage], path: Path) -> tuple[TiffPage, list[str]]:
 
 
 def _through_palette(indices: NDArray[Any], page: TiffPage) -> NDArray[Any]:
-    """The colours (row, column, 3) of ColorMap (320), which holds all reds, then greens, then blues, of 16 bits."""
+    """The colours (row, column, 3) of ColorMap (320): all reds, then greens, then blues, of 16 bits (some write 8)."""
     colours = page.numbers(320, ())
     if indices.dtype not in (np.uint8, np.uint16) or len(colours) != 3 * 2 ** page.bits[0]:
         raise TiffError(f"a palette (ColorMap) of {len(colours)} values for {page.bits[0]} bits")
-    return np.asarray(colours, np.uint16).reshape(3, -1).T[indices]
+    table = np.asarray(colours, np.uint8 if max(colours) < 256 else np.uint16)
+    return table.reshape(3, -1).T[indices]
 
 
 def _black_value(values: NDArray[Any], page: TiffPage) -> float:
