@@ -21,6 +21,7 @@ from TomoRayLib.images.dicom_files import is_dicom
 from TomoRayLib.images.dicom_radiograph import read_dicom_radiograph
 from TomoRayLib.images.dicom_segmentation import find_dicom_segmentation, labelled_by_name, read_dicom_segmentation
 from TomoRayLib.images.dicom_series import read_dicom_volume
+from TomoRayLib.images.flat_geometry import check_plane
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
 from TomoRayLib.images.picture import picture_kind, read_picture
 from TomoRayLib.images.stated_geometry import check_plausible
@@ -182,11 +183,12 @@ def read_radiograph(path: PathLike) -> Radiograph:
     elif (kind := picture_kind(path)) is not None:
         radiograph = read_picture(path, kind)
     else:
-        checked_header(path)
+        header = checked_header(path)
+        check_plane(header, path)
         check_not_a_volume(_information(path).GetSize(), path)
-        radiograph = radiograph_from_sitk(_read_file(path), path)
+        radiograph = radiograph_from_sitk(_read_file(path), path, header)
         if radiograph.metadata.get(UNKNOWN_SPACING_KEY) == UNKNOWN:
-            radiograph = Radiograph(radiograph.pixels, None, radiograph.header, radiograph.metadata)
+            radiograph = replace(radiograph, pixel_spacing_mm=None)
     check_finite(radiograph.pixels, str(path))
     return radiograph
 

@@ -1,20 +1,37 @@
-"""A radiograph from a SimpleITK image: NRRD, MetaImage or NIfTI of two dimensions, or of one slice as Slicer writes."""
+"""A radiograph from NRRD, MetaImage or NIfTI: of two dimensions, or a volume of one slice as Slicer writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.flat_geometry import FlatGeometry, flat_geometry
 from TomoRayLib.images.picture_pixels import grey_values
 from TomoRayLib.images.types import Radiograph, RadiographHeader
+from TomoRayLib.images.volume_headers import VolumeHeader, scaled_values
 
 ALONG_AXIS = 0.7  # cosine from which a direction counts as lying along a patient axis (45 degrees)
+OBLIQUE_DEG, LARGEST_OBLIQUE_DEG = 5.0, 40.0  # off the patient's axes: farther is said, and no longer told apart
 _BOOKKEEPING = ("ITK_", "NRRD_")  # fields that ITK adds by itself
+_AXIS_NAMES = (("left", "right"), ("back", "front"), ("head", "feet"))
+
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """Pixels as they are shown, their spacing (row, column), and what the directions said."""
+
+    pixels: NDArray[Any]
+    spacing_mm: tuple[float, float]
+    orientation: tuple[str, str] | None
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def check_not_a_volume(size: Sequence[int], path: Path) -> None:
@@ -26,31 +43,34 @@ def check_not_a_volume(size: Sequence[int], path: Path) -> None:
         )
 
 
-def radiograph_from_sitk(image: sitk.Image, path: Path) -> Radiograph:
-    """The radiograph of a 2D image or of a volume with one slice along any axis.
+def radiograph_from_sitk(image: sitk.Image, path: Path, header: VolumeHeader | None = None) -> Radiograph:
+    """The radiograph of a 2D image or of a volume with one slice along any axis, placed by its own ``header``.
 
-    Raises InputError for a volume of several slices and for true colour.
+    Raises InputError for a volume of several slices, for true colour, and for directions that no radiograph can have.
     """
     check_not_a_volume(image.GetSize(), path)
-    notes: list[str] = []
     image, colour_notes = _grey(image, path)
-    notes.extend(colour_notes)
-    pixels, spacing, orientation = _flattened(image)
-    if not _has_spacing(path):
-        spacing = None
+    geometry = flat_geometry(header, image, path)
+    values = sitk.GetArrayFromImage(image)
+    warnings: tuple[str, ...] = ()
+    if header is not None:
+        values, warnings = scaled_values(values, header)
+    shown = _shown(values.reshape(geometry.grid.shape), geometry, path)
     metadata = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if not key.startswith(_BOOKKEEPING)}
     origins: dict[str, str] = {}
-    if spacing is not None:
+    if geometry.has_spacing:
         origins["radiograph.pixel_spacing_mm"] = f"{path.suffix.lstrip('.')} header"
-    if orientation is not None:
+    if shown.orientation is not None:
         origins["patient_orientation"] = "directions of the one-slice volume"
-    header = RadiographHeader(
+    described = RadiographHeader(
         source_format=path.suffix.lstrip(".").upper(),
-        patient_orientation=orientation,
+        patient_orientation=shown.orientation,
         origins=origins,
-        notes=tuple(notes),
+        notes=(*colour_notes, *geometry.notes, *shown.notes),
+        warnings=(*warnings, *geometry.warnings, *shown.warnings),
     )
-    return Radiograph(np.ascontiguousarray(pixels, dtype=np.float32), spacing, header, metadata)
+    spacing_mm = shown.spacing_mm if geometry.has_spacing else None
+    return Radiograph(np.ascontiguousarray(shown.pixels, dtype=np.float32), spacing_mm, described, metadata)
 
 
 def _grey(image: sitk.Image, path: Path) -> tuple[sitk.Image, list[str]]:
@@ -63,41 +83,54 @@ def _grey(image: sitk.Image, path: Path) -> tuple[sitk.Image, list[str]]:
     return sitk.VectorIndexSelectionCast(image, 1), notes
 
 
-def _flattened(
-    image: sitk.Image,
-) -> tuple[NDArray[np.generic], tuple[float, float] | None, tuple[str, str] | None]:
-    """Return pixels (row, column), spacing (row, column), and the patient orientation if the directions tell it."""
-    pixels = sitk.GetArrayFromImage(image)
-    if image.GetDimension() == 2:
-        return pixels, (image.GetSpacing()[1], image.GetSpacing()[0]), None
-    thin = _thin_axis(image.GetSize())
+def _shown(voxels: NDArray[Any], geometry: FlatGeometry, path: Path) -> _Shown:
+    """The one slice of ``voxels`` (z, y, x), head up, or as an axial slice is shown if it lies in that plane."""
+    grid = geometry.grid
+    thin = max(axis for axis in range(3) if grid.size[axis] == 1)
     column_axis, row_axis = (axis for axis in range(3) if axis != thin)
-    pixels = pixels.reshape([count for axis, count in zip((2, 1, 0), pixels.shape[-3:], strict=True) if axis != thin])
-    spacing = image.GetSpacing()
-    directions = np.asarray(image.GetDirection()).reshape(image.GetDimension(), -1)[:3, :3]
-    right, down = directions[:, column_axis], directions[:, row_axis]
-    spacing_mm = (spacing[row_axis], spacing[column_axis])
-    if abs(right[2]) > ALONG_AXIS:  # columns run along the patient: transposed
+    pixels = voxels.squeeze(axis=2 - thin)
+    spacing_mm = (grid.spacing_mm[row_axis], grid.spacing_mm[column_axis])
+    right, down = grid.direction_matrix[:, column_axis], grid.direction_matrix[:, row_axis]
+    is_axial = abs(np.cross(right, down)[2]) > ALONG_AXIS
+    downward = 1 if is_axial else 2  # the patient axis that rows follow: to the back, or head and feet
+    turns = []
+    if abs(right[downward]) > abs(down[downward]):
         pixels, spacing_mm, right, down = pixels.T, (spacing_mm[1], spacing_mm[0]), down, right
-    if abs(down[2]) <= ALONG_AXIS:
-        return pixels, spacing_mm, None  # an orientation that says nothing, as plain pictures get
-    if down[2] > 0:
-        pixels = pixels[::-1]
-    across = int(np.argmax(np.abs(right[:2])))  # 0: left-right, an AP view; 1: anterior-posterior, a lateral one
+        turns.append("rows and columns exchanged")
+    across = 0 if is_axial else int(np.argmax(np.abs(right[:2])))  # 0: frontal, 1: lateral
+    off_deg = float(np.degrees(np.arccos(min(abs(down[downward]), abs(right[across]), 1.0))))
+    stated = f"rows to the {_words(right)}, columns to the {_words(down)}"
+    if off_deg > LARGEST_OBLIQUE_DEG:
+        raise InputError(
+            f"{path}: expected a frontal or lateral slice, got one that is oblique by {off_deg:.0f} degrees "
+            f"({stated}); resample it to a frontal or lateral plane."
+        )
     if right[across] < 0:
         pixels = pixels[:, ::-1]
-    return pixels, spacing_mm, (("L", "P")[across], "F")
+        turns.append("mirrored left to right")
+    if (down[downward] < 0) == is_axial:
+        pixels = pixels[::-1]
+        turns.append("turned upside down")
+    notes, warnings = _said(stated, turns, is_axial, geometry)
+    if off_deg > OBLIQUE_DEG:
+        warnings.append(f"Its directions are oblique by {off_deg:.0f} degrees: taken by their main directions.")
+    orientation = None if is_axial else (("L", "P")[across], "F")
+    return _Shown(pixels, spacing_mm, orientation, tuple(notes), tuple(warnings))
 
 
-def _thin_axis(size: Sequence[int]) -> int:
-    """The axis with one slice; the last of several."""
-    return max(axis for axis in range(3) if size[axis] == 1)
+def _said(stated: str, turns: Sequence[str], is_axial: bool, geometry: FlatGeometry) -> tuple[list[str], list[str]]:
+    """Notes and warnings on what was turned. No radiograph is an axial slice: its directions stand in for none."""
+    done = f"image {', '.join(turns)} on reading"
+    if not (turns and geometry.states_axes):
+        return [], []
+    if is_axial and not geometry.is_plane:
+        return [], [
+            f"Its directions are those of an axial slice ({stated}), which no radiograph is: {done}, as such a slice "
+            "is shown; check that the head is up, and the patient's left or back at image right."
+        ]
+    return [f"Directions in its header{'' if geometry.is_plane else f' ({stated})'}: {done}."], []
 
 
-def _has_spacing(path: Path) -> bool:
-    """True if the file's header itself gives a spacing in mm."""
-    if path.suffix.lower() not in (".nrrd", ".nhdr"):
-        return True
-    with path.open("rb") as file:
-        lines = file.read(2**16).split(b"\n\n")[0].splitlines()
-    return any(line.lower().startswith((b"spacings:", b"space directions:")) for line in lines)
+def _words(direction: NDArray[np.float64]) -> str:
+    axis = int(np.argmax(np.abs(direction)))
+    return _AXIS_NAMES[axis][int(direction[axis] < 0)]

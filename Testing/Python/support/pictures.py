@@ -74,3 +74,49 @@ def write_png_bytes(
 def exif_of(orientation: int) -> bytes:
     """An Exif block that says nothing but the Orientation."""
     return b"MM\0*\0\0\0\x08\0\x01" + struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0) + b"\0" * 4
+
+
+def write_nifti(
+    path: Path,
+    voxels: NDArray[np.int16],
+    *,
+    spacing: tuple[float, ...] = (1.0, 1.0, 1.0),
+    rows_to_ras: NDArray[np.float64] | None = None,
+    sform_code: int = 0,
+    qform_code: int = 0,
+    quaternion: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    qfac: float = 1.0,
+    unit: int = 2,
+) -> None:
+    """Write a NIfTI-1 file by hand. ``voxels`` are (z, y, x) or (y, x), ``rows_to_ras`` the sform (3, 4)."""
+    header = bytearray(352)
+    struct.pack_into("<i", header, 0, 348)
+    struct.pack_into(f"<{voxels.ndim + 1}h", header, 40, voxels.ndim, *voxels.shape[::-1])
+    for place in range(voxels.ndim + 1, 8):
+        struct.pack_into("<h", header, 40 + 2 * place, 1)
+    struct.pack_into("<hh", header, 70, 4, 16)
+    struct.pack_into("<8f", header, 76, qfac, *spacing, *(1.0,) * (7 - len(spacing)))
+    struct.pack_into("<f", header, 108, 352.0)
+    struct.pack_into("<B", header, 123, unit)
+    struct.pack_into("<hh3f", header, 252, qform_code, sform_code, *quaternion)
+    if rows_to_ras is not None:
+        struct.pack_into("<12f", header, 280, *np.asarray(rows_to_ras, float).ravel())
+    header[344:348] = b"n+1\0"
+    path.write_bytes(bytes(header) + voxels.astype("<i2").tobytes())
+
+
+def write_nrrd(path: Path, stored: NDArray[np.int16], fields: str) -> None:
+    """Write a raw NRRD by hand. ``stored`` has the slowest axis first, ``fields`` are further lines of the header."""
+    sizes = " ".join(str(size) for size in stored.shape[::-1])
+    header = (
+        f"NRRD0004\ntype: short\ndimension: {stored.ndim}\n{fields}sizes: {sizes}\nencoding: raw\nendian: little\n\n"
+    )
+    path.write_bytes(header.encode() + stored.astype("<i2").tobytes())
+
+
+def write_meta_image(path: Path, stored: NDArray[np.int16], tags: str) -> None:
+    """Write a MetaImage by hand. ``tags`` are further lines of the header."""
+    sizes = " ".join(str(size) for size in stored.shape[::-1])
+    header = f"ObjectType = Image\nNDims = {stored.ndim}\nBinaryData = True\nBinaryDataByteOrderMSB = False\n{tags}"
+    ending = f"DimSize = {sizes}\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
+    path.write_bytes((header + ending).encode() + stored.astype("<i2").tobytes())
