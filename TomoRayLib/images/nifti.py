@@ -52,7 +52,6 @@ _NOT_GREY = {
     2304: "RGBA colour",
 }
 _VECTOR_INTENTS = {1005: "symmetric matrices", 1006: "a displacement field", 1007: "vectors", 1008: "point sets"}
-LPS_OF_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SAME_AXES_DEG = 45.0  # turned farther, an axis of one matrix is another patient axis of the other
 
 
@@ -72,10 +71,10 @@ class NiftiOrientation:
 
 
 def check_nifti(path: Path) -> NiftiHeader | None:
-    """Return the header of a NIfTI or ANALYZE file that can be read; None for other files.
+    """Return the header of a NIfTI-1 or ANALYZE file that can be read; None for other files.
 
-    Raises InputError for a truncated file, voxels that are no grey values, a spacing that is not above 0, and a content
-    that is compressed although the name says otherwise.
+    Raises InputError for NIfTI-2, a truncated file, voxels that are no grey values, a spacing that is not above 0, and
+    a content that is compressed although the name says otherwise.
     """
     if not (is_nifti(path) or is_nifti_pair(path)):
         return None
@@ -84,6 +83,11 @@ def check_nifti(path: Path) -> NiftiHeader | None:
     header = read_nifti_header(path)
     if header is None:
         return None
+    if header.version == 2:
+        raise InputError(
+            f"{path}: expected NIfTI-1, got NIfTI-2, which SimpleITK does not read; save it as NIfTI-1 or NRRD "
+            "(nibabel: Nifti1Image.from_image)."
+        )
     _check_fields(header, path)
     if not is_whole_nifti(voxel_file(path, header), header):
         raise InputError(
@@ -112,7 +116,7 @@ def _check_fields(header: NiftiHeader, path: Path) -> None:
             f"{path}: expected one grey value per voxel, got {_VECTOR_INTENTS[header.intent]} (intent_code "
             f"{header.intent}, dim {header.counts}); choose the CT or the mask instead."
         )
-    least = 0 if not header.single_file else 544 if header.version == 2 else 352
+    least = 352 if header.single_file else 0
     if not math.isfinite(header.voxel_offset) or header.voxel_offset < least:
         raise InputError(
             f"{path}: expected voxels from byte {least} on, got vox_offset {header.voxel_offset:g}; {advice}"
@@ -155,12 +159,12 @@ def orientation_of(header: NiftiHeader, path: Path) -> NiftiOrientation:
     qform = _qform(header, spacing, path) if header.qform_code > 0 else None
     rows = np.array(header.s_rows, dtype=np.float64).reshape(3, 4)
     sform = affine(rows[:, :3], rows[:, 3]) if header.sform_code > 0 else None
-    scale = np.diag([to_mm, to_mm, to_mm, 1.0])
+    to_lps_mm = np.array([[-to_mm], [-to_mm], [to_mm], [1.0]])  # row by row: a matrix product spreads NaN
     return NiftiOrientation(
         header.qform_code,
         header.sform_code,
-        None if qform is None else LPS_OF_RAS @ scale @ qform,
-        None if sform is None else LPS_OF_RAS @ scale @ sform,
+        None if qform is None else to_lps_mm * qform,
+        None if sform is None else to_lps_mm * sform,
         (counts[0], counts[1], counts[2]),
         spacing_mm,
     )
@@ -257,5 +261,5 @@ def _two_places(stated: NiftiOrientation, grid: Grid, other: Grid) -> str:
     apart_mm = farthest_mm(grid.index_to_world, other.index_to_world, grid.size)
     return (
         f"Its header places it twice, up to {apart_mm:.1f} mm apart: the sform (code {stated.sform_code}) was taken, "
-        f"as nibabel and TotalSegmentator do, not the qform (code {stated.qform_code}), which ITK and Slicer take."
+        f"as nibabel and TotalSegmentator do; other programs may take the qform (code {stated.qform_code})."
     )
