@@ -12,10 +12,10 @@ from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.projection_matrix import ProjectionMatrix
 from TomoRayLib.geometry.views import View
-from TomoRayLib.images.files import read_radiograph
+from TomoRayLib.images.files import read_radiograph, read_volume
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
-from TomoRayLib.jobs.events import Event, Finished
+from TomoRayLib.jobs.events import Event, Finished, Warned
 from TomoRayLib.jobs.job import ProjectionJob
 from TomoRayLib.jobs.projection import run_projection
 from TomoRayLib.synthesis.rendering import MATRIX_KEY
@@ -54,6 +54,19 @@ def test_projection_writes_line_integrals_with_their_view(a_ct: str, tmp_path: P
     assert radiograph.pixel_spacing_mm == pytest.approx((2.0, 2.5))
     assert 3.0 < radiograph.pixels.max() < 12.0  # a torso of some 250 mm at 0.02 / mm, and bone
     assert json.loads(radiograph.metadata["TomoRay.view"])["beam"]["sad_mm"] == 1000
+
+
+def test_warning_of_the_cts_header_is_told(a_ct: str, tmp_path: Path) -> None:
+    """MetaImage without a matrix states no orientation."""
+    write_volume(tmp_path / "ct.mha", read_volume(a_ct), compressed=False)
+    content = (tmp_path / "ct.mha").read_bytes()
+    for tag in (b"TransformMatrix", b"AnatomicalOrientation"):
+        content = content.replace(tag, b"x" + tag, 1)
+    (tmp_path / "ct.mha").write_bytes(content)
+    events: list[Event] = []
+    run_projection(ProjectionJob(str(tmp_path / "drr"), str(tmp_path / "ct.mha"), geometry=SMALL), events.append)
+    warned = [event.text for event in events if isinstance(event, Warned)]
+    assert warned[0].startswith("CT: Its header does not say how its axes lie in the patient")
 
 
 def test_transmission_is_beer_lambert_at_the_energy_asked_for(a_ct: str, tmp_path: Path) -> None:
