@@ -315,6 +315,17 @@ def test_few_bits_of_a_png_are_spread_to_eight(tmp_path: Path, bits: int) -> Non
     np.testing.assert_array_equal(read_radiograph(tmp_path / "ap.png").pixels, values * (255 // (2**bits - 1)))
 
 
+def test_interlaced_png_is_put_together(tmp_path: Path) -> None:
+    whole, sizes = (
+        GREY.astype(">u2"),
+        [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)],
+    )
+    passes = [whole[row::rows, column::columns] for row, column, rows, columns in [*sizes, (1, 0, 2, 1)]]  # Adam7
+    lines = [line.tobytes() for part in passes for line in part]
+    write_png_bytes(tmp_path / "ap.png", lines, 53, bits=16, colour=0, height=70, interlaced=True)
+    np.testing.assert_array_equal(read_radiograph(tmp_path / "ap.png").pixels, GREY)
+
+
 @pytest.mark.parametrize("chunk", ["gAMA", "sBIT", "iCCP", "pHYs", "tEXt"])
 @pytest.mark.parametrize("pixels", [GREY, GREY_8], ids=["16 bits", "8 bits"])
 def test_png_chunks_that_speak_of_display_change_nothing(

@@ -60,9 +60,10 @@ def write_png_bytes(
     colour: int,
     chunks: Mapping[str, bytes] | None = None,
     height: int | None = None,
+    interlaced: bool = False,
 ) -> None:
     """Write a PNG from the bytes of its rows. ``chunks`` go before the pixels."""
-    header = struct.pack(">IIBBBBB", columns, height or len(rows), bits, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", columns, height or len(rows), bits, colour, 0, 0, int(interlaced))
     parts = [("IHDR", header), *(chunks or {}).items(), ("IDAT", zlib.compress(b"".join(b"\0" + row for row in rows)))]
     content = b"\x89PNG\r\n\x1a\n"
     for name, data in [*parts, ("IEND", b"")]:
