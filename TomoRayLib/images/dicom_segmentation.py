@@ -6,7 +6,7 @@ background. BINARY, FRACTIONAL and LABELMAP are read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
-from TomoRayLib.anatomy.vertebrae import COCCYX_LABEL, LABEL_OF_NAME, NAME_OF_LABEL, SACRUM_LABEL, label_of_structure
+from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME, NAME_OF_LABEL, label_of_structure
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.dicom_decoding import cell_layout, decoded_cells, stored_values
@@ -278,14 +278,3 @@ class _Frames:
         bits = np.unpackbits(self.content[first:last], bitorder="little")
         start = number * size - 8 * first
         return bits[start : start + size].reshape(self.shape).astype(bool)
-
-
-def labelled_by_name(volume: Volume, names: dict[int, str]) -> Volume:
-    """Exchange segment numbers for VerSe's by the segments' names; left as they are if none is that of a vertebra."""
-    known = {"sacrum": SACRUM_LABEL, "coccyx": COCCYX_LABEL, **LABEL_OF_NAME}
-    if not any(name in LABEL_OF_NAME for name in names.values()):
-        return volume
-    table = np.zeros(max(*names, int(volume.voxels.max())) + 1, dtype=np.int16)
-    for number, name in names.items():
-        table[number] = known.get(name, 0)
-    return replace(volume, voxels=table[volume.voxels])

@@ -19,10 +19,12 @@ from numpy.typing import NDArray
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom_files import is_dicom
 from TomoRayLib.images.dicom_radiograph import read_dicom_radiograph
-from TomoRayLib.images.dicom_segmentation import find_dicom_segmentation, labelled_by_name, read_dicom_segmentation
+from TomoRayLib.images.dicom_segmentation import find_dicom_segmentation, read_dicom_segmentation
 from TomoRayLib.images.dicom_series import read_dicom_volume
 from TomoRayLib.images.flat_geometry import check_plane
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
+from TomoRayLib.images.label_maps import LabelMap, label_map_of, layers_of
+from TomoRayLib.images.label_names import names_of_labels, names_of_segments
 from TomoRayLib.images.picture import picture_kind, read_picture
 from TomoRayLib.images.stated_geometry import check_plausible
 from TomoRayLib.images.types import (
@@ -112,6 +114,8 @@ def _volume(image: sitk.Image, path: Path) -> Volume:
 def read_labels(path: PathLike) -> Volume:
     """Read a label map; whole numbers stored as floats are accepted.
 
+    Where its header or a table beside it names vertebrae, the labels are VerSe's numbers of these names.
+
     Args:
         path: A file or folder as for ``read_volume``.
 
@@ -121,14 +125,39 @@ def read_labels(path: PathLike) -> Volume:
     Raises:
         InputError: As ``read_volume`` does, and for fractional values, which no label map has.
     """
+    return read_label_map(path).volume
+
+
+def read_label_map(path: PathLike, by_name: bool = True) -> LabelMap:
+    """Read a label map as ``read_labels`` does, and say whether its labels are VerSe's by name.
+
+    Args:
+        path: A file or folder as for ``read_volume``.
+        by_name: Whether names count; else the labels are those stored.
+
+    Returns:
+        The map with what its names say.
+
+    Raises:
+        InputError: As ``read_labels`` does, and if two labels have the name of one vertebra.
+    """
     path = _existing(path)
     is_stack = path.is_dir() or is_dicom(path)
     segmentation = find_dicom_segmentation(path) if is_stack else None
     if segmentation is not None:
-        return labelled_by_name(*read_dicom_segmentation(segmentation))
+        volume, segments = read_dicom_segmentation(segmentation)
+        return label_map_of([volume], names_of_segments(segments) if by_name else None, str(path))
     header = None if is_stack else checked_header(path)
-    volume = read_dicom_volume(path) if is_stack else _read_volume_file(path, header)
-    labels, notes = _whole_numbers(volume.voxels, label_step(header), path)
+    names = names_of_labels(path) if by_name and not is_stack else None
+    if names is not None and names.has_layers:
+        stored = layers_of(_read_file(path), str(path))
+    else:
+        stored = (read_dicom_volume(path) if is_stack else _read_volume_file(path, header),)
+    return label_map_of([_as_labels(layer, label_step(header), path) for layer in stored], names, str(path))
+
+
+def _as_labels(volume: Volume, step: float, path: Path) -> Volume:
+    labels, notes = _whole_numbers(volume.voxels, step, path)
     return replace(volume, voxels=labels, notes=(*volume.notes, *notes))
 
 

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
 
 from TomoRayLib.anatomy.grey_levels import vertebra_mask
-from TomoRayLib.anatomy.vertebrae import (
-    COCCYX_LABEL,
-    NAME_OF_LABEL,
-    SACRUM_LABEL,
-    WHOLE_SPINE_LABEL,
-    vertebra_labels_in,
-)
+from TomoRayLib.anatomy.numbering_choice import check_labels, choose_reading, shown
+from TomoRayLib.anatomy.numberings import AUTO, WHOLE_SPINE
+from TomoRayLib.anatomy.vertebrae import COCCYX_LABEL, SACRUM_LABEL, WHOLE_SPINE_LABEL, vertebra_labels_in
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.label_maps import check_label_values, renumbered
+from TomoRayLib.images.mask_parts import parts_of
 from TomoRayLib.images.resampling import labels_on_grid
 from TomoRayLib.images.types import Volume
 
 LEAST_OVERLAP = 0.1  # of the mask's vertebra voxels
-TOTALSEGMENTATOR_VERTEBRAE = frozenset(range(29, 51))  # L3 to C1 there; no number of VerSe
-MANY_OTHER_LABELS = 5  # that VerSe does not have; a mask of the whole body has up to 117
 WHOLE_SPINE_MM = 60.0  # taller than any one vertebra with its processes
 
 
@@ -35,49 +32,80 @@ class MaskContent(str, Enum):
 
 @dataclass(frozen=True)
 class MaskDescription:
-    """The content of a mask; ``labels`` are its vertebrae from cranial to caudal, empty for a whole-spine mask."""
+    """The content of a mask; ``labels`` are its vertebrae from cranial to caudal, empty for a whole-spine mask.
+
+    ``meaning`` gives the VerSe label of each of its numbers that is a vertebra or the sacrum.
+    """
 
     content: MaskContent
     labels: tuple[int, ...]
     note: str | None = None
+    warning: str | None = None
+    meaning: Mapping[int, int] = field(default_factory=dict)
 
 
-def describe_mask(mask: Volume, name: str = "The mask") -> MaskDescription:
-    """Tell whether a mask holds vertebrae in VerSe numbering or one label for the whole spine.
+def describe_mask(mask: Volume, name: str = "The mask", labels: str = AUTO) -> MaskDescription:
+    """Tell which vertebrae a mask holds, or whether it has one label for the whole spine.
 
     A mask whose only label is 1 or 255 and that is taller than 60 mm is a binary spine mask: accepted with a note, as
-    label 1 alone would be C1. Raises InputError for fractional values, an empty mask, labels without any vertebra, and
-    five or more labels above 28 (not 255): then 1-25 are organs.
+    label 1 alone would be C1.
+
+    Args:
+        mask: Labels ``(z, y, x)``.
+        name: The name of the mask at the beginning of messages.
+        labels: Its numbering, one of ``LABEL_CHOICES``; ``"auto"`` is VerSe's, or another that the mask itself shows.
+
+    Returns:
+        The vertebrae, in VerSe numbering.
+
+    Raises:
+        InputError: For fractional values, an empty mask, labels without any vertebra, and numbers that contradict the
+            numbering or can be read in several.
     """
-    voxels = mask.voxels
-    if not np.issubdtype(voxels.dtype, np.integer) and voxels.dtype != np.bool_:
-        raise InputError(
-            f"{name}: expected a label map of whole numbers, got {voxels.dtype} values; choose the mask instead of "
-            "the CT, or read it with read_labels."
-        )
-    found = tuple(int(label) for label in np.unique(voxels) if label != 0)
-    if not found:
+    check_labels(labels)
+    check_label_values(mask.voxels, name)
+    parts = parts_of(mask)
+    if not parts:
         raise InputError(f"{name}: expected vertebra labels, got an empty mask; choose another or leave it out.")
-    if found in ((1,), (255,)) and labelled_height_mm(mask) > WHOLE_SPINE_MM:
-        note = (
-            f"{name} has the one label {found[0]}: taken as the whole spine. Numbers per vertebra need labels 1-25 "
-            "(C1-L6) and 28 (T13)."
-        )
-        return MaskDescription(MaskContent.WHOLE_SPINE, (), note)
-    others = tuple(label for label in found if label > max(NAME_OF_LABEL) and label != WHOLE_SPINE_LABEL)
-    if len(others) >= MANY_OTHER_LABELS or set(others) & TOTALSEGMENTATOR_VERTEBRAE:
-        raise InputError(
-            f"{name}: expected vertebra labels in VerSe numbering, got labels like {_some(others)}, which "
-            "looks like TotalSegmentator's numbering of the whole body (vertebrae 27-50 there): renumber L5..C1 = "
-            "27..50 to 24..1, or export the vertebrae alone, as one label."
-        )
-    labels = vertebra_labels_in(found)
-    if not labels:
-        raise InputError(
-            f"{name}: expected vertebra labels 1-25 (C1-L6) or 28 (T13) in VerSe numbering, got {_some(found)}; "
-            "renumber the mask or choose another."
-        )
-    return MaskDescription(MaskContent.VERTEBRAE, labels, _note_on_others(found, name))
+    found = tuple(parts)
+    if labels == WHOLE_SPINE or found == (WHOLE_SPINE_LABEL,) or (labels == AUTO and found == (1,)):
+        stated = labels == WHOLE_SPINE
+        if stated or labelled_height_mm(mask) > WHOLE_SPINE_MM:
+            return MaskDescription(MaskContent.WHOLE_SPINE, (), None if stated else _spine_note(found[0], name))
+    vertebrae = {number: part for number, part in parts.items() if number != WHOLE_SPINE_LABEL}
+    chosen = choose_reading(vertebrae or parts, labels, name)
+    numbering = chosen.reading.numbering
+    meaning = {number: label for number, label in numbering.vertebrae.items() if number in parts}
+    if numbering.sacrum in parts:
+        meaning[numbering.sacrum] = SACRUM_LABEL
+    note = _note_on_others(tuple(number for number in found if number not in meaning), name)
+    present = vertebra_labels_in(meaning.values())
+    return MaskDescription(MaskContent.VERTEBRAE, present, note, chosen.warning, meaning)
+
+
+def in_verse_numbers(mask: Volume, name: str = "The mask", labels: str = AUTO) -> Volume:
+    """Give a mask the program's own labels: VerSe's numbers, or ``WHOLE_SPINE_LABEL``.
+
+    Args:
+        mask: Labels ``(z, y, x)``.
+        name: The name of the mask at the beginning of messages.
+        labels: Its numbering, as for ``describe_mask``.
+
+    Returns:
+        The mask on its own grid, what is no vertebra or sacrum left out, with notes and warnings.
+
+    Raises:
+        InputError: As ``describe_mask`` does.
+    """
+    description = describe_mask(mask, name, labels)
+    voxels = mask.voxels
+    if description.content is MaskContent.WHOLE_SPINE:
+        voxels = np.where(voxels != 0, WHOLE_SPINE_LABEL, 0).astype(np.uint8)
+    elif description.note or any(number != label for number, label in description.meaning.items()):
+        voxels = renumbered(voxels.astype(np.int64), description.meaning)
+    notes = (*mask.notes, *((description.note,) if description.note else ()))
+    warnings = (*mask.warnings, *((description.warning,) if description.warning else ()))
+    return replace(mask, voxels=voxels, notes=notes, warnings=warnings)
 
 
 def labelled_height_mm(mask: Volume) -> float:
@@ -90,33 +118,46 @@ def labelled_height_mm(mask: Volume) -> float:
     return float(spans_mm[long_axis])
 
 
-def prepared_mask(mask: Volume, ct: Volume, name: str = "The mask") -> tuple[Volume, tuple[str, ...]]:
+def prepared_mask(
+    mask: Volume, ct: Volume, name: str = "The mask", labels: str = AUTO
+) -> tuple[Volume, tuple[str, ...]]:
     """Bring a mask of vertebrae or of the whole spine onto the CT's grid, in the program's own labels.
 
     A whole-spine mask becomes uint8 with ``WHOLE_SPINE_LABEL``; in a mask of vertebrae that label has no meaning and is
     removed.
 
     Args:
-        mask: Labels ``(z, y, x)``: VerSe numbers, or one label for the whole spine.
+        mask: Labels ``(z, y, x)`` in a numbering of vertebrae, or one label for the whole spine.
         ct: The CT that the mask belongs to.
         name: The name of the mask at the beginning of messages.
+        labels: Its numbering, as for ``describe_mask``.
 
     Returns:
-        The mask on the CT's grid, and notes on what was done.
+        The mask on the CT's grid with its warnings, and notes on what was done.
 
     Raises:
-        InputError: If the mask is empty or fractional, holds no vertebra, uses another numbering, or less than 10 % of
-            its vertebra voxels lie inside the CT.
+        InputError: If the mask is empty or fractional, holds no vertebra, has a numbering that cannot be told, or less
+            than 10 % of its vertebra voxels lie inside the CT.
     """
-    description = describe_mask(mask, name)
-    if description.content is MaskContent.WHOLE_SPINE:
-        mask = replace(mask, voxels=np.where(mask.voxels != 0, WHOLE_SPINE_LABEL, 0).astype(np.uint8))
-    elif bool(np.any(mask.voxels == WHOLE_SPINE_LABEL)):
-        mask = replace(
-            mask, voxels=np.where(mask.voxels == WHOLE_SPINE_LABEL, 0, mask.voxels).astype(mask.voxels.dtype)
-        )
+    placed = placed_mask(in_verse_numbers(mask, name, labels), ct)
+    return placed, placed.notes[len(mask.notes) :]
+
+
+def placed_mask(mask: Volume, ct: Volume) -> Volume:
+    """Bring a mask in the program's own labels onto the CT's grid.
+
+    Args:
+        mask: Labels ``(z, y, x)`` as ``in_verse_numbers`` gives them.
+        ct: The CT that the mask belongs to.
+
+    Returns:
+        The mask on the CT's grid with its notes and warnings, and a note if it was resampled.
+
+    Raises:
+        InputError: As ``match_mask`` does.
+    """
     matched, resampled = match_mask(mask, ct)
-    return matched, tuple(note for note in (description.note, resampled) if note)
+    return replace(matched, notes=(*mask.notes, *((resampled,) if resampled else ())), warnings=mask.warnings)
 
 
 def match_mask(mask: Volume, ct: Volume) -> tuple[Volume, str | None]:
@@ -171,15 +212,16 @@ def share_inside(mask: Volume, grid: Grid) -> float:
     return float(np.mean(np.all((indices >= -0.5) & (indices <= np.asarray(grid.size) - 0.5), axis=1)))
 
 
-def _note_on_others(found: tuple[int, ...], name: str) -> str | None:
-    known = {*NAME_OF_LABEL, SACRUM_LABEL, COCCYX_LABEL}
-    others = tuple(label for label in found if label not in known)
-    return f"{name} also has the labels {_some(others)}, which are not vertebrae: left out." if others else None
+def _spine_note(label: int, name: str) -> str:
+    return (
+        f"{name} has the one label {label}: taken as the whole spine. Numbers per vertebra need labels 1-25 (C1-L6) "
+        "and 28 (T13)."
+    )
 
 
-def _some(labels: tuple[int, ...]) -> str:
-    text = ", ".join(str(label) for label in labels[:20])
-    return f"{text}, ... ({len(labels)} labels)" if len(labels) > 20 else text
+def _note_on_others(numbers: tuple[int, ...], name: str) -> str | None:
+    others = tuple(number for number in numbers if number != COCCYX_LABEL)
+    return f"{name} also has the labels {shown(others)}, which are not vertebrae: left out." if others else None
 
 
 def _place(grid: Grid) -> str:

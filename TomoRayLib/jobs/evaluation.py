@@ -8,11 +8,8 @@ Scores are kept case by case, so that an evaluation that was stopped can be resu
 from __future__ import annotations
 
 import json
-import tempfile
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -24,8 +21,6 @@ from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.images.cohort_finder import CohortCase, counted_reasons, find_cases, only_named
-from TomoRayLib.images.structure_masks import read_structures
-from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.events import Emit, Event, Finished, Note, Warned
 from TomoRayLib.jobs.failures import failed_by
 from TomoRayLib.jobs.job import EvaluationJob
@@ -111,6 +106,7 @@ def scoring_settings(job: EvaluationJob, model: ChosenModel) -> dict[str, Any]:
         "precision": model.precision_name,
         "fov_mm": job.fov_mm,
         "quantisation": job.quantisation,
+        "labels": job.labels,
         "window_hu": {"center": BONE_WINDOW.center_hu, "width": BONE_WINDOW.width_hu},
         "geometry": geometry,
     }
@@ -155,8 +151,7 @@ def _scored(job: EvaluationJob, case: CohortCase, emit: Emit) -> dict[str, Any]:
             emit(replace(event, text=f"{case.name}: {event.text}"))
 
     stages = Stages(SECONDS_FROM_CT, emit_of_case)
-    with _segmentation_file(case.segmentation) as segmentation:
-        result = case_result(job.case_job(str(case.ct), str(segmentation)), stages, emit_of_case)
+    result = case_result(job.case_job(str(case.ct), str(case.segmentation)), stages, emit_of_case)
     if result.metrics is None:
         raise InputError(result.warnings[-1])
     return {
@@ -175,18 +170,6 @@ def _kept_metrics(path: Path, made_with: dict[str, Any]) -> dict[str, Any] | Non
         return None
     same = isinstance(record, dict) and record.get("made_with") == made_with
     return record.get("metrics") if same else None
-
-
-@contextmanager
-def _segmentation_file(path: Path) -> Iterator[Path]:
-    """Yield a label map in one file: the file itself, or a temporary one with the masks of a folder of structures."""
-    if path.is_file():
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix="tomoray-") as folder:
-        merged = Path(folder) / f"{path.name}.nrrd"
-        write_volume(merged, read_structures(path), compressed=False)
-        yield merged
 
 
 def _shown_settings(settings: dict[str, Any], entry: ModelEntry, job: EvaluationJob) -> dict[str, Any]:

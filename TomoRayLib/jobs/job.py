@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from TomoRayLib.anatomy.grey_levels import FIELDS_OF_VIEW_MM, Quantisation
+from TomoRayLib.anatomy.numbering_choice import check_labels
+from TomoRayLib.anatomy.numberings import AUTO, LABEL_CHOICES
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.mappings import dataclass_from_mapping
 from TomoRayLib.base.settings import same_setting, setting, settings
@@ -38,7 +40,8 @@ class SynthesisJob(_Written):
         ap: AP radiograph.
         lateral: Lateral radiograph.
         ct: CT in HU, in place of the radiographs.
-        segmentation: Vertebra labels of the CT, VerSe numbering.
+        segmentation: Vertebra labels of the CT: a label map, or a folder of masks named after vertebrae.
+        labels: Numbering of the label map, one of ``anatomy.numberings.LABEL_CHOICES``.
         geometry: Geometry of the radiographs.
         flip_ap: Mirror the AP radiograph left to right.
         flip_lateral: Mirror the lateral radiograph left to right.
@@ -63,7 +66,10 @@ class SynthesisJob(_Written):
     ap: str | None = setting(None, help="AP radiograph: DICOM, NRRD, PNG, TIFF.", is_path=True)
     lateral: str | None = setting(None, help="Lateral radiograph, source at the patient's left.", is_path=True)
     ct: str | None = setting(None, help="CT in HU instead: both radiographs are rendered from it.", is_path=True)
-    segmentation: str | None = setting(None, help="Vertebra labels of the CT, VerSe numbering.", is_path=True)
+    segmentation: str | None = setting(
+        None, help="Vertebra labels of the CT: a label map, or a folder of vertebrae_L3.nii.gz, ...", is_path=True
+    )
+    labels: str = setting(AUTO, help=f"Numbering of the label map: {', '.join(LABEL_CHOICES)}.", metavar="NUMBERING")
     geometry: GeometryOptions = settings(GeometryOptions)
     flip_ap: bool = setting(False, help="Mirror the AP image, if the patient's left is at the LEFT in it.")
     flip_lateral: bool = setting(False, help="Mirror the lateral image, if posterior is at the LEFT in it.")
@@ -89,6 +95,8 @@ class SynthesisJob(_Written):
             raise InputError("Expected two radiographs (AP and lateral) or a CT; give one or the other.", missing)
         if self.segmentation is not None and self.ct is None:
             raise InputError("A segmentation belongs to a CT; give the CT too, or leave it out.", "segmentation")
+        if self.labels != AUTO and self.segmentation is None:
+            raise InputError("A numbering belongs to a segmentation; give that too, or leave it out.", "labels")
         if self.ct is not None and (self.flip_ap or self.flip_lateral or self.invert):
             field = "flip_ap" if self.flip_ap else "flip_lateral" if self.flip_lateral else "invert"
             raise InputError("Mirroring and inverting are for radiographs; leave them out with a CT.", field)
@@ -96,6 +104,7 @@ class SynthesisJob(_Written):
             raise InputError(
                 f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these.", "fov_mm"
             )
+        check_labels(self.labels)
         _check_choice("quantisation", self.quantisation, [choice.value for choice in Quantisation])
         _check_choice("precision", self.precision, PRECISIONS)
 
@@ -113,6 +122,7 @@ class ProjectionJob(_Written):
         poses: Angles or matrices in place of these views, and what else changes every view.
         exact: Trace every ray (Siddon) instead of resampling.
         exposure: What the image shows; by default line integrals.
+        labels: See ``SynthesisJob``.
 
     Raises:
         InputError: For an unknown view.
@@ -128,8 +138,10 @@ class ProjectionJob(_Written):
     poses: PoseOptions = settings(PoseOptions)
     exact: bool = setting(False, help="Trace every ray (Siddon): slow, no resampling.")
     exposure: Exposure = settings(Exposure)
+    labels: str = AUTO
 
     def __post_init__(self) -> None:
+        check_labels(self.labels)
         unknown = sorted(set(self.views) - set(VIEW_NAMES))
         if unknown or not self.views:
             raise InputError(f"Expected the views ap and lat, got {unknown}; choose one or both.", "views")
@@ -146,6 +158,7 @@ class EvaluationJob(_Written):
         cases: Text file of case names, one a line (a split); None: all cases.
         resume: Keep the scores in ``out`` that were made with the same model, settings and files.
         include_gl: Take in VerSe's ``sub-gl`` images.
+        labels: Numbering of all label maps; see ``SynthesisJob``.
         model: As in ``SynthesisJob``, like the following.
         geometry: Geometry of the radiographs that are rendered from each CT.
         device: See ``SynthesisJob``.
@@ -168,6 +181,7 @@ class EvaluationJob(_Written):
     cases: str | None = setting(None, help="Text file of case names, one a line: only these.", is_path=True)
     resume: bool = setting(False, help="Keep the scores in the folder made with the same model and settings.")
     include_gl: bool = setting(False, help="Also VerSe's sub-gl images, which are CC BY-NC-ND.")
+    labels: str = same_setting(SynthesisJob, "labels")
     model: str | None = same_setting(SynthesisJob, "model")
     geometry: GeometryOptions = settings(GeometryOptions, "preset")
     device: str = same_setting(SynthesisJob, "device")
@@ -188,6 +202,7 @@ class EvaluationJob(_Written):
             out=self.out,
             ct=ct,
             segmentation=segmentation,
+            labels=self.labels,
             geometry=self.geometry,
             model=self.model,
             device=self.device,

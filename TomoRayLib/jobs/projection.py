@@ -34,7 +34,7 @@ def run_projection(job: ProjectionJob, emit: Emit) -> Path:
     stages = Stages(STAGE_SECONDS, emit)
     check_writable(job.out)
     with stages.stage("Reading"):
-        source = read_ct(job.ct, job.segmentation)
+        source = read_ct(job.ct, job.segmentation, job.labels)
         for note in source.notes:
             emit(Note(note))
         for warning in source.warnings:

@@ -89,7 +89,7 @@ def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
         if job.ct is None:
             flips = {"flip_ap": job.flip_ap, "flip_lateral": job.flip_lateral, "invert": job.invert}
             return table, read_radiographs(str(job.ap), str(job.lateral), job.geometry, **flips)
-        source = read_ct(job.ct, job.segmentation)
+        source = read_ct(job.ct, job.segmentation, job.labels)
     with stages.stage("Projecting"):
         return table, project_ct(source, job.geometry)
 

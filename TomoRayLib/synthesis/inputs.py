@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.checks import check_ct, check_radiograph
-from TomoRayLib.images.files import read_labels, read_radiograph, read_volume
-from TomoRayLib.images.mask_checks import prepared_mask
+from TomoRayLib.images.files import read_radiograph, read_volume
+from TomoRayLib.images.mask_checks import placed_mask
 from TomoRayLib.images.pair_checks import check_pair
+from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Radiograph, Volume
 from TomoRayLib.synthesis.acquisition import default_isocenter_mm, oriented, pair_geometry, rendering_views
 from TomoRayLib.synthesis.rendering import render
@@ -47,16 +49,27 @@ class Inputs:
     warnings: tuple[str, ...] = ()
 
 
-def read_ct(ct: str, segmentation: str | None) -> SourceCT:
-    """Read a CT and its vertebra labels. Raises InputError for a file that cannot be one, or labels of another CT."""
+def read_ct(ct: str, segmentation: str | None, labels: str = AUTO) -> SourceCT:
+    """Read a CT and its vertebra labels.
+
+    Args:
+        ct: File or folder of the CT.
+        segmentation: Its label map, or a folder of masks named after vertebrae; None without one.
+        labels: The numbering of the label map, one of ``LABEL_CHOICES``.
+
+    Returns:
+        The CT, its labels on its grid, notes and warnings.
+
+    Raises:
+        InputError: For a file that cannot be one, labels of another CT, and a numbering that cannot be told.
+    """
     volume = read_volume(ct)
     check_ct(volume, Path(ct).name)
     if segmentation is None:
         return SourceCT(volume, notes=_said("CT", volume.notes), warnings=_said("CT", volume.warnings))
-    mask = read_labels(segmentation)
-    labels, remarks = prepared_mask(mask, volume, Path(segmentation).name)
-    notes = (*_said("CT", volume.notes), *_said("Mask", mask.notes), *remarks)
-    return SourceCT(volume, labels, notes, (*_said("CT", volume.warnings), *_said("Mask", mask.warnings)))
+    mask = placed_mask(read_segmentation(Path(segmentation), labels), volume)
+    notes = (*_said("CT", volume.notes), *_said("Mask", mask.notes))
+    return SourceCT(volume, mask, notes, (*_said("CT", volume.warnings), *_said("Mask", mask.warnings)))
 
 
 def read_radiographs(

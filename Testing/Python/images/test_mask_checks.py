@@ -10,7 +10,7 @@ import pytest
 from support.masks import a_mask
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.mask_checks import MaskContent, describe_mask, match_mask, prepared_mask
+from TomoRayLib.images.mask_checks import MaskContent, describe_mask, in_verse_numbers, match_mask, prepared_mask
 from TomoRayLib.images.types import Volume
 
 
@@ -26,17 +26,49 @@ def test_unknown_labels_among_vertebrae_are_noted() -> None:
 
 
 def test_mask_of_the_whole_body_is_not_taken_for_vertebrae() -> None:
-    organs = {label: slice(place, place + 1) for place, label in enumerate((1, 5, 20, 28, 51, 60, 75, 90))}
-    assert describe_mask(a_mask({**organs, 255: slice(20, 21)})).labels == (1, 5, 28, 20)  # four others
-    message = r"spine\.nrrd: .* got labels like 51, 60, .*, which looks like TotalSegmentator.*27\.\.50 to 24\.\.1"
-    with pytest.raises(InputError, match=message):
-        describe_mask(a_mask({**organs, 117: slice(20, 21)}), "spine.nrrd")
+    """Four numbers that VerSe does not have are left out, five are too many."""
+    plain = {19: slice(40, 52), 20: slice(24, 36), 21: slice(8, 20)}
+    others = {70: slice(1, 2), 60: slice(2, 3), 75: slice(3, 4), 90: slice(4, 5)}
+    assert describe_mask(a_mask({**plain, **others, 255: slice(55, 56)})).labels == (19, 20, 21)
+    with pytest.raises(InputError, match=r"spine\.nrrd: expected vertebra labels .* got .* 90, 95"):
+        describe_mask(a_mask({**plain, **others, 95: slice(5, 6)}), "spine.nrrd")
 
 
-def test_vertebrae_in_totalsegmentators_numbers_are_refused() -> None:
-    """L5 to L3 are 27, 28 and 29 there: 28 would be taken for T13."""
-    with pytest.raises(InputError, match=r"got labels like 29, which looks like TotalSegmentator"):
-        describe_mask(a_mask({27: slice(5, 10), 28: slice(12, 17), 29: slice(19, 24)}))
+def test_a_numbering_is_stated_or_refused_with_its_readings() -> None:
+    """L5 to L3 are 27, 28 and 29 in TotalSegmentator's table, T8 to T6 in that of version 1; 28 is T13 of VerSe."""
+    mask = a_mask({27: slice(5, 10), 28: slice(12, 17), 29: slice(19, 24)})
+    readings = r"TotalSegmentator \(total, version 2\) \(L3 to L5\): totalsegmentator; or .*\(T6 to T8\)"
+    with pytest.raises(InputError, match=readings) as caught:
+        describe_mask(mask)
+    assert caught.value.field == "labels"
+    assert describe_mask(mask, labels="totalsegmentator").labels == (22, 23, 24)
+    assert describe_mask(mask, labels="whole-spine").content is MaskContent.WHOLE_SPINE
+    with pytest.raises(InputError, match=r"Expected the numbering of the mask as one of auto, verse, .* got 'total'"):
+        describe_mask(mask, labels="total")
+
+
+def test_a_stated_numbering_whose_order_is_upside_down_is_refused() -> None:
+    mask = a_mask({20: slice(5, 10), 21: slice(12, 17)})
+    with pytest.raises(InputError, match="in the numbering of VerSe L2 lies above L1; state another"):
+        describe_mask(mask, labels="verse")
+
+
+def test_translated_numbers_are_verses_and_the_sacrum_keeps_its_place() -> None:
+    mask = a_mask({50: slice(0, 5), 45: slice(7, 20), 95: slice(20, 21), 44: slice(22, 36), 2: slice(40, 42)})
+    translated = in_verse_numbers(mask, "spine.nii.gz")
+    meant = {0: 0, 50: 26, 45: 24, 95: 0, 44: 23, 2: 0}
+    expected = np.vectorize(meant.get)(mask.voxels)
+    np.testing.assert_array_equal(translated.voxels, expected)
+    assert "labels 2, 95, which are not vertebrae" in translated.notes[0]
+    assert "spine.nii.gz is not in VerSe's numbering" in translated.warnings[0]
+    assert "taken as that of TotalSpineSeg (L4 to L5)" in translated.warnings[0]
+
+
+def test_values_of_a_ct_are_no_labels() -> None:
+    ct = a_mask({1: slice(5, 10)})
+    ct.voxels[:5] = -1000
+    with pytest.raises(InputError, match="got values from -1000 to 1; is this a CT"):
+        describe_mask(ct)
 
 
 def test_mask_without_vertebrae_lists_what_it_has() -> None:

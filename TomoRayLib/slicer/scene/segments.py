@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
-from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME, NAME_OF_LABEL, WHOLE_SPINE_LABEL, label_of_structure
+from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, WHOLE_SPINE_LABEL, label_of_structure
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.scene.nodes import in_scene, nothing_left_over, transform_problem, volume_of
 from TomoRayLib.slicer.scene.segment_nodes import BINARY_LABELMAP
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from TomoRayLib.geometry.grid import Grid
     from TomoRayLib.images.types import Volume
 
-COUNTED = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
-ORDINALS = tuple(COUNTED.split())
-REGIONS = {"cervical": "C", "thoracic": "T", "lumbar": "L"}
 SPINE_WORDS = {"spine", "vertebrae", "vertebra", "vertebral", "bone"}
 
 
@@ -36,22 +32,9 @@ def label_of_text(text: str) -> int | None:
     >>> [label_of_text(name) for name in ("T5", "vertebrae_L1", "fifth thoracic vertebra", "rib_left_3")]
     [12, 20, 12, None]
     """
-    known = label_of_structure(text)
-    if known is not None:
-        return known
-    words = re.split(r"[\s_\-.:]+", text.strip().lower())
-    if len(words) == 1 and words[0].isdecimal():
-        return int(words[0]) if int(words[0]) in NAME_OF_LABEL else None
-    if not any(word.startswith("vert") for word in words):
-        return None
-    named = [LABEL_OF_NAME[word.upper()] for word in words if word.upper() in LABEL_OF_NAME]
-    counted = [
-        LABEL_OF_NAME.get(f"{REGIONS[region]}{ORDINALS.index(ordinal) + 1}")
-        for ordinal, region in pairwise(words)
-        if ordinal in ORDINALS and region in REGIONS
-    ]
-    found = {label for label in (*named, *counted) if label is not None}
-    return found.pop() if len(found) == 1 else None
+    if text.strip().isdecimal():
+        return int(text) if int(text) in NAME_OF_LABEL else None
+    return label_of_structure(text)
 
 
 def label_of_segment(segment) -> int | None:

@@ -15,7 +15,7 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.checks import check_ct
 from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import read_volume
-from TomoRayLib.images.mask_checks import prepared_mask
+from TomoRayLib.images.mask_checks import placed_mask
 from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Volume
@@ -47,7 +47,7 @@ def read_pair(case: CohortCase) -> tuple[Volume, Volume]:
     """
     ct, mask = read_volume(case.ct), read_segmentation(case.segmentation)
     check_ct(ct, case.ct.name)
-    mask, _ = prepared_mask(mask, ct, case.segmentation.name)
+    mask = placed_mask(mask, ct)
     check_denser_than_around(ct, mask, case.segmentation.name)
     return ct, mask
 

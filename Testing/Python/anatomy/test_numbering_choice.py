@@ -1,0 +1,160 @@
+"""Which numbering a mask's numbers are read in: what each table's own numbers give, and what stays open.
+
+The columns of vertebrae have the distances and volumes of real spines (VerSe, by region), so that each reading of the
+same numbers is as plausible or implausible as in a real mask.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from TomoRayLib.anatomy.numbering_choice import choose_reading, shown
+from TomoRayLib.anatomy.numberings import NUMBERINGS, Part, missing_levels, order_problem
+from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
+from TomoRayLib.base.errors import InputError
+
+LEVELS = [f"C{n}" for n in range(1, 8)] + [f"T{n}" for n in range(1, 13)] + [f"L{n}" for n in range(1, 6)]
+STEP_MM = {"C": 17.0, "T": 25.0, "L": 33.0}
+VOLUME_CM3 = {"C": 14.0, "T": 32.0, "L": 60.0}
+
+
+def a_column(first: str, last: str) -> dict[str, Part]:
+    """Vertebrae from head to feet, leaning backwards as a lordosis does."""
+    parts, height = {}, 400.0
+    for name in LEVELS[LEVELS.index(first) : LEVELS.index(last) + 1]:
+        parts[name] = Part((3.0, 0.1 * height, height), VOLUME_CM3[name[0]])
+        height -= STEP_MM[name[0]]
+    return parts
+
+
+def numbered(parts: dict[str, Part], numbering: str) -> dict[int, Part]:
+    number_of = {label: number for number, label in NUMBERINGS[numbering].vertebrae.items()}
+    return {number_of[LABEL_OF_NAME[name]]: part for name, part in parts.items()}
+
+
+@pytest.mark.parametrize(
+    ("numbering", "numbers"),
+    [
+        ("verse", {1: "C1", 7: "C7", 8: "T1", 19: "T12", 20: "L1", 24: "L5", 25: "L6", 28: "T13"}),
+        ("totalsegmentator", {27: "L5", 31: "L1", 32: "T12", 43: "T1", 44: "C7", 50: "C1"}),
+        ("totalsegmentator-v1", {18: "L5", 22: "L1", 23: "T12", 34: "T1", 35: "C7", 41: "C1"}),
+        ("vertebrae-mr", {2: "L5", 6: "L1", 7: "T12", 18: "T1", 19: "C7", 25: "C1"}),
+        ("totalspineseg", {11: "C1", 17: "C7", 21: "T1", 32: "T12", 41: "L1", 46: "L6"}),
+        ("spider", {1: "L5", 5: "L1", 6: "T12"}),
+    ],
+)
+def test_tables_are_those_of_their_packages(numbering: str, numbers: dict[int, str]) -> None:
+    table = NUMBERINGS[numbering].vertebrae
+    assert {number: table[number] for number in numbers} == {n: LABEL_OF_NAME[name] for n, name in numbers.items()}
+
+
+@pytest.mark.parametrize(("first", "last"), [("C1", "L5"), ("L1", "L5"), ("T9", "L3"), ("T4", "T10"), ("C1", "C7")])
+def test_verse_numbers_are_taken_as_they_are(first: str, last: str) -> None:
+    parts = numbered(a_column(first, last), "verse")
+    chosen = choose_reading(parts)
+    assert chosen.reading.parts == parts
+    assert chosen.warning is None
+
+
+@pytest.mark.parametrize(
+    ("numbering", "first", "last"),
+    [
+        ("totalsegmentator", "C1", "L5"),
+        ("totalsegmentator", "L1", "L5"),
+        ("totalspineseg", "C3", "T4"),
+        ("totalspineseg", "L1", "L5"),
+        ("totalsegmentator-v1", "C1", "L5"),
+    ],
+)
+def test_another_numbering_that_shows_itself_is_translated_with_a_warning(
+    numbering: str, first: str, last: str
+) -> None:
+    column = a_column(first, last)
+    chosen = choose_reading(numbered(column, numbering), name="mask.nii.gz")
+    assert chosen.reading.numbering.name == numbering
+    assert chosen.reading.parts == {LABEL_OF_NAME[name]: part for name, part in column.items()}
+    assert chosen.warning is not None
+    assert f"taken as that of {NUMBERINGS[numbering].title} ({first} to {last})" in chosen.warning
+
+
+def test_spider_is_known_by_its_canal_and_discs() -> None:
+    parts = numbered(a_column("T12", "L5"), "spider")
+    extras = {number: Part((3.0, 0.0, 250.0), 10.0) for number in (100, *range(201, 207))}
+    chosen = choose_reading({**parts, **extras})
+    assert (chosen.reading.numbering.name, set(chosen.reading.parts)) == ("spider", {19, *range(20, 25)})
+
+
+def test_tptbox_is_verse_with_sacral_pieces_discs_and_endplates() -> None:
+    parts = numbered(a_column("L3", "L5"), "verse")
+    extras = {number: Part((3.0, 0.0, 250.0), 5.0) for number in (26, 29, 30, 122, 123, 124, 222, 223, 224)}
+    chosen = choose_reading({**parts, **extras})
+    assert (chosen.reading.parts, chosen.warning) == (parts, None)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "readings"),
+    [
+        ((5, 4, 3, 2, 1), ("(L2 to L5): vertebrae-mr", "(L1 to L5): spider")),
+        ((22, 21, 20, 19, 18), ("(L1 to L5): totalsegmentator-v1",)),
+        ((24, 23, 22, 21, 20), ("(T11 to L3): totalsegmentator-v1", "upside down")),
+    ],
+)
+def test_numbers_that_only_rise_towards_the_head_are_refused_with_what_they_can_be(
+    numbers: tuple[int, ...], readings: tuple[str, ...]
+) -> None:
+    parts = dict(zip(numbers, a_column("L1", "L5").values(), strict=True))
+    with pytest.raises(InputError) as caught:
+        choose_reading(parts)
+    assert caught.value.field == "labels"
+    assert all(reading in str(caught.value) for reading in readings)
+
+
+def test_a_sacrum_of_its_size_tells_vertebrae_mr_from_spider() -> None:
+    parts = numbered(a_column("L1", "L5"), "vertebrae-mr")
+    low = min(part.height_mm for part in parts.values())
+    assert choose_reading({**parts, 1: Part((3.0, 0.0, low - 50), 190.0)}).reading.numbering.name == "vertebrae-mr"
+    with pytest.raises(InputError, match="vertebrae-mr; or SPIDER"):
+        choose_reading({**parts, 1: Part((3.0, 0.0, low - 33), 66.0)})
+
+
+def test_a_neck_in_totalspinesegs_numbers_is_not_taken_for_t4_to_t10() -> None:
+    with pytest.raises(InputError, match=r"VerSe \(T4 to T10\): verse; or TotalSpineSeg \(C1 to C7\): totalspineseg"):
+        choose_reading(numbered(a_column("C1", "C7"), "totalspineseg"))
+    assert choose_reading(numbered(a_column("T4", "T10"), "verse")).warning is None
+
+
+def test_a_stated_numbering_counts_without_a_word() -> None:
+    parts = numbered(a_column("L1", "L5"), "spider")
+    chosen = choose_reading(parts, "spider")
+    assert set(chosen.reading.parts) == set(range(20, 25))
+    assert chosen.warning is None
+
+
+def test_one_vertebra_alone_gets_a_warning() -> None:
+    chosen = choose_reading({22: Part((0.0, 0.0, 0.0), 60.0)})
+    assert "taken as VerSe (L3), which nothing else in the mask shows" in str(chosen.warning)
+
+
+def test_a_spine_without_t12_and_a_fractured_vertebra_are_in_order() -> None:
+    column = a_column("T9", "L5")
+    parts = numbered(column, "verse")
+    fractured = Part(parts[22].middle_mm, 0.4 * parts[22].volume_cm3)
+    without_t12 = {label: part for label, part in {**parts, 22: fractured}.items() if label != 19}
+    moved = {
+        label: Part((*part.middle_mm[:2], part.height_mm + 25 * (label > 19)), part.volume_cm3)
+        for label, part in without_t12.items()
+    }
+    chosen = choose_reading(moved)
+    assert (set(chosen.reading.parts), chosen.warning) == (set(moved), None)
+
+
+def test_order_and_gaps_are_named() -> None:
+    parts = numbered(a_column("T11", "L2"), "verse")
+    assert order_problem(parts) is None
+    assert order_problem({**parts, 20: parts[21], 21: parts[20]}) == "L2 lies above L1"
+    assert missing_levels((18, 20, 24)) == (19, 21, 22, 23)
+    assert missing_levels((19, 28, 20)) == missing_levels(()) == ()
+
+
+def test_numbers_are_shown_by_runs() -> None:
+    assert shown([26, 1, 2, 3, 8, 9]) == "1-3, 8, 9, 26"
