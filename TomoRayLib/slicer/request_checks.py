@@ -44,10 +44,13 @@ def look_at_pair(inputs: RadiographInputs) -> tuple[list[str], str | None]:
     """Warnings on two radiographs, and why they cannot be a pair (None if they can). Reads their pixels."""
     from TomoRayLib.geometry.views import Biplanar
     from TomoRayLib.images.pair_checks import check_pair
+    from TomoRayLib.synthesis.stated_geometry import check_plausible
 
     ap, lateral = radiograph_of(inputs.ap, Role.AP), radiograph_of(inputs.lateral, Role.LATERAL)
     try:
         views = Biplanar(inputs.ap_geometry.view(*ap.pixels.shape), inputs.lateral_geometry.view(*lateral.pixels.shape))
+        check_plausible(views.ap)
+        check_plausible(views.lateral)
         return check_pair(ap, lateral, views, invert=inputs.invert), None
     except InputError as error:
         return [], with_control(str(error), error.field)

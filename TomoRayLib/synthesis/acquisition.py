@@ -26,6 +26,7 @@ from TomoRayLib.synthesis.settings import GeometryOptions
 from TomoRayLib.synthesis.stated_geometry import (
     DEFAULT_PRESET,
     PARALLEL_HAS_NO_DISTANCES,
+    SIZES_FOLLOW,
     StatedGeometry,
     check_plausible,
     stated_geometry,
@@ -183,9 +184,17 @@ def _from_header(radiograph: Radiograph, options: GeometryOptions, name: str, no
     return _Read(
         view,
         (f"{name}: {', '.join(_origins(stated))}.", *(f"{name}: {note}" for note in stated.notes)),
-        tuple(f"{name}: {warning}" for warning in stated.warnings),
+        tuple(f"{name}: {warning}" for warning in (*stated.warnings, *_all_guessed(radiograph, options, stated))),
         stated.angle_origin != "",
     )
+
+
+def _all_guessed(radiograph: Radiograph, options: GeometryOptions, stated: StatedGeometry) -> tuple[str, ...]:
+    """A warning for a picture whose SID and SAD are the default's, because neither file nor user says a word."""
+    if radiograph.header.modality is not None or options.preset is not None or stated.sid_origin != "preset":
+        return ()
+    magnification = f"magnification {stated.beam.magnification:.2f}, preset {DEFAULT_PRESET}"
+    return (f"SID and SAD are a guess ({magnification}): nothing states them. {SIZES_FOLLOW}",)
 
 
 def _origins(stated: StatedGeometry) -> list[str]:

@@ -27,12 +27,10 @@ SAME_MAGNIFICATION = 0.05  # relative difference that rounding and the choice of
 CONTRADICTION = 0.2  # from here on one of two readings must be wrong, not only rough
 BUCKY_MAGNIFICATION = 1.08  # below it the middle of a trunk would lie within 13 cm of a detector 1.8 m away
 SPACINGS_MM = (0.03, 5.0)  # mammography has 0.05 mm; 0.014 and 17 mm are a slip of the unit or dots per inch
-SMALLEST_FIELD_MM, LARGEST_WIDTH_MM, LARGEST_FIELD_MM = (
-    60.0,
-    1000.0,
-    2000.0,
-)  # at the isocentre; EOS: 1.8 m
+# At the isocentre: less than a vertebra; twice the widest detector; EOS sees 1.8 m.
+SMALLEST_FIELD_MM, LARGEST_WIDTH_MM, LARGEST_FIELD_MM = 15.0, 1000.0, 2000.0
 SAME_ASPECT = 0.02
+SIZES_FOLLOW = "All sizes follow it: give SID and SAD, or choose the preset."
 
 
 @dataclass(frozen=True)
@@ -251,8 +249,9 @@ def _magnification(
 def _guess(
     header: RadiographHeader, options: GeometryOptions, preset: str, sid_mm: float, sid_origin: str, sad_mm: float
 ) -> tuple[str, ...]:
-    """A warning if the magnification is nothing but a guess, and the image's size hangs on it."""
-    if options.preset is not None or header.spacing_is_at_patient:
+    """A warning if a DICOM image's magnification is nothing but a guess, and the image's size hangs on it."""
+    states_nothing = header.modality is None and sid_origin == "preset"
+    if options.preset is not None or header.spacing_is_at_patient or states_nothing:
         return ()
     ratio = f"SAD {sad_mm:.0f} mm is a guess (magnification {sid_mm / sad_mm:.2f}, preset {preset})"
     if preset == STAND_PRESET:
@@ -262,7 +261,7 @@ def _guess(
             "1.1 to 1.3. All sizes follow it: give the SAD, or choose the preset.",
         )
     nothing = "neither SID nor SAD is" if sid_origin == "preset" else "SAD is not"
-    return (f"{ratio}: {nothing} stated. All sizes follow it: give SID and SAD, or choose the preset.",)
+    return (f"{ratio}: {nothing} stated. {SIZES_FOLLOW}",)
 
 
 def _sid_missing(header: RadiographHeader, options: GeometryOptions, sad_mm: float) -> InputError:

@@ -26,7 +26,7 @@ from TomoRayLib.synthesis.settings import GeometryOptions
 from TomoRayLib.weights import find_model
 
 
-def a_radiograph(shape: tuple[int, int] = (480, 400), **header: object) -> Radiograph:
+def a_radiograph(shape: tuple[int, int] = (120, 100), **header: object) -> Radiograph:
     return Radiograph(np.ones(shape, np.float32), (0.3, 0.2), RadiographHeader(**header))  # type: ignore[arg-type]
 
 
@@ -52,7 +52,7 @@ def test_the_header_comes_before_the_preset_and_the_option_before_both() -> None
     pair, notes = radiograph_views(radiograph, a_radiograph(), GeometryOptions(sad_mm=1450.0, preset="upright"))
     assert pair.ap.beam == ConeBeam(1450.0, 1800.0)
     assert pair.ap.detector.pixel_spacing_mm == (0.3, 0.2)
-    assert pair.ap.detector.shape == (480, 400)
+    assert pair.ap.detector.shape == (120, 100)
     assert "SID 1800 mm (header)" in notes[0]
     assert "SAD 1450 mm (given)" in notes[0]
 

@@ -106,6 +106,13 @@ def test_a_preset_that_the_user_chose_is_taken_without_a_warning(preset: str, ma
     assert read.warnings == ()
 
 
+def test_a_picture_of_which_nothing_is_known_is_warned_of_unless_the_user_chose_a_preset() -> None:
+    pictures = [Radiograph(np.ones((480, 400), np.float32), (0.6, 0.5)) for _ in range(2)]
+    for options, count in ((GeometryOptions(), 2), (GeometryOptions(preset="c-arm"), 0)):
+        warnings = pair_geometry(*pictures, options).warnings
+        assert sum("nothing states them" in warning for warning in warnings) == count
+
+
 def test_a_spacing_calibrated_at_the_patient_needs_no_warning_of_a_guess() -> None:
     read = stated(modality="DX", sid_mm=1800.0, spacing_calibration="FIDUCIAL")
     assert read.pixel_spacing_mm == pytest.approx((0.72, 0.6))  # whatever the guess, the size at the patient is right
@@ -150,7 +157,7 @@ def test_a_number_that_the_reader_refused_has_to_be_given() -> None:
         ((3000, 2400), (0.014, 0.014), "pixels of 0.03 to 5 mm"),
         ((320, 320), (17.0, 17.0), "pixels of 0.03 to 5 mm"),
         ((3000, 2400), (1.4, 1.4), "2734 x 2188 mm"),
-        ((480, 400), (0.12, 0.12), "37 x 31 mm"),
+        ((480, 400), (0.04, 0.04), "12 x 10 mm"),
         ((3000, 2400), (0.143, 0.143), None),
         ((240, 200), (1.5, 1.5), None),  # reduced
         ((6000, 2400), (0.18, 0.18), None),  # long film

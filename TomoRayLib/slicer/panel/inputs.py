@@ -19,7 +19,7 @@ from TomoRayLib.slicer.worker.controls import with_control
 
 NUMBERS = ("Sid", "Sad", "Spacing", "Angle")
 UNIT_OF_NUMBER = {"Sid": "mm", "Sad": "mm", "Spacing": "mm", "Angle": "°"}
-AGREES = 5e-4  # the boxes round: a smaller difference is not an edit
+AGREES = {"Sid": 0.05, "Sad": 0.05, "Spacing": 5e-4, "Angle": 0.06}  # the boxes round: a smaller difference is no edit
 
 
 class InputsSection:
@@ -29,6 +29,7 @@ class InputsSection:
         self._ui = ui
         self.parameters: Any = None
         self._read: dict[str, tuple[ViewGeometry, ViewOrigins]] = {}
+        self._aspect: dict[str, float] = {}  # column over row spacing, where only the ratio is stated
         self._shown: dict[str, Any] = {}
         self._looked: tuple[Any, tuple[list[str], str | None]] = (None, ([], None))
         self._tips: dict[str, str] = {}  # the own tooltip of each box
@@ -105,8 +106,17 @@ class InputsSection:
         )
 
     def warnings(self) -> list[str]:
-        """Warnings on the chosen pair of radiographs."""
-        return self._look_at_pair()[0]
+        """Warnings on the chosen pair of radiographs, and on numbers that the user left as they were read."""
+        views = [view for view in ("ap", "lateral") if view in self._read and self._is_as_read(view)]
+        of_numbers = [warning for view in views for warning in self._read[view][1].warnings]
+        return of_numbers + self._look_at_pair()[0] if self._shows_radiographs() else []
+
+    def _shows_radiographs(self) -> bool:
+        return self.parameters is not None and self.parameters.inputKind is InputKind.RADIOGRAPHS
+
+    def _is_as_read(self, view: str) -> bool:
+        """True if the user changed none of the numbers of a view."""
+        return self._edited(view) == self._read[view][0]
 
     def pair_problem(self) -> str | None:
         """Return why the two radiographs cannot be a pair; None if they can."""
@@ -139,7 +149,11 @@ class InputsSection:
             self._show(view, label, (None, "file"), None)
             return
         self._read[view] = read
+        vertical, horizontal = radiograph.header.pixel_aspect or (1.0, 1.0)
+        self._aspect[view] = horizontal / vertical
         self._take_over(view, node)
+        if read[1].problem is not None and self._is_as_read(view):
+            self.problem = self.problem or read[1].problem
         key = (node.GetID(), node.GetImageData().GetMTime(), flipped, parameters.invert, "file")
         if self._shown.get(view) != key:
             self._show(view, label, key, radiographs.preview(radiograph, flipped, parameters.invert))
@@ -178,7 +192,7 @@ class InputsSection:
                 origin = ""
                 if read is not None:
                     value = _values_of(read[0])[name]
-                    edited = abs(getattr(self.parameters, _parameter(view, name)) - value) > AGREES
+                    edited = abs(getattr(self.parameters, _parameter(view, name)) - value) > AGREES[name]
                     origin = _("edited") if edited else getattr(read[1], name.lower())
                 box.suffix = f" {unit}  ·  {origin}" if origin else f" {unit}"
                 tip = self._tips.setdefault(f"{view}{name}", box.toolTip)
@@ -197,13 +211,13 @@ class InputsSection:
         geometry, _origins = read
         number = {name: getattr(self.parameters, _parameter(view, name)) for name in NUMBERS}
         spacing = geometry.pixel_spacing_mm
-        ratio = spacing[1] / spacing[0] if spacing else 1.0
+        ratio = spacing[1] / spacing[0] if spacing else self._aspect.get(view, 1.0)
         parallel = geometry.sid_mm is None
         return ViewGeometry(
             None if parallel else _kept(geometry.sid_mm, number["Sid"]),
             None if parallel else _kept(geometry.sad_mm, number["Sad"]),
             _spacing(spacing, number["Spacing"], ratio),
-            number["Angle"],
+            _kept(geometry.angle_deg, number["Angle"], AGREES["Angle"]),
             geometry.tilt_deg,
             geometry.roll_deg,
             geometry.offset_mm,
@@ -214,14 +228,14 @@ class InputsSection:
 def _spacing(read: tuple[float, float] | None, row_mm: float, ratio: float) -> tuple[float, float] | None:
     if row_mm <= 0:
         return None
-    if read is not None and abs(read[0] - row_mm) <= AGREES:
+    if read is not None and abs(read[0] - row_mm) <= AGREES["Spacing"]:
         return read
     return (row_mm, row_mm * ratio)
 
 
-def _kept(read: float | None, shown: float) -> float:
+def _kept(read: float | None, shown: float, rounding: float = AGREES["Sid"]) -> float:
     """The number as read if the box only rounds it, else the user's."""
-    return read if read is not None and abs(read - shown) <= AGREES * 100 else shown
+    return read if read is not None and abs(read - shown) <= rounding else shown
 
 
 def _values_of(geometry: ViewGeometry) -> dict[str, float]:

@@ -31,7 +31,7 @@ class InputKind(Enum):
 
 
 class Preset(Enum):
-    """Default geometry for what no file states; the values are the keys of ``geometry.PRESETS``."""
+    """Geometry of rendered radiographs; the values are the keys of ``geometry.PRESETS``."""
 
     C_ARM = "c-arm"
     UPRIGHT = "upright"
@@ -40,6 +40,18 @@ class Preset(Enum):
     def label(self) -> str:
         names = {Preset.C_ARM: _("C-arm"), Preset.UPRIGHT: _("Upright stand"), Preset.PARALLEL: _("Parallel beam")}
         return names[self]
+
+
+class DefaultGeometry(Enum):
+    """Geometry for what no file states; the values are empty, or the keys of ``geometry.PRESETS``."""
+
+    AUTOMATIC = ""
+    C_ARM = "c-arm"
+    UPRIGHT = "upright"
+    PARALLEL = "parallel"
+
+    def label(self) -> str:
+        return _("Automatic") if self is DefaultGeometry.AUTOMATIC else Preset(self.value).label()
 
 
 class FieldOfView(Enum):
@@ -111,7 +123,7 @@ class TomoRayParameterNode:
     lateralSadMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
     lateralSpacingMm: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
     lateralAngleDeg: Annotated[float, WithinRange(-180.0, 180.0)] = 90.0
-    geometryPreset: Preset = Preset.C_ARM
+    geometryPreset: DefaultGeometry = DefaultGeometry.AUTOMATIC
     geometrySource: str  # which images and preset the numbers above were read from
 
     ct: vtkMRMLScalarVolumeNode

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.scene.nodes import Role
+from TomoRayLib.slicer.worker.controls import with_control
 
 if TYPE_CHECKING:
     from TomoRayLib.geometry.beams import Beam
@@ -52,18 +53,25 @@ class ViewGeometry:
 
 @dataclass(frozen=True)
 class ViewOrigins:
-    """The origin of each number of a ``ViewGeometry``, in a word or two for the panel."""
+    """The origin of each number of a ``ViewGeometry``, in a word or two for the panel.
+
+    ``warnings`` say what to check in the numbers, ``problem`` why they cannot be used as they are: both hold until the
+    user changes one.
+    """
 
     sid: str
     sad: str
     spacing: str
     angle: str
+    warnings: tuple[str, ...] = ()
+    problem: str | None = None
 
 
-def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGeometry, ViewOrigins]:
-    """The geometry of a radiograph from its file, else its header, else the preset (a key of ``geometry.PRESETS``).
+def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple[ViewGeometry, ViewOrigins]:
+    """The geometry of a radiograph from its file, else its header, else the preset.
 
-    Raises InputError if the file's own numbers contradict each other.
+    ``preset`` is a key of ``geometry.PRESETS``, or None or empty for the one that fits the image. Raises InputError for
+    an image that no numbers of the panel describe.
     """
     from TomoRayLib.geometry.view_json import VIEW_KEY
     from TomoRayLib.synthesis.acquisition import stored_view
@@ -83,11 +91,37 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str) -> tuple[ViewGe
             view.isocenter_mm,
         )
         return geometry, ViewOrigins(origin, origin, origin, origin)
-    stated = stated_geometry(radiograph, GeometryOptions(preset=preset))
-    geometry = ViewGeometry(*_distances(stated.beam), stated.pixel_spacing_mm, ANGLE_DEG[role])
-    origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin)
-    sid, sad, spacing = (_origin_label(text, radiograph.header.source_format) for text in origins)
-    return geometry, ViewOrigins(sid, sad, spacing, _("standard"))
+    try:
+        stated = stated_geometry(radiograph, GeometryOptions(preset=preset or None), ANGLE_DEG[role])
+    except InputError as error:
+        if error.field not in ("sid_mm", "sad_mm", "pixel_spacing_mm"):
+            raise
+        return _to_be_completed(radiograph, role, error)
+    geometry = ViewGeometry(
+        *_distances(stated.beam),
+        stated.pixel_spacing_mm,
+        stated.gantry_angle_deg,
+        stated.tilt_deg,
+        stated.roll_deg,
+        stated.offset_mm,
+    )
+    origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin, stated.angle_origin or "standard")
+    sid, sad, spacing, angle = (_origin_label(text, radiograph.header.source_format) for text in origins)
+    warnings = tuple(f"{role.label()}: {warning}" for warning in stated.warnings)
+    return geometry, ViewOrigins(sid, sad, spacing, angle, warnings)
+
+
+def _to_be_completed(radiograph: Radiograph, role: Role, error: InputError) -> tuple[ViewGeometry, ViewOrigins]:
+    """The numbers that the header states, 0 for those that it does not, and why the user has to complete them."""
+    header = radiograph.header
+    spacing = None if "pixel_spacing_mm" in header.refused else radiograph.pixel_spacing_mm
+    geometry = ViewGeometry(header.sid_mm or 0.0, header.sad_mm or 0.0, spacing, ANGLE_DEG[role])
+    sid, sad, stated = (
+        _origin_label("header" if value else "", header.source_format)
+        for value in (header.sid_mm, header.sad_mm, spacing)
+    )
+    problem = with_control(f"{role.label()}: {error}", error.field)
+    return geometry, ViewOrigins(sid, sad, stated, _("standard"), problem=problem)
 
 
 def _distances(beam: Beam) -> tuple[float | None, float | None]:
@@ -110,9 +144,11 @@ def _origin_label(origin: str, source_format: str) -> str:
     words = {
         "header": _("DICOM header") if source_format == "DICOM" else _("image"),
         "header's magnification": _("DICOM magnification"),
+        "header, by its two spacings": _("DICOM, two spacings"),
         "header, calibrated at the patient, times the magnification": _("DICOM, calibrated"),
         "preset": _("preset"),
         "preset, scaled to the SID": _("preset, scaled"),
+        "standard": _("standard"),
         "": "",
     }
     return words.get(origin, origin)

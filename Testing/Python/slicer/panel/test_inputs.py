@@ -78,13 +78,13 @@ def test_geometry_comes_from_the_image_and_the_preset_with_its_origin(panel) -> 
 
 
 def test_a_preset_changes_what_no_file_states(panel) -> None:
-    from TomoRayLib.slicer.panel.parameters import Preset
+    from TomoRayLib.slicer.panel.parameters import DefaultGeometry
 
     drive().choose_radiographs(panel, add_radiograph(a_picture(), "AP"), add_radiograph(a_lateral(), "lateral"))
-    panel.ui.presetComboBox.currentIndex = list(Preset).index(Preset.UPRIGHT)
+    panel.ui.presetComboBox.currentIndex = list(DefaultGeometry).index(DefaultGeometry.UPRIGHT)
     drive().settle()
     assert (panel.ui.apSidSpinBox.value, panel.ui.apSadSpinBox.value) == (1800.0, 1500.0)
-    panel.ui.presetComboBox.currentIndex = list(Preset).index(Preset.PARALLEL)
+    panel.ui.presetComboBox.currentIndex = list(DefaultGeometry).index(DefaultGeometry.PARALLEL)
     drive().settle()
     assert not panel.ui.apSidSpinBox.enabled
     assert panel.panel.request().inputs.ap_geometry.sid_mm is None
@@ -215,19 +215,13 @@ def test_devices_and_models_are_listed_when_advanced_opens(panel) -> None:
 def test_the_dicom_header_gives_geometry_and_orientation(panel, tmp_path: Path) -> None:
     """A radiograph from Slicer's DICOM database: MONOCHROME1, SID and spacing in the header."""
     import slicer
-    from pydicom import dcmread
-
-    from support.dicom_files import a_radiograph_file
 
     path = tmp_path / "ap.dcm"
     stored = (3000 - 1000 * a_picture()).astype(np.uint16)  # MONOCHROME1: the bright column is stored dark
     distances = {"DistanceSourceToDetector": 1700.0, "DistanceSourceToPatient": 1200.0}
-    a_radiograph_file(path, stored, PhotometricInterpretation="MONOCHROME1", PatientOrientation=["R", "F"], **distances)
-    uid = str(dcmread(path).SOPInstanceUID)
-    slicer.dicomDatabase.register(uid, path)
-    row_mm, column_mm = (float(value) for value in dcmread(path).ImagerPixelSpacing)
-    node = add_radiograph(stored, "AP from DICOM", (row_mm, column_mm))
-    node.SetAttribute("DICOM.instanceUIDs", uid)
+    display = {"PhotometricInterpretation": "MONOCHROME1", "PatientOrientation": ["R", "F"]}
+    node = dicom_node(path, stored, "AP from DICOM", **display, **distances)
+    row_mm, column_mm = 0.2, 0.3
     drive().choose_radiographs(panel, node, add_radiograph(a_lateral(), "lateral"))
     ui = panel.ui
     assert (ui.apSidSpinBox.value, ui.apSadSpinBox.value) == (1700.0, 1200.0)
@@ -241,6 +235,73 @@ def test_the_dicom_header_gives_geometry_and_orientation(panel, tmp_path: Path) 
     drive().settle()
     assert ui.apSidSpinBox.value == 1536.0
     assert "preset" in ui.apSidSpinBox.suffix
+
+
+def dicom_node(path: Path, stored: np.ndarray, name: str, **values: object):
+    """A volume node of a DICOM file in Slicer's database, as the DICOM module loads it."""
+    import slicer
+    from pydicom import dcmread
+
+    from support.dicom_files import a_radiograph_file
+
+    a_radiograph_file(path, stored, **values)
+    uid = str(dcmread(path).SOPInstanceUID)
+    slicer.dicomDatabase.register(uid, path)
+    row_mm, column_mm = (float(value) for value in dcmread(path).ImagerPixelSpacing)
+    node = add_radiograph(stored, name, (row_mm, column_mm))
+    node.SetAttribute("DICOM.instanceUIDs", uid)
+    return node
+
+
+def test_a_plain_film_is_taken_for_one_at_a_wall_until_the_user_says_otherwise(panel, tmp_path: Path) -> None:
+    from TomoRayLib.slicer.panel.parameters import DefaultGeometry
+
+    stored = (1000 * a_picture()).astype(np.uint16)
+    values = {"ImagerPixelSpacing": [0.9, 0.9], "DistanceSourceToDetector": 1800.0}
+    film = dicom_node(tmp_path / "ap.dcm", stored, "AP", **values)
+    drive().choose_radiographs(panel, film, add_radiograph(a_lateral(), "lateral", (0.9, 0.9)))
+    ui = panel.ui
+    assert (ui.apSidSpinBox.value, ui.apSadSpinBox.value) == (1800.0, 1500.0)
+    assert "wall stand or table" in drive().status(panel)
+    ui.apSadSpinBox.value = 1450.0
+    drive().settle()
+    assert "wall stand or table" not in drive().status(panel)
+    drive().click(ui.rereadGeometryButton)
+    ui.presetComboBox.currentIndex = list(DefaultGeometry).index(DefaultGeometry.C_ARM)
+    drive().settle()
+    assert ui.apSadSpinBox.value == pytest.approx(1171.9, abs=0.05)
+    assert "edited" not in ui.apSadSpinBox.suffix
+    assert "wall stand or table" not in drive().status(panel)
+
+
+def test_distances_that_the_header_leaves_open_can_be_entered(panel, tmp_path: Path) -> None:
+    stored = (1000 * a_picture()).astype(np.uint16)
+    values = {"ImagerPixelSpacing": [0.9, 0.9], "DistanceSourceToPatient": 1600.0}
+    film = dicom_node(tmp_path / "ap.dcm", stored, "AP", **values)
+    drive().choose_radiographs(panel, film, add_radiograph(a_lateral(), "lateral", (0.9, 0.9)))
+    ui = panel.ui
+    assert "an SID together with the SAD of 1600 mm" in drive().status(panel)
+    assert not ui.synthesizeButton.enabled
+    assert ui.apSadSpinBox.value == 1600.0
+    ui.apSidSpinBox.value = 1800.0
+    drive().settle()
+    assert ui.synthesizeButton.enabled
+    geometry = panel.panel.request().inputs.ap_geometry
+    assert (geometry.sid_mm, geometry.sad_mm) == (1800.0, 1600.0)
+
+
+def test_positioner_angles_of_the_header_are_taken_over(panel, tmp_path: Path) -> None:
+    stored = (1000 * a_picture()).astype(np.uint16)
+    distances = {"DistanceSourceToDetector": 1100.0, "DistanceSourceToPatient": 700.0}
+    angles = {"PositionerPrimaryAngle": -172.0, "PositionerSecondaryAngle": -6.0}
+    film = dicom_node(
+        tmp_path / "ap.dcm", stored, "AP", Modality="XA", ImagerPixelSpacing=[0.9, 0.9], **distances, **angles
+    )
+    drive().choose_radiographs(panel, film, add_radiograph(a_lateral(), "lateral", (0.9, 0.9)))
+    assert panel.ui.apAngleSpinBox.value == pytest.approx(8.0)
+    assert "DICOM header" in panel.ui.apAngleSpinBox.suffix
+    geometry = panel.panel.request().inputs.ap_geometry
+    assert (geometry.angle_deg, geometry.tilt_deg) == pytest.approx((8.0, 6.0))
 
 
 def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
@@ -270,6 +331,7 @@ def test_a_scene_saved_by_an_older_version_keeps_its_choices() -> None:
     assert names == {
         "InputKind": ["RADIOGRAPHS", "CT"],
         "Preset": ["C_ARM", "UPRIGHT", "PARALLEL"],
+        "DefaultGeometry": ["AUTOMATIC", "C_ARM", "UPRIGHT", "PARALLEL"],
         "FieldOfView": ["WIDE", "NARROW"],
         "GreyLevels": ["LINEAR", "EQUAL_FREQUENCY"],
         "Layout": ["COMPARE", "SYNTHETIC", "UNCHANGED"],
