@@ -25,8 +25,9 @@ from TomoRayLib.images.flat_geometry import check_plane
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
 from TomoRayLib.images.label_maps import LabelMap, label_map_of, layers_of
 from TomoRayLib.images.label_names import names_of_labels, names_of_segments
+from TomoRayLib.images.nrrd_header import NrrdHeader
 from TomoRayLib.images.picture import picture_kind, read_picture
-from TomoRayLib.images.stated_geometry import check_plausible
+from TomoRayLib.images.stated_geometry import StatedGeometry, check_plausible
 from TomoRayLib.images.types import (
     Radiograph,
     Volume,
@@ -74,7 +75,11 @@ def read_volume(path: PathLike) -> Volume:
 
 def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
     stated = geometry_of(header, path) if header is not None and header.is_volume else None
-    volume = _volume(_read_file(path), path)
+    return _placed(_volume(_read_file(path), path), header, stated, path)
+
+
+def _placed(volume: Volume, header: VolumeHeader | None, stated: StatedGeometry | None, path: Path) -> Volume:
+    """Put a volume where its header states it. Raises InputError for a grid that no CT has."""
     if header is None or stated is None:
         check_plausible(volume.grid, path, "the file's header")
         return volume
@@ -150,7 +155,10 @@ def read_label_map(path: PathLike, by_name: bool = True) -> LabelMap:
     header = None if is_stack else checked_header(path)
     names = names_of_labels(path) if by_name and not is_stack else None
     if names is not None and names.has_layers:
-        stored = layers_of(_read_file(path), str(path))
+        layers = layers_of(_read_file(path), str(path))
+        in_space = isinstance(header, NrrdHeader) and header.has_layers_of_volumes
+        stated = geometry_of(header, path) if header is not None and in_space else None
+        stored = tuple(_placed(layer, header, stated, path) for layer in layers)
     else:
         stored = (read_dicom_volume(path) if is_stack else _read_volume_file(path, header),)
     return label_map_of([_as_labels(layer, label_step(header), path) for layer in stored], names, str(path))

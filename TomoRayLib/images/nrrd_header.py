@@ -59,11 +59,16 @@ class NrrdHeader:
     @property
     def is_volume(self) -> bool:
         """True for one 3D volume of several slices along each axis."""
+        others = [size for axis, size in enumerate(self.sizes) if axis not in self.space_axes]
+        return self.has_layers_of_volumes and math.prod(others) == 1
+
+    @property
+    def has_layers_of_volumes(self) -> bool:
+        """True for 3D volumes on one grid, however many values a voxel has (layers of a segmentation)."""
         axes = [axis for axis in self.space_axes if axis < len(self.sizes)]
-        others = [size for axis, size in enumerate(self.sizes) if axis not in axes]
         while len(axes) > 3 and self.sizes[axes[-1]] == 1:
             axes.pop()
-        return len(axes) == 3 and min(self.sizes[axis] for axis in axes) > 1 and math.prod(others) == 1
+        return len(axes) == 3 and min(self.sizes[axis] for axis in axes) > 1
 
 
 def check_nrrd(path: Path) -> NrrdHeader | None:

@@ -245,3 +245,20 @@ def test_measurement_frame_and_old_range_leave_a_ct_as_it_is(tmp_path: Path) -> 
 def test_nrrd_under_another_ending_is_refused_with_a_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"rename it to ct\.nrrd"):
         read_volume(write_nrrd(tmp_path / "ct.mha", f"space: LPS\n{STEPS}"))
+
+
+def test_layers_of_a_segmentation_lie_where_its_header_says(tmp_path: Path) -> None:
+    """Two layers in centimetres, each with one vertebra."""
+    names = "".join(
+        f"Segment{layer}_Name:=L{layer + 1}\nSegment{layer}_LabelValue:=1\nSegment{layer}_Layer:={layer}\n"
+        for layer in (0, 1)
+    )
+    fields = (
+        "space: RAS\nspace directions: none (0,.2,0) (0,0,.1) (.05,0,0)\nkinds: list domain domain domain\n"
+        f'space units: "cm" "cm" "cm"\nspace origin: (1,-2,3)\n{names.rstrip()}'
+    )
+    layers = np.stack([VOXELS > 80, VOXELS < 20], axis=-1).astype("<i2")
+    labels = read_labels(write_nrrd(tmp_path / "spine.seg.nrrd", fields, sizes="2 7 5 3", voxels=layers))
+    np.testing.assert_array_equal(labels.voxels, np.where(VOXELS > 80, 20, np.where(VOXELS < 20, 21, 0)))
+    expected = [[0, 0, -0.5, -10], [-2, 0, 0, 20], [0, 1, 0, 30], [0, 0, 0, 1]]
+    np.testing.assert_allclose(labels.grid.index_to_world, expected, atol=1e-12)
