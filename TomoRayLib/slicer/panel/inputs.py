@@ -153,7 +153,7 @@ class InputsSection:
         self._aspect[view] = horizontal / vertical
         self._take_over(view, node)
         if read[1].problem is not None and self._is_as_read(view):
-            self.problem = self.problem or read[1].problem
+            self.problem = self.problem or with_control(read[1].problem, read[1].field)
         key = (node.GetID(), node.GetImageData().GetMTime(), flipped, parameters.invert, "file")
         if self._shown.get(view) != key:
             self._show(view, label, key, radiographs.preview(radiograph, flipped, parameters.invert))

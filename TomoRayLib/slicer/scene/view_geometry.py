@@ -10,7 +10,6 @@ from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.scene.nodes import Role
-from TomoRayLib.slicer.worker.controls import with_control
 
 if TYPE_CHECKING:
     from TomoRayLib.geometry.beams import Beam
@@ -55,8 +54,8 @@ class ViewGeometry:
 class ViewOrigins:
     """The origin of each number of a ``ViewGeometry``, in a word or two for the panel.
 
-    ``warnings`` say what to check in the numbers, ``problem`` why they cannot be used as they are: both hold until the
-    user changes one.
+    ``warnings`` say what to check in the numbers, ``problem`` why they cannot be used as they are, and ``field`` of
+    which setting it speaks: they hold until the user changes a number.
     """
 
     sid: str
@@ -65,6 +64,7 @@ class ViewOrigins:
     angle: str
     warnings: tuple[str, ...] = ()
     problem: str | None = None
+    field: str | None = None
 
 
 def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple[ViewGeometry, ViewOrigins]:
@@ -120,8 +120,8 @@ def _to_be_completed(radiograph: Radiograph, role: Role, error: InputError) -> t
         _origin_label("header" if value else "", header.source_format)
         for value in (header.sid_mm, header.sad_mm, spacing)
     )
-    problem = with_control(f"{role.label()}: {error}", error.field)
-    return geometry, ViewOrigins(sid, sad, stated, _("standard"), problem=problem)
+    problem = f"{role.label()}: {error}"
+    return geometry, ViewOrigins(sid, sad, stated, _("standard"), problem=problem, field=error.field)
 
 
 def _distances(beam: Beam) -> tuple[float | None, float | None]:
