@@ -15,7 +15,9 @@ import pydicom
 
 from TomoRayLib.images.dicom_geometry import (
     INCHES_OR_CENTIMETRES,
+    LARGEST_MAGNIFICATION,
     PATIENT_POSITIONS,
+    SMALLEST_MAGNIFICATION,
     direction_letter,
     in_millimetres,
     magnification_of,
@@ -79,6 +81,7 @@ LARGEST_SLANT_DEG = 3.0  # changes distances on the detector by less than 1 %
 ANGLE_TOLERANCE_DEG = 0.5  # positioners write what they measured, -0.2 for 0
 ORIENTATION = "Patient Orientation (0020,0020)"
 RT_IMAGE = "RTIMAGE"
+_MAGNIFICATIONS = f"{SMALLEST_MAGNIFICATION:g} to {LARGEST_MAGNIFICATION:g} of a body between source and detector"
 _RT_NORMAL = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # rows along the receptor's x, columns against its y
 
 
@@ -111,7 +114,7 @@ def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
     orientation = stated_in(dataset, "PatientOrientation")
     fill("patient_orientation", ORIENTATION, orientation or None, _orientation)
     header = RadiographHeader(source_format="DICOM", origins=origins, notes=tuple(notes), **values)
-    header = _with_magnification(_with_units(header))
+    header = _with_magnification(_without_unknowns(_with_units(header)))
     header = _with_rt_image(header, dataset) if header.modality == RT_IMAGE else _with_positioner(header, dataset)
     return _with_slants(header, dataset)
 
@@ -183,6 +186,29 @@ def _units_meant(number: float) -> str:
     if INCHES_OR_CENTIMETRES[0] <= number < INCHES_OR_CENTIMETRES[1]:
         return f" (as inches it would be {number * 25.4:.0f} mm, as centimetres {number * 10:.0f} mm)"
     return ""
+
+
+def _without_unknowns(header: RadiographHeader) -> RadiographHeader:
+    """The header without a magnification of 1, which says "not known" of a body; other impossible ones refused."""
+    values: dict[str, Any] = {}
+    notes, refused = [], dict(header.refused)
+    readings = {"magnification": header.magnification}
+    if header.sid_mm is not None and header.sad_mm is not None and header.modality != RT_IMAGE:
+        readings["sad_mm"] = header.sid_mm / header.sad_mm
+    for field, ratio in readings.items():
+        if ratio is None or SMALLEST_MAGNIFICATION <= ratio <= LARGEST_MAGNIFICATION:
+            continue
+        name = header.origins[field]
+        if abs(ratio - 1.0) < SMALLEST_MAGNIFICATION - 1.0:
+            values[field] = None
+            notes.append(f"{name} makes a magnification of 1, as if the detector were inside the body: left out.")
+        elif field == "magnification":
+            values[field] = None
+            refused["sad_mm"] = f"{name} is {ratio:g}: expected {_MAGNIFICATIONS}."
+        elif ratio > LARGEST_MAGNIFICATION:
+            distances = f"{header.origins['sid_mm']} {header.sid_mm:g} mm and {name} {header.sad_mm:g} mm"
+            refused["sad_mm"] = f"{distances} make a magnification of {ratio:.2f}: expected {_MAGNIFICATIONS}."
+    return replace(header, notes=(*header.notes, *notes), refused=refused, **values)
 
 
 def _with_magnification(header: RadiographHeader) -> RadiographHeader:

@@ -243,6 +243,27 @@ def test_spacings_that_cannot_be_of_one_image_are_refused_with_both(tmp_path: Pa
     assert "(0028,0030)" in sentence
 
 
+def test_a_magnification_of_1_says_that_it_is_not_known(tmp_path: Path) -> None:
+    distances = {"DistanceSourceToDetector": 1800, "DistanceSourceToPatient": 1800}
+    a_radiograph_file(tmp_path / "film.dcm", EstimatedRadiographicMagnificationFactor=1, **distances)
+    header = read_radiograph(tmp_path / "film.dcm").header
+    assert (header.sid_mm, header.sad_mm, header.magnification, header.refused) == (1800.0, None, None, {})
+    assert sum("makes a magnification of 1" in note for note in header.notes) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"EstimatedRadiographicMagnificationFactor": 0.65}, "(0018,1114) is 0.65: expected 1.01 to 2.5"),
+        ({"EstimatedRadiographicMagnificationFactor": 120}, "(0018,1114) is 120"),
+        ({"DistanceSourceToDetector": 1800, "DistanceSourceToPatient": 500}, "(0018,1111) 500 mm make a magnification"),
+    ],
+)
+def test_a_magnification_that_no_body_has_is_refused(tmp_path: Path, values: dict[str, float], says: str) -> None:
+    a_radiograph_file(tmp_path / "film.dcm", **values)
+    assert says in read_radiograph(tmp_path / "film.dcm").header.refused["sad_mm"]
+
+
 def test_an_enhanced_header_is_read_from_its_functional_groups(tmp_path: Path) -> None:
     def group(**values: object) -> pydicom.Sequence:
         item = pydicom.Dataset()
