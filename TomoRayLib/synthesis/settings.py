@@ -17,7 +17,7 @@ class GeometryOptions:
     """Geometry as the user states it. A value of None is taken from the image file, else from the preset.
 
     Args:
-        preset: One of ``geometry.PRESETS``; None: C-arm.
+        preset: One of ``geometry.PRESETS``; None: C-arm for rendering, for a radiograph the one that fits it.
         file: JSON file with the views ``ap`` and ``lateral`` as ``geometry.view_to_dict`` writes them.
         sad_mm: Distance from the source to the isocentre.
         sid_mm: Distance from the source to the detector.
