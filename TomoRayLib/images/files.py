@@ -44,6 +44,7 @@ from TomoRayLib.images.volume_headers import (
     label_step,
     misnamed,
     scaled_values,
+    warnings_of_format,
 )
 from TomoRayLib.images.writing import UNKNOWN, UNKNOWN_SPACING_KEY, PathLike
 
@@ -80,9 +81,11 @@ def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
 
 def _placed(volume: Volume, header: VolumeHeader | None, stated: StatedGeometry | None, path: Path) -> Volume:
     """Put a volume where its header states it. Raises InputError for a grid that no CT has."""
-    if header is None or stated is None:
+    if header is None:
         check_plausible(volume.grid, path, "the file's header")
-        return volume
+        return replace(volume, warnings=warnings_of_format(path))
+    if stated is None:
+        raise InputError(f"{path}: expected a header of one 3D volume, got another; export it again as a 3D volume.")
     if stated.grid.size != volume.grid.size:
         raise InputError(
             f"{path}: expected {stated.grid.size} voxels as its header says, got {volume.grid.size}; it may be "

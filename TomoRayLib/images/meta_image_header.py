@@ -101,7 +101,7 @@ def _check_length(header: MetaImageHeader, path: Path, begin: int) -> None:
     bytes_each = _BYTES.get(name.replace("USHORT", "SHORT").replace("UINT", "INT").replace("ULONG", "LONG"), 1)
     least = math.prod(header.sizes) * bytes_each * _whole(header, "ElementNumberOfChannels", 1, path)
     if (header.value("CompressedData") or "").lower() == "true":
-        if header.value("CompressedDataSize") is None:
+        if _whole(header, "CompressedDataSize", 0, path) <= 0:
             raise InputError(
                 f"{path}: expected CompressedDataSize beside CompressedData = True, got none, so it cannot be told "
                 "whether all voxels are there; export it again."

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.meta_image_header import MetaImageHeader, check_meta_image, meta_image_geometry
 from TomoRayLib.images.nifti import check_nifti, nifti_geometry
 from TomoRayLib.images.nifti_header import GZIP_MAGIC, NiftiHeader
 from TomoRayLib.images.nrrd_header import NrrdHeader, check_nrrd, nrrd_geometry
-from TomoRayLib.images.stated_geometry import StatedGeometry
+from TomoRayLib.images.stated_geometry import StatedGeometry, assumed_lps
 
+_PICTURES = (".tif", ".tiff", ".lsm", ".png", ".jpg", ".jpeg", ".bmp", ".gif")
+_ORIENTED = (".mnc", ".h5", ".hdf", ".hdf5")  # MINC and ITK's own HDF5 keep directions
 VolumeHeader = NiftiHeader | NrrdHeader | MetaImageHeader
 
 
@@ -51,6 +54,20 @@ def label_step(header: VolumeHeader | None) -> float:
     if not isinstance(header, NiftiHeader) or not header.stores_whole_numbers or math.isnan(header.slope):
         return 0.0
     return abs(header.slope)
+
+
+def warnings_of_format(path: Path) -> tuple[str, ...]:
+    """Return a warning for a format that keeps no orientation, for files without a header that is read here.
+
+    Raises InputError for a stack of pictures, which keeps no distance of slices either.
+    """
+    ending = path.suffix.lower()
+    if ending in _PICTURES:
+        raise InputError(
+            f"{path}: expected a format that states voxel size and orientation (DICOM, NIfTI, NRRD, MetaImage), got "
+            f"pictures ({ending}); export the CT from its source again."
+        )
+    return () if ending in _ORIENTED else (assumed_lps(f"{ending} as ITK reads it"),)
 
 
 def misnamed(path: Path) -> str | None:

@@ -50,5 +50,20 @@ def test_axes_off_by_less_than_half_a_voxel_are_turned_square() -> None:
     assert farthest_mm(affine(columns, np.zeros(3)), grid.index_to_world, (7, 5, 3)) < 0.25
 
 
+@pytest.mark.parametrize(("ending", "warned"), [("vtk", True), ("gipl", True), ("mnc", False), ("h5", False)])
+def test_format_that_keeps_no_orientation_is_warned_about(tmp_path: Path, ending: str, warned: bool) -> None:
+    write_volume(tmp_path / f"ct.{ending}", Volume(np.zeros((3, 5, 7), np.int16), Grid((7, 5, 3), (2.0, 1.0, 0.5))))
+    volume = read_volume(tmp_path / f"ct.{ending}")
+    assert volume.grid.spacing_mm == (2.0, 1.0, 0.5)
+    assert [f"(.{ending} as ITK reads it)" in warning for warning in volume.warnings] == [True] * warned
+
+
+def test_stack_of_pictures_is_no_ct(tmp_path: Path) -> None:
+    """TIFF keeps 2 and 1 mm as a resolution for print, and no distance of slices."""
+    write_volume(tmp_path / "ct.tif", Volume(np.zeros((3, 5, 7), np.uint16), Grid((7, 5, 3), (2.0, 1.0, 0.5))))
+    with pytest.raises(InputError, match=r"states voxel size and orientation .* got pictures \(\.tif\)"):
+        read_volume(tmp_path / "ct.tif")
+
+
 def test_unit_is_read_whatever_its_case() -> None:
     assert [mm_of_unit(unit, Path("ct.nrrd"), "units") for unit in ("MM", " cm ", "Microns", "")] == [1, 10, 0.001, 1]
