@@ -21,6 +21,10 @@ from TomoRayLib.images.nrrd_header import NrrdHeader
 from TomoRayLib.images.stated_geometry import StatedGeometry
 from TomoRayLib.images.volume_headers import VolumeHeader, geometry_of
 
+_NO_SPACING = (
+    "Pixels of 1 x 1 mm (pixdim) are what converters write that know no spacing, as dcm2niix does of a radiograph with "
+    "Imager Pixel Spacing (0018,1164) alone: left out; enter the pixel spacing."
+)
 _FROM_BELOW = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)  # i to the patient's left, j upward on the screen
 
 
@@ -90,8 +94,8 @@ def _of_stated(geometry: StatedGeometry, has_spacing: bool, is_plane: bool) -> F
 
 def _of_nifti(header: NiftiHeader, path: Path) -> FlatGeometry:
     """By the sform or qform; without either as converters of radiographs write them, with a warning."""
-    has_spacing = header.unit != 0 or tuple(header.spacing[:2]) != (1.0, 1.0)
-    notes = () if has_spacing else ("Pixels of 1 in an unknown unit (pixdim, xyzt_units) state no spacing: left out.",)
+    has_spacing = tuple(header.spacing[:2]) != (1.0, 1.0)
+    notes = () if has_spacing else (_NO_SPACING,)
     if header.qform_code > 0 or header.sform_code > 0:
         stated = nifti_geometry(header, path)
         return FlatGeometry(stated.grid, has_spacing, notes=(*notes, *stated.notes), warnings=stated.warnings)
@@ -103,7 +107,8 @@ def _of_nifti(header: NiftiHeader, path: Path) -> FlatGeometry:
         )
     warning = (
         "Its NIfTI header does not say which way is up (qform_code and sform_code are 0): its rows were taken from "
-        "below, as converters from DICOM store them, its columns towards the patient's left or back; check both."
+        "below, as dcm2niix stores them, its columns towards the patient's left or back. Check that, and that bone is "
+        "bright, for a converter also leaves MONOCHROME1 as it is."
     )
     grid = Grid(codes.size, codes.spacing_mm, (0.0, 0.0, 0.0), _FROM_BELOW)
     return FlatGeometry(grid, has_spacing, states_axes=False, notes=notes, warnings=(warning,))
