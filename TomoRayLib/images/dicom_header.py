@@ -157,9 +157,8 @@ def _parts(dataset: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
     yield dataset
     for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
         for groups in (value_of(dataset, keyword) or [])[:1]:
-            for element in groups:
-                if element.VR == "SQ" and element.value:
-                    yield element.value[0]
+            for name in groups.dir("Sequence"):
+                yield from (value_of(groups, name) or [])[:1]
 
 
 def _with_units(header: RadiographHeader) -> RadiographHeader:
@@ -271,8 +270,8 @@ def _with_rt_image(header: RadiographHeader, dataset: pydicom.Dataset) -> Radiog
         notes = [f"Gantry Angle (300A,011E) {gantry_deg:g} deg: used for a patient who lies head first, supine."]
         position = "HFS"
     gantry = rt_image_frame(gantry_deg, _number_in(dataset, "PatientSupportAngle") or 0.0, position)
-    orientation = value_of(dataset, "RTImageOrientation") or _RT_NORMAL
-    axes = receptor_axes(_number_in(dataset, "XRayImageReceptorAngle") or 0.0, tuple(float(v) for v in orientation))
+    orientation = _numbers_in(dataset, "RTImageOrientation", 6) or _RT_NORMAL
+    axes = receptor_axes(_number_in(dataset, "XRayImageReceptorAngle") or 0.0, orientation)
     rows, columns = axes @ gantry
     header = replace(
         header,
@@ -295,12 +294,12 @@ def _rt_offset(
 
     RT Image Position is the first pixel in the receptor's system, whose origin the translation puts into the gantry's.
     """
-    position = value_of(dataset, "RTImagePosition")
-    translation = value_of(dataset, "XRayImageReceptorTranslation")
-    middle = np.zeros(3) if translation is None else np.array([float(value) for value in translation[:2]] + [0.0])
+    position = _numbers_in(dataset, "RTImagePosition", 2)
+    translation = _numbers_in(dataset, "XRayImageReceptorTranslation", 3)
+    middle = np.zeros(3) if translation is None else np.array((*translation[:2], 0.0))
     if position is not None and spacing_mm is not None:
         turn = receptor_axes(_number_in(dataset, "XRayImageReceptorAngle") or 0.0, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
-        middle += np.array([float(value) for value in position]) @ turn
+        middle += np.array(position) @ turn
         middle += axes[0] * (dataset.Columns - 1) / 2 * spacing_mm[1] + axes[1] * (dataset.Rows - 1) / 2 * spacing_mm[0]
     elif translation is None:
         return None
@@ -323,6 +322,15 @@ def _number_in(dataset: pydicom.Dataset, keyword: str) -> float | None:
         return _any_number(stated_in(dataset, keyword))
     except (TypeError, ValueError):
         return None
+
+
+def _numbers_in(dataset: pydicom.Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
+    """Return ``count`` finite numbers, or None if the value is not that."""
+    try:
+        numbers = tuple(_any_number(value) for value in value_of(dataset, keyword))
+    except (TypeError, ValueError):
+        return None
+    return numbers if len(numbers) == count else None
 
 
 def _vector(values: np.ndarray) -> tuple[float, float, float]:

@@ -29,6 +29,7 @@ BUCKY_MAGNIFICATION = 1.08  # below it the middle of a trunk would lie within 13
 SPACINGS_MM = (0.03, 5.0)  # mammography has 0.05 mm; 0.014 and 17 mm are a slip of the unit or dots per inch
 # At the isocentre: less than a vertebra; twice the widest detector; EOS sees 1.8 m.
 SMALLEST_FIELD_MM, LARGEST_WIDTH_MM, LARGEST_FIELD_MM = 15.0, 1000.0, 2000.0
+SHORTEST_SID_MM, LARGEST_MAGNIFICATION = 300.0, 3.0  # 100 to 200 are centimetres
 SAME_ASPECT = 0.02
 SIZES_FOLLOW = "All sizes follow it: give SID and SAD, or choose the preset."
 
@@ -118,7 +119,9 @@ def stated_geometry(radiograph: Radiograph, options: GeometryOptions, nominal_de
 
 
 def check_plausible(view: View) -> None:
-    """Raise InputError for a pixel or a field that no radiograph of a spine has."""
+    """Raise InputError for a distance, a pixel or a field that no radiograph of a spine has."""
+    if isinstance(view.beam, ConeBeam):
+        _check_distances(view.beam)
     spacing, magnification = view.detector.pixel_spacing_mm, view.beam.magnification
     low_mm, high_mm = SPACINGS_MM
     if not (low_mm <= min(spacing) and max(spacing) <= high_mm):
@@ -136,6 +139,21 @@ def check_plausible(view: View) -> None:
             f"from {view.detector.rows} x {view.detector.columns} pixels of {spacing[0]:.3g} x {spacing[1]:.3g} mm; "
             "give the size of a pixel at the detector in mm.",
             "pixel_spacing_mm",
+        )
+
+
+def _check_distances(beam: ConeBeam) -> None:
+    if beam.sid_mm < SHORTEST_SID_MM:
+        raise InputError(
+            f"expected an SID of at least {SHORTEST_SID_MM:g} mm, got {beam.sid_mm:g} mm; give it in millimetres "
+            f"({beam.sid_mm:g} cm are {10 * beam.sid_mm:g} mm).",
+            "sid_mm",
+        )
+    if beam.magnification > LARGEST_MAGNIFICATION:
+        raise InputError(
+            f"expected an SAD of at least a third of the SID, got SAD {beam.sad_mm:g} mm and SID {beam.sid_mm:g} mm, a "
+            f"magnification of {beam.magnification:.1f}; give both in millimetres.",
+            "sad_mm",
         )
 
 

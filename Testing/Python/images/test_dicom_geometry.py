@@ -143,6 +143,19 @@ def test_an_rt_image_states_its_distances_and_its_spacing(tmp_path: Path) -> Non
     assert any("head first, supine" in note for note in header.notes)
 
 
+def test_an_rt_image_with_broken_lists_is_read_without_them(tmp_path: Path) -> None:
+    an_rt_image(
+        tmp_path / "rt.dcm",
+        np.ones((150, 130), np.uint16),
+        GantryAngle=0,
+        RTImagePosition=[1.0],
+        RTImageOrientation=[1, 0, 0],
+        XRayImageReceptorTranslation=["1", "2"],
+    )
+    header = read_radiograph(tmp_path / "rt.dcm").header
+    assert (header.detector_offset_mm, header.patient_orientation) == (None, ("L", "F"))
+
+
 def test_an_rt_image_that_is_not_perpendicular_to_the_beam_is_refused(tmp_path: Path) -> None:
     an_rt_image(tmp_path / "rt.dcm", np.ones((150, 130), np.uint16), GantryAngle=0, RTImagePlane="NON_NORMAL")
     assert "NON_NORMAL: expected NORMAL" in read_radiograph(tmp_path / "rt.dcm").header.refused["geometry"]

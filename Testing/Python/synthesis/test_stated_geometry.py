@@ -185,6 +185,20 @@ def test_the_users_own_spacing_is_checked_too() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("options", "says", "field"),
+    [
+        (GeometryOptions(sid_mm=180), r"got 180 mm; give it in millimetres \(180 cm are 1800 mm\)", "sid_mm"),
+        (GeometryOptions(sid_mm=1800, sad_mm=150), "a magnification of 12.0", "sad_mm"),
+    ],
+)
+def test_the_users_own_distances_in_centimetres_are_refused(options: GeometryOptions, says: str, field: str) -> None:
+    picture = Radiograph(np.ones((480, 400), np.float32), (0.6, 0.5))
+    with pytest.raises(InputError, match=says) as caught:
+        pair_geometry(picture, picture, options)
+    assert caught.value.field == field
+
+
 def test_pixels_of_another_shape_than_their_aspect_ratio_are_warned_of() -> None:
     bare = Radiograph(np.ones((480, 400), np.float32), header=RadiographHeader(pixel_aspect=(4.0, 3.0)))
     for spacing_mm, count in (((0.5, 0.5), 1), ((0.8, 0.6), 0)):
