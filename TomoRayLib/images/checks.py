@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.ct_plausibility import ct_warnings
 from TomoRayLib.images.types import Radiograph, Volume, check_finite
 
 LEAST_EXTENT_MM = 40.0  # a lumbar vertebral body with its endplates is about 30 mm high and 50 mm wide
@@ -24,12 +25,15 @@ LARGEST_PERCENTILE_HU = 5000.0  # 99.9 % of the voxels lie below it; metal reach
 MEDIAN_HU = (-1100.0, 300.0)  # from mostly air to a close crop around dense bone
 
 
-def check_ct(volume: Volume, name: str = "The CT") -> None:
+def check_ct(volume: Volume, name: str = "The CT") -> tuple[str, ...]:
     """Check that a volume can be a CT of the spine in HU.
 
     Args:
         volume: Voxels ``(z, y, x)`` on their grid.
         name: The name of the volume at the beginning of messages.
+
+    Returns:
+        What makes it unlikely and the user should check (``ct_warnings``); usually nothing.
 
     Raises:
         InputError: If voxels are not finite, the extent is below 40 mm or 8 voxels along any axis, or the values are
@@ -38,6 +42,7 @@ def check_ct(volume: Volume, name: str = "The CT") -> None:
     check_finite(volume.voxels, name)
     check_extent(volume.grid, name)
     check_hounsfield(volume.voxels, name)
+    return ct_warnings(volume, name)
 
 
 def check_extent(grid: Grid, name: str = "The CT") -> None:
@@ -69,7 +74,10 @@ def check_hounsfield(voxels: NDArray[np.generic], name: str = "The CT") -> None:
             "Intercept (0028,1052)) or export it again."
         )
     if low >= TISSUE_HU:
-        raise InputError(f"{got}: nothing as dark as air or lung; use the CT in HU, before windowing.")
+        raise InputError(
+            f"{got}: nothing as dark as air or lung; use the CT in HU before windowing, and the whole field of view "
+            "instead of a crop inside the body."
+        )
     if high <= BONE_HU:
         raise InputError(f"{got}: nothing as bright as bone; use a CT of the spine in HU, before windowing.")
     _refuse_other_scales(voxels, got)

@@ -64,12 +64,12 @@ def read_ct(ct: str, segmentation: str | None, labels: str = AUTO) -> SourceCT:
         InputError: For a file that cannot be one, labels of another CT, and a numbering that cannot be told.
     """
     volume = read_volume(ct)
-    check_ct(volume, Path(ct).name)
+    warnings = (*_said("CT", volume.warnings), *check_ct(volume, Path(ct).name))
     if segmentation is None:
-        return SourceCT(volume, notes=_said("CT", volume.notes), warnings=_said("CT", volume.warnings))
+        return SourceCT(volume, notes=_said("CT", volume.notes), warnings=warnings)
     mask = placed_mask(read_segmentation(Path(segmentation), labels), volume)
     notes = (*_said("CT", volume.notes), *_said("Mask", mask.notes))
-    return SourceCT(volume, mask, notes, (*_said("CT", volume.warnings), *_said("Mask", mask.warnings)))
+    return SourceCT(volume, mask, notes, (*warnings, *_said("Mask", mask.warnings)))
 
 
 def read_radiographs(
