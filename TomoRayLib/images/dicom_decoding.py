@@ -1,8 +1,9 @@
 """Stored values of a DICOM image, whatever its transfer syntax: decoded without loss, taken out of their pixel cells.
 
-Nothing that a header asks for afterwards (inversion, rescale, tables) is done here. JPEG, JPEG-LS, JPEG 2000 and HTJ2K
-are decoded by GDCM, which SimpleITK brings along. It would invert MONOCHROME1, rescale, and colour by palette, so it
-gets a file of its own with the compressed pixels and their layout alone.
+Nothing that a header asks for afterwards (inversion, rescale, tables) is done here. JPEG, JPEG-LS and JPEG 2000 are
+decoded by GDCM, which SimpleITK brings along. It would invert MONOCHROME1, rescale, and colour by palette, so it gets a
+file of its own with the compressed pixels and their layout alone. HTJ2K, which older SimpleITK
+refuse (2.5.2 does), is decoded by Pillow's OpenJPEG.
 """
 
 from __future__ import annotations
@@ -17,14 +18,25 @@ import pydicom
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.encaps import parse_basic_offsets
 from pydicom.pixels import get_decoder
-from pydicom.uid import ExplicitVRLittleEndian, RLELossless, SecondaryCaptureImageStorage, generate_uid
+from pydicom.uid import (
+    HTJ2K,
+    UID,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    JPEG2000Lossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom_header import value_of
 from TomoRayLib.images.quiet import no_stderr
 
-_FLOATS = ("FloatPixelData", "DoubleFloatPixelData")
+_HTJ2K = (HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL)
 
 
 @dataclass(frozen=True)
@@ -52,12 +64,12 @@ def decoded_cells(dataset: pydicom.Dataset, path: Path) -> NDArray[Any]:
     """
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
-        if syntax.is_encapsulated and syntax != RLELossless:
-            return _by_gdcm(dataset)
         _check_one_frame(dataset, path)
-        options: dict[str, Any] = (
-            {} if _is_float(dataset) else {"pixel_representation": 0, "bits_stored": int(dataset.BitsAllocated)}
-        )
+        if syntax in _HTJ2K:
+            return _by_openjpeg(_frame_alone(dataset, JPEG2000Lossless))
+        if syntax.is_encapsulated and syntax != RLELossless:
+            return _by_gdcm(_frame_alone(dataset, syntax))
+        options: dict[str, Any] = {"pixel_representation": 0, "bits_stored": int(dataset.BitsAllocated)}
         if value_of(dataset, "PhotometricInterpretation") is None:
             options["photometric_interpretation"] = "MONOCHROME2"
         return get_decoder(syntax).as_array(dataset, raw=_samples(dataset) == 1, **options)[0]
@@ -129,10 +141,10 @@ def _low_bits(cells: NDArray[Any], layout: CellLayout) -> NDArray[Any]:
     return cells & np.array((1 << (layout.high_bit + 1 - layout.stored)) - 1, cells.dtype)
 
 
-def _by_gdcm(dataset: pydicom.Dataset) -> NDArray[Any]:
-    """Decode one compressed frame through SimpleITK, without anything in the header that GDCM would act on."""
+def _frame_alone(dataset: pydicom.Dataset, syntax: UID) -> FileDataset:
+    """One compressed frame and the layout of its cells, without anything that a decoder would act on."""
     meta = FileMetaDataset()
-    meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    meta.TransferSyntaxUID = syntax
     meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = SecondaryCaptureImageStorage, generate_uid()
     plain = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     plain.SOPClassUID, plain.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
@@ -141,34 +153,50 @@ def _by_gdcm(dataset: pydicom.Dataset) -> NDArray[Any]:
     if plain.SamplesPerPixel > 1:
         plain.PhotometricInterpretation = dataset.PhotometricInterpretation
         plain.PlanarConfiguration = dataset.get("PlanarConfiguration", 0)
-    plain.BitsAllocated, plain.BitsStored, plain.PixelRepresentation = dataset.BitsAllocated, dataset.BitsStored, 0
+    plain.BitsAllocated, plain.BitsStored = dataset.BitsAllocated, dataset.BitsStored
+    plain.PixelRepresentation = dataset.PixelRepresentation
     if int(dataset.HighBit) != int(dataset.BitsStored) - 1:
         plain.BitsStored = dataset.BitsAllocated
     plain.HighBit = plain.BitsStored - 1
     plain["PixelData"] = dataset["PixelData"]
-    shape = (plain.Rows, plain.Columns) if plain.SamplesPerPixel == 1 else (plain.Rows, plain.Columns, -1)
+    return plain
+
+
+def _by_gdcm(frame: FileDataset) -> NDArray[Any]:
+    """Decode through SimpleITK: (row, column) or (row, column, 3)."""
+    frame.PixelRepresentation = 0  # the bits as they are
+    shape = (frame.Rows, frame.Columns) if frame.SamplesPerPixel == 1 else (frame.Rows, frame.Columns, -1)
     with tempfile.TemporaryDirectory(prefix="tomoray") as folder, no_stderr():
         file = Path(folder) / "frame.dcm"
-        plain.save_as(file, enforce_file_format=True)
-        return sitk.GetArrayFromImage(sitk.ReadImage(str(file), imageIO="GDCMImageIO")).reshape(shape)
+        frame.save_as(file, enforce_file_format=True)
+        try:
+            image = sitk.ReadImage(str(file), imageIO="GDCMImageIO")
+        except RuntimeError as error:
+            raise ValueError("pixels that GDCM cannot decode") from error
+    return sitk.GetArrayFromImage(image).reshape(shape)
+
+
+def _by_openjpeg(frame: FileDataset) -> NDArray[Any]:
+    """Decode through pydicom and Pillow, which tell the coding of JPEG 2000's blocks by themselves."""
+    cells = get_decoder(JPEG2000Lossless).as_array(frame, raw=True, decoding_plugin="pillow")[0]
+    return cells.view(f"u{cells.dtype.itemsize}")
 
 
 def _check_one_frame(dataset: pydicom.Dataset, path: Path) -> None:
-    """Raise InputError for native pixels of several frames that the header does not count."""
-    if "PixelData" not in dataset or dataset["PixelData"].is_undefined_length:
+    """Raise InputError for pixels of several frames that the header does not count."""
+    if "PixelData" not in dataset:
         return
-    frame_bytes = dataset.Rows * dataset.Columns * _samples(dataset) * int(dataset.BitsAllocated) // 8
-    frames = len(dataset.PixelData) // max(frame_bytes, 1)
+    if dataset["PixelData"].is_undefined_length:
+        frames = len(parse_basic_offsets(dataset.PixelData))
+    else:
+        frame_bytes = dataset.Rows * dataset.Columns * _samples(dataset) * int(dataset.BitsAllocated) // 8
+        frames = len(dataset.PixelData) // max(frame_bytes, 1)
     if frames > 1:
         raise InputError(
-            f"{path}: expected the pixels of one frame ({frame_bytes} bytes), got enough for {frames}, although Number "
-            "of Frames (0028,0008) does not say so; export the one frame to be used."
+            f"{path}: expected the pixels of one frame, got those of {frames}, although Number of Frames (0028,0008) "
+            "does not say so; export the one frame to be used."
         )
 
 
 def _samples(dataset: pydicom.Dataset) -> int:
     return int(value_of(dataset, "SamplesPerPixel") or 1)
-
-
-def _is_float(dataset: pydicom.Dataset) -> bool:
-    return any(keyword in dataset for keyword in _FLOATS)

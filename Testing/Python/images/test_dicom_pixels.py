@@ -253,8 +253,14 @@ def test_a_missing_photometric_interpretation_is_warned_about(tmp_path: Path) ->
 
 
 def test_more_frames_than_the_header_counts_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"one frame \(640 bytes\), got enough for 3"):
+    with pytest.raises(InputError, match="the pixels of one frame, got those of 3, although"):
         _read(tmp_path / "run.dcm", np.stack([PICTURE] * 3), **TWELVE)
+    path = a_picture_file(tmp_path / "two.dcm", "JPEG-LS")
+    dataset = pydicom.dcmread(path)
+    dataset.PixelData = encapsulate([frame_of_picture("JPEG-LS")] * 2)
+    dataset.save_as(path)
+    with pytest.raises(InputError, match="got those of 2, although"):
+        read_radiograph(path)
 
 
 @pytest.mark.parametrize("syntax", [*COMPRESSED, *LOSSY])
