@@ -27,13 +27,13 @@ from TomoRayLib.images.label_maps import LabelMap, label_map_of, layers_of
 from TomoRayLib.images.label_names import names_of_labels, names_of_segments
 from TomoRayLib.images.nrrd_header import NrrdHeader
 from TomoRayLib.images.picture import picture_kind, read_picture
+from TomoRayLib.images.simpleitk_files import read_image, read_information
 from TomoRayLib.images.stated_geometry import StatedGeometry, check_plausible
 from TomoRayLib.images.types import (
     Radiograph,
     Volume,
     check_finite,
     check_scalar,
-    last_line,
     unreadable,
     volume_from_sitk,
 )
@@ -42,7 +42,6 @@ from TomoRayLib.images.volume_headers import (
     checked_header,
     geometry_of,
     label_step,
-    misnamed,
     scaled_values,
     warnings_of_format,
 )
@@ -76,7 +75,7 @@ def read_volume(path: PathLike) -> Volume:
 
 def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
     stated = geometry_of(header, path) if header is not None and header.is_volume else None
-    return _placed(_volume(_read_file(path), path), header, stated, path)
+    return _placed(_volume(read_image(path), path), header, stated, path)
 
 
 def _placed(volume: Volume, header: VolumeHeader | None, stated: StatedGeometry | None, path: Path) -> Volume:
@@ -158,7 +157,7 @@ def read_label_map(path: PathLike, by_name: bool = True) -> LabelMap:
     header = None if is_stack else checked_header(path)
     names = names_of_labels(path) if by_name and not is_stack else None
     if names is not None and names.has_layers:
-        layers = layers_of(_read_file(path), str(path))
+        layers = layers_of(read_image(path), str(path))
         in_space = isinstance(header, NrrdHeader) and header.has_layers_of_volumes
         stated = geometry_of(header, path) if header is not None and in_space else None
         stored = tuple(_placed(layer, header, stated, path) for layer in layers)
@@ -225,8 +224,8 @@ def read_radiograph(path: PathLike) -> Radiograph:
     else:
         header = checked_header(path)
         check_plane(header, path)
-        check_not_a_volume(_information(path).GetSize(), path)
-        radiograph = radiograph_from_sitk(_read_file(path), path, header)
+        check_not_a_volume(read_information(path).GetSize(), path)
+        radiograph = radiograph_from_sitk(read_image(path), path, header)
         if radiograph.metadata.get(UNKNOWN_SPACING_KEY) == UNKNOWN:
             radiograph = replace(radiograph, pixel_spacing_mm=None)
     check_finite(radiograph.pixels, str(path))
@@ -252,48 +251,3 @@ def _existing(path: PathLike) -> Path:
     if status.st_size == 0:
         raise InputError(f"{path}: expected an image, got an empty file; export or copy it again.")
     return path
-
-
-def _information(path: Path) -> sitk.ImageFileReader:
-    """Read the header alone. Raises InputError if it is damaged or not that of an image."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise _reading_error(path, error) from error
-    return reader
-
-
-def _read_file(path: Path) -> sitk.Image:
-    try:
-        return _information(path).Execute()
-    except RuntimeError as error:
-        raise _reading_error(path, error) from error
-
-
-def _reading_error(path: Path, error: RuntimeError) -> InputError:
-    """Turn SimpleITK's exception into a sentence."""
-    text = str(error)
-    if "orthonormal" in text:
-        return InputError(
-            f"{path}: expected perpendicular axes, got sheared direction cosines (a gantry tilt or an affine "
-            "registration in the header); resample it to an orthogonal grid first (Slicer: load it, Harden transform, "
-            "Resample Scalar Volume)."
-        )
-    if "spacing is not supported" in text or "space directions" in text or "space vector" in text:
-        return InputError(
-            f"{path}: expected a spacing above 0 mm along each axis, got {last_line(error)!r}; correct the header or "
-            "export it again."
-        )
-    if "Unable to determine ImageIO" in text and path.is_file() and (name := misnamed(path)):
-        return InputError(f"{path}: expected an ending that tells its format, got another; rename it to {name}.")
-    if "Unable to determine ImageIO" in text:
-        return InputError(
-            f"{path}: expected an image (NRRD, NIfTI, MetaImage, DICOM, PNG, TIFF, JPEG), got another kind of file "
-            "or a damaged header; choose an image or export it again."
-        )
-    return InputError(
-        f"{path}: expected a readable image, got {last_line(error)!r}; it may be damaged or incomplete: copy or "
-        "export it again."
-    )
