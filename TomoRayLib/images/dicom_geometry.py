@@ -1,4 +1,4 @@
-"""What the numbers of a DICOM header mean: units, magnification, and the directions of source and image.
+"""The directions of source and image that a DICOM header states, and what turning the image does to them.
 
 Frames: patient in LPS; IEC 61217's fixed system has x to the right and y into the gantry as one faces it, z up.
 """
@@ -14,50 +14,12 @@ from numpy.typing import NDArray
 from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.images.types import RadiographHeader
 
-# A spine takes at least 40 cm from source to detector, and no room is longer than 4 m: so each unit has its own range,
-# except that 40 to 80 may be centimetres or, at the usual distances of 40 to 72, inches.
-METRES, CENTIMETRES, MILLIMETRES = (0.4, 4.0), (80.0, 400.0), (400.0, 4000.0)
-INCHES_OR_CENTIMETRES = (40.0, 80.0)
-SMALLEST_MAGNIFICATION, LARGEST_MAGNIFICATION = 1.01, 2.5  # of a body between source and detector
-EQUAL_RATIOS = 0.02  # relative difference of the ratios along rows and columns that rounding explains
-
 # Patient Position (0018,5100) -> where the fixed system's y (into the gantry) and z (up) point in the patient, LPS.
 _UP = {"S": (0.0, -1.0, 0.0), "P": (0.0, 1.0, 0.0), "DR": (1.0, 0.0, 0.0), "DL": (-1.0, 0.0, 0.0)}
 _HEAD_FIRST, _FEET_FIRST = (0.0, 0.0, 1.0), (0.0, 0.0, -1.0)
 PATIENT_POSITIONS = {
     first + lying: (into, up) for first, into in (("HF", _HEAD_FIRST), ("FF", _FEET_FIRST)) for lying, up in _UP.items()
 }
-
-
-def in_millimetres(number: float, factor: float | None = None) -> tuple[float, str] | None:
-    """Return a distance that should be in mm, in mm, and the unit it was written in; None if no unit makes it one.
-
-    Args:
-        number: The distance as it is written.
-        factor: 10 if another distance of the same header is in cm: then 40 to 80 are cm, too.
-    """
-    if MILLIMETRES[0] <= number <= MILLIMETRES[1]:
-        return number, "mm"
-    if CENTIMETRES[0] <= number < CENTIMETRES[1] or (factor == 10.0 and number >= INCHES_OR_CENTIMETRES[0]):
-        return (number * 10.0, "cm") if number < CENTIMETRES[1] else None
-    return (number * 1000.0, "m") if METRES[0] <= number <= METRES[1] else None
-
-
-def magnification_of(at_detector_mm: tuple[float, float], at_patient_mm: tuple[float, float]) -> float | None:
-    """Return how often the spacing at the detector holds the one calibrated at the patient; None if they are equal.
-
-    Raises ValueError if the two cannot be spacings of one image: the ratios of rows and columns differ, or no body
-    between source and detector is magnified so.
-    """
-    along_rows, along_columns = (far / near for far, near in zip(at_detector_mm, at_patient_mm, strict=True))
-    if abs(along_rows / along_columns - 1.0) > EQUAL_RATIOS:
-        raise ValueError(f"ratios {along_rows:.3g} and {along_columns:.3g}")
-    ratio = math.sqrt(along_rows * along_columns)
-    if abs(ratio - 1.0) < SMALLEST_MAGNIFICATION - 1.0:
-        return None
-    if not SMALLEST_MAGNIFICATION <= ratio <= LARGEST_MAGNIFICATION:
-        raise ValueError(f"ratio {ratio:.3g}")
-    return ratio
 
 
 def source_of_positioner(primary_deg: float, secondary_deg: float) -> Vector3:

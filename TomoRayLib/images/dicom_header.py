@@ -13,14 +13,10 @@ from typing import Any
 import numpy as np
 import pydicom
 
+from TomoRayLib.images.dicom_distances import with_magnification, with_units, without_unknowns
 from TomoRayLib.images.dicom_geometry import (
-    INCHES_OR_CENTIMETRES,
-    LARGEST_MAGNIFICATION,
     PATIENT_POSITIONS,
-    SMALLEST_MAGNIFICATION,
     direction_letter,
-    in_millimetres,
-    magnification_of,
     receptor_axes,
     rt_image_frame,
     source_of_positioner,
@@ -58,6 +54,7 @@ _SPACINGS = {
 }
 _TEXTS = {
     "modality": (("Modality",), "Modality (0008,0060)"),
+    "positioner_type": (("PositionerType",), "Positioner Type (0018,1508)"),
     "view_position": (("ViewPosition",), "View Position (0018,5101)"),
     "laterality": (("ImageLaterality", "Laterality"), "Image Laterality (0020,0062) or Laterality (0020,0060)"),
     "spacing_calibration": (("PixelSpacingCalibrationType",), "Pixel Spacing Calibration Type (0028,0A02)"),
@@ -78,10 +75,10 @@ _SLANTS = {
     "GantryPitchAngle": "Gantry Pitch Angle (300A,014A)",
 }
 LARGEST_SLANT_DEG = 3.0  # changes distances on the detector by less than 1 %
+SAME_SHAPE, RESIZED = 0.05, 1.4  # a collimated or cropped image has another shape, or is hardly smaller
 ANGLE_TOLERANCE_DEG = 0.5  # positioners write what they measured, -0.2 for 0
 ORIENTATION = "Patient Orientation (0020,0020)"
-RT_IMAGE = "RTIMAGE"
-_MAGNIFICATIONS = f"{SMALLEST_MAGNIFICATION:g} to {LARGEST_MAGNIFICATION:g} of a body between source and detector"
+RT_IMAGE, C_ARM = "RTIMAGE", "CARM"
 _RT_NORMAL = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # rows along the receptor's x, columns against its y
 
 
@@ -114,9 +111,9 @@ def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
     orientation = stated_in(dataset, "PatientOrientation")
     fill("patient_orientation", ORIENTATION, orientation or None, _orientation)
     header = RadiographHeader(source_format="DICOM", origins=origins, notes=tuple(notes), **values)
-    header = _with_magnification(_without_unknowns(_with_units(header)))
-    header = _with_rt_image(header, dataset) if header.modality == RT_IMAGE else _with_positioner(header, dataset)
-    return _with_slants(header, dataset)
+    header = with_magnification(without_unknowns(with_units(header)))
+    header = _with_rt_image(header, dataset) if header.modality == RT_IMAGE else _with_positioner(header)
+    return _with_field(_with_slants(header, dataset), dataset)
 
 
 def detector_spacing(header: RadiographHeader) -> tuple[tuple[float, float] | None, RadiographHeader]:
@@ -161,85 +158,13 @@ def _parts(dataset: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
                 yield from (value_of(groups, name) or [])[:1]
 
 
-def _with_units(header: RadiographHeader) -> RadiographHeader:
-    """Distances in mm: those written in cm or m converted with a note, those that no unit explains refused."""
-    stated = {field: number for field in _DISTANCES if (number := getattr(header, field)) is not None}
-    read = {field: in_millimetres(number) for field, number in stated.items()}
-    if any(known is not None and known[1] == "cm" for known in read.values()):
-        read = {field: in_millimetres(number, 10.0) for field, number in stated.items()}
-    values: dict[str, Any] = {}
-    notes, refused = [], dict(header.refused)
-    for field, number in stated.items():
-        name, known = header.origins[field], read[field]
-        if known is None:
-            values[field] = None
-            refused[field] = f"{name} is {number:g} mm, which no X-ray of a spine has{_units_meant(number)}."
-        elif known[1] != "mm":
-            values[field] = known[0]
-            unit = {"cm": "centimetres", "m": "metres"}[known[1]]
-            notes.append(f"{name} is {number:g}: taken as {unit}, {known[0]:g} mm.")
-    return replace(header, notes=(*header.notes, *notes), refused=refused, **values)
-
-
-def _units_meant(number: float) -> str:
-    if INCHES_OR_CENTIMETRES[0] <= number < INCHES_OR_CENTIMETRES[1]:
-        return f" (as inches it would be {number * 25.4:.0f} mm, as centimetres {number * 10:.0f} mm)"
-    return ""
-
-
-def _without_unknowns(header: RadiographHeader) -> RadiographHeader:
-    """The header without a magnification of 1, which says "not known" of a body; other impossible ones refused."""
-    values: dict[str, Any] = {}
-    notes, refused = [], dict(header.refused)
-    readings = {"magnification": header.magnification}
-    if header.sid_mm is not None and header.sad_mm is not None and header.modality != RT_IMAGE:
-        readings["sad_mm"] = header.sid_mm / header.sad_mm
-    for field, ratio in readings.items():
-        if ratio is None or SMALLEST_MAGNIFICATION <= ratio <= LARGEST_MAGNIFICATION:
-            continue
-        name = header.origins[field]
-        if abs(ratio - 1.0) < SMALLEST_MAGNIFICATION - 1.0:
-            values[field] = None
-            notes.append(f"{name} makes a magnification of 1, as if the detector were inside the body: left out.")
-        elif field == "magnification":
-            values[field] = None
-            refused["sad_mm"] = f"{name} is {ratio:g}: expected {_MAGNIFICATIONS}."
-        elif ratio > LARGEST_MAGNIFICATION:
-            distances = f"{header.origins['sid_mm']} {header.sid_mm:g} mm and {name} {header.sad_mm:g} mm"
-            refused["sad_mm"] = f"{distances} make a magnification of {ratio:.2f}: expected {_MAGNIFICATIONS}."
-    return replace(header, notes=(*header.notes, *notes), refused=refused, **values)
-
-
-def _with_magnification(header: RadiographHeader) -> RadiographHeader:
-    """The magnification that the spacing calibrated at the patient has against the one at the detector.
-
-    PS3.3 10.7.1.3: a Pixel Spacing that differs from Imager Pixel Spacing is calibrated, whatever its type says.
-    """
-    field = "imager_pixel_spacing_mm" if header.imager_pixel_spacing_mm is not None else "nominal_pixel_spacing_mm"
-    at_detector, at_patient = getattr(header, field), header.patient_pixel_spacing_mm
-    if at_detector is None or at_patient is None:
-        return header
-    names = f"{header.origins[field]} and {header.origins['patient_pixel_spacing_mm']}"
-    pair = f"{_shown(at_detector)} and {_shown(at_patient)} mm"
-    try:
-        ratio = magnification_of(at_detector, at_patient)
-    except ValueError as error:
-        sentence = f"{names} say {pair}, {error}: not both can be spacings of this image, before and behind the body."
-        return replace(header, refused={**header.refused, "pixel_spacing_mm": sentence})
-    if ratio is None:
-        return header
-    kind = f"calibrated by {header.spacing_calibration}" if header.spacing_calibration else "without calibration type"
-    note = f"{names} are {pair} ({kind}): magnification {ratio:.3f} (PS3.3 10.7.1.3)."
-    return replace(header, spacing_magnification=ratio, notes=(*header.notes, note))
-
-
-def _with_positioner(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:
+def _with_positioner(header: RadiographHeader) -> RadiographHeader:
     """The direction of a C-arm's source; a note for angles of another positioner, which have no such definition."""
     primary, secondary = header.primary_angle_deg, header.secondary_angle_deg
     if primary is None and secondary is None:
         return header
-    kind = str(stated_in(dataset, "PositionerType") or "").strip().upper()
-    if kind == "CARM" or (not kind and header.modality in ("XA", "RF")):
+    kind = header.positioner_type
+    if kind == C_ARM or (kind is None and header.modality in ("XA", "RF")):
         if primary is None:
             note = f"{header.origins['secondary_angle_deg']} without a primary angle: not used."
             return replace(header, notes=(*header.notes, note))
@@ -317,6 +242,28 @@ def _with_slants(header: RadiographHeader, dataset: pydicom.Dataset) -> Radiogra
     return replace(header, warnings=(*header.warnings, *warnings))
 
 
+def _with_field(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:
+    """A warning for an image that was reduced or enlarged while its spacing stayed.
+
+    Field of View Dimension(s) is the size in mm of what Pixel Data shows, at the detector.
+    """
+    field_mm = _numbers_in(dataset, "FieldOfViewDimensions", 2)
+    spacing_mm = header.imager_pixel_spacing_mm
+    size = (value_of(dataset, "Rows"), value_of(dataset, "Columns"))
+    if field_mm is None or spacing_mm is None or None in size or min(field_mm) <= 0:
+        return header
+    pixels_mm = [int(count) * mm for count, mm in zip(size, spacing_mm, strict=True)]
+    long, short = (stated / shown for stated, shown in zip(sorted(field_mm), sorted(pixels_mm), strict=True))
+    if not (abs(long / short - 1.0) < SAME_SHAPE and max(long, 1.0 / long) > RESIZED):
+        return header
+    warning = (
+        f"Field of View Dimension(s) (0018,1149) is {field_mm[0]:g} x {field_mm[1]:g} mm, but the pixels of "
+        f"{header.origins['imager_pixel_spacing_mm']} make {pixels_mm[0]:.0f} x {pixels_mm[1]:.0f} mm: was the image "
+        "resized? Check the pixel spacing."
+    )
+    return replace(header, warnings=(*header.warnings, warning))
+
+
 def _number_in(dataset: pydicom.Dataset, keyword: str) -> float | None:
     try:
         return _any_number(stated_in(dataset, keyword))
@@ -336,11 +283,6 @@ def _numbers_in(dataset: pydicom.Dataset, keyword: str, count: int) -> tuple[flo
 def _vector(values: np.ndarray) -> tuple[float, float, float]:
     x, y, z = (float(value) for value in values)
     return (x, y, z)
-
-
-def _shown(spacing_mm: tuple[float, float]) -> str:
-    row_mm, column_mm = spacing_mm
-    return f"{row_mm:.4g}" if row_mm == column_mm else f"{row_mm:.4g} x {column_mm:.4g}"
 
 
 def _any_number(raw: Any) -> float:

@@ -63,6 +63,7 @@ class RadiographHeader:
     pixel_aspect: tuple[float, float] | None = None  # Pixel Aspect Ratio (0028,0034): vertical, horizontal size
     magnification: float | None = None  # Estimated Radiographic Magnification Factor (0018,1114)
     spacing_magnification: float | None = None  # spacing at the detector over the one calibrated at the patient
+    positioner_type: str | None = None  # Positioner Type (0018,1508): CARM, COLUMN, ...
     primary_angle_deg: float | None = None  # Positioner Primary Angle (0018,1510)
     secondary_angle_deg: float | None = None  # Positioner Secondary Angle (0018,1511)
     to_source: Vector3 | None = None  # unit vector in LPS from the isocentre to the source

@@ -218,8 +218,10 @@ def _distances(header: RadiographHeader, options: GeometryOptions) -> _Distances
 
 
 def assumed_preset(header: RadiographHeader) -> str:
-    """Return the preset for a radiograph of which the user says nothing: a stand for plain films, else a C-arm."""
-    return STAND_PRESET if header.modality in STAND_MODALITIES else DEFAULT_PRESET
+    """Return the preset where the user chose none: a stand for plain films and columns, else a C-arm."""
+    on_column = header.positioner_type == "COLUMN"
+    plain = header.modality in STAND_MODALITIES and header.positioner_type != "CARM"
+    return STAND_PRESET if plain or on_column else DEFAULT_PRESET
 
 
 def _first(*choices: tuple[float | None, str]) -> tuple[float | None, str]:
@@ -275,7 +277,7 @@ def _guess(
     if preset == STAND_PRESET:
         stated = f"with an SID of {sid_mm:.0f} mm " if sid_origin != "preset" else ""
         return (
-            f"{ratio}: a plain film ({header.modality}) {stated}comes from a wall stand or table, which magnify by "
+            f"{ratio}: such an image ({header.modality}) {stated}comes from a wall stand or table, which magnify by "
             "1.1 to 1.3. All sizes follow it: give the SAD, or choose the preset.",
         )
     nothing = "neither SID nor SAD is" if sid_origin == "preset" else "SAD is not"

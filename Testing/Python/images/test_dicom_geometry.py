@@ -227,6 +227,16 @@ def test_a_slanted_beam_is_warned_of(tmp_path: Path) -> None:
         assert len(read_radiograph(tmp_path / "film.dcm").header.warnings) == count
 
 
+@pytest.mark.parametrize(
+    ("field_mm", "warned"),
+    [([14, 24], False), ([24, 14], False), ([15, 25], False), ([28, 48], True), ([7, 12], True), ([14, 48], False)],
+)
+def test_a_resized_image_whose_spacing_stayed_is_warned_of(tmp_path: Path, field_mm: list[int], warned: bool) -> None:
+    a_radiograph_file(tmp_path / "film.dcm", FieldOfViewDimensions=field_mm)  # 70 x 80 pixels of 0.2 x 0.3 mm
+    warnings = read_radiograph(tmp_path / "film.dcm").header.warnings
+    assert [("was the image resized?" in warning) for warning in warnings] == [True] * warned
+
+
 @pytest.mark.parametrize("calibration", [None, "GEOMETRY", "FIDUCIAL"])
 @pytest.mark.parametrize("at_detector", ["ImagerPixelSpacing", "NominalScannedPixelSpacing"])
 def test_two_spacings_give_the_magnification(tmp_path: Path, calibration: str | None, at_detector: str) -> None:

@@ -99,6 +99,15 @@ def test_other_radiographs_without_sad_get_the_c_arms_ratio_and_a_warning(modali
     assert "preset c-arm" in read.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("modality", "positioner", "magnification"),
+    [("DX", "CARM", 1.536), ("RF", "COLUMN", 1.2), ("XA", "CARM", 1.536), ("CR", "NONE", 1.2)],
+)
+def test_the_positioner_type_comes_before_the_modality(modality: str, positioner: str, magnification: float) -> None:
+    read = stated(modality=modality, positioner_type=positioner, sid_mm=1150.0)
+    assert read.beam.magnification == pytest.approx(magnification)
+
+
 @pytest.mark.parametrize(("preset", "magnification"), [("c-arm", 1.536), ("upright", 1.2)])
 def test_a_preset_that_the_user_chose_is_taken_without_a_warning(preset: str, magnification: float) -> None:
     read = stated(GeometryOptions(preset=preset), modality="DX", sid_mm=1800.0)
