@@ -7,8 +7,10 @@ layout              CT                                            segmentation
 ==================  ============================================  ===========================================
 VerSe, BIDS         rawdata/sub-x/sub-x[_...]_ct.nii.gz           derivatives/sub-x/sub-x[_...]_seg-vert_msk.nii.gz
 CTSpine1K           data/<source>/<stem>.nii.gz (and variants)    label/<source>/<stem>_seg.nii.gz (and variants)
-TotalSegmentator    <case>/ct.nii.gz                              <case>/labels.nii.gz, or <case>/segmentations/
-flat                <stem>.nii.gz or <stem>_ct.nii.gz             <stem>_seg.nii.gz, _labels, _mask, ...
+TotalSegmentator    <case>/ct.nii.gz                              <case>/labels.nii.gz, or a folder of
+                                                                  vertebrae_*.nii.gz: <case>/segmentations/ or another
+flat                <stem>.nii.gz or <stem>_ct.nii.gz             <stem>_seg.nii.gz, _labels, _mask, ..., or a folder
+                                                                  <stem>/ or <stem>_seg/ of vertebrae_*.nii.gz
 ==================  ============================================  ===========================================
 
 Only names are read here.
@@ -34,6 +36,7 @@ LARGEST_EXAMPLES = 3
 _SEGMENTATION = re.compile(
     r"^(?P<key>.+?)[_-](?:seg-vert_msk|seg|segmentation|labels?|mask|msk|vertebrae)$", re.IGNORECASE
 )
+_STRUCTURE = re.compile(r"^vertebrae?[_ -]", re.IGNORECASE)  # TotalSegmentator: vertebrae_L3
 _CT_ENDING = re.compile(r"[_-]ct$", re.IGNORECASE)
 _SUBJECT = re.compile(r"^(sub-[a-z0-9]+|verse\d+|gl\d+)", re.IGNORECASE)
 _VERSE = re.compile(r"^(sub-)?verse\d+", re.IGNORECASE)
@@ -42,6 +45,7 @@ _NO_DERIVATIVES = re.compile(r"^(sub-)?gl\d+", re.IGNORECASE)
 NO_SEGMENTATION = "CT without a segmentation"
 NO_CT = "segmentation without a CT"
 SEVERAL_SEGMENTATIONS = "CT with several segmentations of its name"
+ONE_SEGMENTATION_FOR_SEVERAL = "CT whose segmentation is that of another CT of its name too"
 SECOND_COPY = "VerSe case that was already found (VerSe19 and VerSe20 overlap)"
 NO_DERIVATIVES = "VerSe image under CC BY-NC-ND (sub-gl), which is included only on request"
 VERSE_IN_CTSPINE1K = "VerSe image inside CTSpine1K, which a model may have been trained on"
@@ -87,13 +91,18 @@ class _File:
     path: Path
     stem: str
 
+    is_structures: bool = False  # a folder of one binary mask for each structure
+    place: Path = Path()  # the folder whose CT it belongs to if it names none
+
     @property
     def segmentation_key(self) -> str | None:
         """The key of the CT that a segmentation names; "" if it names none; None for a file that is not a mask."""
-        if self.path.is_dir() or self.stem.lower() in BARE_SEGMENTATIONS:
+        if self.stem.lower() in BARE_SEGMENTATIONS or self.stem == STRUCTURES_FOLDER:
             return ""
         found = _SEGMENTATION.match(self.stem)
-        return found["key"] if found else None
+        if found:
+            return found["key"]
+        return self.stem if self.is_structures else None
 
     @property
     def ct_keys(self) -> tuple[str, ...]:
@@ -115,8 +124,8 @@ class _Index:
         for mask in masks:
             if mask.segmentation_key:
                 named.setdefault(mask.segmentation_key, []).append(mask)
-            else:
-                bare_in.setdefault(mask.path.parent, []).append(mask)
+            if not mask.segmentation_key or mask.is_structures:
+                bare_in.setdefault(mask.place, []).append(mask)
         return cls(named, bare_in, Counter(image.path.parent for image in images))
 
 
@@ -142,11 +151,14 @@ def find_cases(folder: Path, include_gl: bool = False, include_verse_in_ctspine1
     images = [file for file in files if file.segmentation_key is None]
     index = _Index.of(masks, images)
     cases: dict[str, CohortCase] = {}
-    used: set[Path] = set()
+    found_of = {image.path: _segmentations_of(image, index) for image in images}
+    used = {mask.path for found in found_of.values() for mask in found}
+    shared = _shared(found_of)
     for image in images:
-        found = _segmentations_of(image, index)
-        used |= {mask.path for mask in found}
+        found = found_of[image.path]
         reason = _reason_against(image, found, include_gl, include_verse_in_ctspine1k)
+        if reason is None and image.path in shared:
+            reason = ONE_SEGMENTATION_FOR_SEVERAL
         if reason is None:
             case = _case(folder, image, found[0], cases)
             reason = SECOND_COPY if case is None else None
@@ -211,12 +223,21 @@ def _volume_files(folder: Path) -> tuple[list[_File], list[LeftOut]]:
             continue
         if STRUCTURES_FOLDER in below:
             below.remove(STRUCTURES_FOLDER)
-            files.append(_File(place / STRUCTURES_FOLDER, STRUCTURES_FOLDER))
+            files.append(_File(place / STRUCTURES_FOLDER, STRUCTURES_FOLDER, True, place))
         visible = [name for name in names if not name.startswith(".")]
         if not visible and not below and place != folder:
             left_out.append(LeftOut(place, EMPTY_FOLDER))
-        files += [_File(place / name, stem) for name in visible if (stem := stem_of(Path(name)))]
+        if any(_STRUCTURE.match(stem_of(Path(name)) or "") for name in visible):
+            visible = [name for name in visible if _is_plain_ct(name)]
+            files.append(_File(place, place.name, True, place if visible or place == folder else place.parent))
+        files += [_File(place / name, stem, False, place) for name in visible if (stem := stem_of(Path(name)))]
     return files, left_out
+
+
+def _is_plain_ct(name: str) -> bool:
+    """True for the CT among the structures that were made from it: ``ct.nii.gz``, ``s0308_ct.nii.gz``."""
+    stem = stem_of(Path(name)) or ""
+    return stem.lower() == "ct" or _CT_ENDING.search(stem) is not None
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
@@ -236,15 +257,36 @@ def _segmentations_of(image: _File, index: _Index) -> list[_File]:
     """The segmentations that name this CT, of these the nearest in the tree; without any, a bare one in its folder."""
     named = [mask for key in image.ct_keys for mask in index.named.get(key, ())]
     if named:
-        nearness = [len(Path(os.path.commonpath([mask.path.parent, image.path.parent])).parts) for mask in named]
-        nearest = [mask for mask, near in zip(named, nearness, strict=True) if near == max(nearness)]
-        beside = [mask for mask in nearest if mask.path.parent == image.path.parent]
-        return beside or nearest
+        nearness = [_nearness(image, mask) for mask in named]
+        return [mask for mask, near in zip(named, nearness, strict=True) if near == max(nearness)]
     alone = index.images_in[image.path.parent] == 1
     if not alone and image.stem.lower() != "ct":
         return []
     bare = index.bare_in.get(image.path.parent, [])
-    return [mask for mask in bare if not mask.path.is_dir()] or bare  # a label map is preferred to single structures
+    return [mask for mask in bare if not mask.is_structures] or bare  # a label map is preferred to single structures
+
+
+def _nearness(image: _File, mask: _File) -> tuple[bool, int, bool]:
+    """How near CT and segmentation lie: in one folder, else by the folders they share, else in folders of one name."""
+    return (
+        mask.place == image.path.parent,
+        len(Path(os.path.commonpath([mask.place, image.path.parent])).parts),
+        mask.place.name == image.path.parent.name,
+    )
+
+
+def _shared(found_of: dict[Path, list[_File]]) -> set[Path]:
+    """The CTs whose one segmentation lies as near, or nearer, to another CT that it names."""
+    takers: dict[Path, list[tuple[tuple[bool, int, bool], Path]]] = {}
+    for image, found in found_of.items():
+        if len(found) == 1:
+            takers.setdefault(found[0].path, []).append((_nearness(_File(image, ""), found[0]), image))
+    shared: set[Path] = set()
+    for images in takers.values():
+        best = max(near for near, _ in images)
+        nearest = [image for near, image in images if near == best]
+        shared |= {image for _, image in images if len(images) > 1 and (len(nearest) > 1 or image not in nearest)}
+    return shared
 
 
 def _reason_against(
@@ -265,7 +307,7 @@ def _reason_against(
 def _case(folder: Path, image: _File, segmentation: _File, known: dict[str, CohortCase]) -> CohortCase | None:
     """The case under a name that is still free; None for a second copy of a VerSe case."""
     key = segmentation.segmentation_key
-    if not key or key.lower() == "ct":
+    if not key or key.lower() == "ct" or (segmentation.is_structures and key not in image.ct_keys):
         place = image.path.parent.relative_to(folder)
         key = "__".join(place.parts) or folder.resolve().name
     if key in known:

@@ -132,6 +132,48 @@ def test_totalsegmentators_case_folders(tmp_path: Path) -> None:
     assert list(pairs(one)) == ["s0308"]
 
 
+def test_totalsegmentators_output_folders_of_any_name(tmp_path: Path) -> None:
+    """``TotalSegmentator -i ct.nii.gz -o FOLDER`` writes every structure into a folder that the user names."""
+    made(tmp_path, "a/ct.nii.gz", "a/totalseg/vertebrae_L1.nii.gz", "a/totalseg/liver.nii.gz", "a/totalseg/stats.json")
+    made(tmp_path, "b/ct.nii.gz", "b/vertebrae_L1.nii.gz", "b/vertebrae_L2.nii.gz", "b/liver.nii.gz")
+    made(tmp_path, "flat/anna.nii.gz", "flat/anna/vertebrae_L1.nii.gz")
+    made(tmp_path, "flat/ben_ct.nii.gz", "flat/ben_seg/vertebrae_L1.nii.gz")
+    cohort = find_cases(tmp_path)
+    assert pairs(cohort) == {
+        "a": ("a/ct.nii.gz", "a/totalseg"),
+        "b": ("b/ct.nii.gz", "b"),
+        "anna": ("flat/anna.nii.gz", "flat/anna"),
+        "ben": ("flat/ben_ct.nii.gz", "flat/ben_seg"),
+    }
+    assert not cohort.left_out
+
+
+def test_patients_named_like_vertebrae_are_patients(tmp_path: Path) -> None:
+    made(tmp_path, "c1.nii.gz", "c1_seg.nii.gz", "L2_ct.nii.gz", "L2_seg.nii.gz")
+    assert list(pairs(find_cases(tmp_path))) == ["L2", "c1"]
+
+
+def test_one_segmentation_for_two_cts_of_its_name_is_given_to_neither(tmp_path: Path) -> None:
+    made(tmp_path, "first/anna.nii.gz", "second/anna.nii.gz", "masks/anna_seg.nii.gz", "b.nii.gz", "b_seg.nii.gz")
+    made(tmp_path, "c.nii.gz", "c.nrrd", "c_seg.nii.gz")
+    cohort = find_cases(tmp_path)
+    assert list(pairs(cohort)) == ["b"]
+    shared = ("first/anna.nii.gz", "second/anna.nii.gz", "c.nii.gz", "c.nrrd")
+    assert why(cohort) == dict.fromkeys(shared, reasons.ONE_SEGMENTATION_FOR_SEVERAL)
+
+
+def test_the_folder_of_a_segmentation_decides_between_cts_of_its_name(tmp_path: Path) -> None:
+    made(tmp_path, "first/anna.nii.gz", "second/anna.nii.gz", "second/anna_seg.nii.gz")
+    made(tmp_path, "data/liver/x.nii.gz", "data/colon/x.nii.gz", "label/liver/x_seg.nii.gz", "label/colon/x_seg.nii.gz")
+    cohort = find_cases(tmp_path)
+    assert set(pairs(cohort).values()) == {
+        ("second/anna.nii.gz", "second/anna_seg.nii.gz"),
+        ("data/liver/x.nii.gz", "label/liver/x_seg.nii.gz"),
+        ("data/colon/x.nii.gz", "label/colon/x_seg.nii.gz"),
+    }
+    assert why(cohort) == {"first/anna.nii.gz": reasons.ONE_SEGMENTATION_FOR_SEVERAL}
+
+
 def test_a_flat_folder_of_pairs_with_names_of_many_habits(tmp_path: Path) -> None:
     made(tmp_path, "a.nii.gz", "a_seg.nii.gz", "b_ct.nrrd", "b_labels.nrrd", "c-CT.mha", "c-mask.mha", "notes.txt")
     made(tmp_path, "verse506_CT-iso.nii.gz", "verse506_CT-iso_seg.nii.gz", ".hidden.nii.gz")
