@@ -151,13 +151,19 @@ def placed_mask(mask: Volume, ct: Volume) -> Volume:
         ct: The CT that the mask belongs to.
 
     Returns:
-        The mask on the CT's grid with its notes and warnings, and a note if it was resampled.
+        The mask on the CT's grid with its notes and warnings, a note if it was resampled, and a warning if it has the
+        size of the CT but another place.
 
     Raises:
         InputError: As ``match_mask`` does.
     """
     matched, resampled = match_mask(mask, ct)
-    return replace(matched, notes=(*mask.notes, *((resampled,) if resampled else ())), warnings=mask.warnings)
+    warnings = mask.warnings
+    away_mm = float(np.linalg.norm(np.subtract(mask.grid.center_mm, ct.grid.center_mm)))
+    elsewhere = away_mm > min(ct.grid.spacing_mm) and not _lies_by_the_other_grid(mask, ct)
+    if mask.grid.size == ct.grid.size and elsewhere:
+        warnings += (f"it has as many voxels as the CT but lies {away_mm:.0f} mm from it. Has one lost its header?",)
+    return replace(matched, notes=(*mask.notes, *((resampled,) if resampled else ())), warnings=warnings)
 
 
 def match_mask(mask: Volume, ct: Volume) -> tuple[Volume, str | None]:

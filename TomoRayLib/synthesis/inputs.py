@@ -13,6 +13,7 @@ from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.checks import check_ct, check_radiograph
 from TomoRayLib.images.files import read_radiograph, read_volume
 from TomoRayLib.images.mask_checks import placed_mask
+from TomoRayLib.images.mask_plausibility import check_mask_in_ct
 from TomoRayLib.images.pair_checks import check_pair
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Radiograph, Volume
@@ -68,8 +69,9 @@ def read_ct(ct: str, segmentation: str | None, labels: str = AUTO) -> SourceCT:
     if segmentation is None:
         return SourceCT(volume, notes=_said("CT", volume.notes), warnings=warnings)
     mask = placed_mask(read_segmentation(Path(segmentation), labels), volume)
+    remarks = check_mask_in_ct(mask, volume, Path(segmentation).name)
     notes = (*_said("CT", volume.notes), *_said("Mask", mask.notes))
-    return SourceCT(volume, mask, notes, (*warnings, *_said("Mask", mask.warnings)))
+    return SourceCT(volume, mask, notes, (*warnings, *_said("Mask", (*mask.warnings, *remarks))))
 
 
 def read_radiographs(

@@ -116,6 +116,15 @@ def test_mask_of_another_grid_is_resampled_to_its_place() -> None:
     assert "100% of its vertebra voxels" in str(note)
 
 
+def test_mask_of_the_size_of_the_ct_at_another_place_gets_a_warning() -> None:
+    mask = a_mask({20: slice(5, 10)})
+    away = replace(mask.grid, origin_mm=(5.0, 5.0, 11.0))
+    prepared, _ = prepared_mask(mask, Volume(np.zeros(away.shape, np.int16), away))
+    assert "has as many voxels as the CT but lies 12 mm from it" in prepared.warnings[-1]
+    same, _ = prepared_mask(mask, Volume(np.zeros(mask.grid.shape, np.int16), mask.grid))
+    assert not any("lies" in warning for warning in same.warnings)
+
+
 def test_mask_outside_the_ct_is_refused() -> None:
     mask = a_mask({20: slice(5, 10)})
     away = replace(mask.grid, origin_mm=(5.0, -7.0, 11.0 + 2 * 9.6))  # only slices 9.6 .. overlap: none labelled
