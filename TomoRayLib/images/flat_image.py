@@ -56,7 +56,8 @@ def radiograph_from_sitk(image: sitk.Image, path: Path, header: VolumeHeader | N
     if header is not None:
         values, warnings = scaled_values(values, header)
     shown = _shown(values.reshape(geometry.grid.shape), geometry, path)
-    metadata = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys() if not key.startswith(_BOOKKEEPING)}
+    keys = [key for key in image.GetMetaDataKeys() if key.isprintable() and not key.startswith(_BOOKKEEPING)]
+    metadata = {key: image.GetMetaData(key) for key in keys}
     origins: dict[str, str] = {}
     if geometry.has_spacing:
         origins["radiograph.pixel_spacing_mm"] = f"{path.suffix.lstrip('.')} header"

@@ -19,7 +19,7 @@ from TomoRayLib.images.types import Radiograph
 
 _KINDS = {
     PNG_SIGNATURE: "PNG",
-    b"\xff\xd8\xff": "JPEG",
+    b"\xff\xd8": "JPEG",
     b"II*\0": "TIFF",
     b"MM\0*": "TIFF",
     b"II+\0": "TIFF",

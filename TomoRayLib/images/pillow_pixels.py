@@ -14,6 +14,7 @@ from PIL.ImageFile import ImageFile
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.picture_pixels import UPRIGHT
+from TomoRayLib.images.quiet import no_stderr
 
 _EXIF_ORIENTATION = 0x0112
 
@@ -23,7 +24,7 @@ def opened(
 ) -> tuple[NDArray[Any], int]:
     """Pillow's values (of a PNG's palette: indices) and the Exif Orientation, read by the plug-in of the one format."""
     try:
-        with reader(io.BytesIO(content)) as picture:
+        with no_stderr(), reader(io.BytesIO(content)) as picture:
             picture.load()
             shown: Image = picture
             if picture.mode == "1":

@@ -22,8 +22,7 @@ from TomoRayLib.images.quiet import no_stderr
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6  # colour types
-# Chunks by which no reader changes grey values; SimpleITK divides by sBIT and complains of iCCP on the terminal.
-_PLAIN = frozenset(b"IHDR IDAT IEND pHYs tEXt zTXt iTXt tIME gAMA sRGB cHRM bKGD eXIf".split())
+_CHANGING = {b"tRNS", b"sBIT"}  # SimpleITK makes colour of the one, and divides by the other
 
 
 def read_png(path: Path) -> Picture:
@@ -47,7 +46,7 @@ def read_png(path: Path) -> Picture:
 
 def _stored(path: Path, colour: int, bits: int, chunks: Mapping[bytes, bytes]) -> tuple[NDArray[Any], int]:
     """The stored values, of a palette its indices, and the Exif Orientation."""
-    plain = bits in (8, 16) and colour == _GREY and chunks.keys() <= _PLAIN
+    plain = bits in (8, 16) and colour == _GREY and not chunks.keys() & _CHANGING
     if plain or (bits == 16 and colour in (_RGB, _RGBA)):
         values, orientation = _through_itk(path, np.uint16 if bits == 16 else np.uint8), UPRIGHT
         if b"eXIf" in chunks:

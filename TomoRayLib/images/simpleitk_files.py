@@ -9,6 +9,7 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.quiet import no_stderr
 from TomoRayLib.images.types import last_line
 from TomoRayLib.images.volume_headers import misnamed
 
@@ -37,11 +38,12 @@ def read_information(path: Path) -> sitk.ImageFileReader:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Keep ITK's warnings off the terminal: what they are about is checked, and said, by the readers here."""
+    """Keep what ITK, MetaIO and libpng print off the terminal: what it is about is checked, and said, by the readers."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        yield
+        with no_stderr():
+            yield
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
 

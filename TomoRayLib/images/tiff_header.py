@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from io import BufferedReader
 
 _LARGEST_DIRECTORY = 4096  # entries
+_LARGEST_VALUE = 2**26  # bytes of a tag; offsets of a million strips have 8
 _MOST_PAGES = 64  # enough to say that it is not one picture
 _NUMBERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _FRACTIONS = {5: "II", 10: "ii"}
@@ -175,6 +176,8 @@ def _value(file: BufferedReader, order: str, kind: int, length: int, inline: byt
         return None
     size = length * struct.calcsize("=" + code)
     content = inline[:size]
+    if size > _LARGEST_VALUE:
+        raise TiffError(f"a tag of {size} bytes")
     if size > len(inline):
         file.seek(struct.unpack_from(order + ("Q" if len(inline) == 8 else "I"), inline)[0])
         content = file.read(size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,9 @@ def read_tiff(path: Path) -> Picture:
     try:
         with path.open("rb") as file:
             return _picture(file, path)
-    except TiffError as error:
+    except InputError:
+        raise
+    except (ValueError, OverflowError, OSError, struct.error) as error:  # a damaged header may hold any number
         raise InputError(
             f"{path}: expected a TIFF of one grey picture, got {error}; export it again, as uncompressed TIFF or PNG."
         ) from error

@@ -8,6 +8,7 @@ What the bytes mean is decided here, by the tags of TIFF 6.0.
 from __future__ import annotations
 
 import io
+import os
 import struct
 from collections.abc import Sequence
 from io import BufferedReader
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.TiffImagePlugin import TiffImageFile
 
+from TomoRayLib.images.quiet import no_stderr
 from TomoRayLib.images.tiff_header import TiffError, TiffPage
 
 NOT_COMPRESSED, JPEG = 1, 7
@@ -44,6 +46,7 @@ _OTHER_COMPRESSIONS = {
     50002: "JPEG XL",
     52546: "JPEG XL",
 }
+_LARGEST_TILE = 2**16  # along a side, like the largest picture
 _HORIZONTAL, _FLOATING = 2, 3  # Predictor (317)
 _KINDS = {1: "u", 2: "i", 3: "f"}  # SampleFormat (339)
 _SIZES = {"u": (1, 2, 4, 8), "i": (1, 2, 4, 8), "f": (2, 4, 8)}
@@ -90,7 +93,7 @@ def _segments_of_planes(page: TiffPage) -> list[tuple[tuple[int, int], ...]]:
 def _layout(page: TiffPage) -> tuple[int, int]:
     """How many tiles lie side by side and below each other; strips count as tiles of full width."""
     width, height = page.tile or (page.width, page.rows_per_strip)
-    if min(width, height) < 1:
+    if min(width, height) < 1 or max(width, height) > _LARGEST_TILE:
         raise TiffError(f"tiles or strips of {width} x {height} pixels")
     return -(-page.width // width), -(-page.height // height)
 
@@ -128,7 +131,10 @@ def _bytes_of_rows(
     rows = page.tile[1] if page.tile else page.rows_per_strip
     if page.compression == NOT_COMPRESSED:
         block = row_bytes * rows
-        stored = np.empty(block * across * down if page.tile else row_bytes * page.height, np.uint8)
+        expected = block * across * down if page.tile else row_bytes * page.height
+        if expected > (length := os.fstat(file.fileno()).st_size):
+            raise TiffError(f"{length} bytes, where its size needs {expected}: it is cut off")
+        stored = np.empty(expected, np.uint8)
         for n, (offset, count) in enumerate(segments):
             _read_into(file, stored[n * block : (n + 1) * block], offset, count)
         if page.number(266, 1) == 2:
@@ -153,7 +159,7 @@ def _read_into(file: BufferedReader, block: NDArray[np.uint8], offset: int, coun
 
 def _segment(file: BufferedReader, offset: int, count: int) -> bytes:
     file.seek(offset)
-    content = file.read(count)
+    content = file.read(min(count, os.fstat(file.fileno()).st_size))
     if len(content) < count:
         raise TiffError(f"{len(content)} of {count} bytes of a strip or tile: it is cut off")
     return content
@@ -194,7 +200,7 @@ def _byte_picture(tags: Tags, contents: Sequence[bytes], *, tiled: bool) -> byte
 def _decoded(content: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """What libtiff makes of a file of 8-bit samples. Raises TiffError if that has not the expected form."""
     try:
-        with TiffImageFile(io.BytesIO(content)) as picture:
+        with no_stderr(), TiffImageFile(io.BytesIO(content)) as picture:
             picture.load()
             shown = picture.convert("RGB") if picture.mode == "YCbCr" else picture
             mode, size = shown.mode, (shown.height, shown.width)

@@ -5,6 +5,7 @@ The plain twin of each is a file of the same format and layout with the stored v
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -436,7 +437,9 @@ def test_pictures_that_are_not_read_are_named(tmp_path: Path, name: str) -> None
         ({"t262": 5}, r"PhotometricInterpretation 5, colours for print"),
         ({"t262": 8}, r"PhotometricInterpretation 8, colours"),
         ({"t262": 99}, r"unknown PhotometricInterpretation 99"),
-        ({"t258": 11}, r"bytes of a strip"),
+        ({"t258": 11, "t256": 200}, r"7420 bytes|cut off"),
+        ({"t322": 2**31, "t323": 16, "t324": 8, "t325": 7420}, r"tiles or strips of 2147483648 x 16"),
+        ({"t273": 2**31}, r"cut off"),
         ({"t258": 24}, r"24 bits of SampleFormat 1"),
         ({"t339": 6}, r"16 bits of SampleFormat 6"),
         ({"t317": 3}, r"Predictor 3 with whole numbers"),
@@ -447,11 +450,30 @@ def test_pictures_that_are_not_read_are_named(tmp_path: Path, name: str) -> None
 )
 def test_tiff_that_is_not_read_is_refused_with_the_cause(tmp_path: Path, tags: dict[str, int], words: str) -> None:
     write_tiff(tmp_path / "ap.tif", GREY, **tags)
-    if "t258" in tags and tags["t258"] == 11:  # fewer bits than are there go in
-        tags = {**tags, "t256": 200}
-        write_tiff(tmp_path / "ap.tif", GREY, **tags)
     with pytest.raises(InputError, match=words):
         read_radiograph(tmp_path / "ap.tif")
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("kind", ["tif", "big.tif", "lzw.tif", "png", "jpg", "bmp"])
+def test_damaged_header_ends_in_a_sentence_or_a_picture_and_prints_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str, seed: int
+) -> None:
+    path = tmp_path / f"ap.{kind}"
+    if kind == "lzw.tif":
+        Image.fromarray(GREY).save(path, compression="tiff_lzw")
+    elif "tif" in kind:
+        tifffile.imwrite(path, GREY, photometric="minisblack", bigtiff=kind == "big.tif", rowsperstrip=9)
+    else:
+        Image.fromarray(GREY_8).save(path)
+    content, random = bytearray(path.read_bytes()), np.random.default_rng(seed)
+    tail = kind == "lzw.tif"  # Pillow writes the directory behind the pixels
+    for place in random.integers(4, 250, 4):
+        content[-place if tail else place] = random.integers(0, 256)
+    path.write_bytes(content)
+    with contextlib.suppress(InputError):
+        read_radiograph(path)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_extra_channel_of_no_stated_meaning_is_refused_unless_it_is_constant(tmp_path: Path) -> None:

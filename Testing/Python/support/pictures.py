@@ -41,7 +41,7 @@ def write_tiff(path: Path, pixels: NDArray[Any], *, order: str = "<", **tags: in
     body, extra = b"", b""
     for tag, value in sorted(entries.items()):
         numbers = value if isinstance(value, tuple) else (value,)
-        code = "H" if tag not in (256, 257, 273, 278, 279) else "I"
+        code = "H" if tag not in (256, 257, 273, 278, 279, 322, 323, 324, 325) else "I"
         content = struct.pack(f"{order}{len(numbers)}{code}", *numbers)
         if len(content) > 4:
             content, extra = struct.pack(order + "I", place + len(extra)), extra + content
