@@ -25,6 +25,8 @@ from TomoRayLib.images.flat_geometry import check_plane
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
 from TomoRayLib.images.label_maps import LabelMap, label_map_of, layers_of
 from TomoRayLib.images.label_names import names_of_labels, names_of_segments
+from TomoRayLib.images.nifti_2 import nifti_2_voxels, refuse_nifti_2
+from TomoRayLib.images.nifti_header import NiftiHeader
 from TomoRayLib.images.nrrd_header import NrrdHeader
 from TomoRayLib.images.picture import picture_kind, read_picture
 from TomoRayLib.images.simpleitk_files import read_image, read_information
@@ -75,7 +77,11 @@ def read_volume(path: PathLike) -> Volume:
 
 def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
     stated = geometry_of(header, path) if header is not None and header.is_volume else None
-    return _placed(_volume(read_image(path), path), header, stated, path)
+    if isinstance(header, NiftiHeader) and header.version == 2:
+        volume = _volume(sitk.GetImageFromArray(nifti_2_voxels(header, path)), path)
+    else:
+        volume = _volume(read_image(path), path)
+    return _placed(volume, header, stated, path)
 
 
 def _placed(volume: Volume, header: VolumeHeader | None, stated: StatedGeometry | None, path: Path) -> Volume:
@@ -223,6 +229,7 @@ def read_radiograph(path: PathLike) -> Radiograph:
         radiograph = read_picture(path, kind)
     else:
         header = checked_header(path)
+        refuse_nifti_2(header, path)
         check_plane(header, path)
         check_not_a_volume(read_information(path).GetSize(), path)
         radiograph = radiograph_from_sitk(read_image(path), path, header)

@@ -71,10 +71,10 @@ class NiftiOrientation:
 
 
 def check_nifti(path: Path) -> NiftiHeader | None:
-    """Return the header of a NIfTI-1 or ANALYZE file that can be read; None for other files.
+    """Return the header of a NIfTI or ANALYZE file that can be read; None for other files.
 
-    Raises InputError for NIfTI-2, a truncated file, voxels that are no grey values, a spacing that is not above 0, and
-    a content that is compressed although the name says otherwise.
+    Raises InputError for a truncated file, voxels that are no grey values, a spacing that is not above 0, and a content
+    that is compressed although the name says otherwise.
     """
     if not (is_nifti(path) or is_nifti_pair(path)):
         return None
@@ -83,11 +83,6 @@ def check_nifti(path: Path) -> NiftiHeader | None:
     header = read_nifti_header(path)
     if header is None:
         return None
-    if header.version == 2:
-        raise InputError(
-            f"{path}: expected NIfTI-1, got NIfTI-2, which SimpleITK does not read; save it as NIfTI-1 or NRRD "
-            "(nibabel: Nifti1Image.from_image)."
-        )
     _check_fields(header, path)
     if not is_whole_nifti(voxel_file(path, header), header):
         raise InputError(
@@ -116,7 +111,7 @@ def _check_fields(header: NiftiHeader, path: Path) -> None:
             f"{path}: expected one grey value per voxel, got {_VECTOR_INTENTS[header.intent]} (intent_code "
             f"{header.intent}, dim {header.counts}); choose the CT or the mask instead."
         )
-    least = 352 if header.single_file else 0
+    least = 0 if not header.single_file else 544 if header.version == 2 else 352
     if not math.isfinite(header.voxel_offset) or header.voxel_offset < least:
         raise InputError(
             f"{path}: expected voxels from byte {least} on, got vox_offset {header.voxel_offset:g}; {advice}"

@@ -20,8 +20,8 @@ _PAIR_ENDINGS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 # "datatype" -> bits of a voxel (nifti1.h). ITK looks at it alone and leaves "bitpix" aside; so does this.
 _BITS = {1: 1, 2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64}
 _BITS |= {1536: 128, 1792: 128, 2048: 256, 2304: 32}
-_WHOLE_NUMBERS = frozenset({2, 4, 8, 256, 512, 768, 1024, 1280})
-_FLOATS = frozenset({16, 64})
+# "datatype" -> numpy's name, for one number of 8 to 64 bits
+NUMBER_TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class NiftiHeader:
     q_offset: tuple[float, float, float]
     s_rows: tuple[float, ...]  # 3 x 4, row by row
     single_file: bool
+    byte_order: str  # < or >
 
     @property
     def is_volume(self) -> bool:
@@ -58,12 +59,17 @@ class NiftiHeader:
     @property
     def is_grey(self) -> bool:
         """True for one number per voxel, of 8 to 64 bits."""
-        return self.datatype in _WHOLE_NUMBERS | _FLOATS
+        return self.datatype in NUMBER_TYPES
+
+    @property
+    def is_scaled(self) -> bool:
+        """True if stored numbers are to be multiplied and shifted; a slope of 0 (nibabel: NaN) says no."""
+        return bool(self.slope) and not math.isnan(self.slope) and (self.slope, self.intercept) != (1.0, 0.0)
 
     @property
     def stores_whole_numbers(self) -> bool:
         """True if stored values, before any scaling, are whole."""
-        return self.datatype in _WHOLE_NUMBERS
+        return NUMBER_TYPES.get(self.datatype, "f")[0] in "iu"
 
 
 def is_nifti(path: Path) -> bool:
@@ -109,7 +115,7 @@ def read_nifti_header(path: Path) -> NiftiHeader | None:
         if size == 348:
             return _version_1(content, order, path)
         if size == 540 and len(content) >= 540 and content[4:7] in (b"n+2", b"ni2"):
-            return _version_2(content, order, path)
+            return _version_2(content, order)
     return None
 
 
@@ -136,10 +142,11 @@ def _version_1(content: bytes, order: str, path: Path) -> NiftiHeader | None:
         quaternion_and_offset=of("6f", 256),
         s_rows=of("12f", 280),
         single_file=magic == b"n+1\0",
+        byte_order=order,
     )
 
 
-def _version_2(content: bytes, order: str, path: Path) -> NiftiHeader:
+def _version_2(content: bytes, order: str) -> NiftiHeader:
     def of(code: str, offset: int) -> tuple[float, ...]:
         return struct.unpack_from(order + code, content, offset)
 
@@ -156,6 +163,7 @@ def _version_2(content: bytes, order: str, path: Path) -> NiftiHeader:
         quaternion_and_offset=of("6d", 352),
         s_rows=of("12d", 400),
         single_file=content[4:7] == b"n+2",
+        byte_order=order,
     )
 
 
@@ -173,6 +181,7 @@ def _header(
     quaternion_and_offset: tuple[float, ...],
     s_rows: tuple[float, ...],
     single_file: bool,
+    byte_order: str,
 ) -> NiftiHeader:
     used = min(max(int(dim[0]), 0), 7)
     counts = tuple(int(count) for count in dim[1 : 1 + used])
@@ -196,6 +205,7 @@ def _header(
         q_offset=(offset[0], offset[1], offset[2]),
         s_rows=s_rows,
         single_file=single_file,
+        byte_order=byte_order,
     )
 
 

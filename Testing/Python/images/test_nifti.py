@@ -20,7 +20,7 @@ from support.header_files import (
     write_nifti,
 )
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.files import read_labels, read_volume
+from TomoRayLib.images.files import read_labels, read_radiograph, read_volume
 from TomoRayLib.images.mask_checks import prepared_mask
 from TomoRayLib.images.nifti import nifti_orientation
 
@@ -47,11 +47,46 @@ def test_nifti_lies_where_nibabel_puts_it(tmp_path: Path, forms: str, ending: st
     assert (volume.notes, volume.warnings, volume.other_grid) == ((), (), None)
 
 
-@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz"])
-def test_nifti_2_is_refused_by_name(tmp_path: Path, name: str) -> None:
-    path = write_nifti(tmp_path / name, sform=an_oblique_affine(), kind=nibabel.Nifti2Image)
-    with pytest.raises(InputError, match="expected NIfTI-1, got NIfTI-2"):
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz", "ct.hdr"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_nifti_2_is_read_as_nibabel_reads_it(tmp_path: Path, name: str, order: str) -> None:
+    kind = nibabel.Nifti2Pair if name.endswith(".hdr") else nibabel.Nifti2Image
+    header = kind.header_class(endianness=order)
+    header.set_data_dtype(f"{order}i2")
+    nibabel.save(kind(VOXELS.T.astype(f"{order}i2"), an_oblique_affine(), header), tmp_path / name)
+    volume = read_volume(tmp_path / name)
+    np.testing.assert_allclose(volume.grid.index_to_world, LPS_OF_RAS @ an_oblique_affine(), atol=1e-9)
+    np.testing.assert_array_equal(volume.voxels, VOXELS)
+    assert volume.voxels.dtype == np.int16
+
+
+def test_values_of_nifti_2_are_scaled(tmp_path: Path) -> None:
+    """scl_slope and scl_inter are doubles from byte 176 on (nifti2.h)."""
+    path = write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine(), kind=nibabel.Nifti2Image)
+    patch(path, 176, "2d", 0.5, -1024.0)
+    np.testing.assert_array_equal(read_volume(path).voxels, VOXELS * 0.5 - 1024)
+
+
+def test_nifti_2_is_checked_as_nifti_1(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine(), codes=(0, 0), kind=nibabel.Nifti2Image)
+    with pytest.raises(InputError, match="expected a stated orientation"):
         read_volume(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError, match="truncated"):
+        read_volume(path)
+
+
+def test_sequence_in_nifti_2_is_refused(tmp_path: Path) -> None:
+    voxels = np.broadcast_to(VOXELS, (2, *VOXELS.shape)).copy()
+    path = write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine(), voxels=voxels, kind=nibabel.Nifti2Image)
+    with pytest.raises(InputError, match=r"one 3D volume, got dim \(7, 5, 3, 2\)"):
+        read_volume(path)
+
+
+def test_radiograph_in_nifti_2_is_refused(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path / "ap.nii", sform=an_oblique_affine(), voxels=VOXELS[:1], kind=nibabel.Nifti2Image)
+    with pytest.raises(InputError, match="expected NIfTI-1, got NIfTI-2"):
+        read_radiograph(path)
 
 
 @pytest.mark.parametrize("given", ["ct.hdr", "ct.img"])

@@ -1,0 +1,47 @@
+"""Voxels of NIfTI-2 files, which SimpleITK does not read. They are stored as those of NIfTI-1."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.nifti_header import NUMBER_TYPES, NiftiHeader, begins_as_gzip, voxel_file
+
+
+def nifti_2_voxels(header: NiftiHeader, path: Path) -> NDArray[Any]:
+    """Read the voxels of a checked NIfTI-2 file.
+
+    Args:
+        header: Its header.
+        path: The file, or either file of its pair.
+
+    Returns:
+        Values ``(z, y, x)``: the stored numbers, or float32 if the header scales them.
+
+    Raises:
+        InputError: If the file holds no single 3D volume.
+    """
+    if not header.is_volume:
+        raise InputError(
+            f"{path}: expected one 3D volume, got dim {header.counts} (NIfTI-2); export the one to be used."
+        )
+    file = voxel_file(path, header)
+    begin = int(header.voxel_offset)
+    with gzip.open(file) if begins_as_gzip(file) else file.open("rb") as stream:
+        stream.seek(begin)
+        content = stream.read(header.end - begin)
+    stored = np.frombuffer(content, header.byte_order + NUMBER_TYPES[header.datatype]).reshape(header.counts[2::-1])
+    if header.is_scaled:
+        return (stored * header.slope + header.intercept).astype(np.float32)
+    return stored.astype(stored.dtype.newbyteorder("="))
+
+
+def refuse_nifti_2(header: object, path: Path) -> None:
+    """Raise InputError for a radiograph in NIfTI-2."""
+    if isinstance(header, NiftiHeader) and header.version == 2:
+        raise InputError(f"{path}: expected NIfTI-1, got NIfTI-2; save the radiograph as NRRD or NIfTI-1.")
