@@ -158,8 +158,8 @@ def orientation_of(header: NiftiHeader, path: Path) -> NiftiOrientation:
     return NiftiOrientation(
         header.qform_code,
         header.sform_code,
-        None if qform is None else to_lps_mm * qform,
-        None if sform is None else to_lps_mm * sform,
+        None if qform is None else to_lps_mm * qform + 0.0,
+        None if sform is None else to_lps_mm * sform + 0.0,
         (counts[0], counts[1], counts[2]),
         spacing_mm,
     )

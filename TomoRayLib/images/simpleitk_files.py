@@ -38,7 +38,7 @@ def read_information(path: Path) -> sitk.ImageFileReader:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Keep what ITK, MetaIO and libpng print off the terminal: what it is about is checked, and said, by the readers."""
+    """Keep what ITK, MetaIO and libpng print off the terminal: the readers check, and say, what it is about."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
