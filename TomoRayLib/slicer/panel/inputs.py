@@ -106,10 +106,15 @@ class InputsSection:
         )
 
     def warnings(self) -> list[str]:
-        """Warnings on the chosen pair of radiographs, and on numbers that the user left as they were read."""
-        views = [view for view in ("ap", "lateral") if view in self._read and self._is_as_read(view)]
-        of_numbers = [warning for view in views for warning in self._read[view][1].warnings]
-        return of_numbers + self._look_at_pair()[0] if self._shows_radiographs() else []
+        """Warnings on the chosen images, on numbers that the user left as they were read, and on the pair."""
+        if not self._shows_radiographs():
+            return []
+        read = {view: self._read[view][1] for view in ("ap", "lateral") if view in self._read}
+        of_images = [warning for origins in read.values() for warning in origins.of_image]
+        of_numbers = [
+            warning for view, origins in read.items() if self._is_as_read(view) for warning in origins.warnings
+        ]
+        return [*of_images, *of_numbers, *self._look_at_pair()[0]]
 
     def _shows_radiographs(self) -> bool:
         return self.parameters is not None and self.parameters.inputKind is InputKind.RADIOGRAPHS

@@ -55,7 +55,7 @@ class ViewOrigins:
     """The origin of each number of a ``ViewGeometry``, in a word or two for the panel.
 
     ``warnings`` say what to check in the numbers, ``problem`` why they cannot be used as they are, and ``field`` of
-    which setting it speaks: they hold until the user changes a number.
+    which setting it speaks: they hold until the user changes a number. ``of_image`` are the warnings of the reader.
     """
 
     sid: str
@@ -65,6 +65,7 @@ class ViewOrigins:
     warnings: tuple[str, ...] = ()
     problem: str | None = None
     field: str | None = None
+    of_image: tuple[str, ...] = ()
 
 
 def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple[ViewGeometry, ViewOrigins]:
@@ -108,7 +109,7 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple
     origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin, stated.angle_origin or "standard")
     sid, sad, spacing, angle = (_origin_label(text, radiograph.header.source_format) for text in origins)
     warnings = tuple(f"{role.label()}: {warning}" for warning in stated.warnings)
-    return geometry, ViewOrigins(sid, sad, spacing, angle, warnings)
+    return geometry, ViewOrigins(sid, sad, spacing, angle, warnings, of_image=_warnings_of(radiograph, role))
 
 
 def _to_be_completed(radiograph: Radiograph, role: Role, error: InputError) -> tuple[ViewGeometry, ViewOrigins]:
@@ -121,7 +122,12 @@ def _to_be_completed(radiograph: Radiograph, role: Role, error: InputError) -> t
         for value in (header.sid_mm, header.sad_mm, spacing)
     )
     problem = f"{role.label()}: {error}"
-    return geometry, ViewOrigins(sid, sad, stated, _("standard"), problem=problem, field=error.field)
+    of_image = _warnings_of(radiograph, role)
+    return geometry, ViewOrigins(sid, sad, stated, _("standard"), (), problem, error.field, of_image)
+
+
+def _warnings_of(radiograph: Radiograph, role: Role) -> tuple[str, ...]:
+    return tuple(f"{role.label()}: {warning}" for warning in radiograph.header.warnings)
 
 
 def _distances(beam: Beam) -> tuple[float | None, float | None]:

@@ -274,6 +274,18 @@ def test_a_plain_film_is_taken_for_one_at_a_wall_until_the_user_says_otherwise(p
     assert "wall stand or table" not in drive().status(panel)
 
 
+def test_what_the_reader_warns_of_is_said_before_the_run(panel, tmp_path: Path) -> None:
+    stored = (1000 * a_picture()).astype(np.uint16)
+    values = {"ImagerPixelSpacing": [0.9, 0.9], "FieldOfViewDimensions": [324, 270]}  # three times the pixels' 108 x 90
+    film = dicom_node(tmp_path / "ap.dcm", stored, "AP", **values)
+    drive().choose_radiographs(panel, film, add_radiograph(a_lateral(), "lateral", (0.9, 0.9)))
+    assert "was the image resized?" in drive().status(panel)
+    panel.ui.apSadSpinBox.value = 1450.0
+    drive().settle()
+    assert "was the image resized?" in drive().status(panel)
+    assert panel.ui.synthesizeButton.enabled
+
+
 def test_distances_that_the_header_leaves_open_can_be_entered(panel, tmp_path: Path) -> None:
     stored = (1000 * a_picture()).astype(np.uint16)
     values = {"ImagerPixelSpacing": [0.9, 0.9], "DistanceSourceToPatient": 1600.0}
