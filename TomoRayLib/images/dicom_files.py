@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -19,7 +20,7 @@ _ENDINGS = (".dcm", ".ima", ".dicom")
 _PREAMBLE_BYTES = 128
 _MARK = b"DICM"
 _LARGEST_FIRST_VALUE = 1024  # bytes; a data set begins with a group length, a character set or an image type
-_PIXEL_DATA = 0x7FE00010
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # as floats, doubles, numbers
 _FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
 
 
@@ -63,7 +64,7 @@ def read_data_set(path: Path) -> pydicom.Dataset:
             start = file.read(len(_MARK))
             file.seek(0)
             source = BytesIO(file.read()[len(_MARK) :]) if start == _MARK else file
-            dataset = read_partial(source, stop_when=lambda tag, _vr, _length: tag > _PIXEL_DATA, force=True)
+            dataset = read_partial(source, stop_when=_behind_pixels(), force=True)
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise InputError(f"{path}: expected a readable DICOM file, got {error}; export it again.") from error
     if "TransferSyntaxUID" not in dataset.file_meta:
@@ -72,6 +73,19 @@ def read_data_set(path: Path) -> pydicom.Dataset:
         dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
     _raise_functional_groups(dataset)
     return dataset
+
+
+def _behind_pixels() -> Callable[[int, str | None, int], bool]:
+    """True for the first element behind the pixels, which whatever lies there may look like."""
+    begun = False
+
+    def behind(tag: int, _vr: str | None, _length: int) -> bool:
+        nonlocal begun
+        stop = begun or tag > max(_PIXELS)
+        begun = begun or tag in _PIXELS
+        return stop
+
+    return behind
 
 
 def _begins_as_data_set(start: bytes) -> bool:

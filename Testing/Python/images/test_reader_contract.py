@@ -190,6 +190,7 @@ _KINDS: dict[str, Callable[[Path], Path]] = {
     "zeros behind": _with_a_tail(b"\0" * 700),
     "ones behind": _with_a_tail(b"\xff" * 700),
     "text behind": _with_a_tail(b"end of disc " * 60),
+    "rest of another file behind": _with_a_tail(b"\x28\x00\x52\x10DS\x04\x00-900" + bytes(32)),
 }
 _BARE_SYNTAXES = ("", "implicit little endian", "explicit big endian")
 _FILES = [(kind, syntax) for kind in _KINDS for syntax in ("", *NATIVE, *COMPRESSED)]
