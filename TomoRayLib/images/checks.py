@@ -85,7 +85,7 @@ def check_hounsfield(voxels: NDArray[np.generic], name: str = "The CT") -> None:
 
 def _refuse_other_scales(voxels: NDArray[np.generic], got: str) -> None:
     """Raise InputError if most values lie outside those of tissue; padding and metal in few voxels pass."""
-    step = max(1, voxels.size // 4_000_000) | 1  # odd, so that it does not follow the rows
+    step = max(1, voxels.size // 1_000_000) | 1  # odd, so that it does not follow the rows
     sample: NDArray[Any] = voxels.ravel()[::step]
     padding = float(sample.min())
     body = sample[sample > padding] if padding < MEDIAN_HU[0] else sample
