@@ -66,6 +66,12 @@ class DicomFile:
         has_pixels = any(keyword in self.dataset for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
         return has_pixels and not self.is_segmentation and self.modality not in ("RTDOSE", "PR", "SR", "KO")
 
+    @property
+    def is_localizer(self) -> bool:
+        """True for a scout radiograph, or a file that is no image."""
+        kind = value_of(self.dataset, "ImageType") or ()
+        return not self.is_image or "LOCALIZER" in [str(word).strip().upper() for word in kind]
+
 
 def read_dicom_volume(path: Path) -> Volume:
     """Read a CT from a folder with one DICOM series or from a multi-frame file.
@@ -130,7 +136,7 @@ def dicom_files_in(folder: Path) -> list[DicomFile]:
 def choose_series(folder: Path) -> tuple[tuple[DicomFile, ...], list[str]]:
     """Return the files of the only series of images in ``folder``, and notes on what was left out.
 
-    Segmentations, structure sets, doses, reports and the like beside it are left out.
+    Localizers, segmentations, structure sets, doses, reports and the like beside it are left out.
     Raises InputError if it holds none or several.
     """
     series: dict[str, list[DicomFile]] = {}
@@ -142,6 +148,8 @@ def choose_series(folder: Path) -> tuple[tuple[DicomFile, ...], list[str]]:
             "slices themselves, not the one above."
         )
     images = {uid: files for uid, files in series.items() if any(file.is_image for file in files)}
+    stacks = {uid: files for uid, files in images.items() if not all(file.is_localizer for file in files)}
+    images = stacks or images
     chosen = images if len(images) == 1 else series
     if len(chosen) > 1:
         raise InputError(

@@ -191,6 +191,64 @@ def test_a_localizer_in_the_series_is_left_out_with_a_note(tmp_path: Path) -> No
     assert volume.notes == ("Left out of the CT's series: 1 of Image Type LOCALIZER.",)
 
 
+def test_a_series_of_localizers_beside_the_ct_is_left_out_with_a_note(tmp_path: Path) -> None:
+    ct = a_lopsided_ct()
+    folder = write_folder(tmp_path / "series", slices_of(ct))
+    for path in write_folder(
+        tmp_path / "scouts",
+        slices_of(ct)[:2],
+        ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
+        SeriesInstanceUID=generate_uid(),
+        SeriesDescription="Scout",
+    ).iterdir():
+        path.rename(folder / f"scout{path.name}")
+    volume = read_volume(folder)
+    assert_same(volume, ct)
+    assert volume.notes == ("Left out of the folder: Scout (2 slices, such as scoutIM000).",)
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "modality"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.2.2", "CT"),  # Legacy Converted Enhanced CT
+        ("1.2.840.10008.5.1.4.1.1.7.3", "OT"),  # Multi-frame Grayscale Word Secondary Capture
+    ],
+)
+def test_other_multi_frame_files_of_a_ct_pass_the_same_checks(tmp_path: Path, sop_class: str, modality: str) -> None:
+    ct = a_lopsided_ct()
+    slices = slices_of(ct)
+    values = {"SOPClassUID": sop_class, "Modality": modality}
+    volume = read_volume(write_enhanced(tmp_path / "whole.dcm", slices[::2] + slices[1::2], **values))
+    assert_same(volume, ct)
+    assert bool(volume.warnings) == (modality == "OT")
+    with pytest.raises(InputError, match=r"distances from 3\.00 to 6\.00 mm"):
+        read_volume(write_enhanced(tmp_path / "gap.dcm", slices[:3] + slices[4:], **values))
+
+
+def test_multi_frame_files_without_functional_groups_are_refused(tmp_path: Path) -> None:
+    stored = np.stack([slice_.stored() for slice_ in slices_of(a_lopsided_ct())])
+    values = {"Modality": "OT", "NumberOfFrames": len(stored), "PixelSpacing": [1.0, 2.0], "SpacingBetweenSlices": 3.0}
+    a_dataset("1.2.840.10008.5.1.4.1.1.7.3", stored, **values).save_as(tmp_path / "sc.dcm", enforce_file_format=True)
+    with pytest.raises(InputError, match=r"Image Position \(0020,0032\) missing in 8 of 8"):
+        read_volume(tmp_path / "sc.dcm")
+
+
+def test_a_dimension_that_is_no_place_tells_volumes_apart(tmp_path: Path) -> None:
+    energy = pydicom.Dataset()
+    energy.DimensionIndexPointer = 0x00180060  # KVP
+    place = pydicom.Dataset()
+    place.DimensionIndexPointer = 0x00200032
+    slices = slices_of(a_lopsided_ct())
+    marked = [
+        replace(slice_, more={"DimensionIndexValues": [number, k + 1]})
+        for number in (1, 2)
+        for k, slice_ in enumerate(slices)
+    ]
+    path = write_enhanced(tmp_path / "ct.dcm", marked, DimensionIndexSequence=[energy, place])
+    with pytest.raises(InputError, match="told apart by dimension KVP: 1, 2"):
+        read_volume(path)
+
+
 def test_localizers_alone_are_no_ct(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "series", slices_of(a_lopsided_ct()), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     with pytest.raises(InputError, match=r"got 8 of Image Type LOCALIZER \(a scout radiograph\)"):
