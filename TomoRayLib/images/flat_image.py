@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,11 @@ from TomoRayLib.images.volume_headers import VolumeHeader, scaled_values
 ALONG_AXIS = 0.7  # cosine from which a direction counts as lying along a patient axis (45 degrees)
 OBLIQUE_DEG, LARGEST_OBLIQUE_DEG = 5.0, 40.0  # off the patient's axes: farther is said, and no longer told apart
 _BOOKKEEPING = ("ITK_", "NRRD_")  # fields that ITK adds by itself
+_OWN = "TomoRay."  # of fields in files that TomoRay writes, whose spacing is known
+_ONE_MILLIMETRE = (
+    "Its pixels are 1 x 1 mm, which programs also write where they know no spacing (Slicer, SimpleITK); "
+    "check the pixel spacing."
+)
 _AXIS_NAMES = (("left", "right"), ("back", "front"), ("head", "feet"))
 
 
@@ -71,6 +76,8 @@ def radiograph_from_sitk(image: sitk.Image, path: Path, header: VolumeHeader | N
         warnings=(*warnings, *geometry.warnings, *shown.warnings),
     )
     spacing_mm = shown.spacing_mm if geometry.has_spacing else None
+    if spacing_mm == (1.0, 1.0) and not any(key.startswith(_OWN) for key in metadata):
+        described = replace(described, warnings=(*described.warnings, _ONE_MILLIMETRE))
     return Radiograph(np.ascontiguousarray(shown.pixels, dtype=np.float32), spacing_mm, described, metadata)
 
 

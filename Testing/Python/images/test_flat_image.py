@@ -253,3 +253,12 @@ def test_own_radiographs_come_back_without_notes(tmp_path: Path) -> None:
     back = read_radiograph(tmp_path / "ap.nrrd")
     np.testing.assert_array_equal(back.pixels, SHOWN)
     assert (back.pixel_spacing_mm, back.header.notes, back.header.warnings) == ((ROW_MM, COLUMN_MM), (), ())
+
+
+def test_one_millimetre_that_nobody_may_have_stated_is_warned_about(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(SHOWN), str(tmp_path / "picture.nrrd"))
+    write_image_2d(tmp_path / "own.nrrd", SHOWN.astype(np.float32), (1.0, 1.0), {"TomoRay.view": "ap"})
+    for name, warned in (("picture.nrrd", True), ("own.nrrd", False)):
+        back = read_radiograph(tmp_path / name)
+        assert back.pixel_spacing_mm == (1.0, 1.0)
+        assert any("1 x 1 mm" in warning for warning in back.header.warnings) == warned
