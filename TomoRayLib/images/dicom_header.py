@@ -112,7 +112,7 @@ def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
     fill("patient_orientation", ORIENTATION, orientation or None, _orientation)
     header = RadiographHeader(source_format="DICOM", origins=origins, notes=tuple(notes), **values)
     header = with_magnification(without_unknowns(with_units(header)))
-    header = _with_rt_image(header, dataset) if header.modality == RT_IMAGE else _with_positioner(header)
+    header = _with_rt_image(header, dataset) if header.modality == RT_IMAGE else _with_positioner(header, dataset)
     return _with_field(_with_slants(header, dataset), dataset)
 
 
@@ -158,11 +158,15 @@ def _parts(dataset: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
                 yield from (value_of(groups, name) or [])[:1]
 
 
-def _with_positioner(header: RadiographHeader) -> RadiographHeader:
+def _with_positioner(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:
     """The direction of a C-arm's source; a note for angles of another positioner, which have no such definition."""
     primary, secondary = header.primary_angle_deg, header.secondary_angle_deg
     if primary is None and secondary is None:
-        return header
+        in_room_deg = _number_in(dataset, "PositionerIsocenterPrimaryAngle")
+        if in_room_deg is None:
+            return header
+        note = f"Positioner Isocenter Primary Angle (0018,9463) {in_room_deg:g} deg is the room's, not the patient's: "
+        return replace(header, notes=(*header.notes, note + "not used."))
     kind = header.positioner_type
     if kind == C_ARM or (kind is None and header.modality in ("XA", "RF")):
         if primary is None:

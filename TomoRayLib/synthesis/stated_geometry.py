@@ -248,7 +248,7 @@ def _magnification(
     if not known:
         return None, "preset", ()
     best, origin, words = known[0]
-    if options.sad_mm is not None:
+    if options.sad_mm is not None or options.sid_mm is not None:  # the user knows better
         return best, origin, ()
     warnings = []
     for value, _, other in known[1:]:

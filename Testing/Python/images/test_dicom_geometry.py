@@ -221,6 +221,13 @@ def test_angles_of_a_plain_film_are_not_those_of_a_c_arm_unless_it_says_so(tmp_p
         assert any("12 deg is not used" in note for note in header.notes) == (header.to_source is None)
 
 
+def test_angles_in_the_rooms_system_are_noted_and_not_used(tmp_path: Path) -> None:
+    a_radiograph_file(tmp_path / "xa.dcm", Modality="XA", PositionerIsocenterPrimaryAngle=30.0)
+    header = read_radiograph(tmp_path / "xa.dcm").header
+    assert header.to_source is None
+    assert any("(0018,9463) 30 deg is the room's, not the patient's: not used" in note for note in header.notes)
+
+
 def test_a_slanted_beam_is_warned_of(tmp_path: Path) -> None:
     for slant_deg, count in ((0.4, 0), (10.0, 1)):
         a_radiograph_file(tmp_path / "film.dcm", DetectorSecondaryAngle=slant_deg)

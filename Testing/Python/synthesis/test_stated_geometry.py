@@ -39,6 +39,11 @@ def test_the_users_sad_comes_before_every_magnification() -> None:
     assert read.warnings == ()
 
 
+def test_the_users_sid_comes_before_what_the_header_says_of_magnification() -> None:
+    read = stated(GeometryOptions(sid_mm=2000.0), modality="XA", sid_mm=1800.0, sad_mm=1500.0, magnification=1.0 / 0.6)
+    assert read.beam == ConeBeam(1500.0, 2000.0)
+
+
 def test_the_users_sid_keeps_the_magnification_of_the_header() -> None:
     read = stated(GeometryOptions(sid_mm=1500.0), modality="DX", sid_mm=1800.0, spacing_magnification=1.25)
     assert read.beam == ConeBeam(1200.0, 1500.0)
