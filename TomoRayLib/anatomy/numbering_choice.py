@@ -182,9 +182,8 @@ def _is_plain(reading: Reading) -> bool:
 def _no_reading(parts: Mapping[int, Part], plain: Sequence[Reading], name: str) -> InputError:
     if plain:
         return InputError(
-            f"{name}: expected vertebra labels that fall from head to feet as VerSe's do, got the labels "
-            f"{shown([*parts])}, of which {plain[0].problem}; no other numbering known fits. Correct the mask, or "
-            "state its numbering.",
+            f"{name}: expected vertebra labels in VerSe numbering, got the labels {shown([*parts])}, which it does not "
+            f"explain ({plain[0].problem}); no other numbering known fits. Correct the mask, or state its numbering.",
             FIELD,
         )
     return InputError(

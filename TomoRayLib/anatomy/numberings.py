@@ -246,8 +246,9 @@ def _whole(parts: Mapping[int, Part]) -> list[int]:
 
 def _unknown_numbers(numbering: Numbering, others: tuple[int, ...]) -> str | None:
     unknown = [number for number in others if number not in numbering.spine | numbering.organs]
-    is_plain = numbering.name in ("verse", "tptbox")  # their masks are often made together with a few others
-    if len(unknown) >= (MANY_ORGANS if is_plain else 1):
+    is_plain = numbering.name in ("verse", "tptbox")  # a few numbers more are common there, and one in a whole body
+    most = MANY_ORGANS - 1 if is_plain else len(others) // 20 if numbering.organs else 0
+    if len(unknown) > most:
         return f"it has no {', '.join(map(str, unknown[:5]))}"
     return None
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from slicer.i18n import tr as _
 
+from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request
 from TomoRayLib.slicer.scene.nodes import Role, export_volume, grid_of
 from TomoRayLib.slicer.scene.radiographs import export_radiograph, radiograph_of
-from TomoRayLib.slicer.scene.segments import labels_of
+from TomoRayLib.slicer.scene.segments import goes_by_names, labels_of
 from TomoRayLib.slicer.scene.view_geometry import write_geometry
 from TomoRayLib.slicer.worker.job_folder import NEED_MB, PreparedJob, check_space
 
@@ -31,7 +32,8 @@ def projection_job(inputs: CTInputs, folder: Path) -> PreparedJob:
 
     ct, segmentation, notes = _written_ct(inputs, folder)
     geometry = GeometryOptions(preset=inputs.preset, isocenter_mm=inputs.isocenter_mm)
-    return PreparedJob(ProjectionJob(str(folder / RESULTS), ct, segmentation, geometry), notes)
+    job = ProjectionJob(str(folder / RESULTS), ct, segmentation, geometry, labels=_numbering(inputs))
+    return PreparedJob(job, notes)
 
 
 def _from_ct(request: Request, inputs: CTInputs, folder: Path) -> PreparedJob:
@@ -44,6 +46,7 @@ def _from_ct(request: Request, inputs: CTInputs, folder: Path) -> PreparedJob:
         title=request.title,
         ct=ct,
         segmentation=segmentation,
+        labels=_numbering(inputs),
         geometry=GeometryOptions(preset=inputs.preset, isocenter_mm=inputs.isocenter_mm),
         **asdict(request.settings),
     )
@@ -81,9 +84,16 @@ def _written_ct(inputs: CTInputs, folder: Path) -> tuple[str, str | None, tuple[
     notes = (moved,) if moved is not None else ()
     if inputs.segmentation is None:
         return str(folder / "ct.nrrd"), None, notes
-    labels, remarks = labels_of(inputs.segmentation, inputs.ct, grid_of(inputs.ct))
+    labels, remarks = labels_of(inputs.segmentation, inputs.ct, grid_of(inputs.ct), inputs.labels)
     write_volume(folder / "vertebrae.nrrd", labels, compressed=False)
     return str(folder / "ct.nrrd"), str(folder / "vertebrae.nrrd"), (*notes, *remarks)
+
+
+def _numbering(inputs: CTInputs) -> str:
+    """The numbering of the labels as written: VerSe's if names gave them, else as chosen."""
+    if inputs.segmentation is None:
+        return AUTO
+    return "verse" if goes_by_names(inputs.segmentation, inputs.labels) else inputs.labels
 
 
 def _moved_apart(inputs: CTInputs) -> tuple[str, ...]:

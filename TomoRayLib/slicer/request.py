@@ -41,12 +41,14 @@ class CTInputs:
         preset: Geometry of the radiographs, a key of ``TomoRayLib.geometry.PRESETS``.
         isocenter_mm: Middle of the synthetic CT in LPS mm; None for the middle of the vertebrae, or of the CT if it has
             none.
+        labels: Numbering of a label map, one of ``TomoRayLib.anatomy.numberings.LABEL_CHOICES``.
     """
 
     ct: Any
     segmentation: Any = None
     preset: str = "c-arm"
     isocenter_mm: tuple[float, float, float] | None = None
+    labels: str = "auto"
 
 
 @dataclass(frozen=True)

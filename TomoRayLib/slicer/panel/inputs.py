@@ -94,6 +94,7 @@ class InputsSection:
                 parameters.segmentation,
                 parameters.renderPreset.value,
                 first_point_lps(parameters.center),
+                parameters.numbering.value,
             )
         return RadiographInputs(
             parameters.apRadiograph,

@@ -54,6 +54,33 @@ class DefaultGeometry(Enum):
         return _("Automatic") if self is DefaultGeometry.AUTOMATIC else Preset(self.value).label()
 
 
+class Numbering(Enum):
+    """Numbering of the vertebrae in a label map; the values are ``numberings.LABEL_CHOICES``."""
+
+    AUTO = "auto"
+    VERSE = "verse"
+    TPTBOX = "tptbox"
+    TOTALSEGMENTATOR = "totalsegmentator"
+    TOTALSEGMENTATOR_V1 = "totalsegmentator-v1"
+    VERTEBRAE_MR = "vertebrae-mr"
+    TOTALSPINESEG = "totalspineseg"
+    SPIDER = "spider"
+    WHOLE_SPINE = "whole-spine"
+
+    def label(self) -> str:
+        return {
+            Numbering.AUTO: _("By name, else VerSe"),
+            Numbering.VERSE: _("VerSe, CTSpine1K"),
+            Numbering.TPTBOX: _("TPTBox, SPINEPS"),
+            Numbering.TOTALSEGMENTATOR: _("TotalSegmentator"),
+            Numbering.TOTALSEGMENTATOR_V1: _("TotalSegmentator version 1"),
+            Numbering.VERTEBRAE_MR: _("TotalSegmentator, vertebrae MR"),
+            Numbering.TOTALSPINESEG: _("TotalSpineSeg"),
+            Numbering.SPIDER: _("SPIDER"),
+            Numbering.WHOLE_SPINE: _("None: the whole spine"),
+        }[self]
+
+
 class FieldOfView(Enum):
     """Edge of the synthetic CT in mm; the values are those of ``grey_levels.FIELDS_OF_VIEW_MM``."""
 
@@ -127,6 +154,7 @@ class TomoRayParameterNode:
     geometrySource: str  # which images and preset the numbers above were read from
 
     ct: vtkMRMLScalarVolumeNode
+    numbering: Numbering = Numbering.AUTO
     segmentation: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007 (Slicer reads it)
     center: vtkMRMLMarkupsFiducialNode
     renderPreset: Preset = Preset.C_ARM

@@ -11,6 +11,7 @@ import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
+from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, WHOLE_SPINE_LABEL, label_of_structure
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.scene.nodes import in_scene, nothing_left_over, transform_problem, volume_of
@@ -85,8 +86,22 @@ def no_vertebra_named(node) -> str:
     return sentence
 
 
-def labels_of(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple[str, ...]]:
-    """Vertebra labels (z, y, x) in VerSe numbering and notes: a segmentation on the CT's grid, a label map on its own.
+def goes_by_names(node, numbering: str = AUTO) -> bool:
+    """Return whether the labels of a segmentation or label map are VerSe's by its names.
+
+    Those of a segmentation always are. A label map's own numbers count if its colour table names none of them, or if
+    their ``numbering`` is stated.
+    """
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return True
+    present = [int(value) for value in np.unique(volume_of(node).voxels) if value != 0]
+    return numbering == AUTO and any(label_of_structure(_color_name(node, value)) for value in present)
+
+
+def labels_of(node, ct_node, ct_grid: Grid, numbering: str = AUTO) -> tuple[Volume, tuple[str, ...]]:
+    """Vertebra labels (z, y, x) and notes: a segmentation on the CT's grid, a label map on its own.
+
+    They are in VerSe numbering if they go by names, else a label map's own numbers.
 
     Raises InputError if the node has no vertebra, or none inside the CT.
     """
@@ -96,7 +111,7 @@ def labels_of(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple[str, ...]]:
     if node.IsA("vtkMRMLSegmentationNode"):
         volume, notes = _labels_of_segmentation(node, ct_node, ct_grid)
     else:
-        volume, notes = _labels_of_label_map(node)
+        volume, notes = _labels_of_label_map(node, goes_by_names(node, numbering))
     if not volume.voxels.any():
         raise InputError(
             _(
@@ -157,7 +172,7 @@ def _numbered_segments(node, segment_ids: list[str], ct_node) -> np.ndarray:
         return np.array(slicer.util.arrayFromVolume(label_map), dtype=np.uint8)
 
 
-def _labels_of_label_map(node) -> tuple[Volume, tuple[str, ...]]:
+def _labels_of_label_map(node, by_names: bool) -> tuple[Volume, tuple[str, ...]]:
     """A label map's own numbers or, if its colour table names vertebrae, the VerSe numbers of these names."""
     from TomoRayLib.images.types import Volume
 
@@ -165,17 +180,17 @@ def _labels_of_label_map(node) -> tuple[Volume, tuple[str, ...]]:
     present = [int(value) for value in np.unique(volume.voxels) if value != 0]
     if not present:
         raise InputError(_("The label map {name} is empty. Choose another, or none.").format(name=node.GetName()))
-    names = {value: _color_name(node, value) for value in present}
-    meant = {value: label_of_structure(name) for value, name in names.items() if name}
-    if not any(meant.values()):
+    if not by_names:
         if min(present) < 0 or max(present) > WHOLE_SPINE_LABEL:
             raise InputError(
                 _(
-                    "The label map {name} contains the value {value}, but VerSe labels are 1 to 28. Choose the "
+                    "The label map {name} contains the value {value}, but vertebra labels are 1 to 255. Choose the "
                     "vertebra label map."
                 ).format(name=node.GetName(), value=max(present, key=abs))
             )
         return Volume(volume.voxels.astype(np.uint8), volume.grid), ()
+    names = {value: _color_name(node, value) for value in present}
+    meant = {value: label_of_structure(name) for value, name in names.items() if name}
     voxels = np.zeros(volume.voxels.shape, np.uint8)
     for value, label in meant.items():
         if label is not None:

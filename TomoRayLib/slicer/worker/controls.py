@@ -29,6 +29,7 @@ def control_of(field: str | None) -> str | None:
         "pixel_spacing_mm": _("Pixel spacing"),
         "ct": _("CT"),
         "segmentation": _("Vertebrae"),
+        "labels": _("Numbering"),
         "isocenter_mm": _("Centre"),
         "geometry": _("Geometry"),
         "model": _("Model, under Advanced"),

@@ -319,11 +319,13 @@ def test_positioner_angles_of_the_header_are_taken_over(panel, tmp_path: Path) -
 def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
     """Each value travels to the worker as text: one that the library does not know would fail only there."""
     from TomoRayLib.anatomy.grey_levels import FIELDS_OF_VIEW_MM, Quantisation
+    from TomoRayLib.anatomy.numberings import LABEL_CHOICES
     from TomoRayLib.geometry.presets import PRESETS
-    from TomoRayLib.slicer.panel.parameters import FieldOfView, GreyLevels, Layout, Preset, WindowPreset
+    from TomoRayLib.slicer.panel.parameters import FieldOfView, GreyLevels, Layout, Numbering, Preset, WindowPreset
     from TomoRayLib.slicer.views import display, layouts
 
     assert {choice.value for choice in Preset} == set(PRESETS)
+    assert [choice.value for choice in Numbering] == list(LABEL_CHOICES)
     assert {choice.value for choice in FieldOfView} == set(FIELDS_OF_VIEW_MM)
     assert {choice.value for choice in GreyLevels} == {choice.value for choice in Quantisation}
     assert {choice.value for choice in WindowPreset} == set(display.WINDOW_HU)
@@ -344,6 +346,10 @@ def test_a_scene_saved_by_an_older_version_keeps_its_choices() -> None:
         "InputKind": ["RADIOGRAPHS", "CT"],
         "Preset": ["C_ARM", "UPRIGHT", "PARALLEL"],
         "DefaultGeometry": ["AUTOMATIC", "C_ARM", "UPRIGHT", "PARALLEL"],
+        "Numbering": [
+            *("AUTO", "VERSE", "TPTBOX", "TOTALSEGMENTATOR", "TOTALSEGMENTATOR_V1", "VERTEBRAE_MR"),
+            *("TOTALSPINESEG", "SPIDER", "WHOLE_SPINE"),
+        ],
         "FieldOfView": ["WIDE", "NARROW"],
         "GreyLevels": ["LINEAR", "EQUAL_FREQUENCY"],
         "Layout": ["COMPARE", "SYNTHETIC", "UNCHANGED"],

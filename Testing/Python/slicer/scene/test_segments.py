@@ -134,6 +134,28 @@ def test_a_label_map_keeps_its_numbers_and_its_own_grid(segments) -> None:
     assert notes == ()
 
 
+def test_a_numbering_that_is_stated_wins_over_the_names_of_a_color_table(segments) -> None:
+    import slicer
+
+    ct, labels = oblique_case()
+    node, label_map = add_volume(ct, "CT"), add_volume(labels, "labels", "vtkMRMLLabelMapVolumeNode")
+    assert not segments.goes_by_names(label_map)
+    present = [int(value) for value in np.unique(labels.voxels) if value]
+    table = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLColorTableNode", "names")
+    table.SetTypeToUser()
+    table.SetNumberOfColors(max(present) + 1)
+    for value in present:
+        table.SetColor(value, f"vertebrae_{NAME_OF_LABEL[value - 1]}", 1.0, 0.0, 0.0, 1.0)
+    label_map.CreateDefaultDisplayNodes()
+    label_map.GetDisplayNode().SetAndObserveColorNodeID(table.GetID())
+    assert segments.goes_by_names(label_map)
+    named, _notes = segments.labels_of(label_map, node, ct.grid)
+    np.testing.assert_array_equal(named.voxels, np.where(labels.voxels > 0, labels.voxels - 1, 0))
+    assert not segments.goes_by_names(label_map, "spider")
+    stated, _notes = segments.labels_of(label_map, node, ct.grid, "spider")
+    np.testing.assert_array_equal(stated.voxels, labels.voxels)
+
+
 def test_refusals_say_what_to_do(segments) -> None:
     import slicer
 
