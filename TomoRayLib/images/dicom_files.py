@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.filereader import read_partial
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import AllTransferSyntaxes, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.quiet import no_warnings
@@ -57,7 +57,7 @@ def read_data_set(path: Path) -> pydicom.Dataset:
     What follows the pixels, such as padding to the size of a disc block, is left alone. What an Enhanced image says in
     its functional groups stands at the top as well, as in other images; of its frames the first one counts.
 
-    Raises InputError for a damaged file.
+    Raises InputError for a damaged file, and a transfer syntax that is none or unknown.
     """
     try:
         with path.open("rb") as file:
@@ -67,10 +67,7 @@ def read_data_set(path: Path) -> pydicom.Dataset:
             dataset = read_partial(source, stop_when=_behind_pixels(), force=True)
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise InputError(f"{path}: expected a readable DICOM file, got {error}; export it again.") from error
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        implicit, little = dataset.original_encoding
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    _settle_syntax(dataset, path)
     _raise_functional_groups(dataset)
     return dataset
 
@@ -99,6 +96,20 @@ def _begins_as_data_set(start: bytes) -> bool:
                 return True
             return order == "<" and struct.unpack("<I", start[4:8])[0] <= _LARGEST_FIRST_VALUE
     return False
+
+
+def _settle_syntax(dataset: pydicom.Dataset, path: Path) -> None:
+    """Fill in the transfer syntax of a bare data set from its encoding. Raises InputError for an unknown one."""
+    stated = dataset.file_meta.get("TransferSyntaxUID")
+    if not stated:
+        implicit, little = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    elif stated not in AllTransferSyntaxes:  # JPEG XL, or a maker's own, such as GE's with its two byte orders
+        raise InputError(
+            f"{path}: expected a Transfer Syntax UID (0002,0010) of the standard that can be decoded, got {stated}; "
+            "export the image uncompressed."
+        )
 
 
 def _raise_functional_groups(dataset: pydicom.Dataset) -> None:

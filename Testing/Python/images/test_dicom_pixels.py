@@ -315,6 +315,21 @@ def test_compressed_pixels_under_a_native_syntax_are_refused(tmp_path: Path) -> 
         read_radiograph(path)
 
 
+@pytest.mark.parametrize("uid", ["1.2.840.10008.1.2.4.110", "1.2.840.113619.5.2", "1.2.3.4", "words"])
+@pytest.mark.parametrize("syntax", ["", "JPEG-LS"])
+def test_a_transfer_syntax_that_nobody_knows_is_refused(tmp_path: Path, syntax: str, uid: str) -> None:
+    """JPEG XL, GE's own, and what is no transfer syntax at all."""
+    stated = JPEGLSLossless if syntax else ExplicitVRLittleEndian
+    path = _renamed_syntax(a_picture_file(tmp_path / "odd.dcm", syntax), stated, uid)
+    with pytest.raises(InputError, match=rf"expected a Transfer Syntax UID \(0002,0010\) .* got {uid}"):
+        read_radiograph(path)
+
+
+def test_an_empty_transfer_syntax_is_taken_from_the_encoding(tmp_path: Path) -> None:
+    path = _renamed_syntax(a_picture_file(tmp_path / "empty.dcm"), ExplicitVRLittleEndian, "")
+    np.testing.assert_array_equal(read_radiograph(path).pixels, PICTURE)
+
+
 def test_bits_of_the_codestream_win_over_those_of_the_header(tmp_path: Path) -> None:
     """A header of 16 bits with a codestream of 12, as some archives write."""
     path = a_picture_file(tmp_path / "wide.dcm", "JPEG Extended", BitsStored=16, HighBit=15)
