@@ -73,6 +73,10 @@ class Frame:
         return f"{value_of(self.dataset, 'SOPInstanceUID') or self.path}#{self.number}"
 
     @property
+    def has_size(self) -> bool:
+        return bool(value_of(self.dataset, "Rows")) and bool(value_of(self.dataset, "Columns"))
+
+    @property
     def normal(self) -> NDArray[np.float64]:
         """(3,) unit vector at right angles to rows and columns, for a frame with an orientation."""
         direction = np.asarray(self.orientation, dtype=np.float64)

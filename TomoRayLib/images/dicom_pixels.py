@@ -57,7 +57,7 @@ def read_pixels(dataset: pydicom.Dataset, path: Path) -> ReadPixels:
             f"{path}: expected Photometric Interpretation (0028,0004) MONOCHROME1 or MONOCHROME2, got {photometric}; "
             "export the original image in greyscale."
         )
-    notes = [*settle_syntax(dataset), *_compression_notes(dataset)]
+    notes = [*settle_syntax(dataset), *compression_notes(dataset)]
     cells = decoded_cells(dataset, path)
     if photometric not in _MONOCHROME or cells.ndim == 3:
         values = _grey(cells, dataset, path)
@@ -220,7 +220,8 @@ def _grey(cells: NDArray[Any], dataset: pydicom.Dataset, path: Path) -> NDArray[
     return colours[..., 1].astype(np.float32)
 
 
-def _compression_notes(dataset: pydicom.Dataset) -> list[str]:
+def compression_notes(dataset: pydicom.Dataset) -> list[str]:
+    """Return a note if compression has changed the grey values."""
     syntax = dataset.file_meta.TransferSyntaxUID
     if text_of(dataset, "LossyImageCompression") != "01" and syntax not in _LOSSY_SYNTAXES:
         return []

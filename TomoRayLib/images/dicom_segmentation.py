@@ -21,7 +21,7 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.dicom_decoding import cell_layout, decoded_cells, stored_values
 from TomoRayLib.images.dicom_frames import Frame, frames_of, functional_groups
 from TomoRayLib.images.dicom_header import value_of
-from TomoRayLib.images.dicom_series import DicomFile, dicom_files_in, read_dicom_file
+from TomoRayLib.images.dicom_series import DicomFile, damage_named, dicom_files_in, read_dicom_file
 from TomoRayLib.images.dicom_stack import ROUNDING_MM, check_same, check_stated, check_straight, grid_on
 from TomoRayLib.images.dicom_voxels import one_frame_each
 from TomoRayLib.images.types import Volume
@@ -51,8 +51,9 @@ def find_dicom_segmentation(path: Path) -> DicomFile | None:
 
     Raises InputError if a folder holds several.
     """
-    files = dicom_files_in(path) if path.is_dir() else [read_dicom_file(path)]
-    found = [file for file in files if file.is_segmentation]
+    with damage_named(path):
+        files = dicom_files_in(path) if path.is_dir() else [read_dicom_file(path)]
+        found = [file for file in files if file.is_segmentation]
     if len(found) > 1:
         names = ", ".join(file.path.name for file in found[:6])
         raise InputError(
@@ -77,6 +78,11 @@ def read_dicom_segmentation(file: DicomFile) -> tuple[Volume, dict[int, str]]:
         InputError: For a segmentation of another type or of a microscope, one without frames or positions, segments
             whose code and label name different vertebrae, and vertebrae that overlap by more than 10 %.
     """
+    with damage_named(file.path):
+        return _label_map(file)
+
+
+def _label_map(file: DicomFile) -> tuple[Volume, dict[int, str]]:
     dataset, path = file.dataset, file.path
     kind = _checked_type(file)
     names = _segment_names(dataset, path)
@@ -254,7 +260,7 @@ class _Frames:
     def __init__(self, dataset: pydicom.Dataset, path: Path) -> None:
         self.dataset, self.path = dataset, path
         self.shape = (int(dataset.Rows), int(dataset.Columns))
-        self.is_packed = int(dataset.BitsAllocated) == 1
+        self.is_packed = value_of(dataset, "BitsAllocated") == 1
         count = int(value_of(dataset, "NumberOfFrames") or 1)
         if self.is_packed:
             self.content = np.frombuffer(dataset.PixelData, dtype=np.uint8)

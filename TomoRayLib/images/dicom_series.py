@@ -7,7 +7,8 @@ Folders and multi-frame files go the same way: headers to frames (``dicom_frames
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +26,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom_files import is_dicom
 from TomoRayLib.images.dicom_frames import Frame, frames_of
 from TomoRayLib.images.dicom_header import value_of
+from TomoRayLib.images.dicom_pixels import compression_notes
 from TomoRayLib.images.dicom_stack import stack_of
 from TomoRayLib.images.dicom_voxels import hu_voxels
 from TomoRayLib.images.quiet import no_warnings
@@ -86,6 +88,11 @@ def read_dicom_volume(path: Path) -> Volume:
         InputError: If the folder holds no or several series of images, a file is no CT, pixels do not decode, or the
             slices do not form one straight, even stack.
     """
+    with damage_named(path):
+        return _volume(path)
+
+
+def _volume(path: Path) -> Volume:
     files, notes = choose_series(path) if path.is_dir() else ((read_dicom_file(path),), [])
     warnings = check_ct_series(files)
     frames = [frame for file in files for frame in frames_of(file.dataset, file.path)]
@@ -93,7 +100,27 @@ def read_dicom_volume(path: Path) -> Volume:
     sorted_frames, grid, stack_notes = stack_of(frames, str(path))
     check_plausible(grid, path, "Pixel Spacing (0028,0030) and Image Position (0020,0032)")
     voxels, voxel_notes, voxel_warnings = hu_voxels(sorted_frames)
-    return Volume(voxels, grid, (*notes, *stack_notes, *voxel_notes), (*warnings, *voxel_warnings))
+    lossy = [note for file in files for note in compression_notes(file.dataset)][:1]
+    return Volume(voxels, grid, (*notes, *lossy, *stack_notes, *voxel_notes), (*warnings, *voxel_warnings))
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turn what pydicom raises on damaged values, which it parses when they are used, into an InputError.
+
+    Its warnings on such values are ignored within the block.
+    """
+    try:
+        with no_warnings():
+            yield
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # pydicom raises many kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{path}: expected DICOM headers that can be read, got {reason!r}; a file may be damaged: copy or export "
+            "it again."
+        ) from error
 
 
 def read_dicom_file(path: Path) -> DicomFile:
@@ -205,6 +232,11 @@ def _check_is_ct(file: DicomFile) -> None:
         raise InputError(
             f"{path}: expected one grey value per voxel, got {file.dataset.SamplesPerPixel} (a colour picture, such as "
             "a screen capture, in the series?); choose the CT's slices alone."
+        )
+    if "PixelData" not in file.dataset:
+        raise InputError(
+            f"{path}: expected a CT of whole numbers in Pixel Data (7FE0,0010), got floating-point pixels "
+            f"({file.kind}); export the CT itself."
         )
     if "ModalityLUTSequence" in file.dataset:
         raise InputError(

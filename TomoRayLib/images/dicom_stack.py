@@ -112,6 +112,7 @@ def check_stated(frames: list[Frame], name: str) -> None:
         "Image Position (0020,0032)": [frame for frame in frames if frame.position_mm is None],
         "Image Orientation (0020,0037)": [frame for frame in frames if frame.orientation is None],
         "Pixel Spacing (0028,0030)": [frame for frame in frames if frame.spacing_mm is None],
+        "Rows or Columns (0028,0010)": [frame for frame in frames if not frame.has_size],
     }
     found = [f"{tag} missing in {len(some)} of {len(frames)}" for tag, some in lacking.items() if some]
     if found:

@@ -77,11 +77,11 @@ def one_frame_each(dataset: pydicom.Dataset, path: Path) -> Iterator[pydicom.Dat
     if count == 1:
         yield dataset
         return
-    element = dataset["PixelData"]
+    layout, element = cell_layout(dataset, path), dataset["PixelData"]
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated and element.is_undefined_length:
         blocks = list(generate_frames(element.value, number_of_frames=count))
     else:
-        size = dataset.Rows * dataset.Columns * int(value_of(dataset, "SamplesPerPixel") or 1) * dataset.BitsAllocated
+        size = dataset.Rows * dataset.Columns * int(value_of(dataset, "SamplesPerPixel") or 1) * layout.allocated
         content = memoryview(element.value)
         blocks = [bytes(content[k * size // 8 : (k + 1) * size // 8]) for k in range(count)]
         blocks = [block for block in blocks if len(block) * 8 == size]

@@ -14,7 +14,9 @@ from pydicom.uid import RLELossless, generate_uid
 
 from support.dicom_files import a_dataset
 from support.dicom_stacks import (
+    CT_CLASS,
     FORMS,
+    STACK_UID,
     Slice,
     a_lopsided_ct,
     moved,
@@ -23,6 +25,7 @@ from support.dicom_stacks import (
     write_folder,
     write_stack,
 )
+from support.dicom_syntaxes import COMPRESSED, NATIVE, PICTURE, save_in_syntax
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.files import read_radiograph, read_volume
 from TomoRayLib.images.types import Volume
@@ -435,6 +438,39 @@ def test_slices_without_preamble_are_read(tmp_path: Path) -> None:
     assert_same(read_volume(folder), ct)
 
 
+def test_lossy_compression_is_noted(tmp_path: Path) -> None:
+    values = {"LossyImageCompression": "01", "LossyImageCompressionRatio": 8}
+    volume = read_volume(write_folder(tmp_path / "series", slices_of(a_lopsided_ct()), **values))
+    assert volume.notes == (
+        "Lossy Image Compression (0028,2110), 8 : 1: grey values are not those that were acquired.",
+    )
+
+
+@pytest.mark.parametrize("keyword", ["Rows", "BitsAllocated", "BitsStored", "SamplesPerPixel", "PixelData", "Modality"])
+@forms
+def test_a_header_without_an_attribute_is_read_or_refused(tmp_path: Path, form: str, keyword: str) -> None:
+    path = write_stack(form, tmp_path, slices_of(a_lopsided_ct()))
+    for file in path.iterdir() if path.is_dir() else [path]:
+        dataset = pydicom.dcmread(file)
+        del dataset[keyword]
+        dataset.save_as(file)
+    if keyword in ("Rows", "BitsAllocated", "SamplesPerPixel", "PixelData"):
+        with pytest.raises(InputError):
+            read_volume(path)
+    else:
+        assert_same(read_volume(path), a_lopsided_ct())
+
+
+def test_damaged_values_are_refused_without_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    path = write_enhanced(tmp_path / "ct.dcm", slices_of(a_lopsided_ct()))
+    content = path.read_bytes()
+    for good, bad in ((b"-1024", b"-1O24"), (b"HU", b"\xff\xfe"), (b"250.0", b"25 .x")):
+        path.write_bytes(content.replace(good, bad))
+        with pytest.raises(InputError):
+            read_volume(path)
+    assert not recwarn.list
+
+
 def test_an_incomplete_slice_is_named(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "series", slices_of(a_lopsided_ct()))
     (folder / "IM037").write_bytes((folder / "IM037").read_bytes()[:-20])
@@ -452,3 +488,15 @@ def test_a_slice_of_a_multi_frame_ct_is_no_radiograph_and_no_volume(tmp_path: Pa
         read_volume(path)
     with pytest.raises(InputError, match="modality CT"):
         read_radiograph(path)
+
+
+@pytest.mark.parametrize("syntax", ["", *NATIVE, *COMPRESSED])
+def test_every_transfer_syntax_gives_the_plain_values(tmp_path: Path, syntax: str) -> None:
+    place = {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0], "PixelSpacing": [1, 1], "RescaleIntercept": -1024}
+    values = {"Modality": "CT", "BitsStored": 12, "HighBit": 11, "SeriesInstanceUID": STACK_UID, **place}
+    (tmp_path / "series").mkdir()
+    for k in range(2):
+        dataset = a_dataset(CT_CLASS, PICTURE, ImagePositionPatient=[0, 0, 2 * k], RescaleSlope=1, **values)
+        save_in_syntax(dataset, tmp_path / "series" / f"{k}", syntax)
+    voxels = read_volume(tmp_path / "series").voxels
+    np.testing.assert_array_equal(voxels, [PICTURE.astype(np.int32) - 1024] * 2)
