@@ -33,6 +33,7 @@ from TomoRayLib.images.cohort_finder import stem_of
 _LARGEST_HEADER = 4_000_000
 _LARGEST_TABLE = 1_000_000
 _ABOVE_BIDS = 3  # folders
+_MOST_TABLES = 20  # texts in a folder that are looked at; more are no tables for all of its masks
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,8 @@ def _is_above(table: Path, path: Path) -> bool:
 def _of_only_table(path: Path) -> LabelNames | None:
     """The one colour table or ITK-SNAP description in the folder, if there is one only."""
     for ending, read in ((".ctbl", _color_table), (".label", _snap_table), (".txt", _snap_table)):
-        found = [table for file in sorted(path.parent.glob(f"*{ending}")) if (table := _read(file, read))]
+        files = list(path.parent.glob(f"*{ending}"))
+        found = [table for file in files if (table := _read(file, read))] if len(files) <= _MOST_TABLES else []
         if len(found) == 1:
             return found[0]
     return None

@@ -12,7 +12,7 @@ from TomoRayLib.anatomy.numberings import AUTO, WHOLE_SPINE
 from TomoRayLib.anatomy.vertebrae import WHOLE_SPINE_LABEL, label_of_structure
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.cohort_finder import stem_of
-from TomoRayLib.images.files import read_label_map, read_labels
+from TomoRayLib.images.files import read_label_map
 from TomoRayLib.images.label_maps import LabelMap
 from TomoRayLib.images.mask_checks import in_verse_numbers
 from TomoRayLib.images.types import Volume
@@ -65,7 +65,7 @@ def read_structures(folder: Path) -> Volume:
         )
     labels: Volume | None = None
     for label, path in sorted(paths.items()):
-        mask = read_labels(path)
+        mask = read_label_map(path, by_name=False).volume
         if labels is None:
             labels = replace(mask, voxels=np.zeros(mask.voxels.shape, dtype=np.uint8))
         elif not mask.grid.same_as(labels.grid):

@@ -197,6 +197,24 @@ def test_where_no_case_is_scored_the_tables_still_say_why(
     ]
 
 
+def test_masks_that_cannot_be_right_are_listed_with_their_reason(tmp_path: Path) -> None:
+    """The phantom's labels moved into the air beside it, and numbered from the feet up."""
+    ct, labels = phantom_volumes()
+    present = np.unique(labels.voxels)
+    upwards = np.zeros(int(present.max()) + 1, labels.voxels.dtype)
+    upwards[present[1:]] = present[:0:-1]
+    beside = np.roll(labels.voxels, labels.grid.size[0] // 2 - 4, axis=2)
+    (tmp_path / "cases").mkdir()
+    for name, voxels in (("beside", beside), ("upwards", upwards[labels.voxels])):
+        write_volume(tmp_path / "cases" / f"{name}.nrrd", ct, compressed=False)
+        write_volume(tmp_path / "cases" / f"{name}_seg.nrrd", Volume(voxels, labels.grid))
+    with pytest.raises(InputError, match="got none; the first reason: beside"):
+        evaluated(tmp_path / "cases", tmp_path / "out")
+    reasons = {line["name"]: line["reason"] for line in lines_of(tmp_path / "out" / "not_scored.csv")}
+    assert "at least 40 HU denser than their surroundings" in reasons["beside"]
+    assert "which VerSe's numbering does not explain" in reasons["upwards"]
+
+
 def test_an_internal_error_in_one_case_is_told_from_its_input(
     a_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
