@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
 from PIL.Image import Image
 from PIL.ImageFile import ImageFile
@@ -19,12 +21,23 @@ from TomoRayLib.images.quiet import no_stderr
 _EXIF_ORIENTATION = 0x0112
 
 
+@contextmanager
+def without_limit() -> Iterator[None]:
+    """Lift Pillow's limit of 179 million pixels within the block: films are larger, and sizes are checked before."""
+    kept = PIL.Image.MAX_IMAGE_PIXELS
+    PIL.Image.MAX_IMAGE_PIXELS = None
+    try:
+        yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = kept
+
+
 def opened(
     reader: Callable[[io.BytesIO], ImageFile], content: bytes, path: Path, kind: str
 ) -> tuple[NDArray[Any], int]:
     """Pillow's values (of a PNG's palette: indices) and the Exif Orientation, read by the plug-in of the one format."""
     try:
-        with no_stderr(), reader(io.BytesIO(content)) as picture:
+        with no_stderr(), without_limit(), reader(io.BytesIO(content)) as picture:
             picture.load()
             shown: Image = picture
             if picture.mode == "1":

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.TiffImagePlugin import TiffImageFile
 
+from TomoRayLib.images.pillow_pixels import without_limit
 from TomoRayLib.images.quiet import no_stderr
 from TomoRayLib.images.tiff_header import TiffError, TiffPage
 
@@ -200,7 +201,7 @@ def _byte_picture(tags: Tags, contents: Sequence[bytes], *, tiled: bool) -> byte
 def _decoded(content: bytes, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     """What libtiff makes of a file of 8-bit samples. Raises TiffError if that has not the expected form."""
     try:
-        with no_stderr(), TiffImageFile(io.BytesIO(content)) as picture:
+        with no_stderr(), without_limit(), TiffImageFile(io.BytesIO(content)) as picture:
             picture.load()
             shown = picture.convert("RGB") if picture.mode == "YCbCr" else picture
             mode, size = shown.mode, (shown.height, shown.width)

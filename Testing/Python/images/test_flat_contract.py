@@ -504,3 +504,16 @@ def test_header_of_a_picture_larger_than_any_radiograph_is_refused_before_it_is_
     for name in ("bomb.png", "bomb.tif"):
         with pytest.raises(InputError, match="got 40000 x 40000 in the header"):
             read_radiograph(tmp_path / name)
+
+
+@pytest.mark.parametrize("kind", ["lzw", "jpeg", "palette"])
+def test_film_beyond_the_limit_of_a_library_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    path, picture = tmp_path / "film", Image.fromarray(GREY_8)
+    if kind == "palette":
+        picture.putpalette(np.repeat(np.arange(256), 3).astype(np.uint8).tobytes())
+    picture.save(path, **{"lzw": {"format": "TIFF", "compression": "tiff_lzw"}}.get(kind, {"format": "PNG"}))
+    if kind == "jpeg":
+        picture.save(path, format="JPEG", quality=100)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # in place of a picture of 179 million pixels
+    assert np.abs(read_radiograph(path).pixels - GREY_8).max() <= 2
+    assert Image.MAX_IMAGE_PIXELS == 1000
