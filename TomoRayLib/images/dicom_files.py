@@ -65,10 +65,11 @@ def read_data_set(path: Path) -> pydicom.Dataset:
             file.seek(0)
             source = BytesIO(file.read()[len(_MARK) :]) if start == _MARK else file
             dataset = read_partial(source, stop_when=_behind_pixels(), force=True)
+        dataset.get("PixelData")  # raises if its value representation is none
+        _raise_functional_groups(dataset)
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise InputError(f"{path}: expected a readable DICOM file, got {error}; export it again.") from error
     _settle_syntax(dataset, path)
-    _raise_functional_groups(dataset)
     return dataset
 
 

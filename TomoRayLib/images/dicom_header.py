@@ -144,7 +144,7 @@ def value_of(dataset: pydicom.Dataset, keyword: str) -> Any:
     """Return the value, or None if it is absent, empty or not readable at all."""
     try:
         value = dataset.get(keyword)
-    except (TypeError, ValueError, NotImplementedError):  # what pydicom raises for broken values and unknown VRs
+    except Exception:  # pydicom raises many kinds for broken values and unknown VRs
         return None
     return None if value is None or (hasattr(value, "__len__") and len(value) == 0) else value
 

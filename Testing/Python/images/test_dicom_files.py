@@ -88,6 +88,20 @@ def test_a_damaged_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
         read_radiograph(tmp_path / "mark.dcm")
 
 
+def test_broken_values_are_taken_for_none_and_a_broken_pixel_element_is_refused(tmp_path: Path) -> None:
+    """A length that is no multiple of the value's, and letters that are no value representation."""
+    whole = a_picture_file(tmp_path / "ap.dcm", PixelPaddingValue=3665).read_bytes()
+    padding = b"\x28\x00\x20\x01US\x02\x00"
+    assert whole.count(padding) == 1
+    (tmp_path / "odd.dcm").write_bytes(whole.replace(padding, padding[:6] + b"\x03\x00\x00"))
+    np.testing.assert_array_equal(read_radiograph(tmp_path / "odd.dcm").pixels, PICTURE)
+    pixels = b"\xe0\x7f\x10\x00OW"
+    assert whole.count(pixels) == 1
+    (tmp_path / "vr.dcm").write_bytes(whole.replace(pixels, pixels[:4] + b"O\xe5"))
+    with pytest.raises(InputError, match=r"vr\.dcm: expected a readable DICOM file"):
+        read_radiograph(tmp_path / "vr.dcm")
+
+
 def test_attributes_of_an_image_win_over_its_functional_groups(tmp_path: Path) -> None:
     shared, window = pydicom.Dataset(), pydicom.Dataset()
     window.WindowCenter, window.WindowWidth = 40, 400
