@@ -21,6 +21,7 @@ from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.images.cohort_finder import CohortCase, counted_reasons, find_cases, only_named
+from TomoRayLib.images.label_names import names_of_labels
 from TomoRayLib.jobs.events import Emit, Event, Finished, Note, Warned
 from TomoRayLib.jobs.failures import failed_by
 from TomoRayLib.jobs.job import EvaluationJob
@@ -132,6 +133,7 @@ def _score(job: EvaluationJob, case: CohortCase, settings: dict[str, Any], emit:
     made_with = {
         "settings": settings,
         "inputs_sha256": {name: sha256_of_input(file) for name, file in files.items()},
+        "label_names": _label_names(case.segmentation),
     }
     metrics = _kept_metrics(path, made_with) if job.resume else None
     if metrics is not None:
@@ -160,6 +162,12 @@ def _scored(job: EvaluationJob, case: CohortCase, emit: Emit) -> dict[str, Any]:
         "warnings": list(result.warnings),
         "metrics": result.metrics.to_json_dict(),
     }
+
+
+def _label_names(segmentation: Path) -> list[list[Any]]:
+    """The names of a label map's numbers, which may be in a table beside it: a changed table gives other scores."""
+    names = names_of_labels(segmentation) if segmentation.is_file() else None
+    return [[label.number, label.layer, *label.texts] for label in names.labels] if names is not None else []
 
 
 def _kept_metrics(path: Path, made_with: dict[str, Any]) -> dict[str, Any] | None:

@@ -175,6 +175,19 @@ def test_a_changed_segmentation_is_scored_anew(
     assert "sub-verse901_ct.nii.gz" in no_network
 
 
+def test_a_changed_table_of_names_beside_the_mask_is_scored_anew(
+    a_cohort: Path, an_evaluation: tuple[Path, Events], no_network: list[str], tmp_path: Path
+) -> None:
+    cohort, out = tmp_path / "cohort", tmp_path / "tables"
+    shutil.copytree(a_cohort, cohort)
+    shutil.copytree(an_evaluation[0], out)
+    table = cohort / "derivatives" / "sub-verse901" / "dataset.json"
+    table.write_text('{"labels": {"background": 0, "L1": 19}}', encoding="utf-8")
+    with pytest.raises(InputError, match="at least one of 2 cases"):
+        evaluated(cohort, out, resume=True)
+    assert "sub-verse901_ct.nii.gz" in no_network
+
+
 def test_a_damaged_record_is_scored_anew(
     a_cohort: Path, an_evaluation: tuple[Path, Events], no_network: list[str], tmp_path: Path
 ) -> None:
