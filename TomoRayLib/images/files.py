@@ -97,7 +97,7 @@ def _placed(volume: Volume, header: VolumeHeader | None, stated: StatedGeometry 
             "damaged: copy or export it again."
         )
     check_plausible(stated.grid, path, stated.size_field)
-    voxels, remarks = scaled_values(volume.voxels, header)
+    voxels, remarks = scaled_values(volume.voxels, header, path)
     return Volume(voxels, stated.grid, stated.notes, (*stated.warnings, *remarks), stated.other_grid)
 
 

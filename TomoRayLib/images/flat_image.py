@@ -59,7 +59,7 @@ def radiograph_from_sitk(image: sitk.Image, path: Path, header: VolumeHeader | N
     values = sitk.GetArrayFromImage(image)
     warnings: tuple[str, ...] = ()
     if header is not None:
-        values, warnings = scaled_values(values, header)
+        values, warnings = scaled_values(values, header, path)
     shown = _shown(values.reshape(geometry.grid.shape), geometry, path)
     keys = [key for key in image.GetMetaDataKeys() if key.isprintable() and not key.startswith(_BOOKKEEPING)]
     metadata = {key: image.GetMetaData(key) for key in keys}

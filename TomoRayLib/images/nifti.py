@@ -146,6 +146,7 @@ def nifti_orientation(path: Path) -> NiftiOrientation | None:
     return orientation_of(header, path)
 
 
+@np.errstate(over="ignore", invalid="ignore")  # numbers that are none are refused where a grid is made of them
 def orientation_of(header: NiftiHeader, path: Path) -> NiftiOrientation:
     """Return both orientations that a header states; see ``nifti_orientation``."""
     to_mm = MM_OF_UNIT.get(header.unit, 1.0)

@@ -37,7 +37,8 @@ def nifti_2_voxels(header: NiftiHeader, path: Path) -> NDArray[Any]:
         content = stream.read(header.end - begin)
     stored = np.frombuffer(content, header.byte_order + NUMBER_TYPES[header.datatype]).reshape(header.counts[2::-1])
     if header.is_scaled:
-        return (stored * header.slope + header.intercept).astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 are refused as infinite
+            return (stored * header.slope + header.intercept).astype(np.float32)
     return stored.astype(stored.dtype.newbyteorder("="))
 
 

@@ -178,8 +178,8 @@ def _in_space(header: NrrdHeader, path: Path) -> StatedGeometry:
         columns = columns[:, :3]
     _check_one_size(header, np.linalg.norm(columns, axis=0), path)
     origin = np.array(_vector(fields.get("spaceorigin", "(0,0,0)"), path))
-    units = re.findall(r'"([^"]*)"', fields.get("spaceunits", "")) or fields.get("spaceunits", "").split() or [""] * 3
-    scale = np.array([mm_of_unit(unit, path, "space units") for unit in units[:3]])
+    units = _texts(fields.get("spaceunits", ""), 3, "space units", path)
+    scale = np.array([mm_of_unit(unit, path, "space units") for unit in units])
     x_sign, y_sign = _SIGNS_OF_SPACE.get(space, (1, 1))
     to_lps_mm = np.diag(scale * (x_sign, y_sign, 1))
     matrix = affine(to_lps_mm @ columns, to_lps_mm @ np.where(np.isnan(origin), 0.0, origin))
@@ -194,10 +194,10 @@ def _plain_axis(header: NrrdHeader, axis: int, path: Path) -> tuple[float, float
     """Return step, first centre (both mm) and a note for an axis that has a spacing or bounds."""
     fields, count = header.fields, header.sizes[axis]
     spacing, low, high = (_number(fields.get(name, ""), axis, path) for name in ("spacings", "axismins", "axismaxs"))
-    centers = (fields.get("centers", "").lower().split() or ["???"] * len(header.sizes))[axis]
-    units = re.findall(r'"([^"]*)"', fields.get("units", "")) or fields.get("units", "").split() or [""] * 4
-    to_mm = mm_of_unit(units[axis] if axis < len(units) else "", path, "units")
-    note = f"Its lengths were turned from {units[axis]} (units) into mm." if to_mm != 1 else ""
+    centers = _texts(fields.get("centers", ""), len(header.sizes), "centers", path)[axis].lower()
+    unit = _texts(fields.get("units", ""), len(header.sizes), "units", path)[axis]
+    to_mm = mm_of_unit(unit, path, "units")
+    note = f"Its lengths were turned from {unit} (units) into mm." if to_mm != 1 else ""
     if math.isfinite(low) and math.isfinite(high):
         step = _step_of_bounds(low, high, count, centers, spacing, path)
         if math.isnan(spacing):
@@ -271,6 +271,16 @@ def _number(text: str, axis: int, path: Path) -> float:
         raise InputError(
             f"{path}: expected a number for each axis, got {text!r}; correct the NRRD header or export it again."
         ) from None
+
+
+def _texts(text: str, count: int, field: str, path: Path) -> list[str]:
+    """Return the words or quoted texts of a field, empty ones if it is missing. Raises InputError for too few."""
+    parts = re.findall(r'"([^"]*)"', text) or text.split() or [""] * count
+    if len(parts) < count:
+        raise InputError(
+            f"{path}: expected {count} texts in {field}, got {text!r}; correct the header or export it again."
+        )
+    return parts
 
 
 def _vector_texts(text: str) -> list[str]:

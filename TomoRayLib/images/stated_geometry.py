@@ -48,6 +48,7 @@ def affine(columns: NDArray[np.float64], origin: NDArray[np.float64]) -> Matrix:
     return matrix
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def grid_of_affine(matrix: Matrix, size: tuple[int, int, int], path: Path, field: str) -> Grid:
     """Return the grid of a matrix from voxel indices to LPS mm.
 
@@ -67,7 +68,7 @@ def grid_of_affine(matrix: Matrix, size: tuple[int, int, int], path: Path, field
     """
     columns = matrix[:3, :3]
     spacing = np.linalg.norm(columns, axis=0)
-    if not np.isfinite(matrix).all() or not np.all(spacing > 0):
+    if not np.isfinite(matrix).all() or not np.isfinite(spacing).all() or not np.all(spacing > 0):
         raise InputError(
             f"{path}: expected a spacing above 0 mm along each axis, got {_rows(matrix)} in {field}; correct the "
             "header or export it again."

@@ -16,6 +16,7 @@ from TomoRayLib.images.nifti import check_nifti, nifti_geometry
 from TomoRayLib.images.nifti_header import GZIP_MAGIC, NiftiHeader
 from TomoRayLib.images.nrrd_header import NrrdHeader, check_nrrd, nrrd_geometry
 from TomoRayLib.images.stated_geometry import StatedGeometry, assumed_lps
+from TomoRayLib.images.types import check_finite
 
 _PICTURES = (".tif", ".tiff", ".lsm", ".png", ".jpg", ".jpeg", ".bmp", ".gif")
 _ORIENTED = (".mnc", ".h5", ".hdf", ".hdf5")  # MINC and ITK's own HDF5 keep directions
@@ -37,8 +38,11 @@ def geometry_of(header: VolumeHeader, path: Path) -> StatedGeometry:
     return nrrd_geometry(header, path) if isinstance(header, NrrdHeader) else meta_image_geometry(header, path)
 
 
-def scaled_values(voxels: NDArray[Any], header: VolumeHeader) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """Apply MetaImage's function from element to intensity, which SimpleITK leaves out, with a warning."""
+def scaled_values(voxels: NDArray[Any], header: VolumeHeader, path: Path) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """Apply MetaImage's function from element to intensity, which SimpleITK leaves out, with a warning.
+
+    Raises InputError for values that are no numbers then.
+    """
     if not isinstance(header, MetaImageHeader) or (function := header.intensity_function) == (1.0, 0.0):
         return voxels, ()
     slope, offset = function
@@ -46,7 +50,10 @@ def scaled_values(voxels: NDArray[Any], header: VolumeHeader) -> tuple[NDArray[A
         f"Its values were turned into {slope:g} x stored + {offset:g} (ElementToIntensityFunction), which ITK and "
         "Slicer leave out; check the values."
     )
-    return (voxels * np.float32(slope) + np.float32(offset)).astype(np.float32), (warning,)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = (voxels * np.float64(slope) + offset).astype(np.float32)
+    check_finite(scaled, str(path))
+    return scaled, (warning,)
 
 
 def label_step(header: VolumeHeader | None) -> float:

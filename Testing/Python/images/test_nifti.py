@@ -76,6 +76,18 @@ def test_nifti_2_is_checked_as_nifti_1(tmp_path: Path) -> None:
         read_volume(path)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("offset", "words"), [(176, "NaN or infinite"), (400, "spacing above 0 mm")])
+def test_numbers_beyond_all_measure_are_refused(tmp_path: Path, offset: int, words: str) -> None:
+    """1e308 as a slope, and as a step in metres."""
+    path = write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine(), kind=nibabel.Nifti2Image, unit="meter")
+    patch(path, 104 + 8, "3d", 0.001, 0.0005, 0.00025)
+    patch(path, 400, "12d", *(an_oblique_affine()[:3] * 0.0005).ravel())
+    patch(path, offset, "d", 1e308)
+    with pytest.raises(InputError, match=words):
+        read_volume(path)
+
+
 def test_sequence_in_nifti_2_is_refused(tmp_path: Path) -> None:
     voxels = np.broadcast_to(VOXELS, (2, *VOXELS.shape)).copy()
     path = write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine(), voxels=voxels, kind=nibabel.Nifti2Image)

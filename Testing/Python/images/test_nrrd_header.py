@@ -85,7 +85,7 @@ def test_units_of_axes_are_turned_into_mm(tmp_path: Path) -> None:
     np.testing.assert_allclose(grid.origin_mm, (10, 0.5, 0.25))
 
 
-@pytest.mark.parametrize("field", ['space: LPS\nspace units: "inch" "inch" "inch"', "space: LPS\nspace units: furlong"])
+@pytest.mark.parametrize("field", ['space: LPS\nspace units: "inch" "inch" "inch"', "space: LPS\nspace units: ell ell ell"])
 def test_unit_that_is_not_known_is_refused(tmp_path: Path, field: str) -> None:
     with pytest.raises(InputError, match=r"expected lengths in mm, cm, m or um, got '\w+' \(space units\)"):
         read_volume(write_nrrd(tmp_path / "ct.nrrd", f"{field}\n{STEPS}"))
@@ -168,6 +168,19 @@ def test_volume_without_a_voxel_size_is_refused(tmp_path: Path, fields: str) -> 
 def test_space_without_directions_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected space directions, as its header names a space, got none"):
         read_volume(write_nrrd(tmp_path / "ct.nrrd", "space: LPS\nspacings: 2 1 .5"))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        f'space: LPS\n{STEPS}\nspace units: "mm" "mm"',
+        'spacings: 2 1 .5\nunits: "mm"',
+        "spacings: 2 1 .5\ncenters: cell",
+    ],
+)
+def test_wrong_count_of_texts_is_refused(tmp_path: Path, fields: str) -> None:
+    with pytest.raises(InputError, match="expected 3 texts in "):
+        read_volume(write_nrrd(tmp_path / "ct.nrrd", fields))
 
 
 @pytest.mark.parametrize("where", ["first", "last"])
