@@ -17,6 +17,7 @@ HALF_A_VOXEL = 0.5  # farther apart, a voxel of one reading is another voxel of 
 # A clinical CT has voxels of 0.1 to 10 mm; micro-CT of a specimen and a table of 2 m are still inside.
 PLAUSIBLE_SPACING_MM = (0.05, 20.0)
 LARGEST_EXTENT_MM = 2500.0
+_NO_LENGTH_MM = 1e9  # 1000 km: a damaged header
 _NAMES_OF_UNITS = {
     1.0: ("", "?", "???", "none", "unknown", "mm", "millimeter", "millimeters", "millimetre", "millimetres"),
     10.0: ("cm", "centimeter", "centimeters", "centimetre", "centimetres"),
@@ -68,7 +69,7 @@ def grid_of_affine(matrix: Matrix, size: tuple[int, int, int], path: Path, field
     """
     columns = matrix[:3, :3]
     spacing = np.linalg.norm(columns, axis=0)
-    if not np.isfinite(matrix).all() or not np.isfinite(spacing).all() or not np.all(spacing > 0):
+    if not np.all(np.abs(matrix) < _NO_LENGTH_MM) or not np.all(spacing > 0):
         raise InputError(
             f"{path}: expected a spacing above 0 mm along each axis, got {_rows(matrix)} in {field}; correct the "
             "header or export it again."
