@@ -93,7 +93,7 @@ def _label_map(file: DicomFile) -> tuple[Volume, dict[int, str]]:
     numbers = _segment_numbers(dataset, path, kind, names)
     planes = [_Plane(frame, number, k) for frame, number, k in zip(frames, numbers, indices, strict=True)]
     voxels = _painted(dataset, planes, names, grid, path)
-    notes = [f"DICOM Segmentation object, read by segment: {', '.join(names.values())}."]
+    notes = [f"DICOM Segmentation object of {len(names)} segments ({kind}), read by segment."]
     if kind == "FRACTIONAL":
         notes.append("FRACTIONAL values: taken as the segment from half of Maximum Fractional Value (0062,000E) on.")
     return Volume(voxels, grid, tuple(notes)), names

@@ -142,7 +142,7 @@ def test_bits_are_read_by_segment_at_their_place(tmp_path: Path, direction: np.n
     volume, names = read(path)
     assert_inside(volume, labels)
     assert names == {1: "L3", 2: "L4", 3: "Liver"}
-    assert volume.notes == ("DICOM Segmentation object, read by segment: L3, L4, Liver.",)
+    assert volume.notes == ("DICOM Segmentation object of 3 segments (BINARY), read by segment.",)
 
 
 def test_fractions_count_from_one_half(tmp_path: Path) -> None:
