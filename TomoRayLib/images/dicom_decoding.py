@@ -18,7 +18,7 @@ import pydicom
 import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.encaps import parse_basic_offsets
+from pydicom.encaps import generate_frames, parse_basic_offsets
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
     HTJ2K,
@@ -33,6 +33,7 @@ from pydicom.uid import (
 )
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.codestreams import stated_size
 from TomoRayLib.images.dicom_header import value_of
 from TomoRayLib.images.quiet import no_stderr
 
@@ -65,6 +66,7 @@ def decoded_cells(dataset: pydicom.Dataset, path: Path) -> NDArray[Any]:
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
         _check_one_frame(dataset, path)
+        _check_size(dataset, path)
         if syntax in _HTJ2K:
             return _by_openjpeg(_frame_alone(dataset, JPEG2000Lossless))
         if syntax.is_encapsulated and syntax != RLELossless:
@@ -195,6 +197,24 @@ def _check_one_frame(dataset: pydicom.Dataset, path: Path) -> None:
         raise InputError(
             f"{path}: expected the pixels of one frame, got those of {frames}, although Number of Frames (0028,0008) "
             "does not say so; export the one frame to be used."
+        )
+
+
+def _check_size(dataset: pydicom.Dataset, path: Path) -> None:
+    """Raise InputError for a codestream of another size than the header's, which GDCM would write beyond its memory."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated or syntax == RLELossless:
+        return
+    size = stated_size(next(generate_frames(dataset.PixelData, number_of_frames=1)))
+    expected = (dataset.Rows, dataset.Columns, _samples(dataset))
+    if size is None or size[:3] != expected or not 2 <= size[3] <= int(dataset.BitsAllocated):
+        got = "neither JPEG nor JPEG 2000"
+        if size is not None:
+            got = "{} x {} pixels of {} value(s) of {} bits".format(*size)
+        raise InputError(
+            f"{path}: expected compressed pixels of the size in the header, {expected[0]} x {expected[1]} (0028,0010 "
+            f"and 0011) of {expected[2]} value(s) of up to {dataset.BitsAllocated} bits, got {got}; copy the file "
+            "again, or export it uncompressed."
         )
 
 

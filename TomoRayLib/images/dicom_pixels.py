@@ -165,11 +165,10 @@ def _padding(
 ) -> NDArray[np.bool_] | None:
     """True at values between Pixel Padding Value (0028,0120) and Range Limit (0028,0121); None if there are none."""
     name = "Pixel" if layout else "DoubleFloatPixel" if "DoubleFloatPixelData" in dataset else "FloatPixel"
-    first = value_of(dataset, f"{name}PaddingValue")
+    first, limit = (_number(dataset, f"{name}Padding{part}") for part in ("Value", "RangeLimit"))
     if first is None:
         return None
-    limit = value_of(dataset, f"{name}PaddingRangeLimit")
-    ends = (float(first), float(first if limit is None else limit))
+    ends = (first, first if limit is None else limit)
     mask = np.zeros(stored.shape, dtype=bool)
     if layout is None:
         mask = (stored >= min(ends)) & (stored <= max(ends))
@@ -180,6 +179,15 @@ def _padding(
         if limit is None:
             mask |= cells == (int(first) & (1 << layout.allocated) - 1)
     return mask if mask.any() and not mask.all() else None
+
+
+def _number(dataset: pydicom.Dataset, keyword: str) -> float | None:
+    """Return one finite number, or None."""
+    try:
+        number = float(value_of(dataset, keyword))
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _as_stored(value: int, layout: CellLayout) -> int:
