@@ -25,8 +25,7 @@ from TomoRayLib.images.flat_geometry import check_plane
 from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
 from TomoRayLib.images.label_maps import LabelMap, label_map_of, layers_of
 from TomoRayLib.images.label_names import names_of_labels, names_of_segments
-from TomoRayLib.images.nifti_2 import nifti_2_voxels, refuse_nifti_2
-from TomoRayLib.images.nifti_header import NiftiHeader
+from TomoRayLib.images.nifti_voxels import is_read_here, nifti_voxels, refuse_nifti_2
 from TomoRayLib.images.nrrd_header import NrrdHeader
 from TomoRayLib.images.picture import picture_kind, read_picture
 from TomoRayLib.images.simpleitk_files import read_image, read_information
@@ -77,8 +76,8 @@ def read_volume(path: PathLike) -> Volume:
 
 def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
     stated = geometry_of(header, path) if header is not None and header.is_volume else None
-    if isinstance(header, NiftiHeader) and header.version == 2:
-        volume = _volume(sitk.GetImageFromArray(nifti_2_voxels(header, path)), path)
+    if is_read_here(header):
+        volume = _volume(sitk.GetImageFromArray(nifti_voxels(header, path)), path)
     else:
         volume = _volume(read_image(path), path)
     return _placed(volume, header, stated, path)

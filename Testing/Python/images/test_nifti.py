@@ -456,3 +456,27 @@ def test_orientation_of_one_slice_is_stated_with_its_codes(tmp_path: Path) -> No
 def test_orientation_of_another_kind_of_file_is_none(tmp_path: Path) -> None:
     (tmp_path / "ap.nrrd").write_bytes(b"NRRD0005\n")
     assert nifti_orientation(tmp_path / "ap.nrrd") is None
+
+
+@pytest.mark.parametrize("number", ["<f4", ">f4", "<f8"])
+@pytest.mark.parametrize("name", ["ct.nii", "ct.nii.gz", "ct.hdr"])
+def test_voxels_that_are_no_number_are_refused(tmp_path: Path, name: str, number: str) -> None:
+    """niftilib, and so SimpleITK, puts 0 in their place: water around a registered CT."""
+    kind = nibabel.Nifti1Pair if name.endswith(".hdr") else nibabel.Nifti1Image
+    header = kind.header_class(endianness=number[0])
+    header.set_data_dtype(number)
+    voxels = VOXELS.astype(number) - 1024
+    nibabel.save(kind(voxels.T, an_oblique_affine(), header), tmp_path / name)
+    plain = read_volume(tmp_path / name)
+    np.testing.assert_array_equal(plain.voxels, voxels)
+    assert plain.voxels.dtype == np.float32
+    voxels[0, 0, :2] = np.nan, np.inf
+    nibabel.save(kind(voxels.T, an_oblique_affine(), header), tmp_path / name)
+    with pytest.raises(InputError, match="got 2 NaN or infinite"):
+        read_volume(tmp_path / name)
+
+
+def test_floats_are_scaled_as_whole_numbers_are(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine(), voxels=VOXELS.astype("<f4"))
+    patch(path, SLOPE, "2f", 0.5, -1024.0)
+    np.testing.assert_array_equal(read_volume(path).voxels, VOXELS * 0.5 - 1024)

@@ -1,10 +1,14 @@
-"""Voxels of NIfTI-2 files, which SimpleITK does not read. They are stored as those of NIfTI-1."""
+"""Voxels of NIfTI files that SimpleITK reads otherwise than they are stored, or not at all.
+
+SimpleITK (niftilib) puts 0 where a file has NaN or infinity, and 0 HU is water, so floats are read here. It does not
+read NIfTI-2 at all, whose voxels are stored as those of NIfTI-1.
+"""
 
 from __future__ import annotations
 
 import gzip
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +17,28 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.nifti_header import NUMBER_TYPES, NiftiHeader, begins_as_gzip, voxel_file
 
 
-def nifti_2_voxels(header: NiftiHeader, path: Path) -> NDArray[Any]:
-    """Read the voxels of a checked NIfTI-2 file.
+def is_read_here(header: object) -> TypeGuard[NiftiHeader]:
+    """True for the header of a NIfTI file whose voxels SimpleITK changes or refuses."""
+    if not isinstance(header, NiftiHeader):
+        return False
+    return header.version == 2 or (header.version == 1 and header.is_volume and not header.stores_whole_numbers)
+
+
+def nifti_voxels(header: NiftiHeader, path: Path) -> NDArray[Any]:
+    """Read the voxels of a checked NIfTI file.
 
     Args:
         header: Its header.
         path: The file, or either file of its pair.
 
     Returns:
-        Values ``(z, y, x)``: the stored numbers, or float32 if the header scales them.
+        Values ``(z, y, x)``: the stored numbers, or float32 if the header scales them. NaN stays NaN.
 
     Raises:
         InputError: If the file holds no single 3D volume.
     """
     if not header.is_volume:
-        raise InputError(
-            f"{path}: expected one 3D volume, got dim {header.counts} (NIfTI-2); export the one to be used."
-        )
+        raise InputError(f"{path}: expected one 3D volume, got dim {header.counts}; export the one to be used.")
     file = voxel_file(path, header)
     begin = int(header.voxel_offset)
     with gzip.open(file) if begins_as_gzip(file) else file.open("rb") as stream:
