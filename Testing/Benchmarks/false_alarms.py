@@ -21,8 +21,9 @@ from TomoRayLib.images.checks import check_ct, check_radiograph
 from TomoRayLib.images.cohort_finder import CohortCase, find_cases
 from TomoRayLib.images.ct_plausibility import ct_warnings
 from TomoRayLib.images.files import read_radiograph, read_volume
+from TomoRayLib.images.mask_checks import placed_mask
+from TomoRayLib.images.mask_plausibility import check_mask_in_ct
 from TomoRayLib.images.structure_masks import read_segmentation
-from TomoRayLib.synthesis.inputs import read_ct
 from TomoRayLib.synthesis.settings import GeometryOptions
 from TomoRayLib.synthesis.stated_geometry import stated_geometry
 
@@ -78,9 +79,7 @@ def counted(folders: list[Path]) -> str:
             elif is_radiograph(path):
                 tallies["radiograph: header and geometry"].add(str(path), lambda path=path: said_of_radiograph(path))
         for case in cases_in(folder):
-            tallies["mask in its CT"].add(
-                case.name, lambda case=case: read_ct(str(case.ct), str(case.segmentation)).warnings
-            )
+            tallies["mask in its CT"].add(f"{folder.name}/{case.name}", lambda case=case: said_of_mask_in_ct(case))
     return "\n\n".join(map(str, tallies.values()))
 
 
@@ -113,6 +112,13 @@ def count_ct(path: Path, tallies: dict[str, Tally]) -> None:
     tallies["CT: values (check_ct)"].add(str(path), values)
     tallies["CT: plausibility (ct_warnings)"].add(str(path), lambda: ct_warnings(volume))
     tallies["CT: header"].add(str(path), lambda: volume.warnings)
+
+
+def said_of_mask_in_ct(case: CohortCase) -> tuple[str, ...]:
+    """What is said of a mask that meets its CT."""
+    ct = read_volume(case.ct)
+    mask = placed_mask(read_segmentation(case.segmentation), ct)
+    return (*mask.warnings, *check_mask_in_ct(mask, ct, case.segmentation.name))
 
 
 def said_of_radiograph(path: Path) -> tuple[str, ...]:

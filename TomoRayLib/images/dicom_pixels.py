@@ -100,9 +100,10 @@ def check_kind(dataset: pydicom.Dataset, path: Path) -> None:
         )
     pixel_data = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
     if not (value_of(dataset, "Rows") and value_of(dataset, "Columns") and any(key in dataset for key in pixel_data)):
+        kind = pydicom.uid.UID(text_of(dataset, "SOPClassUID")).name or "a DICOM file"
         raise InputError(
-            f"{path}: expected a DICOM image, got {value_of(dataset, 'SOPClassUID') or 'a file without pixels'}; "
-            "choose the image itself, not a report or presentation state."
+            f"{path}: expected a DICOM image, got {kind} without pixels; choose the image itself, not a report or "
+            "presentation state."
         )
 
 
