@@ -21,8 +21,8 @@ from TomoRayLib.images.checks import check_ct, check_radiograph
 from TomoRayLib.images.cohort_finder import CohortCase, find_cases
 from TomoRayLib.images.ct_plausibility import ct_warnings
 from TomoRayLib.images.files import read_radiograph, read_volume
-from TomoRayLib.images.mask_checks import placed_mask
-from TomoRayLib.images.mask_plausibility import check_mask_in_ct
+from TomoRayLib.images.masks.checks import placed_mask
+from TomoRayLib.images.masks.plausibility import check_mask_in_ct
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.synthesis.settings import GeometryOptions
 from TomoRayLib.synthesis.stated_geometry import stated_geometry

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,16 @@ def test_a_click_in_slicer_walks_down_its_floors() -> None:
         and FLOOR_IN_SLICER[place(target)] >= FLOOR_IN_SLICER[place(module)]
     ]
     assert not wrong
+
+
+def test_the_parts_of_images_do_not_import_each_other_in_circles() -> None:
+    parts: dict[str, set[str]] = {}
+    for module, targets in _own_imports().items():
+        for target in targets:
+            if _room(module) == _room(target) == "images" and target.count(".") > 1 and module.count(".") > 1:
+                part, other = module.split(".")[2], target.split(".")[2]
+                parts.setdefault(part, set()).update({other} - {part})
+    assert {"headers", "dicom", "pictures", "masks", "files"} <= set(TopologicalSorter(parts).static_order())
 
 
 def test_rooms_of_one_floor_do_not_import_each_other_both_ways() -> None:

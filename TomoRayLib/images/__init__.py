@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from TomoRayLib.images.files import read_labels as read_labels
     from TomoRayLib.images.files import read_radiograph as read_radiograph
     from TomoRayLib.images.files import read_volume as read_volume
-    from TomoRayLib.images.mask_checks import prepared_mask as prepared_mask
+    from TomoRayLib.images.masks.checks import prepared_mask as prepared_mask
     from TomoRayLib.images.pair_checks import check_pair as check_pair
     from TomoRayLib.images.resampling import Interpolation as Interpolation
     from TomoRayLib.images.resampling import labels_on_grid as labels_on_grid
@@ -41,7 +41,7 @@ __all__, __getattr__, __dir__ = lazy_face(
         "checks": ["check_ct", "check_radiograph"],
         "cohort_finder": ["Cohort", "CohortCase", "find_cases"],
         "files": ["read_labels", "read_radiograph", "read_volume"],
-        "mask_checks": ["prepared_mask"],
+        "masks.checks": ["prepared_mask"],
         "pair_checks": ["check_pair"],
         "resampling": ["Interpolation", "labels_on_grid", "resample"],
         "structure_masks": ["read_structures"],

@@ -17,19 +17,27 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.dicom_files import is_dicom
-from TomoRayLib.images.dicom_radiograph import read_dicom_radiograph
-from TomoRayLib.images.dicom_segmentation import find_dicom_segmentation, read_dicom_segmentation
-from TomoRayLib.images.dicom_series import read_dicom_volume
-from TomoRayLib.images.flat_geometry import check_plane
-from TomoRayLib.images.flat_image import check_not_a_volume, radiograph_from_sitk
-from TomoRayLib.images.label_maps import LabelMap, label_map_of, layers_of
-from TomoRayLib.images.label_names import names_of_labels, names_of_segments
-from TomoRayLib.images.nifti_voxels import is_read_here, nifti_voxels, refuse_nifti_2
-from TomoRayLib.images.nrrd_header import NrrdHeader
-from TomoRayLib.images.picture import picture_kind, read_picture
+from TomoRayLib.images.dicom.files import is_dicom
+from TomoRayLib.images.dicom.radiograph import read_dicom_radiograph
+from TomoRayLib.images.dicom.segmentation import find_dicom_segmentation, read_dicom_segmentation
+from TomoRayLib.images.dicom.series import read_dicom_volume
+from TomoRayLib.images.headers.nifti_voxels import is_read_here, nifti_voxels, refuse_nifti_2
+from TomoRayLib.images.headers.nrrd_header import NrrdHeader
+from TomoRayLib.images.headers.stated_grid import StatedGrid, check_plausible
+from TomoRayLib.images.headers.volume_header import (
+    VolumeHeader,
+    checked_header,
+    geometry_of,
+    label_step,
+    scaled_values,
+    warnings_of_format,
+)
+from TomoRayLib.images.masks.label_maps import LabelMap, label_map_of, layers_of
+from TomoRayLib.images.masks.label_names import names_of_labels, names_of_segments
+from TomoRayLib.images.pictures.flat_geometry import check_plane
+from TomoRayLib.images.pictures.flat_image import check_not_a_volume, radiograph_from_sitk
+from TomoRayLib.images.pictures.picture import picture_kind, read_picture
 from TomoRayLib.images.simpleitk_files import read_image, read_information
-from TomoRayLib.images.stated_geometry import StatedGeometry, check_plausible
 from TomoRayLib.images.types import (
     Radiograph,
     Volume,
@@ -37,14 +45,6 @@ from TomoRayLib.images.types import (
     check_scalar,
     unreadable,
     volume_from_sitk,
-)
-from TomoRayLib.images.volume_headers import (
-    VolumeHeader,
-    checked_header,
-    geometry_of,
-    label_step,
-    scaled_values,
-    warnings_of_format,
 )
 from TomoRayLib.images.writing import UNKNOWN, UNKNOWN_SPACING_KEY, PathLike
 
@@ -83,7 +83,7 @@ def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
     return _placed(volume, header, stated, path)
 
 
-def _placed(volume: Volume, header: VolumeHeader | None, stated: StatedGeometry | None, path: Path) -> Volume:
+def _placed(volume: Volume, header: VolumeHeader | None, stated: StatedGrid | None, path: Path) -> Volume:
     """Put a volume where its header states it. Raises InputError for a grid that no CT has."""
     if header is None:
         check_plausible(volume.grid, path, "the file's header")

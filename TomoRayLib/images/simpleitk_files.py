@@ -9,9 +9,9 @@ from pathlib import Path
 import SimpleITK as sitk
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.headers.volume_header import misnamed
 from TomoRayLib.images.quiet import no_stderr
 from TomoRayLib.images.types import last_line
-from TomoRayLib.images.volume_headers import misnamed
 
 
 def read_image(path: Path) -> sitk.Image:

@@ -13,8 +13,8 @@ from TomoRayLib.anatomy.vertebrae import WHOLE_SPINE_LABEL, label_of_structure
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.cohort_finder import stem_of
 from TomoRayLib.images.files import read_label_map
-from TomoRayLib.images.label_maps import LabelMap
-from TomoRayLib.images.mask_checks import in_verse_numbers
+from TomoRayLib.images.masks.checks import in_verse_numbers
+from TomoRayLib.images.masks.label_maps import LabelMap
 from TomoRayLib.images.types import Volume
 
 

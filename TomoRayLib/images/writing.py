@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import write_atomically
-from TomoRayLib.images.nifti_header import is_nifti, is_whole_nifti, read_nifti_header
+from TomoRayLib.images.headers.nifti_header import is_nifti, is_whole_nifti, read_nifti_header
 from TomoRayLib.images.types import Volume, last_line, volume_to_sitk
 
 UNKNOWN_SPACING_KEY, UNKNOWN = "TomoRay.pixel_spacing", "unknown"

@@ -21,7 +21,7 @@ from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.images.cohort_finder import CohortCase, counted_reasons, find_cases, only_named
-from TomoRayLib.images.label_names import names_of_labels
+from TomoRayLib.images.masks.label_names import names_of_labels
 from TomoRayLib.jobs.events import Emit, Event, Finished, Note, Warned
 from TomoRayLib.jobs.failures import failed_by
 from TomoRayLib.jobs.job import EvaluationJob

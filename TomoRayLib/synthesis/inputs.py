@@ -12,8 +12,8 @@ from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.checks import check_ct, check_radiograph
 from TomoRayLib.images.files import read_radiograph, read_volume
-from TomoRayLib.images.mask_checks import placed_mask
-from TomoRayLib.images.mask_plausibility import check_mask_in_ct
+from TomoRayLib.images.masks.checks import placed_mask
+from TomoRayLib.images.masks.plausibility import check_mask_in_ct
 from TomoRayLib.images.pair_checks import check_pair
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Radiograph, Volume

@@ -25,7 +25,7 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.checks import check_ct
 from TomoRayLib.images.ct_plausibility import ct_warnings
 from TomoRayLib.images.files import read_labels, read_radiograph, read_volume
-from TomoRayLib.images.mask_checks import describe_mask, prepared_mask
+from TomoRayLib.images.masks.checks import describe_mask, prepared_mask
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Radiograph, Volume
 from TomoRayLib.synthesis.acquisition import pair_geometry

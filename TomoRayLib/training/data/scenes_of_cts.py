@@ -13,8 +13,8 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.checks import check_ct
 from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import read_volume
-from TomoRayLib.images.mask_checks import placed_mask
-from TomoRayLib.images.mask_plausibility import check_mask_in_ct
+from TomoRayLib.images.masks.checks import placed_mask
+from TomoRayLib.images.masks.plausibility import check_mask_in_ct
 from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Volume

@@ -1,0 +1,1 @@
+"""DICOM: radiographs, stacks of slices and segmentations, by the rules of the standard."""

@@ -1,0 +1,1 @@
+"""Flat pictures (PNG, TIFF, JPEG, BMP) and one-slice volumes as radiographs."""
