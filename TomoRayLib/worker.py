@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from TomoRayLib.jobs.events import STOP_WITH_PARENT, Emit, Event, ExitCode, to_json
+from TomoRayLib.jobs.events import STOP_WITH_PARENT, Emit, Ending, Event, ExitCode, to_json
 from TomoRayLib.jobs.failures import run_guarded
 
 if TYPE_CHECKING:
@@ -64,16 +64,18 @@ def main(arguments: list[str] | None = None) -> int:
         print("usage: python -m TomoRayLib.worker job.json", file=sys.stderr)
         return ExitCode.INPUT
 
+    ending = Ending(print_event)
+
     def work() -> None:
         from TomoRayLib.jobs.job import read_job  # not above: without numpy, which it imports, an event has to say so
 
-        run_job(read_job(Path(arguments[0])), print_event)
+        run_job(read_job(Path(arguments[0])), ending)
 
     signal.signal(signal.SIGTERM, _stop)
     if os.environ.get(STOP_WITH_PARENT):
         threading.Thread(target=_stop_with_parent, daemon=True).start()
 
-    return run_guarded(work, print_event)
+    return run_guarded(work, print_event) or ending.code
 
 
 if __name__ == "__main__":

@@ -65,6 +65,23 @@ class Display:
                 self.console.print(self.last.details, markup=False, highlight=False)
         elif self.last is not None:
             _show_result(self.last.values)
+            if self.last.values.get("suggestion"):
+                print_sentence(self.console, "[bold red]Doubt[/]", escaped(self._asked(self.last.values["suggestion"])))
+
+    def _asked(self, suggestion: Mapping[str, Any]) -> str:
+        """ "Did you mean ...?" with the options to run again with."""
+        changes = [_change(self.option_names.get(name, name), value) for name, value in suggestion["settings"].items()]
+        if suggestion["swap"]:
+            names = [self.option_names.get(name, name) for name in ("ap", "lateral")]
+            changes.append(f"the files of {names[0]} and {names[1]} exchanged")
+        return f"{suggestion['question']} Run again with {' '.join(changes)}."
+
+
+def _change(option: str, value: bool | int) -> str:
+    """How a setting is changed on the command line."""
+    if value is False:
+        return f"{option} left out"
+    return option if value is True else f"{option} {value}"
 
 
 def print_sentence(console: Console, label: str, text: str) -> None:

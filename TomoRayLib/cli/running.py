@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from TomoRayLib.cli.display import Display
-from TomoRayLib.jobs.events import Emit
+from TomoRayLib.jobs.events import Emit, Ending
 from TomoRayLib.jobs.failures import NOTHING_WRITTEN, run_guarded
 from TomoRayLib.worker import print_event
 
@@ -26,8 +26,10 @@ def finish(
     ``left_behind`` is as in ``run_guarded``; ``option_names`` maps the field of an event to the option to name.
     """
     if as_json:
-        raise typer.Exit(run_guarded(lambda: work(print_event), print_event, left_behind))
+        ending = Ending(print_event)
+        raise typer.Exit(run_guarded(lambda: work(ending), print_event, left_behind) or ending.code)
     with Display(console, option_names or {}) as display:
-        code = run_guarded(lambda: work(display), display, left_behind)
+        ending = Ending(display)
+        code = run_guarded(lambda: work(ending), display, left_behind)
     display.close()
-    raise typer.Exit(code)
+    raise typer.Exit(code or ending.code)

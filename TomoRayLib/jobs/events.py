@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     INTERNAL_ERROR = 1
     INPUT = 2  # an input or an output place that cannot be used
     OUT_OF_MEMORY = 3
+    EMPTY = 4  # the results are written, but no vertebra is in them
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -64,6 +65,11 @@ class Finished:
     kind: ClassVar[str] = "result"
     values: Mapping[str, Any]
 
+    @property
+    def code(self) -> ExitCode:
+        """``EMPTY`` for a synthetic CT without any bone, else ``DONE``."""
+        return ExitCode.EMPTY if self.values.get("empty") else ExitCode.DONE
+
 
 @dataclass(frozen=True)
 class Failed:
@@ -78,6 +84,18 @@ class Failed:
     field: str | None = None
     details: str = ""
     package: str | None = None
+
+
+class Ending:
+    """Passes events on to ``emit`` and keeps the exit code of the last ``Finished``."""
+
+    def __init__(self, emit: Emit) -> None:
+        self.emit, self.code = emit, ExitCode.DONE
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Finished):
+            self.code = event.code
+        self.emit(event)
 
 
 Event = StageBegun | Note | Warned | Finished | Failed

@@ -14,7 +14,7 @@ from TomoRayLib.anatomy.numberings import AUTO, LABEL_CHOICES
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.mappings import dataclass_from_mapping
 from TomoRayLib.base.settings import same_setting, setting, settings
-from TomoRayLib.synthesis.settings import Exposure, GeometryOptions, PoseOptions
+from TomoRayLib.synthesis.settings import Arrangement, Exposure, GeometryOptions, PoseOptions, arrangement_of
 
 VIEW_NAMES = {"ap": "ap", "lat": "lat", "lateral": "lat"}
 PRECISIONS = ("auto", "float32")
@@ -46,6 +46,10 @@ class SynthesisJob(_Written):
         flip_ap: Mirror the AP radiograph left to right.
         flip_lateral: Mirror the lateral radiograph left to right.
         invert: Exchange dark and bright in both, so that bone is bright.
+        invert_ap: Exchange dark and bright in the AP radiograph alone.
+        invert_lateral: Exchange dark and bright in the lateral radiograph alone.
+        turn_ap: Turn the AP radiograph clockwise by 0, 90, 180 or 270 degrees, before it is mirrored.
+        turn_lateral: Turn the lateral radiograph likewise.
         model: Id in the registry; None: the default model.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
         precision: ``"auto"`` or ``"float32"``.
@@ -53,6 +57,7 @@ class SynthesisJob(_Written):
         quantisation: Lookup table of the truth, ``"linear"`` or ``"equal_frequency"``.
         report: Write ``report.html`` and ``overview.png``.
         comparison: Compare with the CT, if there is one.
+        suggest: Judge a result from radiographs, and try likely mistakes with them if it may be wrong.
         title: Title of the report; None: from the file names.
         demonstration_note: Sentence on the origin of the demonstration case, for the report.
 
@@ -74,6 +79,12 @@ class SynthesisJob(_Written):
     flip_ap: bool = setting(False, help="Mirror the AP image, if the patient's left is at the LEFT in it.")
     flip_lateral: bool = setting(False, help="Mirror the lateral image, if posterior is at the LEFT in it.")
     invert: bool = setting(False, help="Exchange dark and bright: bone must be bright.")
+    invert_ap: bool = setting(False, help="Exchange dark and bright in the AP image alone.", name="--invert-ap")
+    invert_lateral: bool = setting(
+        False, help="Exchange dark and bright in the lateral image alone.", name="--invert-lateral"
+    )
+    turn_ap: int = setting(0, help="Turn the AP image clockwise: 0, 90, 180 or 270 degrees.")
+    turn_lateral: int = setting(0, help="Turn the lateral image clockwise: 0, 90, 180 or 270 degrees.")
     model: str | None = setting(None, help="Model id; see 'tomoray models'.")
     device: str = setting("auto", help="auto, cpu, cuda or cuda:<number>.")
     precision: str = setting("auto", help="auto (bfloat16 if the processor has it) or float32.")
@@ -81,6 +92,9 @@ class SynthesisJob(_Written):
     quantisation: str = setting(Quantisation.LINEAR.value, help="Lookup table: linear or equal_frequency.")
     report: bool = setting(True, help="Write report.html and overview.png.", name="--report/--no-report")
     comparison: bool = True
+    suggest: bool = setting(
+        True, help="Judge the result, and try likely mistakes if it may be wrong.", name="--suggest/--no-suggest"
+    )
     title: str | None = None
     demonstration_note: str | None = None
 
@@ -97,9 +111,10 @@ class SynthesisJob(_Written):
             raise InputError("A segmentation belongs to a CT; give the CT too, or leave it out.", "segmentation")
         if self.labels != AUTO and self.segmentation is None:
             raise InputError("A numbering belongs to a segmentation; give that too, or leave it out.", "labels")
-        if self.ct is not None and (self.flip_ap or self.flip_lateral or self.invert):
-            field = "flip_ap" if self.flip_ap else "flip_lateral" if self.flip_lateral else "invert"
-            raise InputError("Mirroring and inverting are for radiographs; leave them out with a CT.", field)
+        how = self.arrangement
+        if self.ct is not None and how != Arrangement():
+            field = next(name for name, value in how.settings().items() if value)
+            raise InputError("Mirroring, turning and inverting are for radiographs; leave them out with a CT.", field)
         if self.fov_mm not in FIELDS_OF_VIEW_MM:
             raise InputError(
                 f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these.", "fov_mm"
@@ -107,6 +122,12 @@ class SynthesisJob(_Written):
         check_labels(self.labels)
         _check_choice("quantisation", self.quantisation, [choice.value for choice in Quantisation])
         _check_choice("precision", self.precision, PRECISIONS)
+
+    @property
+    def arrangement(self) -> Arrangement:
+        """What is done to the radiographs. Raises InputError for an angle by which no image is turned."""
+        names = ("flip_ap", "flip_lateral", "invert", "invert_ap", "invert_lateral", "turn_ap", "turn_lateral")
+        return arrangement_of({name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)

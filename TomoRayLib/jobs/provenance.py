@@ -51,7 +51,7 @@ def provenance_of(
         "grid": {**asdict(grid), "fov_mm": job.fov_mm},
         "window_hu": {"center": BONE_WINDOW.center_hu, "width": BONE_WINDOW.width_hu},
         "quantisation": job.quantisation,
-        "flips": {"ap": job.flip_ap, "lateral": job.flip_lateral, "invert": job.invert},
+        "arrangement": job.arrangement.settings(),
         "inputs": {
             name: {"name": Path(path).name, "sha256": sha256_of_input(Path(path))} for name, path in files.items()
         },

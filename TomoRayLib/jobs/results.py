@@ -22,6 +22,7 @@ from TomoRayLib.synthesis.comparison import Comparison
 from TomoRayLib.synthesis.inputs import Inputs
 from TomoRayLib.synthesis.model_run import ChosenModel, SyntheticCT
 from TomoRayLib.synthesis.rendering import write_radiograph
+from TomoRayLib.synthesis.suggestions import Suggestion
 from TomoRayLib.synthesis.truth import GroundTruth
 
 
@@ -35,6 +36,12 @@ class CaseResult:
     synthetic: SyntheticCT
     comparison: Comparison | None
     warnings: tuple[str, ...]
+    suggestion: Suggestion | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True if no voxel of the synthetic CT is bone."""
+        return not bool(self.synthetic.mask.any())
 
     @property
     def truth(self) -> GroundTruth | None:
@@ -53,7 +60,9 @@ class CaseResult:
     def provenance(self) -> dict[str, Any]:
         """How the result was made, as JSON-like values, without its cost."""
         notes = (*self.warnings, *self.inputs.notes)
-        return provenance_of(self.job, self.model, self.inputs.views, self.synthetic.grid, notes)
+        suggestion = self.suggestion.to_json_dict(self.job.arrangement) if self.suggestion else None
+        judgement = {"empty": self.is_empty, "suggestion": suggestion}
+        return {**provenance_of(self.job, self.model, self.inputs.views, self.synthetic.grid, notes), **judgement}
 
 
 def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> None:

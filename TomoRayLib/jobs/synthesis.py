@@ -14,12 +14,16 @@ from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.results import CaseResult, cost_of, draw_case, write_case
 from TomoRayLib.synthesis.acquisition import geometry_notes
+from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.comparison import compare_with_ct
 from TomoRayLib.synthesis.inputs import Inputs, project_ct, read_ct, read_radiographs
-from TomoRayLib.synthesis.model_run import LINEAR, choose_model
+from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, SyntheticCT, choose_model
+from TomoRayLib.synthesis.result_checks import EMPTY, doubts, measured
+from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, suggest
 from TomoRayLib.weights import load_equal_frequency_table
 
-NO_VERTEBRA = "No vertebra was found in these radiographs: the synthetic CT is empty. Check views and geometry."
+DOUBTFUL = "The result is doubtful: it has {found}. Check views and geometry, and look at the result."
+MORE_CERTAIN = "It gives a spine that the network is more certain of."
 NEED_BYTES = 200 * 1024 * 1024
 # Usual seconds of each stage on two cores.
 SECONDS_FROM_CT = {
@@ -30,7 +34,7 @@ SECONDS_FROM_CT = {
     "Drawing": 8.0,
     "Writing": 3.0,
 }
-SECONDS_FROM_RADIOGRAPHS = {"Reading": 1.0, "Synthesizing": 4.0, "Drawing": 5.0, "Writing": 2.0}
+SECONDS_FROM_RADIOGRAPHS = {"Reading": 1.0, "Synthesizing": 4.0, "Judging": 3.0, "Drawing": 5.0, "Writing": 2.0}
 
 
 def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
@@ -47,7 +51,9 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
         InputError: For an input or a setting that cannot be used.
         OutputError: If the output folder cannot be written.
     """
-    stages = Stages(SECONDS_FROM_CT if job.ct else SECONDS_FROM_RADIOGRAPHS, emit)
+    expected = SECONDS_FROM_CT if job.ct else SECONDS_FROM_RADIOGRAPHS
+    left_out = () if job.suggest else ("Judging",)
+    stages = Stages({name: seconds for name, seconds in expected.items() if name not in left_out}, emit)
     check_writable(job.out, NEED_BYTES)
     result = case_result(job, stages, emit)
     with staged_folder(job.out) as folder:
@@ -71,14 +77,30 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
     warnings = [*inputs.warnings, *geometry_notes(inputs.views, model.entry)]
     _tell(emit, inputs.notes, warnings)
     with stages.stage("Synthesizing"):
-        synthetic = model.synthesize(inputs.ap, inputs.lateral, inputs.views).on_field_of_view(job.fov_mm)
-    comparison, remarks = None, [] if synthetic.mask.any() else [NO_VERTEBRA]
+        whole = model.synthesize(inputs.ap, inputs.lateral, inputs.views)
+        synthetic = whole.on_field_of_view(job.fov_mm)
+    comparison, remarks, suggestion = None, [] if synthetic.mask.any() else [EMPTY], None
     if inputs.source is not None and job.comparison:
         with stages.stage("Comparing"):
             comparison = compare_with_ct(synthetic, inputs.source.ct, inputs.source.labels, table, model.entry)
         remarks += comparison.warnings
+    if inputs.as_read is not None and job.suggest:
+        with stages.stage("Judging"):
+            doubt, suggestion = _judge(whole, inputs.as_read, job, model)
+        remarks += doubt if synthetic.mask.any() else []
     _tell(emit, (), remarks)
-    return CaseResult(job, model, inputs, synthetic, comparison, (*warnings, *remarks))
+    asked = (f"{suggestion.question} {MORE_CERTAIN}",) if suggestion else ()  # told last, with ``Finished``
+    return CaseResult(job, model, inputs, synthetic, comparison, (*warnings, *remarks, *asked), suggestion)
+
+
+def _judge(
+    synthetic: SyntheticCT, as_read: Pair, job: SynthesisJob, model: ChosenModel
+) -> tuple[list[str], Suggestion | None]:
+    """What speaks against a result, and what was meant if another arrangement of the radiographs is clearly better."""
+    measures = measured(synthetic.probability, model.entry.fov_mm)
+    found = doubts(measures)
+    suggestion = suggest(as_read, job.arrangement, model) if found or measures.certainty < CERTAINTY_TO_TRY else None
+    return [DOUBTFUL.format(found=", ".join(found))] if found else [], suggestion
 
 
 def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
@@ -87,8 +109,7 @@ def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
         equal_frequency = job.quantisation == Quantisation.EQUAL_FREQUENCY.value
         table = load_equal_frequency_table() if equal_frequency else LINEAR
         if job.ct is None:
-            flips = {"flip_ap": job.flip_ap, "flip_lateral": job.flip_lateral, "invert": job.invert}
-            return table, read_radiographs(str(job.ap), str(job.lateral), job.geometry, **flips)
+            return table, read_radiographs(str(job.ap), str(job.lateral), job.geometry, job.arrangement)
         source = read_ct(job.ct, job.segmentation, job.labels)
     with stages.stage("Projecting"):
         return table, project_ct(source, job.geometry)
@@ -108,6 +129,8 @@ def _finished(result: CaseResult, stages: Stages) -> Finished:
             "synthetic": True,
             "folder": str(folder),
             "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
+            "empty": result.is_empty,
+            "suggestion": result.suggestion.to_json_dict(result.job.arrangement) if result.suggestion else None,
             "metrics": result.metrics.to_json_dict() if result.metrics else None,
             "seconds": stages.total_seconds,
             "peak_memory_mb": peak_memory_mb(),

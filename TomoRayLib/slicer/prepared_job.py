@@ -67,9 +67,7 @@ def _from_radiographs(request: Request, inputs: RadiographInputs, folder: Path) 
         ap=str(ap),
         lateral=str(lateral),
         geometry=GeometryOptions(file=str(folder / "geometry.json")),
-        flip_ap=inputs.flip_ap,
-        flip_lateral=inputs.flip_lateral,
-        invert=inputs.invert,
+        **inputs.arrangement(),
         **asdict(request.settings),
     )
     return PreparedJob(job)

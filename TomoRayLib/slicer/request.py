@@ -20,6 +20,10 @@ class RadiographInputs:
         flip_ap: Mirror the AP radiograph left to right.
         flip_lateral: Mirror the lateral radiograph left to right.
         invert: Exchange dark and bright in both, so that bone is bright.
+        invert_ap: Exchange dark and bright in the AP radiograph alone.
+        invert_lateral: Exchange dark and bright in the lateral radiograph alone.
+        turn_ap: Degrees by which the AP radiograph is turned clockwise, before it is mirrored.
+        turn_lateral: Degrees by which the lateral radiograph is turned clockwise, before it is mirrored.
     """
 
     ap: Any
@@ -29,6 +33,15 @@ class RadiographInputs:
     flip_ap: bool = False
     flip_lateral: bool = False
     invert: bool = False
+    invert_ap: bool = False
+    invert_lateral: bool = False
+    turn_ap: int = 0
+    turn_lateral: int = 0
+
+    def arrangement(self) -> dict[str, Any]:
+        """What is done to the radiographs, by the names of ``TomoRayLib.jobs.SynthesisJob``."""
+        names = ("flip_ap", "flip_lateral", "invert", "invert_ap", "invert_lateral", "turn_ap", "turn_lateral")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)

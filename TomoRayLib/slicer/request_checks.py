@@ -43,7 +43,8 @@ def input_problem(inputs: RadiographInputs | CTInputs) -> str | None:
 def look_at_pair(inputs: RadiographInputs) -> tuple[list[str], str | None]:
     """Warnings on two radiographs, and why they cannot be a pair (None if they can). Reads their pixels."""
     from TomoRayLib.geometry.views import Biplanar
-    from TomoRayLib.images.pair_checks import check_pair
+    from TomoRayLib.synthesis.arrangement import pair_warnings
+    from TomoRayLib.synthesis.settings import arrangement_of
     from TomoRayLib.synthesis.stated_geometry import check_plausible
 
     ap, lateral = radiograph_of(inputs.ap, Role.AP), radiograph_of(inputs.lateral, Role.LATERAL)
@@ -51,7 +52,7 @@ def look_at_pair(inputs: RadiographInputs) -> tuple[list[str], str | None]:
         views = Biplanar(inputs.ap_geometry.view(*ap.pixels.shape), inputs.lateral_geometry.view(*lateral.pixels.shape))
         check_plausible(views.ap)
         check_plausible(views.lateral)
-        return check_pair(ap, lateral, views, invert=inputs.invert), None
+        return pair_warnings(ap, lateral, views, arrangement_of(inputs.arrangement())), None
     except InputError as error:
         return [], with_control(str(error), error.field)
 

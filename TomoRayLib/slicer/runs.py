@@ -28,6 +28,8 @@ class SynthesisRun(WorkerRun):
     def __init__(self, request: Request) -> None:
         super().__init__(request.settings.device)
         self.request = request
+        self.suggestion: Mapping[str, Any] | None = None  # as ``Suggestion.to_json_dict`` gives it
+        self.is_empty = False  # True if no vertebra was found
 
     def prepare(self, folder: Path) -> PreparedJob:
         check_request(self.request)
@@ -35,6 +37,7 @@ class SynthesisRun(WorkerRun):
 
     def load(self, results: Mapping[str, Any]) -> CaseNodes:
         request = self.request
+        self.suggestion, self.is_empty = results.get("suggestion"), bool(results.get("empty"))
         return add_case(
             Path(results["folder"]),
             request.title,

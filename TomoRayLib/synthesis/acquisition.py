@@ -239,14 +239,21 @@ def views_to_dict(views: Biplanar) -> dict[str, Any]:
 
 
 def oriented(
-    pixels: NDArray[np.float32], view: View, mirrored: bool, inverted: bool
+    pixels: NDArray[np.float32], view: View, mirrored: bool, inverted: bool, turned_deg: int = 0
 ) -> tuple[NDArray[np.float32], View]:
-    """Return a radiograph with bone bright and unmirrored, and its view.
+    """Return a radiograph upright, unmirrored and with bone bright, and its view.
 
-    Left and right are exchanged if ``mirrored``, dark and bright if ``inverted``. An off-centre detector changes sides
-    with its image.
+    The image is first turned clockwise by ``turned_deg`` (0, 90, 180 or 270), then left and right are exchanged if
+    ``mirrored``, dark and bright if ``inverted``. The detector's size, spacing and offset turn and change sides with
+    the image; the rays stay as the view has them.
     """
     result = pixels
+    for _ in range(turned_deg // 90 % 4):
+        result = np.rot90(result, -1)
+        detector, (down_mm, right_mm) = view.detector, view.detector.offset_mm
+        spacing_mm = (detector.pixel_spacing_mm[1], detector.pixel_spacing_mm[0])
+        turned = Detector(detector.columns, detector.rows, spacing_mm, (right_mm, -down_mm))
+        view = replace(view, detector=turned)
     if mirrored:
         result = result[:, ::-1]
         down_mm, right_mm = view.detector.offset_mm

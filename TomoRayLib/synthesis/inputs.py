@@ -14,12 +14,12 @@ from TomoRayLib.images.checks import check_ct, check_radiograph
 from TomoRayLib.images.files import read_radiograph, read_volume
 from TomoRayLib.images.masks.checks import placed_mask
 from TomoRayLib.images.masks.plausibility import check_mask_in_ct
-from TomoRayLib.images.pair_checks import check_pair
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Radiograph, Volume
-from TomoRayLib.synthesis.acquisition import default_isocenter_mm, oriented, pair_geometry, rendering_views
+from TomoRayLib.synthesis.acquisition import default_isocenter_mm, pair_geometry, rendering_views
+from TomoRayLib.synthesis.arrangement import Pair, pair_warnings
 from TomoRayLib.synthesis.rendering import render
-from TomoRayLib.synthesis.settings import GeometryOptions
+from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class SourceCT:
 class Inputs:
     """Radiographs (rows, columns), bone bright, on the detectors of ``views``, and the CT that they come from, if any.
 
-    ``notes`` say how they were read, ``warnings`` what may be wrong with them.
+    ``notes`` say how they were read, ``warnings`` what may be wrong with them. ``as_read`` are two radiographs as their
+    files hold them; None with a CT.
     """
 
     ap: NDArray[np.float32]
@@ -48,6 +49,7 @@ class Inputs:
     source: SourceCT | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    as_read: Pair | None = None
 
 
 def read_ct(ct: str, segmentation: str | None, labels: str = AUTO) -> SourceCT:
@@ -74,30 +76,27 @@ def read_ct(ct: str, segmentation: str | None, labels: str = AUTO) -> SourceCT:
     return SourceCT(volume, mask, notes, (*warnings, *_said("Mask", (*mask.warnings, *remarks))))
 
 
-def read_radiographs(
-    ap: str, lateral: str, geometry: GeometryOptions, *, flip_ap: bool, flip_lateral: bool, invert: bool
-) -> Inputs:
+def read_radiographs(ap: str, lateral: str, geometry: GeometryOptions, how: Arrangement) -> Inputs:
     """Read two radiographs and find out their geometry.
 
-    ``flip_*`` mirrors a radiograph left to right, ``invert`` makes bone bright in both. Raises InputError for a file
-    that cannot be a radiograph, and as ``radiograph_views`` does.
+    ``how`` says what is to be done to the images in the files. Raises InputError for a file that cannot be a
+    radiograph, and as ``radiograph_views`` does.
     """
     images = (read_radiograph(ap), read_radiograph(lateral))
     for image, name in zip(images, ("AP radiograph", "Lateral radiograph"), strict=True):
         check_radiograph(image, name)
     read = pair_geometry(*images, geometry)
     views, notes = read.views, list(read.notes)
-    warnings = [*read.warnings, *check_pair(*images, views, invert=invert)]
-    for name, image, mirrored in zip(("AP", "Lateral"), images, (flip_ap, flip_lateral), strict=True):
+    as_read = Pair(images[0].pixels, images[1].pixels, views)
+    warnings = [*read.warnings, *pair_warnings(*images, views, how)]
+    changed = (how.flip_ap or how.turn_ap, how.flip_lateral or how.turn_lateral)
+    for name, image, moved in zip(("AP", "Lateral"), images, changed, strict=True):
         notes += _header_notes(name, image)
         warnings += [f"{name}: {warning}" for warning in image.header.warnings]
-        if mirrored and image.header.patient_orientation is not None:
-            warnings.append(f"{name}: mirrored as asked, although its header states the orientation.")
-    ap_pixels, ap_view = oriented(images[0].pixels, views.ap, flip_ap, invert)
-    lateral_pixels, lateral_view = oriented(images[1].pixels, views.lateral, flip_lateral, invert)
-    return Inputs(
-        ap_pixels, lateral_pixels, Biplanar(ap_view, lateral_view), notes=tuple(notes), warnings=tuple(warnings)
-    )
+        if moved and image.header.patient_orientation is not None:
+            warnings.append(f"{name}: mirrored or turned as asked, although its header states the orientation.")
+    pair = as_read.arranged(how)
+    return Inputs(pair.ap, pair.lateral, pair.views, as_read=as_read, notes=tuple(notes), warnings=tuple(warnings))
 
 
 def project_ct(source: SourceCT, geometry: GeometryOptions) -> Inputs:

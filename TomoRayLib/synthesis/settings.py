@@ -1,8 +1,10 @@
-"""Settings of an acquisition: geometry, poses and exposure. They are plain values, read without torch or SimpleITK."""
+"""Settings of an acquisition: geometry, arrangement, poses and exposure, as plain values without torch or SimpleITK."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.settings import setting
@@ -10,6 +12,7 @@ from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.presets import PRESETS
 
 BEAM_NAMES = ("cone", "parallel", "slot")
+TURNS_DEG = (0, 90, 180, 270)
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,56 @@ class GeometryOptions:
         for name in ("pixel_spacing_mm", "size", "isocenter_mm"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else tuple(value))
+
+
+@dataclass(frozen=True)
+class Arrangement:
+    """What is done to two radiographs before the network reads them; the names are those of ``SynthesisJob``.
+
+    Args:
+        swapped: Take the first image as lateral and the second as AP.
+        flip_ap: Mirror the AP radiograph left to right, after turning it.
+        flip_lateral: Mirror the lateral radiograph left to right, after turning it.
+        invert_ap: Exchange dark and bright in the AP radiograph.
+        invert_lateral: Exchange dark and bright in the lateral radiograph.
+        turn_ap: Degrees clockwise, 0, 90, 180 or 270.
+        turn_lateral: Degrees clockwise, 0, 90, 180 or 270.
+    """
+
+    swapped: bool = False
+    flip_ap: bool = False
+    flip_lateral: bool = False
+    invert_ap: bool = False
+    invert_lateral: bool = False
+    turn_ap: int = 0
+    turn_lateral: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("turn_ap", "turn_lateral"):
+            if getattr(self, name) not in TURNS_DEG:
+                raise InputError(
+                    f"Expected an image to be turned by 0, 90, 180 or 270 degrees, got {getattr(self, name)}.", name
+                )
+
+    def settings(self) -> dict[str, bool | int]:
+        """Return a job's settings that have this arrangement, but for the order of the files."""
+        both = self.invert_ap and self.invert_lateral
+        return {
+            "flip_ap": self.flip_ap,
+            "flip_lateral": self.flip_lateral,
+            "invert": both,
+            "invert_ap": self.invert_ap and not both,
+            "invert_lateral": self.invert_lateral and not both,
+            "turn_ap": self.turn_ap,
+            "turn_lateral": self.turn_lateral,
+        }
+
+
+def arrangement_of(values: Mapping[str, Any]) -> Arrangement:
+    """Return the arrangement in a job's settings, by name; ``invert`` is for both images."""
+    rest = {name: value for name, value in values.items() if name != "invert"}
+    one, both = Arrangement(**rest), bool(values.get("invert", False))
+    return replace(one, invert_ap=one.invert_ap or both, invert_lateral=one.invert_lateral or both)
 
 
 @dataclass(frozen=True)

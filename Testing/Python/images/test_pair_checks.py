@@ -30,7 +30,7 @@ def a_pair() -> tuple[Radiograph, Radiograph]:
     frontal = body * np.exp(-(((columns - 58) / 14) ** 4))
     slanted = rows - 0.5 * (columns - 74)  # spinous processes lie behind and point down
     behind = sum(np.exp(-(((slanted - edge) / 5) ** 2) - ((columns - 82) / 9) ** 4) for edge in edges)
-    side = body * np.exp(-(((columns - 52) / 12) ** 4)) + 1.1 * behind
+    side = body * np.exp(-(((columns - 52) / 12) ** 4)) + 0.5 * behind
     return Radiograph(frontal.astype(np.float32), (3.0, 3.0)), Radiograph(side.astype(np.float32), (3.0, 3.0))
 
 
@@ -38,10 +38,10 @@ def test_good_pair_gives_no_warning() -> None:
     assert check_pair(*a_pair(), VIEWS) == []
 
 
-def test_swapped_pair_is_noticed_from_the_pixels() -> None:
+def test_pixels_alone_are_not_taken_for_swapped() -> None:
+    """Symmetry is no sign: real and good pairs were called swapped by it. The result tells, after the run."""
     ap, lateral = a_pair()
-    (warning,) = check_pair(lateral, ap, VIEWS)
-    assert "may be swapped: the image given as lateral is the more left-right symmetric" in warning
+    assert check_pair(lateral, ap, VIEWS) == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_view_in_the_file_tells_a_swap_and_outweighs_pixels_and_scale() -> None:
     assert check_pair(*pair, VIEWS) == []
     (warning,) = check_pair(pair[1], pair[0], VIEWS)
     assert "the AP file's header says lateral and the lateral file's header says frontal" in warning
-    mirrored = with_view(lateral, VIEWS.ap), with_view(ap, VIEWS.lateral)  # pixels alone would say swapped
+    mirrored = with_view(lateral, VIEWS.ap), with_view(ap, VIEWS.lateral)
     assert check_pair(*mirrored, VIEWS) == []
 
 
@@ -141,8 +141,8 @@ def test_inverted_phantom_is_noticed(a_phantom_pair: tuple[Radiograph, Radiograp
     first, second = (text for text in check_pair(*inverted, c_arm()) if "inverted" in text)
     assert first.startswith("The AP radiograph looks inverted: its edges are brighter than its middle")
     assert second.startswith("The lateral radiograph looks inverted")
-    assert not any("inverted" in text for text in check_pair(*inverted, c_arm(), invert=True))
-    wrongly = check_pair(ap, lateral, c_arm(), invert=True)
+    assert not any("inverted" in text for text in check_pair(*inverted, c_arm(), invert_ap=True, invert_lateral=True))
+    wrongly = check_pair(ap, lateral, c_arm(), invert_ap=True, invert_lateral=True)
     assert sum("looks inverted after inverting: " in text for text in wrongly) == 2
 
 

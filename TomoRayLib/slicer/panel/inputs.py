@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.slicer.panel.parameters import InputKind
+from TomoRayLib.slicer.panel.parameters import InputKind, Turn
 from TomoRayLib.slicer.panel.pictures import show_picture
 from TomoRayLib.slicer.request import CTInputs, RadiographInputs
 from TomoRayLib.slicer.request_checks import input_problem, look_at_pair
@@ -19,6 +20,15 @@ from TomoRayLib.slicer.worker.controls import with_control
 
 NUMBERS = ("Sid", "Sad", "Spacing", "Angle")
 UNIT_OF_NUMBER = {"Sid": "mm", "Sad": "mm", "Spacing": "mm", "Angle": "°"}
+PARAMETER_OF_SETTING = {
+    "flip_ap": "flipAp",
+    "flip_lateral": "flipLateral",
+    "invert": "invert",
+    "invert_ap": "invertAp",
+    "invert_lateral": "invertLateral",
+    "turn_ap": "turnAp",
+    "turn_lateral": "turnLateral",
+}
 AGREES = {"Sid": 0.05, "Sad": 0.05, "Spacing": 5e-4, "Angle": 0.06}  # the boxes round: a smaller difference is no edit
 
 
@@ -48,8 +58,11 @@ class InputsSection:
         self.problem = None
         if from_radiographs:
             self._shown.pop("ct", None)
-            self._update_view("ap", Role.AP, parameters.apRadiograph, parameters.flipAp)
-            self._update_view("lateral", Role.LATERAL, parameters.lateralRadiograph, parameters.flipLateral)
+            ap_turn, lateral_turn = parameters.turnAp.value, parameters.turnLateral.value
+            ap_looks = (parameters.flipAp, parameters.invert or parameters.invertAp, ap_turn)
+            lateral_looks = (parameters.flipLateral, parameters.invert or parameters.invertLateral, lateral_turn)
+            self._update_view("ap", Role.AP, parameters.apRadiograph, ap_looks)
+            self._update_view("lateral", Role.LATERAL, parameters.lateralRadiograph, lateral_looks)
             self._show_origins()
         elif self._shown.get("ct") != self._ct_key():
             self.clear_previews()
@@ -104,7 +117,37 @@ class InputsSection:
             parameters.flipAp,
             parameters.flipLateral,
             parameters.invert,
+            parameters.invertAp,
+            parameters.invertLateral,
+            parameters.turnAp.value,
+            parameters.turnLateral.value,
         )
+
+    def apply(self, suggestion: Mapping[str, Any]) -> None:
+        """Arrange the radiographs as the worker suggests (``Suggestion.to_json_dict``)."""
+        parameters = self.parameters
+        was_modifying = parameters.StartModify()
+        if suggestion["swap"]:
+            self._exchange()
+        for name, value in suggestion["settings"].items():
+            parameter = PARAMETER_OF_SETTING[name]
+            setattr(parameters, parameter, Turn(value) if parameter.startswith("turn") else value)
+        parameters.EndModify(was_modifying)
+
+    def _exchange(self) -> None:
+        """Exchange the two images; the numbers in their boxes go with them, but for angles that name the view."""
+        parameters = self.parameters
+        pair = parameters.apRadiograph, parameters.lateralRadiograph
+        parameters.apRadiograph, parameters.lateralRadiograph = pair[1], pair[0]
+        angles_of_images = abs(parameters.apAngleDeg) > abs(parameters.lateralAngleDeg)
+        for name in NUMBERS if angles_of_images else NUMBERS[:-1]:
+            ap, lateral = (getattr(parameters, _parameter(view, name)) for view in ("ap", "lateral"))
+            setattr(parameters, _parameter("ap", name), lateral)
+            setattr(parameters, _parameter("lateral", name), ap)
+        preset = parameters.geometryPreset.value
+        parameters.geometrySource = f"ap={pair[1].GetID()},{preset};lateral={pair[0].GetID()},{preset};"
+        if len(self._taken) > 1:
+            self._taken = {"ap": self._taken["lateral"], "lateral": self._taken["ap"]}
 
     def warnings(self) -> list[str]:
         """Warnings on the chosen images, on numbers that the user left as they were read, and on the pair."""
@@ -138,8 +181,11 @@ class InputsSection:
             self._looked = (key, look_at_pair(chosen))
         return self._looked[1]
 
-    def _update_view(self, view: str, role: Role, node: Any, flipped: bool) -> None:
-        """Show geometry and preview of one radiograph, read again only if image, preset or mirroring changed."""
+    def _update_view(self, view: str, role: Role, node: Any, looks: tuple[bool, bool, int]) -> None:
+        """Show geometry and preview of one radiograph, read again only if image, preset or ``looks`` changed.
+
+        ``looks`` are whether it is mirrored, whether it is inverted, and by how many degrees it is turned.
+        """
         parameters = self.parameters
         label = self._ui.apPreview if view == "ap" else self._ui.lateralPreview
         if node is None or problem_of(node, role) is not None:
@@ -160,9 +206,9 @@ class InputsSection:
         self._take_over(view, node)
         if read[1].problem is not None and self._is_as_read(view):
             self.problem = self.problem or with_control(read[1].problem, read[1].field)
-        key = (node.GetID(), node.GetImageData().GetMTime(), flipped, parameters.invert, "file")
+        key = (node.GetID(), node.GetImageData().GetMTime(), *looks, "file")
         if self._shown.get(view) != key:
-            self._show(view, label, key, radiographs.preview(radiograph, flipped, parameters.invert))
+            self._show(view, label, key, radiographs.preview(radiograph, *looks))
 
     def _show(self, view: str, label: Any, key: tuple, grey: Any) -> None:
         if self._shown.get(view) != key:

@@ -6,6 +6,7 @@ of a case, ``_show_case`` makes it the current case, and ``CompareSection`` show
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ class Panel:
         # The last case of this panel (id of its synthetic CT, fingerprint of its request), and a run that ended
         # after the user left the module.
         self._made: tuple[str, tuple] | None = None
+        self._suggestion: Mapping[str, Any] | None = None  # how the radiographs of the last run may have been meant
         self._waiting: tuple[WorkerRun, Show] | None = None
         self.guard = Guard(self.show_problem)
         self._watch = Watch(self.guard(self._on_modified))
@@ -55,6 +57,7 @@ class Panel:
         self.run_box = RunBox(ui, self.guard, self._finished)
         for button, action in (
             (ui.synthesizeButton, self.synthesize_or_cancel),
+            (ui.suggestionButton, self.apply_suggestion),
             (ui.sampleButton, self.load_sample),
             (ui.renderButton, self.render_radiographs),
             (ui.totalSegmentatorButton, self.segment_vertebrae),
@@ -130,9 +133,17 @@ class Panel:
             self.say(problem)
             return
         installation.ensure(self._requirements)
-        self._said = ""
+        self._said, self._suggestion = "", None
         with slicer.util.WaitCursor():
             self.run_box.start(SynthesisRun(self.request()), self._show_case)
+
+    def apply_suggestion(self) -> None:
+        """Arrange the radiographs as the last run suggests, and run again."""
+        suggestion = self._suggestion
+        if suggestion is not None and not self.run_box.busy:
+            self.inputs.apply(suggestion)
+            self.update()
+            self.synthesize_or_cancel()
 
     def render_radiographs(self) -> None:
         """Render the CT's radiographs without synthesis."""
@@ -179,7 +190,7 @@ class Panel:
         self.compare.views.show_again()
         self.inputs.forget()
         radiographs.forget()
-        self._said = ""
+        self._said, self._suggestion = "", None
         self._made = self._waiting = None
 
     def leave(self) -> None:
@@ -206,7 +217,7 @@ class Panel:
     def _on_modified(self) -> None:
         if not self._updating and not slicer.mrmlScene.IsBatchProcessing():
             if not self.run_box.busy:
-                self._said = ""
+                self._said, self._suggestion = "", None
             self.update()
 
     def _watch_inputs(self) -> None:
@@ -247,6 +258,7 @@ class Panel:
 
     def _update_buttons(self) -> None:
         ui, busy = self.ui, self.run_box.busy
+        ui.suggestionButton.visible = self._suggestion is not None and not busy
         has_parameters = self.parameters is not None
         for button in (ui.sampleButton, ui.renderButton, ui.rereadGeometryButton, ui.totalSegmentatorButton):
             button.enabled = has_parameters and not busy
@@ -317,8 +329,11 @@ class Panel:
             self.inputs.show_rendered(case.ap, case.lateral)
         if case.synthetic.GetAttribute("TomoRay.Device") == "cpu":
             self.advanced.remember_cpu_seconds(seconds)
-        done = _("Done in {seconds:.0f} s.").format(seconds=seconds)
-        self._said = "\n".join([done, *(_("Note: {text}").format(text=text) for text in run.status.warnings)])
+        done = _("Empty after {seconds:.0f} s.") if run.is_empty else _("Done in {seconds:.0f} s.")
+        self._suggestion = run.suggestion
+        notes = [_("Note: {text}").format(text=text) for text in run.status.warnings]
+        asked = [run.suggestion["question"]] if run.suggestion else []
+        self._said = "\n".join([done.format(seconds=seconds), *notes, *asked])
 
     def _show_radiographs(self, run: ProjectionRun) -> None:
         self.inputs.show_rendered(*run.status.nodes)

@@ -30,6 +30,23 @@ class InputKind(Enum):
         return {InputKind.RADIOGRAPHS: _("Two radiographs"), InputKind.CT: _("CT")}[self]
 
 
+class Turn(Enum):
+    """How an image is turned before it is mirrored; the values are degrees clockwise."""
+
+    NONE = 0
+    RIGHT = 90
+    UPSIDE_DOWN = 180
+    LEFT = 270
+
+    def label(self) -> str:
+        return {
+            Turn.NONE: _("not"),
+            Turn.RIGHT: _("90° clockwise"),
+            Turn.UPSIDE_DOWN: _("upside down"),
+            Turn.LEFT: _("90° anticlockwise"),
+        }[self]
+
+
 class Preset(Enum):
     """Geometry of rendered radiographs; the values are the keys of ``geometry.PRESETS``."""
 
@@ -142,6 +159,10 @@ class TomoRayParameterNode:
     flipAp: bool = False
     flipLateral: bool = False
     invert: bool = False
+    invertAp: bool = False
+    invertLateral: bool = False
+    turnAp: Turn = Turn.NONE
+    turnLateral: Turn = Turn.NONE
     apSidMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
     apSadMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
     apSpacingMm: Annotated[float, WithinRange(0.0, 10.0)] = 0.0

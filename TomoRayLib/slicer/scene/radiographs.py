@@ -137,11 +137,11 @@ def _stored_view(node, shape: tuple[int, int], spacing_mm: tuple[float, float]) 
     return {VIEW_KEY: text} if (detector.rows, detector.columns) == shape and same_spacing else {}
 
 
-def preview(radiograph: Radiograph, flipped: bool, inverted: bool) -> NDArray[np.uint8]:
+def preview(radiograph: Radiograph, flipped: bool, inverted: bool, turned_deg: int = 0) -> NDArray[np.uint8]:
     """The radiograph (rows, columns) in 8 bits, small, row 0 at the top, as the network will get it."""
     pixels = radiograph.pixels
     step = max(1, max(pixels.shape) // PREVIEW_PIXELS)
-    small = pixels[::step, ::step]
+    small = np.rot90(pixels[::step, ::step], -(turned_deg // 90))
     small = small[:, ::-1] if flipped else small
     low, high = (float(value) for value in np.percentile(small, PREVIEW_PERCENTILES))
     grey = np.clip((small - low) / (high - low if high > low else 1.0), 0.0, 1.0)

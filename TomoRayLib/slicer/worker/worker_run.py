@@ -14,7 +14,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
-from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
+from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, Note, StageBegun, Warned
 from TomoRayLib.slicer.worker.controls import with_control
 from TomoRayLib.slicer.worker.failures import Failure, failure_of_exception, failure_of_worker
 from TomoRayLib.slicer.worker.job_folder import (
@@ -168,7 +168,7 @@ class WorkerRun(ABC):
     def _conclude(self) -> None:
         assert self._process is not None
         code, log = self._process.exit_code, self._process.log
-        if code != 0 or self._result is None:
+        if code not in (ExitCode.DONE, ExitCode.EMPTY) or self._result is None:
             failure = failure_of_worker(self._error, code, log, self._device)
             self._end(RunState.FAILED, failure=failure)
             return
@@ -217,6 +217,7 @@ def stage_label(stage: str) -> str:
         "Projecting": _("Rendering the radiographs"),
         "Synthesizing": _("Synthesizing"),
         "Comparing": _("Comparing"),
+        "Judging": _("Judging the result"),
         "Drawing": _("Drawing the report"),
         "Writing": _("Writing"),
         "Fetching": _("Downloading the sample"),

@@ -1,0 +1,120 @@
+"""The likely mistakes with two radiographs, tried by the network: which arrangement gives a clearly better spine?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from TomoRayLib.networks.geolift import GeoLiftUNet
+from TomoRayLib.synthesis.arrangement import Pair
+from TomoRayLib.synthesis.model_run import ChosenModel, coarse_probability
+from TomoRayLib.synthesis.result_checks import measured
+from TomoRayLib.synthesis.settings import Arrangement
+from TomoRayLib.weights import load_network
+
+CERTAINTY_TO_TRY = 0.36  # below it the mistakes are tried
+LEAST_GAIN = 0.03  # of certainty, by which another arrangement must be better
+LEAST_CERTAINTY_OF_SUGGESTION = 0.22
+
+Change = Callable[[Arrangement], Arrangement]
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Another arrangement of the same two radiographs that gives a better spine.
+
+    Args:
+        question: "Did you mean ...?"
+        arrangement: What is to be done to the images as they are in their files.
+        certainty: Of the spine that it gives, ``result_checks.ResultMeasures.certainty``.
+        certainty_as_given: Of the spine as the radiographs were given.
+    """
+
+    question: str
+    arrangement: Arrangement
+    certainty: float
+    certainty_as_given: float
+
+    def to_json_dict(self, given: Arrangement) -> dict[str, Any]:
+        """Return question, certainties, whether to exchange the files, and the settings to change, by name."""
+        before = given.settings()
+        changed = {name: value for name, value in self.arrangement.settings().items() if value != before[name]}
+        return {
+            "question": self.question,
+            "swap": self.arrangement.swapped != given.swapped,
+            "settings": changed,
+            "certainty": round(self.certainty, 3),
+            "certainty_as_given": round(self.certainty_as_given, 3),
+        }
+
+
+def _inverted(how: Arrangement, ap: bool, lateral: bool) -> Arrangement:
+    return replace(how, invert_ap=how.invert_ap != ap, invert_lateral=how.invert_lateral != lateral)
+
+
+def _mirrored(how: Arrangement, ap: bool, lateral: bool) -> Arrangement:
+    return replace(how, flip_ap=how.flip_ap != ap, flip_lateral=how.flip_lateral != lateral)
+
+
+def _turned(how: Arrangement, ap_deg: int, lateral_deg: int) -> Arrangement:
+    """Turn the images clockwise as they are now: a mirrored one is turned the other way before it is mirrored."""
+    return replace(
+        how,
+        turn_ap=(how.turn_ap + (-ap_deg if how.flip_ap else ap_deg)) % 360,
+        turn_lateral=(how.turn_lateral + (-lateral_deg if how.flip_lateral else lateral_deg)) % 360,
+    )
+
+
+# A mirrored AP is left out: the spine stays nearly as it is, so that no result tells it.
+MISTAKES: dict[str, Change] = {
+    "the two radiographs the other way round": lambda how: replace(how, swapped=not how.swapped),
+    "the lateral radiograph mirrored": lambda how: _mirrored(how, False, True),
+    "both radiographs with dark and bright exchanged": lambda how: _inverted(how, True, True),
+    "the AP radiograph with dark and bright exchanged": lambda how: _inverted(how, True, False),
+    "the lateral radiograph with dark and bright exchanged": lambda how: _inverted(how, False, True),
+    "both radiographs turned upside down": lambda how: _turned(how, 180, 180),
+    "the AP radiograph turned upside down": lambda how: _turned(how, 180, 0),
+    "the lateral radiograph turned upside down": lambda how: _turned(how, 0, 180),
+    "both radiographs upside down as in a mirror": lambda how: _mirrored(_turned(how, 180, 180), True, True),
+    "the AP radiograph turned by 90 degrees clockwise": lambda how: _turned(how, 90, 0),
+    "the AP radiograph turned by 90 degrees anticlockwise": lambda how: _turned(how, 270, 0),
+    "the lateral radiograph turned by 90 degrees clockwise": lambda how: _turned(how, 0, 90),
+    "the lateral radiograph turned by 90 degrees anticlockwise": lambda how: _turned(how, 0, 270),
+    "both radiographs turned by 90 degrees clockwise": lambda how: _turned(how, 90, 90),
+    "both radiographs turned by 90 degrees anticlockwise": lambda how: _turned(how, 270, 270),
+}
+
+
+def suggest(pair: Pair, given: Arrangement, model: ChosenModel) -> Suggestion | None:
+    """Try the likely mistakes.
+
+    Args:
+        pair: The radiographs as they are in their files.
+        given: How they were taken.
+        model: The network, which is loaded once and freed afterwards.
+
+    Returns:
+        The arrangement with the best spine if that is clearly better than the given one, else None.
+    """
+    network = load_network(model.entry, model.device)
+
+    def certainty(how: Arrangement) -> float:
+        return certainty_of(pair.arranged(how), network, model)
+
+    return chosen(certainty(given), {words: certainty(change(given)) for words, change in MISTAKES.items()}, given)
+
+
+def certainty_of(pair: Pair, network: GeoLiftUNet, model: ChosenModel) -> float:
+    """Return the certainty (``ResultMeasures``) of the spine that an arranged pair gives at the coarsest output."""
+    probability = coarse_probability(pair.ap, pair.lateral, pair.views, network, model.entry, model.precision)
+    return measured(probability, model.entry.fov_mm).certainty
+
+
+def chosen(as_given: float, certainties: dict[str, float], given: Arrangement) -> Suggestion | None:
+    """Return the best of the mistakes tried, by their certainties; None if it is not clearly better."""
+    best = max(certainties, key=lambda words: certainties[words])
+    value = certainties[best]
+    if value < max(as_given + LEAST_GAIN, LEAST_CERTAINTY_OF_SUGGESTION):
+        return None
+    return Suggestion(f"Did you mean {best}?", MISTAKES[best](given), value, as_given)
