@@ -34,7 +34,7 @@ SECONDS_FROM_CT = {
     "Drawing": 8.0,
     "Writing": 3.0,
 }
-SECONDS_FROM_RADIOGRAPHS = {"Reading": 1.0, "Synthesizing": 4.0, "Judging": 3.0, "Drawing": 5.0, "Writing": 2.0}
+SECONDS_FROM_RADIOGRAPHS = {"Reading": 1.0, "Synthesizing": 4.0, "Judging": 7.0, "Drawing": 5.0, "Writing": 2.0}
 
 
 def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:

@@ -26,7 +26,7 @@ from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_image_2d, write_volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
-from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, StageBegun, from_json
+from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, StageBegun, Warned, from_json
 from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.synthesis import run_synthesis
@@ -187,6 +187,52 @@ def test_radiographs_written_by_tomoray_give_the_same_synthetic_ct(
     assert first.voxels.max() > 100  # two empty volumes would agree as well
     assert first.grid.same_as(second.grid)
     assert np.abs(first.voxels.astype(int) - second.voxels).max() <= 2
+
+
+@pytest.fixture
+def a_pair_without_views(a_finished_case: tuple[Path, Events], tmp_path: Path) -> tuple[str, str]:
+    """The phantom's two radiographs as files that state a spacing alone."""
+    for name in ("ap", "lat"):
+        image = sitk.GetArrayFromImage(sitk.ReadImage(str(a_finished_case[0] / f"{name}.nrrd")))
+        write_image_2d(tmp_path / f"{name}.nrrd", image.reshape(image.shape[-2:]), (1.5, 1.5))
+    return str(tmp_path / "ap.nrrd"), str(tmp_path / "lat.nrrd")
+
+
+def test_views_in_the_wrong_order_are_asked_about(a_pair_without_views: tuple[str, str], tmp_path: Path) -> None:
+    ap, lateral = a_pair_without_views
+    code, events = run_here(SynthesisJob(out=str(tmp_path / "out"), ap=lateral, lateral=ap, report=False))
+    assert code == ExitCode.DONE, events
+    suggestion = events[-1].values["suggestion"]
+    assert suggestion["question"] == "Did you mean the two radiographs the other way round?"
+    assert (suggestion["swap"], suggestion["settings"]) == (True, {})
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert provenance["suggestion"] == suggestion
+    assert any("Did you mean" in note for note in provenance["notes"])
+
+
+def test_nothing_is_tried_if_the_user_does_not_want_it(a_pair_without_views: tuple[str, str], tmp_path: Path) -> None:
+    ap, lateral = a_pair_without_views
+    job = SynthesisJob(out=str(tmp_path / "out"), ap=lateral, lateral=ap, report=False, suggest=False)
+    code, events = run_here(job)
+    assert (code, events[-1].values["suggestion"]) == (ExitCode.DONE, None)
+    stages = [event.stage for event in events if isinstance(event, StageBegun)]
+    assert stages == ["Reading", "Synthesizing", "Drawing", "Writing"]
+
+
+def test_an_empty_result_has_its_own_exit_code_and_is_written_and_marked(tmp_path: Path) -> None:
+    """Two pictures of noise: the network finds nothing in them."""
+    random = np.random.default_rng(3)
+    for name in ("ap", "lat"):
+        write_image_2d(tmp_path / f"{name}.nrrd", random.random((224, 224), dtype=np.float32), (1.4, 1.4))
+    job = SynthesisJob(
+        out=str(tmp_path / "out"), ap=str(tmp_path / "ap.nrrd"), lateral=str(tmp_path / "lat.nrrd"), suggest=False
+    )
+    code, events, errors = run_worker(job, tmp_path)
+    assert code == ExitCode.EMPTY, errors
+    assert events[-1].values["empty"] is True
+    assert any("No vertebra was found" in event.text for event in events if isinstance(event, Warned))
+    assert json.loads((tmp_path / "out" / "provenance.json").read_text())["empty"] is True
+    assert not read_volume(tmp_path / "out" / "synthetic_vertebrae.nrrd").voxels.any()
 
 
 def test_a_ct_without_segmentation_is_shown_but_not_scored(a_case: Path, tiny_model: None, tmp_path: Path) -> None:

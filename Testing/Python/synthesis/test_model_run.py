@@ -40,7 +40,9 @@ class BackProjection(nn.Module):
         super().__init__()
         self.threshold = nn.Parameter(torch.tensor(0.3))
 
-    def forward(self, radiographs: Tensor, cube_to_pixel: Tensor) -> dict[int, Prediction]:
+    def forward(
+        self, radiographs: Tensor, cube_to_pixel: Tensor, levels: tuple[int, ...] = (0,)
+    ) -> dict[int, Prediction]:
         ap, lateral = (lift(radiographs[:, view, :1], cube_to_pixel[:, view], 192, 1) for view in (0, 1))
         both = ((ap + 1) * (lateral + 1)).clamp_min(0)  # the floor of a normalised radiograph is -1
         above = (both / both.amax() - self.threshold).clamp_min(0)

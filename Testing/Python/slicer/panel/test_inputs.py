@@ -333,6 +333,27 @@ def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
     assert {choice.value for choice in Layout} == {*layouts.ID_OF_NAME, layouts.UNCHANGED}
 
 
+def test_a_suggestion_exchanges_the_images_with_the_numbers_that_were_entered(panel) -> None:
+    ap, lateral = add_radiograph(a_picture(), "AP", (0.8, 0.9)), add_radiograph(a_lateral(), "lateral", (0.7, 0.7))
+    drive().choose_radiographs(panel, ap, lateral)
+    ui = panel.ui
+    assert not ui.suggestionButton.visible
+    ui.apSidSpinBox.value = 1800.0
+    ui.flipLateralCheckBox.checked = True
+    drive().settle()
+    settings = {"flip_lateral": False, "invert_ap": True, "turn_lateral": 270}
+    panel.panel.inputs.apply({"swap": True, "settings": settings})
+    drive().settle()
+    assert (ui.apSelector.currentNode(), ui.lateralSelector.currentNode()) == (lateral, ap)
+    assert (ui.apSidSpinBox.value, ui.lateralSidSpinBox.value) == (1536.0, 1800.0)
+    assert (ui.apSpacingSpinBox.value, ui.lateralSpacingSpinBox.value) == pytest.approx((0.7, 0.8))
+    assert (ui.apAngleSpinBox.value, ui.lateralAngleSpinBox.value) == (0.0, 90.0)
+    inputs = panel.panel.request().inputs
+    done = {"flip_ap": False, "flip_lateral": False, "invert": False, "invert_lateral": False, "turn_ap": 0}
+    assert inputs.arrangement() == {**done, "invert_ap": True, "turn_lateral": 270}
+    assert inputs.lateral_geometry.pixel_spacing_mm == pytest.approx((0.8, 0.9))
+
+
 def test_a_scene_saved_by_an_older_version_keeps_its_choices() -> None:
     """Slicer saves an enum by its member's name: these are the names in the scenes that users have."""
     from TomoRayLib.slicer.panel import parameters
@@ -350,6 +371,7 @@ def test_a_scene_saved_by_an_older_version_keeps_its_choices() -> None:
             *("AUTO", "VERSE", "TPTBOX", "TOTALSEGMENTATOR", "TOTALSEGMENTATOR_V1", "VERTEBRAE_MR"),
             *("TOTALSPINESEG", "SPIDER", "WHOLE_SPINE"),
         ],
+        "Turn": ["NONE", "RIGHT", "UPSIDE_DOWN", "LEFT"],
         "FieldOfView": ["WIDE", "NARROW"],
         "GreyLevels": ["LINEAR", "EQUAL_FREQUENCY"],
         "Layout": ["COMPARE", "SYNTHETIC", "UNCHANGED"],
