@@ -1,6 +1,6 @@
 """Detections and false alarms of what judges a result: suggestions, doubts, and the guesses before the run.
 
-    python Testing/Benchmarks/result_checks.py --data DATA [--phantoms 30] [--kept FOLDER] [--only NAME ...] [--demo]
+    python Testing/Benchmarks/result_checks.py --data DATA [--quick] [--phantoms 30] [--kept FOLDER] [--only NAME ...]
 
 Each pair of radiographs is rendered through the C-arm from the CTs in DATA (bodies/ about the course of their spine,
 verse/ and totalsegmentator/ about their labels) or is a phantom of the training with its own geometry and appearance.
@@ -133,8 +133,11 @@ def demonstration() -> Pair:
     return rendered(source.ct, vertebrae_center_mm(source.labels))
 
 
-def figures_of(right: Pair, model: ChosenModel) -> Figures:
-    """What is said of a pair given with each mistake."""
+def figures_of(right: Pair, model: ChosenModel, quick: bool) -> Figures:
+    """What is said of a pair given with each mistake.
+
+    ``quick`` tries everything with the right pair, and with a mistake only what undoes it.
+    """
     network, known = load_network(model.entry, model.device), {}
 
     def measures(pair: Pair) -> Any:
@@ -145,14 +148,15 @@ def figures_of(right: Pair, model: ChosenModel) -> Figures:
         return known[hash(key)]
 
     result: Figures = {}
-    for name, (mistake, _) in MADE.items():
+    for name, (mistake, wanted) in MADE.items():
         given = right.arranged(mistake)
         found = measures(given)
         suggestion = None
         if doubts(found) or found.certainty < CERTAINTY_TO_TRY:
-            tried = {words: measures(given.arranged(change(Arrangement()))) for words, change in MISTAKES.items()}
+            words_tried = MISTAKES if not quick or mistake == Arrangement() else [wanted] if wanted else []
+            tried = {words: measures(given.arranged(MISTAKES[words](Arrangement()))) for words in words_tried}
             certainties = {words: values.certainty for words, values in tried.items()}
-            suggestion = chosen(found.certainty, certainties, Arrangement())
+            suggestion = chosen(found.certainty, certainties, Arrangement()) if certainties else None
         result[name] = {
             "certainty": found.certainty,
             "suggested": suggestion.question.removeprefix("Did you mean ").rstrip("?") if suggestion else None,
@@ -188,6 +192,7 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=30)
     parser.add_argument("--kept", type=Path, default=None)
     parser.add_argument("--only", nargs="*", default=())
+    parser.add_argument("--quick", action="store_true", help="with a mistake, try only what undoes it")
     parser.add_argument("--demo", action="store_true")
     parser.add_argument("--model", default=None)
     options = parser.parse_args()
@@ -204,7 +209,7 @@ def main() -> None:
         if path is not None and path.exists():
             kept[name] = json.loads(path.read_text())
             continue
-        kept[name] = figures_of(made(), model)
+        kept[name] = figures_of(made(), model, options.quick)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(kept[name], indent=1))

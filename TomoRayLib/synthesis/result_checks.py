@@ -22,10 +22,10 @@ LEAST_SLICE_CM2 = 1.5  # of bone, for a slice to be one of the spine's; a verteb
 CERTAINTY_POWER = 8
 CERTAINTY_FLOOR_ML = 3.0  # added to all bone, so that a few certain voxels are no spine
 
-LEAST_SLICES_MM = 90.0
+LEAST_HEIGHT_MM = 45.0  # two lumbar vertebrae are whole spines of some CTs
 LARGEST_PARTS = 2
 LARGEST_JUMP_MM = 30.0  # between slices 5.3 mm apart; an arch that begins or ends moves the centre by 20
-LEAST_VOLUME_ML = 60.0
+LEAST_VOLUME_ML = 40.0
 LEAST_CERTAINTY = 0.14
 
 
@@ -80,7 +80,7 @@ def doubts(measures: ResultMeasures) -> tuple[str, ...]:
     found = []
     if measures.volume_ml < LEAST_VOLUME_ML:
         found.append(f"{measures.volume_ml:.0f} ml of bone")
-    if measures.height_mm < LEAST_SLICES_MM:
+    if measures.height_mm < LEAST_HEIGHT_MM:
         found.append(f"bone over {measures.height_mm:.0f} mm of height only")
     if measures.parts > LARGEST_PARTS:
         found.append(f"bone in {measures.parts} separate parts")

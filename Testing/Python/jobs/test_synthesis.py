@@ -21,6 +21,7 @@ import SimpleITK as sitk
 from support.tiny_model import worker_code
 from TomoRayLib import weights
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
@@ -30,6 +31,9 @@ from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, StageBegun
 from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.synthesis import run_synthesis
+from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
+from TomoRayLib.synthesis.rendering import render
+from TomoRayLib.synthesis.result_checks import EMPTY
 from TomoRayLib.synthesis.settings import GeometryOptions
 
 FILES_FROM_CT = {
@@ -190,14 +194,16 @@ def test_radiographs_written_by_tomoray_give_the_same_synthetic_ct(
 
 
 @pytest.fixture
-def a_pair_without_views(a_finished_case: tuple[Path, Events], tmp_path: Path) -> tuple[str, str]:
+def a_pair_without_views(tmp_path: Path) -> tuple[str, str]:
     """The phantom's two radiographs as files that state a spacing alone."""
-    for name in ("ap", "lat"):
-        image = sitk.GetArrayFromImage(sitk.ReadImage(str(a_finished_case[0] / f"{name}.nrrd")))
-        write_image_2d(tmp_path / f"{name}.nrrd", image.reshape(image.shape[-2:]), (1.5, 1.5))
+    ct, labels = phantom_volumes()
+    views = c_arm(vertebrae_center_mm(labels))
+    for name, image in render(ct, {"ap": views.ap, "lat": views.lateral}).items():
+        write_image_2d(tmp_path / f"{name}.nrrd", image, views.ap.detector.pixel_spacing_mm)
     return str(tmp_path / "ap.nrrd"), str(tmp_path / "lat.nrrd")
 
 
+@pytest.mark.slow
 def test_views_in_the_wrong_order_are_asked_about(a_pair_without_views: tuple[str, str], tmp_path: Path) -> None:
     ap, lateral = a_pair_without_views
     code, events = run_here(SynthesisJob(out=str(tmp_path / "out"), ap=lateral, lateral=ap, report=False))
@@ -210,7 +216,9 @@ def test_views_in_the_wrong_order_are_asked_about(a_pair_without_views: tuple[st
     assert any("Did you mean" in note for note in provenance["notes"])
 
 
-def test_nothing_is_tried_if_the_user_does_not_want_it(a_pair_without_views: tuple[str, str], tmp_path: Path) -> None:
+def test_nothing_is_tried_if_the_user_does_not_want_it(
+    a_pair_without_views: tuple[str, str], tiny_model: None, tmp_path: Path
+) -> None:
     ap, lateral = a_pair_without_views
     job = SynthesisJob(out=str(tmp_path / "out"), ap=lateral, lateral=ap, report=False, suggest=False)
     code, events = run_here(job)
@@ -219,20 +227,30 @@ def test_nothing_is_tried_if_the_user_does_not_want_it(a_pair_without_views: tup
     assert stages == ["Reading", "Synthesizing", "Drawing", "Writing"]
 
 
-def test_an_empty_result_has_its_own_exit_code_and_is_written_and_marked(tmp_path: Path) -> None:
-    """Two pictures of noise: the network finds nothing in them."""
-    random = np.random.default_rng(3)
-    for name in ("ap", "lat"):
-        write_image_2d(tmp_path / f"{name}.nrrd", random.random((224, 224), dtype=np.float32), (1.4, 1.4))
-    job = SynthesisJob(
-        out=str(tmp_path / "out"), ap=str(tmp_path / "ap.nrrd"), lateral=str(tmp_path / "lat.nrrd"), suggest=False
-    )
-    code, events, errors = run_worker(job, tmp_path)
-    assert code == ExitCode.EMPTY, errors
-    assert events[-1].values["empty"] is True
-    assert any("No vertebra was found" in event.text for event in events if isinstance(event, Warned))
-    assert json.loads((tmp_path / "out" / "provenance.json").read_text())["empty"] is True
-    assert not read_volume(tmp_path / "out" / "synthetic_vertebrae.nrrd").voxels.any()
+def test_an_empty_result_has_its_own_exit_code_and_is_written_and_marked(
+    a_pair_without_views: tuple[str, str], tiny_models: Path, tmp_path: Path
+) -> None:
+    """A network that takes no voxel for bone."""
+    models = tmp_path / "models"
+    shutil.copytree(tiny_models, models)
+    state = weights.load_network(weights.find_model(folder=models)).state_dict()
+    state["heads.1.bias"][1] -= 1000.0
+    registry = json.loads((models / "registry.json").read_text())
+    (entry,) = registry["models"]
+    entry["sha256"] = weights.save_weights(state, models / entry["file"], {})
+    (models / "registry.json").write_text(json.dumps(registry))
+    out = tmp_path / "out"
+    job = SynthesisJob(out=str(out), ap=a_pair_without_views[0], lateral=a_pair_without_views[1])
+    (tmp_path / "job.json").write_text(job.to_json())
+    command = [sys.executable, "-c", worker_code(models), str(tmp_path / "job.json")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    events = [event for line in result.stdout.splitlines() if (event := from_json(line))]
+    assert result.returncode == ExitCode.EMPTY, result.stderr
+    assert (events[-1].values["empty"], events[-1].values["suggestion"]) == (True, None)
+    assert [event.text for event in events if isinstance(event, Warned)] == [EMPTY]
+    assert json.loads((out / "provenance.json").read_text())["empty"] is True
+    assert EMPTY in (out / "report.html").read_text(encoding="utf-8")
+    assert not read_volume(out / "synthetic_vertebrae.nrrd").voxels.any()
 
 
 def test_a_ct_without_segmentation_is_shown_but_not_scored(a_case: Path, tiny_model: None, tmp_path: Path) -> None:
