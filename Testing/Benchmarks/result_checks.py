@@ -159,7 +159,9 @@ def figures_of(right: Pair, model: ChosenModel, quick: bool) -> Figures:
             suggestion = chosen(found.certainty, certainties, Arrangement()) if certainties else None
         result[name] = {
             "certainty": found.certainty,
-            "suggested": suggestion.question.removeprefix("Did you mean ").rstrip("?") if suggestion else None,
+            "suggested": suggestion.question.removeprefix("Did you mean ").rstrip("?").split(", or ")
+            if suggestion
+            else [],
             "doubts": list(doubts(found)),
             "guesses": guesses(given),
         }
@@ -180,8 +182,8 @@ def show(kept: dict[str, Figures]) -> None:
     print("|---|---|---|---|---|---|")
     for name, (_, wanted) in MADE.items():
         rows = [figures[name] for figures in kept.values()]
-        right = sum(row["suggested"] == wanted for row in rows) if wanted else 0
-        none = sum(row["suggested"] is None for row in rows)
+        right = sum(wanted in row["suggested"] for row in rows)
+        none = sum(not row["suggested"] for row in rows)
         doubted, warned = sum(bool(row["doubts"]) for row in rows), sum(bool(row["guesses"]) for row in rows)
         print(f"| {name} | {right} | {len(rows) - right - none} | {none} | {doubted} | {warned} |")
 

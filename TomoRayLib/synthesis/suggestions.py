@@ -16,6 +16,7 @@ from TomoRayLib.weights import load_network
 CERTAINTY_TO_TRY = 0.42  # below it the mistakes are tried; one in ten right pairs lies above
 LEAST_GAIN = 0.03  # of certainty, by which another arrangement must be better
 LEAST_CERTAINTY_OF_SUGGESTION = 0.22
+EQUALLY_GOOD = 0.015  # difference in certainty that tells nothing
 
 Change = Callable[[Arrangement], Arrangement]
 
@@ -66,7 +67,7 @@ def _turned(how: Arrangement, ap_deg: int, lateral_deg: int) -> Arrangement:
     )
 
 
-# A mirrored AP is left out: the spine stays nearly as it is, so that no result tells it.
+# The likeliest first. A mirrored AP is left out: the spine stays nearly as it is, so that no result tells it.
 MISTAKES: dict[str, Change] = {
     "the two radiographs the other way round": lambda how: replace(how, swapped=not how.swapped),
     "the lateral radiograph mirrored": lambda how: _mirrored(how, False, True),
@@ -112,9 +113,14 @@ def certainty_of(pair: Pair, network: GeoLiftUNet, model: ChosenModel) -> float:
 
 
 def chosen(as_given: float, certainties: dict[str, float], given: Arrangement) -> Suggestion | None:
-    """Return the best of the mistakes tried, by their certainties; None if it is not clearly better."""
-    best = max(certainties, key=lambda words: certainties[words])
-    value = certainties[best]
-    if value < max(as_given + LEAST_GAIN, LEAST_CERTAINTY_OF_SUGGESTION):
+    """Return the best of the mistakes tried, by their certainties; None if it is not clearly better.
+
+    Of several that are equally good the likeliest is taken, and the question names the next one too: a mirrored lateral
+    turned upside down together with its AP is a patient on his head, whose spine looks much the same.
+    """
+    least = max(as_given + LEAST_GAIN, LEAST_CERTAINTY_OF_SUGGESTION, max(certainties.values()) - EQUALLY_GOOD)
+    found = [words for words in MISTAKES if certainties[words] >= least]
+    if not found:
         return None
-    return Suggestion(f"Did you mean {best}?", MISTAKES[best](given), value, as_given)
+    question = f"Did you mean {', or '.join(found[:2])}?"
+    return Suggestion(question, MISTAKES[found[0]](given), certainties[found[0]], as_given)

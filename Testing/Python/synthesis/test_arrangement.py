@@ -134,6 +134,11 @@ def test_only_a_clearly_better_and_certain_arrangement_is_suggested() -> None:
     }
     assert chosen(0.3, better, given) is None
     assert chosen(0.1, {**low, "the lateral radiograph mirrored": LEAST_CERTAINTY_OF_SUGGESTION - 0.01}, given) is None
+    tie = {**better, "both radiographs turned upside down": 0.315}
+    both = chosen(0.2, tie, given)
+    assert both is not None
+    assert both.question == "Did you mean the lateral radiograph mirrored, or both radiographs turned upside down?"
+    assert both.arrangement == Arrangement()
     swapped = chosen(0.1, {**low, "the two radiographs the other way round": 0.3}, given)
     assert swapped is not None
     assert swapped.to_json_dict(given) | {"certainty": 0, "certainty_as_given": 0} == {
