@@ -16,7 +16,7 @@ from TomoRayLib.weights import load_network
 CERTAINTY_TO_TRY = 0.42  # below it the mistakes are tried; one in ten right pairs lies above
 LEAST_GAIN = 0.03  # of certainty, by which another arrangement must be better
 LEAST_CERTAINTY_OF_SUGGESTION = 0.22
-EQUALLY_GOOD = 0.015  # difference in certainty that tells nothing
+EQUALLY_GOOD = 0.03  # difference in certainty that tells nothing
 
 Change = Callable[[Arrangement], Arrangement]
 

@@ -12,7 +12,7 @@ from support.dicom_files import a_dataset
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.synthesis.inputs import Inputs, read_radiographs
-from TomoRayLib.synthesis.settings import GeometryOptions
+from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
 
 FILM_CLASS, RT_IMAGE_CLASS = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.481.1"
 AT_A_STAND = {"Modality": "DX", "ImagerPixelSpacing": [1.0, 1.0], "DistanceSourceToDetector": 1800}
@@ -36,7 +36,7 @@ def read_pair(folder: Path, sop_class: str = FILM_CLASS, options: GeometryOption
             folder / f"{name}.dcm", enforce_file_format=True
         )
     paths = (str(folder / "ap.dcm"), str(folder / "lateral.dcm"))
-    return read_radiographs(*paths, options or GeometryOptions(), flip_ap=False, flip_lateral=False, invert=False)
+    return read_radiographs(*paths, options or GeometryOptions(), Arrangement())
 
 
 @pytest.mark.parametrize("calibration", ["FIDUCIAL", None])
