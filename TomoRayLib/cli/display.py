@@ -74,7 +74,7 @@ class Display:
         if suggestion["swap"]:
             names = [self.option_names.get(name, name) for name in ("ap", "lateral")]
             changes.append(f"the files of {names[0]} and {names[1]} exchanged")
-        return f"{suggestion['question']} Run again with {' '.join(changes)}."
+        return f"{suggestion['question']} Run again with {' and '.join(changes)}."
 
 
 def _change(option: str, value: bool | int) -> str:

@@ -119,7 +119,7 @@ def chosen(as_given: float, certainties: dict[str, float], given: Arrangement) -
     turned upside down together with its AP is a patient on his head, whose spine looks much the same.
     """
     least = max(as_given + LEAST_GAIN, LEAST_CERTAINTY_OF_SUGGESTION, max(certainties.values()) - EQUALLY_GOOD)
-    found = [words for words in MISTAKES if certainties[words] >= least]
+    found = [words for words in MISTAKES if certainties.get(words, 0.0) >= least]
     if not found:
         return None
     question = f"Did you mean {', or '.join(found[:2])}?"

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from TomoRayLib.cli.display import Display
 from TomoRayLib.cli.options import job_command, job_of, option_names
-from TomoRayLib.jobs.events import Emit, ExitCode, Failed, Warned
+from TomoRayLib.jobs.events import Emit, ExitCode, Failed, Finished, Warned
 from TomoRayLib.jobs.job import EvaluationJob, ProjectionJob, SynthesisJob
 from TomoRayLib.synthesis.settings import Exposure, GeometryOptions, PoseOptions
 
@@ -100,3 +100,20 @@ def test_a_message_ends_with_its_option_in_brackets() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Warning Bone looks dark. Invert both (--invert)." in text
     assert "Error SID must be at least SAD (--sid)." in text
+
+
+@pytest.mark.parametrize(
+    ("swap", "settings", "asked"),
+    [
+        (False, {"flip_lateral": True}, "Run again with --flip-lateral."),
+        (False, {"flip_lateral": False, "turn_ap": 270}, "Run again with --flip-lateral left out and --turn-ap 270."),
+        (True, {}, "Run again with the files of --ap and --lateral exchanged."),
+    ],
+)
+def test_a_run_ends_with_the_question_and_the_options_to_run_again_with(swap: bool, settings: dict, asked: str) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    display = Display(console, option_names(SynthesisJob))
+    suggestion = {"question": "Did you mean that?", "swap": swap, "settings": settings}
+    display(Finished({"files": [], "seconds": 1.0, "suggestion": suggestion}))
+    display.close()
+    assert console.file.getvalue().endswith(f"Did you mean that? {asked}\n")  # type: ignore[attr-defined]
