@@ -354,6 +354,21 @@ def test_a_suggestion_exchanges_the_images_with_the_numbers_that_were_entered(pa
     assert inputs.lateral_geometry.pixel_spacing_mm == pytest.approx((0.8, 0.9))
 
 
+def test_the_button_of_a_suggestion_arranges_the_images_and_runs_again(panel) -> None:
+    ap, lateral = add_radiograph(a_picture(), "AP", (0.8, 0.8)), add_radiograph(a_lateral(), "lateral", (0.8, 0.8))
+    drive().choose_radiographs(panel, ap, lateral)
+    panel.panel._suggestion = {"question": "Did you mean that?", "swap": False, "settings": {"flip_lateral": True}}
+    panel.panel.update()
+    assert panel.ui.suggestionButton.visible
+    drive().click(panel.ui.suggestionButton)
+    assert panel.ui.flipLateralCheckBox.checked
+    assert panel.panel.run_box.busy
+    assert not panel.ui.suggestionButton.visible
+    panel.panel.run_box.cancel()
+    drive().settle()
+    assert not panel.ui.suggestionButton.visible
+
+
 def test_a_scene_saved_by_an_older_version_keeps_its_choices() -> None:
     """Slicer saves an enum by its member's name: these are the names in the scenes that users have."""
     from TomoRayLib.slicer.panel import parameters
