@@ -237,6 +237,8 @@ def tiff(path: Path) -> Reading:
         values = page.asarray()
         if values.ndim != 2:
             raise NoReadingError(f"shape {values.shape}")
+        if 262 not in page.tags:
+            raise NoReadingError("PhotometricInterpretation is missing")
         photometric = int(page.photometric)  # 0: white is zero, 1: black is zero
         if photometric > 1:
             raise NoReadingError(f"PhotometricInterpretation {photometric}")

@@ -161,8 +161,10 @@ def found(path: Path, kind: str, files: list[Path]) -> Finding:
     except Exception as error:  # the other library's own limits
         finding.verdict = f"unconfirmed: {type(error).__name__}: {error}"[:160]
         return finding
-    same = compared_volume if isinstance(result, Volume) else compared_radiograph
-    difference = same(result, reading)
+    if isinstance(result, Volume):
+        difference = compared_volume(result, reading, renumbered=kind == "labels")
+    else:
+        difference = compared_radiograph(result, reading)
     finding.verdict = f"differs from {reading.by}: {difference}" if difference else "agrees"
     return finding
 
@@ -187,8 +189,11 @@ def independent(path: Path, kind: str, files: list[Path]) -> Reading:
     return other.dicom_frames(path) if kind == "volume" else other.dicom_picture(path)
 
 
-def compared_volume(volume: Volume, reading: Reading) -> str:
-    """Say how voxels at random places and the corners differ between both readings; empty if they agree."""
+def compared_volume(volume: Volume, reading: Reading, renumbered: bool) -> str:
+    """Say how voxels at random places and the corners differ between both readings; empty if they agree.
+
+    Labels may be ``renumbered`` by their names, or left out, but one of ours has to be one of theirs.
+    """
     assert reading.index_to_world is not None
     size = np.array(volume.grid.size)
     corners = np.array(np.meshgrid(*[[0, n - 1] for n in size])).reshape(3, -1).T
@@ -209,6 +214,9 @@ def compared_volume(volume: Volume, reading: Reading) -> str:
         )
     ours = volume.voxels[probes[:, 2], probes[:, 1], probes[:, 0]].astype(float)
     theirs = reading.values[nearest[:, 2], nearest[:, 1], nearest[:, 0]].astype(float)
+    if renumbered:
+        label_of = {theirs[ours == label][0]: label for label in np.unique(ours) if label}
+        theirs = np.array([label_of.get(number, 0) for number in theirs])
     wrong = ~np.isclose(ours, theirs, rtol=1e-4, atol=1e-3 * max(1.0, float(np.ptp(theirs)) / 1000))
     if wrong.any():
         return f"values of {wrong.sum()} of {len(probes)} voxels, such as {ours[wrong][0]:g} for {theirs[wrong][0]:g}"
