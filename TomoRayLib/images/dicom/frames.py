@@ -64,6 +64,7 @@ class Frame:
     orientation: tuple[float, ...] | None
     spacing_mm: tuple[float, ...] | None
     rescale: tuple[float, float]  # slope, intercept
+    states_rescale: bool
     rescale_type: str
     is_localizer: bool
     marks: Mapping[str, str] = field(default_factory=dict)
@@ -145,6 +146,7 @@ def frames_of(dataset: pydicom.Dataset, path: Path) -> list[Frame]:
                 orientation_of(groups, path),
                 spacing_of(groups, path),
                 (slope[0] if slope else 1.0, intercept[0] if intercept else 0.0),
+                bool(intercept),
                 str(groups.find("PixelValueTransformationSequence", "RescaleType") or "").strip().upper(),
                 "LOCALIZER" in [str(word).strip().upper() for word in kind],
                 _marks(groups, pointers),

@@ -254,6 +254,12 @@ def _check_rescale(frames: list[Frame], name: str) -> list[str]:
             f"{name}: expected Rescale Type (0028,1054) HU, got {', '.join(unusable)} (another quantity than the CT "
             "number); export the CT in HU."
         )
+    without = [frame for frame in frames if not frame.states_rescale]
+    if 0 < len(without) < len(frames):
+        raise InputError(
+            f"{name}: expected Rescale Intercept (0028,1052) in every slice, got {len(without)} of {len(frames)} "
+            f"without it (such as {without[0].path.name}), which would lie about 1000 HU off; export the series again."
+        )
     if any(frame.rescale[0] == 0 for frame in frames):
         raise InputError(f"{name}: expected Rescale Slope (0028,1053) other than 0, got 0; export the CT again.")
     if types:

@@ -91,13 +91,13 @@ def _usable(frames: Sequence[Frame], name: str) -> tuple[list[Frame], list[str]]
     if not slices:
         raise InputError(
             f"{name}: expected a 3D volume (CT), got {len(frames)} of Image Type LOCALIZER (a scout radiograph); "
-            "choose the CT's own series, or give the scout as a radiograph."
+            "choose the CT's own series."
         )
     if len(slices) < len(frames):
         notes.append(f"Left out of the CT's series: {len(frames) - len(slices)} of Image Type LOCALIZER.")
     unique = list({frame.uid: frame for frame in slices}.values())
     if len(unique) < len(slices):
-        notes.append(f"Left out of the CT's series: {len(slices) - len(unique)} second copies of a slice.")
+        notes.append(f"Left out of the CT's series: copies of a slice ({len(slices) - len(unique)}).")
     if len(unique) < 2:
         raise InputError(
             f"{name}: expected a 3D volume (CT), got a single slice; choose the CT, or give this file as a radiograph. "
@@ -180,6 +180,13 @@ def _check_one_volume(frames: list[Frame], name: str) -> None:
                 f"{name}: expected slices of one volume, got {len(set(values))} between each other"
                 f"{_told_apart(frames)}; choose a series with one volume."
             )
+    acquisitions = [frame.marks.get("AcquisitionNumber", "none") for frame in frames]
+    changes = sum(before != after for before, after in itertools.pairwise(acquisitions))
+    if changes > len(frames) // 2 and len(set(acquisitions)) < len(frames) // 2:  # not one number for each slice
+        raise InputError(
+            f"{name}: expected slices of one volume, got those of {len(set(acquisitions))} acquisitions in turn"
+            f"{_told_apart(frames)}; choose a series with one volume."
+        )
 
 
 def _told_apart(frames: list[Frame]) -> str:

@@ -115,6 +115,32 @@ def test_two_stacks_half_a_distance_apart_are_not_one_fine_stack(tmp_path: Path)
         read_volume(write_enhanced(tmp_path / "ct.dcm", marked))
 
 
+def test_slices_of_two_acquisitions_in_turn_are_not_one_stack(tmp_path: Path) -> None:
+    """Two series of which one lies half a distance off; acquisitions that follow each other are one volume."""
+    ct = a_lopsided_ct()
+    folder = write_folder(tmp_path / "series", slices_of(ct))
+    for turn in (False, True):
+        for path in folder.iterdir():
+            dataset = pydicom.dcmread(path)
+            k = round((dataset.ImagePositionPatient[2] - ct.grid.origin_mm[2]) / ct.grid.spacing_mm[2])
+            dataset.AcquisitionNumber = k % 2 + 1 if turn else 1 + (k > 3)
+            dataset.save_as(path)
+        if not turn:
+            assert_same(read_volume(folder), ct)
+    with pytest.raises(InputError, match=r"2 acquisitions in turn.*Acquisition Number \(0020,0012\): 1, 2"):
+        read_volume(folder)
+
+
+def test_a_slice_without_the_rescale_of_the_others_is_refused(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "series", slices_of(a_lopsided_ct()))
+    path = next(folder.iterdir())
+    dataset = pydicom.dcmread(path)
+    del dataset.RescaleSlope, dataset.RescaleIntercept
+    dataset.save_as(path)
+    with pytest.raises(InputError, match=rf"Rescale Intercept .* got 1 of \d+ without it \(such as {path.name}\)"):
+        read_volume(folder)
+
+
 def test_two_stacks_that_continue_each_other_are_one(tmp_path: Path) -> None:
     ct = a_lopsided_ct()
     marked = [replace(slice_, more={"StackID": "1" if k < 4 else "2"}) for k, slice_ in enumerate(slices_of(ct))]
@@ -264,7 +290,7 @@ def test_second_copies_of_a_file_are_left_out_with_a_note(tmp_path: Path) -> Non
     (folder / "IM000 (1).dcm").write_bytes((folder / "IM000").read_bytes())
     volume = read_volume(folder)
     assert_same(volume, ct)
-    assert volume.notes == ("Left out of the CT's series: 1 second copies of a slice.",)
+    assert volume.notes == ("Left out of the CT's series: copies of a slice (1).",)
 
 
 def test_inverted_display_does_not_invert_hu(tmp_path: Path) -> None:
