@@ -199,14 +199,15 @@ def _grid_of(frames: list[Frame], path: Path) -> tuple[Grid, list[int]]:
 def _distance(frame: Frame, heights_mm: NDArray[np.float64], steps_mm: NDArray[np.float64], path: Path) -> float:
     """The slice distance of which all frames lie at whole multiples: the smallest between frames or a part of it.
 
-    The header's own statement counts only if all frames lie in one slice.
+    The header's own statement counts if all frames lie in one slice, and before the rest if both its numbers agree:
+    empty frames may be left out, every second one too.
     """
+    groups = functional_groups(frame.dataset, path)[frame.number]
+    stated = [groups.find("PixelMeasuresSequence", key) for key in ("SpacingBetweenSlices", "SliceThickness")]
+    candidates = [abs(float(value)) for value in stated if value]
     if len(steps_mm):
-        candidates = [float(steps_mm.min()) / parts for parts in (1, 2, 3)]
-    else:
-        groups = functional_groups(frame.dataset, path)[frame.number]
-        stated = [groups.find("PixelMeasuresSequence", key) for key in ("SpacingBetweenSlices", "SliceThickness")]
-        candidates = [abs(float(value)) for value in stated if value]
+        agreed = candidates[:1] if len(candidates) == 2 and candidates[0] == candidates[1] else []
+        candidates = [*agreed, *(float(steps_mm.min()) / parts for parts in (1, 2, 3))]
     for distance_mm in candidates:
         if distance_mm <= 0:
             continue
@@ -263,6 +264,12 @@ class _Frames:
         self.is_packed = value_of(dataset, "BitsAllocated") == 1
         count = int(value_of(dataset, "NumberOfFrames") or 1)
         if self.is_packed:
+            syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+            if syntax is not None and syntax.is_encapsulated:
+                raise InputError(
+                    f"{path}: expected segments in bits that are not compressed, got {syntax.name}; export them "
+                    "uncompressed, or as a label map (NRRD or NIfTI)."
+                )
             self.content = np.frombuffer(dataset.PixelData, dtype=np.uint8)
             if len(self.content) * 8 < count * self.shape[0] * self.shape[1]:
                 raise InputError(f"{path}: expected the pixels of {count} frames, got fewer; copy or export it again.")

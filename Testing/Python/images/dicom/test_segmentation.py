@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pydicom
 import pytest
+from pydicom.encaps import encapsulate
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.uid import generate_uid
+from pydicom.uid import RLELossless, generate_uid
 
 from support.dicom_files import a_dataset
 from support.dicom_stacks import a_lopsided_ct, groups_item, slices_of, write_folder
@@ -226,6 +227,28 @@ def test_missing_slices_between_frames_are_background(tmp_path: Path) -> None:
     volume, _ = read(write_segmentation(tmp_path / "s.dcm", frames, labels.grid, segments_named(NAMED)))
     labels.voxels[[3, 8]] = 0
     assert_inside(volume, labels)
+
+
+def test_every_second_frame_left_out_does_not_stretch_the_segments(tmp_path: Path) -> None:
+    """Spacing Between Slices (0018,0088) and Slice Thickness (0018,0050) both say 3 mm."""
+    labels = three_structures()
+    labels.voxels[1::2] = 0
+    path = write_segmentation(tmp_path / "s.dcm", frames_by_segment(labels), labels.grid, segments_named(NAMED))
+    dataset = pydicom.dcmread(path)
+    dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 3.0
+    dataset.save_as(path)
+    assert_inside(read(path)[0], labels)
+
+
+def test_compressed_bits_are_refused_by_name(tmp_path: Path) -> None:
+    path = a_binary(tmp_path / "s.dcm")
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = RLELossless
+    dataset.PixelData = encapsulate([dataset.PixelData])
+    dataset["PixelData"].VR = "OB"
+    dataset.save_as(path)
+    with pytest.raises(InputError, match="not compressed, got RLE Lossless"):
+        read(path)
 
 
 def test_one_slice_takes_the_stated_distance(tmp_path: Path) -> None:
