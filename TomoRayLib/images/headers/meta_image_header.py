@@ -112,6 +112,12 @@ def _check_length(header: MetaImageHeader, path: Path, begin: int) -> None:
             f"{path}: expected {least} bytes of voxels, got {max(path.stat().st_size - begin, 0)}: the file is "
             "truncated; copy or export it again."
         )
+    apart = path.suffix.lower() != ".mha" and header.value("HeaderSize") is None
+    if apart and path.stat().st_size > least:
+        raise InputError(
+            f"{path}: expected the {least} bytes of voxels that DimSize makes, got {path.stat().st_size}: is there a "
+            "header in it (HeaderSize), or is it the file of another image? Correct the header or export it again."
+        )
 
 
 def _whole(header: MetaImageHeader, name: str, default: int, path: Path) -> int:

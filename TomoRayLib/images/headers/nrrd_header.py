@@ -37,6 +37,12 @@ _SIGNS_OF_SPACE = {
     "las": (1, -1),
 }
 _NO_PATIENT_SPACES = ("scanner-xyz", "3d-right-handed")
+# Bytes of a voxel by the names that the format gives its types.
+_BYTES = {"char": 1, "uchar": 1, "unsigned char": 1, "int8": 1, "int8_t": 1, "uint8": 1, "uint8_t": 1}
+_BYTES |= dict.fromkeys(("short", "short int", "int16", "int16_t"), 2)
+_BYTES |= dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), 2)
+_BYTES |= dict.fromkeys(("int", "int32", "int32_t", "uint", "unsigned int", "uint32", "uint32_t", "float"), 4)
+_BYTES |= {"double": 8}
 _SPACE_KINDS = ("domain", "space", "???", "none")
 
 
@@ -92,7 +98,29 @@ def check_nrrd(path: Path) -> NrrdHeader | None:
         raise InputError(
             f"{path}: expected its voxels in {data} (data file), got no such file beside it; copy both into one folder."
         )
+    if (path.parent / data).is_file():
+        _check_length(header, path.parent / data, path)
     return header
+
+
+def _check_length(header: NrrdHeader, data: Path, path: Path) -> None:
+    """Raise InputError for a file of voxels that is longer than the sizes say: its first bytes would be taken."""
+    skips = [header.fields.get(name, "0") for name in ("byteskip", "lineskip")]
+    number = _BYTES.get(header.fields.get("type", "").lower().replace("signed ", "", 1))
+    encoding = header.fields.get("encoding", "").lower()
+    if skips != ["0", "0"] or number is None or encoding not in ("raw", "gz", "gzip"):
+        return
+    with data.open("rb") as file:
+        found = file.seek(0, 2)
+        if encoding != "raw":  # gzip ends with the length of its content, modulo 2^32
+            file.seek(max(found - 4, 0))
+            found = int.from_bytes(file.read(4), "little")
+    expected = math.prod(header.sizes) * number
+    if found > expected:
+        raise InputError(
+            f"{path}: expected {expected} bytes of voxels in {data.name}, as its sizes say, got {found}: is there a "
+            "header in it (byte skip), or is it the file of another image? Correct the header or export it again."
+        )
 
 
 def _check_axes(header: NrrdHeader, path: Path) -> None:

@@ -170,6 +170,12 @@ def test_header_without_its_voxels_is_refused(tmp_path: Path) -> None:
         read_volume(tmp_path / "ct.mhd")
 
 
+def test_more_voxels_in_another_file_than_the_size_says_are_refused(tmp_path: Path) -> None:
+    detached(tmp_path, "", bytes(13) + VOXELS.tobytes())
+    with pytest.raises(InputError, match="expected the 210 bytes of voxels that DimSize makes, got 223"):
+        read_volume(tmp_path / "ct.mhd")
+
+
 def test_voxels_that_are_not_whole_are_refused(tmp_path: Path) -> None:
     detached(tmp_path, "", VOXELS.tobytes()[:-1])
     with pytest.raises(InputError, match="expected 210 bytes of voxels, got 209: the file is truncated"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bz2
+import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import nrrd
@@ -232,6 +234,21 @@ def test_detached_header_is_read_with_its_voxels(tmp_path: Path) -> None:
     path = write_nrrd(tmp_path / "ct.nhdr", f"space: LPS\n{STEPS}\ndata file: ct.raw", voxels=np.zeros(0, np.uint8))
     (tmp_path / "ct.raw").write_bytes(VOXELS.tobytes())
     np.testing.assert_array_equal(read_volume(path).voxels, VOXELS)
+
+
+@pytest.mark.parametrize(("encoding", "packed"), [("raw", bytes), ("gzip", gzip.compress)])
+def test_voxels_of_another_length_beside_a_detached_header_are_refused(
+    tmp_path: Path, encoding: str, packed: Callable[[bytes], bytes]
+) -> None:
+    """A header before the voxels, as of a NIfTI file, would be read as voxels."""
+    fields = f"space: LPS\n{STEPS}\ndata file: ct.raw"
+    path = write_nrrd(tmp_path / "ct.nhdr", fields, voxels=np.zeros(0, np.uint8))
+    path.write_bytes(path.read_bytes().replace(b"encoding: raw", f"encoding: {encoding}".encode()))
+    (tmp_path / "ct.raw").write_bytes(packed(VOXELS.tobytes()))
+    np.testing.assert_array_equal(read_volume(path).voxels, VOXELS)
+    (tmp_path / "ct.raw").write_bytes(packed(bytes(352) + VOXELS.tobytes()))
+    with pytest.raises(InputError, match=r"expected 210 bytes of voxels in ct\.raw, as its sizes say, got 562"):
+        read_volume(path)
 
 
 def test_detached_header_without_its_voxels_is_refused(tmp_path: Path) -> None:
