@@ -158,3 +158,12 @@ def test_order_and_gaps_are_named() -> None:
 
 def test_numbers_are_shown_by_runs() -> None:
     assert shown([26, 1, 2, 3, 8, 9]) == "1-3, 8, 9, 26"
+
+
+def test_lumbar_vertebrae_numbered_as_they_were_drawn_are_doubted() -> None:
+    """L1 to L5 as 1 to 5: no table knows them, but C1 to C5 lie half as far apart and are a quarter as large."""
+    parts = dict(enumerate(a_column("L1", "L5").values(), 1))
+    warning = choose_reading(parts).warning
+    assert warning is not None
+    assert "taken as VerSe (C1 to C5), but the distances or volumes are not of such vertebrae" in warning
+    assert choose_reading(parts, "verse").warning is None
