@@ -11,6 +11,7 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -76,11 +77,11 @@ def read_volume(path: PathLike) -> Volume:
 
 def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
     stated = geometry_of(header, path) if header is not None and header.is_volume else None
-    if is_read_here(header):
-        volume = _volume(sitk.GetImageFromArray(nifti_voxels(header, path)), path)
-    else:
-        volume = _volume(read_image(path), path)
-    return _placed(volume, header, stated, path)
+    if not is_read_here(header):
+        return _placed(_volume(read_image(path), path), header, stated, path)
+    voxels = _single_precision(nifti_voxels(header, path), path)
+    assert stated is not None  # else the header is not that of one volume, which was refused
+    return _placed(Volume(voxels, stated.grid), header, stated, path)
 
 
 def _placed(volume: Volume, header: VolumeHeader | None, stated: StatedGrid | None, path: Path) -> Volume:
@@ -118,9 +119,15 @@ def _volume(image: sitk.Image, path: Path) -> Volume:
             "file as a radiograph. A CT in DICOM is chosen by its folder, not by one slice."
         )
     volume = volume_from_sitk(image, str(path))
-    voxels = volume.voxels.astype(np.float32) if volume.voxels.dtype == np.float64 else volume.voxels
+    return Volume(_single_precision(volume.voxels, path), volume.grid)
+
+
+def _single_precision(voxels: NDArray[Any], path: Path) -> NDArray[Any]:
+    """The voxels, float64 as float32. Raises InputError for those that are not finite then."""
+    with np.errstate(over="ignore"):
+        voxels = voxels.astype(np.float32) if voxels.dtype == np.float64 else voxels
     check_finite(voxels, str(path))
-    return Volume(voxels, volume.grid)
+    return voxels
 
 
 def read_labels(path: PathLike) -> Volume:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import math
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,7 +109,7 @@ def read_nifti_header(path: Path) -> NiftiHeader | None:
     try:
         with gzip.open(header) if begins_as_gzip(header) else header.open("rb") as file:
             content = file.read(_LONGEST_HEADER)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return None
     for order in "<>":
         size = struct.unpack_from(order + "i", content)[0] if len(content) >= 348 else 0
@@ -235,6 +236,6 @@ def is_whole_nifti(path: Path, header: NiftiHeader) -> bool:
         with gzip.open(path) as file:
             while length < header.end and (block := file.read(2**22)):
                 length += len(block)
-    except (OSError, EOFError):
+    except (OSError, EOFError, zlib.error):
         return False
     return length >= header.end

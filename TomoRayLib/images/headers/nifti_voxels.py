@@ -1,12 +1,13 @@
-"""Voxels of NIfTI files that SimpleITK reads otherwise than they are stored, or not at all.
+"""Voxels of NIfTI volumes as they are stored.
 
-SimpleITK (niftilib) puts 0 where a file has NaN or infinity, and 0 HU is water, so floats are read here. It does not
-read NIfTI-2 at all, whose voxels are stored as those of NIfTI-1.
+SimpleITK (niftilib) puts 0 where a file has NaN or infinity, and 0 HU is water; it refuses axes that rounded numbers
+leave a thousandth of a radian off the right angle, and NIfTI-2; and it does not look at the checksum of a .gz.
 """
 
 from __future__ import annotations
 
-import gzip
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -14,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.headers.nifti_header import NUMBER_TYPES, NiftiHeader, begins_as_gzip, voxel_file
+from TomoRayLib.images.headers.nifti_header import GZIP_MAGIC, NUMBER_TYPES, NiftiHeader, voxel_file
+
+_GZIP = 31  # zlib's wbits for a stream with the header and checksum of gzip
+_BLOCK = 2**18  # bytes at a time, packed or not: what stays in the processor's cache
 
 
 def is_read_here(header: object) -> TypeGuard[NiftiHeader]:
-    """True for the header of a NIfTI file whose voxels SimpleITK changes or refuses."""
-    if not isinstance(header, NiftiHeader):
-        return False
-    return header.version == 2 or (header.version == 1 and header.is_volume and not header.stores_whole_numbers)
+    """True for the header of a NIfTI volume."""
+    return isinstance(header, NiftiHeader) and (header.version == 2 or (header.version == 1 and header.is_volume))
 
 
 def nifti_voxels(header: NiftiHeader, path: Path) -> NDArray[Any]:
@@ -35,20 +37,63 @@ def nifti_voxels(header: NiftiHeader, path: Path) -> NDArray[Any]:
         Values ``(z, y, x)``: the stored numbers, or float32 if the header scales them. NaN stays NaN.
 
     Raises:
-        InputError: If the file holds no single 3D volume.
+        InputError: If the file holds no single 3D volume, or is damaged.
     """
     if not header.is_volume:
         raise InputError(f"{path}: expected one 3D volume, got dim {header.counts}; export the one to be used.")
-    file = voxel_file(path, header)
-    begin = int(header.voxel_offset)
-    with gzip.open(file) if begins_as_gzip(file) else file.open("rb") as stream:
-        stream.seek(begin)
-        content = stream.read(header.end - begin)
-    stored = np.frombuffer(content, header.byte_order + NUMBER_TYPES[header.datatype]).reshape(header.counts[2::-1])
-    if header.is_scaled:
-        with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 are refused as infinite
-            return (stored * header.slope + header.intercept).astype(np.float32)
-    return stored.astype(stored.dtype.newbyteorder("="))
+    stored: NDArray[Any] = np.empty(header.counts[2::-1], header.byte_order + NUMBER_TYPES[header.datatype])
+    room = stored.reshape(-1).view(np.uint8).data
+    place = -int(header.voxel_offset)  # of the next block among the voxels
+    try:
+        for block in _blocks(voxel_file(path, header)):
+            part = block[max(-place, 0) : max(len(room) - place, 0)]
+            start = max(place, 0)
+            room[start : start + len(part)] = part
+            place += len(block)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(path, str(error)) from error
+    if place < len(room):
+        raise _damaged(path, f"{max(place, 0)} of {len(room)} bytes of voxels")
+    return _scaled(stored, header) if header.is_scaled else stored.astype(stored.dtype.newbyteorder("="), copy=False)
+
+
+def _scaled(stored: NDArray[Any], header: NiftiHeader) -> NDArray[np.float32]:
+    values = np.empty(stored.shape, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 are refused as infinite
+        for plane, kept in zip(stored, values, strict=True):  # without a second volume of 64 bits
+            kept[:] = plane * header.slope + header.intercept
+    return values
+
+
+def _blocks(file: Path) -> Iterator[bytes]:
+    """Give the content of a file, decompressed if it is compressed.
+
+    Raises zlib.error or EOFError if that fails, a wrong checksum included.
+    """
+    with file.open("rb") as stream:
+        block = stream.read(_BLOCK)
+        if not block.startswith(GZIP_MAGIC):
+            while block:
+                yield block
+                block = stream.read(_BLOCK)
+            return
+        member = zlib.decompressobj(_GZIP)
+        while True:
+            if content := member.decompress(block, _BLOCK):
+                yield content
+            block = member.unused_data if member.eof else member.unconsumed_tail
+            if len(block) < len(GZIP_MAGIC):
+                block += stream.read(_BLOCK)
+            if member.eof:
+                if not block.startswith(GZIP_MAGIC):  # the end, or padding
+                    return
+                member = zlib.decompressobj(_GZIP)  # files may be compressed in parts
+            elif not block and not content:
+                raise EOFError("compressed data that end too early")
+
+
+def _damaged(path: Path, found: str) -> InputError:
+    return InputError(f"{path}: expected readable voxels, got {found}: the file is damaged; copy or export it again.")
 
 
 def refuse_nifti_2(header: object, path: Path) -> None:
