@@ -21,7 +21,8 @@ FIELD = "labels"  # the setting of the jobs that states the numbering
 FEW_ORGANS = 3  # if a reading needs fewer organs, those that need more of them are dropped
 FITS_IN_SIZE = 9.0  # largest misfit of vertebrae that may be what they are called
 WORSE = 5.0  # VerSe's reading gets a warning if its misfit is larger by this much than another's
-# Misfit from which VerSe's reading gets a warning: 5.3 at most in 37 real masks, 23 to 67 in L1-L5 as C1-C5.
+# Misfit from which VerSe's reading is refused, or gets a warning if its vertebrae are small, as a child's are: 5.3 at
+# most in 39 real masks, 23 to 67 in L1-L5 as C1-C5.
 NO_SUCH_SIZE = 15.0
 FAR_WORSE = 12.0  # a reading whose misfit is larger by this much than another's is dropped
 SACRUM_TO_L5 = 1.7  # a lowest label so much larger than the next is a sacrum, not a vertebra
@@ -124,6 +125,8 @@ def _against_rivals(ours: Reading, rivals: list[Reading], parts: Mapping[int, Pa
     if set(parts) == WHOLE_NECK and ours.size_misfit > FITS_IN_SIZE:
         better = rivals
     if not better or len(ours.parts) == 1:
+        if len(ours.parts) > 1 and ours.size_misfit > NO_SUCH_SIZE and ours.is_larger:
+            raise _too_large(ours, parts, name)
         return ChosenReading(ours, _doubt(ours, rivals, name))
     raise _ambiguous(parts, [ours, *better], "whose distances or volumes are not those of VerSe's", name)
 
@@ -145,8 +148,8 @@ def _doubt(ours: Reading, rivals: list[Reading], name: str) -> str | None:
         )
     if len(ours.parts) > 1 and ours.size_misfit > NO_SUCH_SIZE:
         return (
-            f"{name}: taken as {ours.text()}, but the distances or volumes are not of such vertebrae. Check the names "
-            "of the vertebrae: were they numbered in the order they were drawn?"
+            f"{name}: taken as {ours.text()}, but the distances or volumes are not of such vertebrae, unless they "
+            "are a child's. Check the names of the vertebrae."
         )
     if len(ours.parts) == 1 and rivals:
         return f"{name} has one vertebra: taken as {ours.text()}, which nothing else in the mask shows. Check its name."
@@ -196,6 +199,15 @@ def _no_reading(parts: Mapping[int, Part], plain: Sequence[Reading], name: str) 
     return InputError(
         f"{name}: expected vertebra labels 1-25 (C1-L6) or 28 (T13) in VerSe numbering, got {shown([*parts])}; "
         "renumber the mask, state its numbering or choose another.",
+        FIELD,
+    )
+
+
+def _too_large(ours: Reading, parts: Mapping[int, Part], name: str) -> InputError:
+    return InputError(
+        f"{name}: expected vertebra labels in VerSe numbering, got the labels {shown([*parts])}, which would be "
+        f"{ours.text()}, but they are too large and too far apart for these. Were the vertebrae numbered in the order "
+        "they were drawn? Give them their names or VerSe's numbers, or state the numbering if it is right.",
         FIELD,
     )
 

@@ -100,6 +100,7 @@ class Reading:
     others: tuple[int, ...] = ()
     problem: str | None = None  # what speaks against it
     size_misfit: float = 0.0  # squared standard deviations from the usual distances and volumes; 0 fits
+    is_larger: bool = False  # than usual, in distances and volumes alike
 
     @property
     def unknown(self) -> tuple[int, ...]:
@@ -190,11 +191,13 @@ def reading_in(numbering: Numbering, parts: Mapping[int, Part]) -> Reading:
     problem = (
         _unknown_numbers(numbering, others) or _lonely_t13(meant) or order_problem(meant) or _skipped_levels(meant)
     )
-    misfit = _size_misfit(meant)
+    ratios = _size_ratios(meant)
+    misfit = sum((log(max(ratio, LEAST_RATIO)) / sd) ** 2 for ratio, sd in ratios)
     sacrum = parts.get(numbering.sacrum) if numbering.sacrum is not None else None
     if sacrum is not None and order_problem({**meant, SACRUM_LABEL: sacrum}):
         misfit += SACRUM_ABOVE
-    return Reading(numbering, meant, others, problem, misfit)
+    is_larger = all(ratio > 1 for ratio, _ in ratios)
+    return Reading(numbering, meant, others, problem, misfit, is_larger)
 
 
 def order_problem(parts: Mapping[int, Part]) -> str | None:
@@ -274,7 +277,11 @@ def _skipped_levels(parts: Mapping[int, Part]) -> str | None:
     return None
 
 
-def _size_misfit(parts: Mapping[int, Part]) -> float:
+def _size_ratios(parts: Mapping[int, Part]) -> list[tuple[float, float]]:
+    """Medians of distances and of volumes as ratios to the usual ones, with the standard deviation of their logarithm.
+
+    Those that cannot be measured are left out.
+    """
     labels = _whole(parts)
     distances = [
         dist(parts[a].middle_mm, parts[b].middle_mm) / _NEXT_BELOW_MM[a - 1]
@@ -282,5 +289,4 @@ def _size_misfit(parts: Mapping[int, Part]) -> float:
         if b == a + 1 and a <= len(_NEXT_BELOW_MM)
     ]
     volumes = [parts[label].volume_cm3 / expected_volume_cm3(label) for label in labels]
-    measured = ((distances, SPACING_SD), (volumes, VOLUME_SD))
-    return sum((log(max(median(ratios), LEAST_RATIO)) / sd) ** 2 for ratios, sd in measured if ratios)
+    return [(median(ratios), sd) for ratios, sd in ((distances, SPACING_SD), (volumes, VOLUME_SD)) if ratios]

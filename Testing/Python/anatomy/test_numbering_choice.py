@@ -160,10 +160,27 @@ def test_numbers_are_shown_by_runs() -> None:
     assert shown([26, 1, 2, 3, 8, 9]) == "1-3, 8, 9, 26"
 
 
-def test_lumbar_vertebrae_numbered_as_they_were_drawn_are_doubted() -> None:
+@pytest.mark.parametrize(
+    ("first", "last", "number"), [("L1", "L5", 1), ("L1", "L2", 1), ("T12", "L5", 1), ("T8", "L5", 1), ("L1", "L5", 8)]
+)
+def test_vertebrae_numbered_as_they_were_drawn_are_refused(first: str, last: str, number: int) -> None:
     """L1 to L5 as 1 to 5: no table knows them, but C1 to C5 lie half as far apart and are a quarter as large."""
-    parts = dict(enumerate(a_column("L1", "L5").values(), 1))
-    warning = choose_reading(parts).warning
-    assert warning is not None
-    assert "taken as VerSe (C1 to C5), but the distances or volumes are not of such vertebrae" in warning
+    parts = dict(enumerate(a_column(first, last).values(), number))
+    with pytest.raises(InputError, match="numbered in the order they were drawn") as refused:
+        choose_reading(parts)
+    assert refused.value.field == "labels"
     assert choose_reading(parts, "verse").warning is None
+
+
+@pytest.mark.parametrize(("first", "last"), [("C1", "C7"), ("L1", "L5"), ("T6", "L3")])
+@pytest.mark.parametrize(("size", "has_warning"), [(0.85, False), (1.1, False), (0.55, True)])
+def test_vertebrae_of_small_and_tall_people_are_taken(first: str, last: str, size: float, has_warning: bool) -> None:
+    """Sizes of adults as of the 39 real masks; those of a child come with a warning."""
+    column = numbered(a_column(first, last), "verse")
+    parts = {
+        number: Part((part.middle_mm[0], part.middle_mm[1], size * part.height_mm), size**3 * part.volume_cm3)
+        for number, part in column.items()
+    }
+    chosen = choose_reading(parts)
+    assert chosen.reading.parts == parts
+    assert ("unless they are a child's" in (chosen.warning or "")) == has_warning
