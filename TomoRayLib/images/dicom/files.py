@@ -114,10 +114,10 @@ def _settle_syntax(dataset: pydicom.Dataset, path: Path) -> None:
 
 
 def _raise_functional_groups(dataset: pydicom.Dataset) -> None:
-    """Copy the attributes of the functional groups (PS3.3 C.7.6.16) to the top, where none of that name stands."""
+    """Copy the attributes of the functional groups (PS3.3 C.7.6.16) to the top, where none or an empty one stands."""
     for name in _FUNCTIONAL_GROUPS:
         for item in list(dataset.get(name) or [])[:1]:
             for group in item:
                 for attribute in group.value[0] if group.VR == "SQ" and group.value else ():
-                    if attribute.tag not in dataset:
+                    if attribute.tag not in dataset or dataset[attribute.tag].is_empty:
                         dataset.add(attribute)

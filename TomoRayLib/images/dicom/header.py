@@ -1,12 +1,12 @@
 """What a DICOM header says about a radiograph: distances, spacings, angles, view and orientation.
 
-Attributes are read from the dataset itself, else, in an enhanced image, from the functional groups of its frame.
+Attributes are read from the top of the data set, where ``read_data_set`` puts those of functional groups too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -99,16 +99,16 @@ def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
 
     for field, choices in _DISTANCES.items():
         for keyword, origin in choices:
-            fill(field, origin, stated_in(dataset, keyword), _positive_number)
+            fill(field, origin, value_of(dataset, keyword), _positive_number)
     for field, (keyword, origin) in _NUMBERS.items():
-        fill(field, origin, stated_in(dataset, keyword), _any_number if field in _MAY_BE_ZERO else _positive_number)
+        fill(field, origin, value_of(dataset, keyword), _any_number if field in _MAY_BE_ZERO else _positive_number)
     for field, choices in _SPACINGS.items():
         for keyword, origin in choices:
-            fill(field, origin, stated_in(dataset, keyword), _spacing)
+            fill(field, origin, value_of(dataset, keyword), _spacing)
     for field, (keywords, origin) in _TEXTS.items():
-        raw = next((value for keyword in keywords if (value := stated_in(dataset, keyword))), None)
+        raw = next((value for keyword in keywords if (value := value_of(dataset, keyword))), None)
         fill(field, origin, raw, lambda text: str(text).strip().upper())
-    orientation = stated_in(dataset, "PatientOrientation")
+    orientation = value_of(dataset, "PatientOrientation")
     fill("patient_orientation", ORIENTATION, orientation or None, _orientation)
     header = RadiographHeader(source_format="DICOM", origins=origins, notes=tuple(notes), **values)
     header = with_magnification(without_unknowns(with_units(header)))
@@ -135,11 +135,6 @@ def detector_spacing(header: RadiographHeader) -> tuple[tuple[float, float] | No
     return None, header
 
 
-def stated_in(dataset: pydicom.Dataset, keyword: str) -> Any:
-    """Return the value of the dataset, else of the functional groups of its first frame, else None."""
-    return next((value for part in _parts(dataset) if (value := value_of(part, keyword)) is not None), None)
-
-
 def value_of(dataset: pydicom.Dataset, keyword: str) -> Any:
     """Return the value, or None if it is absent, empty or not readable at all."""
     try:
@@ -149,20 +144,19 @@ def value_of(dataset: pydicom.Dataset, keyword: str) -> Any:
     return None if value is None or (hasattr(value, "__len__") and len(value) == 0) else value
 
 
-def _parts(dataset: pydicom.Dataset) -> Iterator[pydicom.Dataset]:
-    """The dataset, then the items of the functional groups of all frames and of the first one."""
-    yield dataset
-    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
-        for groups in (value_of(dataset, keyword) or [])[:1]:
-            for name in groups.dir("Sequence"):
-                yield from (value_of(groups, name) or [])[:1]
+def number_of(dataset: pydicom.Dataset, keyword: str) -> float | None:
+    """Return the value if it is one finite number, else None."""
+    try:
+        return _any_number(value_of(dataset, keyword))
+    except (TypeError, ValueError):
+        return None
 
 
 def _with_positioner(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:
     """The direction of a C-arm's source; a note for angles of another positioner, which have no such definition."""
     primary, secondary = header.primary_angle_deg, header.secondary_angle_deg
     if primary is None and secondary is None:
-        in_room_deg = _number_in(dataset, "PositionerIsocenterPrimaryAngle")
+        in_room_deg = number_of(dataset, "PositionerIsocenterPrimaryAngle")
         if in_room_deg is None:
             return header
         note = f"Positioner Isocenter Primary Angle (0018,9463) {in_room_deg:g} deg is the room's, not the patient's: "
@@ -190,7 +184,7 @@ def _with_rt_image(header: RadiographHeader, dataset: pydicom.Dataset) -> Radiog
     if plane != "NORMAL":
         sentence = f"RT Image Plane (3002,000C) is {plane}: expected NORMAL, a receptor perpendicular to the beam."
         return replace(header, refused={**header.refused, "geometry": sentence})
-    gantry_deg = _number_in(dataset, "GantryAngle")
+    gantry_deg = number_of(dataset, "GantryAngle")
     if gantry_deg is None:
         return header
     position = str(value_of(dataset, "PatientPosition") or "").strip().upper()
@@ -198,9 +192,9 @@ def _with_rt_image(header: RadiographHeader, dataset: pydicom.Dataset) -> Radiog
     if position not in PATIENT_POSITIONS:
         notes = [f"Gantry Angle (300A,011E) {gantry_deg:g} deg: used for a patient who lies head first, supine."]
         position = "HFS"
-    gantry = rt_image_frame(gantry_deg, _number_in(dataset, "PatientSupportAngle") or 0.0, position)
+    gantry = rt_image_frame(gantry_deg, number_of(dataset, "PatientSupportAngle") or 0.0, position)
     orientation = _numbers_in(dataset, "RTImageOrientation", 6) or _RT_NORMAL
-    axes = receptor_axes(_number_in(dataset, "XRayImageReceptorAngle") or 0.0, orientation)
+    axes = receptor_axes(number_of(dataset, "XRayImageReceptorAngle") or 0.0, orientation)
     rows, columns = axes @ gantry
     header = replace(
         header,
@@ -227,7 +221,7 @@ def _rt_offset(
     translation = _numbers_in(dataset, "XRayImageReceptorTranslation", 3)
     middle = np.zeros(3) if translation is None else np.array((*translation[:2], 0.0))
     if position is not None and spacing_mm is not None:
-        turn = receptor_axes(_number_in(dataset, "XRayImageReceptorAngle") or 0.0, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
+        turn = receptor_axes(number_of(dataset, "XRayImageReceptorAngle") or 0.0, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0))
         middle += np.array(position) @ turn
         middle += axes[0] * (dataset.Columns - 1) / 2 * spacing_mm[1] + axes[1] * (dataset.Rows - 1) / 2 * spacing_mm[0]
     elif translation is None:
@@ -241,7 +235,7 @@ def _with_slants(header: RadiographHeader, dataset: pydicom.Dataset) -> Radiogra
     warnings = tuple(
         f"{name} is {angle_deg:g} deg: the beam is slanted against the detector, which is not used."
         for keyword, name in _SLANTS.items()
-        if (angle_deg := _number_in(dataset, keyword)) is not None and abs(angle_deg) > LARGEST_SLANT_DEG
+        if (angle_deg := number_of(dataset, keyword)) is not None and abs(angle_deg) > LARGEST_SLANT_DEG
     )
     return replace(header, warnings=(*header.warnings, *warnings))
 
@@ -266,13 +260,6 @@ def _with_field(header: RadiographHeader, dataset: pydicom.Dataset) -> Radiograp
         "resized? Check the pixel spacing."
     )
     return replace(header, warnings=(*header.warnings, warning))
-
-
-def _number_in(dataset: pydicom.Dataset, keyword: str) -> float | None:
-    try:
-        return _any_number(stated_in(dataset, keyword))
-    except (TypeError, ValueError):
-        return None
 
 
 def _numbers_in(dataset: pydicom.Dataset, keyword: str, count: int) -> tuple[float, ...] | None:

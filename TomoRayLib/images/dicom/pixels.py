@@ -15,7 +15,7 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom.decoding import CellLayout, cell_layout, decoded_cells, settle_syntax, stored_values
-from TomoRayLib.images.dicom.header import value_of
+from TomoRayLib.images.dicom.header import number_of, value_of
 from TomoRayLib.images.dicom.polarity import keeps_linear_intensity, polarity, table_falls, text_of
 
 VOLUME_MODALITIES = ("CT", "MR", "PT", "NM", "US")
@@ -166,7 +166,7 @@ def _padding(
 ) -> NDArray[np.bool_] | None:
     """True at values between Pixel Padding Value (0028,0120) and Range Limit (0028,0121); None if there are none."""
     name = "Pixel" if layout else "DoubleFloatPixel" if "DoubleFloatPixelData" in dataset else "FloatPixel"
-    first, limit = (_number(dataset, f"{name}Padding{part}") for part in ("Value", "RangeLimit"))
+    first, limit = (number_of(dataset, f"{name}Padding{part}") for part in ("Value", "RangeLimit"))
     if first is None:
         return None
     ends = (first, first if limit is None else limit)
@@ -180,15 +180,6 @@ def _padding(
         if limit is None:
             mask |= cells == (int(first) & (1 << layout.allocated) - 1)
     return mask if mask.any() and not mask.all() else None
-
-
-def _number(dataset: pydicom.Dataset, keyword: str) -> float | None:
-    """Return one finite number, or None."""
-    try:
-        number = float(value_of(dataset, keyword))
-    except (TypeError, ValueError):
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _as_stored(value: int, layout: CellLayout) -> int:
