@@ -34,7 +34,7 @@ from pydicom.uid import (
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom.codestreams import stated_size
-from TomoRayLib.images.dicom.header import value_of
+from TomoRayLib.images.dicom.header import number_of, value_of
 from TomoRayLib.images.quiet import no_stderr
 
 _HTJ2K = (HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL)
@@ -96,10 +96,9 @@ def settle_syntax(dataset: pydicom.Dataset) -> list[str]:
 
 def cell_layout(dataset: pydicom.Dataset, path: Path) -> CellLayout:
     """Return the layout that the header states. Raises InputError if it states an impossible one."""
-    allocated, stored, high_bit = (value_of(dataset, key) for key in ("BitsAllocated", "BitsStored", "HighBit"))
-    allocated = int(allocated or 0)
-    stored = int(allocated if stored is None else stored)
-    high_bit = int(stored - 1 if high_bit is None else high_bit)
+    allocated = int(number_of(dataset, "BitsAllocated") or 0)
+    stored = int(_stated(dataset, "BitsStored", allocated, path))
+    high_bit = int(_stated(dataset, "HighBit", stored - 1, path))
     if not (1 < stored <= allocated and stored - 1 <= high_bit < allocated):
         raise InputError(
             f"{path}: expected grey values of 2 or more bits within their cells, got Bits Allocated (0028,0100) "
@@ -107,6 +106,17 @@ def cell_layout(dataset: pydicom.Dataset, path: Path) -> CellLayout:
             "image again."
         )
     return CellLayout(allocated, stored, high_bit, bool(value_of(dataset, "PixelRepresentation")))
+
+
+def _stated(dataset: pydicom.Dataset, keyword: str, otherwise: int, path: Path) -> float:
+    """The number, or ``otherwise`` if there is none. Raises InputError for a value that is no number."""
+    number = number_of(dataset, keyword)
+    if number is None and value_of(dataset, keyword) is not None:
+        raise InputError(
+            f"{path}: expected one number in {keyword}, got {value_of(dataset, keyword)}; export the original image "
+            "again."
+        )
+    return otherwise if number is None else number
 
 
 def stored_values(cells: NDArray[Any], layout: CellLayout) -> tuple[NDArray[Any], list[str]]:

@@ -188,9 +188,11 @@ def _with_rt_image(header: RadiographHeader, dataset: pydicom.Dataset) -> Radiog
     if gantry_deg is None:
         return header
     position = str(value_of(dataset, "PatientPosition") or "").strip().upper()
-    notes = [f"Gantry Angle (300A,011E) {gantry_deg:g} deg, patient {position or 'position not stated'}: used."]
+    notes, warnings = [f"Gantry Angle (300A,011E) {gantry_deg:g} deg, patient {position}: used."], []
     if position not in PATIENT_POSITIONS:
         notes = [f"Gantry Angle (300A,011E) {gantry_deg:g} deg: used for a patient who lies head first, supine."]
+        if position:
+            warnings = [f"Patient Position (0018,5100) is {position}, taken as head first, supine: check the angles."]
         position = "HFS"
     gantry = rt_image_frame(gantry_deg, number_of(dataset, "PatientSupportAngle") or 0.0, position)
     orientation = _numbers_in(dataset, "RTImageOrientation", 6) or _RT_NORMAL
@@ -202,6 +204,7 @@ def _with_rt_image(header: RadiographHeader, dataset: pydicom.Dataset) -> Radiog
         image_axes=(_vector(rows), _vector(columns)),
         detector_offset_mm=_rt_offset(dataset, header.imager_pixel_spacing_mm, axes),
         notes=(*header.notes, *notes),
+        warnings=(*header.warnings, *warnings),
     )
     if header.patient_orientation is None:
         origins = {**header.origins, "patient_orientation": "Gantry Angle (300A,011E) and RT Image Orientation"}
@@ -233,7 +236,7 @@ def _rt_offset(
 def _with_slants(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:
     """A warning for a beam that does not meet the detector at a right angle."""
     warnings = tuple(
-        f"{name} is {angle_deg:g} deg: the beam is slanted against the detector, which is not used."
+        f"{name} is {angle_deg:g} deg: such a slant of the beam is not used. Check the geometry."
         for keyword, name in _SLANTS.items()
         if (angle_deg := number_of(dataset, keyword)) is not None and abs(angle_deg) > LARGEST_SLANT_DEG
     )

@@ -84,6 +84,12 @@ def read_pixels(dataset: pydicom.Dataset, path: Path) -> ReadPixels:
 def check_kind(dataset: pydicom.Dataset, path: Path) -> None:
     """Raise InputError for what is no radiograph of one frame."""
     modality = text_of(dataset, "Modality")
+    if modality == "CT" and "LOCALIZER" in str(value_of(dataset, "ImageType")).upper():
+        raise InputError(
+            f"{path}: expected a radiograph (modality DX, CR, XA, RF), got a scout of a CT (Image Type LOCALIZER), "
+            "whose rays do not come from one point, and whose header does not say where they do; choose a radiograph, "
+            "or convert the scout to NRRD and give its geometry."
+        )
     if modality in VOLUME_MODALITIES:
         raise InputError(
             f"{path}: expected a radiograph (modality DX, CR, XA, RF), got one image of modality {modality}; "

@@ -141,6 +141,13 @@ def test_an_rt_image_states_its_distances_and_its_spacing(tmp_path: Path) -> Non
     assert header.origins["sid_mm"] == "RT Image SID (3002,0026)"
     assert header.origins["radiograph.pixel_spacing_mm"] == "Image Plane Pixel Spacing (3002,0011)"
     assert any("head first, supine" in note for note in header.notes)
+    assert not header.warnings
+
+
+def test_a_patient_position_that_no_table_knows_is_warned_of(tmp_path: Path) -> None:
+    an_rt_image(tmp_path / "rt.dcm", np.ones((150, 130), np.uint16), GantryAngle=0, PatientPosition="SITTING")
+    (warning,) = read_radiograph(tmp_path / "rt.dcm").header.warnings
+    assert "Patient Position (0018,5100) is SITTING, taken as head first, supine" in warning
 
 
 def test_an_rt_image_with_broken_lists_is_read_without_them(tmp_path: Path) -> None:

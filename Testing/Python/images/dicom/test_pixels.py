@@ -70,6 +70,12 @@ def test_impossible_layouts_are_refused_with_their_numbers(tmp_path: Path, store
         _read(tmp_path / "bits.dcm", PICTURE, BitsStored=stored, HighBit=high)
 
 
+@pytest.mark.parametrize("keyword", ["BitsStored", "HighBit"])
+def test_two_numbers_in_place_of_one_are_refused(tmp_path: Path, keyword: str) -> None:
+    with pytest.raises(InputError, match=rf"expected one number in {keyword}, got \[12, 11\]"):
+        _read(tmp_path / "film.dcm", np.arange(4900, dtype=np.uint16).reshape(70, 70), **{keyword: [12, 11]})
+
+
 def test_eight_and_thirty_two_bits_are_read(tmp_path: Path) -> None:
     small = (PICTURE >> 4).astype(np.uint8)
     np.testing.assert_array_equal(_read(tmp_path / "8.dcm", small, **_bits(8)).pixels, small)
