@@ -69,7 +69,7 @@ def read_data_set(path: Path) -> pydicom.Dataset:
         _raise_functional_groups(dataset)
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise InputError(f"{path}: expected a readable DICOM file, got {error}; export it again.") from error
-    _settle_syntax(dataset, path)
+    settle_syntax_name(dataset, path)
     return dataset
 
 
@@ -99,7 +99,7 @@ def _begins_as_data_set(start: bytes) -> bool:
     return False
 
 
-def _settle_syntax(dataset: pydicom.Dataset, path: Path) -> None:
+def settle_syntax_name(dataset: pydicom.Dataset, path: Path) -> None:
     """Fill in the transfer syntax of a bare data set from its encoding. Raises InputError for an unknown one."""
     stated = dataset.file_meta.get("TransferSyntaxUID")
     if not stated:

@@ -38,6 +38,8 @@ _VOLUME_MARKS = {
 }
 _OTHER_MARKS = {
     "AcquisitionNumber": ("", "Acquisition Number (0020,0012)"),
+    "ContrastBolusAgent": ("", "Contrast/Bolus Agent (0018,0010)"),
+    "KVP": ("CTXRayDetailsSequence", "KVP (0018,0060)"),
     "FrameAcquisitionNumber": ("FrameContentSequence", "Frame Acquisition Number (0020,9156)"),
     "TriggerTime": ("", "Trigger Time (0018,1060)"),
     "ImageType": ("", "Image Type (0008,0008)"),
@@ -64,7 +66,7 @@ class Frame:
     orientation: tuple[float, ...] | None
     spacing_mm: tuple[float, ...] | None
     rescale: tuple[float, float]  # slope, intercept
-    states_rescale: bool
+    states_rescale: bool  # else they stand for values that are HU as they are
     rescale_type: str
     is_localizer: bool
     marks: Mapping[str, str] = field(default_factory=dict)
@@ -146,7 +148,7 @@ def frames_of(dataset: pydicom.Dataset, path: Path) -> list[Frame]:
                 orientation_of(groups, path),
                 spacing_of(groups, path),
                 (slope[0] if slope else 1.0, intercept[0] if intercept else 0.0),
-                bool(intercept),
+                slope is not None and intercept is not None,
                 str(groups.find("PixelValueTransformationSequence", "RescaleType") or "").strip().upper(),
                 "LOCALIZER" in [str(word).strip().upper() for word in kind],
                 _marks(groups, pointers),

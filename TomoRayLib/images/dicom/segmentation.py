@@ -24,6 +24,7 @@ from TomoRayLib.images.dicom.header import value_of
 from TomoRayLib.images.dicom.series import DicomFile, damage_named, dicom_files_in, read_dicom_file
 from TomoRayLib.images.dicom.stack import ROUNDING_MM, check_same, check_stated, check_straight, grid_on
 from TomoRayLib.images.dicom.voxels import one_frame_each
+from TomoRayLib.images.headers.stated_grid import check_plausible
 from TomoRayLib.images.types import Volume
 
 LARGEST_OVERLAP = 0.1  # of the smaller of two vertebrae
@@ -90,6 +91,7 @@ def _label_map(file: DicomFile) -> tuple[Volume, dict[int, str]]:
     check_stated(frames, str(path))
     check_same(frames, str(path))
     grid, indices = _grid_of(frames, path)
+    check_plausible(grid, path, "Pixel Spacing (0028,0030) and Image Position (0020,0032)")
     numbers = _segment_numbers(dataset, path, kind, names)
     planes = [_Plane(frame, number, k) for frame, number, k in zip(frames, numbers, indices, strict=True)]
     voxels = _painted(dataset, planes, names, grid, path)

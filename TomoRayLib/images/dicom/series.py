@@ -6,6 +6,7 @@ Folders and multi-frame files go the same way: headers to frames (``dicom_frames
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,24 +16,20 @@ from pathlib import Path
 
 import pydicom
 from pydicom.filereader import read_partial
-from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-)
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.dicom.files import is_dicom
+from TomoRayLib.images.dicom.files import is_dicom, settle_syntax_name
 from TomoRayLib.images.dicom.frames import Frame, frames_of
 from TomoRayLib.images.dicom.header import value_of
 from TomoRayLib.images.dicom.pixels import compression_notes
-from TomoRayLib.images.dicom.stack import stack_of
+from TomoRayLib.images.dicom.stack import stack_of, two_numbered_runs
 from TomoRayLib.images.dicom.voxels import hu_voxels
 from TomoRayLib.images.headers.stated_grid import check_plausible
 from TomoRayLib.images.quiet import no_warnings
 from TomoRayLib.images.types import Volume, unreadable
 
+_log = logging.getLogger(__name__)
 _LARGEST_HEADER_VALUE = 4096  # bytes; what is longer is read only if it is used
 _PIXEL_DATA = 0x7FE00010
 MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"  # DICOMDIR
@@ -98,6 +95,7 @@ def _volume(path: Path) -> Volume:
     frames = [frame for file in files for frame in frames_of(file.dataset, file.path)]
     warnings += _check_rescale(frames, str(path))
     sorted_frames, grid, stack_notes = stack_of(frames, str(path))
+    warnings += two_numbered_runs(sorted_frames)
     check_plausible(grid, path, "Pixel Spacing (0028,0030) and Image Position (0020,0032)")
     voxels, voxel_notes, voxel_warnings = hu_voxels(sorted_frames)
     lossy = [note for file in files for note in compression_notes(file.dataset)][:1]
@@ -108,14 +106,16 @@ def _volume(path: Path) -> Volume:
 def damage_named(path: Path) -> Iterator[None]:
     """Turn what pydicom raises on damaged values, which it parses when they are used, into an InputError.
 
-    Its warnings on such values are ignored within the block.
+    Its warnings on such values are ignored within the block. Errors that no file brings about pass, as slips of ours;
+    the log has the traceback of the others, too.
     """
     try:
         with no_warnings():
             yield
-    except (InputError, MemoryError):
+    except (InputError, MemoryError, NameError, ImportError, AssertionError):
         raise
     except Exception as error:  # pydicom raises many kinds
+        _log.debug("%s could not be read", path, exc_info=True)
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
             f"{path}: expected DICOM headers that can be read, got {reason!r}; a file may be damaged: copy or export "
@@ -141,10 +141,7 @@ def read_dicom_file(path: Path) -> DicomFile:
         raise unreadable(path, error) from error
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise InputError(f"{path}: expected a readable DICOM file, got {error}; export it again.") from error
-    if "TransferSyntaxUID" not in dataset.file_meta:
-        implicit, little = dataset.original_encoding
-        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    settle_syntax_name(dataset, path)
     return DicomFile(path, dataset)
 
 
@@ -254,11 +251,11 @@ def _check_rescale(frames: list[Frame], name: str) -> list[str]:
             f"{name}: expected Rescale Type (0028,1054) HU, got {', '.join(unusable)} (another quantity than the CT "
             "number); export the CT in HU."
         )
-    without = [frame for frame in frames if not frame.states_rescale]
-    if 0 < len(without) < len(frames):
+    lacking = [frame for frame in frames if not frame.states_rescale]
+    if lacking and len(lacking) < len(frames):
         raise InputError(
-            f"{name}: expected Rescale Intercept (0028,1052) in every slice, got {len(without)} of {len(frames)} "
-            f"without it (such as {without[0].path.name}), which would lie about 1000 HU off; export the series again."
+            f"{name}: expected Rescale Slope and Intercept (0028,1052) in every slice, got {len(lacking)} of "
+            f"{len(frames)} without both (such as {lacking[0].path.name}), which may lie 1024 HU off; export it again."
         )
     if any(frame.rescale[0] == 0 for frame in frames):
         raise InputError(f"{name}: expected Rescale Slope (0028,1053) other than 0, got 0; export the CT again.")

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.dicom.frames import MARK_NAMES, VOLUME_MARKS, Frame
+from TomoRayLib.images.dicom.header import number_of
 
 EVEN_TOLERANCE = 0.05  # of the slice distance
 ROUNDING_MM = 0.055  # headers round positions to 0.01 or 0.1 mm
 TILT_TOLERANCE_MM = 1.0  # sideways drift or step over the whole stack
+OFTEN = 0.6  # of the steps from slice to slice
 
 
 def stack_of(frames: Sequence[Frame], name: str) -> tuple[list[Frame], Grid, tuple[str, ...]]:
@@ -84,6 +86,26 @@ def check_straight(positions_mm: NDArray[np.float64], normal: NDArray[np.float64
     )
 
 
+def two_numbered_runs(frames: Sequence[Frame]) -> list[str]:
+    """Return a warning if every other slice continues the Instance Number of the last but one: two volumes in one.
+
+    Two phases with nothing else to tell them apart may lie evenly between each other.
+
+    Args:
+        frames: The slices in the order of the stack, each a file of its own.
+    """
+    numbers = np.array([number_of(frame.dataset, "InstanceNumber") or np.nan for frame in frames])
+    if len(numbers) < 4 or np.isnan(numbers).any():
+        return []
+    every_other, neighbours = numbers[2:] - numbers[:-2], np.abs(np.diff(numbers))
+    if abs(every_other[0]) != 1 or np.any(every_other != every_other[0]) or neighbours.min() < len(numbers) // 2 - 1:
+        return []
+    return [
+        "Instance Number (0020,0013) counts every other slice by itself: if two phases or reconstructions lie between "
+        "each other, bones are doubled. Look at the CT from the side, and choose a series with one volume if so."
+    ]
+
+
 def _usable(frames: Sequence[Frame], name: str) -> tuple[list[Frame], list[str]]:
     """Frames without localizers and second copies, and notes on both. Raises InputError if fewer than two are left."""
     notes = []
@@ -100,8 +122,8 @@ def _usable(frames: Sequence[Frame], name: str) -> tuple[list[Frame], list[str]]
         notes.append(f"Left out of the CT's series: copies of a slice ({len(slices) - len(unique)}).")
     if len(unique) < 2:
         raise InputError(
-            f"{name}: expected a 3D volume (CT), got a single slice; choose the CT, or give this file as a radiograph. "
-            "A CT in DICOM is chosen by its folder, not by one slice."
+            f"{name}: expected a 3D volume (CT), got a single slice; a CT in DICOM is chosen by its folder: choose the "
+            "one that holds all its slices."
         )
     return unique, notes
 
@@ -170,23 +192,24 @@ def _check_distances(
 
 
 def _check_one_volume(frames: list[Frame], name: str) -> None:
-    """Raise InputError for slices of two volumes between each other, which may even be evenly spaced together."""
-    for keyword in VOLUME_MARKS:
+    """Raise InputError for slices of two volumes between each other, which may even be evenly spaced together.
+
+    Marks that only volumes have must not come back along the stack. Others may now and then, as rotations of one scan
+    do, but not from slice to slice.
+    """
+    for keyword in dict.fromkeys((*VOLUME_MARKS, *(key for frame in frames for key in frame.marks))):
         values = [frame.marks.get(keyword, "") for frame in frames]
-        runs = 1 + sum(before != after for before, after in itertools.pairwise(values))
+        changes = sum(before != after for before, after in itertools.pairwise(values))
+        comes_back = changes >= len(set(values))
+        if keyword not in VOLUME_MARKS:
+            few = len(set(values)) <= len(frames) // 4 and keyword != "TriggerTime"  # which is measured for each slice
+            comes_back = comes_back and few and changes > OFTEN * (len(frames) - 1)
         frames_of_reference = keyword == "FrameOfReferenceUID" and len(set(values)) > 1
-        if runs > len(set(values)) or frames_of_reference:
+        if comes_back or frames_of_reference:
             raise InputError(
                 f"{name}: expected slices of one volume, got {len(set(values))} between each other"
                 f"{_told_apart(frames)}; choose a series with one volume."
             )
-    acquisitions = [frame.marks.get("AcquisitionNumber", "none") for frame in frames]
-    changes = sum(before != after for before, after in itertools.pairwise(acquisitions))
-    if changes > len(frames) // 2 and len(set(acquisitions)) < len(frames) // 2:  # not one number for each slice
-        raise InputError(
-            f"{name}: expected slices of one volume, got those of {len(set(acquisitions))} acquisitions in turn"
-            f"{_told_apart(frames)}; choose a series with one volume."
-        )
 
 
 def _told_apart(frames: list[Frame]) -> str:

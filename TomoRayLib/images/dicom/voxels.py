@@ -79,15 +79,16 @@ def one_frame_each(dataset: pydicom.Dataset, path: Path) -> Iterator[pydicom.Dat
         return
     layout, element = cell_layout(dataset, path), dataset["PixelData"]
     if dataset.file_meta.TransferSyntaxUID.is_encapsulated and element.is_undefined_length:
-        blocks = list(generate_frames(element.value, number_of_frames=count))
+        compressed = list(generate_frames(element.value, number_of_frames=count))
+        blocks, complete = iter(compressed), len(compressed)
     else:
-        size = dataset.Rows * dataset.Columns * int(value_of(dataset, "SamplesPerPixel") or 1) * layout.allocated
-        content = memoryview(element.value)
-        blocks = [bytes(content[k * size // 8 : (k + 1) * size // 8]) for k in range(count)]
-        blocks = [block for block in blocks if len(block) * 8 == size]
-    if len(blocks) != count:
+        values = dataset.Rows * dataset.Columns * int(value_of(dataset, "SamplesPerPixel") or 1)
+        size, content = values * layout.allocated // 8, memoryview(element.value or b"")
+        complete = min(count, len(content) // max(size, 1))
+        blocks = (bytes(content[k * size : (k + 1) * size]) for k in range(count))  # one at a time: a CT fills memory
+    if complete != count:
         raise InputError(
-            f"{path}: expected the pixels of {count} frames, got those of {len(blocks)}: the file is incomplete; copy "
+            f"{path}: expected the pixels of {count} frames, got those of {complete}: the file is incomplete; copy "
             "or export it again."
         )
     for block in blocks:

@@ -27,6 +27,7 @@ from support.dicom_stacks import (
 )
 from support.dicom_syntaxes import COMPRESSED, NATIVE, PICTURE, save_in_syntax
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.dicom.series import damage_named
 from TomoRayLib.images.files import read_radiograph, read_volume
 from TomoRayLib.images.types import Volume
 
@@ -127,7 +128,7 @@ def test_slices_of_two_acquisitions_in_turn_are_not_one_stack(tmp_path: Path) ->
             dataset.save_as(path)
         if not turn:
             assert_same(read_volume(folder), ct)
-    with pytest.raises(InputError, match=r"2 acquisitions in turn.*Acquisition Number \(0020,0012\): 1, 2"):
+    with pytest.raises(InputError, match=r"2 between each other.*Acquisition Number \(0020,0012\): 1, 2"):
         read_volume(folder)
 
 
@@ -137,7 +138,7 @@ def test_a_slice_without_the_rescale_of_the_others_is_refused(tmp_path: Path) ->
     dataset = pydicom.dcmread(path)
     del dataset.RescaleSlope, dataset.RescaleIntercept
     dataset.save_as(path)
-    with pytest.raises(InputError, match=rf"Rescale Intercept .* got 1 of \d+ without it \(such as {path.name}\)"):
+    with pytest.raises(InputError, match=rf"Slope and Intercept .* got 1 of \d+ without both \(such as {path.name}\)"):
         read_volume(folder)
 
 
@@ -145,6 +146,89 @@ def test_two_stacks_that_continue_each_other_are_one(tmp_path: Path) -> None:
     ct = a_lopsided_ct()
     marked = [replace(slice_, more={"StackID": "1" if k < 4 else "2"}) for k, slice_ in enumerate(slices_of(ct))]
     assert_same(read_volume(write_enhanced(tmp_path / "ct.dcm", marked)), ct)
+
+
+@pytest.mark.parametrize(
+    ("mark", "one", "other"),
+    [
+        ("AcquisitionNumber", 3, 4),
+        ("KVP", 80, 140),
+        ("ContrastBolusAgent", "none", "Iomeprol"),
+        ("ImageType", ["ORIGINAL", "PRIMARY", "AXIAL"], ["DERIVED", "SECONDARY", "AXIAL"]),
+    ],
+)
+def test_marks_that_alternate_from_slice_to_slice_tell_two_volumes_apart(
+    tmp_path: Path, mark: str, one: object, other: object
+) -> None:
+    slices = slices_of(a_lopsided_ct())
+    marked = [replace(moved(slice_, z=1.5 * n), more={mark: (one, other)[n]}) for n in (0, 1) for slice_ in slices]
+    with pytest.raises(InputError, match=r"one volume, got 2 between each other, told apart by"):
+        read_volume(write_folder(tmp_path / "two", marked))
+
+
+@pytest.mark.parametrize("numbers", [(1, 1, 2, 2, 3, 3, 4, 4), (1, 2, 3, 4, 5, 6, 7, 8), (1, 1, 1, 2, 1, 2, 2, 2)])
+def test_rotations_of_one_scan_are_one_volume(tmp_path: Path, numbers: tuple[int, ...]) -> None:
+    ct = a_lopsided_ct()
+    marked = [replace(s, more={"AcquisitionNumber": n}) for s, n in zip(slices_of(ct), numbers, strict=True)]
+    assert_same(read_volume(write_folder(tmp_path / "series", marked)), ct)
+
+
+def test_trigger_times_that_come_back_are_one_volume(tmp_path: Path) -> None:
+    ct = a_lopsided_ct()
+    marked = [replace(s, more={"TriggerTime": 700 + k % 2}) for k, s in enumerate(slices_of(ct))]
+    assert_same(read_volume(write_folder(tmp_path / "series", marked)), ct)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "warned"),
+    [
+        ((1, 5, 2, 6, 3, 7, 4, 8), True),
+        ((104, 54, 103, 53, 102, 52, 101, 51), True),
+        ((8, 7, 6, 5, 4, 3, 2, 1), False),
+        ((2, 1, 4, 3, 6, 5, 8, 7), False),
+        ((1, 1, 1, 1, 1, 1, 1, 1), False),
+    ],
+)
+def test_two_counts_of_instances_between_each_other_are_warned_of(
+    tmp_path: Path, numbers: tuple[int, ...], warned: bool
+) -> None:
+    ct = a_lopsided_ct()
+    marked = [replace(s, more={"InstanceNumber": n}) for s, n in zip(slices_of(ct), numbers, strict=True)]
+    volume = read_volume(write_folder(tmp_path / "series", marked))
+    assert_same(volume, ct)
+    assert [warning[:15] for warning in volume.warnings] == ["Instance Number"] * warned
+
+
+@forms
+@pytest.mark.parametrize("keyword", ["RescaleIntercept", "RescaleSlope"])
+def test_a_slice_without_rescaling_among_others_is_refused(tmp_path: Path, form: str, keyword: str) -> None:
+    slices = slices_of(a_lopsided_ct())
+    slices[3] = replace(slices[3], more={keyword: None})
+    with pytest.raises(InputError, match=r"in every slice, got 1 of 8 without both \(such as"):
+        read_volume(write_stack(form, tmp_path, slices))
+
+
+@forms
+def test_stored_values_without_any_rescaling_are_hu(tmp_path: Path, form: str) -> None:
+    ct = a_lopsided_ct()
+    lifted = replace(ct, voxels=ct.voxels - ct.voxels.min())  # the support's slices are unsigned
+    none = {"RescaleSlope": None, "RescaleIntercept": None}
+    slices = [replace(slice_, rescale=(1.0, 0.0), more=none) for slice_ in slices_of(lifted)]
+    assert_same(read_volume(write_stack(form, tmp_path, slices)), lifted)
+
+
+def test_a_stack_in_another_unit_is_refused(tmp_path: Path) -> None:
+    slices = [replace(slice_, spacing_mm=(0.001, 0.002)) for slice_ in slices_of(a_lopsided_ct())]
+    with pytest.raises(InputError, match=r"voxels of 0\.05 to 20 mm, got 0\.002 x 0\.001 x 3 mm \(Pixel Spacing"):
+        read_volume(write_folder(tmp_path / "series", slices))
+
+
+def test_slips_of_ours_are_not_called_a_damaged_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(NameError), damage_named(tmp_path):
+        raise NameError("no such name")
+    with caplog.at_level("DEBUG"), pytest.raises(InputError, match="may be damaged"), damage_named(tmp_path):
+        raise ValueError("25 .x")
+    assert "Traceback" in caplog.text
 
 
 @forms
@@ -282,6 +366,8 @@ def test_localizers_alone_are_no_ct(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "series", slices_of(a_lopsided_ct()), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     with pytest.raises(InputError, match=r"got 8 of Image Type LOCALIZER \(a scout radiograph\)"):
         read_volume(path)
+    with pytest.raises(InputError, match=r"got a scout of a CT .* choose a radiograph, or convert"):
+        read_radiograph(path / "IM000")
 
 
 def test_second_copies_of_a_file_are_left_out_with_a_note(tmp_path: Path) -> None:
