@@ -102,7 +102,7 @@ def in_verse_numbers(mask: Volume, name: str = "The mask", labels: str = AUTO) -
     if description.content is MaskContent.WHOLE_SPINE:
         voxels = np.where(voxels != 0, WHOLE_SPINE_LABEL, 0).astype(np.uint8)
     elif description.note or any(number != label for number, label in description.meaning.items()):
-        voxels = renumbered(voxels.astype(np.int64), description.meaning)
+        voxels = renumbered(voxels, description.meaning)
     notes = (*mask.notes, *((description.note,) if description.note else ()))
     warnings = (*mask.warnings, *((description.warning,) if description.warning else ()))
     return replace(mask, voxels=voxels, notes=notes, warnings=warnings)

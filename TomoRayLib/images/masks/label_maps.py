@@ -21,6 +21,7 @@ from TomoRayLib.anatomy.vertebrae import (
 )
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.masks.label_names import LabelNames, NamedLabel
+from TomoRayLib.images.masks.parts import labels_in
 from TomoRayLib.images.types import Volume, volume_from_sitk
 
 _BELOW = {"sacrum": SACRUM_LABEL, "coccyx": COCCYX_LABEL}  # kept, though they are no vertebrae
@@ -57,7 +58,7 @@ def label_map_of(layers: Sequence[Volume], names: LabelNames | None, path: str) 
     """
     if names is None:
         return LabelMap(layers[0])
-    present = [set(np.unique(layer.voxels).tolist()) - {0} for layer in layers]
+    present = [labels_in(layer.voxels) for layer in layers]
     used = [label for label in names.labels if label.layer < len(present) and label.number in present[label.layer]]
     meant = {label: found for label in used if (found := _label_of(label)) is not None}
     below = {label: _BELOW[text.lower()] for label in used for text in label.texts if text.lower() in _BELOW}
@@ -86,7 +87,7 @@ def renumbered(voxels: NDArray[np.integer], meaning: Mapping[int, int]) -> NDArr
     """Exchange labels.
 
     Args:
-        voxels: Labels ``(z, y, x)``, 0 or above.
+        voxels: Labels ``(z, y, x)``; those below 0 are background.
         meaning: The new label of each; those not in it become 0.
 
     Returns:
@@ -96,7 +97,10 @@ def renumbered(voxels: NDArray[np.integer], meaning: Mapping[int, int]) -> NDArr
     for number, label in meaning.items():
         if 0 <= number < len(table):
             table[number] = label
-    return table[voxels]
+    result = np.empty(voxels.shape, np.uint8)
+    for plane, new in zip(voxels, result, strict=True):  # an index takes 8 bytes a voxel
+        np.take(table, np.maximum(plane, 0).astype(np.intp), out=new)
+    return result
 
 
 def check_label_values(voxels: NDArray[np.generic], name: str) -> None:
@@ -143,7 +147,7 @@ def _renumbered(layers: Sequence[Volume], meant: Mapping[NamedLabel, int]) -> ND
     result = np.zeros(layers[0].voxels.shape, np.int16)
     for index, layer in enumerate(layers):
         meaning = {named.number: label for named, label in meant.items() if named.layer == index}
-        new = renumbered(np.maximum(layer.voxels, 0), meaning)
+        new = renumbered(layer.voxels, meaning)
         np.copyto(result, new, where=new > 0)
     return result
 
