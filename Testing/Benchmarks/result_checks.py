@@ -37,7 +37,7 @@ from TomoRayLib.synthesis.model_run import ChosenModel, choose_model, coarse_pro
 from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.result_checks import doubts, measured
 from TomoRayLib.synthesis.settings import Arrangement
-from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, MISTAKES, chosen
+from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, COMMONEST, MISTAKES, all_are_tried, what_was_meant
 from TomoRayLib.training.data.anatomy import load_anatomy
 from TomoRayLib.training.data.augmentation import random_appearance, random_attenuation, random_views
 from TomoRayLib.training.data.samples import StreamConfig, random_isocenter
@@ -136,7 +136,7 @@ def demonstration() -> Pair:
 def figures_of(right: Pair, model: ChosenModel, quick: bool) -> Figures:
     """What is said of a pair given with each mistake.
 
-    ``quick`` tries everything with the right pair, and with a mistake only what undoes it.
+    ``quick`` tries everything with the right pair, and with a mistake the commonest and what undoes it.
     """
     network, known = load_network(model.entry, model.device), {}
 
@@ -153,10 +153,13 @@ def figures_of(right: Pair, model: ChosenModel, quick: bool) -> Figures:
         found = measures(given)
         suggestion = None
         if doubts(found) or found.certainty < CERTAINTY_TO_TRY:
-            words_tried = MISTAKES if not quick or mistake == Arrangement() else [wanted] if wanted else []
-            tried = {words: measures(given.arranged(MISTAKES[words](Arrangement()))) for words in words_tried}
-            certainties = {words: values.certainty for words, values in tried.items()}
-            suggestion = chosen(found.certainty, certainties, Arrangement()) if certainties else None
+            words = MISTAKES if not quick or mistake == Arrangement() else (*COMMONEST, *([wanted] if wanted else ()))
+            suggestion = what_was_meant(
+                lambda how, given=given: measures(given.arranged(how)).certainty,
+                Arrangement(),
+                tuple(dict.fromkeys(words)),
+                everything=all_are_tried(found),
+            )
         result[name] = {
             "certainty": found.certainty,
             "suggested": suggestion.question.removeprefix("Did you mean ").rstrip("?").split(", or ")
@@ -194,7 +197,7 @@ def main() -> None:
     parser.add_argument("--phantoms", type=int, default=30)
     parser.add_argument("--kept", type=Path, default=None)
     parser.add_argument("--only", nargs="*", default=())
-    parser.add_argument("--quick", action="store_true", help="with a mistake, try only what undoes it")
+    parser.add_argument("--quick", action="store_true", help="with a mistake, try the commonest and what undoes it")
     parser.add_argument("--demo", action="store_true")
     parser.add_argument("--model", default=None)
     options = parser.parse_args()

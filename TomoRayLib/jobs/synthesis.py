@@ -19,7 +19,7 @@ from TomoRayLib.synthesis.comparison import compare_with_ct
 from TomoRayLib.synthesis.inputs import Inputs, project_ct, read_ct, read_radiographs
 from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, SyntheticCT, choose_model
 from TomoRayLib.synthesis.result_checks import EMPTY, doubts, measured
-from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, suggest
+from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
 from TomoRayLib.weights import load_equal_frequency_table
 
 DOUBTFUL = "The result is doubtful: it has {found}. Check views and geometry, and look at the result."
@@ -34,7 +34,7 @@ SECONDS_FROM_CT = {
     "Drawing": 8.0,
     "Writing": 3.0,
 }
-SECONDS_FROM_RADIOGRAPHS = {"Reading": 1.0, "Synthesizing": 4.0, "Judging": 7.0, "Drawing": 5.0, "Writing": 2.0}
+SECONDS_FROM_RADIOGRAPHS = {"Reading": 1.0, "Synthesizing": 4.0, "Judging": 4.0, "Drawing": 5.0, "Writing": 2.0}
 
 
 def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
@@ -99,7 +99,9 @@ def _judge(
     """What speaks against a result, and what was meant if another arrangement of the radiographs is clearly better."""
     measures = measured(synthetic.probability, model.entry.fov_mm)
     found = doubts(measures)
-    suggestion = suggest(as_read, job.arrangement, model) if found or measures.certainty < CERTAINTY_TO_TRY else None
+    suggestion = None
+    if found or measures.certainty < CERTAINTY_TO_TRY:
+        suggestion = suggest(as_read, job.arrangement, model, everything=all_are_tried(measures))
     return [DOUBTFUL.format(found=", ".join(found))] if found else [], suggestion
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import ChosenModel, coarse_probability
-from TomoRayLib.synthesis.result_checks import measured
+from TomoRayLib.synthesis.result_checks import ResultMeasures, doubts, measured
 from TomoRayLib.synthesis.settings import Arrangement
 from TomoRayLib.weights import load_network
 
-CERTAINTY_TO_TRY = 0.42  # below it the mistakes are tried; one in ten right pairs lies above
+CERTAINTY_TO_TRY = 0.42  # below it the commonest mistakes are tried; one in ten right pairs lies above
+CERTAINTY_TO_TRY_ALL = 0.28  # below it all of them; two in three right pairs lie above
 LEAST_GAIN = 0.03  # of certainty, by which another arrangement must be better
 LEAST_CERTAINTY_OF_SUGGESTION = 0.22
 EQUALLY_GOOD = 0.03  # difference in certainty that tells nothing
@@ -85,15 +86,17 @@ MISTAKES: dict[str, Change] = {
     "both radiographs turned by 90 degrees clockwise": lambda how: _turned(how, 90, 90),
     "both radiographs turned by 90 degrees anticlockwise": lambda how: _turned(how, 270, 270),
 }
+COMMONEST = tuple(MISTAKES)[:3]
 
 
-def suggest(pair: Pair, given: Arrangement, model: ChosenModel) -> Suggestion | None:
-    """Try the likely mistakes.
+def suggest(pair: Pair, given: Arrangement, model: ChosenModel, *, everything: bool) -> Suggestion | None:
+    """Try the likely mistakes: the commonest ones, and all others if one of these is better or if asked to.
 
     Args:
         pair: The radiographs as they are in their files.
         given: How they were taken.
         model: The network, which is loaded once and freed afterwards.
+        everything: Whether all mistakes are tried in any case, ``all_are_tried``.
 
     Returns:
         The arrangement with the best spine if that is clearly better than the given one, else None.
@@ -103,7 +106,29 @@ def suggest(pair: Pair, given: Arrangement, model: ChosenModel) -> Suggestion | 
     def certainty(how: Arrangement) -> float:
         return certainty_of(pair.arranged(how), network, model)
 
-    return chosen(certainty(given), {words: certainty(change(given)) for words, change in MISTAKES.items()}, given)
+    return what_was_meant(certainty, given, everything=everything)
+
+
+def what_was_meant(
+    certainty: Callable[[Arrangement], float],
+    given: Arrangement,
+    mistakes: Sequence[str] = tuple(MISTAKES),
+    *,
+    everything: bool,
+) -> Suggestion | None:
+    """Try mistakes, the commonest ones first; see ``suggest``. ``certainty`` of an arrangement costs a pass."""
+    as_given, certainties = certainty(given), dict[str, float]()
+    for common in (True, False):
+        part = [words for words in mistakes if (words in COMMONEST) == common]
+        certainties |= {words: certainty(MISTAKES[words](given)) for words in part}
+        if not everything and chosen(as_given, certainties, given) is None:
+            return None
+    return chosen(as_given, certainties, given)
+
+
+def all_are_tried(measures: ResultMeasures) -> bool:
+    """True if a result is so uncertain or odd that all mistakes are worth trying."""
+    return measures.certainty < CERTAINTY_TO_TRY_ALL or bool(doubts(measures))
 
 
 def certainty_of(pair: Pair, network: GeoLiftUNet, model: ChosenModel) -> float:
@@ -118,7 +143,9 @@ def chosen(as_given: float, certainties: dict[str, float], given: Arrangement) -
     Of several that are equally good the likeliest is taken, and the question names the next one too: a mirrored lateral
     turned upside down together with its AP is a patient on his head, whose spine looks much the same.
     """
-    least = max(as_given + LEAST_GAIN, LEAST_CERTAINTY_OF_SUGGESTION, max(certainties.values()) - EQUALLY_GOOD)
+    least = max(
+        as_given + LEAST_GAIN, LEAST_CERTAINTY_OF_SUGGESTION, max(certainties.values(), default=0.0) - EQUALLY_GOOD
+    )
     found = [words for words in MISTAKES if certainties.get(words, 0.0) >= least]
     if not found:
         return None

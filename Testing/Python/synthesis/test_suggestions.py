@@ -11,9 +11,7 @@ from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import ChosenModel, choose_model
 from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.settings import Arrangement
-from TomoRayLib.synthesis.suggestions import suggest
-
-pytestmark = pytest.mark.slow
+from TomoRayLib.synthesis.suggestions import COMMONEST, MISTAKES, suggest, what_was_meant
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +27,7 @@ def model() -> ChosenModel:
     return choose_model(None, "cpu", "auto")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mistake", "settings"),
     [
@@ -40,10 +39,35 @@ def model() -> ChosenModel:
 def test_what_undoes_the_mistake_is_suggested(
     a_right_pair: Pair, model: ChosenModel, mistake: Arrangement, settings: dict[str, bool | int]
 ) -> None:
-    suggestion = suggest(a_right_pair.arranged(mistake), Arrangement(), model)
+    suggestion = suggest(a_right_pair.arranged(mistake), Arrangement(), model, everything=True)
     assert suggestion is not None
     assert suggestion.to_json_dict(Arrangement())["settings"] == settings
 
 
+@pytest.mark.slow
 def test_nothing_is_suggested_for_the_right_pair(a_right_pair: Pair, model: ChosenModel) -> None:
-    assert suggest(a_right_pair, Arrangement(), model) is None
+    assert suggest(a_right_pair, Arrangement(), model, everything=True) is None
+
+
+def test_the_rest_is_tried_only_if_asked_for_or_if_a_common_mistake_was_made() -> None:
+    tried: list[Arrangement] = []
+
+    def certainty(how: Arrangement) -> float:
+        tried.append(how)
+        return 0.4 if how.turn_ap == 180 and not how.turn_lateral else 0.3
+
+    assert what_was_meant(certainty, Arrangement(), everything=False) is None
+    assert len(tried) == 1 + len(COMMONEST)
+    meant = what_was_meant(certainty, Arrangement(), everything=True)
+    assert meant is not None
+    assert meant.arrangement == Arrangement(turn_ap=180)
+    tried.clear()
+
+    def swapped_is_better(how: Arrangement) -> float:
+        tried.append(how)
+        return 0.35 if how.swapped else 0.3
+
+    meant = what_was_meant(swapped_is_better, Arrangement(), everything=False)
+    assert meant is not None
+    assert meant.arrangement == Arrangement(swapped=True)
+    assert len(tried) == 1 + len(MISTAKES)
