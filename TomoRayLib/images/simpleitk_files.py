@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.headers.volume_header import misnamed
-from TomoRayLib.images.quiet import no_stderr
+from TomoRayLib.images.quiet import WhileAnyIsInside, no_stderr
 from TomoRayLib.images.types import last_line
 
 
 def read_image(path: Path) -> sitk.Image:
     """Read a file. Raises InputError if it is damaged or no image."""
     reader = read_information(path)
-    with _without_warnings():
+    with _no_warnings(), no_stderr():  # MetaIO and libpng print by themselves
         try:
             return reader.Execute()
         except RuntimeError as error:
@@ -28,7 +27,7 @@ def read_information(path: Path) -> sitk.ImageFileReader:
     """Read the header alone. Raises InputError if it is damaged or not that of an image."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    with _without_warnings():
+    with _no_warnings(), no_stderr():
         try:
             reader.ReadImageInformation()
         except RuntimeError as error:
@@ -36,16 +35,13 @@ def read_information(path: Path) -> sitk.ImageFileReader:
     return reader
 
 
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Keep what ITK, MetaIO and libpng print off the terminal: the readers check, and say, what it is about."""
+def _hide_warnings() -> Callable[[], object]:
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    try:
-        with no_stderr():
-            yield
-    finally:
-        sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+    return lambda: sitk.ProcessObject.SetGlobalWarningDisplay(shown)
+
+
+_no_warnings = WhileAnyIsInside(_hide_warnings)  # of ITK; the readers check, and say, what they are about
 
 
 def _reading_error(path: Path, error: RuntimeError) -> InputError:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 import warnings
+from collections.abc import Callable
+from pathlib import Path
 
+import PIL.Image
 import pytest
+import SimpleITK as sitk
 
-from TomoRayLib.images.quiet import no_stderr, no_warnings
+from TomoRayLib.images.pictures.pillow_pixels import without_limit
+from TomoRayLib.images.quiet import WhileAnyIsInside, no_stderr, no_warnings
+from TomoRayLib.images.simpleitk_files import read_image
 
 
 def test_only_what_is_written_within_the_block_is_discarded(capfd: pytest.CaptureFixture[str]) -> None:
@@ -31,3 +38,47 @@ def test_warnings_are_ignored_within_the_block_alone() -> None:
             warnings.warn("inside", stacklevel=1)
         warnings.warn("outside", stacklevel=1)
     assert [str(warning.message) for warning in heard] == ["outside"]
+
+
+def one_within_the_other(block: WhileAnyIsInside, between: list[object], state: Callable[[], object]) -> None:
+    """Enter the block, let another thread enter it, leave it first, note the ``state``, and let the other leave it."""
+    entered, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with block():
+            entered.set()
+            leave.wait(10)
+
+    thread = threading.Thread(target=other)
+    with block():
+        thread.start()
+        assert entered.wait(10)
+    between.append(state())
+    leave.set()
+    thread.join()
+
+
+def test_the_last_thread_to_leave_brings_the_standard_error_back(capfd: pytest.CaptureFixture[str]) -> None:
+    one_within_the_other(no_stderr, [], lambda: os.write(2, b"while the other reads"))
+    os.write(2, b"after both")
+    assert capfd.readouterr().err == "after both"
+
+
+def test_the_last_thread_to_leave_brings_pillows_limit_back() -> None:
+    limit, between = PIL.Image.MAX_IMAGE_PIXELS, []
+    one_within_the_other(without_limit, between, lambda: PIL.Image.MAX_IMAGE_PIXELS)
+    assert limit is not None
+    assert (between, PIL.Image.MAX_IMAGE_PIXELS) == ([None], limit)
+
+
+def test_the_last_thread_to_leave_brings_warnings_back() -> None:
+    filters, between = list(warnings.filters), []
+    one_within_the_other(no_warnings, between, lambda: warnings.filters[0][0])
+    assert (between, list(warnings.filters)) == (["ignore"], filters)
+
+
+def test_warnings_of_itk_are_shown_again_after_reading(tmp_path: Path) -> None:
+    sitk.WriteImage(sitk.Image(3, 3, 3, sitk.sitkInt16), str(tmp_path / "ct.mha"))
+    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+    read_image(tmp_path / "ct.mha")
+    assert sitk.ProcessObject.GetGlobalWarningDisplay() == shown

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,19 @@ from PIL.ImageFile import ImageFile
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.pictures.pixels import UPRIGHT
-from TomoRayLib.images.quiet import no_stderr
+from TomoRayLib.images.quiet import WhileAnyIsInside, no_stderr
 
 _EXIF_ORIENTATION = 0x0112
 
 
-@contextmanager
-def without_limit() -> Iterator[None]:
-    """Lift Pillow's limit of 179 million pixels within the block: films are larger, and sizes are checked before."""
+def _lift_limit() -> Callable[[], object]:
     kept = PIL.Image.MAX_IMAGE_PIXELS
     PIL.Image.MAX_IMAGE_PIXELS = None
-    try:
-        yield
-    finally:
-        PIL.Image.MAX_IMAGE_PIXELS = kept
+    return lambda: setattr(PIL.Image, "MAX_IMAGE_PIXELS", kept)
+
+
+# Pillow's limit of 179 million pixels for TIFF: films are larger, and their sizes are checked before.
+without_limit = WhileAnyIsInside(_lift_limit)
 
 
 def opened(
@@ -37,7 +35,7 @@ def opened(
 ) -> tuple[NDArray[Any], int]:
     """Pillow's values (of a PNG's palette: indices) and the Exif Orientation, read by the plug-in of the one format."""
     try:
-        with no_stderr(), without_limit(), reader(io.BytesIO(content)) as picture:
+        with no_stderr(), reader(io.BytesIO(content)) as picture:
             picture.load()
             shown: Image = picture
             if picture.mode == "1":
