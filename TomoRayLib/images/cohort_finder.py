@@ -9,7 +9,7 @@ VerSe, BIDS         rawdata/sub-x/sub-x[_...]_ct.nii.gz           derivatives/su
 CTSpine1K           data/<source>/<stem>.nii.gz (and variants)    label/<source>/<stem>_seg.nii.gz (and variants)
 TotalSegmentator    <case>/ct.nii.gz                              <case>/labels.nii.gz, or a folder of
                                                                   vertebrae_*.nii.gz: <case>/segmentations/ or another
-flat                <stem>.nii.gz or <stem>_ct.nii.gz             <stem>_seg.nii.gz, _labels, _mask, ..., or a folder
+flat                <stem>.nii.gz or <stem>_ct.nii.gz             <stem>_seg.nii.gz, .seg.nrrd, _mask, ..., or a folder
                                                                   <stem>/ or <stem>_seg/ of vertebrae_*.nii.gz
 ==================  ============================================  ===========================================
 
@@ -25,6 +25,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from TomoRayLib.anatomy.vertebrae import label_of_structure
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import MANIFEST_NAME
 
@@ -34,7 +35,7 @@ BARE_SEGMENTATIONS = frozenset({"labels", "label", "seg", "segmentation", "mask"
 LARGEST_EXAMPLES = 3
 
 _SEGMENTATION = re.compile(
-    r"^(?P<key>.+?)[_-](?:seg-vert_msk|seg|segmentation|labels?|mask|msk|vertebrae)$", re.IGNORECASE
+    r"^(?P<key>.+?)[._-](?:seg-vert_msk|seg|segmentation|labels?|mask|msk|vertebrae)$", re.IGNORECASE
 )
 _STRUCTURE = re.compile(r"^vertebrae?[_ -]", re.IGNORECASE)  # TotalSegmentator: vertebrae_L3
 _CT_ENDING = re.compile(r"[_-]ct$", re.IGNORECASE)
@@ -101,7 +102,7 @@ class _File:
             return ""
         found = _SEGMENTATION.match(self.stem)
         if found:
-            return found["key"]
+            return "" if found["key"].lower() in BARE_SEGMENTATIONS else found["key"]  # Segmentation.seg.nrrd
         return self.stem if self.is_structures else None
 
     @property
@@ -227,11 +228,17 @@ def _volume_files(folder: Path) -> tuple[list[_File], list[LeftOut]]:
         visible = [name for name in names if not name.startswith(".")]
         if not visible and not below and place != folder:
             left_out.append(LeftOut(place, EMPTY_FOLDER))
-        if any(_STRUCTURE.match(stem_of(Path(name)) or "") for name in visible):
+        if any(_is_structure(name) for name in visible):
             visible = [name for name in visible if _is_plain_ct(name)]
             files.append(_File(place, place.name, True, place if visible or place == folder else place.parent))
         files += [_File(place / name, stem, False, place) for name in visible if (stem := stem_of(Path(name)))]
     return files, left_out
+
+
+def _is_structure(name: str) -> bool:
+    """True for the mask of one vertebra, ``vertebrae_L3.nii.gz``, but not for a case ``vertebra_003.nii.gz``."""
+    stem = stem_of(Path(name)) or ""
+    return _STRUCTURE.match(stem) is not None and label_of_structure(stem) is not None
 
 
 def _is_plain_ct(name: str) -> bool:

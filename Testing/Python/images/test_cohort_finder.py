@@ -153,6 +153,25 @@ def test_patients_named_like_vertebrae_are_patients(tmp_path: Path) -> None:
     assert list(pairs(find_cases(tmp_path))) == ["L2", "c1"]
 
 
+def test_cases_named_after_vertebrae_by_number_are_no_structures(tmp_path: Path) -> None:
+    made(tmp_path, "vertebra_001.nii.gz", "vertebra_001_seg.nii.gz", "vertebrae-ct2.nii.gz", "vertebrae-ct2_seg.nii.gz")
+    assert pairs(find_cases(tmp_path)) == {
+        "vertebra_001": ("vertebra_001.nii.gz", "vertebra_001_seg.nii.gz"),
+        "vertebrae-ct2": ("vertebrae-ct2.nii.gz", "vertebrae-ct2_seg.nii.gz"),
+    }
+
+
+def test_segmentations_as_3d_slicer_names_them(tmp_path: Path) -> None:
+    made(tmp_path, "a/ct.nrrd", "a/Segmentation.seg.nrrd", "b/p1.nrrd", "b/p1.seg.nrrd", "b/p2.nrrd", "b/p2-label.nrrd")
+    cohort = find_cases(tmp_path)
+    assert pairs(cohort) == {
+        "a": ("a/ct.nrrd", "a/Segmentation.seg.nrrd"),
+        "p1": ("b/p1.nrrd", "b/p1.seg.nrrd"),
+        "p2": ("b/p2.nrrd", "b/p2-label.nrrd"),
+    }
+    assert not cohort.left_out
+
+
 def test_one_segmentation_for_two_cts_of_its_name_is_given_to_neither(tmp_path: Path) -> None:
     made(tmp_path, "first/anna.nii.gz", "second/anna.nii.gz", "masks/anna_seg.nii.gz", "b.nii.gz", "b_seg.nii.gz")
     made(tmp_path, "c.nii.gz", "c.nrrd", "c_seg.nii.gz")
