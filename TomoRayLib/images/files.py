@@ -194,7 +194,7 @@ def _whole_numbers(
     low, high = float(voxels.min()), float(voxels.max())
     notes: tuple[str, ...] = ()
     if not np.issubdtype(voxels.dtype, np.integer):
-        off = float(np.abs(voxels - np.rint(voxels)).max())
+        off = max(float(np.abs(plane - np.rint(plane)).max()) for plane in voxels)  # large maps fit once
         if off > 0.5 * step * 1.001 or off > LARGEST_ROUNDING:
             raise InputError(
                 f"{path}: expected a label map of whole numbers, got fractions between {low:g} and {high:g}; is this a "

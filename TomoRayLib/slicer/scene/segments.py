@@ -92,10 +92,13 @@ def goes_by_names(node, numbering: str = AUTO) -> bool:
     Those of a segmentation always are. A label map's own numbers count if its colour table names none of them, or if
     their ``numbering`` is stated.
     """
+    from TomoRayLib.images.masks.parts import labels_in
+
     if node.IsA("vtkMRMLSegmentationNode"):
         return True
-    present = [int(value) for value in np.unique(volume_of(node).voxels) if value != 0]
-    return numbering == AUTO and any(label_of_structure(_color_name(node, value)) for value in present)
+    if numbering != AUTO:
+        return False
+    return any(label_of_structure(_color_name(node, value)) for value in labels_in(volume_of(node).voxels))
 
 
 def labels_of(node, ct_node, ct_grid: Grid, numbering: str = AUTO) -> tuple[Volume, tuple[str, ...]]:
@@ -174,10 +177,12 @@ def _numbered_segments(node, segment_ids: list[str], ct_node) -> np.ndarray:
 
 def _labels_of_label_map(node, by_names: bool) -> tuple[Volume, tuple[str, ...]]:
     """A label map's own numbers or, if its colour table names vertebrae, the VerSe numbers of these names."""
+    from TomoRayLib.images.masks.label_maps import renumbered
+    from TomoRayLib.images.masks.parts import labels_in
     from TomoRayLib.images.types import Volume
 
     volume = volume_of(node)
-    present = [int(value) for value in np.unique(volume.voxels) if value != 0]
+    present = sorted(labels_in(volume.voxels))
     if not present:
         raise InputError(_("The label map {name} is empty. Choose another, or none.").format(name=node.GetName()))
     if not by_names:
@@ -191,10 +196,7 @@ def _labels_of_label_map(node, by_names: bool) -> tuple[Volume, tuple[str, ...]]
         return Volume(volume.voxels.astype(np.uint8), volume.grid), ()
     names = {value: _color_name(node, value) for value in present}
     meant = {value: label_of_structure(name) for value, name in names.items() if name}
-    voxels = np.zeros(volume.voxels.shape, np.uint8)
-    for value, label in meant.items():
-        if label is not None:
-            voxels[volume.voxels == value] = label
+    voxels = renumbered(volume.voxels, {value: label for value, label in meant.items() if label is not None})
     others = [names[value] or str(value) for value in present if meant.get(value) is None]
     return Volume(voxels, volume.grid), (_ignored(others),) if others else ()
 
