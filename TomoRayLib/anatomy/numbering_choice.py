@@ -26,6 +26,9 @@ WORSE = 5.0  # VerSe's reading gets a warning if its misfit is larger by this mu
 NO_SUCH_SIZE = 15.0
 FAR_WORSE = 12.0  # a reading whose misfit is larger by this much than another's is dropped
 SACRUM_TO_L5 = 1.7  # a lowest label so much larger than the next is a sacrum, not a vertebra
+# TPTBox's and SPINEPS's labels of what vertebrae consist of: arch 41, processes 42-48, body 49 and 50.
+ARCHES, REGIONS_OF_VERTEBRAE = 41, frozenset(range(41, 51))
+SAME_PLACE_MM = 40.0  # the middles of such labels, each of them over the whole spine, lie as near as that
 WHOLE_NECK = frozenset(range(11, 18))  # C1 to C7 of TotalSpineSeg; as T4 to T10 alone a rare choice
 
 
@@ -58,6 +61,7 @@ def choose_reading(parts: Mapping[int, Part], labels: str = AUTO, name: str = "T
     check_labels(labels)
     if labels != AUTO:
         return ChosenReading(_stated(parts, labels, name))
+    _refuse_regions_of_vertebrae(parts, name)
     readings = readings_of(parts)
     plain = [reading for reading in readings if _is_plain(reading)]
     possible = [reading for reading in readings if reading.problem is None]
@@ -97,6 +101,17 @@ def shown(numbers: Sequence[int]) -> str:
             runs.append([number])
     texts = [f"{run[0]}-{run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
     return ", ".join(texts[:12]) + (f", ... ({len(numbers)} labels)" if len(texts) > 12 else "")
+
+
+def _refuse_regions_of_vertebrae(parts: Mapping[int, Part], name: str) -> None:
+    """Raise InputError for a mask that tells arches, processes and bodies apart, not one vertebra from another."""
+    middles_mm = [parts[label].middle_mm[2] for label in REGIONS_OF_VERTEBRAE & parts.keys()]
+    if ARCHES in parts and len(middles_mm) > 3 and max(middles_mm) - min(middles_mm) < SAME_PLACE_MM:
+        raise InputError(
+            f"{name}: expected one label for each vertebra, got labels of their arches, processes and bodies "
+            f"({shown([*parts])}, as TPTBox and SPINEPS number them); choose the mask of whole vertebrae that was "
+            "written with it (seg-vert).",
+        )
 
 
 def _stated(parts: Mapping[int, Part], labels: str, name: str) -> Reading:

@@ -184,3 +184,12 @@ def test_vertebrae_of_small_and_tall_people_are_taken(first: str, last: str, siz
     chosen = choose_reading(parts)
     assert chosen.reading.parts == parts
     assert ("unless they are a child's" in (chosen.warning or "")) == has_warning
+
+
+def test_regions_of_vertebrae_are_no_vertebrae_and_a_neck_of_the_same_numbers_is_one() -> None:
+    regions = {label: Part((0.0, float(label), 200.0 + label), 40.0) for label in (*range(41, 51), 60, 61, 100)}
+    with pytest.raises(InputError, match="arches, processes and bodies"):
+        choose_reading(regions)
+    neck = numbered(a_column("C1", "T3"), "totalsegmentator")
+    assert set(neck) == set(range(41, 51))
+    assert choose_reading(neck, "totalsegmentator").reading.parts == numbered(a_column("C1", "T3"), "verse")
