@@ -258,7 +258,7 @@ def _unknown_numbers(numbering: Numbering, others: tuple[int, ...]) -> str | Non
 
 def _lonely_t13(parts: Mapping[int, Part]) -> str | None:
     lonely = T13_LABEL in parts and not {LABEL_OF_NAME["T12"], LABEL_OF_NAME["L1"]} & set(parts)
-    return "T13 has neither T12 nor L1 beside it" if lonely else None
+    return "T13 has neither T12 nor L1 next to it" if lonely else None
 
 
 def _skipped_levels(parts: Mapping[int, Part]) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -62,20 +63,7 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     model = choose_model(job.model, job.device, job.precision)
     settings = scoring_settings(job, model)
     emit(Note(f"{len(cohort.cases)} cases. Left out{counted_reasons(cohort) or ': nothing'}."))
-    stages = Stages({case.name: SECONDS_A_CASE for case in cohort.cases}, emit)
-    scores: list[CaseScore] = []
-    failed: list[tuple[str, str]] = []
-    for case in cohort.cases:
-        with stages.stage(case.name):
-            try:
-                scores.append(_score(job, case, settings, emit))
-            except OutputError:
-                raise
-            except Exception as error:  # whatever is wrong with one case must not cost the others
-                failure = failed_by(error)
-                failed.append((case.name, failure.message))
-                details = "".join(traceback.format_exception(error))
-                emit(Warned(f"{case.name} failed: {failure.message}", failure.field, details))
+    scores, failed = _score_all(job, cohort.cases, settings, emit)
     result = CohortResult(
         title=f"{cohort.folder.resolve().name}, {model.entry.id}",
         scores=tuple(scores),
@@ -92,6 +80,27 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
         )
     emit(_finished(job, result, time.monotonic() - begun))
     return Path(job.out)
+
+
+def _score_all(
+    job: EvaluationJob, cases: Sequence[CohortCase], settings: dict[str, Any], emit: Emit
+) -> tuple[list[CaseScore], list[tuple[str, str]]]:
+    """Return the scores of the cases that have some, and names and reasons of the others."""
+    stages = Stages({case.name: SECONDS_A_CASE for case in cases}, emit)
+    scores: list[CaseScore] = []
+    failed: list[tuple[str, str]] = []
+    for case in cases:
+        with stages.stage(case.name):
+            try:
+                scores.append(_score(job, case, settings, emit))
+            except OutputError:
+                raise
+            except Exception as error:  # whatever is wrong with one case must not cost the others
+                failure = failed_by(error)
+                failed.append((case.name, failure.message))
+                details = "".join(traceback.format_exception(error))
+                emit(Warned(f"{case.name} failed: {failure.message}", failure.field, details))
+    return scores, failed
 
 
 def scoring_settings(job: EvaluationJob, model: ChosenModel) -> dict[str, Any]:

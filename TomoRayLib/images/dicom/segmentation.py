@@ -251,7 +251,7 @@ def _painted(
     for (first, second), count in overlaps.items():
         if count > LARGEST_OVERLAP * min(counts[first], counts[second]):
             raise InputError(
-                f"{path}: expected vertebrae beside each other, got {names[first]} and {names[second]} overlapping in "
+                f"{path}: expected separate vertebrae, got {names[first]} and {names[second]} overlapping in "
                 f"{count} voxels; correct the segments, or export a label map (NRRD or NIfTI)."
             )
     return voxels

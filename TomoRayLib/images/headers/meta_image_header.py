@@ -88,8 +88,8 @@ def check_meta_image(path: Path) -> MetaImageHeader | None:
     elif data and not data.upper().startswith("LIST") and "%" not in data:
         if not (path.parent / data).is_file():
             raise InputError(
-                f"{path}: expected its voxels in {data} (ElementDataFile), got no such file beside it; copy both into "
-                "one folder."
+                f"{path}: expected its voxels in {data} (ElementDataFile), got no such file in its folder; copy both "
+                "into one folder."
             )
         _check_length(header, path.parent / data, max(_whole(header, "HeaderSize", 0, path), 0))
     return header
@@ -103,7 +103,7 @@ def _check_length(header: MetaImageHeader, path: Path, begin: int) -> None:
     if (header.value("CompressedData") or "").lower() == "true":
         if _whole(header, "CompressedDataSize", 0, path) <= 0:
             raise InputError(
-                f"{path}: expected CompressedDataSize beside CompressedData = True, got none, so it cannot be told "
+                f"{path}: expected CompressedDataSize with CompressedData = True, got none, so it cannot be told "
                 "whether all voxels are there; export it again."
             )
         least = _whole(header, "CompressedDataSize", 0, path)

@@ -217,7 +217,7 @@ def voxel_file(path: Path, header: NiftiHeader) -> Path:
     found = pair_file(path, ".hdr" if header.single_file else ".img")
     if found is None:
         raise InputError(
-            f"{path}: expected the voxels of this header in the .img file of the same name beside it, got none there; "
+            f"{path}: expected the voxels of this header in an .img file of the same name in its folder, got none; "
             "copy both files into one folder."
         )
     return found

@@ -96,7 +96,8 @@ def check_nrrd(path: Path) -> NrrdHeader | None:
     data = header.fields.get("datafile", "")
     if data and not data.upper().startswith("LIST") and "%" not in data and not (path.parent / data).is_file():
         raise InputError(
-            f"{path}: expected its voxels in {data} (data file), got no such file beside it; copy both into one folder."
+            f"{path}: expected its voxels in {data} (data file), got no such file in its folder; copy both into one "
+            "folder."
         )
     if (path.parent / data).is_file():
         _check_length(header, path.parent / data, path)
@@ -248,7 +249,7 @@ def _step_of_bounds(low: float, high: float, count: int, centers: str, spacing: 
         step = by_cells if centers == "cell" else by_nodes
     elif math.isnan(spacing):
         raise InputError(
-            f"{path}: expected centers (cell or node) beside axis mins and axis maxs, got none: voxels are "
+            f"{path}: expected centers (cell or node) with axis mins and axis maxs, got none: voxels are "
             f"{by_cells:.4g} long if bounds are outer faces, {by_nodes:.4g} if they are centres. Add the field, or "
             "export it again."
         )

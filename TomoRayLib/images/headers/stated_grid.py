@@ -88,7 +88,7 @@ def grid_of_affine(matrix: Matrix, size: tuple[int, int, int], path: Path, field
 def farthest_mm(one: Matrix, other: Matrix, size: tuple[int, int, int]) -> float:
     """Return how far the centres of a corner voxel lie apart at most by two matrices from indices to mm."""
     ends = [(0, count - 1) for count in size]
-    corners = np.array([(i, j, k, 1.0) for i in ends[0] for j in ends[1] for k in ends[2]])
+    corners = np.array([(i, j, k, 1) for i in ends[0] for j in ends[1] for k in ends[2]], dtype=np.float64)
     return float(np.linalg.norm(((one - other) @ corners.T)[:3], axis=0).max())
 
 

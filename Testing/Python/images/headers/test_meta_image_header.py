@@ -185,7 +185,7 @@ def test_voxels_that_are_not_whole_are_refused(tmp_path: Path) -> None:
 def test_compressed_voxels_of_unknown_length_are_refused(tmp_path: Path) -> None:
     path = write_meta_image(tmp_path / "ct.mha", f"{PLACED}\nCompressedData = True")
     path.write_bytes(path.read_bytes()[: -VOXELS.nbytes] + zlib.compress(VOXELS.tobytes()))
-    with pytest.raises(InputError, match="expected CompressedDataSize beside CompressedData = True, got none"):
+    with pytest.raises(InputError, match="expected CompressedDataSize with CompressedData = True, got none"):
         read_volume(path)
 
 

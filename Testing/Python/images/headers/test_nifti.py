@@ -112,7 +112,7 @@ def test_pair_of_files_is_read_from_either(tmp_path: Path, given: str) -> None:
 def test_pair_without_its_voxels_is_refused(tmp_path: Path) -> None:
     write_nifti(tmp_path / "ct.hdr", sform=an_oblique_affine(), kind=nibabel.Nifti1Pair)
     (tmp_path / "ct.img").unlink()
-    with pytest.raises(InputError, match=r"voxels of this header in the \.img file .* got none there"):
+    with pytest.raises(InputError, match=r"voxels of this header in an \.img file .* got none"):
         read_volume(tmp_path / "ct.hdr")
 
 

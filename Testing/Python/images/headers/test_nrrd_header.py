@@ -292,3 +292,10 @@ def test_layers_of_a_segmentation_lie_where_its_header_says(tmp_path: Path) -> N
     np.testing.assert_array_equal(labels.voxels, np.where(VOXELS > 80, 20, np.where(VOXELS < 20, 21, 0)))
     expected = [[0, 0, -0.5, -10], [-2, 0, 0, 20], [0, 1, 0, 30], [0, 0, 0, 1]]
     np.testing.assert_allclose(labels.grid.index_to_world, expected, atol=1e-12)
+
+
+def test_more_voxels_than_numbers_can_count_are_refused(tmp_path: Path) -> None:
+    fields = "space: LPS\nspace directions: (2,0,0) (0,1,0) (0,0,.5)"
+    path = write_nrrd(tmp_path / "ct.nrrd", fields, sizes="7 99999999999999999999 3")
+    with pytest.raises(InputError):
+        read_volume(path)
