@@ -78,6 +78,7 @@ LARGEST_SLANT_DEG = 3.0  # changes distances on the detector by less than 1 %
 SAME_SHAPE, RESIZED = 0.05, 1.4  # a collimated or cropped image has another shape, or is hardly smaller
 ANGLE_TOLERANCE_DEG = 0.5  # positioners write what they measured, -0.2 for 0
 ORIENTATION = "Patient Orientation (0020,0020)"
+SLOT_SCANNERS = ("EOS", "BIOSPACE", "LODOX")  # makers of slot scanners alone
 RT_IMAGE, C_ARM = "RTIMAGE", "CARM"
 _RT_NORMAL = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # rows along the receptor's x, columns against its y
 
@@ -113,7 +114,7 @@ def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
     header = RadiographHeader(source_format="DICOM", origins=origins, notes=tuple(notes), **values)
     header = with_magnification(without_unknowns(with_units(header)))
     header = _with_rt_image(header, dataset) if header.modality == RT_IMAGE else _with_positioner(header, dataset)
-    return _with_field(_with_slants(header, dataset), dataset)
+    return _with_field(_with_slants(_without_slot_scans(header, dataset), dataset), dataset)
 
 
 def detector_spacing(header: RadiographHeader) -> tuple[tuple[float, float] | None, RadiographHeader]:
@@ -231,6 +232,18 @@ def _rt_offset(
         return None
     right_mm, down_mm = axes @ middle
     return (float(down_mm), float(right_mm))
+
+
+def _without_slot_scans(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:
+    """Geometry refused for a scanner whose rays do not come from one point, and whose spacing is not the detector's."""
+    maker = str(value_of(dataset, "Manufacturer") or "").strip()
+    found = f"Manufacturer (0008,0070) is {maker}"
+    if str(value_of(dataset, "DetectorConfiguration") or "").strip().upper() == "SLOT":
+        found = "Detector Configuration (0018,7005) is SLOT"
+    elif not maker.upper().startswith(SLOT_SCANNERS):
+        return header
+    sentence = f"{found}, a slot scan: expected rays from one point, not a fan that is moved along the body."
+    return replace(header, refused={**header.refused, "geometry": sentence})
 
 
 def _with_slants(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:

@@ -11,6 +11,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from support.dicom_files import a_dataset, a_radiograph_file
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.views import View
 from TomoRayLib.images.dicom.directions import PATIENT_POSITIONS, rt_image_frame, source_of_positioner
@@ -233,6 +234,24 @@ def test_angles_in_the_rooms_system_are_noted_and_not_used(tmp_path: Path) -> No
     header = read_radiograph(tmp_path / "xa.dcm").header
     assert header.to_source is None
     assert any("(0018,9463) 30 deg is the room's, not the patient's: not used" in note for note in header.notes)
+
+
+@pytest.mark.parametrize(
+    ("values", "refused"),
+    [
+        ({"DetectorConfiguration": "SLOT"}, True),
+        ({"Manufacturer": "EOS imaging"}, True),
+        ({"DetectorConfiguration": "AREA", "Manufacturer": "Geos"}, False),
+    ],
+)
+def test_a_slot_scan_is_not_taken_for_rays_from_one_point(tmp_path: Path, values: dict, refused: bool) -> None:
+    a_radiograph_file(tmp_path / "film.dcm", DistanceSourceToDetector=1300, DistanceSourceToPatient=987, **values)
+    radiograph = read_radiograph(tmp_path / "film.dcm")
+    if not refused:
+        assert stated_geometry(radiograph, GeometryOptions()).beam.sid_mm == 1300.0
+        return
+    with pytest.raises(InputError, match=r"a slot scan: .* along the body; give the geometry in a file\.$"):
+        stated_geometry(radiograph, GeometryOptions())
 
 
 def test_a_slanted_beam_is_warned_of(tmp_path: Path) -> None:

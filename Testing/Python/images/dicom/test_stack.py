@@ -590,7 +590,7 @@ def test_an_incomplete_slice_is_named(tmp_path: Path) -> None:
         read_volume(folder)
     path = write_enhanced(tmp_path / "ct.dcm", slices_of(a_lopsided_ct()))
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"ct\.dcm.*incomplete|ct\.dcm.*truncated|ct\.dcm"):
+    with pytest.raises(InputError, match=r"ct\.dcm: .* pixels of 8 frames, got those of 7: the file is incomplete"):
         read_volume(path)
 
 
