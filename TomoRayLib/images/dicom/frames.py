@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydicom.datadict import keyword_for_tag
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.dicom.header import value_of
+from TomoRayLib.images.dicom.header import number_of, value_of
 
 # Attributes that tell the frames of two volumes in one series apart: keyword -> (functional group, name and tag).
 _VOLUME_MARKS = {
@@ -77,7 +77,7 @@ class Frame:
 
     @property
     def has_size(self) -> bool:
-        return bool(value_of(self.dataset, "Rows")) and bool(value_of(self.dataset, "Columns"))
+        return all((number_of(self.dataset, keyword) or 0) > 0 for keyword in ("Rows", "Columns"))
 
     @property
     def normal(self) -> NDArray[np.float64]:
@@ -108,7 +108,7 @@ def functional_groups(dataset: pydicom.Dataset, path: Path) -> list[FunctionalGr
     """Return the look-up of each frame. Raises InputError if the header's counts of frames contradict each other."""
     try:
         count = int(value_of(dataset, "NumberOfFrames") or 1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         count = 0
     own = value_of(dataset, "PerFrameFunctionalGroupsSequence")
     shared = value_of(dataset, "SharedFunctionalGroupsSequence")

@@ -225,9 +225,10 @@ def _check_is_ct(file: DicomFile) -> None:
             f"{path}: expected a 3D volume (CT), got an image of modality {modality} ({file.kind}); choose the CT, or "
             "give this file as a radiograph. A CT in DICOM is chosen by its folder, not by one slice."
         )
-    if int(value_of(file.dataset, "SamplesPerPixel") or 1) != 1:
+    samples = value_of(file.dataset, "SamplesPerPixel")
+    if samples not in (None, 1):
         raise InputError(
-            f"{path}: expected one grey value per voxel, got {file.dataset.SamplesPerPixel} (a colour picture, such as "
+            f"{path}: expected one grey value per voxel, got {samples} (a colour picture, such as "
             "a screen capture, in the series?); choose the CT's slices alone."
         )
     if "PixelData" not in file.dataset:

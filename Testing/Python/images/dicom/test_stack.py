@@ -231,6 +231,23 @@ def test_slips_of_ours_are_not_called_a_damaged_file(tmp_path: Path, caplog: pyt
     assert "Traceback" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("keyword", "message"),
+    [
+        ("SamplesPerPixel", r"one grey value per voxel, got \[1, 2\]"),
+        ("Rows", r"Rows or Columns \(0028,0010\) missing in 1 of 8"),
+        ("BitsAllocated", "grey values of 2 or more bits within their cells"),
+    ],
+)
+def test_two_numbers_in_place_of_one_are_refused(tmp_path: Path, keyword: str, message: str) -> None:
+    folder = write_folder(tmp_path / "series", slices_of(a_lopsided_ct()))
+    dataset = pydicom.dcmread(folder / "IM037")
+    dataset[keyword].value = [1, 2]
+    dataset.save_as(folder / "IM037")
+    with pytest.raises(InputError, match=message):
+        read_volume(folder)
+
+
 @forms
 def test_each_slice_has_its_own_slope_and_intercept(tmp_path: Path, form: str) -> None:
     ct = a_lopsided_ct()
