@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from TomoRayLib.images.dicom.files import is_dicom
 from TomoRayLib.images.dicom.radiograph import read_dicom_radiograph
 from TomoRayLib.images.dicom.segmentation import find_dicom_segmentation, read_dicom_segmentation
 from TomoRayLib.images.dicom.series import read_dicom_volume
-from TomoRayLib.images.headers.nifti_voxels import is_read_here, nifti_voxels, refuse_nifti_2
+from TomoRayLib.images.headers.nifti_voxels import is_read_here, nifti_voxels
 from TomoRayLib.images.headers.nrrd_header import NrrdHeader
 from TomoRayLib.images.headers.stated_grid import StatedGrid, check_plausible
 from TomoRayLib.images.headers.volume_header import (
@@ -79,9 +80,9 @@ def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
     stated = geometry_of(header, path) if header is not None and header.is_volume else None
     if not is_read_here(header):
         return _placed(_volume(read_image(path), path), header, stated, path)
-    voxels = _single_precision(nifti_voxels(header, path), path)
-    assert stated is not None  # else the header is not that of one volume, which was refused
-    return _placed(Volume(voxels, stated.grid), header, stated, path)
+    _check_one_volume(header.counts, path)
+    assert stated is not None  # as it is one volume
+    return _placed(Volume(_single_precision(nifti_voxels(header, path), path), stated.grid), header, stated, path)
 
 
 def _placed(volume: Volume, header: VolumeHeader | None, stated: StatedGrid | None, path: Path) -> Volume:
@@ -105,21 +106,26 @@ def _volume(image: sitk.Image, path: Path) -> Volume:
     """Turn an image into a volume. Raises InputError if it is none."""
     while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
         image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
-    if image.GetDimension() > 3:
-        raise InputError(
-            f"{path}: expected one 3D volume, got a sequence of {math.prod(image.GetSize()[3:])} "
-            f"({image.GetDimension()}D, size {image.GetSize()}); export the one volume to be used."
-        )
     check_scalar(image, str(path))
     if image.GetNumberOfComponentsPerPixel() == 1 and "vector" in image.GetPixelIDTypeAsString():
         image = sitk.VectorIndexSelectionCast(image, 0)  # an NRRD's list axis of length 1
-    if image.GetDimension() == 2 or min(image.GetSize()) == 1:
-        raise InputError(
-            f"{path}: expected a 3D volume (CT), got a 2D image of size {image.GetSize()}; choose the CT, or give this "
-            "file as a radiograph. A CT in DICOM is chosen by its folder, not by one slice."
-        )
+    _check_one_volume(image.GetSize(), path)
     volume = volume_from_sitk(image, str(path))
     return Volume(_single_precision(volume.voxels, path), volume.grid)
+
+
+def _check_one_volume(size: Sequence[int], path: Path) -> None:
+    """Raise InputError for a sequence and for a flat image. ``size`` in (x, y, z, ...) order."""
+    if (count := math.prod(size[3:])) > 1:
+        raise InputError(
+            f"{path}: expected one 3D volume, got a sequence of {count} ({len(size)}D, size {tuple(size)}); export the "
+            "one volume to be used."
+        )
+    if len(size) < 3 or min(size[:3]) == 1:
+        raise InputError(
+            f"{path}: expected a 3D volume (CT), got a 2D image of size {tuple(size)}; choose the CT, or give this "
+            "file as a radiograph. A CT in DICOM is chosen by its folder, not by one slice."
+        )
 
 
 def _single_precision(voxels: NDArray[Any], path: Path) -> NDArray[Any]:
@@ -235,10 +241,14 @@ def read_radiograph(path: PathLike) -> Radiograph:
         radiograph = read_picture(path, kind)
     else:
         header = checked_header(path)
-        refuse_nifti_2(header, path)
         check_plane(header, path)
-        check_not_a_volume(read_information(path).GetSize(), path)
-        radiograph = radiograph_from_sitk(read_image(path), path, header)
+        if is_read_here(header):
+            check_not_a_volume(header.counts, path)
+            image = sitk.GetImageFromArray(nifti_voxels(header, path))
+        else:
+            check_not_a_volume(read_information(path).GetSize(), path)
+            image = read_image(path)
+        radiograph = radiograph_from_sitk(image, path, header)
         if radiograph.metadata.get(UNKNOWN_SPACING_KEY) == UNKNOWN:
             radiograph = replace(radiograph, pixel_spacing_mm=None)
     check_finite(radiograph.pixels, str(path))

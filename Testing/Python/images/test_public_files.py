@@ -123,7 +123,7 @@ def test_nifti_lies_where_nibabel_says(name: str, nibabel_data: Path) -> None:
     [
         ("resampled_anat_moved.nii", "NaN"),  # 153 voxels outside the resampled field
         ("example4d.nii.gz", "4D"),
-        ("example_nifti2.nii.gz", r"dim \(32, 20, 12, 2\)"),
+        ("example_nifti2.nii.gz", r"size \(32, 20, 12, 2\)"),
         ("analyze.hdr", r"\.img"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Voxels of NIfTI volumes as they are stored.
+"""Voxels of NIfTI volumes and slices as they are stored.
 
 SimpleITK (niftilib) puts 0 where a file has NaN or infinity, and 0 HU is water; it refuses axes that rounded numbers
 leave a thousandth of a radian off the right angle, and NIfTI-2; and it does not look at the checksum of a .gz.
@@ -6,6 +6,7 @@ leave a thousandth of a radian off the right angle, and NIfTI-2; and it does not
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +23,8 @@ _BLOCK = 2**18  # bytes at a time, packed or not: what stays in the processor's 
 
 
 def is_read_here(header: object) -> TypeGuard[NiftiHeader]:
-    """True for the header of a NIfTI volume."""
-    return isinstance(header, NiftiHeader) and (header.version == 2 or (header.version == 1 and header.is_volume))
+    """True for the header of a NIfTI file, which ANALYZE is not."""
+    return isinstance(header, NiftiHeader) and header.version > 0
 
 
 def nifti_voxels(header: NiftiHeader, path: Path) -> NDArray[Any]:
@@ -34,13 +35,13 @@ def nifti_voxels(header: NiftiHeader, path: Path) -> NDArray[Any]:
         path: The file, or either file of its pair.
 
     Returns:
-        Values ``(z, y, x)``: the stored numbers, or float32 if the header scales them. NaN stays NaN.
+        Values ``(z, y, x)`` or ``(y, x)``: the stored numbers, or float32 if the header scales them. NaN stays NaN.
 
     Raises:
-        InputError: If the file holds no single 3D volume, or is damaged.
+        InputError: If the file holds a row or a sequence, or is damaged.
     """
-    if not header.is_volume:
-        raise InputError(f"{path}: expected one 3D volume, got dim {header.counts}; export the one to be used.")
+    if len(header.counts) < 2 or math.prod(header.counts[3:]) != 1:
+        raise InputError(f"{path}: expected one volume or slice, got dim {header.counts}; export the one to be used.")
     stored: NDArray[Any] = np.empty(header.counts[2::-1], header.byte_order + NUMBER_TYPES[header.datatype])
     room = stored.reshape(-1).view(np.uint8).data
     place = -int(header.voxel_offset)  # of the next block among the voxels
@@ -94,9 +95,3 @@ def _blocks(file: Path) -> Iterator[bytes]:
 
 def _damaged(path: Path, found: str) -> InputError:
     return InputError(f"{path}: expected readable voxels, got {found}: the file is damaged; copy or export it again.")
-
-
-def refuse_nifti_2(header: object, path: Path) -> None:
-    """Raise InputError for a radiograph in NIfTI-2."""
-    if isinstance(header, NiftiHeader) and header.version == 2:
-        raise InputError(f"{path}: expected NIfTI-1, got NIfTI-2; save the radiograph as NRRD or NIfTI-1.")
