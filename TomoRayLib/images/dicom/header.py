@@ -78,6 +78,7 @@ LARGEST_SLANT_DEG = 3.0  # changes distances on the detector by less than 1 %
 SAME_SHAPE, RESIZED = 0.05, 1.4  # a collimated or cropped image has another shape, or is hardly smaller
 ANGLE_TOLERANCE_DEG = 0.5  # positioners write what they measured, -0.2 for 0
 ORIENTATION = "Patient Orientation (0020,0020)"
+LONGEST_DETECTOR_MM, JOINED = 500.0, ("STITCH", "COMPOSED", "PASTED")  # usual ones have 430 mm
 SLOT_SCANNERS = ("EOS", "BIOSPACE", "LODOX")  # makers of slot scanners alone
 RT_IMAGE, C_ARM = "RTIMAGE", "CARM"
 _RT_NORMAL = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # rows along the receptor's x, columns against its y
@@ -114,7 +115,9 @@ def dicom_header(dataset: pydicom.Dataset) -> RadiographHeader:
     header = RadiographHeader(source_format="DICOM", origins=origins, notes=tuple(notes), **values)
     header = with_magnification(without_unknowns(with_units(header)))
     header = _with_rt_image(header, dataset) if header.modality == RT_IMAGE else _with_positioner(header, dataset)
-    return _with_field(_with_slants(_without_slot_scans(header, dataset), dataset), dataset)
+    for step in (_without_slot_scans, _with_slants, _with_field, _with_length):
+        header = step(header, dataset)
+    return header
 
 
 def detector_spacing(header: RadiographHeader) -> tuple[tuple[float, float] | None, RadiographHeader]:
@@ -285,6 +288,23 @@ def _numbers_in(dataset: pydicom.Dataset, keyword: str, count: int) -> tuple[flo
     except (TypeError, ValueError):
         return None
     return numbers if len(numbers) == count else None
+
+
+def _with_length(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:
+    """A warning for a plain film that is longer than a detector, or is said to be put together from several."""
+    size = (number_of(dataset, "Rows"), number_of(dataset, "Columns"))
+    spacing_mm = header.imager_pixel_spacing_mm or header.patient_pixel_spacing_mm
+    if header.modality not in ("DX", "CR", "RG", "RF") or spacing_mm is None or None in size:
+        return header
+    long_mm = max(count * mm for count, mm in zip(size, spacing_mm, strict=True) if count is not None)
+    said = f"{value_of(dataset, 'ImageType')} {value_of(dataset, 'DerivationDescription')}".upper()
+    if long_mm <= LONGEST_DETECTOR_MM and not any(word in said for word in JOINED):
+        return header
+    warning = (
+        f"The image is {long_mm:.0f} mm long: if it was put together from several exposures, its rays come from "
+        "several points, but one was assumed, so heights away from its middle are off. Use a single exposure."
+    )
+    return replace(header, warnings=(*header.warnings, warning))
 
 
 def _vector(values: np.ndarray) -> tuple[float, float, float]:

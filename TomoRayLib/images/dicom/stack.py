@@ -208,7 +208,7 @@ def _check_one_volume(frames: list[Frame], name: str) -> None:
         if comes_back or frames_of_reference:
             raise InputError(
                 f"{name}: expected slices of one volume, got {len(set(values))} between each other"
-                f"{_told_apart(frames)}; choose a series with one volume."
+                f"{_told_apart(frames) or f', by {MARK_NAMES.get(keyword, keyword)}'}; choose a series with one volume."
             )
 
 

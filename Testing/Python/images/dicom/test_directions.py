@@ -254,6 +254,23 @@ def test_a_slot_scan_is_not_taken_for_rays_from_one_point(tmp_path: Path, values
         stated_geometry(radiograph, GeometryOptions())
 
 
+@pytest.mark.parametrize(
+    ("values", "warned"),
+    [
+        ({"ImagerPixelSpacing": [5.0, 5.0]}, False),
+        ({"ImagerPixelSpacing": [8.0, 5.0]}, True),
+        ({"ImagerPixelSpacing": [8.0, 5.0], "Modality": "XA"}, False),
+        ({"ImageType": ["DERIVED", "PRIMARY", "", "STITCHED"]}, True),
+        ({"DerivationDescription": "Composed image"}, True),
+        ({"ImageType": ["DERIVED", "PRIMARY"]}, False),
+    ],
+)
+def test_a_film_of_several_exposures_is_warned_of(tmp_path: Path, values: dict, warned: bool) -> None:
+    a_radiograph_file(tmp_path / "film.dcm", **values)  # 70 rows of 80 pixels
+    warnings = read_radiograph(tmp_path / "film.dcm").header.warnings
+    assert ["several exposures" in warning for warning in warnings] == [True] * warned
+
+
 def test_a_slanted_beam_is_warned_of(tmp_path: Path) -> None:
     for slant_deg, count in ((0.4, 0), (10.0, 1)):
         a_radiograph_file(tmp_path / "film.dcm", DetectorSecondaryAngle=slant_deg)

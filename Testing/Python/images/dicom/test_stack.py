@@ -166,6 +166,12 @@ def test_marks_that_alternate_from_slice_to_slice_tell_two_volumes_apart(
         read_volume(write_folder(tmp_path / "two", marked))
 
 
+def test_a_frame_of_reference_for_each_slice_is_named(tmp_path: Path) -> None:
+    slices = [replace(slice_, more={"FrameOfReferenceUID": generate_uid()}) for slice_ in slices_of(a_lopsided_ct())]
+    with pytest.raises(InputError, match=r"got 8 between each other, by Frame of Reference UID \(0020,0052\); choose"):
+        read_volume(write_folder(tmp_path / "series", slices))
+
+
 @pytest.mark.parametrize("numbers", [(1, 1, 2, 2, 3, 3, 4, 4), (1, 2, 3, 4, 5, 6, 7, 8), (1, 1, 1, 2, 1, 2, 2, 2)])
 def test_rotations_of_one_scan_are_one_volume(tmp_path: Path, numbers: tuple[int, ...]) -> None:
     ct = a_lopsided_ct()
