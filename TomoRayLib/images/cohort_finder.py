@@ -37,6 +37,7 @@ LARGEST_EXAMPLES = 3
 _SEGMENTATION = re.compile(
     r"^(?P<key>.+?)[._-](?:seg-vert_msk|seg|segmentation|labels?|mask|msk|vertebrae)$", re.IGNORECASE
 )
+_MODALITY = re.compile(r"_mod-[a-z0-9]+$", re.IGNORECASE)  # SPINEPS: sub-x_mod-ct_seg-vert_msk for sub-x_ct
 _STRUCTURE = re.compile(r"^vertebrae?[_ -]", re.IGNORECASE)  # TotalSegmentator: vertebrae_L3
 _CT_ENDING = re.compile(r"[_-]ct$", re.IGNORECASE)
 _SUBJECT = re.compile(r"^(sub-[a-z0-9]+|verse\d+|gl\d+)", re.IGNORECASE)
@@ -102,7 +103,8 @@ class _File:
             return ""
         found = _SEGMENTATION.match(self.stem)
         if found:
-            return "" if found["key"].lower() in BARE_SEGMENTATIONS else found["key"]  # Segmentation.seg.nrrd
+            key = _MODALITY.sub("", found["key"])
+            return "" if key.lower() in BARE_SEGMENTATIONS else key  # Segmentation.seg.nrrd
         return self.stem if self.is_structures else None
 
     @property

@@ -55,6 +55,15 @@ def test_verse_subjects_with_and_without_direction_and_split(tmp_path: Path) -> 
     assert not cohort.left_out
 
 
+def test_segmentations_of_spineps_name_the_modality_of_their_ct(tmp_path: Path) -> None:
+    made(tmp_path, "rawdata/sub-a/sub-a_ct.nii.gz", "rawdata/sub-b/sub-b_ct.nii.gz")
+    made(tmp_path, *(f"derivatives_seg/sub-a/sub-a_mod-ct_seg-{name}_msk.nii.gz" for name in ("vert", "spine")))
+    cohort = find_cases(tmp_path)
+    expected = ("rawdata/sub-a/sub-a_ct.nii.gz", "derivatives_seg/sub-a/sub-a_mod-ct_seg-vert_msk.nii.gz")
+    assert pairs(cohort) == {"sub-a": expected}
+    assert set(why(cohort).values()) == {reasons.NO_SEGMENTATION, reasons.NO_CT}
+
+
 def test_verse_cases_are_left_out_for_their_reasons(tmp_path: Path) -> None:
     made(tmp_path, "rawdata/sub-verse001/sub-verse001_ct.nii.gz", "derivatives/sub-verse002/sub-verse002_seg.nii.gz")
     made(tmp_path, "rawdata/sub-gl017/sub-gl017_ct.nii.gz", "derivatives/sub-gl017/sub-gl017_seg-vert_msk.nii.gz")
