@@ -115,7 +115,7 @@ def functional_groups(dataset: pydicom.Dataset, path: Path) -> list[FunctionalGr
     if count < 1 or (own is not None and len(own) != count):
         raise InputError(
             f"{path}: expected as many items in Per-Frame Functional Groups Sequence (5200,9230) as frames, got "
-            f"{len(own or [])} and Number of Frames (0028,0008) {dataset.get('NumberOfFrames')}; export it again."
+            f"{len(own or [])} and Number of Frames (0028,0008) {value_of(dataset, 'NumberOfFrames')}; export it again."
         )
     return [FunctionalGroups(dataset, own[k] if own else None, shared[0] if shared else None) for k in range(count)]
 
