@@ -62,7 +62,10 @@ def _scaled(stored: NDArray[Any], header: NiftiHeader) -> NDArray[np.float32]:
     values = np.empty(stored.shape, np.float32)
     with np.errstate(over="ignore", invalid="ignore"):  # values beyond float32 are refused as infinite
         for plane, kept in zip(stored, values, strict=True):  # without a second volume of 64 bits
-            kept[:] = plane * header.slope + header.intercept
+            if header.slope == 1.0 and stored.itemsize < kept.itemsize:  # exact, but for the one rounding
+                np.add(plane, np.float32(header.intercept), out=kept, dtype=np.float32)
+            else:
+                kept[:] = plane * header.slope + header.intercept
     return values
 
 

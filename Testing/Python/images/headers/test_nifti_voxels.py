@@ -84,11 +84,15 @@ def test_whole_numbers_of_either_byte_order_are_read_as_nibabel_reads_them(
     np.testing.assert_array_equal(volume.voxels, VOXELS)
 
 
-def test_whole_numbers_with_a_slope_are_scaled_in_double_precision(tmp_path: Path) -> None:
+@pytest.mark.parametrize("slope", [0.1, 1.0])
+@pytest.mark.parametrize("intercept", [-1024.0, 0.3])
+def test_whole_numbers_are_scaled_in_double_precision(tmp_path: Path, slope: float, intercept: float) -> None:
     image = nibabel.Nifti1Image(VOXELS.T, an_oblique_affine())
     image.header.set_data_dtype("i2")
-    image.header.set_slope_inter(0.1, -1024.0)
+    image.header.set_slope_inter(slope, intercept)
     image.to_filename(tmp_path / "ct.nii.gz")
     loaded = nibabel.load(tmp_path / "ct.nii.gz")
-    expected = np.asanyarray(loaded.dataobj.get_unscaled()) * np.float64(np.float32(0.1)) - 1024.0
+    expected = np.asanyarray(loaded.dataobj.get_unscaled()) * np.float64(np.float32(slope)) + np.float64(
+        np.float32(intercept)
+    )
     np.testing.assert_array_equal(read_volume(tmp_path / "ct.nii.gz").voxels.T, expected.astype(np.float32))
