@@ -226,4 +226,4 @@ def _has_no_t12(label: int, parts: Mapping[int, Part]) -> bool:
 def _specks(parts: Mapping[int, Part], name: str) -> str | None:
     small = [label for label, part in parts.items() if label in NAME_OF_LABEL and part.volume_cm3 < SPECK_CM3]
     named = ", ".join(f"{NAME_OF_LABEL[label]} ({parts[label].volume_cm3 * 1000:.0f} mm3)" for label in small)
-    return f"{name}: mere specks, no whole vertebrae: {named}. Check them." if small else None
+    return f"{name}: only specks, no whole vertebrae: {named}. Check them." if small else None

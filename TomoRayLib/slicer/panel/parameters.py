@@ -40,7 +40,7 @@ class Turn(Enum):
 
     def label(self) -> str:
         return {
-            Turn.NONE: _("not"),
+            Turn.NONE: _("as it is"),
             Turn.RIGHT: _("90° clockwise"),
             Turn.UPSIDE_DOWN: _("upside down"),
             Turn.LEFT: _("90° anticlockwise"),

@@ -110,7 +110,7 @@ def test_what_may_be_odd_is_said() -> None:
     assert len(warnings) == 3
     assert "not denser than their surroundings in the CT: L5" in warnings[0]
     assert "L3 missing between its vertebrae" in warnings[1]
-    assert "mere specks, no whole vertebrae: L6 (30 mm3)" in warnings[2]
+    assert "only specks, no whole vertebrae: L6 (30 mm3)" in warnings[2]
 
 
 def test_a_spine_without_t12_is_whole() -> None:
