@@ -62,7 +62,8 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
         cohort = only_named(cohort, names_in(Path(job.cases)))
     model = choose_model(job.model, job.device, job.precision)
     settings = scoring_settings(job, model)
-    emit(Note(f"{len(cohort.cases)} cases. Left out{counted_reasons(cohort) or ': nothing'}."))
+    count = "1 case" if len(cohort.cases) == 1 else f"{len(cohort.cases)} cases"
+    emit(Note(f"{count}. Left out{counted_reasons(cohort) or ': nothing'}."))
     scores, failed = _score_all(job, cohort.cases, settings, emit)
     result = CohortResult(
         title=f"{cohort.folder.resolve().name}, {model.entry.id}",

@@ -68,8 +68,12 @@ class SynthesisJob(_Written):
     kind: ClassVar[str] = "synthesis"
 
     out: str = setting(help="Folder for the results, written atomically.", is_path=True)
-    ap: str | None = setting(None, help="AP radiograph: DICOM, NRRD, PNG, TIFF.", is_path=True)
-    lateral: str | None = setting(None, help="Lateral radiograph, source at the patient's left.", is_path=True)
+    ap: str | None = setting(
+        None, help="AP radiograph: DICOM, NRRD, MetaImage, NIfTI, PNG, TIFF, JPEG, BMP.", is_path=True
+    )
+    lateral: str | None = setting(
+        None, help="Lateral radiograph, source at the patient's left; formats as for AP.", is_path=True
+    )
     ct: str | None = setting(None, help="CT in HU instead: both radiographs are rendered from it.", is_path=True)
     segmentation: str | None = setting(
         None, help="Vertebra labels of the CT: a label map, or a folder of vertebrae_L3.nii.gz, ...", is_path=True

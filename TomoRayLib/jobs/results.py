@@ -27,6 +27,21 @@ from TomoRayLib.synthesis.truth import GroundTruth
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """What the synthetic spine of two radiographs says of itself.
+
+    Args:
+        certainty: ``result_checks.ResultMeasures.certainty``, of the whole result.
+        doubts: What speaks against it, in words.
+        suggestion: What was probably meant instead.
+    """
+
+    certainty: float
+    doubts: tuple[str, ...] = ()
+    suggestion: Suggestion | None = None
+
+
+@dataclass(frozen=True)
 class CaseResult:
     """Everything a case gives, before it is written, and how it was made."""
 
@@ -36,7 +51,7 @@ class CaseResult:
     synthetic: SyntheticCT
     comparison: Comparison | None
     warnings: tuple[str, ...]
-    suggestion: Suggestion | None = None
+    judgement: Judgement | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -60,9 +75,19 @@ class CaseResult:
     def provenance(self) -> dict[str, Any]:
         """How the result was made, as JSON-like values, without its cost."""
         notes = (*self.warnings, *self.inputs.notes)
-        suggestion = self.suggestion.to_json_dict(self.job.arrangement) if self.suggestion else None
-        judgement = {"empty": self.is_empty, "suggestion": suggestion}
-        return {**provenance_of(self.job, self.model, self.inputs.views, self.synthetic.grid, notes), **judgement}
+        made = provenance_of(self.job, self.model, self.inputs.views, self.synthetic.grid, notes)
+        return {**made, **self.judgement_dict()}
+
+    def judgement_dict(self) -> dict[str, Any]:
+        """Whether the result is empty, how certain it is, what speaks against it, and what was probably meant."""
+        judged = self.judgement
+        suggestion = judged.suggestion if judged else None
+        return {
+            "empty": self.is_empty,
+            "certainty": round(judged.certainty, 3) if judged else None,
+            "doubts": list(judged.doubts) if judged else [],
+            "suggestion": suggestion.to_json_dict(self.job.arrangement) if suggestion else None,
+        }
 
 
 def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> None:

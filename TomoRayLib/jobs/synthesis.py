@@ -12,13 +12,13 @@ from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.jobs.events import Emit, Finished, Note, Warned
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
-from TomoRayLib.jobs.results import CaseResult, cost_of, draw_case, write_case
+from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, write_case
 from TomoRayLib.synthesis.acquisition import geometry_notes
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.comparison import compare_with_ct
 from TomoRayLib.synthesis.inputs import Inputs, project_ct, read_ct, read_radiographs
-from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, SyntheticCT, choose_model
-from TomoRayLib.synthesis.result_checks import EMPTY, doubts, measured
+from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, choose_model
+from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubts, measured
 from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
 from TomoRayLib.weights import load_equal_frequency_table
 
@@ -84,25 +84,25 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
         with stages.stage("Comparing"):
             comparison = compare_with_ct(synthetic, inputs.source.ct, inputs.source.labels, table, model.entry)
         remarks += comparison.warnings
-    if inputs.as_read is not None and job.suggest:
-        with stages.stage("Judging"):
-            doubt, suggestion = _judge(whole, inputs.as_read, job, model)
-        remarks += doubt if synthetic.mask.any() else []
+    judgement = None
+    if inputs.as_read is not None:
+        measures = measured(whole.probability, model.entry.fov_mm)
+        if job.suggest:
+            with stages.stage("Judging"):
+                suggestion = _suggested(measures, inputs.as_read, job, model)
+        judgement = Judgement(measures.certainty, doubts(measures), suggestion)
+        if judgement.doubts and synthetic.mask.any():
+            remarks.append(DOUBTFUL.format(found=", ".join(judgement.doubts)))
     _tell(emit, (), remarks)
     asked = (f"{suggestion.question} {MORE_CERTAIN}",) if suggestion else ()  # told last, with ``Finished``
-    return CaseResult(job, model, inputs, synthetic, comparison, (*warnings, *remarks, *asked), suggestion)
+    return CaseResult(job, model, inputs, synthetic, comparison, (*warnings, *remarks, *asked), judgement)
 
 
-def _judge(
-    synthetic: SyntheticCT, as_read: Pair, job: SynthesisJob, model: ChosenModel
-) -> tuple[list[str], Suggestion | None]:
-    """What speaks against a result, and what was meant if another arrangement of the radiographs is clearly better."""
-    measures = measured(synthetic.probability, model.entry.fov_mm)
-    found = doubts(measures)
-    suggestion = None
-    if found or measures.certainty < CERTAINTY_TO_TRY:
-        suggestion = suggest(as_read, job.arrangement, model, everything=all_are_tried(measures))
-    return [DOUBTFUL.format(found=", ".join(found))] if found else [], suggestion
+def _suggested(measures: ResultMeasures, as_read: Pair, job: SynthesisJob, model: ChosenModel) -> Suggestion | None:
+    """What was meant if the result is uncertain and another arrangement of the radiographs clearly better."""
+    if not doubts(measures) and measures.certainty >= CERTAINTY_TO_TRY:
+        return None
+    return suggest(as_read, job.arrangement, model, everything=all_are_tried(measures))
 
 
 def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
@@ -131,8 +131,7 @@ def _finished(result: CaseResult, stages: Stages) -> Finished:
             "synthetic": True,
             "folder": str(folder),
             "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
-            "empty": result.is_empty,
-            "suggestion": result.suggestion.to_json_dict(result.job.arrangement) if result.suggestion else None,
+            **result.judgement_dict(),
             "metrics": result.metrics.to_json_dict() if result.metrics else None,
             "seconds": stages.total_seconds,
             "peak_memory_mb": peak_memory_mb(),

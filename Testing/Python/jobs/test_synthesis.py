@@ -223,6 +223,11 @@ def test_nothing_is_tried_if_the_user_does_not_want_it(
     job = SynthesisJob(out=str(tmp_path / "out"), ap=lateral, lateral=ap, report=False, suggest=False)
     code, events = run_here(job)
     assert (code, events[-1].values["suggestion"]) == (ExitCode.DONE, None)
+    judged = {key: events[-1].values[key] for key in ("certainty", "doubts")}
+    assert 0.0 < judged["certainty"] < 1.0
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert {key: provenance[key] for key in judged} == judged
+    assert bool(judged["doubts"]) == any("doubtful" in event.text for event in events if isinstance(event, Warned))
     stages = [event.stage for event in events if isinstance(event, StageBegun)]
     assert stages == ["Reading", "Synthesizing", "Drawing", "Writing"]
 
