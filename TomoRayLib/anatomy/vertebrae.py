@@ -27,12 +27,16 @@ CRANIOCAUDAL_ORDER: tuple[int, ...] = (*range(1, 20), 28, *range(20, 26))
 
 REGIONS = ("cervical", "thoracic", "lumbar")
 _REGION_LETTER = {"cervical": "C", "thoracic": "T", "lumbar": "L"}
-_LETTER = {"c": "C", "t": "T", "th": "T", "l": "L", "hwk": "C", "bwk": "T", "lwk": "L"}
+_LETTER_OF_WORD = {**_REGION_LETTER, "dorsal": "T"}
+_LETTER = {"c": "C", "t": "T", "th": "T", "d": "T", "l": "L", "hwk": "C", "bwk": "T", "lwk": "L"}
+_GERMAN = ("hwk", "bwk", "lwk")  # the only letters that a number may precede: "7. BWK", but "1 L" may be a left one
+_PROPER = {"atlas": "C1", "axis": "C2"}
 _COUNTED = "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
-_ORDINALS = tuple(_COUNTED.split())
+_PLACE_OF_ORDINAL = {word: place for place, word in enumerate(_COUNTED.split(), 1)}
 # Structures that a vertebra only places: "vertebral disc L4", "vertebral canal at L1".
 _OTHERS = "disc discs disk disks ivd endplate endplates canal cord foramen artery rib ribs nerve muscle screw rod cage"
 _NOT_A_VERTEBRA = frozenset(_OTHERS.split())
+_BESIDE_A_NAME = frozenset({"seg", "segmentation", "mask", "msk", "label", "vb"})
 _SPINE_WORDS = frozenset({"spine", "vertebrae", "vertebra", "vertebral", "bone"})
 _SPINE_NAMES = ({"spine"}, {"vertebrae"}, {"vertebra"}, {"vertebral", "column"}, {"spinal", "column"})
 
@@ -54,8 +58,8 @@ def label_of_structure(name: str) -> int | None:
     """Find the VerSe label of a structure by its name.
 
     Args:
-        name: Such as ``vertebrae_L3`` (TotalSegmentator), ``L3``, ``Th12``, ``L1 vertebra``, ``Vertebra L1``,
-            ``fifth thoracic vertebra`` or ``lumbar vertebra 1``.
+        name: Such as ``vertebrae_L3`` (TotalSegmentator), ``L3``, ``L 3``, ``L3_mask``, ``Th12``, ``D12``, ``BWK 7``,
+            ``Vertebra L1``, ``fifth thoracic vertebra``, ``5th lumbar vertebra``, ``lumbar vertebra 1`` or ``Atlas``.
 
     Returns:
         The label; None if the name is not that of one vertebra (``sacrum``, ``rib_left_3``, ``L4-L5``, ``disc_L4``).
@@ -63,28 +67,50 @@ def label_of_structure(name: str) -> int | None:
     >>> [label_of_structure(name) for name in ("T5", "vertebrae_L1", "fifth thoracic vertebra", "rib_left_3")]
     [12, 20, 12, None]
     """
-    words = [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word]
-    if len(words) == 1:
-        return _label_of_word(words[0])
-    if not any(word.startswith("vert") for word in words) or _NOT_A_VERTEBRA & set(words):
+    apart = re.sub(r"\b(vertebrae?|vert|vb)(?=[a-z]{0,3}\d)", r"\1 ", name.lower().replace("_", " "))
+    words = [word for word in re.split(r"[^a-z0-9]+", apart) if word and word not in _BESIDE_A_NAME]
+    is_vertebra = any(word.startswith("vert") for word in words)
+    rest = [word for word in words if not word.startswith("vert")]
+    if _NOT_A_VERTEBRA & set(rest):
         return None
-    named = [_label_of_word(word) for word in words]
-    counted = [_label_in_region(number, region) for pair in pairwise(words) for number, region in (pair, pair[::-1])]
-    found = {label for label in (*named, *counted) if label is not None}
-    return found.pop() if len(found) == 1 else None
+    found, used = _labels_in_words(rest, is_vertebra)
+    is_range = any(place - 1 in used and place not in used and _place_of(rest[place]) for place in range(len(rest)))
+    if len(found) != 1 or is_range:  # "L1-3"
+        return None
+    return found.pop() if is_vertebra or len(used) == len(rest) else None
+
+
+def _labels_in_words(words: list[str], is_vertebra: bool) -> tuple[set[int], set[int]]:
+    """The labels that words and pairs of neighbours name, and the places of these words."""
+    named = [((place,), _label_of_word(word)) for place, word in enumerate(words)]
+    pairs = [((place, place + 1), _label_of_pair(*pair, is_vertebra)) for place, pair in enumerate(pairwise(words))]
+    found = [(places, label) for places, label in (*named, *pairs) if label is not None]
+    return {label for _, label in found}, {place for places, _ in found for place in places}
 
 
 def _label_of_word(word: str) -> int | None:
-    """``l3``, ``th12``, or German ``lwk3``: the label of L3, T12 and L3."""
-    found = re.fullmatch(r"(c|t|th|l|hwk|bwk|lwk)0?(\d+)", word)
-    return LABEL_OF_NAME.get(f"{_LETTER[found[1]]}{found[2]}") if found else None
+    """``l3``, ``th12``, ``atlas``, or German ``lwk3``: the label of L3, T12, C1 and L3."""
+    if word in _PROPER:
+        return LABEL_OF_NAME[_PROPER[word]]
+    found = re.fullmatch(r"([a-z]+)0?(\d+)", word)
+    return LABEL_OF_NAME.get(f"{_LETTER.get(found[1])}{found[2]}") if found else None
 
 
-def _label_in_region(number: str, region: str) -> int | None:
-    """``("fifth", "thoracic")`` and ``("5", "thoracic")``: the label of T5."""
-    letter = _REGION_LETTER.get(region)
-    place = _ORDINALS.index(number) + 1 if number in _ORDINALS else number
-    return LABEL_OF_NAME.get(f"{letter}{place}") if letter else None
+def _label_of_pair(first: str, second: str, is_vertebra: bool) -> int | None:
+    """``("l", "1")``, ``("7", "bwk")``, and of a vertebra ``("fifth", "thoracic")`` or ``("lumbar", "1")``."""
+    for word, number in ((first, second), (second, first)):
+        letter = _LETTER_OF_WORD.get(word) if is_vertebra else None
+        if word in _LETTER and number.isdecimal() and (word == first or word in _GERMAN):
+            letter = _LETTER[word]
+        if letter:
+            return LABEL_OF_NAME.get(f"{letter}{_place_of(number)}")
+    return None
+
+
+def _place_of(word: str) -> int | None:
+    """``fifth``, ``5th``, ``5`` and ``05``: 5."""
+    found = re.fullmatch(r"0?(\d{1,2})(?:st|nd|rd|th)?", word)
+    return int(found[1]) if found else _PLACE_OF_ORDINAL.get(word)
 
 
 def terms_of_entry(entry: str) -> tuple[str, ...]:
