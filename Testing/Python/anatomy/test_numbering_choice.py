@@ -22,7 +22,7 @@ def a_column(first: str, last: str) -> dict[str, Part]:
     """Vertebrae from head to feet, leaning backwards as a lordosis does."""
     parts, height = {}, 400.0
     for name in LEVELS[LEVELS.index(first) : LEVELS.index(last) + 1]:
-        parts[name] = Part((3.0, 0.1 * height, height), VOLUME_CM3[name[0]])
+        parts[name] = Part((3.0, 0.1 * height, height), 21.0 if name == "C2" else VOLUME_CM3[name[0]])
         height -= STEP_MM[name[0]]
     return parts
 
@@ -170,6 +170,42 @@ def test_vertebrae_numbered_as_they_were_drawn_are_refused(first: str, last: str
         choose_reading(parts)
     assert refused.value.field == "labels"
     assert choose_reading(parts, "verse").warning is None
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("T1", "T12"), ("C3", "C7"), ("C5", "T4"), ("T4", "T9"), ("T2", "L5"), ("C2", "C7"), ("T3", "T4"), ("C2", "T2")],
+)
+@pytest.mark.parametrize("size", [0.7, 0.85])
+def test_vertebrae_drawn_as_1_and_on_come_with_a_warning_where_the_second_is_no_axis(
+    first: str, last: str, size: float
+) -> None:
+    """By their size these may be C1 and on of a taller or smaller person, but C2 is larger than C1 and C3."""
+    column = enumerate(a_column(first, last).values(), 1)
+    parts = {n: Part((3.0, 0.0, size * part.height_mm), size**3 * part.volume_cm3) for n, part in column}
+    chosen = choose_reading(parts)
+    assert chosen.reading.numbering.name == "verse"
+    assert "its second vertebra is no larger than those beside it, as C2 is" in str(chosen.warning)
+    assert choose_reading(parts, "verse").warning is None
+
+
+def test_an_atlas_cut_off_by_the_scan_hides_no_missing_axis() -> None:
+    parts = dict(enumerate(a_column("C3", "C7").values(), 1))
+    cut = {**parts, 1: Part(parts[1].middle_mm, 0.3 * parts[1].volume_cm3)}
+    assert "as C2 is" in str(choose_reading(cut).warning)
+    neck = numbered(a_column("C1", "C4"), "verse")
+    assert choose_reading({**neck, 1: Part(neck[1].middle_mm, 5.0)}).warning is None
+
+
+@pytest.mark.parametrize(("first", "last"), [("C3", "C7"), ("C1", "C4"), ("C1", "C3"), ("C6", "C7")])
+@pytest.mark.parametrize("size", [1.0, 1.12])
+def test_some_of_a_neck_in_totalspinesegs_numbers_are_refused_with_both_readings(
+    first: str, last: str, size: float
+) -> None:
+    column = numbered(a_column(first, last), "totalspineseg").items()
+    parts = {n: Part((3.0, 0.0, size * part.height_mm), size**3 * part.volume_cm3) for n, part in column}
+    with pytest.raises(InputError, match=rf"VerSe \(T\d+ to T\d+\): verse; or TotalSpineSeg \({first} to {last}\)"):
+        choose_reading(parts)
 
 
 @pytest.mark.parametrize(("first", "last"), [("C1", "C7"), ("L1", "L5"), ("T6", "L3")])
