@@ -22,6 +22,7 @@ from pydicom.encaps import generate_frames, parse_basic_offsets
 from pydicom.pixels import get_decoder
 from pydicom.uid import (
     HTJ2K,
+    JPEG2000,
     UID,
     ExplicitVRLittleEndian,
     HTJ2KLossless,
@@ -33,7 +34,7 @@ from pydicom.uid import (
 )
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.dicom.codestreams import stated_size
+from TomoRayLib.images.dicom.codestreams import changes_values, stated_size
 from TomoRayLib.images.dicom.header import number_of, value_of
 from TomoRayLib.images.quiet import no_stderr
 
@@ -148,6 +149,46 @@ def stored_values(cells: NDArray[Any], layout: CellLayout) -> tuple[NDArray[Any]
     return cells, warnings
 
 
+def within_stored_bits(
+    dataset: pydicom.Dataset, cells: NDArray[Any], layout: CellLayout
+) -> tuple[NDArray[Any], list[str]]:
+    """Cut off what lossy compression carried beyond the stored bits, which are only a part of the codestream's.
+
+    Such bits hold no overlay, which no lossy compression keeps: taking them away would turn white to black.
+
+    Args:
+        dataset: The data set with its pixels and transfer syntax, of one frame.
+        cells: Its unsigned pixel cells.
+        layout: Where the values lie in them.
+
+    Returns:
+        The cells, and a note if there was anything to cut off.
+    """
+    if layout.high_bit != layout.stored - 1 or int(cells.max()) >> layout.stored == 0:
+        return cells, []
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if not syntax.is_encapsulated or syntax == RLELossless:
+        return cells, []
+    codestream = next(generate_frames(dataset.PixelData, number_of_frames=1))
+    size = stated_size(codestream)
+    cut_short = syntax in (JPEG2000, HTJ2K) and str(value_of(dataset, "LossyImageCompression") or "").strip() == "01"
+    if size is None or size[3] <= layout.stored or not (cut_short or changes_values(codestream)):
+        return cells, []
+    low, high = 0, (1 << layout.stored) - 1
+    values = cells
+    if layout.signed:
+        if not int(cells.max()) >> (size[3] - 1):  # negative values fill their stored bits alone
+            return cells, []
+        low, high = -(1 << (layout.stored - 1)), (1 << (layout.stored - 1)) - 1
+        width = cells.dtype.itemsize * 8
+        values = (cells << np.array(width - size[3], cells.dtype)).view(f"i{cells.dtype.itemsize}") >> width - size[3]
+    count = int(np.count_nonzero((values < low) | (values > high)))
+    if not count:
+        return cells, []
+    note = f"{count} pixels that lossy compression carried beyond the {layout.stored} stored bits: set to their end."
+    return np.clip(values, low, high).view(cells.dtype), [note]
+
+
 def _low_bits(cells: NDArray[Any], layout: CellLayout) -> NDArray[Any]:
     """The bits below the stored ones, where a left-aligned value leaves nothing."""
     return cells & np.array((1 << (layout.high_bit + 1 - layout.stored)) - 1, cells.dtype)
@@ -167,7 +208,9 @@ def _frame_alone(dataset: pydicom.Dataset, syntax: UID) -> FileDataset:
         plain.PlanarConfiguration = dataset.get("PlanarConfiguration", 0)
     plain.BitsAllocated, plain.BitsStored = dataset.BitsAllocated, dataset.BitsStored
     plain.PixelRepresentation = dataset.PixelRepresentation
-    if int(dataset.HighBit) != int(dataset.BitsStored) - 1:
+    size = stated_size(next(generate_frames(dataset.PixelData, number_of_frames=1)))
+    beyond = size is not None and size[3] > int(dataset.BitsStored)  # bits that GDCM would take away
+    if beyond or int(dataset.HighBit) != int(dataset.BitsStored) - 1:
         plain.BitsStored = dataset.BitsAllocated
     plain.HighBit = plain.BitsStored - 1
     plain["PixelData"] = dataset["PixelData"]

@@ -14,7 +14,14 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.dicom.decoding import CellLayout, cell_layout, decoded_cells, settle_syntax, stored_values
+from TomoRayLib.images.dicom.decoding import (
+    CellLayout,
+    cell_layout,
+    decoded_cells,
+    settle_syntax,
+    stored_values,
+    within_stored_bits,
+)
 from TomoRayLib.images.dicom.header import number_of, value_of
 from TomoRayLib.images.dicom.polarity import keeps_linear_intensity, polarity, table_falls, text_of
 
@@ -68,6 +75,8 @@ def read_pixels(dataset: pydicom.Dataset, path: Path) -> ReadPixels:
     layout, stored = None, cells
     if cells.dtype.kind == "u":
         layout = cell_layout(dataset, path)
+        cells, cut_off = within_stored_bits(dataset, cells, layout)
+        notes += cut_off
         stored, odd = stored_values(cells, layout)
         warnings += odd
     padding = _padding(dataset, cells, stored, layout)

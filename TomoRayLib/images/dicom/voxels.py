@@ -12,7 +12,13 @@ from pydicom.encaps import encapsulate, generate_frames
 from scipy import ndimage
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.dicom.decoding import CellLayout, cell_layout, decoded_cells, stored_values
+from TomoRayLib.images.dicom.decoding import (
+    CellLayout,
+    cell_layout,
+    decoded_cells,
+    stored_values,
+    within_stored_bits,
+)
 from TomoRayLib.images.dicom.frames import Frame
 from TomoRayLib.images.dicom.header import value_of
 
@@ -27,6 +33,7 @@ _LAYOUT = (
     "BitsStored",
     "HighBit",
     "PixelRepresentation",
+    "LossyImageCompression",
 )
 
 
@@ -107,7 +114,7 @@ def _frame_hu(
 ) -> tuple[NDArray[np.generic], bool, list[str]]:
     """HU of one frame, whether padding in it was set to air, and what to check."""
     layout = cell_layout(single, frame.path)
-    cells = decoded_cells(single, frame.path)
+    cells, _ = within_stored_bits(single, decoded_cells(single, frame.path), layout)
     stored, warnings = stored_values(cells, layout)
     hu = _rescaled(stored, *frame.rescale)
     padding = _padding(dataset, cells, layout, frame)

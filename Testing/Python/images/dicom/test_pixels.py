@@ -12,16 +12,27 @@ import pytest
 from PIL import Image
 from pydicom.encaps import encapsulate
 from pydicom.uid import (
+    JPEG2000,
     UID,
     ExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
     JPEGLosslessSV1,
     JPEGLSLossless,
+    JPEGLSNearLossless,
 )
 
 from support.dicom_files import DX_CLASS, a_dataset, a_radiograph_file
-from support.dicom_syntaxes import COMPRESSED, LOSSY, PICTURE, a_picture_file, frame_of_picture, save_in_syntax
+from support.dicom_syntaxes import (
+    BRIGHT,
+    BRIGHT_NEAR_LOSSLESS,
+    COMPRESSED,
+    LOSSY,
+    PICTURE,
+    a_picture_file,
+    frame_of_picture,
+    save_in_syntax,
+)
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.files import read_radiograph
 from TomoRayLib.images.types import Radiograph
@@ -43,6 +54,46 @@ def test_overlays_in_unused_bits_are_left_behind(tmp_path: Path, syntax: str, si
     with_overlay = _read(tmp_path / "overlay.dcm", PICTURE | overlay, syntax, PixelRepresentation=signed, **TWELVE)
     np.testing.assert_array_equal(with_overlay.pixels, read_radiograph(tmp_path / "plain.dcm").pixels)
     np.testing.assert_array_equal(with_overlay.pixels, np.where((plain > 2047) & bool(signed), plain - 4096.0, plain))
+
+
+def _compressed(path: Path, codestream: bytes, syntax: UID, **values: Any) -> Path:
+    dataset = a_dataset(DX_CLASS, BRIGHT, **({"Modality": "DX"} | TWELVE | values))
+    dataset.PixelData = encapsulate([codestream])
+    dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _jpeg_2000(cells: np.ndarray, **options: Any) -> bytes:
+    target = BytesIO()
+    Image.fromarray(cells).save(target, "JPEG2000", no_jp2=True, **options)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["JPEG-LS", "JPEG 2000", "JPEG 2000, cut short"])
+def test_white_that_lossy_compression_carried_beyond_the_stored_bits_stays_white(tmp_path: Path, kind: str) -> None:
+    header: dict[str, Any] = {}
+    if kind == "JPEG-LS":
+        codestream, syntax, off = BRIGHT_NEAR_LOSSLESS, JPEGLSNearLossless, 3
+    else:
+        short = kind != "JPEG 2000"
+        codestream = _jpeg_2000(BRIGHT, irreversible=not short, quality_mode="rates", quality_layers=[4])
+        syntax, off = JPEG2000, 2000  # at the edge; white taken for black is 4000 off
+        header = {"LossyImageCompression": "01"} if short else {}
+    radiograph = read_radiograph(_compressed(tmp_path / "lossy.dcm", codestream, syntax, **header))
+    assert radiograph.pixels.max() == 4095
+    assert np.abs(radiograph.pixels - BRIGHT.astype(float)).max() <= off
+    assert any("beyond the 12 stored bits: set to their end" in note for note in radiograph.header.notes)
+
+
+def test_overlays_in_lossless_codestreams_are_left_behind(tmp_path: Path) -> None:
+    overlay = (np.indices(BRIGHT.shape).sum(axis=0) % 3 == 0).astype(np.uint16) << 13
+    codestream = _jpeg_2000(BRIGHT | overlay, irreversible=False)
+    for syntax in (JPEG2000, JPEG2000Lossless):
+        radiograph = read_radiograph(_compressed(tmp_path / "overlay.dcm", codestream, syntax))
+        np.testing.assert_array_equal(radiograph.pixels, BRIGHT)
+        assert not any("stored bits" in note for note in radiograph.header.notes)
 
 
 @pytest.mark.parametrize("syntax", ["", "explicit big endian", "RLE"])
