@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid, Vector3
 
+SLOT_SCAN = "slot_scan"  # in ``RadiographHeader.refused``: a beam that has no cone, and parallel rays come nearest to
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:
@@ -48,7 +50,7 @@ class RadiographHeader:
     ``origins`` names the DICOM attribute behind each filled field, and, under ``radiograph.pixel_spacing_mm``, the one
     that became ``Radiograph.pixel_spacing_mm``. ``notes`` are sentences on what was done on reading, ``warnings`` on
     what the user should check. ``refused`` holds a sentence for each setting whose stated value cannot be right
-    (``sid_mm``, ``sad_mm``, ``pixel_spacing_mm``, ``geometry``): it has to be given by the user.
+    (``sid_mm``, ``sad_mm``, ``pixel_spacing_mm``, ``geometry``), which the user has to give, and for ``SLOT_SCAN``.
     """
 
     source_format: str = ""

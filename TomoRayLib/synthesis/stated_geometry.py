@@ -16,13 +16,18 @@ from TomoRayLib.geometry.beams import Beam, ConeBeam
 from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.presets import PRESETS
 from TomoRayLib.geometry.views import View
-from TomoRayLib.images.types import Radiograph, RadiographHeader
+from TomoRayLib.images.types import SLOT_SCAN, Radiograph, RadiographHeader
 from TomoRayLib.synthesis.settings import GeometryOptions
+from TomoRayLib.synthesis.spacing_warnings import STAND_MODALITIES, spacing_warnings
 
 PARALLEL_HAS_NO_DISTANCES = "A parallel beam has neither SAD nor SID; leave them out or choose another geometry."
 DEFAULT_PRESET = "c-arm"
 STAND_PRESET = "upright"
-STAND_MODALITIES = ("CR", "DX", "RG")  # plain radiography: a wall stand or a table
+PARALLEL_PRESET = "parallel"
+_PARALLEL_STANDS_IN = (
+    "As you chose, it is taken as parallel rays, and its pixel spacing as that in the patient: across the body the fan "
+    "magnifies what lies nearer to the source. Check the sizes."
+)
 SAME_MAGNIFICATION = 0.05  # relative difference that rounding and the choice of the plane explain
 CONTRADICTION = 0.2  # from here on one of two readings must be wrong, not only rough
 BUCKY_MAGNIFICATION = 1.08  # below it the middle of a trunk would lie within 13 cm of a detector 1.8 m away
@@ -30,7 +35,6 @@ SPACINGS_MM = (0.03, 5.0)  # mammography has 0.05 mm; 0.014 and 17 mm are a slip
 # At the isocentre: less than a vertebra; twice the widest detector; EOS sees 1.8 m.
 SMALLEST_FIELD_MM, LARGEST_WIDTH_MM, LARGEST_FIELD_MM = 15.0, 1000.0, 2000.0
 SHORTEST_SID_MM, LARGEST_MAGNIFICATION = 300.0, 3.0  # 100 to 200 are centimetres
-SAME_ASPECT = 0.02
 SIZES_FOLLOW = "All sizes follow it: give SID and SAD, or choose the preset."
 
 
@@ -95,7 +99,9 @@ def stated_geometry(radiograph: Radiograph, options: GeometryOptions, nominal_de
     _check_refused(header, options)
     distances = _distances(header, options)
     spacing, spacing_origin = options.pixel_spacing_mm, "given"
-    if spacing is None and radiograph.pixel_spacing_mm is not None:
+    if spacing is None and SLOT_SCAN in header.refused:
+        spacing, spacing_origin = header.patient_pixel_spacing_mm or radiograph.pixel_spacing_mm, "header"
+    elif spacing is None and radiograph.pixel_spacing_mm is not None:
         spacing, spacing_origin = radiograph.pixel_spacing_mm, "header"
         if header.spacing_is_at_patient:
             magnification = distances.beam.magnification
@@ -114,7 +120,11 @@ def stated_geometry(radiograph: Radiograph, options: GeometryOptions, nominal_de
         header.detector_offset_mm or (0.0, 0.0),
         pose.origin,
         pose.notes,
-        (*distances.warnings, *pose.warnings, *_aspect_warnings(header, spacing)),
+        (
+            *distances.warnings,
+            *pose.warnings,
+            *spacing_warnings(header, radiograph.pixels.shape, spacing, distances.beam),
+        ),
     )
 
 
@@ -176,6 +186,12 @@ def angles_of(to_source: Vector3, image_axes: tuple[Vector3, Vector3] | None) ->
 
 def _check_refused(header: RadiographHeader, options: GeometryOptions) -> None:
     """Raise InputError for a number of the header that cannot be right, unless the user gives it."""
+    slot_scan = header.refused.get(SLOT_SCAN)
+    if slot_scan is not None and options.preset == PARALLEL_PRESET:
+        return  # its distances do not count then, and its two spacings differ across the body alone
+    if slot_scan is not None:
+        cure = "give the geometry in a file, or choose parallel beams to go on with an approximation"
+        raise InputError(f"{slot_scan[:-1]}; {cure}.", "geometry")
     for field, sentence in header.refused.items():
         if getattr(options, field, None) is None:
             cure = "give the geometry in a file" if field == "geometry" else f"give {_word(field)} yourself"
@@ -193,6 +209,8 @@ def _distances(header: RadiographHeader, options: GeometryOptions) -> _Distances
     if not isinstance(beam, ConeBeam):
         if options.sad_mm is not None or options.sid_mm is not None:
             raise InputError(PARALLEL_HAS_NO_DISTANCES, "sad_mm")
+        if SLOT_SCAN in header.refused:
+            return _Distances(beam, warnings=(f"{header.refused[SLOT_SCAN]} {_PARALLEL_STANDS_IN}",))
         if header.sid_mm is None:  # parallel rays have no such distance
             return _Distances(beam)
         return _distances(header, replace(options, preset=None))
@@ -337,19 +355,17 @@ def _pose(header: RadiographHeader, nominal_deg: float) -> _Pose:
     note = (
         f"taken from {side}: the source was put on the opposite side of the same line, so near and far are exchanged.",
     )
-    return _Pose(gantry_deg, tilt_deg, roll_deg, "header", note if opposite else ())
+    warnings = () if opposite or header.patient_orientation is not None else (_unstated_side(frontal),)
+    return _Pose(gantry_deg, tilt_deg, roll_deg, "header", note if opposite else (), warnings)
 
 
-def _aspect_warnings(header: RadiographHeader, spacing_mm: tuple[float, float] | None) -> tuple[str, ...]:
-    """A warning for pixels whose given size contradicts Pixel Aspect Ratio."""
-    if header.pixel_aspect is None or spacing_mm is None:
-        return ()
-    vertical, horizontal = header.pixel_aspect
-    if abs(spacing_mm[0] / spacing_mm[1] * horizontal / vertical - 1.0) <= SAME_ASPECT:
-        return ()
+def _unstated_side(frontal: bool) -> str:
+    """The warning for a C-arm's image that is mirrored if it is shown as seen from its detector."""
+    detector, right, other = ("behind", "left", "right") if frontal else ("at the right of", "back", "front")
     return (
-        f"Pixel Aspect Ratio (0028,0034) is {vertical:g} to {horizontal:g} (height to width), but the pixel spacing "
-        f"{spacing_mm[0]:.3g} x {spacing_mm[1]:.3g} mm. Give both numbers of the spacing.",
+        f"its angles put the detector {detector} the patient, but nothing states which way round the image is (Patient "
+        f"Orientation (0020,0020)): taken with the patient's {right} at image right. As seen from the detector, the "
+        f"{other} would be there: mirror the image if so."
     )
 
 

@@ -11,6 +11,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.views import View
+from TomoRayLib.images.dicom.directions import source_of_positioner
 from TomoRayLib.images.types import Radiograph, RadiographHeader
 from TomoRayLib.synthesis.acquisition import pair_geometry
 from TomoRayLib.synthesis.settings import GeometryOptions
@@ -250,6 +251,41 @@ def test_the_source_is_put_on_the_side_that_the_image_is_seen_from(
     assert (read.gantry_angle_deg, read.tilt_deg) == pytest.approx(expected)
     assert bool(read.notes) == exchanged
     assert read.angle_origin == "header"
+
+
+@pytest.mark.parametrize(
+    ("primary_deg", "nominal_deg", "assumed"),
+    [(0.0, 0.0, None), (90.0, 90.0, None), (180.0, 0.0, "left at image right"), (-90.0, 90.0, "back at image right")],
+)
+def test_an_image_that_may_be_seen_from_either_side_is_warned_of(
+    primary_deg: float, nominal_deg: float, assumed: str | None
+) -> None:
+    """As seen from the detector, a C-arm's images at 0 and 90 deg are as they are taken, those at 180 and -90 not."""
+    header = {"sid_mm": 1100.0, "sad_mm": 700.0, "to_source": source_of_positioner(primary_deg, 0.0)}
+    read = stated(nominal_deg=nominal_deg, **header)
+    assert read.gantry_angle_deg == pytest.approx(nominal_deg)
+    assert [assumed in warning for warning in read.warnings] == ([True] if assumed else [])
+    letter = "L" if nominal_deg == 0.0 else "P"
+    assert stated(nominal_deg=nominal_deg, **header, patient_orientation=(letter, "F")).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("modality", "sid_mm", "spacing_mm", "warned"),
+    [
+        ("DX", 1800.0, (0.014 * 10, 0.014 * 10), True),
+        ("CR", 1000.0, (0.06, 0.05), True),
+        ("DX", 1800.0, (0.6, 0.5), False),
+        ("DX", 700.0, (0.14, 0.14), False),
+        ("XA", 1800.0, (0.14, 0.14), False),
+    ],
+)
+def test_a_film_as_small_as_if_its_spacing_were_in_centimetres_is_warned_of(
+    modality: str, sid_mm: float, spacing_mm: tuple[float, float], warned: bool
+) -> None:
+    header = RadiographHeader(modality=modality, sid_mm=sid_mm, sad_mm=sid_mm / 1.25)
+    film = Radiograph(np.ones((480, 400), np.float32), spacing_mm, header)
+    warnings = stated_geometry(film, GeometryOptions()).warnings
+    assert any("written in cm?" in warning for warning in warnings) == warned
 
 
 def test_angles_that_contradict_the_orientation_are_not_used() -> None:

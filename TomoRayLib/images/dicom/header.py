@@ -21,7 +21,7 @@ from TomoRayLib.images.dicom.directions import (
     source_of_positioner,
 )
 from TomoRayLib.images.dicom.distances import with_magnification, with_units, without_unknowns
-from TomoRayLib.images.types import RadiographHeader
+from TomoRayLib.images.types import SLOT_SCAN, RadiographHeader
 
 # Field of RadiographHeader -> DICOM keyword, the name that the standard and viewers show, tag.
 _DISTANCES = {
@@ -246,7 +246,7 @@ def _without_slot_scans(header: RadiographHeader, dataset: pydicom.Dataset) -> R
     elif not maker.upper().startswith(SLOT_SCANNERS):
         return header
     sentence = f"{found}, a slot scan: expected rays from one point, not a fan that is moved along the body."
-    return replace(header, refused={**header.refused, "geometry": sentence})
+    return replace(header, refused={**header.refused, SLOT_SCAN: sentence})
 
 
 def _with_slants(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:

@@ -51,7 +51,11 @@ def _upright(radiograph: Radiograph) -> Radiograph:
     right, down = _main_direction(stored[0]), _main_direction(stored[1])
     name = f"{header.origins.get('patient_orientation', ORIENTATION)} {stored[0]}\\{stored[1]}"
     if len({"across" if way in "LRAP" else "along" for way in (right, down) if way in _OPPOSITE}) != 2:
-        return _noted(radiograph, f"{name} is neither frontal nor lateral and could not be used: image left as it is.")
+        warning = (
+            f"{name} is neither frontal nor lateral and could not be used: image left as it is. It may be upside down, "
+            "mirrored, or seen along the body: check it."
+        )
+        return replace(radiograph, header=replace(header, warnings=(*header.warnings, warning)))
     turns = []
     pixels, spacing = radiograph.pixels, radiograph.pixel_spacing_mm
     if right in "HF":

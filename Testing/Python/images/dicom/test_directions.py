@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from support.dicom_files import a_dataset, a_radiograph_file
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.beams import ParallelBeam
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.views import View
 from TomoRayLib.images.dicom.directions import PATIENT_POSITIONS, rt_image_frame, source_of_positioner
@@ -250,8 +251,29 @@ def test_a_slot_scan_is_not_taken_for_rays_from_one_point(tmp_path: Path, values
     if not refused:
         assert stated_geometry(radiograph, GeometryOptions()).beam.sid_mm == 1300.0
         return
-    with pytest.raises(InputError, match=r"a slot scan: .* along the body; give the geometry in a file\.$"):
-        stated_geometry(radiograph, GeometryOptions())
+    for preset in (None, "c-arm", "upright"):
+        with pytest.raises(
+            InputError, match=r"slot scan: .* along the body; give the geometry in a file, or"
+        ) as caught:
+            stated_geometry(radiograph, GeometryOptions(preset=preset))
+        assert caught.value.field == "geometry"
+
+
+def test_a_slot_scan_goes_on_with_parallel_beams_that_the_user_chose(tmp_path: Path) -> None:
+    a_radiograph_file(
+        tmp_path / "film.dcm",
+        ImagerPixelSpacing=[0.5, 0.6],
+        PixelSpacing=[0.5, 0.48],
+        PatientOrientation=["F", "L"],  # stored with rows and columns exchanged
+        DistanceSourceToDetector=1300,
+        DistanceSourceToPatient=987,
+        DetectorConfiguration="SLOT",
+    )
+    stated = stated_geometry(read_radiograph(tmp_path / "film.dcm"), GeometryOptions(preset="parallel"))
+    assert (stated.beam, stated.pixel_spacing_mm) == (ParallelBeam(), (0.48, 0.5))
+    assert any("SLOT, a slot scan" in text and "taken as parallel rays" in text for text in stated.warnings)
+    given = GeometryOptions(preset="parallel", pixel_spacing_mm=(0.4, 0.4))
+    assert stated_geometry(read_radiograph(tmp_path / "film.dcm"), given).pixel_spacing_mm == (0.4, 0.4)
 
 
 @pytest.mark.parametrize(

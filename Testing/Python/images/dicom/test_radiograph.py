@@ -98,12 +98,12 @@ def test_what_orientation_says_of_a_place_in_the_body_is_where_it_comes_out(tmp_
             assert (found_row < pixels.shape[0] / 2, found_column > pixels.shape[1] / 2) == (True, True), (right, down)
 
 
-@pytest.mark.parametrize("orientation", [["L", "P"], ["F", "H"], ["X", "F"], ["L", ""], ["L", "R"]])
-def test_orientation_that_is_neither_frontal_nor_lateral_is_noted(tmp_path: Path, orientation: list[str]) -> None:
+@pytest.mark.parametrize("orientation", [["L", "P"], ["F", "H"], ["H", "H"], ["X", "F"], ["L", ""], ["L", "R"]])
+def test_orientation_that_is_neither_frontal_nor_lateral_is_warned_of(tmp_path: Path, orientation: list[str]) -> None:
     stored = a_radiograph_file(tmp_path / "ap.dcm", PatientOrientation=orientation)
     radiograph = read_radiograph(tmp_path / "ap.dcm")
     np.testing.assert_array_equal(radiograph.pixels, stored)
-    assert any("neither frontal nor lateral and could not be used" in note for note in radiograph.header.notes)
+    assert any("neither frontal nor lateral and could not be used" in text for text in radiograph.header.warnings)
 
 
 def test_one_letter_for_both_directions_is_left_out(tmp_path: Path) -> None:
