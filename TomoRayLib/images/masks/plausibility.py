@@ -20,6 +20,7 @@ from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME, NAME_OF_LABEL, vertebra_
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.masks.parts import parts_of
+from TomoRayLib.images.masks.shift_in_ct import better_place
 from TomoRayLib.images.types import Volume
 
 THINNED_MM = 3.0  # every check is made on voxels of about this size
@@ -50,49 +51,52 @@ def check_mask_in_ct(mask: Volume, ct: Volume, name: str) -> tuple[str, ...]:
         name: The name of the mask at the beginning of messages.
 
     Returns:
-        Warnings of what the user should check: single vertebrae no denser than their surroundings, missing levels,
-        specks.
+        Warnings of what the user should check: a mask aside of the bone, single vertebrae no denser than their
+        surroundings, missing levels, specks.
 
     Raises:
         InputError: If the vertebrae are hardly denser than the tissue around them, in the wrong order along the body,
             mirrored front to back, several times too large, or one of them lies in two places.
     """
     thinned = _thinned(mask, ct)
-    check_denser_than_around(ct, mask, name)
+    aside = _check_contrast(thinned, name)
     parts = {label: part for label, part in parts_of(thinned.mask).items() if label in NAME_OF_LABEL}
     if not parts:
-        return ()
+        return aside
     _check_order(parts, name)
     _check_volumes(parts, name)
     boxes = _boxes(thinned.mask.voxels, parts)
     _check_pieces(thinned.mask, boxes, name)
     _check_front(thinned.mask, boxes, name)
     found = (_dark(thinned, boxes, name), _gaps(parts, name), _specks(parts_of(mask), name))
-    return tuple(warning for warning in found if warning)
+    return (*aside, *(warning for warning in found if warning))
 
 
-def check_denser_than_around(ct: Volume, mask: Volume, name: str) -> None:
+def _check_contrast(thinned: _Thinned, name: str) -> tuple[str, ...]:
     """Check the density of all vertebrae together: medians of HU inside, and 6 to 14 mm from them.
 
-    A mask of another CT, or one moved aside or backwards by 25 mm, has mostly less than 40 HU. One moved along the
-    spine or mirrored left to right lies on bone again and is not detected.
-
-    Args:
-        ct: The CT in HU.
-        mask: Labels on the grid of ``ct``.
-        name: The name of the mask in the message.
-
-    Raises:
-        InputError: If the difference is below 40 HU.
+    A mask of another CT, or one moved aside or backwards by 25 mm, has mostly less than 40 HU: refused. One moved by
+    less is denser than its surroundings, but not as dense as what lies 8 or 12 mm beside it: a warning. One moved by
+    a whole vertebra or mirrored left to right lies on bone again and is not detected.
     """
-    thinned = _thinned(mask, ct)
-    contrast = _contrast(thinned.hu, vertebra_mask(thinned.mask.voxels), thinned.mask.grid)
-    if contrast is not None and contrast[0] - contrast[1] < LEAST_CONTRAST_HU:
+    inside = vertebra_mask(thinned.mask.voxels)
+    contrast = _contrast(thinned.hu, inside, thinned.mask.grid)
+    if contrast is None:
+        return ()
+    inside_hu, around_hu = contrast
+    if inside_hu - around_hu < LEAST_CONTRAST_HU:
         raise InputError(
             f"Expected the vertebrae of {name} to be at least {LEAST_CONTRAST_HU:.0f} HU denser than their "
-            f"surroundings, got {contrast[0]:.0f} HU inside and {contrast[1]:.0f} HU around them; is it the mask "
+            f"surroundings, got {inside_hu:.0f} HU inside and {around_hu:.0f} HU around them; is it the mask "
             f"of another CT, or does one of both headers state another place?"
         )
+    better = better_place(thinned.hu, inside, thinned.mask.grid, around_hu)
+    if better is None:
+        return ()
+    return (
+        f"{name}: fits the CT better if moved {better.text()}: the bone is denser there than under its vertebrae. Does "
+        "one of both headers state another place?",
+    )
 
 
 def _thinned(mask: Volume, ct: Volume) -> _Thinned:

@@ -5,6 +5,7 @@ The vertebrae have a body in front and a spinous process behind, on an anisotrop
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -59,6 +60,17 @@ def test_a_mask_in_air_or_beside_the_bone_is_refused() -> None:
         moved = replace(mask, voxels=np.roll(mask.voxels, steps, axis=axis))
         with pytest.raises(InputError, match="at least 40 HU denser than their surroundings, got"):
             check_mask_in_ct(moved, ct, "mask")
+
+
+@pytest.mark.parametrize(
+    ("axis", "steps", "where"),
+    [(2, 5, "right"), (2, -4, "left"), (1, 3, "front"), (1, -3, "back"), (0, 3, "feet"), (0, -3, "head")],
+)
+def test_a_mask_a_little_aside_is_told_where_the_bone_is(axis: int, steps: int, where: str) -> None:
+    """Moved by 8 to 12 mm towards the opposite side."""
+    ct, mask = a_case()
+    (told,) = check_mask_in_ct(replace(mask, voxels=np.roll(mask.voxels, steps, axis=axis)), ct, "mask")
+    assert re.search(rf"mask: fits the CT better if moved (8|9|10|12|13) mm towards the patient's {where}", told)
 
 
 def test_the_whole_spine_is_checked_for_density_too() -> None:
