@@ -90,12 +90,13 @@ def read_radiographs(ap: str, lateral: str, geometry: GeometryOptions, how: Arra
     as_read = Pair(images[0].pixels, images[1].pixels, views)
     warnings = [*read.warnings, *pair_warnings(*images, views, how)]
     changed = (how.flip_ap or how.turn_ap, how.flip_lateral or how.turn_lateral)
-    for name, image, moved in zip(("AP", "Lateral"), images, changed, strict=True):
+    for name, image, moved in zip(("AP", "lateral"), images, changed, strict=True):
         notes += _header_notes(name, image)
         warnings += [f"{name}: {warning}" for warning in image.header.warnings]
         if moved and image.header.patient_orientation is not None:
             warnings.append(f"{name}: mirrored or turned as asked, although its header states the orientation.")
     pair = as_read.arranged(how)
+    notes, warnings = _told_once(notes), _told_once(warnings)
     return Inputs(pair.ap, pair.lateral, pair.views, as_read=as_read, notes=tuple(notes), warnings=tuple(warnings))
 
 
@@ -112,6 +113,19 @@ def project_ct(source: SourceCT, geometry: GeometryOptions) -> Inputs:
 
 def _said(name: str, sentences: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{name}: {sentence}" for sentence in sentences)
+
+
+def _told_once(sentences: list[str]) -> list[str]:
+    """Join what is said of both radiographs in the same words into one sentence, at the place of the first."""
+    told = dict.fromkeys(sentences)
+    both = {s.removeprefix("AP: ") for s in told if s.startswith("AP: ")} & {
+        s.removeprefix("lateral: ") for s in told if s.startswith("lateral: ")
+    }
+    joined = (
+        f"AP and lateral: {rest}" if (rest := s.removeprefix("AP: ").removeprefix("lateral: ")) in both else s
+        for s in told
+    )
+    return list(dict.fromkeys(joined))
 
 
 def _header_notes(name: str, image: Radiograph) -> list[str]:
