@@ -87,6 +87,7 @@ GROUPS = {
     "RescaleSlope": "PixelValueTransformationSequence",
     "RescaleIntercept": "PixelValueTransformationSequence",
     "RescaleType": "PixelValueTransformationSequence",
+    "NominalCardiacTriggerDelayTime": "CardiacSynchronizationSequence",
     "StackID": "FrameContentSequence",
     "TemporalPositionIndex": "FrameContentSequence",
     "DimensionIndexValues": "FrameContentSequence",

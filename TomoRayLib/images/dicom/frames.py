@@ -42,9 +42,14 @@ _OTHER_MARKS = {
     "KVP": ("CTXRayDetailsSequence", "KVP (0018,0060)"),
     "FrameAcquisitionNumber": ("FrameContentSequence", "Frame Acquisition Number (0020,9156)"),
     "TriggerTime": ("", "Trigger Time (0018,1060)"),
+    "NominalCardiacTriggerDelayTime": (
+        "CardiacSynchronizationSequence",
+        "Nominal Cardiac Trigger Delay Time (0020,9153)",
+    ),
     "ImageType": ("", "Image Type (0008,0008)"),
     "ReconstructionDiameter": ("CTReconstructionSequence", "Reconstruction Diameter (0018,1100)"),
 }
+TRIGGER_TIMES = ("TriggerTime", "NominalCardiacTriggerDelayTime")  # in ms
 MARK_NAMES = {keyword: name for keyword, (_, name) in (_VOLUME_MARKS | _OTHER_MARKS).items()}
 VOLUME_MARKS = frozenset(_VOLUME_MARKS)
 _PLACE_INDICES = ("ImagePositionPatient", "InStackPositionNumber", "FrameNumber", "SliceLocation", "InstanceNumber")

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.dicom.frames import MARK_NAMES, VOLUME_MARKS, Frame
-from TomoRayLib.images.dicom.header import number_of
+from TomoRayLib.images.dicom.frames import MARK_NAMES, TRIGGER_TIMES, VOLUME_MARKS, Frame
+from TomoRayLib.images.dicom.header import number_of, value_of
 
 EVEN_TOLERANCE = 0.05  # of the slice distance
 ROUNDING_MM = 0.055  # headers round positions to 0.01 or 0.1 mm
 TILT_TOLERANCE_MM = 1.0  # sideways drift or step over the whole stack
 OFTEN = 0.6  # of the steps from slice to slice
+LEAST_PHASE_MS = 20.0  # between two phases; beats differ by a few
 
 
 def stack_of(frames: Sequence[Frame], name: str) -> tuple[list[Frame], Grid, tuple[str, ...]]:
@@ -40,6 +41,7 @@ def stack_of(frames: Sequence[Frame], name: str) -> tuple[list[Frame], Grid, tup
     frames, notes = _usable(frames, name)
     check_stated(frames, name)
     check_same(frames, name)
+    _check_own_positions(frames, name)
     normal = frames[0].normal
     frames = sorted(frames, key=lambda frame: float(np.asarray(frame.position_mm) @ normal))
     positions = np.array([frame.position_mm for frame in frames], dtype=np.float64)
@@ -145,6 +147,20 @@ def check_stated(frames: list[Frame], name: str) -> None:
         )
 
 
+def _check_own_positions(frames: list[Frame], name: str) -> None:
+    """Raise InputError for frames of one file that have but one position for all of them."""
+    dataset = frames[0].dataset
+    own = value_of(dataset, "PerFrameFunctionalGroupsSequence") or []
+    if any(value_of(item, "PlanePositionSequence") for item in own):
+        return
+    if all(frame.dataset is dataset for frame in frames):
+        raise InputError(
+            f"{name}: expected a position of each frame in Plane Position Sequence (0020,9113), got one Image Position "
+            f"(0020,0032) for all {len(frames)} frames; convert it to NRRD or NIfTI with known geometry, or choose the "
+            "CT's original series."
+        )
+
+
 def check_same(frames: list[Frame], name: str) -> None:
     """Raise InputError unless all frames have one orientation, pixel spacing and size."""
     orientations = np.array([frame.orientation for frame in frames], dtype=np.float64)
@@ -202,14 +218,29 @@ def _check_one_volume(frames: list[Frame], name: str) -> None:
         changes = sum(before != after for before, after in itertools.pairwise(values))
         comes_back = changes >= len(set(values))
         if keyword not in VOLUME_MARKS:
-            few = len(set(values)) <= len(frames) // 4 and keyword != "TriggerTime"  # which is measured for each slice
+            few = len(set(values)) <= len(frames) // 4
             comes_back = comes_back and few and changes > OFTEN * (len(frames) - 1)
         frames_of_reference = keyword == "FrameOfReferenceUID" and len(set(values)) > 1
+        if keyword in TRIGGER_TIMES:
+            comes_back = _alternate(values)
         if comes_back or frames_of_reference:
             raise InputError(
                 f"{name}: expected slices of one volume, got {len(set(values))} between each other"
                 f"{_told_apart(frames) or f', by {MARK_NAMES.get(keyword, keyword)}'}; choose a series with one volume."
             )
+
+
+def _alternate(values: list[str]) -> bool:
+    """True for times (ms) of every other slice that lie apart from those between, as measured ones do not."""
+    try:
+        times = np.array(values, dtype=np.float64)
+    except ValueError:
+        return False
+    if len(times) < 4 or not np.isfinite(times).all():
+        return False
+    steps = np.diff(times)
+    turns, apart = bool(np.all(steps[:-1] * steps[1:] < 0)), float(np.abs(steps).min())
+    return turns and apart >= max(LEAST_PHASE_MS, float(np.abs(times[2:] - times[:-2]).max()))
 
 
 def _told_apart(frames: list[Frame]) -> str:

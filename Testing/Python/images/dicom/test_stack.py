@@ -185,6 +185,24 @@ def test_trigger_times_that_come_back_are_one_volume(tmp_path: Path) -> None:
     assert_same(read_volume(write_folder(tmp_path / "series", marked)), ct)
 
 
+@pytest.mark.parametrize("times", [[300 + 7 * k for k in range(8)], [700] * 8, [300] * 4 + [700] * 4])
+def test_trigger_times_that_drift_or_stay_are_one_volume(tmp_path: Path, times: list[int]) -> None:
+    ct = a_lopsided_ct()
+    marked = [replace(s, more={"TriggerTime": time}) for s, time in zip(slices_of(ct), times, strict=True)]
+    assert_same(read_volume(write_folder(tmp_path / "series", marked)), ct)
+
+
+@pytest.mark.parametrize("wobble", [0, 3])
+def test_trigger_times_of_two_phases_in_turn_are_refused(tmp_path: Path, wobble: int) -> None:
+    times = [(300, 700)[k % 2] + wobble * (k // 2 % 3) for k in range(8)]
+    marked = [replace(s, more={"TriggerTime": time}) for s, time in zip(slices_of(a_lopsided_ct()), times, strict=True)]
+    with pytest.raises(InputError, match=r"between each other.*Trigger Time \(0018,1060\)"):
+        read_volume(write_folder(tmp_path / "two", marked))
+    marked = [replace(s, more={"NominalCardiacTriggerDelayTime": float(s.more["TriggerTime"])}) for s in marked]
+    with pytest.raises(InputError, match=r"between each other.*Trigger Delay Time \(0020,9153\)"):
+        read_volume(write_enhanced(tmp_path / "two.dcm", marked))
+
+
 @pytest.mark.parametrize(
     ("numbers", "warned"),
     [
@@ -366,6 +384,10 @@ def test_multi_frame_files_without_functional_groups_are_refused(tmp_path: Path)
     values = {"Modality": "OT", "NumberOfFrames": len(stored), "PixelSpacing": [1.0, 2.0], "SpacingBetweenSlices": 3.0}
     a_dataset("1.2.840.10008.5.1.4.1.1.7.3", stored, **values).save_as(tmp_path / "sc.dcm", enforce_file_format=True)
     with pytest.raises(InputError, match=r"Image Position \(0020,0032\) missing in 8 of 8"):
+        read_volume(tmp_path / "sc.dcm")
+    values |= {"ImagePositionPatient": [1, 2, 3], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+    a_dataset("1.2.840.10008.5.1.4.1.1.7.3", stored, **values).save_as(tmp_path / "sc.dcm", enforce_file_format=True)
+    with pytest.raises(InputError, match=r"position of each frame .*, got one .* for all 8 frames"):
         read_volume(tmp_path / "sc.dcm")
 
 
