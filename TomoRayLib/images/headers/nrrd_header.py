@@ -215,7 +215,12 @@ def _in_space(header: NrrdHeader, path: Path) -> StatedGrid:
     grid = grid_of_affine(matrix, _size(header), path, "space directions")
     notes = (f"Its lengths were turned from {units[0]} (space units) into mm.",) if np.any(scale != 1) else ()
     unknown = f"space: {fields['space']}" if "space" in fields else "a space dimension alone"
-    warnings = () if space in _SIGNS_OF_SPACE else (assumed_lps(unknown),)
+    warnings: tuple[str, ...] = () if space in _SIGNS_OF_SPACE else (assumed_lps(unknown),)
+    if "spaceorigin" not in fields or np.isnan(origin).any():
+        warnings += (
+            "Its header states no place (space origin): the first voxel was put at 0, 0, 0; a mask or another image "
+            "of it may lie elsewhere.",
+        )
     return StatedGrid(grid, "space directions", None, notes, warnings)
 
 

@@ -39,6 +39,14 @@ def test_frame_of_the_patient_is_turned_into_lps(tmp_path: Path, space: str, sig
     assert (volume.notes, volume.warnings) == ((), ())
 
 
+@pytest.mark.parametrize("origin", ["", "\nspace origin: (nan,nan,nan)"])
+def test_a_place_that_is_not_stated_is_warned_of(tmp_path: Path, origin: str) -> None:
+    volume = read_volume(write_nrrd(tmp_path / "ct.nrrd", f"space: LPS\n{STEPS}{origin}"))
+    assert volume.grid.origin_mm == (0.0, 0.0, 0.0)
+    assert len(volume.warnings) == 1
+    assert "no place (space origin): the first voxel was put at 0, 0, 0" in volume.warnings[0]
+
+
 def test_nrrd_of_pynrrd_lies_where_its_header_says(tmp_path: Path) -> None:
     header = {
         "space": "left-posterior-superior",
