@@ -26,6 +26,7 @@ _KINDS = {
     b"MM\0+": "TIFF",
 }
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+_NETPBM = {b"P1": "PBM", b"P2": "PGM", b"P3": "PPM", b"P4": "PBM", b"P5": "PGM", b"P6": "PPM", b"P7": "PAM"}
 _REFUSED = (  # name, place of the signature, signature
     ("GIF", 0, b"GIF8"),
     ("WebP", 8, b"WEBP"),
@@ -37,7 +38,10 @@ _REFUSED = (  # name, place of the signature, signature
     ("PDF", 0, b"%PDF"),
     ("Photoshop", 0, b"8BPS"),
     ("SVG", 0, b"<svg"),
+    *((f"{name} (Netpbm)", 0, mark + end) for mark, name in _NETPBM.items() for end in (b"\n", b" ", b"\t", b"\r")),
+    *(("PCX", 0, bytes((10, version, 1))) for version in (0, 2, 3, 4, 5)),
 )
+_TGA_KINDS, _TGA_BITS = (1, 2, 3, 9, 10, 11), (8, 15, 16, 24, 32)  # image types, and bits of a pixel
 
 
 def picture_kind(path: Path) -> str | None:
@@ -47,17 +51,26 @@ def picture_kind(path: Path) -> str | None:
     """
     with path.open("rb") as file:
         head = file.read(32)
-    for name, start, signature in _REFUSED:
-        if head[start : start + len(signature)] == signature:
-            raise InputError(
-                f"{path}: expected a radiograph (DICOM, PNG, TIFF, JPEG, NRRD, MetaImage, NIfTI), got a {name} file, "
-                "which is not read; export the image as PNG or TIFF."
-            )
+    if (name := _refused_name(head, path)) is not None:
+        raise InputError(
+            f"{path}: expected a radiograph (DICOM, PNG, TIFF, JPEG, NRRD, MetaImage, NIfTI), got a {name} file, "
+            "which is not read; export the image as PNG or TIFF."
+        )
     for signature, kind in _KINDS.items():
         if head.startswith(signature):
             return kind
     is_bmp = head.startswith(b"BM") and len(head) >= 18 and struct.unpack_from("<I", head, 14)[0] in _BMP_HEADERS
     return "BMP" if is_bmp else None
+
+
+def _refused_name(head: bytes, path: Path) -> str | None:
+    """The name of a format that is not read; TGA, which begins without a signature, by its ending and header."""
+    for name, start, signature in _REFUSED:
+        if head[start : start + len(signature)] == signature:
+            return name
+    named = path.suffix.lower() in (".tga", ".icb", ".vda", ".vst")
+    is_tga = named and len(head) >= 18 and head[1] < 2 and head[2] in _TGA_KINDS and head[16] in _TGA_BITS
+    return "TGA" if is_tga else None
 
 
 def read_picture(path: Path, kind: str) -> Radiograph:

@@ -73,7 +73,7 @@ def _picture(file: BufferedReader, path: Path) -> Picture:
         opaque,
         _black_value(values, page) if photometric == _WHITE_IS_ZERO else None,
         page.orientation,
-        notes=(*notes, *_unused_lengths(page)),
+        notes=(*notes, *_left_out(samples.shape[-1] - colours, opacity), *_unused_lengths(page)),
     )
 
 
@@ -129,6 +129,13 @@ def _opacity(extra: NDArray[Any], page: TiffPage) -> tuple[NDArray[Any] | None, 
     if kinds[0] == _ASSOCIATED and bool(np.any((channel > 0) & (channel < opaque))):
         raise TiffError("partly transparent pixels whose grey values were multiplied by it (ExtraSamples 1)")
     return channel, opaque
+
+
+def _left_out(further: int, opacity: NDArray[Any] | None) -> list[str]:
+    """A note on a further channel that is no opacity and has one value everywhere."""
+    if not further or opacity is not None:
+        return []
+    return ["A further channel of one value and of no stated meaning (ExtraSamples) was left out."]
 
 
 def _unused_lengths(page: TiffPage) -> list[str]:

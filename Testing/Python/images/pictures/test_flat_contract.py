@@ -204,6 +204,22 @@ def _with_alpha(pixels: NDArray[Any], alpha: NDArray[Any], colour: bool) -> NDAr
     return np.dstack([*([pixels] * (3 if colour else 1)), alpha])
 
 
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_a_further_channel_of_no_meaning_is_left_out_if_it_has_one_value(tmp_path: Path, planes: str) -> None:
+    def write(name: str, channel: NDArray[Any]) -> Path:
+        values = np.dstack([GREY, channel])
+        values = values if planes == "contig" else np.moveaxis(values, -1, 0)
+        options: Any = {"photometric": "minisblack", "planarconfig": planes, "extrasamples": ["unspecified"]}
+        tifffile.imwrite(tmp_path / name, values, **options)
+        return tmp_path / name
+
+    back = read_radiograph(write("one.tif", np.full_like(GREY, 7)))
+    np.testing.assert_array_equal(back.pixels, GREY)
+    assert "channel of one value and of no stated meaning" in back.header.notes[0]
+    with pytest.raises(InputError, match="a meaning that is not stated"):
+        read_radiograph(write("two.tif", GREY[::-1]))
+
+
 def _png_alpha(path: Path, values: NDArray[Any]) -> None:
     rows = [row.astype(values.dtype.newbyteorder(">")).tobytes() for row in values]
     colour = {2: 4, 4: 6}[values.shape[2]]
@@ -413,6 +429,12 @@ _REFUSED = {
     "ap.j2k": (b"\xff\x4f\xff\x51\0\x29" + b"\0" * 60, "got a JPEG 2000 file"),
     "ap.jxl": (b"\xff\x0a" + b"\0" * 60, "got a JPEG XL file"),
     "ap.heic": (b"\0\0\0\x18ftypheic" + b"\0" * 60, "got a HEIC or AVIF file"),
+    "ap.pgm": (b"P5\n53 70\n255\n" + b"\0" * 60, "got a PGM"),
+    "ap.ppm": (b"P6 53 70 255\n" + b"\0" * 60, "got a PPM"),
+    "ap.pnm": (b"P2\n# text\n53 70\n255\n" + b"1 " * 60, "got a PGM"),
+    "ap.pcx": (b"\n\5\1\x08" + b"\0" * 130, "got a PCX file"),
+    "ap.tga": (b"\0\0\3" + b"\0" * 9 + struct.pack("<HHBB", 53, 70, 8, 0) + b"\0" * 60, "got a TGA file"),
+    "rle.tga": (b"\0\0\x0a" + b"\0" * 9 + struct.pack("<HHBB", 53, 70, 24, 32) + b"\0" * 60, "got a TGA file"),
     "ap.pdf": (b"%PDF-1.7\n" + b"\0" * 60, "got a PDF file"),
     "ap.jls": (b"\xff\xd8\xff\xf7" + b"\0" * 60, "got a JPEG-LS file"),
     "ap.jpg": (_jpeg_of(1, 12), "got a 12-bit one"),
@@ -427,6 +449,15 @@ def test_pictures_that_are_not_read_are_named(tmp_path: Path, name: str) -> None
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=words):
         read_radiograph(tmp_path / name)
+
+
+def test_a_png_that_was_cut_short_is_called_so_and_not_empty(tmp_path: Path) -> None:
+    Image.fromarray(GREY).save(tmp_path / "whole.png")
+    content = (tmp_path / "whole.png").read_bytes()
+    for length in (8, 20, 33, 60, len(content) // 2):
+        (tmp_path / "ap.png").write_bytes(content[:length])
+        with pytest.raises(InputError, match=r"expected a readable PNG picture.*damaged or incomplete"):
+            read_radiograph(tmp_path / "ap.png")
 
 
 @pytest.mark.parametrize(
