@@ -26,6 +26,8 @@ from support.dicom_files import DX_CLASS, a_dataset, a_radiograph_file
 from support.dicom_syntaxes import (
     BRIGHT,
     BRIGHT_NEAR_LOSSLESS,
+    BRIGHT_SIGNED,
+    BRIGHT_SIGNED_NEAR_LOSSLESS,
     COMPRESSED,
     LOSSY,
     PICTURE,
@@ -85,6 +87,13 @@ def test_white_that_lossy_compression_carried_beyond_the_stored_bits_stays_white
     assert radiograph.pixels.max() == 4095
     assert np.abs(radiograph.pixels - BRIGHT.astype(float)).max() <= off
     assert any("beyond the 12 stored bits: set to their end" in note for note in radiograph.header.notes)
+
+
+def test_signed_values_beyond_the_stored_bits_do_not_change_their_sign(tmp_path: Path) -> None:
+    path = _compressed(tmp_path / "lossy.dcm", BRIGHT_SIGNED_NEAR_LOSSLESS, JPEGLSNearLossless, PixelRepresentation=1)
+    pixels = read_radiograph(path).pixels
+    assert (pixels.min() < 0, pixels.max()) == (True, 2047)
+    assert np.abs(pixels - BRIGHT_SIGNED.astype(float)).max() <= 3
 
 
 def test_overlays_in_lossless_codestreams_are_left_behind(tmp_path: Path) -> None:

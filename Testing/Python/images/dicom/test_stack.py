@@ -10,7 +10,7 @@ import pydicom
 import pytest
 import SimpleITK as sitk
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import RLELossless, generate_uid
+from pydicom.uid import JPEGLSNearLossless, RLELossless, generate_uid
 
 from support.dicom_files import a_dataset
 from support.dicom_stacks import (
@@ -25,7 +25,7 @@ from support.dicom_stacks import (
     write_folder,
     write_stack,
 )
-from support.dicom_syntaxes import COMPRESSED, NATIVE, PICTURE, save_in_syntax
+from support.dicom_syntaxes import BRIGHT, BRIGHT_NEAR_LOSSLESS, COMPRESSED, NATIVE, PICTURE, save_in_syntax
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom.series import damage_named
 from TomoRayLib.images.files import read_radiograph, read_volume
@@ -601,6 +601,20 @@ def test_lossy_compression_is_noted(tmp_path: Path) -> None:
     assert volume.notes == (
         "Lossy Image Compression (0028,2110), 8 : 1: grey values are not those that were acquired.",
     )
+
+
+def test_metal_that_lossy_compression_carried_beyond_the_stored_bits_stays_bright(tmp_path: Path) -> None:
+    slices = [replace(s, hu=BRIGHT.astype(float) - 1024) for s in slices_of(a_lopsided_ct())]
+    folder = write_folder(tmp_path / "series", slices)
+    for file in folder.iterdir():
+        dataset = pydicom.dcmread(file)
+        dataset.PixelData = encapsulate([BRIGHT_NEAR_LOSSLESS])
+        dataset["PixelData"].VR, dataset["PixelData"].is_undefined_length = "OB", True
+        dataset.file_meta.TransferSyntaxUID, dataset.BitsStored, dataset.HighBit = JPEGLSNearLossless, 12, 11
+        dataset.save_as(file, enforce_file_format=True)
+    voxels = read_volume(folder).voxels.astype(int)
+    assert voxels.max() == 3071
+    assert np.abs(voxels - (BRIGHT.astype(int) - 1024)).max() <= 3
 
 
 @pytest.mark.parametrize("keyword", ["Rows", "BitsAllocated", "BitsStored", "SamplesPerPixel", "PixelData", "Modality"])
