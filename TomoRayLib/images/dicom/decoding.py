@@ -164,10 +164,10 @@ def within_stored_bits(
     Returns:
         The cells, and a note if there was anything to cut off.
     """
-    if layout.high_bit != layout.stored - 1 or int(cells.max()) >> layout.stored == 0:
-        return cells, []
     syntax = dataset.file_meta.TransferSyntaxUID
     if not syntax.is_encapsulated or syntax == RLELossless:
+        return cells, []
+    if layout.high_bit != layout.stored - 1 or int(cells.max()) >> layout.stored == 0:
         return cells, []
     codestream = next(generate_frames(dataset.PixelData, number_of_frames=1))
     size = stated_size(codestream)
