@@ -3,8 +3,8 @@
     git worktree add --detach /path/to/before COMMIT
     python Testing/Benchmarks/reading.py --against /path/to/before [--rounds 9]
 
-Two processes stay open, one with each checkout's package, and read the same files one after the other; the order
-changes from round to round. Quote the ratio of the medians (bound: 1.1), not the seconds. The files: the demonstration
+For each file two processes are open, one with each checkout's package, and read it one after the other; the order
+changes from round to round. New processes for each file, because what was read before changes how memory is given. Quote the ratio of the medians (bound: 1.1), not the seconds. The files: the demonstration
 CT as it comes (.nii.gz) and as NRRD, a folder of CT slices in DICOM, and a DX of 3000 x 3000 pixels.
 """
 
@@ -47,14 +47,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="pairs of readings of each file, after one that warms up")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        readers = {"before": reader_of(arguments.against), "now": reader_of(TESTING.parent)}
         for name, kind, path in files_to_read(Path(folder)):
+            readers = {"before": reader_of(arguments.against), "now": reader_of(TESTING.parent)}
             seconds = timed(readers, kind, path, arguments.rounds)
             before, now = (statistics.median(seconds[who]) for who in ("before", "now"))
             print(f"{name}: {before:.3f} s before, {now:.3f} s now, ratio {now / before:.2f}")
-        for reader in readers.values():
-            reader.stdin.close()
-            reader.wait()
+            for reader in readers.values():
+                reader.stdin.close()
+                reader.wait()
 
 
 def reader_of(checkout: Path) -> subprocess.Popen[str]:
