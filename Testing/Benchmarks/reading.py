@@ -4,8 +4,9 @@
     python Testing/Benchmarks/reading.py --against /path/to/before [--rounds 9]
 
 For each file two processes are open, one with each checkout's package, and read it one after the other; the order
-changes from round to round. New processes for each file, because what was read before changes how memory is given. Quote the ratio of the medians (bound: 1.1), not the seconds. The files: the demonstration
-CT as it comes (.nii.gz) and as NRRD, a folder of CT slices in DICOM, and a DX of 3000 x 3000 pixels.
+changes from round to round. New processes for each file, because what was read before changes how memory is given.
+Quote the ratio of the medians (bound: 1.1), not the seconds. The files: the demonstration CT as it comes (.nii.gz) and
+as NRRD, a folder of CT slices in DICOM, and a DX of 3000 x 3000 pixels.
 """
 
 from __future__ import annotations
