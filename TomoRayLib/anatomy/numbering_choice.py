@@ -240,7 +240,8 @@ def _no_reading(parts: Mapping[int, Part], plain: Sequence[Reading], name: str) 
     if plain:
         return InputError(
             f"{name}: expected vertebra labels in VerSe numbering, got the labels {shown([*parts])}, which it does not "
-            f"explain ({plain[0].problem}); no other numbering known fits. Correct the mask, or state its numbering.",
+            f"explain ({plain[0].problem}); no other numbering known fits. Correct the mask (is it upside "
+            "down, shifted, or wrapped round?), or state its numbering if that is another one.",
             FIELD,
         )
     return InputError(
@@ -262,9 +263,9 @@ def _too_large(ours: Reading, parts: Mapping[int, Part], name: str) -> InputErro
 def _ambiguous(parts: Mapping[int, Part], readings: Sequence[Reading], how: str, name: str) -> InputError:
     texts = [f"{reading.text()}: {reading.numbering.name}" for reading in readings]
     joined = "; or ".join(texts)
+    flipped = "" if any(map(_is_plain, readings)) else "Look first whether the mask is upside down. If it is not: "
     return InputError(
-        f"{name}: expected vertebra labels in VerSe numbering, got the labels {shown([*parts])}, {how}. They can be "
-        f"read as {joined}. State which it is"
-        f"{', or correct the mask if it is upside down' if not any(map(_is_plain, readings)) else ''}.",
+        f"{name}: expected vertebra labels in VerSe numbering, got the labels {shown([*parts])}, {how}. {flipped}They "
+        f"can be read as {joined}. State which it is.",
         FIELD,
     )
