@@ -10,6 +10,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 DX_CLASS = "1.2.840.10008.5.1.4.1.1.1.1"
+TWELVE = {"BitsStored": 12, "HighBit": 11}
 
 
 def a_dataset(sop_class: str, stored: np.ndarray, **values: Any) -> FileDataset:

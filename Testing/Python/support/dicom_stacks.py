@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+import pytest
 from pydicom.uid import generate_uid
 
 from support.dicom_files import a_dataset
@@ -150,3 +151,10 @@ def write_stack(form: str, folder: Path, slices: list[Slice], **values: Any) -> 
 
 
 FORMS = ("folder", "one file", "two files")
+forms = pytest.mark.parametrize("form", FORMS)
+
+
+def assert_same(found: Volume, right: Volume) -> None:
+    """Check that two volumes have one grid and one value for each voxel."""
+    assert found.grid.same_as(right.grid)
+    np.testing.assert_array_equal(found.voxels, right.voxels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 slicer = pytest.importorskip("slicer", reason="needs slicer-core")
@@ -98,3 +99,10 @@ def watch_stages(panel, timeout_s: float = 180.0) -> tuple[list[str], list[int]]
     host().wait_until(look, timeout_s)
     settle()
     return texts, bars
+
+
+def shown_column(label) -> float:
+    """Place of the brightest column in what a preview shows, 0 left to 1 right."""
+    image = label.pixmap.toImage()
+    brightness = [sum(image.pixelColor(x, y).red() for y in range(0, image.height(), 4)) for x in range(image.width())]
+    return int(np.argmax(brightness)) / (image.width() - 1)

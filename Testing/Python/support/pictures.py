@@ -9,7 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
+
+from TomoRayLib.images.files import read_radiograph
+from TomoRayLib.images.types import Radiograph
 
 
 def a_lopsided_picture(rows: int = 70, columns: int = 53, white: int = 4095) -> NDArray[np.uint16]:
@@ -18,6 +22,10 @@ def a_lopsided_picture(rows: int = 70, columns: int = 53, white: int = 4095) -> 
     return np.rint(1 + (white - 1) * (3 * row / rows + column / columns + (row < 9) * (column < 5)) / 5).astype(
         np.uint16
     )
+
+
+GREY = a_lopsided_picture()
+GREY_8 = a_lopsided_picture(white=255).astype(np.uint8)
 
 
 def write_tiff(path: Path, pixels: NDArray[Any], *, order: str = "<", **tags: int | tuple[int, ...]) -> None:
@@ -121,3 +129,13 @@ def write_meta_image(path: Path, stored: NDArray[np.int16], tags: str) -> None:
     header = f"ObjectType = Image\nNDims = {stored.ndim}\nBinaryData = True\nBinaryDataByteOrderMSB = False\n{tags}"
     ending = f"DimSize = {sizes}\nElementType = MET_SHORT\nElementDataFile = LOCAL\n"
     path.write_bytes((header + ending).encode() + stored.astype("<i2").tobytes())
+
+
+def read_quietly(path: Path, capfd: pytest.CaptureFixture[str]) -> Radiograph:
+    """Read a picture that states no spacing, and check that no library wrote to the terminal."""
+    radiograph = read_radiograph(path)
+    assert capfd.readouterr() == ("", ""), "a library wrote to the terminal"
+    assert radiograph.pixels.dtype == np.float32
+    assert radiograph.pixels.flags.writeable
+    assert radiograph.pixel_spacing_mm is None
+    return radiograph

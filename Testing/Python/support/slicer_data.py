@@ -87,3 +87,14 @@ def add_radiograph(pixels: np.ndarray, name: str, spacing_mm: tuple[float, float
     node.SetIJKToRASDirections(-1, 0, 0, 0, -1, 0, 0, 0, 1)
     node.CreateDefaultDisplayNodes()
     return node
+
+
+def a_picture(rows: int = 120, columns: int = 100) -> np.ndarray:
+    """A lopsided radiograph: a bright column left of the middle, brighter towards the bottom."""
+    v, u = np.indices((rows, columns))
+    return (np.exp(-(((u - columns * 0.4) / 9.0) ** 2)) * (1 + v / rows) + 0.2).astype(np.float32)
+
+
+def a_lateral() -> np.ndarray:
+    """Another radiograph of the same height, brighter."""
+    return 1.5 * a_picture()

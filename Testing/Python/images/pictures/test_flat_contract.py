@@ -5,9 +5,7 @@ The plain twin of each is a file of the same format and layout with the stored v
 
 from __future__ import annotations
 
-import contextlib
 import struct
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +15,9 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from support.pictures import a_lopsided_picture, exif_of, write_png_bytes, write_tiff
+from support.pictures import GREY, GREY_8, exif_of, read_quietly, write_png_bytes, write_tiff
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.files import read_radiograph
-from TomoRayLib.images.types import Radiograph
-
-Maker = Callable[[Path, NDArray[Any]], None]
-GREY = a_lopsided_picture()
-GREY_8 = a_lopsided_picture(white=255).astype(np.uint8)
-
-
-def _read_quietly(path: Path, capfd: pytest.CaptureFixture[str]) -> Radiograph:
-    radiograph = read_radiograph(path)
-    assert capfd.readouterr() == ("", ""), "a library wrote to the terminal"
-    assert radiograph.pixels.dtype == np.float32
-    assert radiograph.pixels.flags.writeable
-    assert radiograph.pixel_spacing_mm is None
-    return radiograph
-
 
 # --- TIFF: layout, compression, number type. ``tifffile`` writes, and its packing is not ours. ---
 
@@ -45,6 +28,8 @@ _LAYOUTS: dict[str, dict[str, Any]] = {
     "deflate tiles": {"tile": (32, 16), "compression": "zlib", "predictor": True},
     "bigtiff": {"bigtiff": True},
 }
+
+
 _TYPES = ["u1", "u2", "i2", "u4", "i4", "f4", "f8"]
 
 
@@ -60,7 +45,7 @@ def test_tiff_keeps_each_stored_value_in_any_layout(
     pixels = (GREY_8 if number == "u1" else GREY).astype(number) - (100 if number[0] in "if" else 0)
     pixels = pixels.astype(number)
     tifffile.imwrite(tmp_path / "ap.tif", pixels, photometric="minisblack", byteorder=order, **options)
-    radiograph = _read_quietly(tmp_path / "ap.tif", capfd)
+    radiograph = read_quietly(tmp_path / "ap.tif", capfd)
     np.testing.assert_array_equal(radiograph.pixels, pixels)
     assert radiograph.header.notes == ()
 
@@ -71,14 +56,14 @@ def test_tiff_keeps_each_stored_value_in_any_compression(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], compression: str, pixels: NDArray[Any]
 ) -> None:
     Image.fromarray(pixels).save(tmp_path / "ap.tif", compression=compression)
-    np.testing.assert_array_equal(_read_quietly(tmp_path / "ap.tif", capfd).pixels, pixels)
+    np.testing.assert_array_equal(read_quietly(tmp_path / "ap.tif", capfd).pixels, pixels)
 
 
 def test_lossy_jpeg_in_a_tiff_is_read_to_its_own_precision(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     smooth = np.tile(np.arange(96, dtype=np.uint8), (80, 1))
     for name, picture in (("grey", Image.fromarray(smooth)), ("colour", Image.fromarray(smooth).convert("RGB"))):
         picture.save(tmp_path / f"{name}.tif", compression="jpeg", quality=98)
-        back = _read_quietly(tmp_path / f"{name}.tif", capfd).pixels
+        back = read_quietly(tmp_path / f"{name}.tif", capfd).pixels
         assert np.abs(back - smooth).max() <= 3
 
 
@@ -89,11 +74,11 @@ def test_packed_twelve_bits_are_read_as_they_are(tmp_path: Path, capfd: pytest.C
         [pairs[..., 0] >> 4, (pairs[..., 0] & 15) << 4 | pairs[..., 1] >> 8, pairs[..., 1] & 255], axis=-1
     ).astype(np.uint8)
     write_tiff(tmp_path / "ap.tif", three.reshape(len(even), -1), t256=52, t258=12)
-    np.testing.assert_array_equal(_read_quietly(tmp_path / "ap.tif", capfd).pixels, even)
+    np.testing.assert_array_equal(read_quietly(tmp_path / "ap.tif", capfd).pixels, even)
     odd = np.concatenate([even[:, :51].astype(np.uint16), np.zeros((len(even), 1), np.uint16)], axis=1)
     bits = (odd[..., None] >> np.arange(11, -1, -1) & 1).astype(np.uint8).reshape(len(odd), -1)[:, : 51 * 12]
     write_tiff(tmp_path / "odd.tif", np.packbits(bits, axis=1), t256=51, t258=12)
-    np.testing.assert_array_equal(_read_quietly(tmp_path / "odd.tif", capfd).pixels, even[:, :51])
+    np.testing.assert_array_equal(read_quietly(tmp_path / "odd.tif", capfd).pixels, even[:, :51])
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
@@ -101,13 +86,13 @@ def test_few_bits_are_read_as_they_are(tmp_path: Path, capfd: pytest.CaptureFixt
     values = (GREY_8 >> (8 - bits)).astype(np.uint8)
     single = (values[..., None] >> np.arange(bits - 1, -1, -1) & 1).astype(np.uint8).reshape(len(values), -1)
     write_tiff(tmp_path / "ap.tif", np.packbits(single, axis=1), t256=values.shape[1], t258=bits)
-    np.testing.assert_array_equal(_read_quietly(tmp_path / "ap.tif", capfd).pixels, values)
+    np.testing.assert_array_equal(read_quietly(tmp_path / "ap.tif", capfd).pixels, values)
 
 
 def test_reversed_bits_of_fill_order_two_are_put_right(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     reverse = np.array([int(f"{value:08b}"[::-1], 2) for value in range(256)], np.uint8)
     write_tiff(tmp_path / "ap.tif", reverse[GREY_8], t266=2)
-    np.testing.assert_array_equal(_read_quietly(tmp_path / "ap.tif", capfd).pixels, GREY_8)
+    np.testing.assert_array_equal(read_quietly(tmp_path / "ap.tif", capfd).pixels, GREY_8)
 
 
 # --- Polarity ---
@@ -121,8 +106,8 @@ def test_white_is_zero_is_inverted_with_a_note_and_its_twin_is_not(
     pixels = (GREY_8 if number == "u1" else GREY).astype(number)
     write_tiff(tmp_path / "black.tif", pixels, order=order, t339={"u": 1, "i": 2, "f": 3}[number[0]])
     write_tiff(tmp_path / "white.tif", pixels, order=order, t262=0, t339={"u": 1, "i": 2, "f": 3}[number[0]])
-    black = _read_quietly(tmp_path / "black.tif", capfd)
-    white = _read_quietly(tmp_path / "white.tif", capfd)
+    black = read_quietly(tmp_path / "black.tif", capfd)
+    white = read_quietly(tmp_path / "white.tif", capfd)
     np.testing.assert_array_equal(black.pixels, pixels)
     assert black.header.notes == ()
     total = {"u1": 255, "u2": 65535, "i2": -1, "f4": float(pixels.min()) + float(pixels.max())}[number]
@@ -138,7 +123,7 @@ def test_white_is_zero_holds_for_compressed_files_too(
     Image.fromarray(smooth).save(tmp_path / "ap.tif", compression=compression, tiffinfo={262: 0})
     with tifffile.TiffFile(tmp_path / "ap.tif") as file:  # Pillow writes the tag and inverts what it stores
         assert file.pages[0].photometric == tifffile.PHOTOMETRIC.MINISWHITE
-    back = _read_quietly(tmp_path / "ap.tif", capfd)
+    back = read_quietly(tmp_path / "ap.tif", capfd)
     assert np.corrcoef(back.pixels.ravel(), smooth.ravel())[0, 1] > 0.999
     assert "White is zero" in back.header.notes[0]
 
@@ -184,7 +169,7 @@ def test_orientation_is_followed_with_a_note(
     shown = Image.fromarray(GREY_8)
     shown.getexif()[0x0112] = orientation
     expected = np.asarray(ImageOps.exif_transpose(shown))
-    back = _read_quietly(tmp_path / "ap", capfd)
+    back = read_quietly(tmp_path / "ap", capfd)
     assert back.pixels.shape == expected.shape
     assert np.abs(back.pixels - expected).max() <= (2 if kind == "jpeg" else 0)
     assert any(f"Orientation {orientation}" in note for note in back.header.notes) == (orientation > 1)
@@ -195,129 +180,6 @@ def test_orientation_that_is_none_leaves_the_picture_with_a_note(tmp_path: Path)
     back = read_radiograph(tmp_path / "ap.tif")
     np.testing.assert_array_equal(back.pixels, GREY)
     assert "none of 1 to 8" in back.header.notes[0]
-
-
-# --- Transparency and colour ---
-
-
-def _with_alpha(pixels: NDArray[Any], alpha: NDArray[Any], colour: bool) -> NDArray[Any]:
-    return np.dstack([*([pixels] * (3 if colour else 1)), alpha])
-
-
-@pytest.mark.parametrize("planes", ["contig", "separate"])
-def test_a_further_channel_of_no_meaning_is_left_out_if_it_has_one_value(tmp_path: Path, planes: str) -> None:
-    def write(name: str, channel: NDArray[Any]) -> Path:
-        values = np.dstack([GREY, channel])
-        values = values if planes == "contig" else np.moveaxis(values, -1, 0)
-        options: Any = {"photometric": "minisblack", "planarconfig": planes, "extrasamples": ["unspecified"]}
-        tifffile.imwrite(tmp_path / name, values, **options)
-        return tmp_path / name
-
-    back = read_radiograph(write("one.tif", np.full_like(GREY, 7)))
-    np.testing.assert_array_equal(back.pixels, GREY)
-    assert "channel of one value and of no stated meaning" in back.header.notes[0]
-    with pytest.raises(InputError, match="a meaning that is not stated"):
-        read_radiograph(write("two.tif", GREY[::-1]))
-
-
-def _png_alpha(path: Path, values: NDArray[Any]) -> None:
-    rows = [row.astype(values.dtype.newbyteorder(">")).tobytes() for row in values]
-    colour = {2: 4, 4: 6}[values.shape[2]]
-    write_png_bytes(path, rows, values.shape[1], bits=values.dtype.itemsize * 8, colour=colour)
-
-
-def _tiff_alpha(path: Path, values: NDArray[Any]) -> None:
-    photometric = {2: "minisblack", 4: "rgb"}[values.shape[2]]
-    tifffile.imwrite(path, values, photometric=photometric, planarconfig="contig", extrasamples=["unassalpha"])
-
-
-def _tiff_alpha_planes(path: Path, values: NDArray[Any]) -> None:
-    photometric, planes = {2: "minisblack", 4: "rgb"}[values.shape[2]], np.moveaxis(values, -1, 0)
-    tifffile.imwrite(path, planes, photometric=photometric, planarconfig="separate", extrasamples=["unassalpha"])
-
-
-@pytest.mark.parametrize("maker", [_png_alpha, _tiff_alpha, _tiff_alpha_planes], ids=["png", "tiff", "tiff planes"])
-@pytest.mark.parametrize("pixels", [GREY, GREY_8], ids=["16 bits", "8 bits"])
-@pytest.mark.parametrize("colour", [False, True], ids=["grey", "colour"])
-def test_transparency_that_hides_nothing_is_dropped_and_clear_parts_become_padding(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], maker: Maker, pixels: NDArray[Any], colour: bool
-) -> None:
-    opaque = np.full_like(pixels, np.iinfo(pixels.dtype).max)
-    maker(tmp_path / "opaque", _with_alpha(pixels, opaque, colour))
-    back = _read_quietly(tmp_path / "opaque", capfd)
-    np.testing.assert_array_equal(back.pixels, pixels)
-    assert "opaque everywhere" in back.header.notes[-1]
-
-    partly = opaque.copy()
-    partly[:5], partly[5:8] = 0, opaque[0, 0] // 2
-    maker(tmp_path / "clear", _with_alpha(pixels, partly, colour))
-    back = _read_quietly(tmp_path / "clear", capfd)
-    np.testing.assert_array_equal(back.pixels[5:], pixels[5:])
-    assert np.all(back.pixels[:5] == pixels[5:].min())
-    assert "transparent: taken as padding" in back.header.notes[-2]
-    assert "partly transparent" in back.header.notes[-1]
-
-    maker(tmp_path / "hidden", _with_alpha(pixels, np.zeros_like(pixels), colour))
-    with pytest.raises(InputError, match="transparent everywhere"):
-        read_radiograph(tmp_path / "hidden")
-
-
-@pytest.mark.parametrize("pixels", [GREY, GREY_8], ids=["16 bits", "8 bits"])
-def test_transparent_grey_value_of_a_png_becomes_padding(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], pixels: NDArray[Any]
-) -> None:
-    key = int(pixels[20, 20])
-    rows = [row.astype(pixels.dtype.newbyteorder(">")).tobytes() for row in pixels]
-    chunks = {"tRNS": struct.pack(">H", key)}
-    bits = pixels.dtype.itemsize * 8
-    write_png_bytes(tmp_path / "ap.png", rows, pixels.shape[1], bits=bits, colour=0, chunks=chunks)
-    back = _read_quietly(tmp_path / "ap.png", capfd)
-    np.testing.assert_array_equal(back.pixels, np.where(pixels == key, pixels.min(), pixels))
-
-
-@pytest.mark.parametrize("maker", ["png 8", "png 16", "tiff 8", "tiff 16", "tiff planes", "bmp"])
-def test_grey_stored_in_colour_is_grey_and_true_colour_is_refused(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], maker: str
-) -> None:
-    pixels = GREY if maker.endswith("16") else GREY_8
-    for name, shift in (("grey", 0), ("colour", int(pixels.max()) // 4)):
-        values = np.dstack([pixels, pixels, np.maximum(pixels, shift)])
-        path = tmp_path / name
-        if maker.startswith("png"):
-            rows = [row.astype(values.dtype.newbyteorder(">")).tobytes() for row in values]
-            write_png_bytes(path, rows, values.shape[1], bits=values.dtype.itemsize * 8, colour=2)
-        elif maker == "bmp":
-            Image.fromarray(values).save(path, format="BMP")
-        elif maker == "tiff planes":
-            tifffile.imwrite(path, np.moveaxis(values, -1, 0), photometric="rgb", planarconfig="separate")
-        else:
-            tifffile.imwrite(path, values, photometric="rgb")
-    back = _read_quietly(tmp_path / "grey", capfd)
-    np.testing.assert_array_equal(back.pixels, pixels)
-    assert "read as grey" in back.header.notes[0]
-    with pytest.raises(InputError, match="expected a greyscale radiograph"):
-        read_radiograph(tmp_path / "colour")
-
-
-@pytest.mark.parametrize("kind", ["png", "tiff", "tiff, 8-bit table", "bmp"])
-def test_grey_palette_is_looked_up_and_a_coloured_one_is_refused(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str
-) -> None:
-    falling = 255 - np.arange(256)
-    for name, blue in (("grey", falling), ("colour", np.minimum(falling + 60, 255))):
-        table = np.stack([falling, falling, blue])
-        path = tmp_path / name
-        if kind.startswith("tiff"):
-            stored = table if "8-bit" in kind else table * 257
-            write_tiff(path, GREY_8, t262=3, t320=tuple(int(value) for value in stored.ravel()))
-        else:
-            picture = Image.fromarray(GREY_8)
-            picture.putpalette(table.T.astype(np.uint8).tobytes())
-            picture.save(path, format=kind)
-    back = _read_quietly(tmp_path / "grey", capfd)
-    np.testing.assert_array_equal(back.pixels, (255 - GREY_8.astype(float)) * (257 if kind == "tiff" else 1))
-    with pytest.raises(InputError, match="expected a greyscale radiograph"):
-        read_radiograph(tmp_path / "colour")
 
 
 # --- PNG and BMP variants ---
@@ -358,7 +220,7 @@ def test_png_chunks_that_speak_of_display_change_nothing(
     rows = [row.astype(pixels.dtype.newbyteorder(">")).tobytes() for row in pixels]
     bits = pixels.dtype.itemsize * 8
     write_png_bytes(tmp_path / "ap.png", rows, pixels.shape[1], bits=bits, colour=0, chunks={chunk: contents[chunk]})
-    np.testing.assert_array_equal(_read_quietly(tmp_path / "ap.png", capfd).pixels, pixels)
+    np.testing.assert_array_equal(read_quietly(tmp_path / "ap.png", capfd).pixels, pixels)
 
 
 @pytest.mark.parametrize("from_below", [True, False])
@@ -412,129 +274,6 @@ def test_length_that_imagej_or_ome_states_is_noted_and_not_used(tmp_path: Path) 
         np.testing.assert_array_equal(back.pixels, GREY)
         assert back.pixel_spacing_mm is None
         assert f"{source} states 0.143 mm per pixel" in back.header.notes[0]
-
-
-# --- What is refused, by name ---
-
-
-def _jpeg_of(process: int, bits: int, channels: int = 1) -> bytes:
-    head = struct.pack(">BBHBHHB", 0xFF, 0xC0 + process, 8 + 3 * channels, bits, 70, 53, channels)
-    return b"\xff\xd8\xff\xfe\0\x04ab" + head + b"\x01\x11\0" * channels + b"\xff\xd9"
-
-
-_REFUSED = {
-    "ap.gif": (b"GIF89a" + b"\0" * 60, "got a GIF file"),
-    "ap.webp": (b"RIFF\x20\0\0\0WEBPVP8L" + b"\0" * 60, "got a WebP file"),
-    "ap.jp2": (b"\0\0\0\x0cjP  \r\n\x87\n" + b"\0" * 60, "got a JPEG 2000 file"),
-    "ap.j2k": (b"\xff\x4f\xff\x51\0\x29" + b"\0" * 60, "got a JPEG 2000 file"),
-    "ap.jxl": (b"\xff\x0a" + b"\0" * 60, "got a JPEG XL file"),
-    "ap.heic": (b"\0\0\0\x18ftypheic" + b"\0" * 60, "got a HEIC or AVIF file"),
-    "ap.pgm": (b"P5\n53 70\n255\n" + b"\0" * 60, "got a PGM"),
-    "ap.ppm": (b"P6 53 70 255\n" + b"\0" * 60, "got a PPM"),
-    "ap.pnm": (b"P2\n# text\n53 70\n255\n" + b"1 " * 60, "got a PGM"),
-    "ap.pcx": (b"\n\5\1\x08" + b"\0" * 130, "got a PCX file"),
-    "ap.tga": (b"\0\0\3" + b"\0" * 9 + struct.pack("<HHBB", 53, 70, 8, 0) + b"\0" * 60, "got a TGA file"),
-    "rle.tga": (b"\0\0\x0a" + b"\0" * 9 + struct.pack("<HHBB", 53, 70, 24, 32) + b"\0" * 60, "got a TGA file"),
-    "ap.pdf": (b"%PDF-1.7\n" + b"\0" * 60, "got a PDF file"),
-    "ap.jls": (b"\xff\xd8\xff\xf7" + b"\0" * 60, "got a JPEG-LS file"),
-    "ap.jpg": (_jpeg_of(1, 12), "got a 12-bit one"),
-    "ap.ljpg": (_jpeg_of(3, 12), "got a lossless one"),
-    "ap.jpeg": (_jpeg_of(0, 8, channels=4), "colours for print"),
-}
-
-
-@pytest.mark.parametrize("name", _REFUSED)
-def test_pictures_that_are_not_read_are_named(tmp_path: Path, name: str) -> None:
-    content, words = _REFUSED[name]
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=words):
-        read_radiograph(tmp_path / name)
-
-
-def test_a_png_that_was_cut_short_is_called_so_and_not_empty(tmp_path: Path) -> None:
-    Image.fromarray(GREY).save(tmp_path / "whole.png")
-    content = (tmp_path / "whole.png").read_bytes()
-    for length in (8, 20, 33, 60, len(content) // 2):
-        (tmp_path / "ap.png").write_bytes(content[:length])
-        with pytest.raises(InputError, match=r"expected a readable PNG picture.*damaged or incomplete"):
-            read_radiograph(tmp_path / "ap.png")
-
-
-@pytest.mark.parametrize(
-    ("tags", "words"),
-    [
-        ({"t259": 4}, r"compression 4 \(CCITT fax\)"),
-        ({"t259": 34712}, r"compression 34712 \(JPEG 2000\)"),
-        ({"t262": 5}, r"PhotometricInterpretation 5, colours for print"),
-        ({"t262": 8}, r"PhotometricInterpretation 8, colours"),
-        ({"t262": 99}, r"unknown PhotometricInterpretation 99"),
-        ({"t258": 11, "t256": 200}, r"7420 bytes|cut off"),
-        ({"t322": 2**31, "t323": 16, "t324": 8, "t325": 7420}, r"tiles or strips of 2147483648 x 16"),
-        ({"t273": 2**31}, r"cut off"),
-        ({"t258": 24}, r"24 bits of SampleFormat 1"),
-        ({"t339": 6}, r"16 bits of SampleFormat 6"),
-        ({"t317": 3}, r"Predictor 3 with whole numbers"),
-        ({"t256": 106}, r"cut off"),
-        ({"t256": 70000}, r"at most 65535 pixels"),
-        ({"t273": -1}, r"StripOffsets\) is missing"),
-    ],
-)
-def test_tiff_that_is_not_read_is_refused_with_the_cause(tmp_path: Path, tags: dict[str, int], words: str) -> None:
-    write_tiff(tmp_path / "ap.tif", GREY, **tags)
-    with pytest.raises(InputError, match=words):
-        read_radiograph(tmp_path / "ap.tif")
-
-
-@pytest.mark.parametrize("seed", range(8))
-@pytest.mark.parametrize("kind", ["tif", "big.tif", "lzw.tif", "png", "jpg", "bmp"])
-def test_damaged_header_ends_in_a_sentence_or_a_picture_and_prints_nothing(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], kind: str, seed: int
-) -> None:
-    path = tmp_path / f"ap.{kind}"
-    if kind == "lzw.tif":
-        Image.fromarray(GREY).save(path, compression="tiff_lzw")
-    elif "tif" in kind:
-        tifffile.imwrite(path, GREY, photometric="minisblack", bigtiff=kind == "big.tif", rowsperstrip=9)
-    else:
-        Image.fromarray(GREY_8).save(path)
-    content, random = bytearray(path.read_bytes()), np.random.default_rng(seed)
-    tail = kind == "lzw.tif"  # Pillow writes the directory behind the pixels
-    for place in random.integers(4, 250, 4):
-        content[-place if tail else place] = random.integers(0, 256)
-    path.write_bytes(content)
-    with contextlib.suppress(InputError):
-        read_radiograph(path)
-    assert capfd.readouterr() == ("", "")
-
-
-def test_extra_channel_of_no_stated_meaning_is_refused_unless_it_is_constant(tmp_path: Path) -> None:
-    for name, second in (("other", GREY[::-1]), ("same", np.full_like(GREY, 7))):
-        write_tiff(tmp_path / f"{name}.tif", np.dstack([GREY, second]), t338=0)
-    np.testing.assert_array_equal(read_radiograph(tmp_path / "same.tif").pixels, GREY)
-    with pytest.raises(InputError, match="meaning that is not stated"):
-        read_radiograph(tmp_path / "other.tif")
-
-
-@pytest.mark.parametrize("ending", ["png", "tif", "jpg", "bmp"])
-@pytest.mark.parametrize("kept", [0.02, 0.5, 0.9])
-def test_picture_that_is_cut_off_is_refused(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], ending: str, kept: float
-) -> None:
-    noise = np.random.default_rng(1).integers(0, 255, (90, 80), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / f"ap.{ending}")
-    content = (tmp_path / f"ap.{ending}").read_bytes()
-    (tmp_path / f"ap.{ending}").write_bytes(content[: int(kept * len(content))])
-    with pytest.raises(InputError):
-        read_radiograph(tmp_path / f"ap.{ending}")
-    assert capfd.readouterr() == ("", "")
-
-
-def test_header_of_a_picture_larger_than_any_radiograph_is_refused_before_it_is_read(tmp_path: Path) -> None:
-    write_png_bytes(tmp_path / "bomb.png", [b"\0" * 40], 40000, bits=8, colour=0, height=40000)
-    write_tiff(tmp_path / "bomb.tif", GREY, t256=40000, t257=40000)
-    for name in ("bomb.png", "bomb.tif"):
-        with pytest.raises(InputError, match="got 40000 x 40000 in the header"):
-            read_radiograph(tmp_path / name)
 
 
 @pytest.mark.parametrize("kind", ["lzw", "jpeg", "palette"])

@@ -7,34 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.slicer_data import add_radiograph, add_segmentation, add_volume, oblique_case
+from support import panel_driver as drive
+from support.panel_driver import shown_column
+from support.slicer_data import a_lateral, a_picture, add_radiograph, add_segmentation, add_volume, oblique_case
 
 ROOMS_HEARD = ("geometry", "images", "synthesis", "jobs")  # whose messages reach the panel
-
-pytest.importorskip("slicer", reason="needs slicer-core")
-pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6")
-
-
-def drive():
-    from support import panel_driver
-
-    return panel_driver
-
-
-def a_picture(rows: int = 120, columns: int = 100) -> np.ndarray:
-    """A lopsided radiograph: a bright column left of the middle, brighter towards the bottom."""
-    v, u = np.indices((rows, columns))
-    return (np.exp(-(((u - columns * 0.4) / 9.0) ** 2)) * (1 + v / rows) + 0.2).astype(np.float32)
-
-
-def a_lateral() -> np.ndarray:
-    """Another radiograph of the same height, brighter."""
-    return 1.5 * a_picture()
 
 
 def test_the_empty_panel_says_what_to_choose_and_why_the_button_is_grey(panel) -> None:
     ui = panel.ui
-    assert drive().status(panel) == "Choose the AP radiograph."
+    assert drive.status(panel) == "Choose the AP radiograph."
     assert not ui.synthesizeButton.enabled
     assert ui.synthesizeButton.toolTip == "Choose the AP radiograph."
     assert not ui.compareSection.enabled
@@ -56,7 +38,7 @@ def test_every_control_explains_itself(panel) -> None:
 
 def test_geometry_comes_from_the_image_and_the_preset_with_its_origin(panel) -> None:
     ap, lateral = add_radiograph(a_picture(), "AP", (0.8, 0.9)), add_radiograph(a_lateral(), "lateral", (0.7, 0.7))
-    drive().choose_radiographs(panel, ap, lateral)
+    drive.choose_radiographs(panel, ap, lateral)
     ui = panel.ui
     assert ui.apSpacingSpinBox.value == pytest.approx(0.8)
     assert ui.lateralSpacingSpinBox.value == pytest.approx(0.7)
@@ -64,28 +46,28 @@ def test_geometry_comes_from_the_image_and_the_preset_with_its_origin(panel) -> 
     assert (ui.apAngleSpinBox.value, ui.lateralAngleSpinBox.value) == (0.0, 90.0)
     assert "preset" in ui.apSidSpinBox.suffix
     assert ui.apSpacingSpinBox.suffix.endswith("image")
-    assert drive().status(panel) == "Ready."
+    assert drive.status(panel) == "Ready."
     assert ui.synthesizeButton.enabled
     ui.apSidSpinBox.value = 1800.0
-    drive().settle()
+    drive.settle()
     assert "edited" in ui.apSidSpinBox.suffix
     assert "preset" in ui.lateralSidSpinBox.suffix
     geometry = panel.panel.request().inputs.ap_geometry
     assert (geometry.sid_mm, geometry.sad_mm) == (1800.0, 1000.0)
     assert geometry.pixel_spacing_mm == pytest.approx((0.8, 0.9))
-    drive().click(ui.rereadGeometryButton)
+    drive.click(ui.rereadGeometryButton)
     assert ui.apSidSpinBox.value == 1536.0
 
 
 def test_a_preset_changes_what_no_file_states(panel) -> None:
     from TomoRayLib.slicer.panel.parameters import DefaultGeometry
 
-    drive().choose_radiographs(panel, add_radiograph(a_picture(), "AP"), add_radiograph(a_lateral(), "lateral"))
+    drive.choose_radiographs(panel, add_radiograph(a_picture(), "AP"), add_radiograph(a_lateral(), "lateral"))
     panel.ui.presetComboBox.currentIndex = list(DefaultGeometry).index(DefaultGeometry.UPRIGHT)
-    drive().settle()
+    drive.settle()
     assert (panel.ui.apSidSpinBox.value, panel.ui.apSadSpinBox.value) == (1800.0, 1500.0)
     panel.ui.presetComboBox.currentIndex = list(DefaultGeometry).index(DefaultGeometry.PARALLEL)
-    drive().settle()
+    drive.settle()
     assert not panel.ui.apSidSpinBox.enabled
     assert panel.panel.request().inputs.ap_geometry.sid_mm is None
     assert panel.ui.synthesizeButton.enabled
@@ -93,21 +75,21 @@ def test_a_preset_changes_what_no_file_states(panel) -> None:
 
 def test_a_missing_pixel_spacing_is_asked_for(panel) -> None:
     pictures = [add_radiograph(a_picture(), "AP", (1.0, 1.0)), add_radiograph(a_lateral(), "lateral", (1.0, 1.0))]
-    drive().choose_radiographs(panel, *pictures)
-    assert "pixel spacing of the AP radiograph is not in its file" in drive().status(panel)
+    drive.choose_radiographs(panel, *pictures)
+    assert "pixel spacing of the AP radiograph is not in its file" in drive.status(panel)
     assert not panel.ui.synthesizeButton.enabled
     panel.ui.apSpacingSpinBox.value = 0.25
     panel.ui.lateralSpacingSpinBox.value = 0.26
-    drive().settle()
-    assert drive().status(panel) == "Ready."
+    drive.settle()
+    assert drive.status(panel) == "Ready."
     assert panel.panel.request().inputs.lateral_geometry.pixel_spacing_mm == pytest.approx((0.26, 0.26))
 
 
 def test_an_impossible_geometry_is_said_before_the_run(panel) -> None:
-    drive().choose_radiographs(panel, add_radiograph(a_picture(), "AP"), add_radiograph(a_lateral(), "lateral"))
+    drive.choose_radiographs(panel, add_radiograph(a_picture(), "AP"), add_radiograph(a_lateral(), "lateral"))
     panel.ui.apSidSpinBox.value = 900.0
-    drive().settle()
-    assert "the SID cannot be smaller than the SAD" in drive().status(panel)
+    drive.settle()
+    assert "the SID cannot be smaller than the SAD" in drive.status(panel)
     assert not panel.ui.synthesizeButton.enabled
 
 
@@ -117,10 +99,10 @@ def test_previews_show_what_the_network_will_see(panel) -> None:
     from TomoRayLib.slicer.scene.nodes import Role
 
     ap = add_radiograph(a_picture(), "AP")
-    drive().choose_radiographs(panel, ap, add_radiograph(a_lateral(), "lateral"))
+    drive.choose_radiographs(panel, ap, add_radiograph(a_lateral(), "lateral"))
     assert shown_column(panel.ui.apPreview) < 0.5
     panel.ui.flipApCheckBox.checked = True
-    drive().settle()
+    drive.settle()
     assert shown_column(panel.ui.apPreview) > 0.5
     read = radiographs.radiograph_of(ap, Role.AP)
     straight, inverted = (radiographs.preview(read, False, inverted).astype(int) for inverted in (False, True))
@@ -128,23 +110,16 @@ def test_previews_show_what_the_network_will_see(panel) -> None:
     assert straight[-1].max() > straight[0].max()  # row 0 stays at the top
 
 
-def shown_column(label) -> float:
-    """Place of the brightest column in what a preview shows, 0 left to 1 right."""
-    image = label.pixmap.toImage()
-    brightness = [sum(image.pixelColor(x, y).red() for y in range(0, image.height(), 4)) for x in range(image.width())]
-    return int(np.argmax(brightness)) / (image.width() - 1)
-
-
 def test_radiograph_and_ct_exchanged(panel) -> None:
     ct, _labels = oblique_case()
     volume, picture = add_volume(ct, "CT"), add_radiograph(a_picture(), "AP")
-    drive().choose_radiographs(panel, volume, picture)
-    assert "choose CT above" in drive().status(panel)
-    drive().choose_ct(panel, picture)
-    assert "choose Two radiographs above" in drive().status(panel)
-    drive().choose_radiographs(panel, picture, picture)
+    drive.choose_radiographs(panel, volume, picture)
+    assert "choose CT above" in drive.status(panel)
+    drive.choose_ct(panel, picture)
+    assert "choose Two radiographs above" in drive.status(panel)
+    drive.choose_radiographs(panel, picture, picture)
     panel.ui.apSpacingSpinBox.value = 1.0
-    assert "twice" in drive().status(panel) or "spacing" in drive().status(panel)
+    assert "twice" in drive.status(panel) or "spacing" in drive.status(panel)
 
 
 def test_a_deleted_input_is_noticed(panel) -> None:
@@ -152,42 +127,42 @@ def test_a_deleted_input_is_noticed(panel) -> None:
 
     ct, labels = oblique_case()
     volume = add_volume(ct, "CT")
-    drive().choose_ct(panel, volume, add_segmentation(labels, volume))
-    assert drive().status(panel) == "Ready."
+    drive.choose_ct(panel, volume, add_segmentation(labels, volume))
+    assert drive.status(panel) == "Ready."
     slicer.mrmlScene.RemoveNode(volume)
-    drive().settle()
-    assert drive().status(panel) == "Choose the CT."
+    drive.settle()
+    assert drive.status(panel) == "Choose the CT."
     assert not panel.ui.synthesizeButton.enabled
 
 
 def test_closing_the_scene_empties_the_panel(panel, slicer_host) -> None:
     ct, _labels = oblique_case()
-    drive().choose_ct(panel, add_volume(ct, "CT"))
+    drive.choose_ct(panel, add_volume(ct, "CT"))
     slicer_host.clear_scene()
-    drive().settle()
-    assert drive().status(panel) == "Choose the AP radiograph."
+    drive.settle()
+    assert drive.status(panel) == "Choose the AP radiograph."
 
 
 def test_reload_keeps_the_choices(panel, slicer_host) -> None:
     ct, labels = oblique_case()
     volume = add_volume(ct, "CT")
-    drive().choose_ct(panel, volume, add_segmentation(labels, volume))
+    drive.choose_ct(panel, volume, add_segmentation(labels, volume))
     again = slicer_host.reload_module("TomoRay")
-    drive().settle()
+    drive.settle()
     assert again is not panel
     assert again.ui.ctSelector.currentNode() is volume
-    assert drive().status(again) == "Ready."
+    assert drive.status(again) == "Ready."
 
 
 def test_the_point_of_a_list_is_the_centre_in_lps(panel) -> None:
     import slicer
 
     ct, _labels = oblique_case()
-    drive().choose_ct(panel, add_volume(ct, "CT"))
+    drive.choose_ct(panel, add_volume(ct, "CT"))
     points = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsFiducialNode", "middle")
     points.AddControlPoint(12.0, -30.0, 45.0)
     panel.ui.centerSelector.setCurrentNode(points)
-    drive().settle()
+    drive.settle()
     assert panel.panel.request().inputs.isocenter_mm == pytest.approx((-12.0, 30.0, 45.0))
 
 
@@ -200,7 +175,7 @@ def test_devices_and_models_are_listed_when_advanced_opens(panel) -> None:
     ui = panel.ui
     assert ui.deviceComboBox.count == 0  # nothing is asked before
     ui.advancedSection.collapsed = False
-    drive().settle()
+    drive.settle()
     names = [ui.deviceComboBox.itemData(n) for n in range(ui.deviceComboBox.count)]
     assert names[0] == "auto"
     assert names[-1] == "cpu"
@@ -208,112 +183,8 @@ def test_devices_and_models_are_listed_when_advanced_opens(panel) -> None:
     assert ui.modelComboBox.itemData(0) == "geolift-s"
     assert "CC-BY-NC-SA" in ui.modelLabel.text
     ui.deviceComboBox.currentIndex = ui.deviceComboBox.count - 1
-    drive().settle()
+    drive.settle()
     assert panel.panel.request().settings.device == "cpu"
-
-
-def test_the_dicom_header_gives_geometry_and_orientation(panel, tmp_path: Path) -> None:
-    """A radiograph from Slicer's DICOM database: MONOCHROME1, SID and spacing in the header."""
-    import slicer
-
-    path = tmp_path / "ap.dcm"
-    stored = (3000 - 1000 * a_picture()).astype(np.uint16)  # MONOCHROME1: the bright column is stored dark
-    distances = {"DistanceSourceToDetector": 1700.0, "DistanceSourceToPatient": 1200.0}
-    display = {"PhotometricInterpretation": "MONOCHROME1", "PatientOrientation": ["R", "F"]}
-    node = dicom_node(path, stored, "AP from DICOM", **display, **distances)
-    row_mm, column_mm = 0.2, 0.3
-    drive().choose_radiographs(panel, node, add_radiograph(a_lateral(), "lateral"))
-    ui = panel.ui
-    assert (ui.apSidSpinBox.value, ui.apSadSpinBox.value) == (1700.0, 1200.0)
-    assert "DICOM header" in ui.apSidSpinBox.suffix
-    assert "preset" in ui.lateralSidSpinBox.suffix
-    assert panel.panel.request().inputs.ap_geometry.pixel_spacing_mm == pytest.approx((row_mm, column_mm))
-    assert shown_column(ui.apPreview) > 0.5  # columns run to the patient's right in this file: mirrored for AP
-
-    slicer.util.arrayFromVolume(node)[0, :40] = 7.0  # edited in Slicer: the file is no longer what is on the screen
-    slicer.util.arrayFromVolumeModified(node)
-    drive().settle()
-    assert ui.apSidSpinBox.value == 1536.0
-    assert "preset" in ui.apSidSpinBox.suffix
-
-
-def dicom_node(path: Path, stored: np.ndarray, name: str, **values: object):
-    """A volume node of a DICOM file in Slicer's database, as the DICOM module loads it."""
-    import slicer
-    from pydicom import dcmread
-
-    from support.dicom_files import a_radiograph_file
-
-    a_radiograph_file(path, stored, **values)
-    uid = str(dcmread(path).SOPInstanceUID)
-    slicer.dicomDatabase.register(uid, path)
-    row_mm, column_mm = (float(value) for value in dcmread(path).ImagerPixelSpacing)
-    node = add_radiograph(stored, name, (row_mm, column_mm))
-    node.SetAttribute("DICOM.instanceUIDs", uid)
-    return node
-
-
-def test_a_plain_film_is_taken_for_one_at_a_wall_until_the_user_says_otherwise(panel, tmp_path: Path) -> None:
-    from TomoRayLib.slicer.panel.parameters import DefaultGeometry
-
-    stored = (1000 * a_picture()).astype(np.uint16)
-    values = {"ImagerPixelSpacing": [0.9, 0.9], "DistanceSourceToDetector": 1800.0}
-    film = dicom_node(tmp_path / "ap.dcm", stored, "AP", **values)
-    drive().choose_radiographs(panel, film, add_radiograph(a_lateral(), "lateral", (0.9, 0.9)))
-    ui = panel.ui
-    assert (ui.apSidSpinBox.value, ui.apSadSpinBox.value) == (1800.0, 1500.0)
-    assert "wall stand or table" in drive().status(panel)
-    ui.apSadSpinBox.value = 1450.0
-    drive().settle()
-    assert "wall stand or table" not in drive().status(panel)
-    drive().click(ui.rereadGeometryButton)
-    ui.presetComboBox.currentIndex = list(DefaultGeometry).index(DefaultGeometry.C_ARM)
-    drive().settle()
-    assert ui.apSadSpinBox.value == pytest.approx(1171.9, abs=0.05)
-    assert "edited" not in ui.apSadSpinBox.suffix
-    assert "wall stand or table" not in drive().status(panel)
-
-
-def test_what_the_reader_warns_of_is_said_before_the_run(panel, tmp_path: Path) -> None:
-    stored = (1000 * a_picture()).astype(np.uint16)
-    values = {"ImagerPixelSpacing": [0.9, 0.9], "FieldOfViewDimensions": [324, 270]}  # three times the pixels' 108 x 90
-    film = dicom_node(tmp_path / "ap.dcm", stored, "AP", **values)
-    drive().choose_radiographs(panel, film, add_radiograph(a_lateral(), "lateral", (0.9, 0.9)))
-    assert "was the image resized?" in drive().status(panel)
-    panel.ui.apSadSpinBox.value = 1450.0
-    drive().settle()
-    assert "was the image resized?" in drive().status(panel)
-    assert panel.ui.synthesizeButton.enabled
-
-
-def test_distances_that_the_header_leaves_open_can_be_entered(panel, tmp_path: Path) -> None:
-    stored = (1000 * a_picture()).astype(np.uint16)
-    values = {"ImagerPixelSpacing": [0.9, 0.9], "DistanceSourceToPatient": 1600.0}
-    film = dicom_node(tmp_path / "ap.dcm", stored, "AP", **values)
-    drive().choose_radiographs(panel, film, add_radiograph(a_lateral(), "lateral", (0.9, 0.9)))
-    ui = panel.ui
-    assert "an SID together with the SAD of 1600 mm" in drive().status(panel)
-    assert not ui.synthesizeButton.enabled
-    assert ui.apSadSpinBox.value == 1600.0
-    ui.apSidSpinBox.value = 1800.0
-    drive().settle()
-    assert ui.synthesizeButton.enabled
-    geometry = panel.panel.request().inputs.ap_geometry
-    assert (geometry.sid_mm, geometry.sad_mm) == (1800.0, 1600.0)
-
-
-def test_positioner_angles_of_the_header_are_taken_over(panel, tmp_path: Path) -> None:
-    stored = (1000 * a_picture()).astype(np.uint16)
-    distances = {"DistanceSourceToDetector": 1100.0, "DistanceSourceToPatient": 700.0}
-    angles = {"PositionerPrimaryAngle": -172.0, "PositionerSecondaryAngle": -6.0}
-    film = dicom_node(
-        tmp_path / "ap.dcm", stored, "AP", Modality="XA", ImagerPixelSpacing=[0.9, 0.9], **distances, **angles
-    )
-    drive().choose_radiographs(panel, film, add_radiograph(a_lateral(), "lateral", (0.9, 0.9)))
-    assert panel.ui.apAngleSpinBox.value == pytest.approx(8.0)
-    assert "DICOM header" in panel.ui.apAngleSpinBox.suffix
-    geometry = panel.panel.request().inputs.ap_geometry
-    assert (geometry.angle_deg, geometry.tilt_deg) == pytest.approx((8.0, 6.0))
 
 
 def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
@@ -335,15 +206,15 @@ def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
 
 def test_a_suggestion_exchanges_the_images_with_the_numbers_that_were_entered(panel) -> None:
     ap, lateral = add_radiograph(a_picture(), "AP", (0.8, 0.9)), add_radiograph(a_lateral(), "lateral", (0.7, 0.7))
-    drive().choose_radiographs(panel, ap, lateral)
+    drive.choose_radiographs(panel, ap, lateral)
     ui = panel.ui
     assert not ui.suggestionButton.visible
     ui.apSidSpinBox.value = 1800.0
     ui.flipLateralCheckBox.checked = True
-    drive().settle()
+    drive.settle()
     settings = {"flip_lateral": False, "invert_ap": True, "turn_lateral": 270}
     panel.panel.inputs.apply({"swap": True, "settings": settings})
-    drive().settle()
+    drive.settle()
     assert (ui.apSelector.currentNode(), ui.lateralSelector.currentNode()) == (lateral, ap)
     assert (ui.apSidSpinBox.value, ui.lateralSidSpinBox.value) == (1536.0, 1800.0)
     assert (ui.apSpacingSpinBox.value, ui.lateralSpacingSpinBox.value) == pytest.approx((0.7, 0.8))
@@ -356,16 +227,16 @@ def test_a_suggestion_exchanges_the_images_with_the_numbers_that_were_entered(pa
 
 def test_the_button_of_a_suggestion_arranges_the_images_and_runs_again(panel) -> None:
     ap, lateral = add_radiograph(a_picture(), "AP", (0.8, 0.8)), add_radiograph(a_lateral(), "lateral", (0.8, 0.8))
-    drive().choose_radiographs(panel, ap, lateral)
+    drive.choose_radiographs(panel, ap, lateral)
     panel.panel._suggestion = {"question": "Did you mean that?", "swap": False, "settings": {"flip_lateral": True}}
     panel.panel.update()
     assert panel.ui.suggestionButton.visible
-    drive().click(panel.ui.suggestionButton)
+    drive.click(panel.ui.suggestionButton)
     assert panel.ui.flipLateralCheckBox.checked
     assert panel.panel.run_box.busy
     assert not panel.ui.suggestionButton.visible
     panel.panel.run_box.cancel()
-    drive().settle()
+    drive.settle()
     assert not panel.ui.suggestionButton.visible
 
 
