@@ -238,6 +238,11 @@ def expected_volume_cm3(label: int) -> float:
     return _VOLUME_CM3[(19 if label == T13_LABEL else label) - 1]
 
 
+def expected_step_mm(upper: int, lower: int) -> float | None:
+    """Return the usual distance between two vertebrae, by VerSe label; None if they are no neighbours."""
+    return _NEXT_BELOW_MM[upper - 1] if lower == upper + 1 and upper <= len(_NEXT_BELOW_MM) else None
+
+
 def _whole(parts: Mapping[int, Part]) -> list[int]:
     """Labels from cranial to caudal, without slivers."""
     if not parts:
@@ -284,9 +289,9 @@ def _size_ratios(parts: Mapping[int, Part]) -> list[tuple[float, float]]:
     """
     labels = _whole(parts)
     distances = [
-        dist(parts[a].middle_mm, parts[b].middle_mm) / _NEXT_BELOW_MM[a - 1]
+        dist(parts[a].middle_mm, parts[b].middle_mm) / usual_mm
         for a, b in pairwise(labels)
-        if b == a + 1 and a <= len(_NEXT_BELOW_MM)
+        if (usual_mm := expected_step_mm(a, b)) is not None
     ]
     volumes = [parts[label].volume_cm3 / expected_volume_cm3(label) for label in labels]
     return [(median(ratios), sd) for ratios, sd in ((distances, SPACING_SD), (volumes, VOLUME_SD)) if ratios]

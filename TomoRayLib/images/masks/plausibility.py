@@ -19,6 +19,7 @@ from TomoRayLib.anatomy.numberings import Part, expected_volume_cm3, missing_lev
 from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME, NAME_OF_LABEL, vertebra_labels_in
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.masks.joined import joined_vertebrae
 from TomoRayLib.images.masks.parts import parts_of
 from TomoRayLib.images.masks.shift_in_ct import better_place
 from TomoRayLib.images.types import Volume
@@ -52,7 +53,8 @@ def check_mask_in_ct(mask: Volume, ct: Volume, name: str) -> tuple[str, ...]:
 
     Returns:
         Warnings of what the user should check: a mask aside of the bone, single vertebrae no denser than their
-        surroundings, missing levels, specks.
+        surroundings, missing levels, two
+        vertebrae in one label, specks.
 
     Raises:
         InputError: If the vertebrae are hardly denser than the tissue around them, in the wrong order along the body,
@@ -68,7 +70,12 @@ def check_mask_in_ct(mask: Volume, ct: Volume, name: str) -> tuple[str, ...]:
     boxes = _boxes(thinned.mask.voxels, parts)
     _check_pieces(thinned.mask, boxes, name)
     _check_front(thinned.mask, boxes, name)
-    found = (_dark(thinned, boxes, name), _gaps(parts, name), _specks(parts_of(mask), name))
+    found = (
+        _dark(thinned, boxes, name),
+        _gaps(parts, name),
+        joined_vertebrae(parts, name),
+        _specks(parts_of(mask), name),
+    )
     return (*aside, *(warning for warning in found if warning))
 
 
