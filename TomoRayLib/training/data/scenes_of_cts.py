@@ -20,7 +20,7 @@ from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Volume
 from TomoRayLib.training.phantoms.deformation import deformed_points
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
-from TomoRayLib.training.phantoms.sampling import course_at, sample_at
+from TomoRayLib.training.phantoms.sampling import course_at, labels_at, sample_at
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize
 from TomoRayLib.training.phantoms.spines import Spine, spine_from_labels
 from TomoRayLib.training.phantoms.tissue import vary_tissue
@@ -86,12 +86,14 @@ def scene_of_case(
     hu = sample_at(case.hu, spine.grid, *places, outside=AIR_HU)
     occupancy = sample_at(spine.occupancy, spine.grid, *places, outside=0.0) / 255.0
     hu = vary_tissue(hu, rng, ranges)
+    labels = None if spine.labels is None else labels_at(spine.labels, spine.grid, *places)
     return Scene(
         hu.round().clamp(-1024, 3071).to(torch.int16),
         (occupancy * 255).round().to(torch.uint8),
         grid,
         case.name,
         case.name,
+        labels,
     )
 
 

@@ -41,6 +41,17 @@ def sample_at(volume: Tensor, grid: Grid, x: Tensor, y: Tensor, z: Tensor, outsi
     return sampled if volume.ndim == 4 else sampled[0]
 
 
+def labels_at(volume: Tensor, grid: Grid, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+    """Nearest samples of an axis-aligned label volume (z, y, x) at LPS positions; 0 beyond it; the type stays."""
+    inside = torch.ones(x.shape, dtype=torch.bool, device=x.device)
+    index = []
+    for value, start, step, n in zip((x, y, z), grid.origin_mm, grid.spacing_mm, grid.size, strict=True):
+        nearest = ((value - start) / step).round_().long()
+        inside &= (nearest >= 0) & (nearest < n)
+        index.append(nearest.clamp_(0, n - 1))
+    return volume.to(x.device)[index[2], index[1], index[0]] * inside
+
+
 def box_inside(grid: Grid, x: Tensor, y: Tensor, z: Tensor) -> tuple[slice, slice, slice]:
     """The slices (z, y, x) of the scene that hold every place within ``grid``; at least two voxels along each axis."""
     inside = torch.ones(x.shape, dtype=torch.bool, device=x.device)

@@ -21,7 +21,7 @@ from TomoRayLib.training.phantoms.fractures import with_fractures
 from TomoRayLib.training.phantoms.implants import random_implants, with_implants
 from TomoRayLib.training.phantoms.level_shapes import random_level_shapes
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
-from TomoRayLib.training.phantoms.sampling import box_inside, course_at, sample_at
+from TomoRayLib.training.phantoms.sampling import box_inside, course_at, labels_at, sample_at
 from TomoRayLib.training.phantoms.screws import with_screws
 from TomoRayLib.training.phantoms.spines import Spine
 from TomoRayLib.training.phantoms.surroundings import narrowed, with_arms, with_table
@@ -65,13 +65,15 @@ class SceneSize:
 
 @dataclass(frozen=True)
 class Scene:
-    """A phantom: ``hu`` int16 and ``occupancy`` uint8 (share of bone of the painted spine, 0..255), both (z, y, x)."""
+    """A phantom: ``hu`` int16, ``occupancy`` uint8 (share of bone of the painted spine, 0..255) and ``labels`` uint8
+    (VerSe numbers, 0 elsewhere; None if its vertebrae are not told apart), all (z, y, x)."""
 
     hu: Tensor
     occupancy: Tensor
     grid: Grid
     spine: str
     body: str
+    labels: Tensor | None = None
 
 
 def compose_scene(
@@ -100,6 +102,7 @@ def compose_scene(
     hu[box] = with_implants(hu[box], random_implants(spine, center_z, rng, ranges), *near)
     occupancy = torch.zeros(grid.shape, device=points.device)
     occupancy[box] = share
+    labels = _labels_in_scene(spine, box, near, grid)
     if rng.random() < ranges.implant_share:
         hu = with_screws(hu, spine, (off_x, off_y, z_spine), center_z, rng, ranges)
     hu, occupancy = _as_scanned(hu, occupancy, grid, levels, rng, ranges)
@@ -114,7 +117,19 @@ def compose_scene(
         grid,
         spine.name,
         body.name,
+        None if labels is None else labels * (occupancy > 0),
     )
+
+
+def _labels_in_scene(
+    spine: Spine, box: tuple[slice, slice, slice], places: tuple[Tensor, ...], grid: Grid
+) -> Tensor | None:
+    """VerSe numbers (z, y, x) of the scene's voxels, of which those in ``box`` look at ``places`` of the spine."""
+    if spine.labels is None:
+        return None
+    labels = torch.zeros(grid.shape, dtype=torch.uint8, device=places[0].device)
+    labels[box] = labels_at(spine.labels, spine.grid, *places)
+    return labels
 
 
 def body_fits(spine: Spine, body: Body, minimum_levels: float = 5.0) -> bool:

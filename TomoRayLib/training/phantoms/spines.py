@@ -29,7 +29,8 @@ class Spine:
 
     ``curve_mm`` (z, 2): its course (x, y in LPS mm) per slice. ``level_z_mm`` (n, 2): (level, z) of each vertebra's
     middle, level being its VerSe number + 0.5. ``bodies`` and ``detail`` say where endplates, discs and canal are, see
-    vertebral_bodies.py; a spine without them (None) has plain bone in plain muscle.
+    vertebral_bodies.py; a spine without them (None) has plain bone in plain muscle. ``labels`` (uint8, on the same
+    grid) are the VerSe numbers, None if its vertebrae are not told apart.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Spine:
     level_z_mm: NDArray[np.float64]
     bodies: tuple[VertebralBody, ...] = ()
     detail: Tensor | None = None
+    labels: Tensor | None = None
 
     @property
     def z_range_mm(self) -> tuple[float, float]:
@@ -96,4 +98,5 @@ def spine_from_labels(name: str, labels: NDArray[np.integer], grid: Grid) -> Spi
         levels.append((19.99 if label == 28 else label + 0.5, z0 + slices.mean() * step))
     soft = ndimage.gaussian_filter(bone.astype(np.float32), 0.6)
     occupancy = torch.from_numpy(np.round(soft * 255).astype(np.uint8))
-    return Spine(name, occupancy, grid, curve, np.array(sorted(levels)))
+    numbers = torch.from_numpy(np.where(bone, labels, 0).astype(np.uint8))
+    return Spine(name, occupancy, grid, curve, np.array(sorted(levels)), labels=numbers)

@@ -80,3 +80,18 @@ def test_a_stream_of_real_cts_alone_gives_samples(tmp_path: Path) -> None:
     assert sample["target"].shape == (1, 16, 16, 16)
     assert float(sample["occupancy"].max()) > 0.3
     assert bool(torch.isfinite(sample["radiographs"]).all())
+
+
+@pytest.mark.parametrize("direction_x", [1.0, -1.0])
+def test_the_labels_of_a_scene_lie_where_its_vertebrae_do(direction_x: float) -> None:
+    ct, mask = a_labelled_ct(direction_x=direction_x)
+    case = labelled_ct("case", ct, mask)
+    fine = dataclasses.replace(COARSE, spacing_mm=1.5)
+    scene = scene_of_case(case, np.random.default_rng(3), fine, STILL)
+    assert scene.labels is not None
+    labels = scene.labels.numpy()
+    assert set(np.unique(labels)) - {0} <= set(np.unique(mask.voxels).tolist())
+    assert ((labels > 0) != (scene.occupancy.numpy() > 127)).mean() < 0.08 * (labels > 0).mean()
+    heights = [np.nonzero(labels == label)[0].mean() for label in np.unique(labels) if label]
+    assert len(heights) > 1
+    assert heights == sorted(heights, reverse=True)
