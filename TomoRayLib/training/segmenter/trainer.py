@@ -1,0 +1,202 @@
+"""The training of the CT segmenter: one process on a CPU or a GPU, within a budget of minutes, resumable.
+
+A run is a folder: ``config.json``, ``log.csv``, ``validation.csv`` and ``last.ckpt``. The same call goes on from the
+checkpoint with the crops that the stopped run would have seen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.files import check_writable, write_atomically
+from TomoRayLib.base.text_formats import write_json
+from TomoRayLib.networks.ct_segmenter import CTSegmenter, CTSegmenterConfig
+from TomoRayLib.training.data.anatomy import Anatomy
+from TomoRayLib.training.data.licences import SourceUse, merged, recorded_sources, to_record
+from TomoRayLib.training.engine.interruption import stop_asked
+from TomoRayLib.training.engine.progress import Progress
+from TomoRayLib.training.engine.trainer import CHECKPOINT, moving_average, schedule
+from TomoRayLib.training.segmenter.crops import Crop, CropConfig, CropStream
+from TomoRayLib.training.segmenter.losses import segmenter_loss
+from TomoRayLib.training.segmenter.validation import SegmenterCase, SegmenterLog, score_of
+
+CHECKPOINT_SECONDS = 120.0
+TOLD_STEPS = 50
+
+
+@dataclass(frozen=True)
+class SegmenterTraining:
+    """Settings of a run. ``minutes`` is its whole budget; the learning rate ends at 0 with it."""
+
+    minutes: float = 120.0
+    batch_size: int = 2
+    peak_lr: float = 2e-3
+    weight_decay: float = 1e-2
+    betas: tuple[float, float] = (0.9, 0.98)
+    gradient_clip: float = 1.0
+    ema_decay: float = 0.998
+    validate_every_steps: int = 300
+    workers: int = 1
+    seed: int = 1
+    start_from: str | None = None
+    network: CTSegmenterConfig = field(default_factory=CTSegmenterConfig)
+
+    def __post_init__(self) -> None:
+        if min(self.minutes, self.batch_size, self.validate_every_steps) <= 0 or self.workers not in (0, 1):
+            raise InputError(
+                f"minutes, batch_size and validate_every_steps must be above 0, workers 0 or 1; got {self.minutes}, "
+                f"{self.batch_size}, {self.validate_every_steps}, {self.workers}."
+            )
+
+
+def train_segmenter(
+    config: SegmenterTraining,
+    crops: CropConfig,
+    anatomy: Anatomy,
+    validation: list[SegmenterCase],
+    out: Path,
+    report: Callable[[str], None] = print,
+) -> Path:
+    """Train the CT segmenter within its budget, going on from ``out`` if it holds a run.
+
+    Args:
+        config: The settings.
+        crops: How its crops are drawn.
+        anatomy: What they are made of.
+        validation: Real CTs that are scored and never trained on.
+        out: Folder of the run.
+        report: Receives lines on progress and scores.
+
+    Returns:
+        The checkpoint's path.
+
+    Raises:
+        InputError: A checkpoint is of another network, or the loss is not a number.
+        OutputError: ``out`` cannot be written.
+    """
+    check_writable(out)
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.seed)
+    run = _Run.setup(config, anatomy, out)
+    write_json(out / "config.json", {"training": asdict(config), "crops": asdict(crops), "sources": run.record})
+    loader = _loader(anatomy, crops, config, run.progress.steps)
+    log = SegmenterLog(out, True, run.progress.steps)
+    began = time.monotonic() - run.progress.seconds
+    saved = time.monotonic()
+    with stop_asked(1) as asked:
+        for crop in loader:
+            if run.progress.seconds >= config.minutes * 60:
+                break
+            terms = run.step(crop)
+            run.progress = Progress(run.progress.steps + 1, time.monotonic() - began)
+            log.training(run.progress, terms)
+            if run.progress.steps % TOLD_STEPS == 1:
+                report(f"{run.progress}; " + ", ".join(f"{name} {value:.3f}" for name, value in terms.items()))
+            if asked() or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                run.save()
+                saved = time.monotonic()
+            if asked():
+                raise KeyboardInterrupt
+            if run.progress.steps % config.validate_every_steps == 0:
+                report(log.validation(run.progress, score_of(run.averaged, validation)))
+    run.save()
+    report(log.validation(run.progress, score_of(run.averaged, validation)))
+    return out / CHECKPOINT
+
+
+@dataclass
+class _Run:
+    config: SegmenterTraining
+    path: Path
+    network: CTSegmenter
+    ema: AveragedModel
+    optimizer: torch.optim.Optimizer
+    progress: Progress
+    record: list[dict[str, Any]]
+    device: torch.device
+
+    @classmethod
+    def setup(cls, config: SegmenterTraining, anatomy: Anatomy, out: Path) -> _Run:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        network = CTSegmenter(config.network).to(device)
+        if device.type == "cpu":
+            network.to_channels_last()
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=config.peak_lr, weight_decay=config.weight_decay, betas=config.betas
+        )
+        ema = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay))
+        progress, path = Progress(), out / CHECKPOINT
+        earlier: tuple[SourceUse, ...] = ()
+        if path.exists():
+            content = _content(path, config.network)
+            network.load_state_dict(content["network"])
+            ema.load_state_dict(content["average"])
+            optimizer.load_state_dict(content["optimizer"])
+            progress = Progress(**content["progress"])
+            earlier = recorded_sources(path)
+        elif config.start_from is not None:
+            content = _content(Path(config.start_from), config.network)
+            network.load_state_dict(content["ema"])
+            ema.module.load_state_dict(content["ema"])
+            earlier = recorded_sources(Path(config.start_from))
+        record = to_record(merged([*anatomy.sources(), *earlier]))
+        return cls(config, path, network, ema, optimizer, progress, record, device)
+
+    @property
+    def averaged(self) -> nn.Module:
+        return self.ema.module
+
+    def step(self, crop: Crop) -> dict[str, float]:
+        rate = schedule(self.progress.seconds / (self.config.minutes * 60))
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.peak_lr * rate
+        crop = {name: value.to(self.device) for name, value in crop.items()}
+        hu = crop["hu"].to(memory_format=torch.channels_last_3d)
+        self.network.train()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            output = self.network(hu)
+        loss, terms = segmenter_loss(output, crop)
+        if not bool(torch.isfinite(loss)):
+            raise InputError(f"The loss became {float(loss)} at step {self.progress.steps}; lower peak_lr and go on.")
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.ema.update_parameters(self.network)
+        return terms
+
+    def save(self) -> None:
+        content = {
+            "segmenter": asdict(self.config.network),
+            "network": self.network.state_dict(),
+            "average": self.ema.state_dict(),
+            "ema": self.ema.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "progress": asdict(self.progress),
+            "sources": self.record,
+        }
+        with write_atomically(self.path) as partial:
+            torch.save(content, partial)
+
+
+def _content(path: Path, network: CTSegmenterConfig) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    found = content.get("segmenter")
+    if found is None or CTSegmenterConfig(**found) != network:
+        raise InputError(f"Expected a CT segmenter's checkpoint with {network}, got {found} in {path}.")
+    return content
+
+
+def _loader(anatomy: Anatomy, crops: CropConfig, config: SegmenterTraining, steps_done: int) -> DataLoader[Crop]:
+    stream = CropStream(anatomy, crops, steps_done * config.batch_size)
+    return DataLoader(stream, batch_size=config.batch_size, num_workers=config.workers)
