@@ -17,11 +17,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS
 from TomoRayLib.base.errors import InputError
 
 LEVELS = 5
 IMAGE_CHANNELS = 2
 HEAD_LEVELS = 3  # the finest three levels predict; the coarser two of them only in training
+COUNT_LEVEL = 2  # 48^3, fine enough for where a vertebra is and which one; finer it would cost more than all heads
 PRODUCT_FROM_LEVEL = 2  # A * L is added from 48^3 downwards, where it costs next to nothing
 CONTEXT_BLOCKS = 2
 CONTEXT_HEADS = 4
@@ -37,7 +39,7 @@ class GeoLiftConfig:
     ``lifting`` "replicate" treats every beam as parallel to an axis, as networks without geometry do: a baseline for
     "pinhole", which carries features along their rays. With ``residual_heads`` the heads of the finest levels add to
     the enlarged output of the next coarser head, at first nothing: a level that has seen few samples then keeps the
-    coarser one's result instead of making its own.
+    coarser one's result instead of making its own. With ``counts`` the level of 48^3 also predicts the vertebra field.
     """
 
     image_widths: tuple[int, ...] = (16, 32, 64, 128, 192)
@@ -46,6 +48,7 @@ class GeoLiftConfig:
     output_size: int = 192
     lifting: str = "pinhole"
     residual_heads: bool = False
+    counts: bool = False
 
     def __post_init__(self) -> None:
         for name in ("image_widths", "volume_widths", "convolutions"):
@@ -60,10 +63,15 @@ class GeoLiftConfig:
 
 
 class Prediction(NamedTuple):
-    """The output of the network at one level, each (n, 1, z, y, x): intensity in [0, 1] and vertebra logit."""
+    """The output of the network at one level, each (n, 1, z, y, x): intensity in [0, 1] and vertebra logit.
+
+    ``field`` (n, 4, z, y, x) is the vertebra field (``anatomy.vertebra_field``) of ``COUNT_LEVEL``, the same whichever
+    level the rest is of; None from a network that does not count.
+    """
 
     intensity: Tensor
     mask_logit: Tensor
+    field: Tensor | None = None
 
     @property
     def masked(self) -> Tensor:
@@ -108,6 +116,7 @@ class GeoLiftUNet(nn.Module):
             nn.init.constant_(head.bias, -3.0)  # type: ignore[arg-type]  # bone is rare: start near empty
             if config.residual_heads and level < HEAD_LEVELS - 1:
                 self.reset_head(level)
+        self.counter = nn.Conv3d(volumes[COUNT_LEVEL], FIELD_CHANNELS, 3, padding=1) if config.counts else None
 
     def forward(
         self, radiographs: Tensor, cube_to_pixel: Tensor, levels: Sequence[int] = (0,)
@@ -118,6 +127,7 @@ class GeoLiftUNet(nn.Module):
         features = self._encode(radiographs, min(levels))
         volume: Tensor | None = None
         logits: Tensor | None = None
+        field: Tensor | None = None
         predictions: dict[int, Prediction] = {}
         for level in range(LEVELS - 1, min(levels) - 1, -1):
             lifted = self._lift(features, cube_to_pixel, level)
@@ -129,10 +139,12 @@ class GeoLiftUNet(nn.Module):
                 volume = volume + self.position
                 for block in self.context:
                     volume = block(volume)
+            if level == COUNT_LEVEL and self.counter is not None:
+                field = self.counter(volume).float()
             if level in levels or (self.config.residual_heads and level < HEAD_LEVELS):
                 logits = self._logits(level, volume, logits)
             if level in levels:
-                predictions[level] = _prediction(logits)
+                predictions[level] = _prediction(logits, field)
         return predictions
 
     def reset_head(self, level: int) -> None:
@@ -230,9 +242,9 @@ def _feature_places(
     return places.view(cube_to_pixel.shape[0], (last - first) * size, size, 2)
 
 
-def _prediction(logits: Tensor | None) -> Prediction:
+def _prediction(logits: Tensor | None, field: Tensor | None) -> Prediction:
     assert logits is not None
-    return Prediction(torch.sigmoid(logits[:, :1]), logits[:, 1:])
+    return Prediction(torch.sigmoid(logits[:, :1]), logits[:, 1:], field)
 
 
 def _norm(channels: int) -> nn.GroupNorm:

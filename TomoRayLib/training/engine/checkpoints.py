@@ -20,6 +20,8 @@ from TomoRayLib.training.engine.adversary import Adversary
 from TomoRayLib.training.engine.models import Model, NetworkConfig, describe_network, network_of
 from TomoRayLib.training.engine.progress import Progress
 
+COUNTER = "counter."  # of the parameters of the head of the vertebra field
+
 
 @dataclass
 class Kept:
@@ -84,7 +86,8 @@ def start_from(path: Path, model: Model, ema: AveragedModel, adversary: Adversar
     """Begin with the averaged weights of a checkpoint (and its adversary), or with published weights (.safetensors).
 
     Weights of a network without residual heads may start one with them: its finer heads then begin with nothing to add.
-    Raises InputError for those of another network.
+    Those of a network that does not count may start one that does: its field's head begins as it was drawn. Raises
+    InputError for those of another network.
     """
     content: dict[str, Any] = {}
     network: dict[str, Any] | None
@@ -94,16 +97,14 @@ def start_from(path: Path, model: Model, ema: AveragedModel, adversary: Adversar
         content = torch.load(path, map_location="cpu", weights_only=True)
         weights, network = _ema_weights(content["ema"]), content["network"]
     begins_residual = network is None and getattr(model.config, "residual_heads", False)
-    if network is not None and (config := network_of(network)) != model.config:
-        plain = isinstance(config, GeoLiftConfig) and not config.residual_heads
-        begins_residual = plain and replace(config, residual_heads=True) == model.config  # type: ignore[arg-type]
-        if not begins_residual:
-            raise _another_network(path, network, model)
+    if network is not None:
+        begins_residual = _begins_residual(path, network, model)
     if adversary is not None and content.get("adversary"):
         adversary.load_state_dict(content["adversary"])
+    drawn = {name: value for name, value in model.state_dict().items() if name.startswith(COUNTER)}
     try:
-        model.load_state_dict(weights)
-        ema.module.load_state_dict(weights)
+        for one in (model, ema.module):
+            one.load_state_dict({**drawn, **weights})
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
         raise InputError(f"The weights {path} belong to a network of another shape ({reason}).") from None
@@ -111,6 +112,22 @@ def start_from(path: Path, model: Model, ema: AveragedModel, adversary: Adversar
         for one in (model, ema.module):
             for level in range(HEAD_LEVELS - 1):
                 one.reset_head(level)  # type: ignore[operator]
+
+
+def _begins_residual(path: Path, network: dict[str, Any], model: Model) -> bool:
+    """Whether the weights' network lacks the model's residual heads. Raises InputError for one that lacks, or has, more
+    than these and the head of the vertebra field."""
+    config, wanted = network_of(network), model.config
+    if isinstance(config, GeoLiftConfig) and isinstance(wanted, GeoLiftConfig):
+        residual = wanted.residual_heads and not config.residual_heads
+        added = replace(
+            config, residual_heads=residual or config.residual_heads, counts=wanted.counts or config.counts
+        )
+        if added == wanted:
+            return residual
+    elif config == wanted:
+        return False
+    raise _another_network(path, network, model)
 
 
 def _published(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
