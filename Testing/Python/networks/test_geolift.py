@@ -143,3 +143,37 @@ def test_gradients_reach_every_weight_but_the_unused_heads() -> None:
 def test_an_impossible_configuration_is_refused(change: dict) -> None:
     with pytest.raises(ValueError, match="GeoLiftConfig"):
         dataclasses.replace(SMALL, **change)
+
+
+def test_the_vertebra_field_comes_with_every_level_from_the_same_head() -> None:
+    torch.manual_seed(0)
+    counting = GeoLiftUNet(dataclasses.replace(SMALL, counts=True, residual_heads=True)).eval()
+    pair = c_arm()
+    matrices = matrices_of([network_view(pair.ap), network_view(pair.lateral)], Grid.cube((0, 0, 0), 256.0, 32))
+    radiographs = torch.rand(1, 2, 2, 224, 224)
+    plain = GeoLiftUNet(dataclasses.replace(SMALL, residual_heads=True)).eval()
+    weights = counting.state_dict()
+    plain.load_state_dict({name: value for name, value in weights.items() if not name.startswith("counter.")})
+    with torch.inference_mode():
+        coarse = counting(radiographs, matrices, levels=(2,))[2]
+        finest = counting(radiographs, matrices, levels=(0,))[0]
+        without = plain(radiographs, matrices, levels=(0,))[0]
+        assert counting.counter is not None
+        counting.counter.bias[3] += 0.5
+        raised = counting(radiographs, matrices, levels=(0,))[0]
+    assert coarse.field is not None
+    assert coarse.field.shape == (1, 4, 8, 8, 8)
+    torch.testing.assert_close(finest.field, coarse.field)
+    torch.testing.assert_close(finest.mask_logit, without.mask_logit)
+    assert without.field is None
+    assert raised.field is not None
+    torch.testing.assert_close(
+        raised.field - coarse.field, torch.tensor([0, 0, 0, 0.5])[None, :, None, None, None].expand_as(coarse.field)
+    )
+
+
+def test_the_head_of_the_field_costs_a_fiftieth_of_the_parameters_at_most() -> None:
+    plain, counting = (
+        sum(one.numel() for one in GeoLiftUNet(GeoLiftConfig(counts=counts)).parameters()) for counts in (False, True)
+    )
+    assert counting - plain == 4 * (48 * 27 + 1)

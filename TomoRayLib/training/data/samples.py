@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
+from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.geometry.grid import Grid
@@ -26,6 +27,7 @@ from TomoRayLib.training.data.augmentation import (
     unknown_scales,
     unknown_shift_px,
 )
+from TomoRayLib.training.data.vertebra_truth import between_vertebrae, field_on_cube, nearest_on_cube
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize
 
@@ -77,17 +79,20 @@ class Shot:
     """One X-ray of a phantom: all of a sample but its appearance.
 
     ``integrals`` (2, 224, 224) are the views' line integrals, ``volumes`` (2, size, size, size) target and occupancy,
-    in half precision because many are kept. ``geometry`` (2, 5) is what ``losses.view_of_row`` reads.
+    in half precision because many are kept. ``geometry`` (2, 5) is what ``losses.view_of_row`` reads. ``counted`` are
+    the parts of a sample that tell vertebrae apart; none if they were not asked for.
     """
 
     integrals: Tensor
     matrices: Tensor
     geometry: Tensor
     volumes: Tensor
+    counted: Sample = field(default_factory=dict)
 
 
-def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) -> Shot:
-    """Random isocentre and geometry, half of the time mirrored."""
+def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig, field_size: int = 0) -> Shot:
+    """Random isocentre and geometry, half of the time mirrored; with a vertebra field of ``field_size`` voxels an
+    edge, 0 for none."""
     mirrored = rng.random() < 0.5
     hu = scene.hu.flip(-1) if mirrored else scene.hu
     occupancy = scene.occupancy.flip(-1) if mirrored else scene.occupancy
@@ -105,7 +110,23 @@ def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) 
     share = occupancy.float() / 255.0
     both = on_cube(torch.stack([bone * (share > 0.5), share]), scene.grid, cube)
     geometry = torch.tensor([_geometry_row(view, config.fov_mm) for view in (views.ap, views.lateral)])
-    return Shot(torch.stack(integrals), torch.stack(matrices), geometry, both.half())
+    counted = counted_of_scene(scene, cube, mirrored, field_size) if field_size else {}
+    return Shot(torch.stack(integrals), torch.stack(matrices), geometry, both.half(), counted)
+
+
+def counted_of_scene(scene: Scene, cube: Grid, mirrored: bool, field_size: int) -> Sample:
+    """What tells a scene's vertebrae apart: ``field`` (4, f, f, f) in half precision with ``known`` (1, f, f, f), the
+    vertebra field of whole vertebrae on a cube of ``field_size`` voxels an edge and where it holds, and ``gaps`` on
+    ``cube`` (1, z, y, x), 1 where two vertebrae are close. All are 0 for a scene without labels."""
+    coarse = Grid.cube(cube.center_mm, cube.extent_mm[0], field_size)
+    if scene.labels is None:
+        empty = torch.zeros(1, *coarse.shape, dtype=torch.uint8)
+        gaps = torch.zeros(1, *cube.shape, dtype=torch.uint8)
+        return {"field": empty.half().expand(FIELD_CHANNELS, -1, -1, -1).clone(), "known": empty, "gaps": gaps}
+    labels = scene.labels.flip(-1) if mirrored else scene.labels
+    values, known = field_on_cube(labels.cpu().numpy(), scene.grid, coarse)
+    gaps = between_vertebrae(nearest_on_cube(labels, scene.grid, cube), cube.spacing_mm[0])
+    return {"field": torch.from_numpy(values).half(), "known": torch.from_numpy(known[None]).byte(), "gaps": gaps[None]}
 
 
 def _geometry_row(view: View, fov_mm: float) -> tuple[float, float, float, float, float]:
@@ -122,12 +143,13 @@ def sample_of_shot(shot: Shot, rng: np.random.Generator, appearance: AppearanceR
         "geometry": shot.geometry,
         "target": volumes[:1],
         "occupancy": volumes[1:],
+        **{name: value.float() for name, value in shot.counted.items()},
     }
 
 
-def sample_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig) -> Sample:
+def sample_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig, field_size: int = 0) -> Sample:
     """One training sample: random isocentre, geometry and appearance, half of the time mirrored."""
-    return sample_of_shot(shot_of_scene(scene, rng, config), rng, config.appearance)
+    return sample_of_shot(shot_of_scene(scene, rng, config, field_size), rng, config.appearance)
 
 
 def random_isocenter(rng: np.random.Generator, ranges: IsocenterRanges) -> tuple[float, float, float]:

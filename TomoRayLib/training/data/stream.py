@@ -36,7 +36,8 @@ def sample_order(seed: tuple[int, ...], uses: int, window: int) -> Iterator[tupl
 
 class SampleStream(IterableDataset[Sample]):
     """Endless samples: ``radiographs`` (2, 2, 224, 224), ``cube_to_pixel`` (2, 3, 4), ``geometry`` (2, 5), ``target``
-    and ``occupancy`` (1, size, size, size) in [0, 1].
+    and ``occupancy`` (1, size, size, size) in [0, 1]. With a ``field_size`` also what tells vertebrae apart, see
+    ``samples.counted_of_scene``.
 
     ``rank`` is the number of the training process: each draws phantoms of its own. ``batches_done`` batches of
     ``batch_size`` are left out, in the order in which a DataLoader takes them from its workers. Phantoms, X-rays and
@@ -51,8 +52,10 @@ class SampleStream(IterableDataset[Sample]):
         batches_done: int = 0,
         batch_size: int = 1,
         device: str = "cpu",
+        field_size: int = 0,
     ) -> None:
         super().__init__()
+        self.field_size = field_size
         self.anatomy, self.config, self.rank = anatomy, config, rank
         self.batches_done, self.batch_size, self.device = batches_done, batch_size, device
 
@@ -81,7 +84,7 @@ class SampleStream(IterableDataset[Sample]):
                     if phantom not in scenes:
                         scenes[phantom] = self._scene(np.random.default_rng((*seed, SCENE, phantom)))
                     rng = np.random.default_rng((*seed, SHOT, phantom, number))
-                    shots[key] = shot_of_scene(scenes[phantom], rng, config)
+                    shots[key] = shot_of_scene(scenes[phantom], rng, config, self.field_size)
                 yield sample_of_shot(shots[key], np.random.default_rng((*seed, LOOK, phantom, use)), config.appearance)
             if looks_left[key] == 0:
                 shots.pop(key, None)

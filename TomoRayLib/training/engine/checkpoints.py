@@ -120,9 +120,7 @@ def _begins_residual(path: Path, network: dict[str, Any], model: Model) -> bool:
     config, wanted = network_of(network), model.config
     if isinstance(config, GeoLiftConfig) and isinstance(wanted, GeoLiftConfig):
         residual = wanted.residual_heads and not config.residual_heads
-        added = replace(
-            config, residual_heads=residual or config.residual_heads, counts=wanted.counts or config.counts
-        )
+        added = replace(config, residual_heads=residual or config.residual_heads, counts=wanted.counts or config.counts)
         if added == wanted:
             return residual
     elif config == wanted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -14,13 +14,16 @@ from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
-from TomoRayLib.networks.geolift import Prediction
+from TomoRayLib.networks.geolift import COUNT_LEVEL, Prediction
 from TomoRayLib.projector.projection import project
+from TomoRayLib.training.data.samples import Sample
 from TomoRayLib.training.engine.models import Unmasked
 
 SSIM_WINDOW = 7
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # Wang et al. 2004, for grey values in [0, 1]
 DETECTOR_SHARE = 224 / 192  # the network's detector over the cube's edge
+COARSER_LEVEL_WEIGHT = 0.3
+COUNT_BETA = 0.1  # of the smooth L1: 3 mm, or half a vertebra
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ class LossWeights:
 
     ``projection`` compares sums along the three axes. ``rays`` compares line integrals of bone along the sample's own
     rays, by the projector; it costs most. ``ssim`` is 1 - SSIM near bone. ``mse`` and ``axis_mean`` are X2CT-GAN's two
-    terms (10 each there): the mean squared error, and L1 of the means along the three axes.
+    terms (10 each there): the mean squared error, and L1 of the means along the three axes. ``gaps`` is the mask's
+    entropy where two vertebrae are close: discs, endplates, joints. ``count`` is the error of the vertebra field, for a
+    network that counts.
     """
 
     intensity: float = 0.5
@@ -41,20 +46,47 @@ class LossWeights:
     ssim: float = 0.0
     mse: float = 0.0
     axis_mean: float = 0.0
+    gaps: float = 0.0
+    count: float = 0.0
+
+
+def level_losses(
+    predictions: Mapping[int, Prediction | Unmasked], sample: Sample, weights: LossWeights, levels: tuple[int, ...]
+) -> tuple[Tensor, dict[str, float]]:
+    """Loss of the finest level plus 0.3 of each coarser one, plus that of the vertebra field if its level is among
+    them; the terms reported are those of the finest, and ``count``."""
+    total = torch.zeros((), device=sample["target"].device)
+    reported: dict[str, float] = {}
+    for level in levels:
+        size = predictions[level].intensity.shape[-1]
+        truth: Sample = {name: pooled(sample[name], size) for name in ("target", "occupancy", "gaps") if name in sample}
+        if "geometry" in sample:
+            truth["geometry"] = sample["geometry"]
+        loss, terms = reconstruction_loss(predictions[level], truth, weights)
+        total = total + loss * (1.0 if level == levels[0] else COARSER_LEVEL_WEIGHT)
+        reported = reported or terms
+    if weights.count > 0 and COUNT_LEVEL in levels:
+        loss = count_loss(_field_of(predictions[COUNT_LEVEL]), sample["field"], sample["known"])
+        total = total + weights.count * loss
+        reported["count"] = float(loss.detach())
+    return total, reported
+
+
+def pooled(volume: Tensor, size: int) -> Tensor:
+    """(n, c, z, y, x) averaged down to ``size`` voxels an edge."""
+    factor = volume.shape[-1] // size
+    return F.avg_pool3d(volume, factor) if factor > 1 else volume
 
 
 def reconstruction_loss(
-    prediction: Prediction | Unmasked,
-    target: Tensor,
-    occupancy: Tensor,
-    weights: LossWeights,
-    geometry: Tensor | None = None,
+    prediction: Prediction | Unmasked, truth: Sample, weights: LossWeights
 ) -> tuple[Tensor, dict[str, float]]:
-    """The loss of one level and its terms. ``target`` and ``occupancy`` (n, 1, z, y, x), both in [0, 1].
+    """The loss of one level and its terms.
 
-    ``geometry`` (n, 2, 5), see ``view_of_row``, is needed for the term ``rays`` alone.
+    ``truth`` holds ``target`` and ``occupancy`` (n, 1, z, y, x), both in [0, 1]; for the term ``rays`` alone
+    ``geometry`` (n, 2, 5), see ``view_of_row``; for ``gaps`` alone a map of that name, see ``gap_loss``.
     """
-    masked = prediction.masked
+    masked, target, occupancy = prediction.masked, truth["target"], truth["occupancy"]
     parts: dict[str, Callable[[], Tensor]] = {
         "intensity": lambda: balanced_l1(masked, target, occupancy),
         "squared": lambda: relative_squared_error(masked, target),
@@ -62,13 +94,14 @@ def reconstruction_loss(
         "projection": lambda: axis_projection_l1(masked, target),
         "edge": lambda: edge_l1(masked, target),
         "ssim": lambda: ssim_loss(masked, target, occupancy),
-        "rays": lambda: ray_l1(masked, target, geometry),
+        "rays": lambda: ray_l1(masked, target, truth.get("geometry")),
         "mse": lambda: F.mse_loss(masked, target),
         "axis_mean": lambda: axis_mean_l1(masked, target),
+        "gaps": lambda: gap_loss(_logit_of(prediction), occupancy, truth["gaps"]),
     }
     terms = {name: part() for name, part in parts.items() if getattr(weights, name) > 0}
     if not terms:
-        raise InputError("LossWeights must have a term above 0; got none.")
+        raise InputError("LossWeights must have a term above 0 beside count; got none.")
     total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
     return total, {name: float(value.detach()) for name, value in terms.items()}
 
@@ -103,8 +136,16 @@ def dilated(volume: Tensor, radius: int) -> Tensor:
 
 def _logit_of(prediction: Prediction | Unmasked) -> Tensor:
     if isinstance(prediction, Unmasked):
-        raise InputError("LossWeights.mask needs a network that predicts a mask; got one without. Set mask to 0.")
+        raise InputError(
+            "LossWeights.mask and gaps need a network that predicts a mask; got one without. Set both to 0."
+        )
     return prediction.mask_logit
+
+
+def _field_of(prediction: Prediction | Unmasked) -> Tensor:
+    if isinstance(prediction, Unmasked) or prediction.field is None:
+        raise InputError("LossWeights.count needs a network that counts; got one that does not. Set network.counts.")
+    return prediction.field
 
 
 def mask_loss(logit: Tensor, occupancy: Tensor) -> Tensor:
@@ -115,6 +156,24 @@ def mask_loss(logit: Tensor, occupancy: Tensor) -> Tensor:
     dice = 1 - overlap / (probability.sum(dims) + occupancy.sum(dims) + 1.0)
     entropy = F.binary_cross_entropy_with_logits(logit, occupancy)
     return 0.5 * dice.mean() + 5.0 * entropy
+
+
+def gap_loss(logit: Tensor, occupancy: Tensor, gaps: Tensor) -> Tensor:
+    """Binary cross-entropy of the mask where two vertebrae are close, ``gaps`` (n, 1, z, y, x) in [0, 1].
+
+    Discs and the endplates beside them weigh the same, so that bone that bridges a disc costs as much as a missing
+    endplate, while in ``mask_loss`` the few voxels of a disc hardly count.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logit, occupancy, reduction="none")
+    return (entropy * gaps).sum() / gaps.sum().clamp_min(1.0)
+
+
+def count_loss(field: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """Smooth L1 of the vertebra field (n, 4, z, y, x), its way to the centroid and its level alike, averaged over the
+    voxels where the truth is ``known`` (n, 1, z, y, x)."""
+    error = F.smooth_l1_loss(field, truth, beta=COUNT_BETA, reduction="none") * known
+    voxels = known.sum().clamp_min(1.0)
+    return error[:, :3].sum() / (3 * voxels) + error[:, 3:].sum() / voxels
 
 
 def axis_projection_l1(masked: Tensor, target: Tensor) -> Tensor:

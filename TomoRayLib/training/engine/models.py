@@ -67,11 +67,16 @@ def build_model(config: NetworkConfig, device: str = "cpu") -> Model:
     return model
 
 
-def parameters_to_train(model: Model, finest_level: int, freeze_coarse: bool) -> list[nn.Parameter]:
-    """The parameters that the optimizer holds. Levels that are not trained yet stay in it, without gradients (several
-    processes wait for a gradient of everything that asks for one)."""
+def parameters_to_train(
+    model: Model, finest_level: int, freeze_coarse: bool, counting: bool = False
+) -> list[nn.Parameter]:
+    """The parameters that the optimizer holds. Levels that are not trained yet, and the head of the vertebra field
+    unless ``counting``, stay in it, without gradients (several processes wait for a gradient of everything that asks
+    for one)."""
     if not isinstance(model, GeoLiftUNet):
         return [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if model.counter is not None:
+        model.counter.requires_grad_(counting)
     if freeze_coarse:
         model.requires_grad_(False)
         for part in _parts_of_level(model, finest_level):

@@ -11,14 +11,13 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -26,7 +25,6 @@ from torch.utils.data import DataLoader
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.text_formats import write_json
-from TomoRayLib.networks.geolift import Prediction
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.licences import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
 from TomoRayLib.training.data.samples import Sample, StreamConfig
@@ -34,8 +32,8 @@ from TomoRayLib.training.data.stream import SampleStream
 from TomoRayLib.training.engine.adversary import Adversary
 from TomoRayLib.training.engine.checkpoints import Kept, restore, save_checkpoint, start_from
 from TomoRayLib.training.engine.interruption import stop_asked
-from TomoRayLib.training.engine.losses import LossWeights, reconstruction_loss
-from TomoRayLib.training.engine.models import Model, Unmasked, build_model, parameters_to_train
+from TomoRayLib.training.engine.losses import level_losses, pooled
+from TomoRayLib.training.engine.models import Model, build_model, parameters_to_train
 from TomoRayLib.training.engine.processes import cores_of_process, launched_fabric, workers_for
 from TomoRayLib.training.engine.progress import Progress
 from TomoRayLib.training.engine.run_log import RunLog
@@ -47,7 +45,6 @@ CHECKPOINT = "last.ckpt"
 CHECKPOINT_SECONDS = 120.0
 TOLD_SECONDS = 60.0
 WARM_UP_SHARE = 0.03
-COARSER_LEVEL_WEIGHT = 0.3
 
 
 def train(
@@ -138,7 +135,8 @@ class Trainer:
         config = replace(config, workers=workers_for(asked_for, fabric.device, stream.size, cores))
         fabric.seed_everything(config.seed)
         network = build_model(config.trained_network, fabric.device.type)
-        trained = parameters_to_train(network, config.finest_level, config.freeze_coarse)
+        counting = config.loss.count > 0
+        trained = parameters_to_train(network, config.finest_level, config.freeze_coarse, counting)
         optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=config.betas)
         ema = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
         model, optimizer = fabric.setup(network, optimizer)
@@ -303,9 +301,7 @@ def _step(
 ) -> dict[str, float]:
     """One step of the network, then one of the adversary if there is one; the terms of their losses."""
     predictions = model(sample["radiographs"], sample["cube_to_pixel"], levels=config.levels)
-    loss, terms = level_losses(
-        predictions, sample["target"], sample["occupancy"], config.loss, config.levels, sample.get("geometry")
-    )
+    loss, terms = level_losses(predictions, sample, config.loss, config.levels)
     if adversary is not None:
         finest = predictions[config.levels[0]].masked
         made, real = adversary.beside(finest, pooled(sample["target"], finest.shape[-1]), sample)
@@ -321,32 +317,6 @@ def _step(
     return {"loss": mean_loss, **terms}
 
 
-def pooled(volume: Tensor, size: int) -> Tensor:
-    """(n, c, z, y, x) averaged down to ``size`` voxels an edge."""
-    factor = volume.shape[-1] // size
-    return F.avg_pool3d(volume, factor) if factor > 1 else volume
-
-
-def level_losses(
-    predictions: Mapping[int, Prediction | Unmasked],
-    target: Tensor,
-    occupancy: Tensor,
-    weights: LossWeights,
-    levels: tuple[int, ...],
-    geometry: Tensor | None = None,
-) -> tuple[Tensor, dict[str, float]]:
-    """Loss of the finest level plus 0.3 of each coarser one; the terms reported are those of the finest."""
-    total = torch.zeros((), device=target.device)
-    reported: dict[str, float] = {}
-    for level in levels:
-        size = predictions[level].intensity.shape[-1]
-        truth, bone = pooled(target, size), pooled(occupancy, size)
-        loss, terms = reconstruction_loss(predictions[level], truth, bone, weights, geometry)
-        total = total + loss * (1.0 if level == levels[0] else COARSER_LEVEL_WEIGHT)
-        reported = reported or terms
-    return total, reported
-
-
 def _loader(
     anatomy: Anatomy, stream: StreamConfig, config: TrainingConfig, steps_done: int, fabric: Fabric
 ) -> DataLoader[Sample]:
@@ -356,8 +326,9 @@ def _loader(
     """
     workers = config.workers or 0
     device = "cpu" if workers else str(fabric.device)
+    place = (fabric.global_rank, steps_done, config.batch_size)
     return DataLoader(
-        SampleStream(anatomy, stream, fabric.global_rank, steps_done, config.batch_size, device),
+        SampleStream(anatomy, stream, *place, device, config.field_size),
         batch_size=config.batch_size,
         num_workers=workers,
         prefetch_factor=4 if workers else None,

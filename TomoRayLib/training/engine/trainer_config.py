@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig
+from TomoRayLib.networks.geolift import COUNT_LEVEL, HEAD_LEVELS, GeoLiftConfig
 from TomoRayLib.networks.x2ct import X2CTConfig
 from TomoRayLib.training.engine.adversary import AdversaryConfig
 from TomoRayLib.training.engine.losses import LossWeights
@@ -66,6 +66,8 @@ class TrainingConfig:
                 f"validate_every_steps and gradient_clip must be above 0, workers 0 or above, and ema_decay in [0, 1); "
                 f"got {self.validate_every_steps}, {self.gradient_clip}, {self.workers} and {self.ema_decay}."
             )
+        if self.loss.count > 0 and not (self.network.counts and self.architecture == "geolift"):
+            raise InputError(f"loss.count needs network.counts = true; got loss.count {self.loss.count} without it.")
         if self.architecture not in ARCHITECTURES:
             raise InputError(f"architecture must be one of {ARCHITECTURES}; got {self.architecture!r}.")
         if self.architecture == "x2ct" and (self.finest_level or self.loss.mask or self.loss.rays):
@@ -84,6 +86,11 @@ class TrainingConfig:
     def volume_size(self) -> int:
         """Edge in voxels of the finest volume predicted in training."""
         return self.x2ct.size if self.architecture == "x2ct" else self.network.output_size >> self.finest_level
+
+    @property
+    def field_size(self) -> int:
+        """Edge in voxels of the vertebra field that samples hold; 0 if no loss tells vertebrae apart."""
+        return self.network.output_size >> COUNT_LEVEL if self.loss.count > 0 or self.loss.gaps > 0 else 0
 
     @property
     def levels(self) -> tuple[int, ...]:

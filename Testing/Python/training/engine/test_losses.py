@@ -8,21 +8,27 @@ import torch
 from skimage.metrics import structural_similarity
 
 from TomoRayLib.networks.geolift import Prediction
+from TomoRayLib.training.data.samples import Sample
 from TomoRayLib.training.engine.losses import (
+    COARSER_LEVEL_WEIGHT,
     LossWeights,
     axis_projection_l1,
     balanced_l1,
     dilated,
     edge_l1,
+    level_losses,
     mask_loss,
     ray_l1,
     reconstruction_loss,
     relative_squared_error,
     ssim_loss,
 )
-from TomoRayLib.training.engine.trainer import COARSER_LEVEL_WEIGHT, level_losses
 
 SIZE = 16
+
+
+def truth_of(target: torch.Tensor, occupancy: torch.Tensor, **more: torch.Tensor) -> Sample:
+    return {"target": target, "occupancy": occupancy, **more}
 
 
 def a_truth() -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,7 +45,7 @@ def a_perfect_prediction() -> Prediction:
 
 def test_every_term_is_zero_at_the_truth() -> None:
     target, occupancy = a_truth()
-    total, terms = reconstruction_loss(a_perfect_prediction(), target, occupancy, LossWeights())
+    total, terms = reconstruction_loss(a_perfect_prediction(), truth_of(target, occupancy), LossWeights())
     assert float(total) == pytest.approx(0.0, abs=1e-6)
     assert set(terms) == {"intensity", "squared", "mask", "projection", "edge"}
 
@@ -47,7 +53,7 @@ def test_every_term_is_zero_at_the_truth() -> None:
 def test_every_term_is_above_zero_for_an_empty_volume() -> None:
     target, occupancy = a_truth()
     empty = Prediction(torch.zeros_like(target), torch.full_like(target, -10.0))
-    _, terms = reconstruction_loss(empty, target, occupancy, LossWeights())
+    _, terms = reconstruction_loss(empty, truth_of(target, occupancy), LossWeights())
     assert min(terms.values()) > 1e-3
 
 
@@ -103,8 +109,8 @@ def test_the_ray_term_needs_the_geometry_and_gives_a_gradient_that_removes_bone(
     target, occupancy = a_truth()
     weights = LossWeights(rays=1.0, ssim=1.0)
     with pytest.raises(ValueError, match=r"LossWeights\.rays needs the geometry"):
-        reconstruction_loss(a_perfect_prediction(), target, occupancy, weights)
-    total, terms = reconstruction_loss(a_perfect_prediction(), target, occupancy, weights, GEOMETRY)
+        reconstruction_loss(a_perfect_prediction(), truth_of(target, occupancy), weights)
+    total, terms = reconstruction_loss(a_perfect_prediction(), truth_of(target, occupancy, geometry=GEOMETRY), weights)
     assert {"rays", "ssim"} < set(terms)
     assert float(total) == pytest.approx(0.0, abs=1e-5)
     too_much = (target + 0.3).requires_grad_()
@@ -117,7 +123,7 @@ def test_a_weight_of_zero_leaves_its_term_out() -> None:
     target, occupancy = a_truth()
     empty = Prediction(torch.zeros_like(target), torch.full_like(target, -10.0))
     weights = LossWeights(intensity=0.0, squared=0.0, mask=0.0, projection=3.0, edge=0.0)
-    total, terms = reconstruction_loss(empty, target, occupancy, weights)
+    total, terms = reconstruction_loss(empty, truth_of(target, occupancy), weights)
     assert float(total) == pytest.approx(3.0 * terms["projection"])
 
 
@@ -170,7 +176,7 @@ def test_an_undecided_mask_costs_what_arithmetic_says() -> None:
 def test_a_volume_without_bone_gives_a_finite_loss() -> None:
     target, _ = a_truth()
     nothing = torch.zeros_like(target)
-    total, _ = reconstruction_loss(a_perfect_prediction(), nothing, nothing, LossWeights())
+    total, _ = reconstruction_loss(a_perfect_prediction(), truth_of(nothing, nothing), LossWeights())
     assert bool(torch.isfinite(total))
 
 
@@ -179,8 +185,8 @@ def test_gradients_are_finite_even_at_the_truth() -> None:
     for perfect in (True, False):
         start = a_perfect_prediction() if perfect else Prediction(torch.rand_like(target), torch.randn_like(target))
         prediction = Prediction(start.intensity.clone().requires_grad_(), start.mask_logit.clone().requires_grad_())
-        reconstruction_loss(prediction, target, occupancy, LossWeights())[0].backward()
-        for part in prediction:
+        reconstruction_loss(prediction, truth_of(target, occupancy), LossWeights())[0].backward()
+        for part in (prediction.intensity, prediction.mask_logit):
             assert part.grad is not None
             assert bool(torch.isfinite(part.grad).all())
 
@@ -191,10 +197,10 @@ def test_coarser_levels_are_judged_by_pooled_truth_and_weigh_less() -> None:
     )
     fine = Prediction(target, (occupancy * 2 - 1) * 40.0)
     coarse = a_perfect_prediction()  # the truth at half the size: the block's edges are even
-    total, _ = level_losses({0: fine, 1: coarse}, target, occupancy, LossWeights(), (0, 1))
+    total, _ = level_losses({0: fine, 1: coarse}, truth_of(target, occupancy), LossWeights(), (0, 1))
     assert float(total) == pytest.approx(0.0, abs=1e-6)
     wrong = Prediction(torch.zeros_like(coarse.intensity), torch.full_like(coarse.intensity, -10.0))
-    alone, expected = level_losses({1: wrong}, target, occupancy, LossWeights(), (1,))
-    total, reported = level_losses({0: fine, 1: wrong}, target, occupancy, LossWeights(), (0, 1))
+    alone, expected = level_losses({1: wrong}, truth_of(target, occupancy), LossWeights(), (1,))
+    total, reported = level_losses({0: fine, 1: wrong}, truth_of(target, occupancy), LossWeights(), (0, 1))
     assert float(total) == pytest.approx(COARSER_LEVEL_WEIGHT * float(alone), rel=1e-5)
     assert max(reported.values()) < 1e-6 < min(expected.values())

@@ -25,6 +25,7 @@ from support.training_runs import (
 )
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.training.data.stream import SampleStream
+from TomoRayLib.training.engine import losses
 from TomoRayLib.training.engine import trainer as loop
 from TomoRayLib.training.engine.adversary import AdversaryConfig
 from TomoRayLib.training.engine.checkpoints import averaged_weights
@@ -103,7 +104,7 @@ def test_a_loss_or_gradient_that_is_no_number_stops_and_keeps_the_checkpoint(
     out = tmp_path / "run"
     out.mkdir()
     (out / "last.ckpt").write_bytes((a_run / "last.ckpt").read_bytes())
-    monkeypatch.setattr(loop, "reconstruction_loss", broken)
+    monkeypatch.setattr(losses, "reconstruction_loss", broken)
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
     steps = content_of(out / "last.ckpt")["progress"]["steps"]
     of = "" if trouble == "loss" else r" of \w+(\.\w+)*"
