@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.base.hashes import sha256_of_bytes
+from TomoRayLib.networks.weight_files import checked_content, read_weights, save_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,9 +18,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from TomoRayLib.anatomy.grey_levels import LookupTable
+    from TomoRayLib.networks.ct_segmenter import CTSegmenter
     from TomoRayLib.networks.geolift import GeoLiftUNet
 
-__all__ = ["ModelEntry", "find_model", "load_atlas", "load_equal_frequency_table", "load_network", "read_registry"]
+__all__ = [
+    "ModelEntry",
+    "SegmenterEntry",
+    "find_model",
+    "find_segmenter",
+    "load_atlas",
+    "load_equal_frequency_table",
+    "load_network",
+    "load_segmenter",
+    "read_registry",
+    "read_segmenters",
+    "read_weights",
+    "save_weights",
+]
 
 REGISTRY_NAME = "registry.json"
 LOOKUP_NAME = "equal_frequency.json"
@@ -43,6 +58,7 @@ class ModelEntry:
     atlas_file: str
     atlas_sha256: str
     atlas_threshold: float
+    based_on: dict[str, str] | None = None  # {"model": id, "sha256": of its file}: its file holds the rest
     folder: Path = field(default=Path(), compare=False)
 
     @property
@@ -56,6 +72,25 @@ class ModelEntry:
     @property
     def size(self) -> int:
         return int(self.grid["size"])
+
+
+@dataclass(frozen=True)
+class SegmenterEntry:
+    """One network of the registry that finds vertebrae in a CT. Its file is a name inside the registry's folder."""
+
+    id: str
+    file: str
+    sha256: str
+    network: dict[str, Any]
+    licence: str
+    data: list[dict[str, str]]
+    training_command: str
+    figures: dict[str, Any]
+    folder: Path = field(default=Path(), compare=False)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.file
 
 
 def models_folder() -> Path:
@@ -78,11 +113,34 @@ def read_registry(folder: Path | None = None) -> tuple[str, dict[str, ModelEntry
         InputError: The registry is missing or cannot be read.
     """
     folder = folder or models_folder()
-    path = folder / REGISTRY_NAME
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+    with _readable(folder / REGISTRY_NAME) as content:
         entries = {values["id"]: ModelEntry(**values, folder=folder) for values in content["models"]}
         return content["default"], entries
+
+
+def read_segmenters(folder: Path | None = None) -> tuple[str, dict[str, SegmenterEntry]]:
+    """Read the registry's networks that find vertebrae in a CT.
+
+    Args:
+        folder: As for ``read_registry``.
+
+    Returns:
+        The id of the default segmenter, and all entries by id; "" and none if there are none.
+
+    Raises:
+        InputError: The registry is missing or cannot be read.
+    """
+    folder = folder or models_folder()
+    with _readable(folder / REGISTRY_NAME) as content:
+        entries = {values["id"]: SegmenterEntry(**values, folder=folder) for values in content.get("segmenters", [])}
+        return content["default_segmenter"] if entries else "", entries
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[dict[str, Any]]:
+    """The content of a registry. What is not as expected in it ends in an InputError."""
+    try:
+        yield json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"Expected the model registry at {path}, found none; reinstall TomoRay.") from None
     except (json.JSONDecodeError, KeyError, TypeError) as error:
@@ -109,6 +167,28 @@ def find_model(model_id: str | None = None, folder: Path | None = None) -> Model
     return entries[wanted]
 
 
+def find_segmenter(segmenter_id: str | None = None, folder: Path | None = None) -> SegmenterEntry:
+    """Look up a network that finds vertebrae in a CT.
+
+    Args:
+        segmenter_id: Its id; the registry's default if None.
+        folder: As for ``read_registry``.
+
+    Returns:
+        Its entry.
+
+    Raises:
+        InputError: The registry cannot be read or has no such segmenter; the message lists the known ids.
+    """
+    default, entries = read_segmenters(folder)
+    if not entries:
+        raise InputError("Expected a network that finds vertebrae in a CT, got none: this version comes without one.")
+    wanted = segmenter_id or default
+    if wanted not in entries:
+        raise InputError(f"Expected one of the segmenters {sorted(entries)}, got {wanted!r}; choose one of these.")
+    return entries[wanted]
+
+
 def load_network(entry: ModelEntry, device: str = "cpu") -> GeoLiftUNet:
     """Load a network with its weights, in evaluation mode.
 
@@ -120,19 +200,45 @@ def load_network(entry: ModelEntry, device: str = "cpu") -> GeoLiftUNet:
         The network in float32 on the device.
 
     Raises:
-        InputError: The weights are missing, do not have the SHA-256 of the entry (checked before anything is read), or
-            belong to another network.
+        InputError: The weights, or those that they add to, are missing, do not have the SHA-256 of the entry (checked
+            before anything is read), or belong to another network.
     """
     import torch
-    from safetensors.torch import load
 
     from TomoRayLib.networks.geolift import GeoLiftConfig, GeoLiftUNet
 
     if entry.architecture != "geolift":
         raise InputError(f"Model {entry.id} has the architecture {entry.architecture!r}; this version runs 'geolift'.")
-    content = _checked(entry.path, entry.sha256)
     network = GeoLiftUNet(GeoLiftConfig(**entry.network))
-    state = {name: value.to(torch.float32) for name, value in load(content).items()}
+    _fill(network, entry)
+    return network.to_channels_last().to(torch.device(device)).eval()
+
+
+def load_segmenter(device: str = "cpu", entry: SegmenterEntry | None = None) -> CTSegmenter:
+    """Load the network that finds vertebrae in a CT, in evaluation mode.
+
+    Args:
+        device: A torch device: ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
+        entry: The segmenter's entry in the registry; its default if None.
+
+    Returns:
+        The network in float32 on the device.
+
+    Raises:
+        InputError: There is none, or its weights are refused as by ``load_network``.
+    """
+    import torch
+
+    from TomoRayLib.networks.ct_segmenter import CTSegmenter, CTSegmenterConfig
+
+    entry = entry or find_segmenter()
+    network = CTSegmenter(CTSegmenterConfig(**entry.network))
+    _fill(network, entry)
+    return network.to(torch.device(device)).eval()
+
+
+def _fill(network: torch.nn.Module, entry: ModelEntry | SegmenterEntry) -> None:
+    state, _ = read_weights(entry.path, entry.sha256)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
@@ -141,7 +247,6 @@ def load_network(entry: ModelEntry, device: str = "cpu") -> GeoLiftUNet:
             f"The weights {entry.path.name} belong to another network than registry entry {entry.id} describes "
             f"({reason}); reinstall TomoRay or choose another model."
         ) from None
-    return network.to_channels_last().to(torch.device(device)).eval()
 
 
 def load_atlas(entry: ModelEntry) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -151,7 +256,8 @@ def load_atlas(entry: ModelEntry) -> tuple[NDArray[np.float32], NDArray[np.bool_
         entry: The model's entry in the registry.
 
     Returns:
-        Grey values in [0, 1] and bone mask on the model's grid, both (z, y, x).
+        Grey values in [0, 1] and bone mask on the model's grid, both (z, y, x). All bone has one grey value, so that
+        newer files hold it instead of a volume of grey values.
 
     Raises:
         InputError: The atlas is missing or does not have the SHA-256 of the entry.
@@ -159,11 +265,18 @@ def load_atlas(entry: ModelEntry) -> tuple[NDArray[np.float32], NDArray[np.bool_
     import torch.nn.functional as F
     from safetensors.torch import load
 
-    content = load(_checked(entry.folder / entry.atlas_file, entry.atlas_sha256))
-    channels = [content[name].float().div(255.0)[None, None] for name in ("grey", "probability")]
+    content = load(checked_content(entry.folder / entry.atlas_file, entry.atlas_sha256))
     size = (entry.size,) * 3
-    grey, probability = (F.interpolate(c, size=size, mode="trilinear", align_corners=False)[0, 0] for c in channels)
-    grey = grey * float(content["grey_maximum"])
+
+    def channel(name: str) -> torch.Tensor:
+        stored = content[name].float().div(255.0)[None, None]
+        return F.interpolate(stored, size=size, mode="trilinear", align_corners=False)[0, 0]
+
+    probability = channel("probability")
+    if "grey" in content:
+        grey = channel("grey") * float(content["grey_maximum"])
+    else:
+        grey = probability * float(content["bone_grey"])
     return grey.numpy(), probability.numpy() > entry.atlas_threshold
 
 
@@ -176,37 +289,3 @@ def load_equal_frequency_table(folder: Path | None = None) -> LookupTable:
         return LookupTable.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"The lookup table {path} cannot be read ({error}); reinstall TomoRay.") from None
-
-
-def save_weights(state: dict[str, torch.Tensor], path: Path, metadata: dict[str, str]) -> str:
-    """Write half-precision weights atomically; returns the file's SHA-256."""
-    import torch
-    from safetensors.torch import save
-
-    from TomoRayLib.base.files import write_atomically
-
-    half = {name: value.detach().to("cpu", torch.float16).contiguous() for name, value in state.items()}
-    content = save(half, metadata)
-    with write_atomically(path) as partial:
-        Path(partial).write_bytes(content)
-    return sha256_of_bytes(content)
-
-
-@lru_cache(maxsize=4)
-def _checked_cached(path: Path, expected_sha256: str, modified_ns: int) -> bytes:
-    content = path.read_bytes()
-    found = sha256_of_bytes(content)
-    if found != expected_sha256:
-        raise InputError(
-            f"The weights {path.name} have the SHA-256 {found[:16]}..., expected {expected_sha256[:16]}...: the "
-            f"file is damaged or not the one of the registry; reinstall TomoRay, or check the file out again."
-        )
-    return content
-
-
-def _checked(path: Path, expected_sha256: str) -> bytes:
-    """The file's content, once its hash is right."""
-    try:
-        return _checked_cached(path, expected_sha256, path.stat().st_mtime_ns)
-    except FileNotFoundError:
-        raise InputError(f"Expected the weights at {path}, found none; reinstall TomoRay.") from None

@@ -51,13 +51,9 @@ def mean_atlas(spines: Iterable[Spine], bone_grey: float, fov_mm: float) -> Mean
 
 
 def atlas_tensors(atlas: MeanAtlas) -> dict[str, Tensor]:
-    """The atlas as it is stored: both volumes in 8 bits, grey relative to its maximum."""
-    maximum = atlas.grey.max().clamp_min(1e-6)
-    return {
-        "grey": (atlas.grey / maximum * 255).round().to(torch.uint8),
-        "probability": (atlas.probability * 255).round().to(torch.uint8),
-        "grey_maximum": maximum.reshape(1).float(),
-    }
+    """The atlas as it is stored: the probability in 8 bits, and bone's one grey value, which makes its grey."""
+    bone_grey = atlas.grey.sum() / atlas.probability.sum().clamp_min(1e-6)
+    return {"probability": (atlas.probability * 255).round().to(torch.uint8), "bone_grey": bone_grey.reshape(1).float()}
 
 
 def bone_hu(cases: Iterable[tuple[Volume, Volume]]) -> NDArray[np.float32]:

@@ -118,6 +118,15 @@ def test_an_atlas_comes_back_from_the_registry_as_it_was_made(tmp_path: Path) ->
     np.testing.assert_array_equal(mask[~unsure], (atlas.probability.numpy() > atlas.threshold)[~unsure])
 
 
+def test_an_atlas_with_a_volume_of_grey_values_as_in_earlier_files_is_read(tmp_path: Path) -> None:
+    probability = torch.randint(0, 256, (96, 96, 96), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    content = save({"probability": probability, "grey": 255 - probability, "grey_maximum": torch.tensor([0.6])})
+    (tmp_path / "atlas.safetensors").write_bytes(content)
+    grey, mask = load_atlas(an_entry(tmp_path, atlas_sha256=sha256_of_bytes(content)))
+    np.testing.assert_allclose(grey, 0.6 * (1 - probability.numpy() / 255), atol=1e-6)
+    np.testing.assert_array_equal(mask, probability.numpy() > 102)
+
+
 def test_a_damaged_atlas_is_refused(tmp_path: Path) -> None:
     (tmp_path / "atlas.safetensors").write_bytes(b"nothing")
     with pytest.raises(InputError, match="SHA-256"):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
@@ -19,6 +18,7 @@ from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.training.engine.adversary import Adversary
 from TomoRayLib.training.engine.models import Model, NetworkConfig, describe_network, network_of
 from TomoRayLib.training.engine.progress import Progress
+from TomoRayLib.weights import read_weights
 
 COUNTER = "counter."  # of the parameters of the head of the vertebra field
 
@@ -131,9 +131,7 @@ def _begins_residual(path: Path, network: dict[str, Any], model: Model) -> bool:
 def _published(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
     """The weights of a .safetensors file, and their network as its metadata say; None in files from before they did,
     which had no residual heads."""
-    with safe_open(path, "pt") as file:
-        metadata = file.metadata() or {}
-        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 - no mapping
+    weights, metadata = read_weights(path)
     return weights, json.loads(metadata["network"]) if "network" in metadata else None
 
 
