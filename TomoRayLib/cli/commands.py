@@ -17,7 +17,7 @@ from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.cli.display import escaped, print_sentence
 from TomoRayLib.cli.options import Json, OptionalPath, job_command, option_for, option_names
 from TomoRayLib.cli.running import console, finish
-from TomoRayLib.cli.training import learning_curves, publish, sample_sheet, train
+from TomoRayLib.cli.training import learning_curves, publish, sample_sheet, train, train_segmenter
 from TomoRayLib.jobs.events import Emit, ExitCode, Finished, Note
 from TomoRayLib.jobs.job import VIEW_NAMES, EvaluationJob, ProjectionJob, SynthesisJob
 
@@ -126,6 +126,7 @@ def models(json: Json = False) -> None:
 
 
 app.command()(train)
+app.command(name="train-segmenter")(train_segmenter)
 app.command()(publish)
 app.command(name="sample-sheet")(sample_sheet)
 app.command(name="learning-curves")(learning_curves)

@@ -92,6 +92,27 @@ def train(
     finish(work, False, KEPT_IN_THE_RUN, OPTIONS)
 
 
+def train_segmenter(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A run as a TOML file, see docs/training.md.")],
+    data: Annotated[Path, typer.Option(help="Folder that CONFIG's data paths start from.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run.")],
+    minutes: Annotated[Number, typer.Option(help="Budget, in place of CONFIG's.")] = None,
+) -> None:
+    """Train the network behind 'tomoray segment', which finds vertebrae in a CT.
+
+    Run the same command again to resume a run that was stopped. Needs the extra 'train'.
+    """
+
+    def work(emit: Emit) -> None:
+        try:
+            from TomoRayLib.training.segmenter.run import run_segmenter
+        except ImportError as error:
+            raise InputError(f"Training needs the extra 'train' ({error}); in a checkout: make setup.") from None
+        run_segmenter(config, data, out, minutes, console.print)
+
+    finish(work, False, KEPT_IN_THE_RUN, OPTIONS)
+
+
 def publish(
     checkpoints: Annotated[
         list[Path],

@@ -54,10 +54,8 @@ class CTSegmenter(nn.Module):
         self.config = config
         widths = config.widths
         self.stem = _Convolutions(1, widths[0], 1)
-        self.down = nn.ModuleList(
-            _Convolutions(fine, coarse, 2, stride=2) for fine, coarse in zip(widths, widths[1:], strict=False)
-        )
-        self.widen = nn.ModuleList(nn.Conv3d(coarse, fine, 1) for fine, coarse in zip(widths, widths[1:], strict=False))
+        self.down = nn.ModuleList(_Convolutions(fine, coarse, 2, stride=2) for fine, coarse in pairwise(widths))
+        self.widen = nn.ModuleList(nn.Conv3d(coarse, fine, 1) for fine, coarse in pairwise(widths))
         self.up = nn.ModuleList(_Convolutions(width, width, 1) for width in widths[:-1])
         self.mask = nn.Conv3d(widths[0], 1, 3, padding=1)
         self.field = nn.Conv3d(widths[1], FIELD, 3, padding=1)

@@ -32,7 +32,7 @@ from TomoRayLib.training.engine.validation import (
 
 
 @dataclass(frozen=True)
-class _Data:
+class RunData:
     """The data of a run: what it trains on, the held-out spines of phantoms, and the real cases that it only scores."""
 
     training: Anatomy
@@ -60,7 +60,7 @@ def run_config(config: RunConfig, folder: Path, out: Path, report: Callable[[str
     """
     check_writable(out)
     _check_start(config.stages[0], folder)
-    data = _found(config.data, folder, report)
+    data = find_data(config.data, folder, report)
     previous: str | None = None
     for number, stage in enumerate(config.stages):
         settings = settings_of_stage(stage, previous, data.training, folder)
@@ -112,7 +112,8 @@ def _check_start(stage: StageConfig, folder: Path) -> None:
         recorded_sources(_start_of(stage, folder))
 
 
-def _found(data: DataConfig, folder: Path, report: Callable[[str], None]) -> _Data:
+def find_data(data: DataConfig, folder: Path, report: Callable[[str], None]) -> RunData:
+    """Read what a run trains on and what it scores, and report both. Raises InputError for data that cannot be used."""
     watched = [CohortCase(one.name, one.name, folder / one.ct, folder / one.labels) for one in data.watched]
     for case in watched:
         check_may_be_scored(case)
@@ -138,7 +139,7 @@ def _found(data: DataConfig, folder: Path, report: Callable[[str], None]) -> _Da
     uses = training.sources()
     listed = "; ".join(f"{item['name']}, {item['licence']}" for item in data_of_model(uses))
     report(f"Trained on: {listed}. A model of these alone is under {licence_of_model(uses)}.")
-    return _Data(training, validation, [*held_out, *watched])
+    return RunData(training, validation, [*held_out, *watched])
 
 
 def _check_permissive(settings: TrainingConfig, checkpoint: Path) -> None:
@@ -155,7 +156,7 @@ def _check_permissive(settings: TrainingConfig, checkpoint: Path) -> None:
         )
 
 
-def _validation_cases(config: DataConfig, stage: StageConfig, data: _Data) -> list[ValidationCase]:
+def _validation_cases(config: DataConfig, stage: StageConfig, data: RunData) -> list[ValidationCase]:
     cases = [scored_case(one, stage.stream.size, stage.stream.fov_mm) for one in data.scored]
     if data.validation is not None:
         count = config.phantom_cases if stage.phantom_cases is None else stage.phantom_cases

@@ -36,9 +36,11 @@ TOLD_STEPS = 50
 
 @dataclass(frozen=True)
 class SegmenterTraining:
-    """Settings of a run. ``minutes`` is its whole budget; the learning rate ends at 0 with it."""
+    """Settings of a run. ``minutes`` is its whole budget, or ``steps`` if they are given; the learning rate ends at 0
+    with it."""
 
     minutes: float = 120.0
+    steps: int | None = None
     batch_size: int = 2
     peak_lr: float = 2e-3
     weight_decay: float = 1e-2
@@ -57,6 +59,12 @@ class SegmenterTraining:
                 f"minutes, batch_size and validate_every_steps must be above 0, workers 0 or 1; got {self.minutes}, "
                 f"{self.batch_size}, {self.validate_every_steps}, {self.workers}."
             )
+
+    def spent(self, progress: Progress) -> float:
+        """Share of the budget that is spent; the run ends at 1."""
+        if self.steps is not None:
+            return progress.steps / self.steps
+        return progress.seconds / (self.minutes * 60)
 
 
 def train_segmenter(
@@ -95,7 +103,7 @@ def train_segmenter(
     saved = time.monotonic()
     with stop_asked(1) as asked:
         for crop in loader:
-            if run.progress.seconds >= config.minutes * 60:
+            if config.spent(run.progress) >= 1:
                 break
             terms = run.step(crop)
             run.progress = Progress(run.progress.steps + 1, time.monotonic() - began)
@@ -157,7 +165,7 @@ class _Run:
         return self.ema.module
 
     def step(self, crop: Crop) -> dict[str, float]:
-        rate = schedule(self.progress.seconds / (self.config.minutes * 60))
+        rate = schedule(self.config.spent(self.progress))
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.peak_lr * rate
         crop = {name: value.to(self.device) for name, value in crop.items()}
