@@ -1,95 +1,102 @@
-"""The shipped weights on anatomy that they were not trained on, at 192^3, next to the mean atlas.
+"""Models on all public real people, next to an empty volume and the mean atlas, with measures that see sharpness.
 
-An empty volume scores 0 in all three: cosine similarity, Dice, and PSNR over blank.
+    python Testing/Benchmarks/held_out.py --data DATA [--model geolift-s] [--model ...] [--checkpoint run/last.ckpt]
+        [--scout-labels LABELS] [--people NAME ...] [--out output/held_out] [--readme]
+    python Testing/Benchmarks/held_out.py --data DATA --quick --checkpoint run/a.ckpt --checkpoint run/b.ckpt
 
-    python Testing/Benchmarks/held_out.py --data DATA [--model geolift-s] [--phantoms 24] [--seed 777]
+DATA holds verse/, totalsegmentator/ and scouts/; LIDC-IDRI-0001 is downloaded once, as for ``tomoray demo``. Each
+person is run as ``tomoray synthesize --ct`` runs a CT (C-arm, isocentre at the middle of the labelled vertebrae), the
+scouts from their real X-rays. Every person is marked trained on, chosen on or held out for each model, by the model's
+own records. Scores are kept case by case in OUT/cases and made anew only if files, weights or definitions changed;
+OUT also gets held_out.md and held_out.json. ``--readme`` prints the README's table and nothing else.
 
-DATA holds labelmaps/ and bodies/, and verse/ and totalsegmentator/ for the real CTs (the model card says which were
-trained on). Phantoms are of the four spines that no training has seen, in the bodies that it has. Printed are mean,
-standard deviation, median, quartiles and the 95 % confidence interval of the mean (bootstrap over phantoms).
-LIDC-IDRI-0001 is scored by ``tomoray demo``.
+``--quick`` scores the validation people alone, at the level that a checkpoint has reached: seconds each, the same three
+scores that a training writes while it runs. Checkpoints are chosen by it; nothing else should be.
+Phantoms of held-out spines are scored by held_out_phantoms.py.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from torch import Tensor
+from held_out_people import Person, PersonCase, find_people, read_person
+from held_out_quick import quick_table
+from held_out_scores import Contestant, kept_rows, made_with, of_checkpoint, published, score
+from held_out_tables import PersonScores, full_text, readme_text, to_json
 
-from TomoRayLib.metrics.statistics import Statistic, statistic
-from TomoRayLib.training.data.anatomy import load_anatomy
-from TomoRayLib.training.data.samples import StreamConfig
-from TomoRayLib.training.data.training_cases import find_training_cases
-from TomoRayLib.training.engine.validation import ValidationCase, phantom_cases, score_case, scored_case, scores_of
-from TomoRayLib.training.phantoms.scene import SceneSize
-from TomoRayLib.weights import ModelEntry, find_model, load_atlas, load_network
-
-SIZE = 192
-KEYS = {"cosine_similarity": "cosine similarity", "dice": "Dice", "gain_db": "PSNR over blank, dB"}
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.training.data.roles import role_of
 
 
-def stream() -> StreamConfig:
-    """The phantoms: the training's ranges, drawn for this script alone."""
-    return StreamConfig(size=SIZE, scene=SceneSize(spacing_mm=1.6))
+def say(text: str) -> None:
+    """Progress goes to the error stream, so that the table alone can be piped."""
+    print(text, file=sys.stderr, flush=True)
 
 
-def atlas_about(target_mask: Tensor, entry: ModelEntry) -> tuple[Tensor, Tensor]:
-    """Grey and mask of the mean atlas (1, 1, z, y, x), put on the middle of the true vertebrae's bounding box."""
-    grey, mask = (torch.from_numpy(volume)[None, None] for volume in load_atlas(entry))
-    places = torch.nonzero(target_mask[0, 0])
-    offset = ((places.amin(0) + places.amax(0) + 1) / 2 - SIZE / 2).round().long().tolist()
-    return shifted(grey, offset), shifted(mask.float(), offset) > 0.5
+def scores_of(person: Person, contestants: Sequence[Contestant], out: Path) -> PersonScores:
+    """A person's rows for every model: kept ones, else new ones. Raises InputError for files that cannot be scored."""
+    inputs = person.inputs_sha256()
+    case: PersonCase | None = None
+    rows = {}
+    for one in contestants:
+        path = out / "cases" / one.folder / f"{person.name.replace('/', '_')}.json"
+        wanted = made_with(inputs, one)
+        kept = kept_rows(path, wanted)
+        if kept is None:
+            case = case or read_person(person)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            kept = score(case, one, wanted, path)
+            say(f"{person.name}, {one.name}: cosine {kept['tomoray']['cosine_similarity']:.3f}, "
+                f"Dice {kept['tomoray']['dice']:.3f}")  # fmt: skip
+        rows[one.name] = kept
+    return PersonScores(
+        person.name, person.title, rows, {one.name: role_of(person.names, one.uses) for one in contestants}
+    )
 
 
-def shifted(volume: Tensor, offset: list[int]) -> Tensor:
-    """(n, c, z, y, x) moved by whole voxels, 0 coming in."""
-    result = torch.zeros_like(volume)
-    target, source = [], []
-    for size, step in zip(volume.shape[2:], offset, strict=True):
-        target.append(slice(max(0, step), size + min(0, step)))
-        source.append(slice(max(0, -step), size - max(0, step)))
-    result[:, :, target[0], target[1], target[2]] = volume[:, :, source[0], source[1], source[2]]
-    return result
-
-
-def score(network: torch.nn.Module, entry: ModelEntry, case: ValidationCase) -> dict[str, dict[str, float]]:
-    """Scores of the model and of the atlas; an empty volume scores 0 in each by definition."""
-    target, occupancy = case.sample["target"], case.sample["occupancy"]
-    grey, mask = atlas_about(occupancy > 0.5, entry)
-    with torch.inference_mode():
-        model = score_case(network, case, 0)  # type: ignore[arg-type]
-    return {"model": model, "mean atlas": scores_of(grey, mask, target, occupancy)}
-
-
-def described(s: Statistic) -> str:
-    """A statistic as the model cards give it."""
-    interval, spread = f"95 % CI {s.ci_low:.3f} to {s.ci_high:.3f}", f"IQR {s.q1:.3f} to {s.q3:.3f}"
-    return f"mean {s.mean:.3f} ({interval}), SD {s.sd:.3f}, median {s.median:.3f} ({spread}), n {s.n}"
+def options_of() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", action="append", default=[], help="id in the registry, once for each model")
+    parser.add_argument("--checkpoint", action="append", type=Path, default=[], help="last.ckpt of a run; repeatable")
+    parser.add_argument("--scout-labels", type=Path, help="vertebra labels of the CT of scouts/lumbar")
+    parser.add_argument("--people", nargs="+", metavar="NAME", help="these alone")
+    parser.add_argument("--out", type=Path, default=Path("output/held_out"))
+    parser.add_argument("--readme", action="store_true", help="print the README's table instead of all tables")
+    parser.add_argument("--quick", action="store_true", help="validation people alone, at the checkpoint's level")
+    parser.add_argument("--offline", action="store_true", help="do not download LIDC-IDRI-0001")
+    return parser.parse_args()
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--model", default=None)
-    parser.add_argument("--phantoms", type=int, default=24)
-    parser.add_argument("--seed", type=int, default=777, help="of the phantoms; model cards may name those of a choice")
-    options = parser.parse_args()
-    entry = find_model(options.model)
-    network = load_network(entry)
-    _, held_out = load_anatomy(options.data).split()
-    cases = phantom_cases(held_out, stream(), options.phantoms, options.seed)
-    scores = [score(network, entry, case) for case in cases]
-    print(f"{entry.id}, {options.phantoms} phantoms of held-out spines, seed {options.seed}, {SIZE}^3")
-    for row in ("model", "mean atlas"):
-        for key, words in KEYS.items():
-            s = statistic((one[row][key], str(number)) for number, one in enumerate(scores))
-            print(f"  {row:10s} {words:20s} {described(s)}")
-    cohort, _ = find_training_cases([options.data / "verse", options.data / "totalsegmentator"])
-    for files in cohort.cases:
-        for row, values in score(network, entry, scored_case(files, SIZE)).items():
-            print(f"  {files.name}, {row}: " + ", ".join(f"{words} {values[key]:.3f}" for key, words in KEYS.items()))
+    options = options_of()
+    contestants = [published(model) for model in options.model] + [of_checkpoint(path) for path in options.checkpoint]
+    contestants = contestants or [published(None)]
+    if options.quick:
+        print(quick_table(options.data, contestants, options.out / "quick"))
+        return
+    people = find_people(options.data, options.scout_labels, options.offline, say)
+    if options.people:
+        unknown = sorted(set(options.people) - {person.name for person in people})
+        if unknown:
+            raise SystemExit(f"No person of this name: {unknown}; there are {[person.name for person in people]}.")
+        people = [person for person in people if person.name in options.people]
+    scores = []
+    for person in people:
+        try:
+            scores.append(scores_of(person, contestants, options.out))
+        except InputError as error:
+            say(f"{person.name} is left out: {error}")
+    if not scores:
+        raise SystemExit("No person could be scored.")
+    text = full_text(scores)
+    (options.out / "held_out.md").write_text(text, encoding="utf-8")
+    (options.out / "held_out.json").write_text(json.dumps(to_json(scores), indent=1) + "\n", encoding="utf-8")
+    print(readme_text(scores) if options.readme else text, end="")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,204 @@
+"""The tables of held_out.py, the reading of scouts, and the blinded sheet: Testing/Benchmarks is no package."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from support.body_columns import body_column
+from TomoRayLib.training.data.roles import Role
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "Benchmarks"
+MODULES = ("held_out_people", "held_out_scores", "held_out_tables", "blinded_sheet")
+
+
+@pytest.fixture(scope="module")
+def benchmarks() -> Iterator[dict[str, ModuleType]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(BENCHMARKS))
+        yield {name: importlib.import_module(name) for name in MODULES}
+
+
+def person(tables: ModuleType, name: str, dice: float, atlas: float, **roles: Role) -> Any:
+    """One person's scores for models a and b; b's Dice is .1 higher, its atlas is not looked at."""
+    rows = {
+        model: {
+            "tomoray": {"dice": dice + plus, "assd_mm": 2.0, "found": 0.5},
+            "blank": {"dice": 0.0, "assd_mm": math.inf},
+            "mean_atlas": {"dice": atlas, "assd_mm": 4.0},
+            "truth": {"endplate_rise_mm": 1.0},
+        }
+        for model, plus in (("a", 0.0), ("b", 0.1))
+    }
+    return tables.PersonScores(name, name, rows, roles)
+
+
+@pytest.fixture(scope="module")
+def scores(benchmarks: dict[str, ModuleType]) -> list[Any]:
+    tables, held = benchmarks["held_out_tables"], Role.HELD_OUT
+    return [
+        person(tables, "sub-verse005", 0.5, 0.6, a=held, b=Role.CHOSEN_ON),
+        person(tables, "sub-verse006", 0.8, 0.6, a=held, b=Role.TRAINED_ON),
+        person(tables, "LIDC-IDRI-0001", 0.7, 0.6, a=held, b=held),
+    ]
+
+
+def test_a_person_that_one_model_was_trained_on_is_compared_apart(
+    benchmarks: dict[str, ModuleType], scores: list[Any]
+) -> None:
+    groups = benchmarks["held_out_tables"].groups_of(scores)
+    names = {group: [one.name for one in members] for group, members in groups.items()}
+    assert names == {
+        "not trained on": ["sub-verse005", "LIDC-IDRI-0001"],
+        "chosen on": ["sub-verse005"],
+        "never looked at": ["LIDC-IDRI-0001"],
+        "trained on": ["sub-verse006"],
+    }
+
+
+def test_the_summary_has_mean_and_sd_of_models_and_baselines(
+    benchmarks: dict[str, ModuleType], scores: list[Any]
+) -> None:
+    tables = benchmarks["held_out_tables"]
+    lines = tables.summary_table(tables.groups_of(scores)["not trained on"], ["dice", "assd_mm", "found"]).splitlines()
+    assert lines[0] == (
+        "|  | TomoRay a | TomoRay b | blank | mean atlas | truth | a: ahead of the atlas | b: ahead of the atlas |"
+    )
+    # (.5, .7): mean .6, SD .141; model a is ahead of .6 once, b (.6 + .1, a tie for neither) twice in ASSD
+    assert lines[2] == (
+        "| Dice | 0.600 ± 0.141 | 0.700 ± 0.141 | 0.000 ± 0.000 | 0.600 ± 0.000 | – | 1 of 2 | 1 of 2 |"
+    )
+    assert lines[3] == "| ASSD, mm | 2.00 ± 0.00 | 2.00 ± 0.00 | ∞ | 4.00 ± 0.00 | – | 2 of 2 | 2 of 2 |"
+    assert lines[4].startswith("| Vertebrae found | 0.50 ± 0.00 | 0.50 ± 0.00 | – | – | – | – | – |")
+
+
+def test_the_readme_has_the_people_not_trained_on_alone(benchmarks: dict[str, ModuleType], scores: list[Any]) -> None:
+    tables = benchmarks["held_out_tables"]
+    text = tables.readme_text(scores)
+    assert "| Dice | 0.600 ± 0.141 |" in text
+    assert len(text.splitlines()) == 2 + len(tables.SHORT)
+    assert "not trained on" in tables.readme_text([scores[1]])
+
+
+def test_the_page_and_the_json_hold_every_person(benchmarks: dict[str, ModuleType], scores: list[Any]) -> None:
+    tables = benchmarks["held_out_tables"]
+    page = tables.full_text(scores)
+    assert page.count("| (mean atlas) |") == 6
+    assert "| sub-verse006 | trained on |" in page
+    content = json.loads(json.dumps(tables.to_json(scores), allow_nan=False))
+    assert content["people"][0]["roles"] == {"a": "held out", "b": "chosen on"}
+    assert content["people"][0]["rows"]["a"]["blank"]["assd_mm"] == "inf"
+    assert content["groups"]["not trained on"]["rows"]["b"]["tomoray"]["dice"]["mean"] == pytest.approx(0.7)
+
+
+def test_kept_scores_are_used_for_the_same_files_alone(benchmarks: dict[str, ModuleType], tmp_path: Path) -> None:
+    kept_rows = benchmarks["held_out_scores"].kept_rows
+    record = {"made_with": {"scoring": 1}, "rows": {"blank": {"dice": 0.0, "assd_mm": "inf", "found": "nan"}}}
+    path = tmp_path / "case.json"
+    assert kept_rows(path, {"scoring": 1}) is None
+    path.write_text(json.dumps(record), encoding="utf-8")
+    rows = kept_rows(path, {"scoring": 1})
+    assert rows["blank"]["assd_mm"] == math.inf
+    assert math.isnan(rows["blank"]["found"])
+    assert kept_rows(path, {"scoring": 2}) is None
+
+
+ISOCENTER_MM = (7.3, -4.6, -210.4)
+MARK_MM = (31.0, -52.0, -171.0)  # on a pixel of all four scans below
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("head_down", [False, True])
+def test_a_scout_shows_a_point_where_its_view_says(
+    benchmarks: dict[str, ModuleType], tmp_path: Path, turned: bool, mirrored: bool, head_down: bool
+) -> None:
+    """Whichever way the scanner stored it; spacing 1.0 mm along the body and 0.5 mm across it."""
+    for name, across in (("ap", 0), ("lateral", 1)):
+        right, down = np.zeros(3), np.array([0.0, 0.0, 1.0 if head_down else -1.0])
+        right[across] = -1.0 if mirrored else 1.0
+        first = np.zeros(3)
+        first[across], first[2] = (300.0 if mirrored else -300.0), (-500.0 if head_down else 50.0)
+        pixels = np.full((551, 1201), -2048, np.int16)
+        pixels[20:530, 100:1100] = 5
+        row, column = (
+            round((MARK_MM[2] - first[2]) / down[2]),
+            round((MARK_MM[across] - first[across]) / right[across] / 0.5),
+        )
+        pixels[row, column] = 400
+        spacing = [1.0, 0.5]
+        if turned:
+            pixels, right, down, spacing = pixels.T, down, right, spacing[::-1]
+        np.save(tmp_path / f"{name}.npy", pixels)
+        header = {
+            "row_direction_lps": right.tolist(),
+            "column_direction_lps": down.tolist(),
+            "first_pixel_lps_mm": first.tolist(),
+            "pixel_spacing_mm": spacing,
+        }
+        (tmp_path / f"{name}.json").write_text(json.dumps(header), encoding="utf-8")
+    ap, lateral, views = benchmarks["held_out_people"].scout_radiographs(tmp_path, ISOCENTER_MM)
+    for image, view in ((ap, views.ap), (lateral, views.lateral)):
+        u, v, w = view.projection_matrix() @ np.array([*MARK_MM, 1.0])
+        brightest = np.unravel_index(np.argmax(image), image.shape)
+        assert image.shape == view.detector.shape == (320, 640)
+        assert brightest == pytest.approx((v / w, u / w), abs=1e-6)
+        assert image.min() == 5  # padding became air
+
+
+def test_a_sheet_shows_each_name_once_and_its_key_says_which(benchmarks: dict[str, ModuleType], tmp_path: Path) -> None:
+    sheet = benchmarks["blinded_sheet"]
+    column = body_column()
+    truth = np.round(column.grey * 255).astype(np.uint8)
+    for model, share in (("first", 0.5), ("second/last", 0.25)):
+        folder = tmp_path / "cases" / f"{model.replace('/', '_')}-0123abcd"
+        folder.mkdir(parents=True)
+        for name in ("one", "two"):
+            volume = np.round(truth * share).astype(np.uint8)
+            np.savez_compressed(
+                folder / f"{name}.npz", synthetic=volume, truth=truth, labels=column.labels, spacing_mm=(1.2, 0.8, 0.5)
+            )
+    sheet.draw(tmp_path, ["first", "second/last"], None, tmp_path / "out", random.Random(3))
+    key = json.loads((tmp_path / "out" / "key.json").read_text(encoding="utf-8"))
+    assert sorted(entry["person"] for entry in key.values()) == ["one", "two"]
+    brightness = {"truth": 0.6, "first": 0.3, "second/last": 0.15}
+    for entry in key.values():
+        order = {letter: name for letter, name in entry.items() if letter != "person"}
+        assert sorted(order.values()) == sorted(brightness)
+        volumes = {name: np.round(truth / 0.6 * share).astype(np.uint8) for name, share in brightness.items()}
+        row = np.asarray(sheet.person_row(volumes, order, column.labels, (1.2, 0.8, 0.5), "")).max(axis=2)
+        pictures = row[2 * sheet.HEAD_PX :]
+        width = (pictures.shape[1] - sheet.GAP_PX) // 3
+        for place, name in enumerate(order.values()):
+            part = pictures[:, sheet.GAP_PX + place * width : (place + 1) * width]
+            assert np.percentile(part[part < 255], 97) == pytest.approx(255 * brightness[name], abs=4)
+    assert (tmp_path / "out" / "sheet-1.png").is_file()
+    answers = (tmp_path / "out" / "answers.csv").read_text(encoding="utf-8").splitlines()
+    assert answers[0] == "person,letter,is_the_truth,sharpness_rank,remark"
+    assert len(answers) == 1 + 2 * 3
+
+
+def test_orders_differ_and_answers_are_compared_with_the_key(benchmarks: dict[str, ModuleType]) -> None:
+    sheet = benchmarks["blinded_sheet"]
+    orders = {tuple(sheet.order_for(["truth", "a", "b"], random.Random(seed)).values()) for seed in range(40)}
+    assert len(orders) == 6
+    key = {"1": {"person": "one", "A": "a", "B": "truth"}, "2": {"person": "two", "A": "truth", "B": "a"}}
+    answers = [
+        {"person": "1", "letter": "A", "is_the_truth": "x", "sharpness_rank": "2"},
+        {"person": "1", "letter": "B", "is_the_truth": "", "sharpness_rank": "1"},
+        {"person": "2", "letter": "A", "is_the_truth": "yes", "sharpness_rank": "1"},
+        {"person": "2", "letter": "B", "is_the_truth": "", "sharpness_rank": "1"},
+    ]
+    assert sheet.scored(answers, key) == {
+        "a": {"shown": 2, "taken_for_truth": 1, "sharpness_rank": 1.5},
+        "truth": {"shown": 2, "taken_for_truth": 1, "sharpness_rank": 1.0},
+    }
