@@ -34,7 +34,7 @@ from TomoRayLib.networks.geolift import GeoLiftConfig
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
 from TomoRayLib.training.data.anatomy import Anatomy, load_spines
 from TomoRayLib.training.data.augmentation import GeometryRanges
-from TomoRayLib.training.data.held_out import VALIDATION_SPINES, is_of_subjects
+from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS, is_of_subjects
 from TomoRayLib.training.data.licences import (
     CASES,
     GREY,
@@ -246,7 +246,7 @@ def _labelled_cts(data: Path, watched: Iterable[str] = ()) -> list[CohortCase]:
     """The real labelled CTs in ``data`` that are known to allow commercial use, none of them of a subject that was
     watched or is held out. Raises InputError if there is none."""
     found = find_labelled_cts(data)[0] if data.is_dir() else []
-    held_out = (*VALIDATION_SPINES, *watched)
+    held_out = (*VALIDATION_SUBJECTS, *watched)
     allowed = [case for case in found if reason_against(case, permissive=True) is None]
     usable = [case for case in allowed if not is_of_subjects(case.name, held_out)]
     if not usable:
@@ -265,7 +265,7 @@ def _spines_trained_on(data: Path, recorded: Iterable[SourceUse], watched: Itera
     if not named and (cases := _named(recorded, CASES)):
         return _spines_of_cases(data, cases)
     spines = load_spines(data, commercial_use_allowed(recorded), MYO_SIM_SPINE in named)
-    training, _ = Anatomy(spines).split((*VALIDATION_SPINES, *watched))
+    training, _ = Anatomy(spines).split((*VALIDATION_SUBJECTS, *watched))
     chosen = tuple(spine for spine in training.spines if not named or spine.name in named)
     if not chosen:
         raise InputError(

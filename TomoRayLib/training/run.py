@@ -11,7 +11,7 @@ from TomoRayLib.base.files import check_writable
 from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.training.config_file import SEED_STEP, DataConfig, RunConfig, StageConfig
 from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy
-from TomoRayLib.training.data.held_out import VALIDATION_SPINES
+from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS
 from TomoRayLib.training.data.licences import (
     WATCHED,
     commercial_use_allowed,
@@ -123,7 +123,7 @@ def find_data(data: DataConfig, folder: Path, report: Callable[[str], None]) -> 
     report(f"Reading {folder}")
     if data.phantoms is not None:
         anatomy = load_anatomy(folder / data.phantoms, data.permissive, data.myo_sim, data.procedural_bodies)
-        training, validation = anatomy.split((*VALIDATION_SPINES, *data.held_out, *names))
+        training, validation = anatomy.split((*VALIDATION_SUBJECTS, *data.held_out, *names))
         report(f"{len(training.spines)} spines and {len(training.bodies)} bodies for phantoms")
         report(describe_held_out(validation))
     if data.cohorts:

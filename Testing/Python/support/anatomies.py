@@ -7,7 +7,8 @@ import torch
 
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.training.data.anatomy import Anatomy
-from TomoRayLib.training.phantoms.bodies import Body, height_of_level
+from TomoRayLib.training.phantoms.bodies import Body
+from TomoRayLib.training.phantoms.body_levels import height_of_level
 from TomoRayLib.training.phantoms.spines import Spine
 
 # The hand-made spine leans to the patient's left and to anterior on its way up: mm per mm of height.

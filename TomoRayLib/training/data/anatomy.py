@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.training.data.held_out import VALIDATION_SPINES, is_of_subjects
+from TomoRayLib.training.data.held_out import (
+    VALIDATION_PEOPLE,
+    VALIDATION_SUBJECTS,
+    is_held_out_for_ever,
+    is_of_subjects,
+)
 from TomoRayLib.training.data.licences import BODIES, CASES, SHAPES, SourceUse, is_permissive, merged, uses_of
 from TomoRayLib.training.data.training_cases import TrainingCases
 from TomoRayLib.training.phantoms.bodies import Body, body_name, load_body
@@ -20,7 +26,7 @@ from TomoRayLib.training.phantoms.spines import Spine, load_spine, spine_name
 MINIMUM_LEVELS = 5
 NO_SPINE = (
     "Expected at least one spine to make phantoms of, got none that is not held out. Add label maps of other subjects "
-    f"than {', '.join(VALIDATION_SPINES)}, or hold out fewer (held out or watched cases)."
+    f"than {', '.join(VALIDATION_SUBJECTS)}, or hold out fewer (held out or watched cases)."
 )
 
 
@@ -36,16 +42,18 @@ class Anatomy:
     cohort: TrainingCases | None = None
     spines_trained_on: bool = False
 
-    def split(self, held_out: tuple[str, ...] = VALIDATION_SPINES) -> tuple[Anatomy, Anatomy]:
-        """(training, validation) by the spine's subject; both use all bodies, and only the first the real CTs.
+    def split(self, held_out: tuple[str, ...] = VALIDATION_SUBJECTS) -> tuple[Anatomy, Anatomy]:
+        """(training, validation) by the spine's subject; both use the same bodies, and only the first the real CTs.
 
-        ``held_out`` may name cases of a cohort as well, whose label maps are then not trained on. If no spine is of a
-        held-out subject, the validation has the spines of the training and its ``spines_trained_on`` is true: its
-        phantoms then say nothing about other patients.
+        ``held_out`` may name cases of a cohort as well, whose label maps and bodies are then not trained on. If no
+        spine is of a held-out subject, the validation has the spines of the training and its ``spines_trained_on`` is
+        true: its phantoms then say nothing about other patients.
         """
-        kept = tuple(spine for spine in self.spines if not is_of_subjects(spine.name, held_out))
-        rest = tuple(spine for spine in self.spines if is_of_subjects(spine.name, held_out))
-        return Anatomy(kept, self.bodies, self.cohort), Anatomy(rest or kept, self.bodies, spines_trained_on=not rest)
+        bodies = tuple(body for body in self.bodies if not is_of_subjects(body.name, held_out))
+        spines = usable_spines(self.spines, bodies)
+        kept = tuple(spine for spine in spines if not is_of_subjects(spine.name, held_out))
+        rest = tuple(spine for spine in spines if is_of_subjects(spine.name, held_out))
+        return Anatomy(kept, bodies, self.cohort), Anatomy(rest or kept, bodies, spines_trained_on=not rest)
 
     def check_trainable(self) -> None:
         """Raise InputError if there is neither a spine nor a cohort to make samples from."""
@@ -74,10 +82,10 @@ def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False, pr
 
     ``myo_sim`` adds that package's spine, and there need be no label maps then; ``procedural_count`` analytical
     bodies join the real ones, and there need be none of those. ``permissive`` leaves out every file whose source is
-    not known to allow commercial use (``data.licences``).
+    not known to allow commercial use (``data.licences``). Bodies of people held out (``data.held_out``) are not read.
     """
     label_files, all_label_files = _label_files(data, permissive), _label_files(data)
-    body_files = sorted((data / "bodies").glob("*.nii.gz"))
+    body_files = _body_files(data)
     found = f"{len(all_label_files)} and {len(body_files)}"
     if permissive:
         body_files = [path for path in body_files if is_permissive("body", body_name(path))]
@@ -91,11 +99,11 @@ def load_anatomy(data: Path, permissive: bool = False, myo_sim: bool = False, pr
         )
     bodies = tuple(load_body(path) for path in body_files) + procedural_bodies(procedural_count)
     spines = load_spines(data, permissive, myo_sim)
-    usable = tuple(spine for spine in spines if any(body_fits(spine, body, MINIMUM_LEVELS) for body in bodies))
+    usable = usable_spines(spines, bodies)
     if not usable:
         raise InputError(
             f"Expected a label map that shares at least {MINIMUM_LEVELS} levels with a body, got none in {data}. Add "
-            f"bodies of the same part of the spine; their levels are listed in training/phantoms/bodies.py."
+            f"bodies of the same part of the spine; their levels are listed in training/phantoms/body_levels.py."
         )
     return Anatomy(usable, bodies)
 
@@ -104,6 +112,22 @@ def load_spines(data: Path, permissive: bool = False, myo_sim: bool = False) -> 
     """The spines of ``load_anatomy`` whether or not a body fits them. There may be none."""
     extra = (read_myo_sim_spine(find_myo_sim(data)),) if myo_sim else ()
     return tuple(load_spine(path) for path in _label_files(data, permissive)) + extra
+
+
+def usable_spines(spines: Iterable[Spine], bodies: tuple[Body, ...]) -> tuple[Spine, ...]:
+    """The spines that share at least five levels, or all that they have, with one of the bodies."""
+    return tuple(spine for spine in spines if any(body_fits(spine, body, MINIMUM_LEVELS) for body in bodies))
+
+
+def _body_files(data: Path) -> list[Path]:
+    """The CTs in ``data/bodies``, less those of people held out for ever or for validation."""
+    files = sorted((data / "bodies").glob("*.nii.gz"))
+    names = [body_name(path) for path in files]
+    return [
+        path
+        for path, name in zip(files, names, strict=True)
+        if not is_held_out_for_ever(name) and not is_of_subjects(name, VALIDATION_PEOPLE)
+    ]
 
 
 def _label_files(data: Path, permissive: bool = False) -> list[Path]:

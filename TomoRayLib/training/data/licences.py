@@ -26,6 +26,7 @@ WATCHED = "scored during training, never trained on"
 EARLIER = "an earlier training that this one goes on from"
 _FEW_NAMES = 4
 _NO_DERIVATIVES = "-ND"
+_EXAMPLE_TERMS = "not stated for the image (its repository: Apache-2.0)"
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,10 @@ class Source:
 
 
 # Terms as their publishers state them. The first that fits counts. VerSe's challenge layout (verse004.nii.gz) is left
-# out on purpose: its names do not tell expert masks from predicted ones under other terms.
+# out on purpose: its names do not tell expert masks from predicted ones under other terms. What is not confirmed at its
+# source counts as not known.
 SOURCES: tuple[Source, ...] = (
+    Source("VerSe expert label maps", "CC-BY-SA-4.0", True, "spine", ("verse004", "verse009")),
     Source("VerSe label maps", "CC-BY-NC-SA-4.0", False, "spine", ("verse*",)),
     Source("MyoSim torso", "Apache-2.0", True, "spine", ("myo_sim",)),
     Source(
@@ -49,12 +52,23 @@ SOURCES: tuple[Source, ...] = (
         "CC-BY-3.0 / CC-BY-4.0",
         True,
         "body",
-        ("tcga_de_a4ma_torso", "cmb_crc_01068_chest", "acrin_flt_001_abdomen_pelvis"),
+        (
+            "tcga_de_a4ma_torso",
+            "cmb_crc_01068_chest",
+            "acrin_flt_001_*",
+            "acrin_flt_013_lower_chest",
+            "acrin_nsclc_042_torso",
+            "lidc_idri_0314_chest",
+            "nlst_chest",
+        ),
     ),
+    Source("CPTAC", "not confirmed (reported as CC-BY-4.0)", False, "body", ("cptac_c3l00189_lower_chest",)),
+    Source("TotalSegmentator example", _EXAMPLE_TERMS, False, "body", ("totalsegmentator_example_abdomen_pelvis",)),
     Source("analytical bodies", "Apache-2.0", True, "body", ("procedural_*",)),
     Source("RICORD-1A", "CC-BY-NC-4.0", False, "body", ("ricord_1a_*",)),
     Source("VerSe sub-gl", "CC-BY-NC-ND-4.0", False, "case", ("sub-gl*",)),
     Source("VerSe", "CC-BY-SA-4.0", True, "case", ("sub-verse*",)),
+    Source("TotalSegmentator example", _EXAMPLE_TERMS, False, "case", ("totalsegmentator_example",)),
     Source("TotalSegmentator", "CC-BY-4.0", True, "case", ("s[0-9][0-9][0-9][0-9]",)),
 )
 NOT_KNOWN = Source("not known", "not known: counts as non-commercial", False, "", ())

@@ -14,8 +14,9 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.cohort_finder import CohortCase, find_cases, names_its_ct, stem_of
 from TomoRayLib.training.data.held_out import (
     DEMONSTRATION_CASE,
-    VALIDATION_SPINES,
-    is_demonstration_case,
+    SCOUT_CASE,
+    VALIDATION_SUBJECTS,
+    is_held_out_for_ever,
     is_of_subjects,
 )
 from TomoRayLib.training.data.licences import is_permissive
@@ -24,7 +25,10 @@ from TomoRayLib.training.data.scenes_of_cts import LabelledCT, load_labelled_ct
 CASES_AT_HAND = 8  # 100 MB each
 MOST_LISTED = 20
 NOT_PERMISSIVE = "not known to allow commercial use, as permissive = true asks for (training/data/licences.py)"
-FIGURES_ARE_MEASURED_ON_IT = f"{DEMONSTRATION_CASE} is held out for ever: published figures are measured on it"
+FIGURES_ARE_MEASURED_ON_IT = (
+    f"{DEMONSTRATION_CASE} and {SCOUT_CASE} are held out for ever: published figures are measured on them"
+)
+_SAYS_NOTHING = ("example",)  # names of a case's folder that are no name without the folder above
 SUBJECT_HELD_OUT = "the same subject is held out (training/data/held_out.py)"
 
 log = logging.getLogger(__name__)
@@ -46,10 +50,14 @@ def find_labelled_cts(folder: Path) -> tuple[list[CohortCase], list[LeftOutCase]
 
 
 def name_in_data_set(case: CohortCase) -> str:
-    """The CT's file name without its endings, or its folder's for ``s0308/ct.nii.gz`` with a mask that names no CT."""
+    """The CT's file name without its endings, or its folder's for ``s0308/ct.nii.gz`` with a mask that names no CT.
+
+    ``totalsegmentator_example`` for ``totalsegmentator/example/ct.nii.gz``.
+    """
     stem = stem_of(case.ct) or case.ct.name
     if stem.lower() == "ct" or not names_its_ct(case.segmentation):
-        return case.ct.parent.name
+        folder = case.ct.parent
+        return f"{folder.parent.name}_{folder.name}" if folder.name.lower() in _SAYS_NOTHING else folder.name
     return stem.removesuffix("_ct")
 
 
@@ -122,10 +130,10 @@ def find_training_cases(
 ) -> tuple[TrainingCases, list[CohortCase]]:
     """(training cases, cases held out by name) of all folders. Raises InputError for a name that does not exist.
 
-    Neither holds LIDC-IDRI-0001. ``permissive`` leaves out every case whose source is not known to allow commercial use
-    (``data.licences``). Other scans of a held-out case's subject, and those of the subjects that phantoms are scored on
-    (``VALIDATION_SPINES``) or that are ``watched``, are not trained on either. Every case left out is listed
-    with its reason.
+    Neither holds LIDC-IDRI-0001 or scouts/lumbar. ``permissive`` leaves out every case whose source is not known to
+    allow commercial use (``data.licences``). Other scans of a held-out case's subject, and those of the subjects that
+    trainings are chosen on (``VALIDATION_SUBJECTS``) or that are ``watched``, are not trained on either. Every case
+    left out is listed with its reason.
     """
     found = [find_labelled_cts(folder) for folder in folders]
     left_out = [item for _, items in found for item in items]
@@ -146,7 +154,7 @@ def find_training_cases(
     for case in usable:
         if case.name in names:
             continue
-        if is_of_subjects(case.name, (*VALIDATION_SPINES, *names, *watched)):
+        if is_of_subjects(case.name, (*VALIDATION_SUBJECTS, *names, *watched)):
             left_out.append((case.name, SUBJECT_HELD_OUT))
         else:
             training.append(case)
@@ -155,7 +163,7 @@ def find_training_cases(
 
 def reason_against(case: CohortCase, permissive: bool = False) -> str | None:
     """The reason why a case is neither trained on nor scored; None if it may be. Nothing is read."""
-    if is_demonstration_case(case.name, str(case.ct), str(case.segmentation)):
+    if is_held_out_for_ever(case.name, str(case.ct), str(case.segmentation)):
         return FIGURES_ARE_MEASURED_ON_IT
     return NOT_PERMISSIVE if permissive and not is_permissive("case", case.name) else None
 

@@ -20,6 +20,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.resampling import resample
+from TomoRayLib.training.phantoms.body_levels import LEVELS_OF_BODY, LOWEST_LEVEL, Anchors, z_of_level
 from TomoRayLib.training.phantoms.spine_removal import (
     BONE_ABOVE_HU,
     column_zone,
@@ -31,37 +32,22 @@ from TomoRayLib.training.phantoms.spine_removal import (
 )
 
 BODY_SPACING_MM = 2.0
-LOWEST_LEVEL = 25.0  # the bottom of L5: what lies below is sacrum, which stays
 SACRUM_MARGIN_MM = 5.0
-
-# Cumulative height in mm at the top of each level: cervical 17, thoracic 20 to 28, lumbar 36 mm with the disc.
-_HEIGHTS_MM = [17.0] * 7 + list(np.linspace(20.0, 28.0, 12)) + [36.0] * 6
-_CUMULATIVE_MM = np.concatenate([[0.0], np.cumsum(_HEIGHTS_MM)])
-
-# Two levels per body, read off its sagittal and coronal projections by eye (about one vertebra of doubt):
-# (level, z in mm), a level being the VerSe number of the vertebra at its top edge (8.0 top of T1, 25.0 bottom of L5).
-LEVELS_OF_BODY: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
-    "acrin_flt_001_abdomen_pelvis": ((17.0, -463.0), (25.0, -722.0)),
-    "cmb_crc_01068_chest": ((8.0, 10.0), (18.0, -225.0)),
-    "ricord_1a_chest": ((8.0, 258.0), (20.0, -5.0)),
-    "ricord_1a_chest_b": ((8.0, -20.0), (20.0, -300.0)),
-    "tcga_de_a4ma_torso": ((8.0, -835.0), (25.0, -1243.0)),
-}
 
 
 @dataclass(frozen=True)
 class Body:
     """One torso, its own spine removed: ``hu`` (z, y, x) int16 on an axis-aligned LPS grid of 2 mm.
 
-    ``curve_mm`` (z, 2) is the removed spine's course (x, y in LPS mm) per slice; ``levels`` two (level, z mm) anchors,
-    or None if they were never read off.
+    ``curve_mm`` (z, 2) is the removed spine's course (x, y in LPS mm) per slice; ``levels`` are its
+    (level, z mm) anchors, or None if they were never read off.
     """
 
     name: str
     hu: Tensor
     grid: Grid
     curve_mm: NDArray[np.float64]
-    levels: tuple[tuple[float, float], tuple[float, float]] | None
+    levels: Anchors | None
 
     @property
     def z_range_mm(self) -> tuple[float, float]:
@@ -69,13 +55,10 @@ class Body:
         return low, low + (self.grid.size[2] - 1) * self.grid.spacing_mm[2]
 
     def z_of_level(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
-        """LPS z of spinal levels in this body, interpolated between its two anchors by standard vertebral heights."""
+        """LPS z in mm of spinal levels in this body, interpolated between its anchors."""
         if self.levels is None:
             raise InputError(f"The spinal levels of body {self.name} are not known; add them to LEVELS_OF_BODY.")
-        (upper, upper_mm), (lower, lower_mm) = self.levels
-        height = height_of_level(np.asarray(level))
-        span = (lower_mm - upper_mm) / (height_of_level(lower) - height_of_level(upper))
-        return upper_mm + (height - height_of_level(upper)) * span
+        return z_of_level(level, self.levels)
 
     def level_range(self) -> tuple[float, float]:
         """(cranial, caudal) spinal levels at the ends of this body."""
@@ -84,11 +67,6 @@ class Body:
         z_mm = self.z_of_level(levels)
         inside = levels[(z_mm >= low) & (z_mm <= high)]
         return float(inside.min()), float(inside.max())
-
-
-def height_of_level(level: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Standard distance in mm below the top of C1; levels are fractional VerSe numbers (8.5 = middle of T1)."""
-    return np.interp(level, np.arange(1.0, 27.0), _CUMULATIVE_MM)
 
 
 def load_body(path: Path) -> Body:
@@ -111,7 +89,7 @@ def body_without_spine(
     hu: NDArray[np.float32],
     region: NDArray[np.bool_],
     grid: Grid,
-    levels: tuple[tuple[float, float], tuple[float, float]] | None,
+    levels: Anchors | None,
 ) -> Body:
     """A body from HU (z, y, x) on an axis-aligned grid of 2 mm, its spine taken out down to the sacrum.
 

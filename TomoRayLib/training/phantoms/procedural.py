@@ -16,7 +16,8 @@ from scipy import ndimage
 
 from TomoRayLib.anatomy.grey_levels import AIR_HU
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.training.phantoms.bodies import BODY_SPACING_MM, Body, height_of_level
+from TomoRayLib.training.phantoms.bodies import BODY_SPACING_MM, Body
+from TomoRayLib.training.phantoms.body_levels import height_of_level
 
 HALF_MM = (210.0, 160.0)  # of the grid: right to left, anterior to posterior
 TOP_LEVEL, BOTTOM_LEVEL = 1.0, 26.0  # top of C1, below L6

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from TomoRayLib.training.data.held_out import is_demonstration_case, is_of_subjects, subject_of
+from TomoRayLib.training.data.held_out import (
+    VALIDATION_PEOPLE,
+    is_held_out_for_ever,
+    is_of_subjects,
+    subject_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -21,6 +26,10 @@ from TomoRayLib.training.data.held_out import is_demonstration_case, is_of_subje
         ("s0308", "s0308"),
         ("my_verse018", "my_verse018"),
         ("1.3.6.1.4", "1.3.6.1.4"),
+        ("acrin_flt_001_head_neck", "acrin_flt_001"),
+        ("acrin_flt_013_lower_chest", "acrin_flt_013_lower_chest"),
+        ("totalsegmentator_example_abdomen_pelvis", "totalsegmentator_example"),
+        ("ricord_1a_chest_b", "ricord_1a_chest_b"),
     ],
 )
 def test_the_subject_of_a_name(name: str, subject: str) -> None:
@@ -38,6 +47,8 @@ def test_the_subject_of_a_name(name: str, subject: str) -> None:
         ("verse041", "verse0411", False),
         ("verse400_verse090", "verse404_verse209", False),
         ("s0308", "verse308", False),
+        ("acrin_flt_001_head_neck", "acrin_flt_001_abdomen_pelvis", True),
+        ("ricord_1a_chest", "ricord_1a_chest_b", False),  # two people
     ],
 )
 def test_names_of_one_subject(name: str, other: str, same: bool) -> None:
@@ -45,7 +56,22 @@ def test_names_of_one_subject(name: str, other: str, same: bool) -> None:
     assert not is_of_subjects(name, [])
 
 
-def test_the_demonstration_case_is_known_by_any_name_or_path() -> None:
-    assert is_demonstration_case("mine", "data/lidc-idri-0001/ct.nii.gz")
-    assert is_demonstration_case("LIDC-IDRI-0001_a")
-    assert not is_demonstration_case("LIDC-IDRI-0002", "data/ct.nii.gz")
+def test_what_is_held_out_for_ever_is_known_by_any_name_or_path() -> None:
+    assert is_held_out_for_ever("mine", "data/lidc-idri-0001/ct.nii.gz")
+    assert is_held_out_for_ever("LIDC-IDRI-0001_a")
+    assert is_held_out_for_ever("lidc_idri_0001_chest")
+    assert is_held_out_for_ever("mine", "data/scouts/lumbar/ct_coronal_2mm.nii.gz")
+    assert not is_held_out_for_ever("LIDC-IDRI-0002", "data/ct.nii.gz")
+    assert not is_held_out_for_ever("lidc_idri_0314_chest", "LIDC-IDRI-00012", "scouts/thoracic", "lumbar")
+
+
+@pytest.mark.parametrize(
+    "name", ["sub-verse005", "verse007_seg", "sub-verse008_dir-iso", "totalsegmentator_example_abdomen_pelvis"]
+)
+def test_the_people_of_the_validation_are_known_by_all_their_files(name: str) -> None:
+    assert is_of_subjects(name, VALIDATION_PEOPLE)
+
+
+@pytest.mark.parametrize("name", ["sub-verse006", "sub-verse014", "s0308", "verse009", "nlst_chest"])
+def test_others_are_trained_on(name: str) -> None:
+    assert not is_of_subjects(name, VALIDATION_PEOPLE)

@@ -208,6 +208,26 @@ def test_a_spine_whose_subject_is_held_out_under_another_name_is_not_trained_on(
     assert not validation.spines_trained_on
 
 
+def test_a_body_of_a_person_held_out_is_in_no_phantom() -> None:
+    neck = dataclasses.replace(a_body(8.0), name="acrin_flt_001_head_neck")
+    anatomy = Anatomy((a_spine(4.0),), (neck, a_body(8.0)))
+    training, validation = anatomy.split(("acrin_flt_001_abdomen_pelvis",))
+    assert [body.name for body in training.bodies] == [body.name for body in validation.bodies] == ["block"]
+    nobody, _ = Anatomy((a_spine(4.0),), (neck,)).split(("acrin_flt_001",))
+    with pytest.raises(ValueError, match="Expected at least one spine"):
+        nobody.draw(np.random.default_rng(0))
+
+
+def test_bodies_held_out_are_not_even_read(tmp_path: Path) -> None:
+    """They are not CTs at all here: reading them would fail."""
+    names = ("lidc_idri_0001_chest", "totalsegmentator_example_abdomen_pelvis")
+    for folder, name in (("labelmaps", "mine_seg"), *(("bodies", name) for name in names)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / f"{name}.nii.gz").write_text("no volume")
+    with pytest.raises(ValueError, match=r"got 1 and 0\."):
+        load_anatomy(tmp_path)
+
+
 def test_a_validation_on_the_spines_of_the_training_says_so() -> None:
     training, validation = a_coarse_anatomy().split()
     assert training.spines == validation.spines
