@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import njit
 from numpy.typing import NDArray
 from torch import Tensor
 
+from TomoRayLib.base.compiled import compiled
 from TomoRayLib.projector.crossings import crossings_of
 from TomoRayLib.projector.finish import Finish
 from TomoRayLib.projector.slab_rays import SlabRays
@@ -30,14 +30,6 @@ LANES = 16  # voxels turned at a time: 64 bytes, a cache line
 SLICES = 16  # loaded at a time if x is the main axis: a cache line as well
 
 Array = NDArray[np.float64]
-
-
-def _kernel(function: Callable[..., None]) -> Any:
-    """``function`` compiled, and kept for later processes if there is a folder for that."""
-    try:
-        return njit(nogil=True, fastmath={"contract"}, cache=True)(function)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return njit(nogil=True, fastmath={"contract"})(function)
 
 
 def shares(crossings: Array, count: int, dtype: Any) -> Shares:
@@ -110,7 +102,7 @@ def _first_and_last(weight: NDArray[Any]) -> NDArray[np.int64]:
     return np.stack([first, np.where(np.any(met, axis=1), last, first)], axis=1)
 
 
-@_kernel
+@compiled
 def _fill_shares(crossings, count, least, voxel, weight):  # type: ignore[no-untyped-def]
     layers, samples, taps = weight.shape
     for layer in range(layers):
@@ -182,7 +174,7 @@ def _in_threads(tasks: Sequence[Callable[[], None]], threads: int) -> None:
         raise raised[0]
 
 
-@_kernel
+@compiled
 def _add_layer(columns, voxel, weight, sums):  # type: ignore[no-untyped-def]
     """Add a layer's voxels along a (a, tile), weighted, to ``sums`` (samples of a, tile).
 
@@ -204,7 +196,7 @@ def _add_layer(columns, voxel, weight, sums):  # type: ignore[no-untyped-def]
                 own[lane] += share * one[lane]
 
 
-@_kernel
+@compiled
 def _mix(flat, start, step, weight, row):  # type: ignore[no-untyped-def]
     """Set ``row`` to the weighted sum of the voxel rows at ``start`` and one ``step`` on for each further weight."""
     count = len(row)
@@ -221,7 +213,7 @@ def _mix(flat, start, step, weight, row):  # type: ignore[no-untyped-def]
             row[x] += share * one[x]
 
 
-@_kernel
+@compiled
 def _turn(rows, columns):  # type: ignore[no-untyped-def]
     """Transpose voxels along a of each lane (tile, a) to lanes of each voxel (a, tile)."""
     for begin in range(0, len(columns), LANES):
@@ -231,7 +223,7 @@ def _turn(rows, columns):  # type: ignore[no-untyped-def]
                 column[lane] = rows[lane, x]
 
 
-@_kernel
+@compiled
 def _add_tile(volume, flat, steps, size, sub, voxel_a, weight_a, voxel_b, weight_b, met_a, met_b, ends, result):  # type: ignore[no-untyped-def]
     """Write the sums of the samples ``ends``: of b from the first to before the second, of a from the third to before
     the fourth. ``steps`` lie between voxels along (b, main, a), of which there are ``size``."""
@@ -278,7 +270,7 @@ def _add_tile(volume, flat, steps, size, sub, voxel_a, weight_a, voxel_b, weight
             result[sample, sample_a] = sums[sample_a - first_a, sample - first]
 
 
-@_kernel
+@compiled
 def _rows_needed(voxel_b, met_b, begin, end, first, last):  # type: ignore[no-untyped-def]
     """The range of voxels of b, end excluded, that holds the first taps of some layers' samples that meet voxels."""
     low, high = np.int64(2**62), np.int64(0)
@@ -288,7 +280,7 @@ def _rows_needed(voxel_b, met_b, begin, end, first, last):  # type: ignore[no-un
     return low, high
 
 
-@_kernel
+@compiled
 def _load(volume, first_b, first_main, turned):  # type: ignore[no-untyped-def]
     """Copy voxels (b, a, main) to (main, b, a), as many as ``turned`` holds."""
     count_main, count_b, count_a = turned.shape

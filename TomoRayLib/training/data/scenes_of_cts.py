@@ -19,8 +19,9 @@ from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Volume
 from TomoRayLib.training.phantoms.deformation import deformed_points
+from TomoRayLib.training.phantoms.places import Places, box_of
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
-from TomoRayLib.training.phantoms.sampling import course_at, labels_at, sample_at
+from TomoRayLib.training.phantoms.sampling import course_at
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize
 from TomoRayLib.training.phantoms.spines import Spine, spine_from_labels
 from TomoRayLib.training.phantoms.tissue import vary_tissue
@@ -82,19 +83,17 @@ def scene_of_case(
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     points = deformed_points(grid, rng, ranges, device)
     x0, y0 = course_at(spine.curve_mm, spine.z_range_mm, torch.tensor(center_z, device=device))
-    places = (mirror * points[..., 0] / width + x0, points[..., 1] / scale + y0, points[..., 2] / scale + center_z)
-    hu = sample_at(case.hu, spine.grid, *places, outside=AIR_HU)
-    occupancy = sample_at(spine.occupancy, spine.grid, *places, outside=0.0) / 255.0
-    hu = vary_tissue(hu, rng, ranges)
-    labels = None if spine.labels is None else labels_at(spine.labels, spine.grid, *places)
-    return Scene(
-        hu.round().clamp(-1024, 3071).to(torch.int16),
-        (occupancy * 255).round().to(torch.uint8),
-        grid,
-        case.name,
-        case.name,
-        labels,
-    )
+    x, y, z = (mirror * points[..., 0] / width + x0, points[..., 1] / scale + y0, points[..., 2] / scale + center_z)
+    places = Places.of(x, y, z, grid.shape)
+    hu = vary_tissue(places.sampled(case.hu, spine.grid, outside=AIR_HU), rng, ranges)
+    share = places.sampled(spine.occupancy, spine.grid, outside=0.0).round_().to(torch.uint8)
+    labels = None
+    if spine.labels is not None:
+        box = box_of(share > 0, margin=1)
+        labels = torch.zeros_like(share)
+        labels[box] = places.labels(spine.labels, spine.grid, box)
+    hu = hu.round_().clamp_(-1024, 3071).to(torch.int16)
+    return Scene(hu, share, grid, case.name, case.name, labels)
 
 
 def _height_in_case(spine: Spine, rng: np.random.Generator) -> float:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.training.phantoms.curvature import random_curves, straightened
+from TomoRayLib.training.phantoms.places import node_shape
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 
 ELASTIC_NODES = 6
@@ -16,9 +17,9 @@ COARSE_NODES = 48  # 8 mm apart in a scene of full size: the sharpest curve is m
 
 
 def deformed_points(grid: Grid, rng: np.random.Generator, ranges: PhantomRanges, device: torch.device | str) -> Tensor:
-    """(z, y, x, 3): where each voxel of the scene looks, LPS mm about the spine's course, after all deformations.
+    """(z, y, x, 3): where each node of the scene looks, LPS mm about the spine's course, after all deformations.
 
-    They are smooth, so they are worked out on a coarse grid and interpolated.
+    They are smooth, so they are worked out on a coarse grid and interpolated (``places.node_shape``).
     """
     coarse = _mesh(grid, (COARSE_NODES,) * 3, device)
     angles = np.deg2rad(rng.normal(0.0, ranges.rotation_sd_deg, size=3))
@@ -36,8 +37,9 @@ def deformed_points(grid: Grid, rng: np.random.Generator, ranges: PhantomRanges,
     moved[..., 0] += amplitude * wave
     moved = straightened(moved, *random_curves(rng, ranges))
     displacement = (moved - coarse).permute(3, 0, 1, 2)[None]
-    fine = F.interpolate(displacement, size=grid.shape, mode="trilinear", align_corners=True)
-    return fine[0].permute(1, 2, 3, 0) + _mesh(grid, grid.shape, device)
+    shape = node_shape(grid)
+    fine = F.interpolate(displacement, size=shape, mode="trilinear", align_corners=True)
+    return fine[0].permute(1, 2, 3, 0) + _mesh(grid, shape, device)
 
 
 def _mesh(grid: Grid, shape: tuple[int, int, int], device: torch.device | str) -> Tensor:

@@ -50,16 +50,3 @@ def labels_at(volume: Tensor, grid: Grid, x: Tensor, y: Tensor, z: Tensor) -> Te
         inside &= (nearest >= 0) & (nearest < n)
         index.append(nearest.clamp_(0, n - 1))
     return volume.to(x.device)[index[2], index[1], index[0]] * inside
-
-
-def box_inside(grid: Grid, x: Tensor, y: Tensor, z: Tensor) -> tuple[slice, slice, slice]:
-    """The slices (z, y, x) of the scene that hold every place within ``grid``; at least two voxels along each axis."""
-    inside = torch.ones(x.shape, dtype=torch.bool, device=x.device)
-    for value, start, step, n in zip((x, y, z), grid.origin_mm, grid.spacing_mm, grid.size, strict=True):
-        inside &= (value > start - step) & (value < start + n * step)
-    slices = []
-    for axis, length in enumerate(inside.shape):
-        along = torch.nonzero(inside.amax(dim=tuple(other for other in range(3) if other != axis)))
-        first, last = (int(along[0]), int(along[-1]) + 1) if len(along) else (0, 2)
-        slices.append(slice(min(first, length - 2), max(last, min(first, length - 2) + 2)))
-    return slices[0], slices[1], slices[2]

@@ -20,8 +20,9 @@ from TomoRayLib.training.phantoms.deformation import deformed_points
 from TomoRayLib.training.phantoms.fractures import with_fractures
 from TomoRayLib.training.phantoms.implants import random_implants, with_implants
 from TomoRayLib.training.phantoms.level_shapes import random_level_shapes
+from TomoRayLib.training.phantoms.places import Box, Places, box_of, box_within, interpolated
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
-from TomoRayLib.training.phantoms.sampling import box_inside, course_at, labels_at, sample_at
+from TomoRayLib.training.phantoms.sampling import course_at, sample_at
 from TomoRayLib.training.phantoms.screws import with_screws
 from TomoRayLib.training.phantoms.spines import Spine
 from TomoRayLib.training.phantoms.surroundings import narrowed, with_arms, with_table
@@ -39,6 +40,7 @@ __all__ = [
     "vary_tissue",
 ]
 
+ABOUT_SPINE_VOXELS = 2  # for what an implant juts out
 LEVEL_HEIGHT_MM = 27.0  # of a vertebra with its disc, beyond the last that a spine has
 
 
@@ -88,48 +90,32 @@ def compose_scene(
     grid = size.grid()
     center_z = _center_of_scene(spine, body, rng)
     scale, points, inside, course_off = _place_spine(spine, center_z, grid, rng, ranges, device)
-    x_spine, y_spine, z_spine = inside
-    off_x, off_y = points[..., 0] - course_off[0], points[..., 1] - course_off[1]
-    z_body = _body_height(spine, body, z_spine, center_z, rng, ranges)
-    tissue, left = _tissue_around(body, off_x, off_y, z_body, rng, ranges)
+    off = (points[..., 0] - course_off[0], points[..., 1] - course_off[1])
+    z_body = _body_height(spine, body, inside[2], center_z, rng, ranges)
+    tissue, left = _tissue_around(body, off, z_body, grid, rng, ranges)
     levels = _levels_of_slices(spine, grid, scale, center_z)
-    hu = _varied_body(vary_tissue(tissue, rng, ranges), grid, BodyPlaces(off_x, off_y, levels, left), rng, ranges)
+    hu = _varied_body(vary_tissue(tissue, rng, ranges), grid, _BodyMap(off, grid, levels, left), rng, ranges)
 
     shape = with_osteophytes(spine, rng, ranges) if rng.random() < ranges.osteophyte_share else spine.occupancy
-    box = box_inside(spine.grid, x_spine, y_spine, z_spine)  # the spine fills a small part of the scene
-    near = tuple(axis[box].contiguous() for axis in (x_spine, y_spine, z_spine))
-    hu[box], share = _with_spine(hu[box], spine, shape, near, size.spacing_mm, rng, ranges)
-    hu[box] = with_implants(hu[box], random_implants(spine, center_z, rng, ranges), *near)
-    occupancy = torch.zeros(grid.shape, device=points.device)
-    occupancy[box] = share
-    labels = _labels_in_scene(spine, box, near, grid)
+    places = Places.of(*inside, grid.shape)
+    box, share, detail = _spine_in_scene(spine, shape, places)
+    hu[box] = _with_bone(hu[box], share, detail, size.spacing_mm, rng, ranges)
+    if implants := random_implants(spine, center_z, rng, ranges):
+        hu[box] = with_implants(hu[box], implants, *places.within(box))
+    occupancy = torch.zeros(grid.shape, dtype=torch.uint8, device=points.device)
+    occupancy[box] = (share * 255).round().to(torch.uint8)
     if rng.random() < ranges.implant_share:
+        off_x, off_y, z_spine = interpolated(torch.stack([*off, inside[2]]), grid.shape)
         hu = with_screws(hu, spine, (off_x, off_y, z_spine), center_z, rng, ranges)
     hu, occupancy = _as_scanned(hu, occupancy, grid, levels, rng, ranges)
     if rng.random() < ranges.cut_at_body_end:
-        low, high = body.z_range_mm
-        scanned = (z_body >= low - BODY_SPACING_MM) & (z_body <= high + BODY_SPACING_MM)
-        hu = torch.where(scanned, hu, AIR_HU)
-        occupancy = occupancy * scanned
-    return Scene(
-        hu.round().clamp(-1024, 3071).to(torch.int16),
-        (occupancy * 255).round().to(torch.uint8),
-        grid,
-        spine.name,
-        body.name,
-        None if labels is None else labels * (occupancy > 0),
-    )
-
-
-def _labels_in_scene(
-    spine: Spine, box: tuple[slice, slice, slice], places: tuple[Tensor, ...], grid: Grid
-) -> Tensor | None:
-    """VerSe numbers (z, y, x) of the scene's voxels, of which those in ``box`` look at ``places`` of the spine."""
-    if spine.labels is None:
-        return None
-    labels = torch.zeros(grid.shape, dtype=torch.uint8, device=places[0].device)
-    labels[box] = labels_at(spine.labels, spine.grid, *places)
-    return labels
+        _cut_at_body_end(hu, occupancy, z_body, body.z_range_mm)
+    labels = None
+    if spine.labels is not None:
+        labels = torch.zeros_like(occupancy)
+        labels[box] = places.labels(spine.labels, spine.grid, box) * (occupancy[box] > 0)
+    hu = hu.round_().clamp_(-1024, 3071).to(torch.int16)
+    return Scene(hu, occupancy, grid, spine.name, body.name, labels)
 
 
 def body_fits(spine: Spine, body: Body, minimum_levels: float = 5.0) -> bool:
@@ -149,7 +135,7 @@ def _place_spine(
     ranges: PhantomRanges,
     device: torch.device | str,
 ) -> tuple[float, Tensor, tuple[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """(scale, points, places, course): where each voxel looks after deformation (z, y, x, 3), the same in the spine's
+    """(scale, points, places, course): where each node looks after deformation (z, y, x, 3), the same in the spine's
     own LPS mm (x, y, z), and how far the spine's course lies off the scene's long axis there (x, y)."""
     scale = float(rng.uniform(*ranges.spine_scale))
     points = deformed_points(grid, rng, ranges, device)
@@ -174,47 +160,88 @@ def _place_spine(
 
 
 def _tissue_around(
-    body: Body, off_x: Tensor, off_y: Tensor, z_body: Tensor, rng: np.random.Generator, ranges: PhantomRanges
+    body: Body,
+    off: tuple[Tensor, Tensor],
+    z_body: Tensor,
+    grid: Grid,
+    rng: np.random.Generator,
+    ranges: PhantomRanges,
 ) -> tuple[Tensor, float]:
-    """The body's HU about the spine's course, and on which side of the scene its left is (1 or -1)."""
+    """The body's HU about the spine's course, and on which side of the scene its left is (1 or -1).
+
+    ``off`` are x and y off the course and ``z_body`` the height in the body, at the scene's nodes.
+    """
     course_body = course_at(body.curve_mm, body.z_range_mm, z_body)
     stretch_x, stretch_y = (float(rng.uniform(*ranges.body_stretch)) for _ in range(2))
     mirror = -1.0 if rng.random() < 0.5 else 1.0
-    x_body = course_body[0] + mirror * off_x / stretch_x
-    y_body = course_body[1] + off_y / stretch_y
+    x_body = course_body[0] + mirror * off[0] / stretch_x
+    y_body = course_body[1] + off[1] / stretch_y
     z_inside = z_body.clamp(*body.z_range_mm)
-    return sample_at(body.hu, body.grid, x_body, y_body, z_inside, outside=AIR_HU), mirror
+    return Places.of(x_body, y_body, z_inside, grid.shape).sampled(body.hu, body.grid, outside=AIR_HU), mirror
 
 
-def _varied_body(hu: Tensor, grid: Grid, places: BodyPlaces, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
+@dataclass(frozen=True)
+class _BodyMap:
+    """``BodyPlaces`` of a scene, made when they are asked for: ``off`` are x and y off the course at its nodes."""
+
+    off: tuple[Tensor, Tensor]
+    grid: Grid
+    levels: np.ndarray
+    left: float
+
+    def places(self) -> BodyPlaces:
+        across_mm, behind_mm = interpolated(torch.stack(self.off), self.grid.shape)
+        return BodyPlaces(across_mm, behind_mm, self.levels, self.left)
+
+
+def _varied_body(hu: Tensor, grid: Grid, where: _BodyMap, rng: np.random.Generator, ranges: PhantomRanges) -> Tensor:
     """The body with what some patients have: contrast agent, bowel gas."""
     if rng.random() < ranges.contrast_share:
-        hu = with_contrast(hu, places, rng, ranges)
+        hu = with_contrast(hu, where.places(), rng, ranges)
     if rng.random() < ranges.gas_share:
-        hu = with_bowel_gas(hu, grid, places, rng, ranges)
+        hu = with_bowel_gas(hu, grid, where.places(), rng, ranges)
     return hu
 
 
-def _with_spine(
+def _spine_in_scene(spine: Spine, shape: Tensor, places: Places) -> tuple[Box, Tensor, Tensor | None]:
+    """The part of a scene that holds the spine, its bone of the form ``shape``: (box, share of bone, detail), the last
+    two in 0..1; no detail if the spine has none. The rest of the spine's own grid is left out."""
+    wide = places.box_inside(spine.grid)
+    share = places.sampled(shape, spine.grid, 0.0, wide)
+    detail = None if spine.detail is None else places.sampled(spine.detail, spine.grid, 0.0, wide)
+    part = box_of(share > 0 if detail is None else (share > 0) | (detail > 0), margin=ABOUT_SPINE_VOXELS)
+    share = share[part] / 255.0
+    return box_within(wide, part), share, None if detail is None else detail[part] / 255.0
+
+
+def _with_bone(
     hu: Tensor,
-    spine: Spine,
-    shape: Tensor,
-    places: tuple[Tensor, ...],
+    share: Tensor,
+    detail: Tensor | None,
     spacing_mm: float,
     rng: np.random.Generator,
     ranges: PhantomRanges,
-) -> tuple[Tensor, Tensor]:
-    """(HU, share of bone) of the part of a scene that holds the spine, its bone of the form ``shape``."""
-    x, y, z = places
-    if spine.detail is None:
-        occupancy = sample_at(shape, spine.grid, x, y, z, outside=0.0) / 255.0
-        bone = painted_bone(occupancy, None, spacing_mm, rng, ranges)
-    else:
-        both = sample_at(torch.stack([shape, spine.detail]), spine.grid, x, y, z, outside=0.0) / 255.0
-        occupancy, detail = both[0], both[1]
-        hu = with_soft_column(hu, occupancy, detail, rng, ranges)
-        bone = painted_bone(occupancy, detail, spacing_mm, rng, ranges)
-    return torch.lerp(hu, bone, occupancy), occupancy
+) -> Tensor:
+    """The part of a scene that holds the spine with its bone, discs and canal."""
+    if detail is not None:
+        hu = with_soft_column(hu, share, detail, rng, ranges)
+    return torch.lerp(hu, painted_bone(share, detail, spacing_mm, rng, ranges), share)
+
+
+def _cut_at_body_end(hu: Tensor, occupancy: Tensor, z_body: Tensor, z_range_mm: tuple[float, float]) -> None:
+    """Write air into ``hu`` beyond the body's scan, and no bone into ``occupancy``; ``z_body`` is at the nodes."""
+    low, high = z_range_mm[0] - BODY_SPACING_MM, z_range_mm[1] + BODY_SPACING_MM
+    for sign, end in ((-1.0, low), (1.0, high)):
+        layers = torch.nonzero((sign * z_body > sign * end).flatten(1).any(dim=1))[:, 0]
+        if len(layers) == 0:
+            continue
+        per_node = (len(hu) - 1) / (len(z_body) - 1)
+        first, last = int(max(int(layers[0]) - 1, 0) * per_node), int((int(layers[-1]) + 1) * per_node) + 1
+        part = slice(first, min(last, len(hu)))
+        beyond = sign * interpolated(z_body, tuple(hu.shape), (part, slice(0, hu.shape[1]), slice(0, hu.shape[2])))
+        beyond = beyond > sign * end
+        hu[part].masked_fill_(beyond, AIR_HU)
+        occupancy[part].masked_fill_(beyond, 0)
 
 
 def _as_scanned(
