@@ -80,11 +80,19 @@ def normalise(image: Tensor) -> Tensor:
     contrast, the grey value less its surroundings (Gaussian of 8 pixels) over their standard deviation, clipped at
     -3 and 3, which thickness of the body, gamma and scatter hardly change. Any gain and offset gives the same result.
     """
-    low, high = (torch.quantile(image.flatten(), share / 100.0) for share in NORMALISED_PERCENTILES)
+    low, high = (_percentile(image.flatten(), percent) for percent in NORMALISED_PERCENTILES)
     grey = ((image - low) / (high - low).clamp_min(1e-6) * 2.0 - 1.0).clamp(-1.5, 2.5)
     detail = grey - blur(grey, LOCAL_SD_PX)
     spread = blur(detail.square(), LOCAL_SD_PX).sqrt()
     return torch.stack([grey, (detail / (spread + LOCAL_FLOOR)).clamp(-3.0, 3.0)])
+
+
+def _percentile(values: Tensor, percent: float) -> Tensor:
+    """What ``torch.quantile`` gives, by selection, which takes a third of the time of its sorting."""
+    place = percent / 100.0 * (len(values) - 1)
+    below = torch.kthvalue(values, int(place) + 1).values
+    above = torch.kthvalue(values, min(int(place) + 2, len(values))).values
+    return torch.lerp(below, above, place - int(place))
 
 
 def cube_to_pixel(view: View, grid: Grid) -> NDArray[np.float64]:

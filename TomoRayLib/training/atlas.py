@@ -14,7 +14,7 @@ from torch import Tensor
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, LookupTable, vertebra_mask
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.types import Volume
-from TomoRayLib.training.data.samples import on_cube
+from TomoRayLib.training.data.cube_sampling import on_cube
 from TomoRayLib.training.phantoms.spines import Spine
 
 ATLAS_SIZE = 96

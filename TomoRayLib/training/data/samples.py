@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
@@ -27,6 +26,7 @@ from TomoRayLib.training.data.augmentation import (
     unknown_scales,
     unknown_shift_px,
 )
+from TomoRayLib.training.data.cube_sampling import CubeSampling
 from TomoRayLib.training.data.vertebra_truth import between_vertebrae, field_on_cube, nearest_on_cube
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize
@@ -106,9 +106,10 @@ def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig, 
         integrals.append(project(attenuation, scene.grid, view))
         matrix = mistaken(cube_to_pixel(view, cube), shift_px, float(scale))
         matrices.append(torch.from_numpy(matrix.astype(np.float32)))
-    bone = (hu.float() - BONE_WINDOW.low_hu).div_(BONE_WINDOW.width_hu).clamp_(0, 1)
-    share = occupancy.float() / 255.0
-    both = on_cube(torch.stack([bone * (share > 0.5), share]), scene.grid, cube)
+    sampling = CubeSampling.of(scene.grid, cube)
+    bone = (sampling.needed(hu).float() - BONE_WINDOW.low_hu).div_(BONE_WINDOW.width_hu).clamp_(0, 1)
+    share = sampling.needed(occupancy).float() / 255.0
+    both = sampling.interpolated(torch.stack([bone * (share > 0.5), share]))
     geometry = torch.tensor([_geometry_row(view, config.fov_mm) for view in (views.ap, views.lateral)])
     counted = counted_of_scene(scene, cube, mirrored, field_size) if field_size else {}
     return Shot(torch.stack(integrals), torch.stack(matrices), geometry, both.half(), counted)
@@ -157,15 +158,3 @@ def random_isocenter(rng: np.random.Generator, ranges: IsocenterRanges) -> tuple
     if rng.random() < ranges.anterior_share:
         y -= float(rng.uniform(*ranges.anterior_mm))
     return (x, y, float(np.clip(z, -24.0, 24.0)))
-
-
-def on_cube(channels: Tensor, grid: Grid, cube: Grid) -> Tensor:
-    """(c, z, y, x) on an axis-aligned grid, trilinearly sampled on an axis-aligned cube; 0 outside."""
-    axes = []
-    for axis in range(3):
-        positions = cube.origin_mm[axis] + np.arange(cube.size[axis]) * cube.spacing_mm[axis]
-        index = (positions - grid.origin_mm[axis]) / grid.spacing_mm[axis]
-        axes.append(torch.from_numpy((2 * index + 1) / grid.size[axis] - 1).float())
-    z, y, x = torch.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
-    sampling = torch.stack([x, y, z], dim=-1)[None].to(channels.device)
-    return F.grid_sample(channels[None], sampling, align_corners=False)[0]

@@ -30,7 +30,8 @@ from TomoRayLib.training.data.augmentation import (
     unknown_scales,
     unknown_shift_px,
 )
-from TomoRayLib.training.data.samples import Sample, StreamConfig, on_cube, random_isocenter, sample_of_scene
+from TomoRayLib.training.data.cube_sampling import on_cube
+from TomoRayLib.training.data.samples import Sample, StreamConfig, random_isocenter, sample_of_scene
 from TomoRayLib.training.engine.losses import view_of_row
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize
 
