@@ -238,7 +238,8 @@ def _cut_at_body_end(hu: Tensor, occupancy: Tensor, z_body: Tensor, z_range_mm: 
         per_node = (len(hu) - 1) / (len(z_body) - 1)
         first, last = int(max(int(layers[0]) - 1, 0) * per_node), int((int(layers[-1]) + 1) * per_node) + 1
         part = slice(first, min(last, len(hu)))
-        beyond = sign * interpolated(z_body, tuple(hu.shape), (part, slice(0, hu.shape[1]), slice(0, hu.shape[2])))
+        slices, rows, columns = hu.shape
+        beyond = sign * interpolated(z_body, (slices, rows, columns), (part, slice(0, rows), slice(0, columns)))
         beyond = beyond > sign * end
         hu[part].masked_fill_(beyond, AIR_HU)
         occupancy[part].masked_fill_(beyond, 0)
