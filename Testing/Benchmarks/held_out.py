@@ -2,7 +2,7 @@
 
     python Testing/Benchmarks/held_out.py --data DATA [--model geolift-s] [--model ...] [--checkpoint run/last.ckpt]
         [--scout-labels LABELS] [--people NAME ...] [--out output/held_out] [--readme]
-    python Testing/Benchmarks/held_out.py --data DATA --quick --checkpoint run/a.ckpt --checkpoint run/b.ckpt
+    python Testing/Benchmarks/held_out.py --data DATA --quick --level 2 --checkpoint run/a.ckpt --checkpoint run/b.ckpt
 
 DATA holds verse/, totalsegmentator/ and scouts/; LIDC-IDRI-0001 is downloaded once, as for ``tomoray demo``. Each
 person is run as ``tomoray synthesize --ct`` runs a CT (C-arm, isocentre at the middle of the labelled vertebrae), the
@@ -11,7 +11,9 @@ own records. Scores are kept case by case in OUT/cases and made anew only if fil
 OUT also gets held_out.md and held_out.json. ``--readme`` prints the README's table and nothing else.
 
 ``--quick`` scores the validation people alone, at the level that a checkpoint has reached: seconds each, the same three
-scores that a training writes while it runs. Checkpoints are chosen by it; nothing else should be.
+scores that a training writes while it runs. Checkpoints are chosen by it; nothing else should be. A checkpoint does not
+say its level, only the size of its samples, which may be finer: ``--level`` states it (2: 48^3, 1: 96^3). In the full
+tables a coarser level is enlarged to the model's grid.
 Phantoms of held-out spines are scored by held_out_phantoms.py.
 """
 
@@ -63,6 +65,9 @@ def options_of() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", action="append", default=[], help="id in the registry, once for each model")
     parser.add_argument("--checkpoint", action="append", type=Path, default=[], help="last.ckpt of a run; repeatable")
+    parser.add_argument(
+        "--level", type=int, choices=range(3), help="finest level to look at: 0 is 192^3, 2 is 48^3 (of each)"
+    )
     parser.add_argument("--scout-labels", type=Path, help="vertebra labels of the CT of scouts/lumbar")
     parser.add_argument("--people", nargs="+", metavar="NAME", help="these alone")
     parser.add_argument("--out", type=Path, default=Path("output/held_out"))
@@ -74,8 +79,9 @@ def options_of() -> argparse.Namespace:
 
 def main() -> None:
     options = options_of()
-    contestants = [published(model) for model in options.model] + [of_checkpoint(path) for path in options.checkpoint]
-    contestants = contestants or [published(None)]
+    contestants = [published(model, options.level or 0) for model in options.model]
+    contestants += [of_checkpoint(path, options.level) for path in options.checkpoint]
+    contestants = contestants or [published(None, options.level or 0)]
     if options.quick:
         print(quick_table(options.data, contestants, options.out / "quick"))
         return

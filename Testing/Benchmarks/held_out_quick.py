@@ -18,7 +18,7 @@ SCORES = {"cosine_similarity": "cosine", "dice": "Dice", "gain_db": "dB over bla
 
 
 def validation_cases(data: Path, size: int, kept: Path) -> list[ValidationCase]:
-    """The validation people at ``size``^3, from ``kept`` or made and kept there (a few MB each at 48^3)."""
+    """The validation people at ``size``^3, from ``kept`` or made and kept there; delete it if the rendering changes."""
     found = [case for folder in ("verse", "totalsegmentator") for case in find_labelled_cts(data / folder)[0]]
     kept.mkdir(parents=True, exist_ok=True)
     cases = []

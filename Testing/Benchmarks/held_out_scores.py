@@ -28,7 +28,7 @@ from TomoRayLib.metrics.spectrum import compare_spectra
 from TomoRayLib.metrics.statistics import CaseScore
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 from TomoRayLib.metrics.vertebra_counts import count_vertebrae
-from TomoRayLib.networks.geolift import GeoLiftUNet
+from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftUNet
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.comparison import compare, placed_atlas
 from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, SyntheticCT, model_grid, synthesize
@@ -93,29 +93,35 @@ class Contestant:
         return f"{self.name}-{self.weights_sha256[:8]}".replace("/", "_")
 
 
-def published(model: str | None) -> Contestant:
-    """A model of the registry (None: the default one). Raises InputError if there is none."""
+def published(model: str | None, level: int = 0) -> Contestant:
+    """A model of the registry (None: the default one), at a level of its network. Raises InputError without one."""
     entry = find_model(model)
     uses = (*uses_in_registry(entry.data), *recorded_sources(entry.path))
-    return Contestant(entry.id, entry, load_network(entry), 0, entry.sha256, uses)
+    return Contestant(entry.id, entry, load_network(entry), level, entry.sha256, uses)
 
 
-def of_checkpoint(path: Path) -> Contestant:
-    """The averaged weights of a run's checkpoint, at the finest level that its samples had; atlas of the default model.
+def of_checkpoint(path: Path, level: int | None = None) -> Contestant:
+    """The averaged weights of a run's checkpoint, or published weights, with the mean atlas of the default model.
 
+    ``level`` is the finest one that was trained; without it that of the checkpoint's samples, which may be finer.
     Raises InputError for a file that is none of GeoLift.
     """
     config, weights = averaged_geolift(path)
     network = GeoLiftUNet(config)
     network.load_state_dict(weights)
     name = f"{path.parent.name}/{path.stem}"
-    stream = torch.load(path, map_location="cpu", weights_only=True, mmap=True).get("stream") or {}
-    size = int(stream.get("size") or config.output_size)
-    level = max(0, (config.output_size // size).bit_length() - 1)
+    if level is None:
+        level = 0 if path.suffix == ".safetensors" else _level_of_samples(path, config.output_size)
     content = sha256_of_bytes(path.read_bytes())
     entry = replace(find_model(), id=name, sha256=content)
     ready = network.to_channels_last().eval()
     return Contestant(name, entry, ready, level, content, recorded_sources(path))
+
+
+def _level_of_samples(checkpoint: Path, output_size: int) -> int:
+    stream = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True).get("stream") or {}
+    size = int(stream.get("size") or output_size)
+    return min(HEAD_LEVELS - 1, max(0, (output_size // size).bit_length() - 1))
 
 
 def made_with(case_inputs: Mapping[str, str], contestant: Contestant) -> dict[str, Any]:

@@ -7,15 +7,23 @@ import json
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch.optim.swa_utils import AveragedModel
 
 from support.body_columns import body_column
-from TomoRayLib.training.data.roles import Role
+from support.training_runs import TINY
+from TomoRayLib.networks.geolift import GeoLiftUNet
+from TomoRayLib.training.data.licences import CASES, to_record, uses_of
+from TomoRayLib.training.data.roles import Role, role_of
+from TomoRayLib.training.engine.checkpoints import save_checkpoint
+from TomoRayLib.training.engine.progress import Progress
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "Benchmarks"
 MODULES = ("held_out_people", "held_out_scores", "held_out_tables", "blinded_sheet")
@@ -202,3 +210,23 @@ def test_orders_differ_and_answers_are_compared_with_the_key(benchmarks: dict[st
         "a": {"shown": 2, "taken_for_truth": 1, "sharpness_rank": 1.5},
         "truth": {"shown": 2, "taken_for_truth": 1, "sharpness_rank": 1.0},
     }
+
+
+def test_a_checkpoint_is_scored_with_its_averaged_weights_at_its_level(
+    benchmarks: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    config = replace(TINY, output_size=64)
+    model = GeoLiftUNet(config)
+    ema = AveragedModel(model)
+    with torch.no_grad():
+        ema.module.position.fill_(0.25)
+    sources = to_record(uses_of(CASES, ["sub-verse006"]))
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    save_checkpoint(tmp_path / "last.ckpt", model, ema, optimizer, None, Progress(3, 9.0), sources, {"size": 32})
+    of_checkpoint = benchmarks["held_out_scores"].of_checkpoint
+    contestant = of_checkpoint(tmp_path / "last.ckpt")
+    assert contestant.name == f"{tmp_path.name}/last"
+    assert contestant.level == 1  # 32 of 64
+    assert of_checkpoint(tmp_path / "last.ckpt", 2).level == 2
+    assert float(contestant.network.position.detach().max()) == 0.25
+    assert role_of(("sub-verse006",), contestant.uses) is Role.TRAINED_ON
