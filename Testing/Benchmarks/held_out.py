@@ -56,7 +56,7 @@ def scores_of(person: Person, contestants: Sequence[Contestant], out: Path) -> P
                 f"Dice {kept['tomoray']['dice']:.3f}")  # fmt: skip
         rows[one.name] = kept
     return PersonScores(
-        person.name, person.title, rows, {one.name: role_of(person.names, one.uses) for one in contestants}
+        person.name, person.title, rows, {one.name: role_of((person.name,), one.uses) for one in contestants}
     )
 
 

@@ -30,21 +30,22 @@ from TomoRayLib.metrics.vertebra_counts import labels_cut_by_ends
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.inputs import SourceCT, project_ct, read_ct
 from TomoRayLib.synthesis.settings import GeometryOptions
-from TomoRayLib.training.data.held_out import DEMONSTRATION_CASE
+from TomoRayLib.training.data.held_out import (
+    DEMONSTRATION_CASE,
+    SCOUT_CASE,
+    VALIDATION_PEOPLE,
+    is_held_out_for_ever,
+    is_of_subjects,
+)
 from TomoRayLib.training.data.training_cases import find_labelled_cts
 
-SCOUTS = "scouts/lumbar"
 SCOUT_CT = "ct_sagittal_2mm.nii.gz"
 SCOUT_EDGE_MM = 320.0  # of the square cut out of a scout, as the preset "parallel" has it
 SCOUT_PADDING = -2048
-# Kept out of every training, looked at while training: models are chosen on their mean.
-VALIDATION_PEOPLE = ("sub-verse005", "sub-verse007", "sub-verse008", "example")
-FOR_EVER = (DEMONSTRATION_CASE, SCOUTS)  # nothing is trained, tuned or chosen on these
-OTHER_NAMES = {"example": ("totalsegmentator_example_abdomen_pelvis",)}  # of the same person, as a body of phantoms
 TITLES = {
-    "example": "TotalSegmentator example",
+    "totalsegmentator_example": "TotalSegmentator example",
     "s0308": "TotalSegmentator s0308",
-    SCOUTS: "scouts/lumbar (real X-rays)",
+    SCOUT_CASE: "scouts/lumbar (real X-rays)",
 }
 
 Report = Callable[[str], None]
@@ -52,16 +53,12 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Person:
-    """One person's files. ``names`` are all that the person's files have, ``radiographs`` a folder of real ones."""
+    """One person's files; ``radiographs`` is a folder of real ones."""
 
     name: str
     ct: Path
     segmentation: Path
     radiographs: Path | None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name, *OTHER_NAMES.get(self.name, ()))
 
     @property
     def title(self) -> str:
@@ -91,6 +88,16 @@ class PersonCase:
     cut: frozenset[int]
 
 
+def is_validation(name: str) -> bool:
+    """True for a person that models are chosen on, by the mean over all of these."""
+    return is_of_subjects(name, VALIDATION_PEOPLE)
+
+
+def is_test(name: str) -> bool:
+    """True for a person that nothing is ever trained, tuned or chosen on."""
+    return is_held_out_for_ever(name)
+
+
 def find_people(data: Path, scout_labels: Path | None, offline: bool, report: Report) -> list[Person]:
     """All people of ``data`` and LIDC-IDRI-0001, from the cache or downloaded; ``report`` says who is left out."""
     people = []
@@ -102,11 +109,11 @@ def find_people(data: Path, scout_labels: Path | None, offline: bool, report: Re
         people.append(Person(DEMONSTRATION_CASE, demonstration.ct_path, demonstration.labels_path))
     else:
         report(f"{DEMONSTRATION_CASE} is left out: a phantom in its place would be no person.")
-    scouts = data / SCOUTS
+    scouts = data / SCOUT_CASE
     if scout_labels is None:
-        report(f"{SCOUTS} is left out: its CT has no labels; give those of tomoray segment (--scout-labels).")
+        report(f"{SCOUT_CASE} is left out: its CT has no labels; give those of tomoray segment (--scout-labels).")
     elif (scouts / SCOUT_CT).is_file():
-        people.append(Person(SCOUTS, scouts / SCOUT_CT, scout_labels, scouts))
+        people.append(Person(SCOUT_CASE, scouts / SCOUT_CT, scout_labels, scouts))
     return people
 
 

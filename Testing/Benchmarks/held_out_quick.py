@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from held_out_people import VALIDATION_PEOPLE
+from held_out_people import is_validation
 from held_out_scores import Contestant
 from held_out_tables import markdown
 
@@ -22,7 +22,7 @@ def validation_cases(data: Path, size: int, kept: Path) -> list[ValidationCase]:
     found = [case for folder in ("verse", "totalsegmentator") for case in find_labelled_cts(data / folder)[0]]
     kept.mkdir(parents=True, exist_ok=True)
     cases = []
-    for files in (case for case in found if case.name in VALIDATION_PEOPLE):
+    for files in (case for case in found if is_validation(case.name)):
         path = kept / f"{files.name}-{size}.pt"
         if path.exists():
             sample = torch.load(path, weights_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from held_out_people import FOR_EVER, VALIDATION_PEOPLE
+from held_out_people import is_test, is_validation
 from held_out_scores import MEASURES, MODEL, TRUTH, Row
 
 from TomoRayLib.metrics.scores import MetricColumn
@@ -50,8 +50,8 @@ def groups_of(scores: Sequence[PersonScores]) -> dict[str, list[PersonScores]]:
     unseen = [one for one in scores if one not in trained]
     groups = {
         NOT_TRAINED_ON: unseen,
-        VALIDATION: [one for one in unseen if one.name in VALIDATION_PEOPLE],
-        TEST: [one for one in unseen if one.name in FOR_EVER],
+        VALIDATION: [one for one in unseen if is_validation(one.name)],
+        TEST: [one for one in unseen if is_test(one.name)],
         TRAINED_ON: trained,
     }
     return {name: members for name, members in groups.items() if members}

@@ -28,8 +28,9 @@ USES = merged(
         (("s0308",), Role.CHOSEN_ON),
         (("sub-verse007",), Role.HELD_OUT),
         (("LIDC-IDRI-0001",), Role.HELD_OUT),
-        (("example",), Role.HELD_OUT),
-        (("example", "totalsegmentator_example_abdomen_pelvis"), Role.TRAINED_ON),  # the same person as a body
+        (("totalsegmentator_example",), Role.TRAINED_ON),  # the same person as a body
+        (("case 7",), Role.HELD_OUT),
+        (("case 7", "s0308"), Role.CHOSEN_ON),  # under another name
     ],
 )
 def test_the_role_follows_from_any_name_of_the_person(names: tuple[str, ...], role: Role) -> None:
