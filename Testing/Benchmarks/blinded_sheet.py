@@ -1,6 +1,6 @@
 """A blinded picture sheet: truth and two or more models, person by person, in random order under letters.
 
-    python Testing/Benchmarks/blinded_sheet.py --kept output/held_out --model geolift-s --model geolift-s-gan
+    python Testing/Benchmarks/blinded_sheet.py --kept output/held_out --model geolift-s --model geolift-s-permissive
         [--people NAME ...] [--out output/blinded]
 
 KEPT is the folder that held_out.py wrote; each model is named as there. OUT gets ``sheet-1.png`` and so on (four people
