@@ -120,18 +120,38 @@ def publish(
             help="A run's last.ckpt; of several, or of these and published weights (.safetensors), the mean."
         ),
     ],
-    data: Annotated[Path, typer.Option(help="The data it was trained on, for the atlas and the lookup table.")],
     command: Annotated[str, typer.Option(help="The training command, for the registry.")],
-    model: Annotated[str, typer.Option(help="Model id in the registry.")] = "geolift-s",
+    data: Annotated[
+        OptionalPath, typer.Option(help="The data it was trained on, for the atlas and the lookup table.")
+    ] = None,
+    model: Annotated[
+        OptionalText, typer.Option(help="Id in the registry. (Default: geolift-s; with --segmenter ct-segmenter.)")
+    ] = None,
+    keep_atlas: Annotated[
+        bool, typer.Option("--keep-atlas", help="Keep atlas and table of the model that is there; needs no --data.")
+    ] = False,
+    based_on: Annotated[
+        OptionalText,
+        typer.Option(help="Published model whose weights are stored once for both where they are the same."),
+    ] = None,
+    people: Annotated[OptionalPath, typer.Option(help="held_out.json of Testing/Benchmarks/held_out.py.")] = None,
+    segmenter: Annotated[
+        bool, typer.Option("--segmenter", help="The checkpoints are of the network that finds vertebrae in a CT.")
+    ] = False,
 ) -> None:
     """Put trained weights, their mean atlas and their registry entry into Resources/Models."""
 
     def work(emit: Emit) -> None:
         try:
-            from TomoRayLib.training.publishing import publish_model
+            from TomoRayLib.training.publishing import Publication, publish_model
+            from TomoRayLib.training.publishing_segmenter import SEGMENTER, publish_segmenter
         except ImportError as error:
             raise InputError(f"Publishing needs the extra 'train' ({error}); in a checkout: make setup.") from None
-        publish_model(checkpoints, data, command, model, console.print)
+        if segmenter:
+            publish_segmenter(checkpoints, command, model or SEGMENTER, console.print)
+            return
+        wanted = Publication(model or "geolift-s", command, keep_atlas, based_on, people)
+        publish_model(checkpoints, data, wanted, console.print)
 
     finish(work, False)
 

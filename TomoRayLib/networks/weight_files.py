@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.hashes import sha256_of_bytes
@@ -52,7 +52,7 @@ def read_weights(path: Path, expected_sha256: str | None = None) -> tuple[dict[s
     from TomoRayLib.networks.weight_storage import unpack_state
 
     content = path.read_bytes() if expected_sha256 is None else checked_content(path, expected_sha256)
-    packed, metadata = load(content), _metadata(content)
+    packed, metadata = load(content), _header(content)[0].get("__metadata__", {})
     if metadata.get("storage", STORAGE) != STORAGE:
         raise InputError(
             f"Expected weights stored as {STORAGE!r}, got {metadata['storage']!r} in {path.name}; update TomoRay."
@@ -67,10 +67,18 @@ def read_weights(path: Path, expected_sha256: str | None = None) -> tuple[dict[s
     return state, metadata
 
 
-def _metadata(content: bytes) -> dict[str, str]:
-    """The metadata of a .safetensors file, whose header's length is its first eight bytes."""
-    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    return dict(header.get("__metadata__", {}))
+def _header(content: bytes) -> tuple[dict[str, Any], bytes]:
+    """The header of a .safetensors file, whose length is the first eight bytes, and the values after it."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    return json.loads(content[8:end]), content[end:]
+
+
+def _in_order(content: bytes) -> bytes:
+    """The same file with its header in order: the library writes the metadata in another order every time."""
+    header, values = _header(content)
+    text = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + values
 
 
 def save_weights(state: dict[str, torch.Tensor], path: Path, metadata: dict[str, str], base: Base | None = None) -> str:
@@ -83,7 +91,7 @@ def save_weights(state: dict[str, torch.Tensor], path: Path, metadata: dict[str,
         base: Published weights in the same folder; only what differs from them is written.
 
     Returns:
-        The file's SHA-256.
+        The file's SHA-256: the same for the same weights and metadata.
 
     Raises:
         InputError: Nothing of ``base`` is in ``state``, or something of it is not.
@@ -97,7 +105,7 @@ def save_weights(state: dict[str, torch.Tensor], path: Path, metadata: dict[str,
     if base is not None:
         state = weights_beside(state, path.parent / base.file, base.sha256)
         metadata["based_on"] = json.dumps(asdict(base))
-    content = save(pack_state(state), metadata)
+    content = _in_order(save(pack_state(state), metadata))
     with write_atomically(path) as partial:
         Path(partial).write_bytes(content)
     return sha256_of_bytes(content)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -47,6 +48,15 @@ def test_weights_come_back_within_their_errors_with_their_metadata(tmp_path: Pat
     large = sum(value.numel() for value in state.values() if value.numel() >= 4096)
     assert path.stat().st_size < 2 * (values - large) + 1.05 * large + 12_000  # names and metadata
     GeoLiftUNet(CONFIG).load_state_dict(back)
+
+
+def test_the_same_weights_make_the_same_file(tmp_path: Path) -> None:
+    metadata = {name: name.upper() for name in ("licence", "model", "network", "notice", "sources")}
+    hashes = {save_weights(a_state(), tmp_path / f"{number}.safetensors", metadata) for number in range(8)}
+    assert len(hashes) == 1
+    with safe_open(tmp_path / "0.safetensors", "pt") as file:
+        assert file.metadata().items() >= metadata.items()
+        assert len(file.keys()) > len(a_state())  # and their scales
 
 
 def test_files_in_half_precision_as_before_are_read(tmp_path: Path) -> None:

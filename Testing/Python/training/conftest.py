@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from support.myo_sim_packages import real_package
+from support.publishing_places import a_publishing_place
 from support.training_runs import SECONDS_PER_STEP
 from TomoRayLib.training.engine import trainer as loop
 from TomoRayLib.training.phantoms.myo_sim import Folder
@@ -31,3 +33,8 @@ def package() -> Folder:
     if found is None:
         pytest.skip("the package myo_sim is neither installed nor a wheel in shared/data")
     return found
+
+
+@pytest.fixture
+def a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    return a_publishing_place(tmp_path, monkeypatch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,13 +12,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from support.anatomies import a_coarse_anatomy, a_spine, labels_of_a_column
-from support.recipe_data import a_labelled_ct
+from support.anatomies import a_spine, labels_of_a_column
+from support.publishing_places import publish, record
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.demonstration import built_in_phantom
-from TomoRayLib.networks.geolift import GeoLiftConfig, GeoLiftUNet
-from TomoRayLib.training import publishing
+from TomoRayLib.training import baseline, publishing
 from TomoRayLib.training.atlas import MeanAtlas, mean_atlas
 from TomoRayLib.training.data.anatomy import load_spines
 from TomoRayLib.training.data.augmentation import GeometryRanges
@@ -54,37 +52,9 @@ from TomoRayLib.weights import (
 DEMONSTRATION_CASE = publishing.demonstration_case  # the fixture puts another in its place
 
 
-@pytest.fixture
-def a_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """An empty models folder, a checkpoint of a tiny network, and data with one labelled CT in VerSe's layout."""
-    models, data = tmp_path / "Models", tmp_path / "data"
-    models.mkdir()
-    network = GeoLiftConfig((4, 4, 8, 8, 8), (4, 4, 4, 8, 8), (1, 1, 1, 1, 1), 32)
-    state = GeoLiftUNet(network).state_dict()
-    ema = {"n_averaged": torch.tensor(3)} | {f"module.{name}": value for name, value in state.items()}
-    torch.save({"network": dataclasses.asdict(network), "ema": ema}, tmp_path / "last.ckpt")
-    ct, labels = a_labelled_ct(0, 300.0)
-    verse = data / "verse" / "dataset-01training"
-    for folder, name, volume in (("rawdata", "sub-verse9_ct", ct), ("derivatives", "sub-verse9_seg-vert_msk", labels)):
-        (verse / folder / "sub-verse9").mkdir(parents=True)
-        write_volume(verse / folder / "sub-verse9" / f"{name}.nii.gz", volume)
-    monkeypatch.setattr(publishing, "models_folder", lambda: models)
-    monkeypatch.setattr(publishing, "load_spines", lambda data, permissive, myo_sim: a_coarse_anatomy().spines)
-    figures = itertools.count(1)
-    monkeypatch.setattr(publishing, "demonstration_case", lambda: None)
-    monkeypatch.setattr(
-        publishing, "demonstration_figures", lambda model_id, case: {"n": next(figures), "id": model_id}
-    )
-    return SimpleNamespace(models=models, data=data, checkpoint=tmp_path / "last.ckpt", state=state)
-
-
-def record(checkpoint: Path, uses: tuple[SourceUse, ...]) -> None:
-    torch.save({**torch.load(checkpoint, weights_only=True), "sources": to_record(uses)}, checkpoint)
-
-
 def test_a_published_model_can_be_loaded_with_all_that_belongs_to_it(a_place: SimpleNamespace) -> None:
     lines: list[str] = []
-    publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lines.append)
+    publish(a_place, report=lines.append)
     entry = find_model(None, a_place.models)
     assert (entry.id, entry.size, entry.fov_mm, entry.figures) == ("tiny", 32, 256.0, {"n": 1, "id": "tiny"})
     loaded = load_network(entry).state_dict()
@@ -102,7 +72,7 @@ def test_the_cube_and_the_geometry_are_those_of_the_training(a_place: SimpleName
     content = torch.load(a_place.checkpoint, weights_only=True)
     stream = StreamConfig(fov_mm=192.0, geometry=GeometryRanges((700.0, 900.0), parallel_share=0.0))
     torch.save({**content, "stream": dataclasses.asdict(stream)}, a_place.checkpoint)
-    publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lambda line: None)
+    publish(a_place)
     entry = find_model(None, a_place.models)
     assert entry.fov_mm == 192.0
     assert entry.geometry_range == {"sad_mm": [700.0, 900.0], "parallel": False, "angle_sd_deg": 3.0}
@@ -118,16 +88,16 @@ def test_a_run_on_labelled_cts_alone_has_the_atlas_of_their_masks(
     def no_label_maps(*_: object) -> tuple[Spine, ...]:
         raise AssertionError("the label maps were not trained on")
 
-    monkeypatch.setattr(publishing, "load_spines", no_label_maps)
+    monkeypatch.setattr(baseline, "load_spines", no_label_maps)
     record(a_place.checkpoint, uses_of(CASES, ["sub-verse9"]))
-    publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lambda line: None)
+    publish(a_place)
     entry = find_model(None, a_place.models)
     assert entry.licence == "CC-BY-SA-4.0"
     assert [item["name"] for item in entry.data] == ["VerSe (sub-verse9)"] * 2  # trained on; grey values of bone
     assert load_atlas(entry)[1].any()
     record(a_place.checkpoint, uses_of(CASES, ["sub-verse10"]))
     with pytest.raises(ValueError, match=r"the labelled CTs that were trained on \(sub-verse10\) below"):
-        publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lambda line: None)
+        publish(a_place)
 
 
 def test_without_the_demonstration_case_nothing_is_written(
@@ -136,12 +106,12 @@ def test_without_the_demonstration_case_nothing_is_written(
     monkeypatch.setattr(publishing, "fetch_demonstration", lambda cache: built_in_phantom())
     monkeypatch.setattr(publishing, "demonstration_case", DEMONSTRATION_CASE)
     with pytest.raises(ValueError, match="connect to the network"):
-        publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lambda line: None)
+        publish(a_place)
     assert not list(a_place.models.iterdir())
 
 
 def test_a_checkpoint_that_does_not_say_its_sources_is_published_as_non_commercial(a_place: SimpleNamespace) -> None:
-    publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", "tiny", lambda line: None)
+    publish(a_place)
     entry = find_model(None, a_place.models)
     assert entry.licence == "CC-BY-NC-SA-4.0"
     assert {(item["name"], item["use"]) for item in entry.data} == {
@@ -162,8 +132,8 @@ def test_a_permissive_checkpoint_is_published_with_its_own_licence_and_permissiv
         asked.append((permissive, myo_sim))
         return (dataclasses.replace(a_spine(4.0), name="myo_sim"),)
 
-    monkeypatch.setattr(publishing, "load_spines", spines)
-    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    monkeypatch.setattr(baseline, "load_spines", spines)
+    publish(a_place)
     assert asked == [(True, True)]
     entry = find_model(None, a_place.models)
     assert entry.licence == "CC-BY-SA-4.0"  # VerSe's grey values
@@ -174,7 +144,7 @@ def test_a_permissive_checkpoint_is_published_with_its_own_licence_and_permissiv
 def test_a_model_of_cases_that_allow_no_derivatives_is_not_published(a_place: SimpleNamespace) -> None:
     record(a_place.checkpoint, uses_of(SHAPES, ["column"]) + uses_of(CASES, ["sub-gl003", "sub-verse9"]))
     with pytest.raises(ValueError, match=r"no derivatives \(ND\): sub-gl003\. Train without"):
-        publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+        publish(a_place)
     assert list(a_place.models.iterdir()) == []
 
 
@@ -186,7 +156,7 @@ def test_the_table_is_made_of_cases_that_suit_every_model_and_were_not_watched(a
             file.parent.mkdir()
             file.write_bytes(b"reading this would fail")
     record(a_place.checkpoint, uses_of(SHAPES, ["column"]) + uses_of(WATCHED, ["verse8"]))
-    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    publish(a_place)
     table = json.loads((a_place.models / LOOKUP_NAME).read_text())
     assert table["sources"] == to_record(uses_of(GREY, ["sub-verse9"]))
 
@@ -196,8 +166,8 @@ def test_the_atlas_is_made_of_the_spines_that_were_trained_on(
 ) -> None:
     names = ("verse018", "verse024", "verse041", "verse042")
     spines = [dataclasses.replace(a_spine(4.0), name=name) for name in names]
-    monkeypatch.setattr(publishing, "load_spines", lambda *_: tuple(spines))
-    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    monkeypatch.setattr(baseline, "load_spines", lambda *_: tuple(spines))
+    publish(a_place)
     listed = [item["name"] for item in find_model(None, a_place.models).data]
     assert "VerSe label maps (verse018, verse041, verse042)" in listed  # of no record: all that are not held out
     record(a_place.checkpoint, uses_of(SHAPES, ["verse018", "verse041"]) + uses_of(WATCHED, ["sub-verse041"]))
@@ -207,22 +177,22 @@ def test_the_atlas_is_made_of_the_spines_that_were_trained_on(
         used.extend(spine.name for spine in chosen)
         return mean_atlas(chosen, grey, fov_mm)
 
-    monkeypatch.setattr(publishing, "mean_atlas", atlas)
-    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    monkeypatch.setattr(baseline, "mean_atlas", atlas)
+    publish(a_place)
     assert used == ["verse018"]
     record(a_place.checkpoint, uses_of(SHAPES, ["elsewhere"]))
     with pytest.raises(ValueError, match=r"trained on \(elsewhere\) .* got none of 4"):
-        publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+        publish(a_place)
 
 
 def test_without_bodies_the_label_maps_are_enough(a_place: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publishing, "load_spines", load_spines)
+    monkeypatch.setattr(baseline, "load_spines", load_spines)
     labels, grid = labels_of_a_column()
     (a_place.data / "labelmaps").mkdir()
     write_volume(a_place.data / "labelmaps" / "column_seg.nii.gz", Volume(labels, grid))
     used = uses_of(SHAPES, ["column"]) + uses_of(BODIES, ["procedural_0"])
     record(a_place.checkpoint, used)
-    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+    publish(a_place)
     entry = find_model(None, a_place.models)
     assert [item["use"] for item in entry.data] == [SHAPES, BODIES, GREY]
 
@@ -231,7 +201,7 @@ def test_of_several_checkpoints_the_mean_is_published(a_place: SimpleNamespace, 
     content = torch.load(a_place.checkpoint, weights_only=True)
     doubled = {name: value * 3 if value.is_floating_point() else value for name, value in content["ema"].items()}
     torch.save({**content, "ema": doubled}, tmp_path / "other.ckpt")
-    publishing.publish_model([a_place.checkpoint, tmp_path / "other.ckpt"], a_place.data, "", "tiny", lambda line: None)
+    publish(a_place, [a_place.checkpoint, tmp_path / "other.ckpt"])
     loaded = load_network(find_model(None, a_place.models)).state_dict()
     for name, value in a_place.state.items():
         torch.testing.assert_close(loaded[name], 2 * value, atol=2e-3, rtol=1e-3)
@@ -245,7 +215,7 @@ def test_of_several_checkpoints_the_mean_is_published(a_place: SimpleNamespace, 
 
 def test_publishing_again_replaces_the_model_and_keeps_the_others_and_the_default(a_place: SimpleNamespace) -> None:
     for name in ("tiny", "other", "tiny"):
-        publishing.publish_model(a_place.checkpoint, a_place.data, "tomoray train", name, lambda line: None)
+        publish(a_place, model=name)
     default, entries = read_registry(a_place.models)
     assert default == "tiny"
     assert list(entries) == ["tiny", "other"]
@@ -257,7 +227,7 @@ def test_weights_too_large_for_the_extension_are_not_registered(
 ) -> None:
     monkeypatch.setattr(publishing, "LIMIT_BYTES", 1000)
     with pytest.raises(ValueError, match="at most"):
-        publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+        publish(a_place)
     assert list(a_place.models.iterdir()) == []
 
 
@@ -265,11 +235,11 @@ def test_publishing_needs_labelled_cts_or_the_table_of_an_earlier_time(
     a_place: SimpleNamespace, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=r"labelled CTs .*got none of 0"):
-        publishing.publish_model(a_place.checkpoint, tmp_path / "nowhere", "", "tiny", lambda line: None)
-    publishing.publish_model(a_place.checkpoint, a_place.data, "", "tiny", lambda line: None)
+        publish(a_place, data=tmp_path / "nowhere")
+    publish(a_place)
     table, grey = (a_place.models / LOOKUP_NAME).read_bytes(), load_atlas(find_model(None, a_place.models))[0]
     lines: list[str] = []
-    publishing.publish_model(a_place.checkpoint, tmp_path / "nowhere", "", "tiny", lines.append)
+    publish(a_place, data=tmp_path / "nowhere", report=lines.append)
     assert (a_place.models / LOOKUP_NAME).read_bytes() == table
     np.testing.assert_allclose(load_atlas(find_model(None, a_place.models))[0], grey, atol=5e-3)
     assert any("stays as it is" in line for line in lines)
@@ -277,7 +247,7 @@ def test_publishing_needs_labelled_cts_or_the_table_of_an_earlier_time(
     content = json.loads(table)
     del content["sources"]
     (a_place.models / LOOKUP_NAME).write_text(json.dumps(content))
-    publishing.publish_model(a_place.checkpoint, tmp_path / "nowhere", "", "tiny", lambda line: None)
+    publish(a_place, data=tmp_path / "nowhere")
     assert {"name": "not recorded", "licence": NOT_RECORDED.licence, "use": GREY} in find_model(
         None, a_place.models
     ).data
@@ -295,7 +265,7 @@ def test_what_is_no_checkpoint_is_refused_by_name(a_place: SimpleNamespace, tmp_
     (tmp_path / "broken.safetensors").write_bytes(b"no weights")
     for name in ("bare.ckpt", "text.ckpt", "broken.safetensors", "absent.ckpt", "absent.safetensors"):
         with pytest.raises(ValueError, match=f"Expected a checkpoint of a run .*{name}"):
-            publishing.publish_model([a_place.checkpoint, tmp_path / name], a_place.data, "", "tiny", lambda line: None)
+            publish(a_place, [a_place.checkpoint, tmp_path / name])
     assert list(a_place.models.iterdir()) == []
 
 
@@ -312,7 +282,7 @@ def test_published_weights_join_the_mean_with_their_sources(a_place: SimpleNames
     """One part of them to three of the run: (3 + 5) / 4 of the run's own."""
     record(a_place.checkpoint, uses_of(SHAPES, ["column"]))
     before = published_weights(a_place, uses_of(SHAPES, ["column"]) + uses_of(CASES, ["sub-verse9"]))
-    publishing.publish_model([a_place.checkpoint] * 3 + [before], a_place.data, "", "tiny", lambda line: None)
+    publish(a_place, [a_place.checkpoint] * 3 + [before])
     entry = find_model(None, a_place.models)
     loaded = load_network(entry).state_dict()
     for name, value in a_place.state.items():
@@ -326,10 +296,13 @@ def test_published_weights_alone_or_without_their_network_are_not_published(
 ) -> None:
     before = published_weights(a_place, uses_of(SHAPES, ["column"]))
     with pytest.raises(ValueError, match=r"a run's checkpoint \(last.ckpt\) .* alone; name the run"):
-        publishing.publish_model([before, before], a_place.data, "", "tiny", lambda line: None)
+        publish(a_place, [before, before])
     save_file(a_place.state, tmp_path / "old.safetensors")
     with pytest.raises(ValueError, match=r"name their network, got .*old.safetensors, which does not"):
         publishing.publish_model(
-            [a_place.checkpoint, tmp_path / "old.safetensors"], a_place.data, "", "tiny", lambda line: None
+            [a_place.checkpoint, tmp_path / "old.safetensors"],
+            a_place.data,
+            publishing.Publication("tiny"),
+            lambda line: None,
         )
     assert list(a_place.models.iterdir()) == []
