@@ -17,7 +17,7 @@ from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
-from TomoRayLib.training.data.anatomy import Anatomy, load_spines
+from TomoRayLib.training.data.anatomy import load_spines
 from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS, is_of_subjects
 from TomoRayLib.training.data.licences import (
     CASES,
@@ -94,8 +94,8 @@ def kept_baseline(entry: ModelEntry, recorded: Iterable[SourceUse], fov_mm: floa
     hidden = sorted({item for use in sources for item in use.items if is_of_subjects(item, held_out)})
     if hidden:
         raise InputError(
-            f"Expected an atlas without people that are held out or were scored during training, got that of {entry.id}, made of "
-            f"{', '.join(hidden)} too; have it made anew."
+            f"Expected an atlas without people that are held out or were scored during training, got that of "
+            f"{entry.id}, made of {', '.join(hidden)} too; have it made anew."
         )
     return Baseline(entry.atlas_file, entry.atlas_sha256, entry.atlas_threshold, sources)
 
@@ -152,8 +152,9 @@ def _spines_trained_on(data: Path, recorded: Iterable[SourceUse], watched: Itera
     if not named and (cases := _named(recorded, CASES)):
         return _spines_of_cases(data, cases)
     spines = load_spines(data, commercial_use_allowed(recorded), MYO_SIM_SPINE in named)
-    training, _ = Anatomy(spines).split((*VALIDATION_SUBJECTS, *watched))
-    chosen = tuple(spine for spine in training.spines if not named or spine.name in named)
+    held_out = (*VALIDATION_SUBJECTS, *watched)
+    training = (spine for spine in spines if not is_of_subjects(spine.name, held_out))  # whatever body they stood in
+    chosen = tuple(spine for spine in training if not named or spine.name in named)
     if not chosen:
         raise InputError(
             f"Expected the spines that were trained on ({', '.join(sorted(named)[:4]) or 'label maps'}) in "
