@@ -157,10 +157,11 @@ def _check_permissive(settings: TrainingConfig, checkpoint: Path) -> None:
 
 
 def _validation_cases(config: DataConfig, stage: StageConfig, data: RunData) -> list[ValidationCase]:
-    cases = [scored_case(one, stage.stream.size, stage.stream.fov_mm) for one in data.scored]
+    field_size = stage.training.field_size
+    cases = [scored_case(one, stage.stream.size, stage.stream.fov_mm, field_size) for one in data.scored]
     if data.validation is not None:
         count = config.phantom_cases if stage.phantom_cases is None else stage.phantom_cases
-        cases += phantom_cases(data.validation, stage.stream, count)
+        cases += phantom_cases(data.validation, stage.stream, count, field_size=field_size)
     return cases
 
 

@@ -31,8 +31,10 @@ class RunLog:
 
     def validation(self, progress: Progress, scores: dict[str, dict[str, float]]) -> str:
         words = [str(progress)]
+        columns = dict.fromkeys(column for score in scores.values() for column in score)  # a case may lack some
         for name, score in scores.items():
-            row = {"step": progress.steps, "minutes": round(progress.seconds / 60, 2), "case": name, **score}
+            own = {column: score.get(column, "") for column in columns}
+            row = {"step": progress.steps, "minutes": round(progress.seconds / 60, 2), "case": name, **own}
             if self.active:
                 self._append("validation.csv", row)
             words.append(f"{name} CS {score['cosine_similarity']:.3f} Dice {score['dice']:.3f}")

@@ -1,8 +1,9 @@
 """The training loop: one process or many through Lightning Fabric, CPU or GPU, within a budget of minutes or steps.
 
-A run is a folder: ``config.json``, ``log.csv``, ``validation.csv``, ``last.ckpt`` (everything to go on from). A killed
-run goes on from its last checkpoint with ``resume=True``, and with the samples that it would have seen. The learning
-rate follows the share of the budget that is spent, so a run on any machine ends at a rate of zero.
+A run is a folder: ``config.json``, ``log.csv``, ``validation.csv``, ``last.ckpt`` (everything to go on from), and
+averaged weights alone in ``best.ckpt`` and ``kept``. A killed run goes on from its last checkpoint with
+``resume=True``, and with the samples that it would have seen. The learning rate follows the share of the budget that is
+spent, so a run on any machine ends at a rate of zero.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,6 +38,15 @@ from TomoRayLib.training.engine.models import Model, build_model, parameters_to_
 from TomoRayLib.training.engine.processes import cores_of_process, launched_fabric, workers_for
 from TomoRayLib.training.engine.progress import Progress
 from TomoRayLib.training.engine.run_log import RunLog
+from TomoRayLib.training.engine.snapshots import (
+    BEST,
+    PEOPLE,
+    best_merit,
+    mean_over_people,
+    merit,
+    save_snapshot,
+    snapshot_path,
+)
 from TomoRayLib.training.engine.trainer_config import TrainingConfig
 from TomoRayLib.training.engine.trouble import clip_gradient, explained, finite
 from TomoRayLib.training.engine.validation import ValidationCase, score_case
@@ -190,6 +200,8 @@ class Trainer:
                     self.save()
                 if asked():
                     raise KeyboardInterrupt
+                if self.config.keep_every_steps and self.progress.steps % self.config.keep_every_steps == 0:
+                    self._snapshot(snapshot_path(self.out, self.progress.steps))
                 self._tell(terms["loss"])
                 if self.progress.steps % self.config.validate_every_steps == 0:
                     self.validate(log)
@@ -225,9 +237,18 @@ class Trainer:
         self.kept.steps, self.kept.seconds = self.progress.steps, self.progress.seconds
 
     def validate(self, log: RunLog) -> None:
-        """Score the averaged weights on all cases, and report and log the scores."""
+        """Score the averaged weights on all cases, report and log the scores, and keep the best on real people."""
         self.validated_at = self.progress.steps
-        self.report(log.validation(self.progress, _validate(self.ema, self.validation, self.config)))
+        scores = _validate(self.ema, self.validation, self.config)
+        people = mean_over_people(scores, self.validation)
+        self.report(log.validation(self.progress, scores if people is None else {**scores, PEOPLE: people}))
+        if people is not None and self.fabric.is_global_zero and merit(people) > best_merit(self.out):
+            self._snapshot(self.out / BEST, people)
+
+    def _snapshot(self, path: Path, people: Mapping[str, float] | None = None) -> None:
+        if self.fabric.is_global_zero:
+            record = (to_record(self.sources), asdict(self.stream))
+            save_snapshot(path, self.network, self.ema, self.progress, *record, people)
 
     def _tell(self, loss: float) -> None:
         if self.progress.seconds - self.told_seconds > TOLD_SECONDS:

@@ -25,6 +25,8 @@ class TrainingConfig:
 
     ``workers`` processes make samples on the CPU; 0 makes them in the training process, on its GPU if it has one.
     If left out, ``processes.workers_for`` chooses.
+
+    Every ``keep_every_steps`` steps the averaged weights are kept, for a mean of several to be published; 0 keeps none.
     """
 
     minutes: float = 60.0
@@ -40,6 +42,7 @@ class TrainingConfig:
     precision: str = "bf16-mixed"
     workers: int | None = None
     validate_every_steps: int = 200
+    keep_every_steps: int = 0
     seed: int = 1
     betas: tuple[float, float] = (0.9, 0.98)
     architecture: str = "geolift"
@@ -61,6 +64,8 @@ class TrainingConfig:
         if self.precision not in PRECISIONS:
             raise InputError(f"precision must be one of {PRECISIONS}; got {self.precision!r}.")
         workers = self.workers or 0
+        if self.keep_every_steps < 0:
+            raise InputError(f"keep_every_steps must be 0 (none) or above; got {self.keep_every_steps}.")
         if min(self.validate_every_steps, self.gradient_clip) <= 0 or workers < 0 or not 0 <= self.ema_decay < 1:
             raise InputError(
                 f"validate_every_steps and gradient_clip must be above 0, workers 0 or above, and ema_decay in [0, 1); "
