@@ -9,19 +9,20 @@ is found exactly, by dynamic programming over candidates and numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-FIRST_NUMBER, LAST_NUMBER = 1, 24  # C1 to L5: what a sixth lumbar vertebra is, no estimate tells
-# Between the centroids of C1 and C2, C2 and C3, ..., L5 and L6 in adults: means of 31 spines.
-DISTANCES_MM = np.array(
-    [17.8, 18.5, 17.0, 16.5, 16.8, 18.3, 19.5, 21.3, 22.0, 22.0, 22.8, 23.4, 24.1, 24.8, 25.1, 25.5]
-    + [27.7, 29.9, 31.0, 32.3, 33.3, 33.1, 31.5, 31.5]
-)
+FIRST_NUMBER, LAST_NUMBER = 1, 25  # C1 to L6
+# Between the centroids of C1 and C2, C2 and C3, ... in adults: means of 31 spines. The last has no lower neighbour.
+_OF_THE_NECK = (17.8, 18.5, 17.0, 16.5, 16.8, 18.3, 19.5)
+_OF_THE_CHEST = (21.3, 22.0, 22.0, 22.8, 23.4, 24.1, 24.8, 25.1, 25.5, 27.7, 29.9, 31.0)
+_OF_THE_LOIN = (32.3, 33.3, 33.1, 31.5, 31.5, 31.5)
+DISTANCES_MM = np.array((*_OF_THE_NECK, *_OF_THE_CHEST, *_OF_THE_LOIN))
 SCALES = (0.65, 0.8, 1.0, 1.2)  # of a patient's distances against these: from a child of five to a tall adult
-SCALE_SD = 0.3  # of their logarithm, as the distances' below
-DISTANCE_SD = 0.25
+SCALE_SD = 0.3  # of their logarithm, as of each distance's below
+NEARER_SD, FARTHER_SD = 0.18, 0.25
 LEAST_STRENGTH, LARGEST_STRENGTH = 0.4, 1.5
 ESTIMATE_SD, ESTIMATE_LIMIT = 1.0, 0.4  # in vertebrae; the most that an estimate costs
 MISSING_COST = 1.5  # of each vertebra that is left out between two others
@@ -64,9 +65,9 @@ def best_chain(candidates: Candidates) -> tuple[NDArray[np.intp], NDArray[np.int
     return indices, numbers
 
 
-def expected_distance_mm(number: float) -> float:
-    """The usual distance of a vertebra's centroid from the next lower one's, for a number that need not be whole."""
-    return float(np.interp(number, _NUMBERS, DISTANCES_MM))
+def expected_distance_mm(numbers: NDArray[Any]) -> NDArray[np.float64]:
+    """The usual distances of vertebrae's centroids from the next lower one's, for numbers that need not be whole."""
+    return np.asarray(np.interp(numbers, _NUMBERS, DISTANCES_MM))
 
 
 def _best_of_scale(candidates: Candidates, scale: float) -> tuple[float, NDArray[np.intp], NDArray[np.intp]]:
@@ -103,14 +104,13 @@ def _own_scores(candidates: Candidates) -> NDArray[np.float64]:
     return worth
 
 
-def _links(
-    candidates: Candidates, index: int, step: int, scale: float
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _links(candidates: Candidates, index: int, step: int, scale: float) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Earlier candidates (m,), and what a step from each to ``index`` costs by its lower number (m, numbers - step)."""
     usual = scale * np.convolve(DISTANCES_MM, np.ones(step), "valid")[: len(_NUMBERS) - step]
     distances = candidates.places_mm[index] - candidates.places_mm[:index]
     earlier = np.flatnonzero((distances > 0.3 * usual.min()) & (distances < 2.0 * usual.max()))
-    off = np.log(distances[earlier, None] / usual) / DISTANCE_SD
-    cost = 0.5 * off**2
-    eased = (candidates.cut[earlier] | candidates.cut[index])[:, None] & (off < 0)
+    off = np.log(distances[earlier, None] / usual)
+    cost = 0.5 * (off / np.where(off < 0, NEARER_SD, FARTHER_SD)) ** 2
+    may_be_cut = candidates.cut[earlier] | (earlier == 0) | candidates.cut[index] | (index == len(candidates.cut) - 1)
+    eased = may_be_cut[:, None] & (off < 0)
     return earlier, -np.where(eased, CUT_EASING, 1.0) * cost - MISSING_COST * (step - 1)

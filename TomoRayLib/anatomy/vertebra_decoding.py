@@ -7,6 +7,7 @@ the centre nearest to its vote. The levels that the field states give one number
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +25,19 @@ from TomoRayLib.geometry.grid import Grid, Vector3
 
 BONE = 0.5
 MOST_VOTES = 30_000  # that place the centres; every voxel is given to one of them
-HEAP_MM, SURROUNDINGS_MM = 3.0, 30.0  # SDs of the density of votes along the course, and of its mean nearby
+# SDs of the density of votes along the course and of its mean nearby, and the density's step, in vertebrae
+HEAP, SURROUNDINGS, BIN = 0.16, 1.25, 0.04
+BETWEEN = 3  # steps from one place to the next
+OUTSIDE_SHARE = 0.01  # of the votes, at either end, that may lie beyond the spine
+LEVELS_MM = 20.0  # SD that stated levels are averaged with along the course
 WEAKEST_HEAP = 0.4
 MODE_MM, MODE_ROUNDS = 7.0, 6
 AGREEMENT_MM = 8.0
 LARGEST_MISS_MM = 20.0  # of a vote from its centre
 # A whole chain of levels may be off by one: the SD of that error has a part that no spread shows, and the spread.
 HIDDEN_SD, LEAST_CERTAINTY = 0.25, 0.9
+SIXTH_LUMBAR_LOG = -2.5  # one spine in twelve has an L6
+MAD_OF_SD = 0.6745  # of a normal distribution
 SURE, UNSURE = "sure", "unsure"
 
 Floats = NDArray[np.float64]
@@ -41,7 +48,7 @@ class DecodedVertebra:
     """One vertebra.
 
     Args:
-        number: VerSe number, 1 (C1) to 24 (L5).
+        number: VerSe number, 1 (C1) to 25 (L6).
         center_mm: LPS mm (x, y, z), where its voxels' votes are densest; outside the grid for some that are cut.
         volume_mm3: Volume of its voxels.
         whole: False if the first or the last slice of the grid along the patient's z cuts it.
@@ -129,7 +136,7 @@ def decode_vertebrae(mask: NDArray[Any], field: NDArray[Any], grid: Grid) -> Dec
 
 
 def _factors(mask: NDArray[Any], field: NDArray[Any], grid: Grid) -> tuple[int, int, int]:
-    """How many voxels of the mask one of the field holds along (z, y, x). Raises ValueError if the shapes do not fit."""
+    """How many voxels of the mask one of the field holds along (z, y, x). Raises ValueError if shapes do not fit."""
     if mask.shape != grid.shape:
         raise ValueError(f"The mask must have the grid's shape (z, y, x) = {grid.shape}; got {mask.shape}.")
     fits = field.ndim == 4 and field.shape[0] == FIELD_CHANNELS
@@ -172,7 +179,7 @@ def _votes(occupied: NDArray[np.float32], field: NDArray[Any], grid: Grid) -> _V
     """The votes of the field's own voxels, thinned out if there are more than are needed."""
     index = np.stack(np.nonzero(occupied > 0))
     index = index[:, :: max(1, -(-index.shape[1] // MOST_VOTES))]
-    values = np.asarray(field[(slice(None), *index)], np.float64)
+    values = _at(field, index)
     axis = _axis_of_z(grid)
     slices = index[axis]
     return _Votes(
@@ -181,6 +188,12 @@ def _votes(occupied: NDArray[np.float32], field: NDArray[Any], grid: Grid) -> _V
         numbers=LEVEL_MIDDLE + LEVEL_UNIT * values[3] - 0.5,
         at_edge=(slices == 0) | (slices == grid.shape[axis] - 1),
     )
+
+
+def _at(field: NDArray[Any], index: NDArray[np.intp]) -> Floats:
+    """The field (4, n) at voxels (z, y, x) given as (3, n)."""
+    z, y, x = index
+    return np.asarray(field[:, z, y, x], np.float64)
 
 
 def _axis_of_z(grid: Grid) -> int:
@@ -202,11 +215,11 @@ def _votes_of_voxels(
     """
     index = np.stack(np.nonzero(bone))
     if factors == (1, 1, 1):
-        offsets = field[(slice(0, 3), *index)].astype(np.float64)
+        offsets = _at(field, index)[:3]
         return _positions_mm(index, field_grid) + OFFSET_UNIT_MM * offsets.T
     places = (index + 0.5) / np.asarray(factors)[:, None] - 0.5
     coarse = np.stack(np.nonzero(occupied > 0))
-    votes = _positions_mm(coarse, field_grid) + OFFSET_UNIT_MM * field[(slice(0, 3), *coarse)].astype(np.float64).T
+    votes = _positions_mm(coarse, field_grid) + OFFSET_UNIT_MM * _at(field, coarse)[:3].T
     weights = occupied[tuple(coarse)]
     middle = votes.mean(axis=0)
     sums = []
@@ -225,34 +238,52 @@ def _centers(votes: _Votes) -> tuple[Floats, NDArray[np.intp]]:
     if not len(chosen):
         return np.zeros((0, 3)), numbers
     at = candidates.places_mm[chosen]
-    usual = [expected_distance_mm(number) for number in numbers]
-    reach_mm = [min(0.5 * usual[n], 0.5 * np.abs(np.delete(at, n) - at[n]).min(initial=np.inf)) for n in range(len(at))]
+    gaps_mm = np.concatenate([[np.inf], np.diff(at), [np.inf]])
+    reach_mm = 0.5 * np.minimum(np.minimum(gaps_mm[:-1], gaps_mm[1:]), expected_distance_mm(numbers))
     near = [np.abs(places - place) <= reach for place, reach in zip(at, reach_mm, strict=True)]
     return np.stack([_mode(votes.centers_mm[those], votes.weights[those]) for those in near]), numbers - numbers[0]
 
 
 def _candidates(votes: _Votes, places: Floats) -> Candidates:
-    """The heaps of votes along the course."""
-    margin = 4 * HEAP_MM
-    first, count = places.min() - margin, int(np.ceil(np.ptp(places) + 2 * margin)) + 1
-    bins = np.rint(places - first).astype(np.intp)
+    """Where along the course votes heap up: the peaks of their density, and places between, for heaps that merge.
+
+    Densities are taken over the course measured in vertebrae, by the usual distance at the level that is stated there:
+    heaps are as wide in the neck as in the loin.
+    """
+    counted, back = _in_vertebrae(votes, places)
+    margin = 4 * HEAP
+    first, count = counted.min() - margin, int(np.ceil((np.ptp(counted) + 2 * margin) / BIN)) + 1
+    bins = np.rint((counted - first) / BIN).astype(np.intp)
     raw = np.stack(
         [
             np.bincount(bins, votes.weights * values, count)
             for values in (np.ones_like(places), votes.numbers, votes.at_edge.astype(np.float64))
         ]
     )
-    narrow = ndimage.gaussian_filter1d(raw, HEAP_MM, axis=1, mode="constant")
-    wide = ndimage.gaussian_filter1d(raw[0], SURROUNDINGS_MM, mode="constant")
-    strengths = narrow[0] / np.maximum(wide, 1e-9)
-    peaks = np.flatnonzero(
-        (narrow[0][1:-1] > narrow[0][:-2]) & (narrow[0][1:-1] >= narrow[0][2:]) & (strengths[1:-1] > WEAKEST_HEAP)
-    )
-    peaks += 1
-    density = narrow[0][peaks]
-    return Candidates(
-        peaks + first, strengths[peaks], narrow[1][peaks] / density, narrow[2][peaks] / density > 1e-3
-    )
+    narrow = ndimage.gaussian_filter1d(raw, HEAP / BIN, axis=1, mode="constant")
+    support = np.cumsum(raw[0]) / raw[0].sum()
+    within = ((support > OUTSIDE_SHARE) & (support < 1 - OUTSIDE_SHARE)).astype(np.float64)
+    wide, covered = ndimage.gaussian_filter1d([raw[0], within], SURROUNDINGS / BIN, axis=1, mode="constant")
+    strengths = narrow[0] * covered / np.maximum(wide, 1e-9)
+    inner = narrow[0][1:-1]
+    chosen = np.pad((inner > narrow[0][:-2]) & (inner >= narrow[0][2:]), 1)
+    chosen[::BETWEEN] = True
+    at = np.flatnonzero(chosen & (strengths > WEAKEST_HEAP))
+    _, numbers, at_edge = narrow[:, at] / narrow[0, at]
+    return Candidates(back(at * BIN + first), strengths[at], numbers, at_edge > 1e-3)
+
+
+def _in_vertebrae(votes: _Votes, places: Floats) -> tuple[Floats, Callable[[Floats], Floats]]:
+    """Places counted in vertebrae instead of mm, and the way back."""
+    margin = 5 * LEVELS_MM
+    at = np.arange(places.min() - margin, places.max() + margin + 1.0)
+    bins = np.rint(places - at[0]).astype(np.intp)
+    sums = [np.bincount(bins, votes.weights * values, len(at)) for values in (np.ones_like(places), votes.numbers)]
+    weights, numbers = ndimage.gaussian_filter1d(sums, LEVELS_MM, axis=1, mode="nearest", truncate=8.0)
+    known = weights > 1e-9 * weights.max()
+    levels = np.interp(at, at[known], numbers[known] / weights[known])
+    counted = np.cumsum(1.0 / expected_distance_mm(levels))
+    return np.interp(places, at, counted), lambda values: np.interp(values, counted, at)
 
 
 def _mode(points_mm: Floats, weights: Floats) -> Floats:
@@ -268,23 +299,22 @@ def _numbered(votes: _Votes, centers_mm: Floats, steps: NDArray[np.intp]) -> tup
     """The centres' numbers, and how certain they are.
 
     The mean of what a chain's levels say lies between two numbers; all of them may be wrong by the same amount. If
-    that error is normal with the SD of the levels about the chain (and a part that does not show), the probabilities
-    of this numbering, of one more and of one less follow.
+    that error is normal, with the SD of the levels about the chain and a part that does not show, the probability of
+    each numbering follows.
     """
-    misses_mm, nearest = cKDTree(centers_mm).query(votes.centers_mm, distance_upper_bound=LARGEST_MISS_MM)
-    heard = nearest < len(centers_mm)
-    who, weights = nearest[heard], votes.weights[heard]
-    near = weights * np.exp(-0.5 * (misses_mm[heard] / AGREEMENT_MM) ** 2) + 1e-12
-    firsts = votes.numbers[heard] - steps[who]  # the number of the first centre that each vote means
-    means = np.bincount(who, near * firsts, len(centers_mm)) / np.maximum(np.bincount(who, near, len(centers_mm)), 1e-12)
-    asked = np.bincount(who, minlength=len(centers_mm)) > 0
-    mean = float(means[asked].mean())
-    first = int(np.clip(round(mean), FIRST_NUMBER, LAST_NUMBER - steps[-1]))
-    spread = float(np.average((firsts - mean) ** 2, weights=near)) + HIDDEN_SD**2
-    shifts = np.array([0, -1, 1, -2, 2])
-    logs = -0.5 * (mean - first - shifts) ** 2 / spread
+    misses_mm, nearest = cKDTree(centers_mm).query(votes.centers_mm)
+    heard = misses_mm <= max(AGREEMENT_MM, float(misses_mm.min()))
+    firsts = [votes.numbers[heard & (nearest == n)] - step for n, step in enumerate(steps)]  # the first centre's number
+    firsts = [numbers for numbers in firsts if len(numbers)]
+    middles = np.array([np.median(numbers) for numbers in firsts])
+    within = np.median(np.abs(np.concatenate([numbers - np.median(numbers) for numbers in firsts]))) / MAD_OF_SD
+    variance = float(middles.var() + within**2 + HIDDEN_SD**2)
+    possible = np.arange(FIRST_NUMBER, LAST_NUMBER - steps[-1] + 1)
+    logs = -0.5 * (middles.mean() - possible) ** 2 / variance
+    logs += SIXTH_LUMBAR_LOG * (possible + steps[-1] == LAST_NUMBER)
     shares = np.exp(logs - logs.max())
-    return first + steps, float(shares[0] / shares.sum())
+    first = int(possible[shares.argmax()])
+    return first + steps, float(shares.max() / shares.sum())
 
 
 def _described(
