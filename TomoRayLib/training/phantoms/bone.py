@@ -7,11 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from TomoRayLib.training.phantoms.density import strength_of
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 from TomoRayLib.training.phantoms.spines import Spine
 from TomoRayLib.training.phantoms.vertebral_bodies import VertebralBody
 
 SHELL_MM = 5.0
+LEAST_SHELL_HU = 60.0  # above trabecular bone, times the strength
 GRAINS_MM = (2.5, 6.0, 16.0)  # of trabecular texture; the last is the difference between parts of the spine
 CANAL_HU = 25.0  # dural sac with fat
 SPUR_BOX_MM = 20.0
@@ -20,21 +22,33 @@ ANTERIOR_ARC_RAD = 1.9  # spurs grow in front and at the sides, to 110 degrees f
 
 
 def painted_bone(
-    occupancy: Tensor, detail: Tensor | None, spacing_mm: float, rng: np.random.Generator, ranges: PhantomRanges
+    occupancy: Tensor,
+    detail: Tensor | None,
+    trabecular_hu: Tensor,
+    spacing_mm: float,
+    rng: np.random.Generator,
+    ranges: PhantomRanges,
 ) -> Tensor:
     """HU (z, y, x) of bone: a dense shell that fades into trabecular bone, denser towards the endplates, with texture
-    of one standard deviation at three scales. ``detail`` is in 0..1, see ``vertebral_bodies.Details``."""
+    of one standard deviation at three scales.
+
+    ``detail`` is in 0..1, see ``vertebral_bodies.Details``; ``trabecular_hu`` (z, y, x) is the density of the vertebra
+    that each voxel belongs to: where it is low, shell, endplates and arches are dull as well. No shell is as dense
+    everywhere.
+    """
     width = max(3, round(SHELL_MM / spacing_mm) | 1)
     depth = F.avg_pool3d(occupancy[None, None], width, stride=1, padding=width // 2, count_include_pad=False)[0, 0]
     shell = ((1.0 - depth) * 2.0).clamp(0.0, 1.0) ** float(rng.uniform(*ranges.shell_power))
-    trabecular = (float(rng.uniform(*ranges.trabecular_hu)) + float(rng.uniform(*ranges.trabecular_hu))) / 2
     cortical = float(rng.uniform(*ranges.cortical_hu))
-    sd = float(rng.uniform(*ranges.texture_sd_hu))
-    endplate, power = float(rng.uniform(*ranges.endplate_hu)), float(rng.uniform(0.8, 2.0))
-    inside = trabecular + _texture(occupancy, spacing_mm, int(rng.integers(2**31))) * sd
+    sd, uneven = float(rng.uniform(*ranges.texture_sd_hu)), float(rng.uniform(*ranges.shell_unevenness))
+    endplate, power = float(rng.uniform(*ranges.endplate_hu)), float(rng.uniform(0.5, 1.8))
+    texture = _texture(occupancy, spacing_mm, int(rng.integers(2**31)))
+    strength = strength_of(trabecular_hu)
+    inside = trabecular_hu + texture * sd
     if detail is not None:
-        inside = inside + endplate * detail**power
-    return inside + shell * (max(cortical, trabecular + 100.0) - inside).clamp_min(0.0)
+        inside = inside + endplate * strength * detail**power
+    dense = trabecular_hu + (cortical - trabecular_hu).clamp_min(LEAST_SHELL_HU) * strength * (uneven * texture).exp()
+    return inside + shell * (dense - inside).clamp_min(0.0)
 
 
 def _texture(like: Tensor, spacing_mm: float, seed: int) -> Tensor:
@@ -49,12 +63,12 @@ def _texture(like: Tensor, spacing_mm: float, seed: int) -> Tensor:
     return total / len(GRAINS_MM) ** 0.5
 
 
-def with_soft_column(
-    hu: Tensor, occupancy: Tensor, detail: Tensor, rng: np.random.Generator, ranges: PhantomRanges
-) -> Tensor:
-    """``hu`` with discs, canal and ligaments between the vertebrae, whatever the host had there."""
-    disc = float(rng.uniform(*ranges.disc_hu))
-    soft = CANAL_HU + (disc - CANAL_HU) * (2.0 * detail - 1.0).clamp(0.0, 1.0)
+def with_soft_column(hu: Tensor, occupancy: Tensor, detail: Tensor, disc_hu: Tensor) -> Tensor:
+    """``hu`` with discs, canal and ligaments between the vertebrae, whatever the host had there.
+
+    ``disc_hu`` (z, y, x) is the grey value of the disc that each voxel would belong to.
+    """
+    soft = CANAL_HU + (disc_hu - CANAL_HU) * (2.0 * detail - 1.0).clamp(0.0, 1.0)
     present = (2.0 * detail).clamp(0.0, 1.0) * (1.0 - occupancy)
     return torch.lerp(hu, soft, present)
 

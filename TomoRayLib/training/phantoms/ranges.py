@@ -26,13 +26,29 @@ class PhantomRanges:
     sagittal_change_deg: tuple[float, float] = (-30.0, 30.0)
     body_stretch: tuple[float, float] = (0.85, 1.2)
     body_level_error_sd_mm: float = 12.0
-    # Bone (bone.py, fractures.py); fitted to real CTs, see docs/training.md
-    cortical_hu: tuple[float, float] = (100.0, 900.0)
-    trabecular_hu: tuple[float, float] = (-30.0, 280.0)  # triangular about the middle: osteopenia to young bone
-    shell_power: tuple[float, float] = (0.9, 3.5)
+    # Bone (density.py, bone.py); fitted to real CTs, see docs/training.md
+    trabecular_hu: tuple[float, float] = (60.0, 260.0)  # at T12, triangular about the middle
+    osteopenic_share: float = 0.35
+    osteopenic_hu: tuple[float, float] = (-30.0, 60.0)  # the same of the osteopenic
+    cranial_density_rise: tuple[float, float] = (0.1, 0.9)  # from T12 to T1, as a share
+    level_density_sd: tuple[float, float] = (0.03, 0.15)  # from vertebra to vertebra, as a share
+    sclerotic_share: float = 0.02  # of the vertebrae
+    cortical_hu: tuple[float, float] = (100.0, 900.0)  # of shells, duller where trabecular bone is lost
+    shell_power: tuple[float, float] = (0.8, 3.0)
+    shell_unevenness: tuple[float, float] = (0.2, 0.7)  # SD of the shell's density on a logarithmic scale
+    shell_inset: tuple[float, float] = (0.0, 0.4)  # by which masks reach beyond bone, as a share of a voxel of bone
     texture_sd_hu: tuple[float, float] = (10.0, 70.0)
     endplate_hu: tuple[float, float] = (80.0, 500.0)  # above trabecular bone, at an endplate and within the arch
-    disc_hu: tuple[float, float] = (50.0, 110.0)
+    # Discs and veins (spinal_marks.py)
+    disc_hu: tuple[float, float] = (30.0, 115.0)
+    disc_sd_hu: tuple[float, float] = (0.0, 20.0)  # from disc to disc
+    disc_gas_share: float = 0.10
+    disc_gas_hu: tuple[float, float] = (-900.0, -150.0)
+    disc_calcium_share: float = 0.08
+    disc_calcium_hu: tuple[float, float] = (200.0, 650.0)
+    worn_discs: tuple[int, int] = (1, 4)  # how many hold gas, or calcium: low to high, high included
+    vein_share: float = 0.8  # of patients whose basivertebral veins can be seen
+    # Spurs and fractures (bone.py, fractures.py)
     osteophyte_share: float = 0.15
     osteophytes: tuple[int, int] = (2, 14)  # how many: low to high, high included
     osteophyte_mm: tuple[float, float] = (3.0, 9.0)  # how far a spur juts out

@@ -17,6 +17,7 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.training.phantoms.bodies import BODY_SPACING_MM, Body
 from TomoRayLib.training.phantoms.bone import painted_bone, with_osteophytes, with_soft_column
 from TomoRayLib.training.phantoms.deformation import deformed_points
+from TomoRayLib.training.phantoms.density import along_spine, random_trabecular_hu
 from TomoRayLib.training.phantoms.fractures import with_fractures
 from TomoRayLib.training.phantoms.implants import random_implants, with_implants
 from TomoRayLib.training.phantoms.level_shapes import random_level_shapes
@@ -24,6 +25,7 @@ from TomoRayLib.training.phantoms.places import Box, Places, box_of, box_within,
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 from TomoRayLib.training.phantoms.sampling import course_at, sample_at
 from TomoRayLib.training.phantoms.screws import with_screws
+from TomoRayLib.training.phantoms.spinal_marks import random_discs, random_marks, with_marks
 from TomoRayLib.training.phantoms.spines import Spine
 from TomoRayLib.training.phantoms.surroundings import narrowed, with_arms, with_table
 from TomoRayLib.training.phantoms.tissue import BodyPlaces, vary_tissue, with_bowel_gas, with_contrast
@@ -99,9 +101,10 @@ def compose_scene(
     shape = with_osteophytes(spine, rng, ranges) if rng.random() < ranges.osteophyte_share else spine.occupancy
     places = Places.of(*inside, grid.shape)
     box, share, detail = _spine_in_scene(spine, shape, places)
-    hu[box] = _with_bone(hu[box], share, detail, size.spacing_mm, rng, ranges)
+    near = places.within(box)
+    hu[box] = _with_spine(hu[box], spine, share, detail, near, size.spacing_mm, rng, ranges)
     if implants := random_implants(spine, center_z, rng, ranges):
-        hu[box] = with_implants(hu[box], implants, *places.within(box))
+        hu[box] = with_implants(hu[box], implants, *near)
     occupancy = torch.zeros(grid.shape, dtype=torch.uint8, device=points.device)
     occupancy[box] = (share * 255).round().to(torch.uint8)
     if rng.random() < ranges.implant_share:
@@ -214,18 +217,26 @@ def _spine_in_scene(spine: Spine, shape: Tensor, places: Places) -> tuple[Box, T
     return box_within(wide, part), share, None if detail is None else detail[part] / 255.0
 
 
-def _with_bone(
+def _with_spine(
     hu: Tensor,
+    spine: Spine,
     share: Tensor,
     detail: Tensor | None,
+    places: tuple[Tensor, Tensor, Tensor],
     spacing_mm: float,
     rng: np.random.Generator,
     ranges: PhantomRanges,
 ) -> Tensor:
-    """The part of a scene that holds the spine with its bone, discs and canal."""
+    """The part of a scene that holds the spine, with bone, discs and canal; ``places`` are x, y and z in the spine."""
+    levels, z_mm = spine.level_z_mm.T
+    trabecular_hu = along_spine(z_mm, random_trabecular_hu(levels, rng, ranges)).at(places[2])
+    discs, marks = random_discs(spine, rng, ranges), random_marks(spine, rng, ranges)
     if detail is not None:
-        hu = with_soft_column(hu, share, detail, rng, ranges)
-    return torch.lerp(hu, painted_bone(share, detail, spacing_mm, rng, ranges), share)
+        hu = with_soft_column(hu, share, detail, discs.at(places[2]))
+    inset = float(rng.uniform(*ranges.shell_inset))
+    bone = painted_bone(share, detail, trabecular_hu, spacing_mm, rng, ranges)
+    hu = torch.lerp(hu, bone, ((share - inset) / (1.0 - inset)).clamp_min(0.0))
+    return with_marks(hu, share, marks, places, spacing_mm)
 
 
 def _cut_at_body_end(hu: Tensor, occupancy: Tensor, z_body: Tensor, z_range_mm: tuple[float, float]) -> None:

@@ -94,13 +94,12 @@ def test_endplates_are_denser_than_trabecular_bone_and_discs_softer() -> None:
     ranges = dataclasses.replace(
         STILL,
         endplate_hu=(300.0, 300.0),
-        trabecular_hu=(100.0, 100.0),
         cortical_hu=(200.0, 200.0),
-        disc_hu=(90.0, 90.0),
     )
     occupancy, detail = torch.from_numpy(LABELS > 0).float(), torch.from_numpy(DETAILS.detail) / 255.0
-    bone = painted_bone(occupancy, detail, 1.0, np.random.default_rng(0), ranges)
-    whole = with_soft_column(torch.full_like(bone, -800.0), occupancy, detail, np.random.default_rng(0), ranges)
+    trabecular, disc = torch.full_like(occupancy, 100.0), torch.full_like(occupancy, 90.0)
+    bone = painted_bone(occupancy, detail, trabecular, 1.0, np.random.default_rng(0), ranges)
+    whole = with_soft_column(torch.full_like(bone, -800.0), occupancy, detail, disc)
     hu = torch.lerp(whole, bone, occupancy).numpy()
     mx, my, mz = (round(value) for value in middle_of(22))
     half = HEIGHT // 2
@@ -112,9 +111,10 @@ def test_endplates_are_denser_than_trabecular_bone_and_discs_softer() -> None:
 
 
 def test_texture_has_the_standard_deviation_asked_for() -> None:
-    ranges = dataclasses.replace(STILL, texture_sd_hu=(40.0, 40.0), cortical_hu=(0.0, 0.0), trabecular_hu=(90.0, 90.0))
+    ranges = dataclasses.replace(STILL, texture_sd_hu=(40.0, 40.0), cortical_hu=(0.0, 0.0))
     for spacing_mm in (1.0, 2.5):
-        bone = painted_bone(torch.ones(50, 60, 70), None, spacing_mm, np.random.default_rng(1), ranges)
+        whole = torch.ones(50, 60, 70)
+        bone = painted_bone(whole, None, 90.0 * whole, spacing_mm, np.random.default_rng(1), ranges)
         inner = bone[8:-8, 8:-8, 8:-8]
         assert float(inner.std()) == pytest.approx(40.0, rel=0.3)
         assert float(inner.mean()) == pytest.approx(90.0, abs=25.0)
