@@ -83,12 +83,11 @@ def not_augmented() -> StreamConfig:
     zero = {"rotation_sd_deg": 0.0, "elastic_sd_mm": (0.0, 0.0), "bend_mm": (0.0, 0.0), "body_level_error_sd_mm": 0.0}
     phantom = replace(PhantomRanges(), **still, **middle, **shares, **zero, soft_tissue_shift_hu=(0.0, 0.0))
     geometry = GeometryRanges((1000.0, 1000.0), parallel_share=0.0, angled_share=0.0, unknown_shift_share=0.0)
-    geometry = replace(geometry, unknown_scale_share=0.0)
+    geometry = replace(geometry, unknown_scale_share=0.0, told_offset_share=0.0)
     appearance = AppearanceRanges(
         gamma=(1.0, 1.0),
         noise_sd=(0.0, 0.0),
         blur_sd_mm=(0.0, 0.0),
-        scatter=(0.0, 0.0),
         **{name: 0.0 for name in asdict(AppearanceRanges()) if name.endswith("_share")},
     )
     isocenter = IsocenterRanges((0.0, 0.0, 0.0), anterior_share=0.0)

@@ -27,10 +27,14 @@ class GeometryRanges:
     angled_share: float = 0.3
     angle_sd_deg: float = 3.0
     roll_sd_deg: float = 1.5
-    unknown_shift_share: float = 0.3
-    unknown_shift_sd_mm: float = 1.5
-    unknown_scale_share: float = 0.2
-    unknown_scale: tuple[float, float] = (0.97, 1.03)  # the stated magnification of a view over the true one
+    # One view taken elsewhere than the other, as a lateral is often taken higher: the network is told.
+    told_offset_share: float = 0.25
+    told_offset_mm: tuple[float, float, float] = (15.0, 15.0, 40.0)  # at most, either way: x, y, z
+    # What it is not told: calibration is off, or the patient moved a little between the two.
+    unknown_shift_share: float = 0.4
+    unknown_shift_sd_mm: float = 2.5
+    unknown_scale_share: float = 0.25
+    unknown_scale: tuple[float, float] = (0.95, 1.05)  # the stated magnification of a view over the true one
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,17 @@ class AppearanceRanges:
     log10_photons: tuple[float, float] = (4.5, 6.5)  # a pixel without the patient
     noise_sd: tuple[float, float] = (0.0, 0.02)  # of the read-out, over the brightest grey
     blur_sd_mm: tuple[float, float] = (0.0, 1.6)
-    scatter: tuple[float, float] = (0.0, 0.35)
-    scatter_sd_mm: float = 27.0
-    collimated_share: float = 0.2
+    scatter_share: float = 0.5
+    log10_scatter: tuple[float, float] = (-1.5, 0.0)  # scattered over primary photons, in the mean of the picture
+    scatter_sd_mm: tuple[float, float] = (15.0, 60.0)
+    enhanced_share: float = 0.25  # edges enhanced by an unsharp mask, as consoles do
+    enhancement: tuple[float, float] = (0.2, 2.0)  # how much of what the blurred picture lacks is added to it
+    enhancement_sd_mm: tuple[float, float] = (1.5, 12.0)
+    collimated_share: float = 0.35
     collimated_mm: tuple[float, float] = (3.0, 48.0)
+    framed_share: float = 0.3  # of the collimated: a border as wide on all four sides
+    white_border_share: float = 0.5  # of the collimated: as bright as lead; the others are blanked out to black
+    white_border: tuple[float, float] = (0.85, 1.3)  # over the brightest grey within the field
     marker_share: float = 0.15  # lead letters next to or on the patient
     markers: tuple[int, int] = (1, 3)
 
@@ -77,6 +88,22 @@ def _tilted(view: View, rng: np.random.Generator, ranges: GeometryRanges) -> Vie
         tilt_deg=float(tilt),
         roll_deg=float(rng.normal(0.0, ranges.roll_sd_deg)),
     )
+
+
+def with_told_offset(
+    pair: Biplanar, rng: np.random.Generator, ranges: GeometryRanges = GeometryRanges()
+) -> tuple[View, View]:
+    """(AP, lateral), in their share of the cases taken about isocentres that lie apart, on both sides of the pair's."""
+    if rng.random() >= ranges.told_offset_share:
+        return pair.ap, pair.lateral
+    apart_mm = rng.uniform(-1.0, 1.0, size=3) * ranges.told_offset_mm
+    share = float(rng.random())  # of it in front of the pair's isocentre, the rest behind
+    middle_mm = np.asarray(pair.isocenter_mm)
+    ap, lateral = (
+        view.moved_to(tuple(float(one) for one in middle_mm + part * apart_mm))  # type: ignore[arg-type]
+        for view, part in ((pair.ap, -share), (pair.lateral, 1.0 - share))
+    )
+    return ap, lateral
 
 
 def unknown_shift_px(rng: np.random.Generator, ranges: GeometryRanges = GeometryRanges()) -> np.ndarray:
@@ -119,25 +146,51 @@ def random_attenuation(hu: Tensor, rng: np.random.Generator, ranges: AppearanceR
 def random_appearance(
     line_integral: Tensor, rng: np.random.Generator, ranges: AppearanceRanges = AppearanceRanges()
 ) -> Tensor:
-    """One bone-bright radiograph (rows, columns) from line integrals; its scale is left to ``normalise``."""
+    """One bone-bright radiograph (rows, columns) from line integrals; its scale is left to ``normalise``.
+
+    In the order in which a picture comes about: scatter and photons before the logarithm, the grey value curve, the
+    detector's blur and noise, the console's edges, what lies at the border, and letters of lead.
+    """
     image = line_integral
+    if rng.random() < ranges.scatter_share:
+        to_primary, sd_mm = 10.0 ** float(rng.uniform(*ranges.log10_scatter)), float(rng.uniform(*ranges.scatter_sd_mm))
+        image = scattered(image, to_primary, sd_mm / NETWORK_PIXEL_MM)
     if rng.random() < ranges.quantum_share:
         photons = 10.0 ** float(rng.uniform(*ranges.log10_photons))
         # Poisson's: the logarithm of a count has the standard deviation 1 / sqrt(count)
         image = image + (image / 2).exp() / math.sqrt(photons) * _normal(image, rng)
+    image = image - image.amin().clamp_max(0.0)  # where scatter brought more photons than there were without a patient
     if rng.random() < ranges.raw_share:
         image = 1.0 - torch.exp(-image * float(rng.uniform(*ranges.raw_scale)))
-    image = image / image.amax().clamp_min(1e-6)
-    image = image + blur(image, ranges.scatter_sd_mm / NETWORK_PIXEL_MM) * float(rng.uniform(*ranges.scatter))
     image = (image / image.amax().clamp_min(1e-6)).clamp_min(0.0) ** float(rng.uniform(*ranges.gamma))
     image = blur(image, float(rng.uniform(*ranges.blur_sd_mm)) / NETWORK_PIXEL_MM)
     noise_sd = float(rng.uniform(*ranges.noise_sd)) * float(rng.random())
     image = image + noise_sd * _normal(image, rng)
+    if rng.random() < ranges.enhanced_share:
+        amount, sd_mm = float(rng.uniform(*ranges.enhancement)), float(rng.uniform(*ranges.enhancement_sd_mm))
+        image = edges_enhanced(image, amount, sd_mm / NETWORK_PIXEL_MM)
     if rng.random() < ranges.collimated_share:
         image = _collimated(image, rng, ranges)
     if rng.random() < ranges.marker_share:
         image = _marked(image, rng, ranges)
     return image
+
+
+def scattered(line_integral: Tensor, scatter_to_primary: float, sd_px: float) -> Tensor:
+    """Line integrals as they are seen with scatter: the logarithm of transmitted and scattered photons.
+
+    Scatter is the transmission, blurred, with ``scatter_to_primary`` times its mean, as in ``add_scatter``. It takes
+    contrast from where few photons arrive, and there can be more photons than without a patient: values below 0.
+    """
+    transmission = torch.exp(-line_integral)
+    scatter = blur(transmission, sd_px)
+    scatter = scatter * (scatter_to_primary * transmission.mean() / scatter.mean().clamp_min(1e-12))
+    return -torch.log((transmission + scatter).clamp_min(1e-12))
+
+
+def edges_enhanced(image: Tensor, amount: float, sd_px: float) -> Tensor:
+    """An unsharp mask: ``amount`` times what ``image`` has and its Gaussian blur has not is added to it."""
+    return image + amount * (image - blur(image, sd_px))
 
 
 def _normal(image: Tensor, rng: np.random.Generator) -> Tensor:
@@ -146,12 +199,17 @@ def _normal(image: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _collimated(image: Tensor, rng: np.random.Generator, ranges: AppearanceRanges) -> Tensor:
-    """Zero outside a field that leaves a random border on each side."""
-    widths_px = rng.uniform(*ranges.collimated_mm, size=4) / NETWORK_PIXEL_MM * (rng.random(4) < 0.5)
-    top, bottom, left, right = (round(float(width)) for width in widths_px)
-    field = torch.zeros_like(image)
-    field[top : image.shape[0] - bottom, left : image.shape[1] - right] = 1.0
-    return image * field
+    """Black or white outside a field: a frame, or a border of its own on half of the sides."""
+    widths_mm = rng.uniform(*ranges.collimated_mm, size=4) * (rng.random(4) < 0.5)
+    if rng.random() < ranges.framed_share:
+        widths_mm[:] = rng.uniform(*ranges.collimated_mm)
+    top, bottom, left, right = (round(float(width)) for width in widths_mm / NETWORK_PIXEL_MM)
+    inside = (slice(top, image.shape[0] - bottom), slice(left, image.shape[1] - right))
+    white = rng.random() < ranges.white_border_share
+    grey = float(rng.uniform(*ranges.white_border)) * float(image[inside].amax()) if white else 0.0
+    result = torch.full_like(image, grey)
+    result[inside] = image[inside]
+    return result
 
 
 LETTERS = {

@@ -25,6 +25,7 @@ from TomoRayLib.training.data.augmentation import (
     random_views,
     unknown_scales,
     unknown_shift_px,
+    with_told_offset,
 )
 from TomoRayLib.training.data.cube_sampling import CubeSampling
 from TomoRayLib.training.data.vertebra_truth import between_vertebrae, field_on_cube, nearest_on_cube
@@ -97,12 +98,12 @@ def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig, 
     hu = scene.hu.flip(-1) if mirrored else scene.hu
     occupancy = scene.occupancy.flip(-1) if mirrored else scene.occupancy
     isocenter = random_isocenter(rng, config.isocenter)
-    views = random_views(rng, config.geometry).moved_to(isocenter)
+    views = with_told_offset(random_views(rng, config.geometry).moved_to(isocenter), rng, config.geometry)
     cube = Grid.cube(isocenter, config.fov_mm, config.size)
     attenuation = random_attenuation(hu, rng, config.appearance)
     shifts_px, scales = unknown_shift_px(rng, config.geometry), unknown_scales(rng, config.geometry)
     integrals, matrices = [], []
-    for view, shift_px, scale in zip((views.ap, views.lateral), shifts_px, scales, strict=True):
+    for view, shift_px, scale in zip(views, shifts_px, scales, strict=True):
         integrals.append(project(attenuation, scene.grid, view))
         matrix = mistaken(cube_to_pixel(view, cube), shift_px, float(scale))
         matrices.append(torch.from_numpy(matrix.astype(np.float32)))
@@ -110,7 +111,7 @@ def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig, 
     bone = (sampling.needed(hu).float() - BONE_WINDOW.low_hu).div_(BONE_WINDOW.width_hu).clamp_(0, 1)
     share = sampling.needed(occupancy).float() / 255.0
     both = sampling.interpolated(torch.stack([bone * (share > 0.5), share]))
-    geometry = torch.tensor([_geometry_row(view, config.fov_mm) for view in (views.ap, views.lateral)])
+    geometry = torch.tensor([_geometry_row(view, config.fov_mm) for view in views])
     counted = counted_of_scene(scene, cube, mirrored, field_size) if field_size else {}
     return Shot(torch.stack(integrals), torch.stack(matrices), geometry, both.half(), counted)
 

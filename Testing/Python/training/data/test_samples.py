@@ -17,15 +17,13 @@ from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import lift
 from TomoRayLib.networks.radiograph_input import NETWORK_PIXEL_MM, NETWORK_PIXELS, cube_to_pixel
-from TomoRayLib.projector import hu_to_attenuation, project
+from TomoRayLib.projector import project
 from TomoRayLib.training.data import samples as datasets
 from TomoRayLib.training.data.augmentation import (
-    LETTERS,
     AppearanceRanges,
     GeometryRanges,
     mistaken,
     random_appearance,
-    random_attenuation,
     random_views,
     unknown_scales,
     unknown_shift_px,
@@ -50,7 +48,10 @@ VIEWS = {
 }
 ISOCENTER_MM = (9.0, -31.0, 14.0)
 BLOB_MM = (48.0, 22.0, -39.0)  # as far from any symmetry of the scene and of the cube
-CONFIG = StreamConfig(size=64, fov_mm=256.0, scene=SceneSize(spacing_mm=4.0))
+CONFIG = StreamConfig(
+    size=64, fov_mm=256.0, scene=SceneSize(spacing_mm=4.0), geometry=GeometryRanges(told_offset_share=0.0)
+)
+APART = dataclasses.replace(CONFIG, geometry=GeometryRanges(told_offset_share=1.0))
 
 
 def a_scene_with_a_blob() -> Scene:
@@ -69,7 +70,12 @@ def seed_that_is(mirrored: bool) -> int:
 
 
 def a_blob_sample(
-    monkeypatch: pytest.MonkeyPatch, views: str, mirrored: bool, shift_px: np.ndarray | None = None, plain: bool = True
+    monkeypatch: pytest.MonkeyPatch,
+    views: str,
+    mirrored: bool,
+    shift_px: np.ndarray | None = None,
+    plain: bool = True,
+    config: StreamConfig = CONFIG,
 ) -> Sample:
     """The sample of the blob through given views. ``plain`` radiographs are the line integrals themselves."""
     monkeypatch.setattr(datasets, "random_views", lambda rng, ranges: VIEWS[views])
@@ -81,7 +87,7 @@ def a_blob_sample(
     if plain:
         monkeypatch.setattr(datasets, "random_appearance", lambda image, rng, ranges: image)
         monkeypatch.setattr(datasets, "normalise", lambda image: torch.stack([image, image]))
-    return sample_of_scene(a_scene_with_a_blob(), np.random.default_rng(seed_that_is(mirrored)), CONFIG)
+    return sample_of_scene(a_scene_with_a_blob(), np.random.default_rng(seed_that_is(mirrored)), config)
 
 
 def cube_coordinates(volume: torch.Tensor) -> np.ndarray:
@@ -99,19 +105,22 @@ def brightest(image: torch.Tensor) -> np.ndarray:
     return np.array([(weight.sum(0) * columns).sum(), (weight.sum(1) * rows).sum()]) / weight.sum()
 
 
+@pytest.mark.parametrize("config", [CONFIG, APART], ids=["one isocentre", "two"])
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("views", sorted(VIEWS))
 def test_a_blob_is_bright_where_the_matrix_says_its_place_in_the_cube_projects(
-    monkeypatch: pytest.MonkeyPatch, views: str, mirrored: bool
+    monkeypatch: pytest.MonkeyPatch, views: str, mirrored: bool, config: StreamConfig
 ) -> None:
-    """Half a voxel of the cube is 2 mm and 1.5 pixels; half a voxel of the scene likewise. Tolerance 0.26 pixels."""
-    sample = a_blob_sample(monkeypatch, views, mirrored)
+    """Half a voxel of the cube is 2 mm and 1.5 pixels; half a voxel of the scene likewise. Tolerance 0.26 pixels, and
+    half a pixel if parallel rays lie off the voxels' middles, three to a voxel."""
+    sample = a_blob_sample(monkeypatch, views, mirrored, config=config)
     for channel in ("occupancy", "target"):
         place = cube_coordinates(sample[channel])
         for view in range(2):
             column, row, depth = sample["cube_to_pixel"][view].double().numpy() @ place
             found = brightest(sample["radiographs"][view, 0])
-            tolerance = 0.26 if channel == "occupancy" else 0.6  # the target is cut at half a voxel of bone
+            exact = 0.26 if config is CONFIG else 0.5
+            tolerance = exact if channel == "occupancy" else 0.6  # the target is cut at half a voxel of bone
             np.testing.assert_allclose((column / depth, row / depth), found, atol=tolerance)
 
 
@@ -232,62 +241,9 @@ def test_an_unknown_scale_moves_places_away_from_the_middle_of_the_detector() ->
     np.testing.assert_allclose(new, middle + 1.03 * (old - middle) + (2.0, -3.0), atol=1e-9)
     scales = np.array([unknown_scales(np.random.default_rng(seed)) for seed in range(400)])
     assert np.mean(scales[:, 0] != 1) == pytest.approx(GeometryRanges().unknown_scale_share, abs=0.06)
-    assert scales.min() >= 0.97
-    assert scales.max() <= 1.03
+    assert scales.min() >= GeometryRanges().unknown_scale[0]
+    assert scales.max() <= GeometryRanges().unknown_scale[1]
     assert np.any(scales[:, 0] != scales[:, 1])
-
-
-def test_bone_stands_out_more_at_a_tubes_energy_than_at_the_ct_scanners() -> None:
-    """Water and pure bone by hand from NISTIR 5632 at 40 keV: 0.2683 and 0.6655 * 1.92 per cm; air stays 0."""
-    hu = torch.tensor([[[-1000, 0, 1900]]], dtype=torch.int16)
-    ranges = AppearanceRanges(energy_share=1.0, effective_kev=(40.0, 40.0))
-    attenuation = random_attenuation(hu, np.random.default_rng(0), ranges)
-    dense = 2.9 / (0.2616 * 1.92 / 0.1937)  # 1900 HU over pure bone at the CT's 70 keV
-    np.testing.assert_allclose(attenuation[0, 0], (0, 0.02683, 0.06655 * 1.92 * dense), rtol=0.01)
-    as_drawn = random_attenuation(hu, np.random.default_rng(0), AppearanceRanges(energy_share=0.0))
-    assert torch.equal(as_drawn, hu_to_attenuation(hu))
-
-
-PLAIN = AppearanceRanges(
-    gamma=(1.0, 1.0),
-    raw_share=0.0,
-    quantum_share=0.0,
-    noise_sd=(0.0, 0.0),
-    blur_sd_mm=(0.0, 0.0),
-    scatter=(0.0, 0.0),
-    collimated_share=0.0,
-    marker_share=0.0,
-)
-
-
-def test_quantum_noise_is_that_of_the_photons_that_arrive() -> None:
-    """Behind line integrals of 5, of 10^5 photons 674 arrive: the logarithm's standard deviation is 1 / sqrt(674)."""
-    ranges = dataclasses.replace(PLAIN, quantum_share=1.0, log10_photons=(5.0, 5.0))
-    image = random_appearance(torch.full((224, 224), 5.0), np.random.default_rng(3), ranges)
-    assert float(image.std() / image.mean()) == pytest.approx(1 / np.sqrt(1e5 * np.exp(-5)) / 5, rel=0.03)
-
-
-def test_markers_are_letters_that_stand_upright_and_read_from_the_left() -> None:
-    image = torch.full((224, 224), 0.2)
-    image[0, 0] = 1.0
-    ranges = dataclasses.replace(PLAIN, marker_share=1.0, markers=(1, 1))
-    seen = set()
-    for seed in range(12):
-        marked = random_appearance(image, np.random.default_rng(seed), ranges) - image
-        rows, columns = (torch.nonzero(marked.abs().amax(axis) > 0.1)[:, 0] for axis in (1, 0))
-        dot = int(rows.max() - rows.min() + 1) // 7
-        patch = marked[int(rows.min()) : int(rows.max()) + 1 : dot, int(columns.min()) : int(columns.max()) + 1 : dot]
-        drawn = tuple("".join("1" if value > 0.1 else "0" for value in row) for row in patch)
-        seen |= {letter for letter, dots in LETTERS.items() if dots == drawn}
-        assert any(dots == drawn for dots in LETTERS.values())
-    assert seen == {"L", "R"}
-
-
-def test_a_collimated_radiograph_is_dark_in_its_border_alone() -> None:
-    ranges = AppearanceRanges(collimated_share=1.0, marker_share=0.0, quantum_share=0.0, noise_sd=(0.0, 0.0))
-    images = [random_appearance(torch.ones(224, 224), np.random.default_rng(seed), ranges) for seed in range(6)]
-    assert any(float(image.min()) == 0.0 for image in images)
-    assert all(float(image[36:188, 36:188].min()) > 0.5 for image in images)
 
 
 @pytest.mark.parametrize("views", sorted(VIEWS))
