@@ -114,13 +114,16 @@ def models(json: Json = False) -> None:
     """List the models, with licence and data."""
 
     def work(emit: Emit) -> None:
-        from TomoRayLib.weights import read_registry
+        from TomoRayLib.weights import read_registry, read_segmenters
 
         default, entries = read_registry()
+        default_segmenter, segmenters = read_segmenters()
         if json:
-            emit(Finished({"default": default, "models": sorted(entries)}))
-        else:
-            Console().print(_table(default, entries.values()))
+            emit(Finished({"default": default, "models": sorted(entries), "segmenters": sorted(segmenters)}))
+            return
+        Console().print(_table(default, entries.values()))
+        if segmenters:
+            Console().print(_segmenter_table(default_segmenter, segmenters.values()))
 
     finish(work, json)
 
@@ -135,9 +138,21 @@ app.command(name="learning-curves")(learning_curves)
 def _table(default: str, entries: Any) -> Table:
     table = Table("model", "default", "field of view", "licence", "data")
     for entry in entries:
-        data = "\n".join(f"{item['name']}: {item['use']}" for item in entry.data)
-        table.add_row(entry.id, "*" if entry.id == default else "", f"{entry.fov_mm:.0f} mm", entry.licence, data)
+        name = entry.id if entry.based_on is None else f"{entry.id} (adds to {entry.based_on['model']})"
+        starred = "*" if entry.id == default else ""
+        table.add_row(name, starred, f"{entry.fov_mm:.0f} mm", entry.licence, _data(entry))
     return table
+
+
+def _segmenter_table(default: str, entries: Any) -> Table:
+    table = Table("finds vertebrae in a CT", "default", "licence", "data")
+    for entry in entries:
+        table.add_row(entry.id, "*" if entry.id == default else "", entry.licence, _data(entry))
+    return table
+
+
+def _data(entry: Any) -> str:
+    return "\n".join(f"{item['name']}: {item['use']}" for item in entry.data)
 
 
 def _version(shown: bool) -> None:

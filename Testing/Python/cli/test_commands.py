@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from support.command_line import tomoray, tomoray_process
+from TomoRayLib import weights
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 
@@ -70,6 +71,8 @@ def test_any_angle_tilt_roll_beam_and_exposure_can_be_asked_for(a_ct_file: Path,
         ("train --data . --out out --start-from CT", "got a file that cannot be read"),
         ("publish absent.ckpt --data . --command x", "absent.ckpt"),
         ("publish CT --data . --command x", "got a file that cannot be read"),
+        ("publish absent.ckpt --segmenter --command x", "absent.ckpt"),
+        ("publish CT --based-on nothing --command x", "Expected one of the models"),
         ("sample-sheet --data . --out sheet.png", "label maps"),
         ("learning-curves . --out curves.png", "folder of a run"),
     ],
@@ -101,3 +104,22 @@ def test_the_models_are_listed_with_their_licence() -> None:
     result = tomoray("models")
     assert result.returncode == 0
     assert "CC-BY-NC-SA-4.0" in "".join(result.stdout.split())
+
+
+def test_models_that_add_to_others_and_segmenters_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = json.loads((weights.models_folder() / weights.REGISTRY_NAME).read_text(encoding="utf-8"))
+    first = content["models"][0]
+    content["models"].append({**first, "id": "finer", "based_on": {"model": first["id"], "sha256": first["sha256"]}})
+    shared = {key: first[key] for key in ("sha256", "licence", "training_command")}
+    data = [{"name": "VerSe (sub-verse014)", "licence": "CC-BY-SA-4.0", "use": "labelled CTs"}]
+    own = {"id": "finder", "file": "finder.safetensors", "network": {}, "data": data, "figures": {}}
+    content |= {"default_segmenter": "finder", "segmenters": [shared | own]}
+    (tmp_path / weights.REGISTRY_NAME).write_text(json.dumps(content))
+    monkeypatch.setattr(weights, "models_folder", lambda: tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    listed = " ".join(tomoray("models").stdout.split())
+    assert f"finer (adds to {first['id']})" in listed
+    assert "finder" in listed
+    assert "VerSe (sub-verse014): labelled CTs" in listed
+    finished = json.loads(tomoray("models", "--json").stdout.splitlines()[-1])
+    assert (finished["default"], finished["segmenters"]) == (content["default"], ["finder"])
