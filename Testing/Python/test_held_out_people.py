@@ -18,7 +18,11 @@ import torch
 from torch.optim.swa_utils import AveragedModel
 
 from support.body_columns import body_column
+from support.labelled_cts import a_labelled_ct, written
 from support.training_runs import TINY
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.training.data.licences import CASES, to_record, uses_of
 from TomoRayLib.training.data.roles import Role, role_of
@@ -230,3 +234,46 @@ def test_a_checkpoint_is_scored_with_its_averaged_weights_at_its_level(
     assert of_checkpoint(tmp_path / "last.ckpt", 2).level == 2
     assert float(contestant.network.position.detach().max()) == 0.25
     assert role_of(("sub-verse006",), contestant.uses) is Role.TRAINED_ON
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_a_person_is_scored_once_with_all_measures(benchmarks: dict[str, ModuleType], tmp_path: Path) -> None:
+    """The small network knows another column: every row has its measures, and they are kept."""
+    people, scores = benchmarks["held_out_people"], benchmarks["held_out_scores"]
+    written(tmp_path / "x_ct.nii.gz", tmp_path / "x_seg.nii.gz", (19, 20, 21, 22))
+    person = people.Person("x", tmp_path / "x_ct.nii.gz", tmp_path / "x_seg.nii.gz")
+    case = people.read_person(person)
+    assert case.cut == frozenset()
+    for contestant in (scores.published(None), scores.published(None, 1)):
+        wanted = scores.made_with(person.inputs_sha256(), contestant)
+        path = tmp_path / str(contestant.level) / "x.json"
+        path.parent.mkdir()
+        assert scores.kept_rows(path, wanted) is None
+        rows = scores.score(case, contestant, wanted, path)
+        again = scores.kept_rows(path, wanted)
+        assert json.dumps(again, sort_keys=True) == json.dumps(rows, sort_keys=True)
+        assert rows["truth"]["endplate_edges"] == rows["truth"]["agreement_16_8_mm"] == pytest.approx(1)
+        assert rows["truth"]["gaps_in_mask"] > 0.5  # discs of 4 mm in voxels of 5.3 mm
+        assert rows["blank"]["gain_db"] == rows["blank"]["endplate_edges"] == 0.0
+        shown = {"tomoray", "blank", "mean_atlas"}
+        assert all({column.key for column in scores.MEASURES[:7]} <= rows[row].keys() for row in shown)
+        assert {column.key for column in scores.MEASURES} <= rows["tomoray"].keys()
+        with np.load(path.with_suffix(".npz")) as volumes:
+            assert volumes["synthetic"].shape == volumes["labels"].shape == (48, 48, 48)
+            assert set(np.unique(volumes["labels"])) == {0, 19, 20, 21, 22}
+    other = scores.made_with({"ct": "another"}, scores.published(None))
+    assert scores.kept_rows(tmp_path / "0" / "x.json", other) is None
+
+
+def test_vertebrae_at_the_end_of_the_scan_are_cut_whatever_its_axes(
+    benchmarks: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    """The lowest vertebra of six lies half outside the scan; the scan is stored along (z, x, y)."""
+    ct, mask = a_labelled_ct((18, 19, 20, 21, 22, 23))
+    for name, volume in (("ct", ct), ("seg", mask)):
+        columns = volume.grid.direction_matrix[:, [2, 0, 1]]
+        size, spacing = (tuple(values[i] for i in (2, 0, 1)) for values in (volume.grid.size, volume.grid.spacing_mm))
+        grid = Grid(size, spacing, volume.grid.origin_mm, tuple(columns.ravel()))
+        write_volume(tmp_path / f"x_{name}.nii.gz", Volume(volume.voxels.transpose(1, 2, 0), grid))
+    person = benchmarks["held_out_people"].Person("x", tmp_path / "x_ct.nii.gz", tmp_path / "x_seg.nii.gz")
+    assert benchmarks["held_out_people"].read_person(person).cut == {22}

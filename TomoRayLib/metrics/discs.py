@@ -17,11 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TomoRayLib.anatomy.vertebrae import CRANIOCAUDAL_ORDER, LABEL_OF_NAME, T13_LABEL, vertebra_labels_in
-from TomoRayLib.metrics.surface import Vector3, checked_spacing_mm
-
-Floats = NDArray[np.float64]
-Labels = NDArray[Any]
+from TomoRayLib.anatomy.vertebrae import CRANIOCAUDAL_ORDER, LABEL_OF_NAME, T13_LABEL
+from TomoRayLib.metrics.surface import Floats, Vector3, checked_spacing_mm
+from TomoRayLib.metrics.vertebra import Labels, vertebra_boxes
 
 RADIUS_MM = 6.0  # of the bundle: inside the endplates of all vertebrae but the upper cervical ones
 PITCH_MM = 2.0  # between neighbouring rays
@@ -103,16 +101,15 @@ def body_middles_mm(labels: Labels, spacing_mm: Vector3) -> dict[int, Floats]:
         ValueError: If a spacing is not above 0.
     """
     steps = np.asarray(checked_spacing_mm(spacing_mm)[::-1])
-    boxes = dict(enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1))
     middles = {}
-    for label in vertebra_labels_in(label for label, box in boxes.items() if box is not None):
-        mask = np.pad(labels[boxes[label]] == label, 1)
+    for label, box in vertebra_boxes(labels).items():
+        mask = np.pad(labels[box] == label, 1)
         depth_mm = ndimage.distance_transform_edt(mask, sampling=tuple(steps))
         parts, count = ndimage.label(depth_mm >= _CORE_SHARE * depth_mm.max(), np.ones((3, 3, 3)))
         sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
         large = [part + 1 for part in range(count) if sizes[part] >= _PART_SHARE * sizes.max()]
         places = [np.argwhere(parts == part).mean(axis=0) for part in large]
-        start = np.array([side.start for side in boxes[label]]) - 1
+        start = np.array([side.start for side in box]) - 1
         middles[label] = (min(places, key=lambda place: place[1]) + start) * steps
     return middles
 

@@ -97,9 +97,14 @@ def dice(prediction: Mask, truth: Mask) -> float:
 
 def truth_vertebrae(labels: Labels, spacing_mm: Vector3) -> tuple[TruthVertebra, ...]:
     """List the vertebrae of a label volume from cranial to caudal; none if the mask does not tell them apart."""
+    return tuple(_truth_vertebra(labels, label, box, spacing_mm) for label, box in vertebra_boxes(labels).items())
+
+
+def vertebra_boxes(labels: Labels) -> dict[int, Box]:
+    """Slices ``(z, y, x)`` around each vertebra of a label volume, by VerSe number from cranial to caudal."""
     boxes = dict(enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1))
     present = vertebra_labels_in(label for label, box in boxes.items() if box is not None)
-    return tuple(_truth_vertebra(labels, label, boxes[label], spacing_mm) for label in present)
+    return {label: boxes[label] for label in present}
 
 
 def nearest_vertebra(labels: Labels, spacing_mm: Vector3, limit_mm: float = ASSIGNMENT_LIMIT_MM) -> NearestVertebra:

@@ -18,18 +18,16 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from TomoRayLib.anatomy.vertebrae import T13_LABEL, vertebra_labels_in
+from TomoRayLib.anatomy.vertebrae import T13_LABEL
 from TomoRayLib.metrics.surface import Vector3, checked_spacing_mm
+from TomoRayLib.metrics.vertebra import Labels, vertebra_boxes
 
 FOUND_WITHIN_MM = 10.0
 
-Labels = NDArray[Any]
 Centroids = dict[int, NDArray[np.float64]]  # VerSe number -> (z, y, x) in mm
 
 
@@ -127,11 +125,10 @@ def centroids_mm(labels: Labels, spacing_mm: Vector3) -> Centroids:
         ValueError: If a spacing is not above 0.
     """
     steps = np.asarray(checked_spacing_mm(spacing_mm)[::-1])
-    boxes = dict(enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1))
     places = {}
-    for label in vertebra_labels_in(label for label, box in boxes.items() if box is not None):
-        start = np.array([side.start for side in boxes[label]])
-        places[label] = (np.argwhere(labels[boxes[label]] == label).mean(axis=0) + start) * steps
+    for label, box in vertebra_boxes(labels).items():
+        start = np.array([side.start for side in box])
+        places[label] = (np.argwhere(labels[box] == label).mean(axis=0) + start) * steps
     return places
 
 
