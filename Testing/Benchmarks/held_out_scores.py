@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 import TomoRayLib
 from TomoRayLib.anatomy.grey_levels import vertebra_mask
+from TomoRayLib.anatomy.vertebra_decoding import decode_vertebrae
 from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.base.text_formats import write_json
+from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.metrics.disc_gaps import disc_gaps
 from TomoRayLib.metrics.discs import Disc, discs_between
 from TomoRayLib.metrics.endplates import endplate_sharpness
@@ -28,7 +30,7 @@ from TomoRayLib.metrics.spectrum import compare_spectra
 from TomoRayLib.metrics.statistics import CaseScore
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 from TomoRayLib.metrics.vertebra_counts import count_vertebrae
-from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftUNet
+from TomoRayLib.networks.geolift import COUNT_LEVEL, HEAD_LEVELS, GeoLiftUNet, Prediction
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.comparison import compare, placed_atlas
 from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, SyntheticCT, model_grid, synthesize
@@ -167,8 +169,7 @@ def score(case: PersonCase, contestant: Contestant, wanted: Mapping[str, Any], p
     discs = discs_between(truth.vertebrae().voxels, truth.grid.spacing_mm)
     for row, (grey, mask) in volumes.items():
         rows.setdefault(row, {}).update(_sharpness(np.clip(grey, 0, 1), mask, truth, discs))
-    counts = _counts(case, synthetic, truth)
-    rows[MODEL].update(counts)
+    rows[MODEL].update(_counts(case, _labels(case, contestant, synthetic), truth))
     write_json(
         path,
         {
@@ -197,16 +198,27 @@ def _synthetic(case: PersonCase, contestant: Contestant) -> SyntheticCT:
     if contestant.level == 0:
         return synthesize(case.ap, case.lateral, case.views, contestant.network, contestant.entry)
     grid = model_grid(contestant.entry, case.views.isocenter_mm)
-    images = [torch.from_numpy(np.ascontiguousarray(image, np.float32)) for image in (case.ap, case.lateral)]
-    radiographs, matrices = network_input(images, [case.views.ap, case.views.lateral], grid)
-    level = contestant.level
-    with torch.inference_mode():
-        prediction = contestant.network(radiographs, matrices, levels=(level,))[level]
+    prediction = _predicted(case, contestant, grid, contestant.level)
     coarse = (prediction.masked.float(), torch.sigmoid(prediction.mask_logit.float()))
     grey, probability = (
         F.interpolate(values, size=grid.shape, mode="trilinear", align_corners=False)[0, 0].numpy() for values in coarse
     )
     return SyntheticCT(grey, probability, grid, contestant.entry.id)
+
+
+def _labels(case: PersonCase, contestant: Contestant, synthetic: SyntheticCT) -> NDArray[np.uint8] | None:
+    """VerSe numbers on the grid of the synthetic CT, if the network counts; its field is the same for all levels."""
+    field = _predicted(case, contestant, synthetic.grid, COUNT_LEVEL).field
+    if field is None:
+        return None
+    return decode_vertebrae(synthetic.mask, field[0].float().numpy(), synthetic.grid).labels
+
+
+def _predicted(case: PersonCase, contestant: Contestant, grid: Grid, level: int) -> Prediction:
+    images = [torch.from_numpy(np.ascontiguousarray(image, np.float32)) for image in (case.ap, case.lateral)]
+    radiographs, matrices = network_input(images, [case.views.ap, case.views.lateral], grid)
+    with torch.inference_mode():
+        return contestant.network(radiographs, matrices, levels=(level,))[level]
 
 
 def _sharpness(grey: NDArray[Any], mask: NDArray[np.bool_], truth: GroundTruth, discs: tuple[Disc, ...]) -> Row:
@@ -226,9 +238,8 @@ def _sharpness(grey: NDArray[Any], mask: NDArray[np.bool_], truth: GroundTruth, 
     return row
 
 
-def _counts(case: PersonCase, synthetic: SyntheticCT, truth: GroundTruth) -> Row:
+def _counts(case: PersonCase, predicted: NDArray[np.uint8] | None, truth: GroundTruth) -> Row:
     """Vertebrae found and named, if the model tells them apart; undefined if it does not."""
-    predicted = getattr(synthetic, "labels", None)
     if predicted is None:
         return dict.fromkeys(("found", "named", "named_up_to_shift"), math.nan)
     counts = count_vertebrae(predicted, truth.vertebrae().voxels, truth.grid.spacing_mm, case.cut)

@@ -252,8 +252,9 @@ def test_a_person_is_scored_once_with_all_measures(benchmarks: dict[str, ModuleT
         rows = scores.score(case, contestant, wanted, path)
         again = scores.kept_rows(path, wanted)
         assert json.dumps(again, sort_keys=True) == json.dumps(rows, sort_keys=True)
-        assert rows["truth"]["endplate_edges"] == rows["truth"]["agreement_16_8_mm"] == pytest.approx(1)
+        assert rows["truth"]["agreement_16_8_mm"] == rows["truth"]["power_16_8_mm"] == pytest.approx(1)
         assert rows["truth"]["gaps_in_mask"] > 0.5  # discs of 4 mm in voxels of 5.3 mm
+        assert rows["truth"]["endplate_edges"] > 0.5
         assert rows["blank"]["gain_db"] == rows["blank"]["endplate_edges"] == 0.0
         shown = {"tomoray", "blank", "mean_atlas"}
         assert all({column.key for column in scores.MEASURES[:7]} <= rows[row].keys() for row in shown)
@@ -261,6 +262,13 @@ def test_a_person_is_scored_once_with_all_measures(benchmarks: dict[str, ModuleT
         with np.load(path.with_suffix(".npz")) as volumes:
             assert volumes["synthetic"].shape == volumes["labels"].shape == (48, 48, 48)
             assert set(np.unique(volumes["labels"])) == {0, 19, 20, 21, 22}
+    assert math.isnan(rows["tomoray"]["found"])  # this network tells no vertebrae apart; one that does has a share:
+    counting = GeoLiftUNet(replace(contestant.network.config, counts=True)).eval()
+    counting.load_state_dict(contestant.network.state_dict(), strict=False)
+    path = tmp_path / "counting.json"
+    rows = scores.score(case, replace(contestant, network=counting), wanted, path)
+    assert 0 <= rows["tomoray"]["found"] <= 1
+    assert rows["tomoray"]["count_whole"] == 4
     other = scores.made_with({"ct": "another"}, scores.published(None))
     assert scores.kept_rows(tmp_path / "0" / "x.json", other) is None
 
