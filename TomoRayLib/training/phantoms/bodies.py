@@ -6,7 +6,7 @@ The soft tissue, ribs and pelvis around the spine decide whether a network train
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,10 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.resampling import resample
-from TomoRayLib.training.phantoms.body_levels import LEVELS_OF_BODY, LOWEST_LEVEL, Anchors, z_of_level
+from TomoRayLib.training.phantoms.body_levels import HIGHEST_LEVEL, LEVELS_OF_BODY, LOWEST_LEVEL, Anchors, z_of_level
 from TomoRayLib.training.phantoms.spine_removal import (
     BONE_ABOVE_HU,
+    box_about_course,
     column_zone,
     contrast_vessels,
     refined_course,
@@ -32,7 +33,8 @@ from TomoRayLib.training.phantoms.spine_removal import (
 )
 
 BODY_SPACING_MM = 2.0
-SACRUM_MARGIN_MM = 5.0
+SKULL_MARGIN_MM, SACRUM_MARGIN_MM = 4.0, 5.0
+LIMB_MM2, LIMB_BONE_MM2, LIMB_BONE_ABOVE_HU = 4000.0, 60.0, 200.0
 
 
 @dataclass(frozen=True)
@@ -91,20 +93,36 @@ def body_without_spine(
     grid: Grid,
     levels: Anchors | None,
 ) -> Body:
-    """A body from HU (z, y, x) on an axis-aligned grid of 2 mm, its spine taken out down to the sacrum.
+    """A body from HU (z, y, x) on an axis-aligned grid of 2 mm, its spine taken out between skull and sacrum.
 
-    ``region`` is true inside the body. The sacrum is recognised only if the levels are known, else removed.
+    ``region`` is true inside the body. Skull and sacrum are recognised only if the levels are known, else removed.
     """
-    bone = region & (hu > BONE_ABOVE_HU)
+    spinal = _spinal_slices(levels, grid)[:, None, None]
+    bone = region & (hu > BONE_ABOVE_HU) & spinal
     curve_mm = refined_course(bone, spine_course(bone & spine_window(region, BODY_SPACING_MM), grid), grid)
-    curve_mm = refined_course(bone & ~contrast_vessels(hu, curve_mm, grid), curve_mm, grid)
-    zone = column_zone(hu, curve_mm, grid)
-    whole = Body(name, torch.empty(0), grid, curve_mm, levels)
-    if levels is not None:
-        z_mm = grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
-        zone[z_mm < float(whole.z_of_level(np.array(LOWEST_LEVEL))) - SACRUM_MARGIN_MM] = False
-    without = remove_spine(hu, zone, region, BODY_SPACING_MM, seed=sum(map(ord, name)))
-    return replace(whole, hu=torch.from_numpy(without.astype(np.int16)))
+    box = box_about_course(curve_mm, grid)
+    near_hu, near = hu[box], _part(grid, box)
+    curve_mm = refined_course(bone[box] & ~contrast_vessels(near_hu, curve_mm, near), curve_mm, near)
+    zone = column_zone(near_hu, curve_mm, near) & spinal
+    without = hu.copy()
+    without[box] = remove_spine(near_hu, zone, region[box], BODY_SPACING_MM, seed=sum(map(ord, name)))
+    return Body(name, torch.from_numpy(without.astype(np.int16)), grid, curve_mm, levels)
+
+
+def _spinal_slices(levels: Anchors | None, grid: Grid) -> NDArray[np.bool_]:
+    """(z,) true in the slices from C1 to L5; everywhere if the levels are not known."""
+    if levels is None:
+        return np.ones(grid.size[2], dtype=bool)
+    z_mm = grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
+    top_mm, bottom_mm = z_of_level(np.array([HIGHEST_LEVEL, LOWEST_LEVEL]), levels)
+    return np.asarray((z_mm < top_mm + SKULL_MARGIN_MM) & (z_mm > bottom_mm - SACRUM_MARGIN_MM))
+
+
+def _part(grid: Grid, box: tuple[slice, slice, slice]) -> Grid:
+    """The grid of a part (z, y, x) of an axis-aligned one."""
+    size = tuple(side.stop - side.start for side in reversed(box))
+    steps = zip(grid.origin_mm, reversed(box), grid.spacing_mm, strict=True)
+    return Grid(size, grid.spacing_mm, tuple(start + side.start * step for start, side, step in steps))
 
 
 def body_name(path: Path) -> str:
@@ -113,12 +131,19 @@ def body_name(path: Path) -> str:
 
 
 def body_region(hu: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """The largest filled region above -300 HU of each axial slice (z, y, x): the body without the table."""
+    """The filled regions above -300 HU of each axial slice (z, y, x) that are the body's: the largest, and limbs.
+
+    A limb is as large as a forearm and has bone in it; so the table is left out, and a raised arm beside a head stays.
+    """
     region = np.zeros(hu.shape, dtype=bool)
     for index, slice_hu in enumerate(hu):
         opened = ndimage.binary_opening(slice_hu > -300.0, iterations=2)
         labels, count = ndimage.label(opened)
         if count:
-            largest = 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
-            region[index] = ndimage.binary_fill_holes(ndimage.binary_dilation(labels == largest, iterations=2))
+            area_mm2 = np.bincount(labels.ravel())[1:] * BODY_SPACING_MM**2
+            bone_mm2 = np.bincount(labels[slice_hu > LIMB_BONE_ABOVE_HU], minlength=count + 1)[1:] * BODY_SPACING_MM**2
+            own = (area_mm2 > LIMB_MM2) & (bone_mm2 > LIMB_BONE_MM2)
+            own[int(np.argmax(area_mm2))] = True
+            parts = np.isin(labels, 1 + np.flatnonzero(own))
+            region[index] = ndimage.binary_fill_holes(ndimage.binary_dilation(parts, iterations=2))
     return region

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-LOWEST_LEVEL = 25.0  # the bottom of L5: what lies below is sacrum
+HIGHEST_LEVEL, LOWEST_LEVEL = 1.0, 25.0  # the top of C1 and the bottom of L5: beyond them are skull and sacrum
 
 # Cumulative height in mm at the top of each level: cervical 17, thoracic 20 to 28, lumbar 36 mm with the disc.
 _HEIGHTS_MM = [17.0] * 7 + list(np.linspace(20.0, 28.0, 12)) + [36.0] * 6

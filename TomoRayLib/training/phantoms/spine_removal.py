@@ -31,10 +31,13 @@ OWN_HALF_WIDTH_MM, OWN_FRONT_MM = 12.0, 20.0  # what reaches this near to the co
 
 # The column about its course, which runs through the back of the vertebral bodies.
 FRONT_MM = 48.0
+CONNECTED_FRONT_MM = 64.0  # osteophytes and large vertebral bodies: bone that goes on in front of it
 HALF_WIDTH_MM = 44.0  # transverse processes of lumbar vertebrae
 HALF_WIDTH_AT_RIBS_MM = 34.0  # of thoracic ones: what lies further out are ribs, which stay
 BODY_HALF_WIDTH_MM, BODY_HALF_WIDTH_AT_RIBS_MM = 32.0, 28.0
 RIBS_WITHIN_MM = 70.0  # where lung is this near, ribs are as well
+LUNG_AREA_MM2 = 300.0  # in a slice
+MARGIN_MM = 100.0  # to the sides, the front and the back of the course: what lies further out is not looked at
 BEHIND_MM = 85.0  # the tips of spinous processes
 BRIDGED_MM = 14.0  # up and down: half the gap between two neighbours' laminae, or between two vertebral bodies
 LUNG_REACHES_MM = 9.0  # into what was taken out: lung then borders on the new spine, not on a rim of muscle
@@ -96,6 +99,16 @@ def contrast_vessels(hu: NDArray[np.float32], curve_mm: NDArray[np.float64], gri
     return vessels & (hu > BONE_ABOVE_HU)
 
 
+def box_about_course(curve_mm: NDArray[np.float64], grid: Grid) -> tuple[slice, slice, slice]:
+    """The part (z, y, x) of the grid within ``MARGIN_MM`` of the course: all that the spine's removal can change."""
+    sides = []
+    for axis in (1, 0):
+        ends = np.array([curve_mm[:, axis].min() - MARGIN_MM, curve_mm[:, axis].max() + MARGIN_MM])
+        low, high = np.round((ends - grid.origin_mm[axis]) / grid.spacing_mm[axis]).astype(int)
+        sides.append(slice(max(0, int(low)), min(grid.size[axis], int(high) + 1)))
+    return slice(0, grid.size[2]), sides[0], sides[1]
+
+
 def _off_course(curve_mm: NDArray[np.float64], grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(z, 1, x) distance to the side of the course, and (z, y, 1) how far behind it, in mm."""
     x, y = (grid.origin_mm[a] + np.arange(grid.size[a]) * grid.spacing_mm[a] for a in range(2))
@@ -103,17 +116,24 @@ def _off_course(curve_mm: NDArray[np.float64], grid: Grid) -> tuple[NDArray[np.f
 
 
 def column_zone(hu: NDArray[np.float32], curve_mm: NDArray[np.float64], grid: Grid) -> NDArray[np.bool_]:
-    """Where bone is the spine's own: about its course, narrower where there are ribs, and nearly as far as the skin.
-    Vessels full of contrast are left out.
+    """Where bone is the spine's own: about its course, narrower where there are ribs, nearly as far back as the skin,
+    and to the front as far as bone goes on. Vessels full of contrast are left out.
     """
     off_x, off_y = _off_course(curve_mm, grid)
     lung = (hu < LUNG_BELOW_HU) & (off_x < RIBS_WITHIN_MM) & (np.abs(off_y) < 50.0) & (hu > -950.0)
-    ribs = ndimage.gaussian_filter1d((lung.mean(axis=(1, 2)) > 0.002).astype(np.float64), 6.0)
+    lung_mm2 = lung.sum(axis=(1, 2)) * grid.spacing_mm[0] * grid.spacing_mm[1]
+    ribs = ndimage.gaussian_filter1d((lung_mm2 > LUNG_AREA_MM2).astype(np.float64), 6.0)
     half = np.interp(ribs, (0.0, 1.0), (HALF_WIDTH_MM, HALF_WIDTH_AT_RIBS_MM))[:, None, None]
     half_body = np.interp(ribs, (0.0, 1.0), (BODY_HALF_WIDTH_MM, BODY_HALF_WIDTH_AT_RIBS_MM))[:, None, None]
     front = (off_y < 0) & ((off_x / half_body) ** 2 + (off_y / FRONT_MM) ** 2 < 1.0)
     behind = (off_y >= -12.0) & (off_y < BEHIND_MM) & (off_x < half)
-    return (front | behind) & ~contrast_vessels(hu, curve_mm, grid)
+    further = (off_y < 0) & ((off_x / half_body) ** 2 + (off_y / CONNECTED_FRONT_MM) ** 2 < 1.0)
+    own = ~contrast_vessels(hu, curve_mm, grid)
+    front &= own
+    bone, count = ndimage.label((front | further) & own & (hu > BONE_ABOVE_HU))
+    if count:
+        front |= np.isin(bone, np.setdiff1d(np.unique(bone[front]), [0]))
+    return (front | behind) & own
 
 
 def remove_spine(

@@ -185,6 +185,45 @@ def test_the_sacrum_stays() -> None:
     assert column[z_mm > bottom_mm + 2].max() < 140
 
 
+def test_the_skull_stays_and_draws_the_course_nowhere() -> None:
+    hu, grid = a_chest()
+    top_mm = 536.0
+    z_mm = grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
+    _, j, i = np.indices(hu.shape)
+    hu[(z_mm > top_mm + 6)[:, None, None] & ((i - 40) ** 2 + (j - 40) ** 2 < 12**2)] = 900.0
+    whole = body_without_spine("neck", hu, body_region(hu), grid, ((1.0, top_mm), (3.0, top_mm - 34.0)))
+    np.testing.assert_array_equal(whole.hu.numpy()[z_mm > top_mm + 6][:, 40, 40], 900)
+    assert np.abs(whole.curve_mm[-4:, 0] - (-77.0 + 2 * 64)).max() < 2
+    assert whole.hu.numpy()[(z_mm > 505) & (z_mm < top_mm - 2)][:, 58, 57].max() < 140
+
+
+def test_osteophytes_in_front_of_a_vertebra_go_with_it_and_a_calcified_vessel_stays() -> None:
+    hu, grid = a_chest()
+    k, j, i = np.indices(hu.shape)
+    osteophyte = (np.abs(i - 64) < 4) & (j > 34) & (j < 52) & (k % 10 < 5)  # to 50 mm in front of the column's middle
+    vessel = (np.abs(i - 64) < 3) & (j > 29) & (j < 32)
+    hu[osteophyte], hu[vessel] = 500.0, 500.0
+    course = np.tile((-77.0 + 2 * 64, 31.0 + 2 * 60), (30, 1))
+    zone = column_zone(hu, course, grid)
+    without = remove_spine(hu, zone, body_region(hu), BODY_SPACING_MM, seed=3)
+    assert float(without[osteophyte].max()) < 140
+    np.testing.assert_array_equal(without[vessel], 500)
+
+
+def test_a_raised_arm_belongs_to_the_body_and_a_table_does_not() -> None:
+    hu = np.full((4, 120, 160), -1000.0, np.float32)
+    _, j, i = np.indices(hu.shape)
+    for middle_x, radius, bone in ((60, 30, 8), (120, 20, 5)):  # a head, and an arm of 50 cm2 to its left
+        away = (i - middle_x) ** 2 + (j - 50) ** 2
+        hu[away < radius**2] = 40.0
+        hu[away < bone**2] = 700.0
+    hu[:, 95:110, 20:140] = 60.0  # a thick table without bone
+    region = body_region(hu)
+    assert region[:, 50, 60].all()
+    assert region[:, 50, 135].all()
+    assert not region[:, 100].any()
+
+
 def test_training_data_that_are_not_there_are_asked_for(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="folder of data that holds both"):
         load_anatomy(tmp_path)
