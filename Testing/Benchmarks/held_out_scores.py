@@ -99,7 +99,10 @@ def published(model: str | None, level: int = 0) -> Contestant:
     """A model of the registry (None: the default one), at a level of its network. Raises InputError without one."""
     entry = find_model(model)
     uses = (*uses_in_registry(entry.data), *recorded_sources(entry.path))
-    return Contestant(entry.id, entry, load_network(entry), level, entry.sha256, uses)
+    weights_sha256 = entry.sha256
+    if entry.based_on is not None:  # its file holds what it changes of another model
+        weights_sha256 = sha256_of_bytes(f"{entry.sha256} {entry.based_on['sha256']}".encode())
+    return Contestant(entry.id, entry, load_network(entry), level, weights_sha256, uses)
 
 
 def of_checkpoint(path: Path, level: int | None = None) -> Contestant:

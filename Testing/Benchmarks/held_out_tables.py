@@ -133,11 +133,24 @@ def full_text(scores: Sequence[PersonScores]) -> str:
 
 
 def readme_text(scores: Sequence[PersonScores]) -> str:
-    """The README's table: people that no model here was trained on, the main scores, models beside the baselines."""
+    """The README's paragraph and table: people that no model here was trained on, the main scores that there are.
+
+    People that a model was chosen on are named apart, because their scores flatter it.
+    """
     members = groups_of(scores).get(NOT_TRAINED_ON, [])
     if not members:
         return "There is no person here that the model was not trained on.\n"
-    return summary_table(members, SHORT) + "\n"
+    chosen = [one for one in members if Role.CHOSEN_ON in one.roles.values()]
+    unseen = [one for one in members if one not in chosen]
+    named = "; ".join(
+        f"{words} {', '.join(one.title for one in some)}"
+        for words, some in (("never looked at:", unseen), ("looked at to choose the weights:", chosen))
+        if some
+    )
+    models = [model for _, model, row in rows_to_show(members) if row == MODEL]
+    keys = [key for key in SHORT if any(summary_of(members, model, MODEL, key).n for model in models)]
+    text = f"Mean ± SD over {len(members)} real people whom it was not trained on ({named}):"
+    return f"{text}\n\n{summary_table(members, keys)}\n"
 
 
 def to_json(scores: Sequence[PersonScores]) -> dict[str, Any]:
@@ -180,11 +193,11 @@ def heading(column: MetricColumn) -> str:
 
 
 def mean_and_sd(s: Statistic, column: MetricColumn) -> str:
-    """``0.701 ± 0.034``; the mean alone if there is no SD, a dash without any value."""
+    """``0.701 ± 0.034``; the mean alone if there is no SD or all are the same, a dash without any value."""
     if s.n == 0:
         return "–"
     text = column.format(s.mean)
-    return text if math.isnan(s.sd) else f"{text} ± {column.format(s.sd)}"
+    return f"{text} ± {column.format(s.sd)}" if s.sd > 0 else text
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
