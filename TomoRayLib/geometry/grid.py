@@ -5,6 +5,7 @@ Index 0 is the *centre* of the first voxel; arrays are ``(z, y, x)``. See docs/c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,6 +76,20 @@ class Grid:
         x, y, z = numbers_of(center_mm, 3, "The centre of the grid (x, y, z) in LPS mm")
         return cls((size,) * 3, (spacing_mm,) * 3, (x - half_mm, y - half_mm, z - half_mm))
 
+    def part(self, low: Sequence[int], high: Sequence[int]) -> Grid:
+        """Return the grid of the voxels from ``low`` to before ``high``, both (i, j, k); they keep their places."""
+        x, y, z, _ = (float(value) for value in self.index_to_world @ (*low, 1.0))
+        i, j, k = (end - first for first, end in zip(low, high, strict=True))
+        return Grid((i, j, k), self.spacing_mm, (x, y, z), self.direction)
+
+    def upright(self, step_mm: float) -> Grid:
+        """Return a grid of cubic voxels along the axes of LPS that holds this one, with the same middle."""
+        corners = self.corners_mm()
+        low, high = corners.min(axis=0), corners.max(axis=0)
+        i, j, k = (max(1, int(np.ceil(edge - 1e-6))) for edge in (high - low) / step_mm)
+        x, y, z = (low + high - (np.array([i, j, k]) - 1) * step_mm) / 2
+        return Grid((i, j, k), (step_mm,) * 3, (float(x), float(y), float(z)))
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Array shape ``(z, y, x)``."""
@@ -97,6 +112,11 @@ class Grid:
     def world_to_index(self) -> NDArray[np.float64]:
         """4 x 4 matrix from ``(x, y, z, 1)`` in LPS mm to ``(i, j, k, 1)``."""
         return np.asarray(np.linalg.inv(self.index_to_world), dtype=np.float64)
+
+    @property
+    def is_upright(self) -> bool:
+        """True if i, j and k run along LPS x, y and z."""
+        return bool(np.allclose(self.direction_matrix, np.eye(3), atol=1e-6))
 
     @property
     def axis_letters(self) -> str:

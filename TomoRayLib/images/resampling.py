@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.types import Volume, volume_to_sitk
+from TomoRayLib.images.types import Volume, volume_from_sitk, volume_to_sitk
 
 OUTSIDE_HU = -1024.0  # outside the CT; the fill value of the VerSe utilities
 
@@ -60,3 +60,28 @@ def labels_on_grid(labels: Volume, grid: Grid) -> Volume:
         The labels on ``grid``.
     """
     return resample(labels, grid, Interpolation.NEAREST, fill=0)
+
+
+def resample_averaged(volume: Volume, grid: Grid) -> Volume:
+    """Resample grey values onto a grid that may be coarser: whole voxels are averaged first, so that noise falls.
+
+    Args:
+        volume: Grey values ``(z, y, x)`` on their grid.
+        grid: The grid of the result, in LPS mm, with cubic voxels.
+
+    Returns:
+        The volume on ``grid``, float32, ``OUTSIDE_HU`` outside.
+    """
+    factors = [
+        max(1, min(int(grid.spacing_mm[0] / spacing_mm + 1e-6), size))
+        for spacing_mm, size in zip(volume.grid.spacing_mm, volume.grid.size, strict=True)
+    ]
+    if max(factors) > 1:
+        volume = volume_from_sitk(sitk.BinShrink(volume_to_sitk(volume), factors))
+    return resample(volume, grid)
+
+
+def cropped(volume: Volume, box: tuple[slice, slice, slice]) -> Volume:
+    """Return the voxels in a box, slices of (z, y, x) with both ends, at their place; the memory is shared."""
+    low, high = [part.start for part in box[::-1]], [part.stop for part in box[::-1]]
+    return Volume(volume.voxels[box], volume.grid.part(low, high))

@@ -69,3 +69,24 @@ def test_a_field_of_view_of_nothing_is_refused() -> None:
     with pytest.raises(InputError, match=r"field of view in mm must be a number above 0; got 0\.0; use 256") as raised:
         Grid.cube((0.0, 0.0, 0.0), 0.0, 192)
     assert raised.value.field == "fov_mm"
+
+
+def test_a_part_keeps_its_voxels_places() -> None:
+    grid = a_lopsided_grid()
+    part = grid.part((1, 2, 3), (3, 5, 4))
+    assert part.size == (2, 3, 1)
+    np.testing.assert_allclose(part.index_to_world @ (1, 2, 0, 1), grid.index_to_world @ (2, 4, 3, 1))
+
+
+def test_an_upright_grid_holds_all_of_an_oblique_one_about_its_middle() -> None:
+    grid = a_lopsided_grid()
+    upright = grid.upright(0.8)
+    assert not grid.is_upright
+    assert upright.is_upright
+    assert upright.spacing_mm == (0.8, 0.8, 0.8)
+    np.testing.assert_allclose(upright.center_mm, grid.center_mm)
+    low, high = upright.corners_mm().min(axis=0), upright.corners_mm().max(axis=0)
+    inner_low, inner_high = grid.corners_mm().min(axis=0), grid.corners_mm().max(axis=0)
+    assert (low <= inner_low).all()
+    assert (high >= inner_high).all()
+    assert (high - low < inner_high - inner_low + 0.8).all()

@@ -8,7 +8,7 @@ import numpy as np
 
 from support.volumes import BLOB_MM, blob_on
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.resampling import Interpolation, labels_on_grid, resample
+from TomoRayLib.images.resampling import Interpolation, cropped, labels_on_grid, resample, resample_averaged
 from TomoRayLib.images.types import Volume
 
 # An eighth of the smallest voxel edge: a shift of half a voxel along any axis fails.
@@ -80,3 +80,30 @@ def test_nearest_takes_the_closest_voxel() -> None:
     labels = Volume(np.array([[[1, 2, 3]]], np.int16), Grid((3, 1, 1), (2.0, 1.0, 1.0)))
     onto = Grid((5, 1, 1), (1.1, 1.0, 1.0))  # x = 0, 1.1, 2.2, 3.3, 4.4
     assert resample(labels, onto, Interpolation.NEAREST, fill=0).voxels.ravel().tolist() == [1, 2, 2, 3, 3]
+
+
+def test_averaging_whole_voxels_first_moves_nothing(a_ct: Volume) -> None:
+    """2 x 1 x 0.5 mm onto 2 mm: 2 and 4 voxels are averaged along two axes, of which one has a remainder."""
+    coarse = resample_averaged(a_ct, a_ct.grid.upright(2.0))
+    mean, spread = moments_mm(coarse)
+    np.testing.assert_allclose(mean, BLOB_MM, atol=TOLERANCE_MM)
+    assert (spread > moments_mm(a_ct)[1] - 0.1).all()
+
+
+def test_averaging_lowers_noise_and_keeps_numbers_that_need_none() -> None:
+    grid = Grid((40, 44, 48), (1.0, 0.9, 1.0), (5.0, -8.0, 3.0))
+    noise = np.random.default_rng(0).normal(0, 100, grid.shape).astype(np.float32)
+    coarse = Grid((15, 15, 15), (2.0, 2.0, 2.0), (12.0, 0.0, 10.0))
+    assert resample_averaged(Volume(noise, grid), coarse).voxels.std() < 0.7 * resample(
+        Volume(noise, grid), coarse
+    ).voxels.std()
+    np.testing.assert_array_equal(resample_averaged(Volume(noise, grid), grid).voxels, noise)
+
+
+def test_a_cropped_volume_stays_at_its_place(a_ct: Volume) -> None:
+    part = cropped(a_ct, (slice(10, 90), slice(5, 60), slice(3, 40)))
+    assert np.shares_memory(part.voxels, a_ct.voxels)
+    np.testing.assert_allclose(
+        part.grid.index_to_world @ (2, 3, 4, 1), a_ct.grid.index_to_world @ (5, 8, 14, 1), atol=1e-9
+    )
+    np.testing.assert_allclose(moments_mm(part)[0], BLOB_MM, atol=0.3)
