@@ -31,7 +31,7 @@ def print_event(event: Event) -> None:
 
 def run_job(job: Job, emit: Emit) -> None:
     """Run one job of any kind; only the modules that it needs are loaded."""
-    from TomoRayLib.jobs.job import DemonstrationJob, EvaluationJob, ProjectionJob
+    from TomoRayLib.jobs.job import DemonstrationJob, EvaluationJob, ProjectionJob, SegmentationJob
 
     if isinstance(job, DemonstrationJob):
         from TomoRayLib.jobs.demonstration import write_demonstration
@@ -41,6 +41,10 @@ def run_job(job: Job, emit: Emit) -> None:
         from TomoRayLib.jobs.projection import run_projection
 
         run_projection(job, emit)
+    elif isinstance(job, SegmentationJob):
+        from TomoRayLib.jobs.segmentation import run_segmentation
+
+        run_segmentation(job, emit)
     elif isinstance(job, EvaluationJob):
         from TomoRayLib.jobs.evaluation import run_evaluation
 

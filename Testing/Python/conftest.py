@@ -6,6 +6,7 @@ import support.cores  # noqa: F401  # isort: skip (before what starts threads: n
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from support.once import made_once
 from support.volumes import BLOB_MM, ct_on, grid_around
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.types import Volume
+
+if TYPE_CHECKING:
+    from TomoRayLib.networks.ct_segmenter import CTSegmenter
 
 
 def _rotation(x_deg: float, y_deg: float, z_deg: float) -> np.ndarray:
@@ -75,9 +79,36 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "tiny-models", write_tiny_model)
 
 
+@pytest.fixture(scope="session")
+def fitted_segmenter() -> CTSegmenter:
+    """A small CT segmenter that knows the column of ``a_labelled_ct``."""
+    from support.labelled_cts import a_labelled_ct
+    from support.tiny_segmenter import segmenter_of
+
+    return segmenter_of(*a_labelled_ct())
+
+
 @pytest.fixture
 def tiny_model(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """This process runs the small network, for tests whose subject is not the result."""
     from TomoRayLib import weights
 
     monkeypatch.setattr(weights, "models_folder", lambda: tiny_models)
+
+
+@pytest.fixture(scope="session")
+def segmenter_models(
+    tiny_models: Path, fitted_segmenter: CTSegmenter, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The folder of small models with ``fitted_segmenter`` among them."""
+    from support.tiny_segmenter import add_segmenter
+
+    return made_once(tmp_path_factory, "segmenter-models", lambda to: add_segmenter(tiny_models, fitted_segmenter, to))
+
+
+@pytest.fixture
+def tiny_segmenter(segmenter_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process runs the small networks, the segmenter too."""
+    from TomoRayLib import weights
+
+    monkeypatch.setattr(weights, "models_folder", lambda: segmenter_models)

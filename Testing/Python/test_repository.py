@@ -28,7 +28,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "projector networks metrics",
         "weights",
         "images",
-        "synthesis report",
+        "synthesis report segmentation",
         "jobs",
         "worker",
         "slicer training",

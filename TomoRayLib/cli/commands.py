@@ -19,7 +19,7 @@ from TomoRayLib.cli.options import Json, OptionalPath, job_command, option_for, 
 from TomoRayLib.cli.running import console, finish
 from TomoRayLib.cli.training import learning_curves, publish, sample_sheet, train, train_segmenter
 from TomoRayLib.jobs.events import Emit, ExitCode, Finished, Note
-from TomoRayLib.jobs.job import VIEW_NAMES, EvaluationJob, ProjectionJob, SynthesisJob
+from TomoRayLib.jobs.job import VIEW_NAMES, EvaluationJob, ProjectionJob, SegmentationJob, SynthesisJob
 
 Out = option_for(SynthesisJob, "out")
 Model = option_for(SynthesisJob, "model")
@@ -63,6 +63,15 @@ def project(job: ProjectionJob, emit: Emit) -> None:
     from TomoRayLib.jobs.projection import run_projection
 
     run_projection(job, emit)
+
+
+@app.command()
+@job_command(SegmentationJob)
+def segment(job: SegmentationJob, emit: Emit) -> None:
+    """Find and name the vertebrae of a CT by a network: labels by TomoRay, for research, to be looked at before use."""
+    from TomoRayLib.jobs.segmentation import run_segmentation
+
+    run_segmentation(job, emit)
 
 
 @app.command()

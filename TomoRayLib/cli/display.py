@@ -11,7 +11,7 @@ from rich.markup import escape as escaped
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from TomoRayLib.base.notices import NOTICE
+from TomoRayLib.base.notices import LABELS_NOTICE, NOTICE
 from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
 
 
@@ -98,12 +98,30 @@ def _show_result(values: Mapping[str, Any]) -> None:
         out.print(cohort_table(values["summary"], values["scored"], values["failed"]))
     if values.get("synthetic"):
         out.print(f"[bold]{NOTICE}.[/]")
+    if "vertebrae" in values:
+        _show_vertebrae(out, values)
     folder = Path(values["folder"]) if "folder" in values else None
     for name in values["files"]:
         out.print(f"  {folder / name if folder else name}", highlight=False, soft_wrap=True)
     memory = values.get("peak_memory_mb")
     cost = f", peak memory {memory / 1000:.2f} GB" if memory else ""
     out.print(f"{values['seconds']:.1f} s{cost}", highlight=False)
+
+
+def _show_vertebrae(out: Console, values: Mapping[str, Any]) -> None:
+    """The vertebrae that ``tomoray segment`` found, and how they agree with given labels."""
+    names = ", ".join(vertebra["name"] + ("" if vertebra["whole"] else " (cut)") for vertebra in values["vertebrae"])
+    if names:
+        out.print(f"{names}. Numbering {values['numbering']} ({values['certainty']:.0%}).", highlight=False)
+    scores = values["comparison"]
+    if scores:
+        shifted = f" ({scores['named_up_to_shift']} up to a common shift)" if scores["shift"] else ""
+        out.print(
+            f"Against the given labels: Dice {scores['dice']:.3f}; whole vertebrae found {scores['found']} of "
+            f"{scores['whole']}, named right {scores['named']} of {scores['whole']}{shifted}.",
+            highlight=False,
+        )
+    out.print(f"[bold]{LABELS_NOTICE}.[/]")
 
 
 def metrics_table(metrics: dict[str, Any], infinity: str = "∞") -> Table:

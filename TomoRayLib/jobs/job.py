@@ -56,6 +56,7 @@ class SynthesisJob(_Written):
         fov_mm: Edge of the synthetic CT, 256 or 192.
         quantisation: Lookup table of the truth, ``"linear"`` or ``"equal_frequency"``.
         report: Write ``report.html`` and ``overview.png``.
+        segment: Score against labels by TomoRay if the CT has no segmentation.
         comparison: Compare with the CT, if there is one.
         suggest: Judge a result from radiographs, and try likely mistakes with them if it may be wrong.
         title: Title of the report; None: from the file names.
@@ -95,6 +96,11 @@ class SynthesisJob(_Written):
     fov_mm: float = setting(256.0, help="Edge of the synthetic CT in mm: 256 or 192.", name="--fov")
     quantisation: str = setting(Quantisation.LINEAR.value, help="Lookup table: linear or equal_frequency.")
     report: bool = setting(True, help="Write report.html and overview.png.", name="--report/--no-report")
+    segment: bool = setting(
+        True,
+        help="Without a segmentation, let TomoRay label the CT's vertebrae, to score against.",
+        name="--segment/--no-segment",
+    )
     comparison: bool = True
     suggest: bool = setting(
         True, help="Judge the result, and try likely mistakes if it may be wrong.", name="--suggest/--no-suggest"
@@ -113,8 +119,7 @@ class SynthesisJob(_Written):
             raise InputError("Expected two radiographs (AP and lateral) or a CT; give one or the other.", missing)
         if self.segmentation is not None and self.ct is None:
             raise InputError("A segmentation belongs to a CT; give the CT too, or leave it out.", "segmentation")
-        if self.labels != AUTO and self.segmentation is None:
-            raise InputError("A numbering belongs to a segmentation; give that too, or leave it out.", "labels")
+        _check_labels_belong(self.labels, self.segmentation)
         how = self.arrangement
         if self.ct is not None and how != Arrangement():
             field = next(name for name, value in how.settings().items() if value)
@@ -123,7 +128,6 @@ class SynthesisJob(_Written):
             raise InputError(
                 f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these.", "fov_mm"
             )
-        check_labels(self.labels)
         _check_choice("quantisation", self.quantisation, [choice.value for choice in Quantisation])
         _check_choice("precision", self.precision, PRECISIONS)
 
@@ -174,6 +178,38 @@ class ProjectionJob(_Written):
 
 
 @dataclass(frozen=True)
+class SegmentationJob(_Written):
+    """A CT whose vertebrae are to be found and named by a network.
+
+    Args:
+        out: Output folder. All paths are text.
+        ct: CT in HU.
+        segmentation: Vertebra labels to compare with, if somebody has drawn some.
+        labels: Numbering of these; see ``SynthesisJob``.
+        device: See ``SynthesisJob``.
+        precision: See ``SynthesisJob``.
+
+    Raises:
+        InputError: For settings that make no sense.
+    """
+
+    kind: ClassVar[str] = "segmentation"
+
+    out: str = same_setting(SynthesisJob, "out")
+    ct: str = setting(help="CT in HU.", is_path=True, is_argument=True)
+    segmentation: str | None = setting(
+        None, help="Vertebra labels of the CT to compare with: a label map, or a folder of masks.", is_path=True
+    )
+    labels: str = same_setting(SynthesisJob, "labels")
+    device: str = same_setting(SynthesisJob, "device")
+    precision: str = same_setting(SynthesisJob, "precision")
+
+    def __post_init__(self) -> None:
+        _check_labels_belong(self.labels, self.segmentation)
+        _check_choice("precision", self.precision, PRECISIONS)
+
+
+@dataclass(frozen=True)
 class EvaluationJob(_Written):
     """A cohort to be scored.
 
@@ -182,6 +218,8 @@ class EvaluationJob(_Written):
         out: Folder for the tables.
         cases: Text file of case names, one a line (a split); None: all cases.
         resume: Keep the scores in ``out`` that were made with the same model, settings and files.
+        segment: Score CTs without a segmentation against labels by TomoRay; these scores are marked, and in no mean
+            as soon as there are others.
         include_gl: Take in VerSe's ``sub-gl`` images.
         labels: Numbering of all label maps; see ``SynthesisJob``.
         model: As in ``SynthesisJob``, like the following.
@@ -205,6 +243,11 @@ class EvaluationJob(_Written):
     out: str = setting(help="Folder for the tables.", is_path=True)
     cases: str | None = setting(None, help="Text file of case names, one a line: only these.", is_path=True)
     resume: bool = setting(False, help="Keep the scores in the folder made with the same model and settings.")
+    segment: bool = setting(
+        True,
+        help="Let TomoRay label CTs without a segmentation, to score against; these scores are marked.",
+        name="--segment/--no-segment",
+    )
     include_gl: bool = setting(False, help="Also VerSe's sub-gl images, which are CC BY-NC-ND.")
     labels: str = same_setting(SynthesisJob, "labels")
     model: str | None = same_setting(SynthesisJob, "model")
@@ -221,13 +264,13 @@ class EvaluationJob(_Written):
                 f"Expected an output folder other than that of the cases, got {self.out}, which holds the cases.", "out"
             )
 
-    def case_job(self, ct: str, segmentation: str) -> SynthesisJob:
+    def case_job(self, ct: str, segmentation: str | None) -> SynthesisJob:
         """Return the synthesis of one case. Raises InputError for settings that make no sense."""
         return SynthesisJob(
             out=self.out,
             ct=ct,
             segmentation=segmentation,
-            labels=self.labels,
+            labels=self.labels if segmentation is not None else AUTO,
             geometry=self.geometry,
             model=self.model,
             device=self.device,
@@ -249,9 +292,9 @@ class DemonstrationJob(_Written):
     offline: bool = False
 
 
-Job = SynthesisJob | ProjectionJob | EvaluationJob | DemonstrationJob
+Job = SynthesisJob | ProjectionJob | SegmentationJob | EvaluationJob | DemonstrationJob
 KINDS: dict[str, type[Job]] = {
-    kind.kind: kind for kind in (SynthesisJob, ProjectionJob, EvaluationJob, DemonstrationJob)
+    kind.kind: kind for kind in (SynthesisJob, ProjectionJob, SegmentationJob, EvaluationJob, DemonstrationJob)
 }
 
 
@@ -287,6 +330,13 @@ def job_from_json(text: str) -> Job:
     if kind not in KINDS:
         raise InputError(f"Expected a job of the kind {sorted(KINDS)}, got {kind!r}; choose one of these.")
     return dataclass_from_mapping(KINDS[kind], values, "The job")
+
+
+def _check_labels_belong(labels: str, segmentation: str | None) -> None:
+    """Raise InputError for an unknown numbering, and for one without a segmentation."""
+    check_labels(labels)
+    if labels != AUTO and segmentation is None:
+        raise InputError("A numbering belongs to a segmentation; give that too, or leave it out.", "labels")
 
 
 def _check_choice(field: str, value: str, choices: Sequence[str]) -> None:

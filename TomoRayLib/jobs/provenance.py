@@ -32,14 +32,8 @@ def provenance_of(
     notes: tuple[str, ...],
 ) -> dict[str, Any]:
     """Return everything needed to make a result again, as JSON-like values; the caller adds the cost."""
-    given = {name: getattr(job, name) for name in ("ap", "lateral", "ct", "segmentation")}
-    files = {name: Path(path) for name, path in given.items() if path}
     return {
-        "notice": NOTICE,
-        "tomoray": TomoRayLib.__version__,
-        "made_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "packages": {name: version_of(name) for name in PACKAGES},
+        **made_by(NOTICE),
         "device": model.device,
         "precision": model.precision_name,
         "model": {
@@ -52,11 +46,26 @@ def provenance_of(
         "window_hu": {"center": BONE_WINDOW.center_hu, "width": BONE_WINDOW.width_hu},
         "quantisation": job.quantisation,
         "arrangement": job.arrangement.settings(),
-        "inputs": {
-            name: {"name": Path(path).name, "sha256": sha256_of_input(Path(path))} for name, path in files.items()
-        },
+        "inputs": named_inputs(job, "ap", "lateral", "ct", "segmentation"),
         "notes": list(notes),
     }
+
+
+def made_by(notice: str) -> dict[str, Any]:
+    """Return the marking of a result, its time, and the versions of all that made it."""
+    return {
+        "notice": notice,
+        "tomoray": TomoRayLib.__version__,
+        "made_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "packages": {name: version_of(name) for name in PACKAGES},
+    }
+
+
+def named_inputs(job: object, *fields: str) -> dict[str, dict[str, str]]:
+    """Return name and hash of the files in those fields of a job that hold one. Raises InputError as for a hash."""
+    files = {field: Path(path) for field in fields if (path := getattr(job, field))}
+    return {field: {"name": path.name, "sha256": sha256_of_input(path)} for field, path in files.items()}
 
 
 def version_of(package: str) -> str:

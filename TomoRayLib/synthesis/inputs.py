@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,13 +28,16 @@ from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
 class SourceCT:
     """A CT in HU, perhaps with its vertebra labels in VerSe numbering.
 
-    ``notes`` say how they were read, ``warnings`` what may be wrong with them.
+    ``notes`` say how they were read, ``warnings`` what may be wrong with them. ``labels_by`` says whose labels they are
+    if no segmentation was given, and ``segmenter`` which network found them; None with one, and without labels.
     """
 
     ct: Volume
     labels: Volume | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    labels_by: str | None = None
+    segmenter: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,11 @@ def fitted_network() -> GeoLiftUNet:
     head = network.heads[1]
     with torch.inference_mode(), head.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
         network(*network_input(images, [views.ap, views.lateral], grid))
-    columns = _neighbourhoods(seen[0])
-    share = _least_squares(columns, bone)
+    columns = neighbourhoods(seen[0])
+    share = least_squares(columns, bone)
     share[-1] -= (columns @ share).quantile(1 - bone.mean())  # as much bone as there is
     inside = bone > 0.5
-    intensity = _least_squares(columns[inside], torch.logit(grey[inside] / bone[inside], eps=0.02))
+    intensity = least_squares(columns[inside], torch.logit(grey[inside] / bone[inside], eps=0.02))
     with torch.no_grad():
         for output, row in enumerate((intensity, LOGITS_PER_SHARE * share)):
             head.weight[output] = row[:-1].view_as(head.weight[output])
@@ -79,14 +79,14 @@ def _halved(volume: Tensor) -> Tensor:
     return F.avg_pool3d(volume[None, None].float(), 2).flatten()
 
 
-def _neighbourhoods(volume: Tensor) -> Tensor:
+def neighbourhoods(volume: Tensor) -> Tensor:
     """Inputs of a 3 x 3 x 3 convolution from (1, channels, z, y, x), one row for each voxel, and a 1 for bias."""
     cubes = F.pad(volume, (1,) * 6).unfold(2, 3, 1).unfold(3, 3, 1).unfold(4, 3, 1)
     rows = cubes[0].movedim(0, 3).reshape(volume[0, 0].numel(), -1)
     return torch.cat([rows, torch.ones(len(rows), 1)], dim=1)
 
 
-def _least_squares(columns: Tensor, wanted: Tensor) -> Tensor:
+def least_squares(columns: Tensor, wanted: Tensor) -> Tensor:
     """The weights, kept small, whose sums of columns come nearest to the wanted values."""
     columns, wanted = columns.double(), wanted.double()
     square = columns.T @ columns
