@@ -73,6 +73,7 @@ class Settings:
         device: "auto", "cpu", "cuda" or "cuda:<number>".
         fov_mm: Edge of the synthetic CT, 256 or 192 mm.
         quantisation: Grey levels of the ground truth, "linear" or "equal_frequency".
+        segment: Let TomoRay label the vertebrae of a CT without a segmentation, to score against.
         comparison: Compare with the CT; without it the CT is only rendered.
     """
 
@@ -80,6 +81,7 @@ class Settings:
     device: str = "auto"
     fov_mm: float = 256.0
     quantisation: str = "linear"
+    segment: bool = True
     comparison: bool = True
 
 

@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.texts import show_text
 from TomoRayLib.slicer.scene.case_nodes import CaseNodes, case_of, report_html
-from TomoRayLib.slicer.scene.score_table import counted_ahead, export_metrics
+from TomoRayLib.slicer.scene.score_table import counted_ahead, export_metrics, labels_by
 from TomoRayLib.slicer.views import annotation
 from TomoRayLib.slicer.views.case_views import CaseViews, Look
 
@@ -132,10 +132,18 @@ class CompareSection:
 def _scores_text(case: CaseNodes) -> str:
     if case.metrics is not None:
         ahead, scores = counted_ahead(case.metrics)
-        return _(
+        said = _(
             "Scores of this one case (n = 1), next to an empty volume and the mean spine atlas. Better than both in "
             "{ahead} of {scores}:"
         ).format(ahead=ahead, scores=scores)
+        owner = labels_by(case.metrics)
+        if owner is None:
+            return said
+        unchecked = _(
+            "The truth rests on {owner}, found by a network and checked by nobody. For scores to be quoted, choose "
+            "vertebrae of the CT, drawn or by TotalSegmentator."
+        ).format(owner=owner)
+        return f"{unchecked}\n{said}"
     if case.truth is not None:
         return _("No scores: they compare vertebrae, so they need a vertebra segmentation of the CT.")
     return _("No scores: there is no CT to compare with.")

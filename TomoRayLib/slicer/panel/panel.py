@@ -116,6 +116,7 @@ class Panel:
             device=parameters.device,
             fov_mm=parameters.fieldOfView.value,
             quantisation=parameters.quantisation.value,
+            segment=parameters.segment,
             comparison=parameters.comparison,
         )
         return Request(self.inputs.inputs(), settings, parameters.syntheticVolume, parameters.syntheticSegmentation)
@@ -267,6 +268,7 @@ class Panel:
             return
         is_ct = self.parameters.inputKind is InputKind.CT
         ui.comparisonCheckBox.enabled = is_ct
+        ui.segmentCheckBox.enabled = is_ct and self.parameters.comparison and self.parameters.segmentation is None
         ct_problem = problem_of(self.parameters.ct, Role.CT) if is_ct else None
         reason = totalsegmentator.problem() or ct_problem
         ui.totalSegmentatorButton.enabled = ui.totalSegmentatorButton.enabled and reason is None

@@ -183,6 +183,7 @@ class TomoRayParameterNode:
     syntheticVolume: vtkMRMLScalarVolumeNode
     syntheticSegmentation: vtkMRMLSegmentationNode
     comparison: bool = True
+    segment: bool = True
     currentCase: vtkMRMLScalarVolumeNode  # the synthetic CT that the Compare section shows
 
     layout: Layout = Layout.COMPARE

@@ -68,6 +68,12 @@ def metrics_csv(node) -> str:
     return csv_text(("metric", "unit", "synthetic", "blank", "mean_atlas", "better"), rows)
 
 
+def labels_by(node) -> str | None:
+    """Whose labels the scores measure against if the CT has no segmentation; None with one."""
+    found: str | None = json.loads(node.GetAttribute(METRICS_KEY)).get("labels_by")
+    return found
+
+
 def counted_ahead(node) -> tuple[int, int]:
     """Count the scores in which the synthetic CT is better than both baselines; returns (that number, all scores)."""
     from TomoRayLib.metrics.scores import METRIC_COLUMNS

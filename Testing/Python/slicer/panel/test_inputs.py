@@ -311,7 +311,7 @@ def test_the_panel_names_its_control_for_every_setting_that_it_has(panel) -> Non
     from TomoRayLib.slicer.worker.controls import control_of, with_control
 
     names = {item.name for kind in (CTInputs, RadiographInputs, Settings, ViewGeometry) for item in fields(kind)}
-    names -= {"ap_geometry", "lateral_geometry", "preset", "comparison", "angle_deg", "tilt_deg", "roll_deg"}
+    names -= {"ap_geometry", "lateral_geometry", "preset", "comparison", "segment", "angle_deg", "tilt_deg", "roll_deg"}
     names -= {"offset_mm"}
     assert [name for name in names if control_of(name) is None] == []
     labels = {str(widget.text) for widget in vars(panel.ui).values() if isinstance(getattr(widget, "text", None), str)}

@@ -332,3 +332,36 @@ def test_vertebrae_that_were_moved_alone_are_noticed(ready) -> None:
     run.start()
     (warning,) = run.cancel().warnings
     assert warning.startswith("CT and vertebrae lie under different transforms.")
+
+
+def test_scores_against_own_labels_say_so(panel, tmp_path: Path) -> None:
+    import json
+
+    from TomoRayLib.slicer.scene.case_nodes import add_case
+
+    results = write_results(tmp_path / "results")
+    panel.panel.parameters.currentCase = add_case(results, "given").synthetic
+    drive.settle()
+    assert "labels by TomoRay" not in panel.ui.scoresLabel.text
+    for name in ("metrics.json", "provenance.json"):
+        content = json.loads((results / name).read_text(encoding="utf-8"))
+        (results / name).write_text(json.dumps({**content, "labels_by": "labels by TomoRay"}), encoding="utf-8")
+    case = add_case(results, "own")
+    panel.panel.parameters.currentCase = case.synthetic
+    drive.settle()
+    assert "rests on labels by TomoRay, found by a network and checked by nobody" in panel.ui.scoresLabel.text
+    assert case.truth_vertebrae.GetName() == "True vertebrae, labels by TomoRay - own"
+
+
+def test_labelling_is_offered_for_a_ct_without_vertebrae_alone(ready) -> None:
+    assert not ready.ui.segmentCheckBox.enabled  # the CT has vertebrae
+    ready.ui.segmentationSelector.setCurrentNode(None)
+    drive.settle()
+    assert ready.ui.segmentCheckBox.enabled
+    assert ready.panel.request().settings.segment
+    ready.ui.segmentCheckBox.click()
+    drive.settle()
+    assert not ready.panel.request().settings.segment
+    ready.ui.comparisonCheckBox.click()
+    drive.settle()
+    assert not ready.ui.segmentCheckBox.enabled
