@@ -69,6 +69,15 @@ class CohortCase:
 
 
 @dataclass(frozen=True)
+class UnlabelledCase:
+    """One CT that has no segmentation; ``name`` and ``subject`` as in ``CohortCase``."""
+
+    name: str
+    subject: str
+    ct: Path
+
+
+@dataclass(frozen=True)
 class LeftOut:
     """A file or folder that is not a case, and why."""
 
@@ -78,11 +87,15 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Cohort:
-    """The usable cases below ``folder``, in the order of their names, and what was left out."""
+    """The usable cases below ``folder``, in the order of their names, and what was left out.
+
+    ``unlabelled`` are CTs without a segmentation, if these were asked for; else they are left out.
+    """
 
     folder: Path
     cases: tuple[CohortCase, ...]
     left_out: tuple[LeftOut, ...]
+    unlabelled: tuple[UnlabelledCase, ...] = ()
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.folder).as_posix()
@@ -132,13 +145,16 @@ class _Index:
         return cls(named, bare_in, Counter(image.path.parent for image in images))
 
 
-def find_cases(folder: Path, include_gl: bool = False, include_verse_in_ctspine1k: bool = False) -> Cohort:
+def find_cases(
+    folder: Path, include_gl: bool = False, include_verse_in_ctspine1k: bool = False, include_unlabelled: bool = False
+) -> Cohort:
     """Find every CT with a vertebra segmentation below a folder. Only names are read.
 
     Args:
         folder: The top folder of a data set, or any folder above several; links to folders are followed.
         include_gl: Also take VerSe's ``sub-gl`` images, whose licence allows no derivatives (CC BY-NC-ND).
         include_verse_in_ctspine1k: Also take the VerSe images that CTSpine1K repeats.
+        include_unlabelled: Also return CTs without a segmentation, as ``Cohort.unlabelled``.
 
     Returns:
         The cases in the order of their names, and every file left out with the reason.
@@ -154,6 +170,7 @@ def find_cases(folder: Path, include_gl: bool = False, include_verse_in_ctspine1
     images = [file for file in files if file.segmentation_key is None]
     index = _Index.of(masks, images)
     cases: dict[str, CohortCase] = {}
+    unlabelled: list[_File] = []
     found_of = {image.path: _segmentations_of(image, index) for image in images}
     used = {mask.path for found in found_of.values() for mask in found}
     shared = _shared(found_of)
@@ -167,11 +184,15 @@ def find_cases(folder: Path, include_gl: bool = False, include_verse_in_ctspine1
             reason = SECOND_COPY if case is None else None
             if case is not None:
                 cases[case.name] = case
+        if reason == NO_SEGMENTATION and include_unlabelled:
+            reason = _reason_against(image, [image], include_gl, include_verse_in_ctspine1k)
+            unlabelled += [image] if reason is None else []
         if reason is not None:
             left_out.append(LeftOut(image.path, reason))
     left_out += [LeftOut(mask.path, NO_CT) for mask in masks if mask.path not in used]
-    cohort = Cohort(folder, tuple(cases[name] for name in sorted(cases)), tuple(left_out))
-    if not cohort.cases:
+    alone = _unlabelled_cases(folder, unlabelled, set(cases))
+    cohort = Cohort(folder, tuple(cases[name] for name in sorted(cases)), tuple(left_out), alone)
+    if not cohort.cases and not alone:
         raise InputError(
             f"Expected a CT with a vertebra segmentation in {folder}, found none"
             f"{counted_reasons(cohort) or ' (no volume at all)'}. The layouts are in docs/evaluation.md."
@@ -192,7 +213,7 @@ def counted_reasons(cohort: Cohort) -> str:
 
 def only_named(cohort: Cohort, names: Sequence[str]) -> Cohort:
     """Only the cases of these names. Raises InputError for names that the cohort does not have."""
-    known = {case.name for case in cohort.cases}
+    known = {case.name for case in (*cohort.cases, *cohort.unlabelled)}
     unknown = [name for name in dict.fromkeys(names) if name not in known]
     if unknown or not names:
         shown = ", ".join(unknown[:10]) + (", ..." if len(unknown) > 10 else "")
@@ -201,7 +222,10 @@ def only_named(cohort: Cohort, names: Sequence[str]) -> Cohort:
             f"{f'{len(unknown)} not among its {len(known)}: {shown}' if unknown else 'no name'}; its names look "
             f"like {', '.join(sorted(known)[:LARGEST_EXAMPLES])}."
         )
-    return Cohort(cohort.folder, tuple(case for case in cohort.cases if case.name in set(names)), cohort.left_out)
+    wanted = set(names)
+    cases = tuple(case for case in cohort.cases if case.name in wanted)
+    unlabelled = tuple(case for case in cohort.unlabelled if case.name in wanted)
+    return Cohort(cohort.folder, cases, cohort.left_out, unlabelled)
 
 
 def names_its_ct(segmentation: Path) -> bool:
@@ -311,6 +335,19 @@ def _reason_against(
     if source == "verse" and above in ("data", "volumes") and not include_verse_in_ctspine1k:
         return VERSE_IN_CTSPINE1K
     return None
+
+
+def _unlabelled_cases(folder: Path, images: list[_File], taken: set[str]) -> tuple[UnlabelledCase, ...]:
+    """CTs without a segmentation under names of their own, in the order of these."""
+    found: dict[str, UnlabelledCase] = {}
+    for image in images:
+        place = image.path.parent.relative_to(folder).parts
+        name = ("__".join(place) or folder.resolve().name) if image.stem.lower() == "ct" else image.ct_keys[-1]
+        if name in taken or name in found:
+            name = "__".join([*place, image.stem])
+        subject = _SUBJECT.match(name)
+        found[name] = UnlabelledCase(name, subject[0] if subject else name, image.path)
+    return tuple(found[name] for name in sorted(found))
 
 
 def _case(folder: Path, image: _File, segmentation: _File, known: dict[str, CohortCase]) -> CohortCase | None:

@@ -21,20 +21,23 @@ from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
-from TomoRayLib.images.cohort_finder import CohortCase, counted_reasons, find_cases, only_named
+from TomoRayLib.images.cohort_finder import CohortCase, UnlabelledCase, counted_reasons, find_cases, only_named
 from TomoRayLib.images.masks.label_names import names_of_labels
 from TomoRayLib.jobs.events import Emit, Event, Finished, Note, Warned
 from TomoRayLib.jobs.failures import failed_by
 from TomoRayLib.jobs.job import EvaluationJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.provenance import PACKAGES, sha256_of_input, version_of
-from TomoRayLib.jobs.synthesis import SECONDS_FROM_CT, case_result
+from TomoRayLib.jobs.synthesis import case_result, expected_seconds
 from TomoRayLib.metrics.statistics import CaseScore, summarise
 from TomoRayLib.report.cohort_page import CohortResult
 from TomoRayLib.report.cohort_tables import TABLE_NAMES, write_tables
 from TomoRayLib.synthesis.model_run import ChosenModel, choose_model
+from TomoRayLib.synthesis.own_labels import is_segmenter_there
 from TomoRayLib.synthesis.stated_geometry import DEFAULT_PRESET
-from TomoRayLib.weights import ModelEntry
+from TomoRayLib.weights import ModelEntry, find_segmenter
+
+AnyCase = CohortCase | UnlabelledCase
 
 RECORDS = "cases"  # folder of one JSON file per scored case
 SECONDS_A_CASE = 20.0  # on two cores
@@ -57,14 +60,17 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     """
     begun = time.monotonic()
     check_writable(job.out, NEED_BYTES)
-    cohort = find_cases(Path(job.folder), job.include_gl)
+    own_labels = job.segment and is_segmenter_there()
+    cohort = find_cases(Path(job.folder), job.include_gl, include_unlabelled=own_labels)
     if job.cases is not None:
         cohort = only_named(cohort, names_in(Path(job.cases)))
     model = choose_model(job.model, job.device, job.precision)
     settings = scoring_settings(job, model)
-    count = "1 case" if len(cohort.cases) == 1 else f"{len(cohort.cases)} cases"
-    emit(Note(f"{count}. Left out{counted_reasons(cohort) or ': nothing'}."))
-    scores, failed = _score_all(job, cohort.cases, settings, emit)
+    cases = (*cohort.cases, *cohort.unlabelled)
+    count = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
+    unlabelled = f", of which {len(cohort.unlabelled)} get labels by TomoRay" if cohort.unlabelled else ""
+    emit(Note(f"{count}{unlabelled}. Left out{counted_reasons(cohort) or ': nothing'}."))
+    scores, failed = _score_all(job, cases, settings, emit)
     result = CohortResult(
         title=f"{cohort.folder.resolve().name}, {model.entry.id}",
         scores=tuple(scores),
@@ -76,7 +82,7 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
         write_tables(folder, result)
     if not scores:
         raise InputError(
-            f"Expected at least one of {len(cohort.cases)} cases to be scored, got none; the first reason: "
+            f"Expected at least one of {len(cases)} cases to be scored, got none; the first reason: "
             f"{failed[0][0]}: {failed[0][1]} All are in {Path(job.out) / 'not_scored.csv'}."
         )
     emit(_finished(job, result, time.monotonic() - begun))
@@ -84,7 +90,7 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
 
 
 def _score_all(
-    job: EvaluationJob, cases: Sequence[CohortCase], settings: dict[str, Any], emit: Emit
+    job: EvaluationJob, cases: Sequence[AnyCase], settings: dict[str, Any], emit: Emit
 ) -> tuple[list[CaseScore], list[tuple[str, str]]]:
     """Return the scores of the cases that have some, and names and reasons of the others."""
     stages = Stages({case.name: SECONDS_A_CASE for case in cases}, emit)
@@ -136,14 +142,15 @@ def names_in(path: Path) -> list[str]:
     return [name for line in lines if (name := line.partition("#")[0].strip())]
 
 
-def _score(job: EvaluationJob, case: CohortCase, settings: dict[str, Any], emit: Emit) -> CaseScore:
+def _score(job: EvaluationJob, case: AnyCase, settings: dict[str, Any], emit: Emit) -> CaseScore:
     """The scores of one case: those kept from an earlier run, if they may be used, else new ones, which are kept."""
     path = Path(job.out) / RECORDS / f"{case.name}.json"
-    files = {"ct": case.ct, "segmentation": case.segmentation}
+    segmentation = segmentation_of(case)
+    files = {"ct": case.ct} if segmentation is None else {"ct": case.ct, "segmentation": segmentation}
     made_with = {
-        "settings": settings,
+        "settings": settings if segmentation else {**settings, "segmenter_sha256": find_segmenter().sha256},
         "inputs_sha256": {name: sha256_of_input(file) for name, file in files.items()},
-        "label_names": _label_names(case.segmentation),
+        "label_names": _label_names(segmentation) if segmentation else [],
     }
     metrics = _kept_metrics(path, made_with) if job.resume else None
     if metrics is not None:
@@ -155,23 +162,31 @@ def _score(job: EvaluationJob, case: CohortCase, settings: dict[str, Any], emit:
     return CaseScore.from_metrics(case.name, case.subject, metrics)
 
 
-def _scored(job: EvaluationJob, case: CohortCase, emit: Emit) -> dict[str, Any]:
+def _scored(job: EvaluationJob, case: AnyCase, emit: Emit) -> dict[str, Any]:
     """Run the synthesis of one case. Raises InputError if it has no scores."""
+    begun = time.monotonic()
 
     def emit_of_case(event: Event) -> None:
         if isinstance(event, Warned):  # notes are in the record
             emit(replace(event, text=f"{case.name}: {event.text}"))
 
-    stages = Stages(SECONDS_FROM_CT, emit_of_case)
-    result = case_result(job.case_job(str(case.ct), str(case.segmentation)), stages, emit_of_case)
-    if result.metrics is None:
+    segmentation = segmentation_of(case)
+    case_job = job.case_job(str(case.ct), str(segmentation) if segmentation else None)
+    result = case_result(case_job, Stages(expected_seconds(case_job), emit_of_case), emit_of_case)
+    metrics = result.metrics_dict()
+    if metrics is None:
         raise InputError(result.warnings[-1])
     return {
-        "seconds": stages.total_seconds,
+        "seconds": round(time.monotonic() - begun, 3),
         "notes": list(result.inputs.notes),
         "warnings": list(result.warnings),
-        "metrics": result.metrics.to_json_dict(),
+        "metrics": metrics,
     }
+
+
+def segmentation_of(case: AnyCase) -> Path | None:
+    """Return the segmentation of a case; None if it is to be labelled by TomoRay."""
+    return case.segmentation if isinstance(case, CohortCase) else None
 
 
 def _label_names(segmentation: Path) -> list[list[Any]]:
@@ -207,14 +222,15 @@ def _shown_settings(settings: dict[str, Any], entry: ModelEntry, job: Evaluation
 
 
 def _finished(job: EvaluationJob, result: CohortResult, seconds: float) -> Finished:
-    rows = summarise(result.scores)["all"]
+    rows = summarise(result.summarised)["all"]
     return Finished(
         {
             "folder": job.out,
             "files": list(TABLE_NAMES),
             "metrics": None,
             "synthetic": True,
-            "scored": len(result.scores),
+            "scored": len(result.summarised),
+            "scored_with_own_labels": sum(score.labels_by is not None for score in result.scores),
             "failed": len(result.failed),
             "summary": {row: {key: s.to_json_dict() for key, s in values.items()} for row, values in rows.items()},
             "seconds": round(seconds, 3),

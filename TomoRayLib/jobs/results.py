@@ -21,6 +21,7 @@ from TomoRayLib.report.figures import overview_figure
 from TomoRayLib.synthesis.comparison import Comparison
 from TomoRayLib.synthesis.inputs import Inputs
 from TomoRayLib.synthesis.model_run import ChosenModel, SyntheticCT
+from TomoRayLib.synthesis.own_labels import labels_marking
 from TomoRayLib.synthesis.rendering import write_radiograph
 from TomoRayLib.synthesis.suggestions import Suggestion
 from TomoRayLib.synthesis.truth import GroundTruth
@@ -72,11 +73,22 @@ class CaseResult:
         names = [Path(path).name.split(".")[0] for path in (self.job.ct, self.job.ap, self.job.lateral) if path]
         return self.job.title or " and ".join(names)
 
+    @property
+    def labels_by(self) -> str | None:
+        """Whose labels the truth rests on if no segmentation was given; None with one, and without a truth."""
+        return self.inputs.source.labels_by if self.inputs.source is not None and self.truth is not None else None
+
+    def metrics_dict(self) -> dict[str, Any] | None:
+        """The scores as JSON-like values, with whose labels they measure against (null: a given segmentation)."""
+        return {**self.metrics.to_json_dict(), "labels_by": self.labels_by} if self.metrics is not None else None
+
     def provenance(self) -> dict[str, Any]:
         """How the result was made, as JSON-like values, without its cost."""
         notes = (*self.warnings, *self.inputs.notes)
         made = provenance_of(self.job, self.model, self.inputs.views, self.synthetic.grid, notes)
-        return {**made, **self.judgement_dict()}
+        source = self.inputs.source
+        own = {"labels_by": self.labels_by, "segmenter": source.segmenter} if source is not None else {}
+        return {**made, **own, **self.judgement_dict()}
 
     def judgement_dict(self) -> dict[str, Any]:
         """Whether the result is empty, how certain it is, what speaks against it, and what was probably meant."""
@@ -108,6 +120,7 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
         provenance=provenance,
         notes=result.warnings,
         demonstration_note=result.job.demonstration_note,
+        labels_by=result.labels_by,
     )
     if result.job.report:
         write_report(folder / "report.html", content)
@@ -124,13 +137,15 @@ def write_case(folder: Path, result: CaseResult) -> None:
         volumes["truth_vertebrae"] = result.truth.vertebrae()
     for name, volume in volumes.items():
         marking = {"TomoRay.notice": NOTICE} if name.startswith("synthetic") else {}
+        if name == "truth_vertebrae" and result.labels_by is not None:
+            marking = labels_marking()
         write_volume(folder / f"{name}.nrrd", volume, marking)
     for name, image, view in (("ap", inputs.ap, inputs.views.ap), ("lat", inputs.lateral, inputs.views.lateral)):
         write_radiograph(folder, name, image, view)
     if metrics is not None:
         (folder / "metrics.csv").write_text(metrics.to_csv(), encoding="utf-8")
         (folder / "metrics_per_vertebra.csv").write_text(metrics.per_vertebra_to_csv(), encoding="utf-8")
-        write_json(folder / "metrics.json", metrics.to_json_dict())
+        write_json(folder / "metrics.json", result.metrics_dict() or {})
 
 
 def cost_of(stages: Stages) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.comparison import compare_with_ct
 from TomoRayLib.synthesis.inputs import Inputs, project_ct, read_ct, read_radiographs
 from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, choose_model
+from TomoRayLib.synthesis.own_labels import choose_segmenter, is_segmenter_there, with_own_labels
 from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubts, measured
 from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
 from TomoRayLib.weights import load_equal_frequency_table
@@ -28,6 +29,7 @@ NEED_BYTES = 200 * 1024 * 1024
 # Usual seconds of each stage on two cores.
 SECONDS_FROM_CT = {
     "Reading": 5.0,
+    "Segmenting": 12.0,
     "Projecting": 1.5,
     "Synthesizing": 4.0,
     "Comparing": 3.0,
@@ -51,9 +53,7 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
         InputError: For an input or a setting that cannot be used.
         OutputError: If the output folder cannot be written.
     """
-    expected = SECONDS_FROM_CT if job.ct else SECONDS_FROM_RADIOGRAPHS
-    left_out = () if job.suggest else ("Judging",)
-    stages = Stages({name: seconds for name, seconds in expected.items() if name not in left_out}, emit)
+    stages = Stages(expected_seconds(job), emit)
     check_writable(job.out, NEED_BYTES)
     result = case_result(job, stages, emit)
     with staged_folder(job.out) as folder:
@@ -65,6 +65,18 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
         write_json(folder / "provenance.json", {**provenance, **cost_of(stages)})
     emit(_finished(result, stages))
     return Path(job.out)
+
+
+def expected_seconds(job: SynthesisJob) -> dict[str, float]:
+    """Return the stages that a job goes through, with their usual seconds on two cores."""
+    expected = SECONDS_FROM_CT if job.ct else SECONDS_FROM_RADIOGRAPHS
+    left_out = {"Judging": not job.suggest, "Segmenting": not needs_own_labels(job)}
+    return {name: seconds for name, seconds in expected.items() if not left_out.get(name)}
+
+
+def needs_own_labels(job: SynthesisJob) -> bool:
+    """Return whether the CT is to be labelled by TomoRay: it has no segmentation, and is to be compared."""
+    return job.ct is not None and job.segmentation is None and job.segment and job.comparison and is_segmenter_there()
 
 
 def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
@@ -113,6 +125,9 @@ def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
         if job.ct is None:
             return table, read_radiographs(str(job.ap), str(job.lateral), job.geometry, job.arrangement)
         source = read_ct(job.ct, job.segmentation, job.labels)
+    if needs_own_labels(job):
+        with stages.stage("Segmenting"):
+            source = with_own_labels(source, choose_segmenter(job.device, job.precision))
     with stages.stage("Projecting"):
         return table, project_ct(source, job.geometry)
 
@@ -132,7 +147,7 @@ def _finished(result: CaseResult, stages: Stages) -> Finished:
             "folder": str(folder),
             "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
             **result.judgement_dict(),
-            "metrics": result.metrics.to_json_dict() if result.metrics else None,
+            "metrics": result.metrics_dict(),
             "seconds": stages.total_seconds,
             "peak_memory_mb": peak_memory_mb(),
         }

@@ -28,12 +28,16 @@ GAIN_KEY = "psnr_3d_db"  # the one metric whose difference from the blank volume
 
 @dataclass(frozen=True)
 class CaseScore:
-    """The scores of one case: ``rows[row][metric]``, and ``vertebrae[row]`` as in ``MetricsTable.to_json_dict``."""
+    """The scores of one case: ``rows[row][metric]``, and ``vertebrae[row]`` as in ``MetricsTable.to_json_dict``.
+
+    ``labels_by`` says whose labels they measure against if the case has no segmentation.
+    """
 
     name: str
     subject: str
     rows: Mapping[str, Mapping[str, float]]
     vertebrae: Mapping[str, Sequence[Mapping[str, Any]]]
+    labels_by: str | None = None
 
     @classmethod
     def from_metrics(cls, name: str, subject: str, metrics: Mapping[str, Any]) -> CaseScore:
@@ -42,7 +46,7 @@ class CaseScore:
             row: {key: _number(value, key in metrics["flags"][row]["infinite"]) for key, value in values.items()}
             for row, values in metrics["rows"].items()
         }
-        return cls(name, subject, rows, metrics["per_vertebra"])
+        return cls(name, subject, rows, metrics["per_vertebra"], metrics.get("labels_by"))
 
     @property
     def regions(self) -> tuple[str, ...]:

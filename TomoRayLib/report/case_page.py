@@ -17,13 +17,13 @@ from TomoRayLib.report.content import ReportContent, Shown, shown_volumes
 from TomoRayLib.report.drawing import data_uri, png_bytes
 from TomoRayLib.report.figures import (
     NOT_SCORED,
-    TRUTH,
     SliceRow,
     SurfaceView,
     geometry_text,
     radiograph_picture,
     slice_rows,
     surface_views,
+    truth_heading,
 )
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.tables import at_a_glance, provenance_table, scores_section
@@ -44,7 +44,7 @@ WHY_NOT_SCORED = (
     "of its vertebrae lies in this field of view."
 )
 MANY_NOTES = 5  # more are set smaller, in two columns
-_SLICE_HEADS = (TRUTH, "Synthetic", "Synthetic, outline of the truth", "Difference")
+_SLICE_HEADS = ("Synthetic", "Synthetic, outline of the truth", "Difference")
 
 
 def render_report(content: ReportContent) -> str:
@@ -110,6 +110,7 @@ def _opening(content: ReportContent, shown: Shown, metrics: MetricsTable | None)
     kind = "synthetic CT of the spine"
     if shown.truth_hu is not None:
         kind += ", compared with the CT" if shown.is_scored else ", shown with the CT, not scored"
+        kind += f" ({shown.labels_by})" if shown.is_scored and shown.labels_by else ""
     parts = [
         f"<h1>{escape(content.title)}</h1>",
         f'<p class="sub">TomoRay report: {kind}. {i} × {j} × {k} voxels over {x:.0f} × {y:.0f} × {z:.0f} mm.</p>',
@@ -177,6 +178,7 @@ def _slices(rows: tuple[SliceRow, ...], shown: Shown) -> str:
             + _pair_sheet(rows[:2])
             + _pair_sheet(rows[2:])
         )
+    heading = truth_heading(shown)
     low, high = DIFFERENCE_COLORS.low, DIFFERENCE_COLORS.high
     bar = color_bar(
         DIFFERENCE_COLORS,
@@ -188,15 +190,16 @@ def _slices(rows: tuple[SliceRow, ...], shown: Shown) -> str:
         "<h2>Truth and synthetic CT</h2>"
         f'<p class="caption">{window}. {convention} The truth shows only the vertebrae of the CT in 100 grey levels, '
         "as the synthetic CT does. Difference: synthetic minus truth; blue where the synthetic CT has too little, red "
-        f"where it has too much.</p>{bar}" + _slice_sheet(rows[:2]) + _slice_sheet(rows[2:])
+        f"where it has too much.</p>{bar}" + _slice_sheet(rows[:2], heading) + _slice_sheet(rows[2:], heading)
     )
 
 
-def _slice_sheet(rows: tuple[SliceRow, ...]) -> str:
-    cells = "".join(f'<div class="head">{head}</div>' for head in _SLICE_HEADS)
+def _slice_sheet(rows: tuple[SliceRow, ...], truth: str) -> str:
+    heads = (truth, *_SLICE_HEADS)
+    cells = "".join(f'<div class="head">{head}</div>' for head in heads)
     for row in rows:
         cells += f'<div class="level">{escape(row.caption)}</div>'
-        for head, picture in zip(_SLICE_HEADS, (row.truth, row.synthetic, row.outlined, row.difference), strict=True):
+        for head, picture in zip(heads, (row.truth, row.synthetic, row.outlined, row.difference), strict=True):
             if picture is not None:
                 cells += f"<figure>{_image(picture, f'{head}: {row.caption}')}</figure>"
     return f'<div class="sheet">{cells}</div>'
@@ -233,7 +236,9 @@ def _surfaces(views: tuple[SurfaceView, ...], shown: Shown) -> str:
     )
     return (
         f'{heading}<p class="caption">Parallel projection; scale bars 50 mm. All pictures have the same scale and '
-        'centre.</p><div class="solids"><div class="head">Truth (CT)</div><div class="head">Synthetic</div>'
+        'centre.</p><div class="solids"><div class="head">'
+        + truth_heading(shown)
+        + '</div><div class="head">Synthetic</div>'
         f"{truth}{synthetic}"
         '<div class="head">Synthetic, coloured by its distance to the truth</div><div class="head"></div>'
         f'{colored}<div class="side"><p>Each point of the synthetic surface has the colour of its distance to the '

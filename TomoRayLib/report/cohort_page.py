@@ -40,6 +40,23 @@ class CohortResult:
     left_out: tuple[tuple[str, str], ...]
     settings: Mapping[str, Any]
 
+    @property
+    def summarised(self) -> tuple[CaseScore, ...]:
+        """The scores that means are made of: those against given segmentations, or all if there are none of these."""
+        return tuple(score for score in self.scores if score.labels_by is None) or self.scores
+
+    @property
+    def own_labels_sentence(self) -> str:
+        """How many cases are scored against labels by TomoRay, and whether means hold them; empty if none is."""
+        own = {score.labels_by for score in self.scores} - {None}
+        count = sum(score.labels_by is not None for score in self.scores)
+        if not count:
+            return ""
+        words = f"{count} of {len(self.scores)} cases have no segmentation and are scored against {own.pop()}, "
+        if count == len(self.scores):
+            return f"{words}which nobody has checked."
+        return f"{words}which nobody has checked: they are in cases.csv alone, and in no mean."
+
 
 def summary_page(result: CohortResult, summary: Summary) -> str:
     """Render the page: the table in the form of the paper's Table 2, parts of the spine, failures, how it was made."""
@@ -47,14 +64,14 @@ def summary_page(result: CohortResult, summary: Summary) -> str:
     opening = (
         f"<h1>{escape(result.title)}</h1>"
         f'<p class="sub">TomoRay on a cohort: {len(result.scores)} cases of {subjects} subjects scored, '
-        f"{len(result.failed)} failed; files left out: {len(result.left_out)}.</p>"
+        f"{len(result.failed)} failed; files left out: {len(result.left_out)}. {escape(result.own_labels_sentence)}</p>"
     )
     scored = bool(result.scores)
     return html_page(
         f"{result.title} \N{EN DASH} TomoRay, cohort",
         [
             opening,
-            _main_table(result.scores, summary) if scored else "",
+            _main_table(result.summarised, summary) if scored else "",
             _region_table(summary) if scored else "",
             _reasons("Failed cases", result.failed),
             _reasons("Files left out", result.left_out),

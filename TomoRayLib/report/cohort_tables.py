@@ -28,7 +28,7 @@ def write_tables(folder: Path, result: CohortResult) -> None:
     Raises:
         OSError: If a file cannot be written.
     """
-    summary = summarise(result.scores)
+    summary = summarise(result.summarised)
     texts = (
         cases_csv(result.scores),
         vertebrae_csv(result.scores),
@@ -44,11 +44,18 @@ def write_tables(folder: Path, result: CohortResult) -> None:
 def cases_csv(scores: Sequence[CaseScore]) -> str:
     """One line per case and row, full precision; may hold ``inf`` and ``nan``."""
     lines = [
-        (score.name, score.subject, " ".join(score.regions), row, *(score.rows[row][key] for key in METRIC_KEYS))
+        (
+            score.name,
+            score.subject,
+            " ".join(score.regions),
+            row,
+            *(score.rows[row][key] for key in METRIC_KEYS),
+            score.labels_by or "",
+        )
         for score in scores
         for row in rows_of([score])
     ]
-    return csv_text(("case", "subject", "regions", "row", *METRIC_KEYS), lines)
+    return csv_text(("case", "subject", "regions", "row", *METRIC_KEYS, "labels_by"), lines)
 
 
 def vertebrae_csv(scores: Sequence[CaseScore]) -> str:
@@ -85,15 +92,16 @@ def summary_json(result: CohortResult, summary: Summary) -> dict[str, Any]:
     return {
         "notice": NOTICE,
         "title": result.title,
-        "n_cases": len(result.scores),
-        "n_subjects": len({score.subject for score in result.scores}),
+        "n_cases": len(result.summarised),
+        "n_subjects": len({score.subject for score in result.summarised}),
+        "cases_with_own_labels": [score.name for score in result.scores if score.labels_by is not None],
         "statistics": {
             group: {row: {key: s.to_json_dict() for key, s in values.items()} for row, values in rows.items()}
             for group, rows in summary.items()
         },
         "psnr_3d_db_above": {
-            other: gain_over(result.scores, other).to_json_dict()
-            for other in rows_of(result.scores)
+            other: gain_over(result.summarised, other).to_json_dict()
+            for other in rows_of(result.summarised)
             if other != MODEL_ROW
         },
         "failed": [{"case": name, "reason": reason} for name, reason in result.failed],

@@ -28,7 +28,7 @@ class ReportContent:
     ``truth``, ``truth_labels`` and ``metrics`` are None for a synthesis from radiographs alone. A CT without vertebra
     labels (``truth_labels`` None, or without a vertebra) is ``truth`` as it is, all tissue in the bone window: it is
     shown, not scored. ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note`` says
-    what the demonstration case is.
+    what the demonstration case is. ``labels_by`` says whose the truth's labels are if they are not the user's.
 
     Raises:
         ValueError: If a radiograph does not have its detector's rows and columns, or there are labels without a truth
@@ -47,6 +47,7 @@ class ReportContent:
     provenance: Mapping[str, Any]
     notes: tuple[str, ...] = ()
     demonstration_note: str | None = None
+    labels_by: str | None = None
 
     def __post_init__(self) -> None:
         for name, pixels, view in (("ap", self.ap, self.views.ap), ("lateral", self.lateral, self.views.lateral)):
@@ -73,6 +74,7 @@ class Shown:
     synthetic_mask: NDArray[np.bool_]
     truth_hu: NDArray[np.float32] | None
     truth_labels: NDArray[Any] | None
+    labels_by: str | None = None
 
     @property
     def is_scored(self) -> bool:
@@ -96,19 +98,19 @@ def shown_volumes(content: ReportContent) -> Shown:
     labels = None if content.truth_labels is None else _labels(content.truth_labels, grid)
     if labels is not None and not vertebra_mask(labels).any():
         labels = None
-    return Shown(grid, _grey(content.synthetic, grid), _labels(content.synthetic_mask, grid) != 0, truth, labels)
+    return Shown(
+        grid,
+        _grey(content.synthetic, grid),
+        _labels(content.synthetic_mask, grid) != 0,
+        truth,
+        labels,
+        content.labels_by,
+    )
 
 
 def upright_grid(grid: Grid) -> Grid:
     """Return ``grid`` if its axes are those of LPS, else one along them that holds it, with its finest spacing."""
-    if np.allclose(grid.direction_matrix, np.eye(3), atol=1e-6):
-        return grid
-    corners = grid.corners_mm()
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    step_mm = min(grid.spacing_mm)
-    x, y, z = (max(1, int(np.ceil(edge - 1e-6))) for edge in (high - low) / step_mm)
-    first = (low + high - (np.array([x, y, z]) - 1) * step_mm) / 2
-    return Grid((x, y, z), (step_mm,) * 3, (float(first[0]), float(first[1]), float(first[2])))
+    return grid if grid.is_upright else grid.upright(min(grid.spacing_mm))
 
 
 def _grey(volume: Volume, grid: Grid) -> NDArray[np.float32]:

@@ -115,6 +115,11 @@ def geometry_text(view: View) -> str:
     return f"{beam}; {size}; gantry {view.gantry_angle_deg:g}°"
 
 
+def truth_heading(shown: Shown) -> str:
+    """The heading above pictures of the truth: ``Truth (CT)``, with whose labels cut it out if not the user's."""
+    return TRUTH if shown.labels_by is None else f"{TRUTH.removesuffix(')')}, {shown.labels_by})"
+
+
 def slice_rows(shown: Shown) -> tuple[SliceRow, ...]:
     """Sagittal, coronal and three axial slices."""
     return tuple(slice_row(shown, choice) for choice in choose_slices(shown))
@@ -266,7 +271,7 @@ def _paste_results(sheet: Image.Image, shown: Shown) -> None:
     rows += [slice_row(shown, choice, pixels_per_mm=228 / 120, text_px=19, bar_mm=None) for choice in choices[2:]]
     views = surface_views(shown, VIEWPOINTS, pixel_mm=0.6, text_px=16)
     has_truth = shown.truth_hu is not None
-    truth_name = TRUTH if shown.is_scored else NOT_SCORED
+    truth_name = truth_heading(shown) if shown.is_scored else NOT_SCORED
     lines = [(truth_name, 104, True), ("Synthetic", 504, False)] if has_truth else [("Synthetic", 304, False)]
     for name, top, is_truth in lines:
         write_text(sheet, (500, top - 11), name, size_px=19, anchor="ls")

@@ -323,3 +323,25 @@ def test_structures_without_a_vertebra_or_of_two_grids_are_refused(tmp_path: Pat
     written_mask(tmp_path / "b" / "vertebrae_L4.nii.gz", (0, 0, 0), other)
     with pytest.raises(InputError, match="expected the grid of the other masks"):
         read_structures(tmp_path / "b")
+
+
+def test_cts_without_a_segmentation_are_cases_if_asked_for(tmp_path: Path) -> None:
+    for name in (
+        "sub-verse001_ct.nii.gz",
+        "sub-verse001_seg.nii.gz",
+        "sub-verse002_ct.nii.gz",
+        "sub-gl003_ct.nii.gz",
+        "s0308/ct.nii.gz",
+        "lonely_seg.nii.gz",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    cohort = find_cases(tmp_path, include_unlabelled=True)
+    assert [case.name for case in cohort.cases] == ["sub-verse001"]
+    assert [(case.name, case.subject) for case in cohort.unlabelled] == [
+        ("s0308", "s0308"),
+        ("sub-verse002", "sub-verse002"),
+    ]
+    assert set(why(cohort).values()) == {reasons.NO_DERIVATIVES, reasons.NO_CT}
+    assert [case.name for case in only_named(cohort, ["s0308"]).unlabelled] == ["s0308"]
+    assert find_cases(tmp_path).unlabelled == ()
