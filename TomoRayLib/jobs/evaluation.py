@@ -66,7 +66,7 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
         cohort = only_named(cohort, names_in(Path(job.cases)))
     model = choose_model(job.model, job.device, job.precision)
     settings = scoring_settings(job, model)
-    cases = (*cohort.cases, *cohort.unlabelled)
+    cases: tuple[AnyCase, ...] = (*cohort.cases, *cohort.unlabelled)
     count = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
     unlabelled = f", of which {len(cohort.unlabelled)} get labels by TomoRay" if cohort.unlabelled else ""
     emit(Note(f"{count}{unlabelled}. Left out{counted_reasons(cohort) or ': nothing'}."))

@@ -51,9 +51,9 @@ def agreement(found: Volume, given: Volume) -> Agreement | None:
     ours, theirs = (
         volume if volume.grid.same_as(upright) else labels_on_grid(volume, upright) for volume in (found, given)
     )
-    if not vertebra_mask(theirs.voxels).any():
-        return None
     box = bounding_box(vertebra_mask(ours.voxels) | vertebra_mask(theirs.voxels), margin=1)
+    if box is None or not vertebra_mask(theirs.voxels[box]).any():
+        return None
     ours, theirs = cropped(ours, box), cropped(theirs, box)
     return Agreement(
         dice=dice(vertebra_mask(ours.voxels), vertebra_mask(theirs.voxels)),

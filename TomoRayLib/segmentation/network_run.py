@@ -56,14 +56,14 @@ def predict(
     total = np.zeros(shape, np.float16)
     blended = BonePrediction(np.zeros(shape, np.float16), np.zeros((FIELD_CHANNELS, *shape), np.float16))
     for tile in tiles_of(shape, largest, overlap, margin):
-        place = tile.inside(shape)
+        z, y, x = place = tile.inside(shape)
         if np.count_nonzero(hu[place] > BONE_HU) < LEAST_BONE_VOXELS:
             continue
-        within = tuple(slice(0, part.stop - part.start) for part in place)
-        weights = tile.weights()[within]
-        output = _output(hu[place], tile, network, precision)[(slice(None), *within)].numpy()
+        depth, rows, columns = hu[place].shape
+        weights = tile.weights()[:depth, :rows, :columns]
+        output = _output(hu[place], tile, network, precision)[:, :depth, :rows, :columns].numpy()
         blended.probability[place] += expit(output[0]) * weights
-        blended.field[(slice(None), *place)] += output[1:] * weights
+        blended.field[:, z, y, x] += output[1:] * weights
         total[place] += weights
     np.maximum(total, np.float16(1e-4), out=total)  # where nothing was added, 0 stays 0
     np.divide(blended.probability, total, out=blended.probability)

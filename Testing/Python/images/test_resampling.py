@@ -94,9 +94,10 @@ def test_averaging_lowers_noise_and_keeps_numbers_that_need_none() -> None:
     grid = Grid((40, 44, 48), (1.0, 0.9, 1.0), (5.0, -8.0, 3.0))
     noise = np.random.default_rng(0).normal(0, 100, grid.shape).astype(np.float32)
     coarse = Grid((15, 15, 15), (2.0, 2.0, 2.0), (12.0, 0.0, 10.0))
-    assert resample_averaged(Volume(noise, grid), coarse).voxels.std() < 0.7 * resample(
-        Volume(noise, grid), coarse
-    ).voxels.std()
+    assert (
+        resample_averaged(Volume(noise, grid), coarse).voxels.std()
+        < 0.7 * resample(Volume(noise, grid), coarse).voxels.std()
+    )
     np.testing.assert_array_equal(resample_averaged(Volume(noise, grid), grid).voxels, noise)
 
 
