@@ -213,7 +213,7 @@ def counted_reasons(cohort: Cohort) -> str:
 
 def only_named(cohort: Cohort, names: Sequence[str]) -> Cohort:
     """Only the cases of these names. Raises InputError for names that the cohort does not have."""
-    known = {case.name for case in (*cohort.cases, *cohort.unlabelled)}
+    known = {case.name for case in cohort.cases} | {case.name for case in cohort.unlabelled}
     unknown = [name for name in dict.fromkeys(names) if name not in known]
     if unknown or not names:
         shown = ", ".join(unknown[:10]) + (", ..." if len(unknown) > 10 else "")
