@@ -18,7 +18,7 @@ from torch import Tensor
 
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.networks.weight_storage import pack_state, unpack_state
-from TomoRayLib.training.data.training_cases import find_training_cases
+from TomoRayLib.training.data.training_cases import find_labelled_cts
 from TomoRayLib.training.engine.checkpoints import averaged_geolift
 from TomoRayLib.training.engine.validation import scored_case, scores_of
 
@@ -38,8 +38,8 @@ def main() -> None:
     networks = [GeoLiftUNet(config).to_channels_last().eval() for _ in range(2)]
     for network, values in zip(networks, (state, unpack_state(packed)), strict=True):
         network.load_state_dict(values)
-    found, _ = find_training_cases([options.data / "verse", options.data / "totalsegmentator"])
-    for case in found.cases[: options.cases]:
+    found = [case for name in ("verse", "totalsegmentator") for case in find_labelled_cts(options.data / name)[0]]
+    for case in found[: options.cases]:
         sample = scored_case(case, SIZE).sample
         outputs: list[tuple[Tensor, Tensor]] = []
         with torch.inference_mode():
