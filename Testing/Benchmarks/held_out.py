@@ -2,7 +2,7 @@
 
     python Testing/Benchmarks/held_out.py --data DATA [--model geolift-s] [--model ...] [--checkpoint run/last.ckpt]
         [--scout-labels LABELS] [--people NAME ...] [--out output/held_out] [--readme]
-    python Testing/Benchmarks/held_out.py --data DATA --quick --level 2 --checkpoint run/a.ckpt --checkpoint run/b.ckpt
+    python Testing/Benchmarks/held_out.py --data DATA --quick --checkpoint run/a.ckpt --checkpoint run/b.ckpt
 
 DATA holds verse/, totalsegmentator/ and scouts/; LIDC-IDRI-0001 is downloaded once, as for ``tomoray demo``. Each
 person is run as ``tomoray synthesize --ct`` runs a CT (C-arm, isocentre at the middle of the labelled vertebrae), the
@@ -11,9 +11,9 @@ own records. Scores are kept case by case in OUT/cases and made anew only if fil
 OUT also gets held_out.md and held_out.json. ``--readme`` prints the README's table and nothing else.
 
 ``--quick`` scores the validation people alone, at the level that a checkpoint has reached: seconds each, the same three
-scores that a training writes while it runs. Checkpoints are chosen by it; nothing else should be. A checkpoint does not
-say its level, only the size of its samples, which may be finer: ``--level`` states it (2: 48^3, 1: 96^3). In the full
-tables a coarser level is enlarged to the model's grid.
+scores that a training writes while it runs. Checkpoints are chosen by it; nothing else should be. The level is
+that of config.json beside the checkpoint, or ``--level`` (2: 48^3, 1: 96^3, 0: 192^3). In the full tables a coarser
+level is enlarged to the model's grid.
 Phantoms of held-out spines are scored by held_out_phantoms.py.
 """
 

@@ -108,22 +108,26 @@ def published(model: str | None, level: int = 0) -> Contestant:
 def of_checkpoint(path: Path, level: int | None = None) -> Contestant:
     """The averaged weights of a run's checkpoint, or published weights, with the mean atlas of the default model.
 
-    ``level`` is the finest one that was trained; without it that of the checkpoint's samples, which may be finer.
+    ``level`` is the finest one that was trained; without it the one of the config.json beside the checkpoint, else that
+    of its samples, which may be finer.
     Raises InputError for a file that is none of GeoLift.
     """
     config, weights = averaged_geolift(path)
     network = GeoLiftUNet(config)
     network.load_state_dict(weights)
-    name = f"{path.parent.name}/{path.stem}"
+    name = "/".join(path.resolve().with_suffix("").parts[-3:])
     if level is None:
-        level = 0 if path.suffix == ".safetensors" else _level_of_samples(path, config.output_size)
+        level = 0 if path.suffix == ".safetensors" else _level_of(path, config.output_size)
     content = sha256_of_bytes(path.read_bytes())
     entry = replace(find_model(), id=name, sha256=content)
     ready = network.to_channels_last().eval()
     return Contestant(name, entry, ready, level, content, recorded_sources(path))
 
 
-def _level_of_samples(checkpoint: Path, output_size: int) -> int:
+def _level_of(checkpoint: Path, output_size: int) -> int:
+    config = checkpoint.parent / "config.json"
+    if config.is_file():
+        return int(json.loads(config.read_text(encoding="utf-8"))["training"]["finest_level"])
     stream = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True).get("stream") or {}
     size = int(stream.get("size") or output_size)
     return min(HEAD_LEVELS - 1, max(0, (output_size // size).bit_length() - 1))

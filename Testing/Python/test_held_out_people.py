@@ -236,9 +236,11 @@ def test_a_checkpoint_is_scored_with_its_averaged_weights_at_its_level(
     save_checkpoint(tmp_path / "last.ckpt", model, ema, optimizer, None, Progress(3, 9.0), sources, {"size": 32})
     of_checkpoint = benchmarks["held_out_scores"].of_checkpoint
     contestant = of_checkpoint(tmp_path / "last.ckpt")
-    assert contestant.name == f"{tmp_path.name}/last"
+    assert contestant.name == f"{tmp_path.parent.name}/{tmp_path.name}/last"
     assert contestant.level == 1  # 32 of 64
     assert of_checkpoint(tmp_path / "last.ckpt", 2).level == 2
+    (tmp_path / "config.json").write_text('{"training": {"finest_level": 2}}', encoding="utf-8")
+    assert of_checkpoint(tmp_path / "last.ckpt").level == 2
     assert float(contestant.network.position.detach().max()) == 0.25
     assert role_of(("sub-verse006",), contestant.uses) is Role.TRAINED_ON
 
