@@ -60,11 +60,19 @@ def scores_of(person: Person, contestants: Sequence[Contestant], out: Path) -> P
     )
 
 
+def named_path(text: str) -> tuple[str | None, Path]:
+    """``NAME=PATH`` or a path alone: under the id that it will be published by, a checkpoint's scores fit its entry."""
+    name, found, path = text.partition("=")
+    return (name, Path(path)) if found and not Path(text).exists() else (None, Path(text))
+
+
 def options_of() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--model", action="append", default=[], help="id in the registry, once for each model")
-    parser.add_argument("--checkpoint", action="append", type=Path, default=[], help="last.ckpt of a run; repeatable")
+    parser.add_argument(
+        "--checkpoint", action="append", default=[], help="last.ckpt of a run, or NAME=last.ckpt; repeatable"
+    )
     parser.add_argument(
         "--level", type=int, choices=range(3), help="finest level to look at: 0 is 192^3, 2 is 48^3 (of each)"
     )
@@ -80,7 +88,7 @@ def options_of() -> argparse.Namespace:
 def main() -> None:
     options = options_of()
     contestants = [published(model, options.level or 0) for model in options.model]
-    contestants += [of_checkpoint(path, options.level) for path in options.checkpoint]
+    contestants += [of_checkpoint(path, options.level, name) for name, path in map(named_path, options.checkpoint)]
     contestants = contestants or [published(None, options.level or 0)]
     if options.quick:
         print(quick_table(options.data, contestants, options.out / "quick"))

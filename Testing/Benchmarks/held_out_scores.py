@@ -105,17 +105,17 @@ def published(model: str | None, level: int = 0) -> Contestant:
     return Contestant(entry.id, entry, load_network(entry), level, weights_sha256, uses)
 
 
-def of_checkpoint(path: Path, level: int | None = None) -> Contestant:
+def of_checkpoint(path: Path, level: int | None = None, name: str | None = None) -> Contestant:
     """The averaged weights of a run's checkpoint, or published weights, with the mean atlas of the default model.
 
     ``level`` is the finest one that was trained; without it the one of the config.json beside the checkpoint, else that
-    of its samples, which may be finer.
+    of its samples, which may be finer. Without ``name`` it is called by its folders.
     Raises InputError for a file that is none of GeoLift.
     """
     config, weights = averaged_geolift(path)
     network = GeoLiftUNet(config)
     network.load_state_dict(weights)
-    name = "/".join(path.resolve().with_suffix("").parts[-3:])
+    name = name or "/".join(path.resolve().with_suffix("").parts[-3:])
     if level is None:
         level = 0 if path.suffix == ".safetensors" else _level_of(path, config.output_size)
     content = sha256_of_bytes(path.read_bytes())

@@ -239,6 +239,7 @@ def test_a_checkpoint_is_scored_with_its_averaged_weights_at_its_level(
     assert contestant.name == f"{tmp_path.parent.name}/{tmp_path.name}/last"
     assert contestant.level == 1  # 32 of 64
     assert of_checkpoint(tmp_path / "last.ckpt", 2).level == 2
+    assert of_checkpoint(tmp_path / "last.ckpt", name="geolift-s").entry.id == "geolift-s"
     (tmp_path / "config.json").write_text('{"training": {"finest_level": 2}}', encoding="utf-8")
     assert of_checkpoint(tmp_path / "last.ckpt").level == 2
     assert float(contestant.network.position.detach().max()) == 0.25
