@@ -9,7 +9,7 @@ from torch import Tensor, channels_last_3d, nn
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.mappings import dataclass_from_mapping
-from TomoRayLib.networks.geolift import PIXELS_PER_CUBE, GeoLiftConfig, GeoLiftUNet
+from TomoRayLib.networks.geolift import COUNT_LEVEL, PIXELS_PER_CUBE, GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.networks.x2ct import X2CTConfig, X2CTGenerator, radiographs_for_x2ct
 
 ARCHITECTURES = ("geolift", "x2ct")
@@ -68,20 +68,26 @@ def build_model(config: NetworkConfig, device: str = "cpu") -> Model:
 
 
 def parameters_to_train(
-    model: Model, finest_level: int, freeze_coarse: bool, counting: bool = False
+    model: Model, finest_level: int, coarsest_level: int | None = None, counting: bool = False
 ) -> list[nn.Parameter]:
-    """The parameters that the optimizer holds. Levels that are not trained yet, and the head of the vertebra field
-    unless ``counting``, stay in it, without gradients (several processes wait for a gradient of everything that asks
-    for one)."""
+    """The parameters that the optimizer holds: with a ``coarsest_level`` those that the levels from the finest to it
+    add, else all.
+
+    Of all, the levels that are not trained yet, and the head of the vertebra field unless ``counting``, stay in it
+    without gradients (several processes wait for a gradient of everything that asks for one).
+    """
     if not isinstance(model, GeoLiftUNet):
+        return [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if coarsest_level is not None:
+        model.requires_grad_(False)
+        for level in range(finest_level, coarsest_level + 1):
+            for part in _parts_of_level(model, level):
+                part.requires_grad_(True)
+        if model.counter is not None and counting and coarsest_level >= COUNT_LEVEL:
+            model.counter.requires_grad_(True)
         return [parameter for parameter in model.parameters() if parameter.requires_grad]
     if model.counter is not None:
         model.counter.requires_grad_(counting)
-    if freeze_coarse:
-        model.requires_grad_(False)
-        for part in _parts_of_level(model, finest_level):
-            part.requires_grad_(True)
-        return [parameter for parameter in model.parameters() if parameter.requires_grad]
     for level in range(finest_level):
         for part in _parts_of_level(model, level):
             part.requires_grad_(False)

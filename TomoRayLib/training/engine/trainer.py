@@ -97,8 +97,10 @@ def train(
 def _check_stage(config: TrainingConfig, stream: StreamConfig, out: Path, resume: bool) -> None:
     if (out / CHECKPOINT).exists() and not resume:
         raise InputError(f"{out} already holds a run. Resume it or choose another folder.", field="out")
-    if config.freeze_coarse and config.start_from is None:
-        raise InputError("freeze_coarse needs start_from, the checkpoint of the coarse stage; got none.")
+    if config.last_trained_level is not None and config.start_from is None:
+        raise InputError(
+            "freeze_coarse and coarsest_level need start_from, the checkpoint of the coarse stage; got none."
+        )
     if stream.size % config.volume_size:
         raise InputError(
             f"stream.size must be a multiple of the {config.volume_size} voxels that are predicted; got "
@@ -146,7 +148,7 @@ class Trainer:
         fabric.seed_everything(config.seed)
         network = build_model(config.trained_network, fabric.device.type)
         counting = config.loss.count > 0
-        trained = parameters_to_train(network, config.finest_level, config.freeze_coarse, counting)
+        trained = parameters_to_train(network, config.finest_level, config.last_trained_level, counting)
         optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=config.betas)
         ema = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
         model, optimizer = fabric.setup(network, optimizer)

@@ -17,7 +17,8 @@ from TomoRayLib.training.engine.processes import PRECISIONS
 class TrainingConfig:
     """One stage of training. ``finest_level`` 2 trains 48^3, 1 trains 96^3, 0 trains 192^3.
 
-    ``freeze_coarse`` (with level 1 or 0) trains only the part that the finest level adds, on top of ``start_from``. The
+    ``freeze_coarse`` (with level 1 or 0) trains only the part that the finest level adds, on top of ``start_from``;
+    ``coarsest_level`` the parts of the levels from the finest to it, so that two networks may share all the rest. The
     budget is ``minutes``, or ``steps`` if they are given.
 
     ``architecture`` "geolift" trains ``network``; "x2ct" trains ``x2ct``, which has no levels and no mask: leave
@@ -33,6 +34,7 @@ class TrainingConfig:
     steps: int | None = None
     finest_level: int = 1
     freeze_coarse: bool = False
+    coarsest_level: int | None = None
     start_from: str | None = None
     batch_size: int = 2
     peak_lr: float = 2e-3
@@ -56,6 +58,13 @@ class TrainingConfig:
             raise InputError(f"finest_level must be 0 (192^3), 1 (96^3) or 2 (48^3); got {self.finest_level}.")
         if self.freeze_coarse and self.finest_level == HEAD_LEVELS - 1:
             raise InputError(f"freeze_coarse needs finest_level 0 or 1; got {self.finest_level}, the coarsest.")
+        if self.coarsest_level is not None and (
+            self.freeze_coarse or not self.finest_level <= self.coarsest_level < HEAD_LEVELS
+        ):
+            raise InputError(
+                f"coarsest_level must be a level from finest_level to {HEAD_LEVELS - 1}, without freeze_coarse; got "
+                f"{self.coarsest_level}, finest_level {self.finest_level}, freeze_coarse {self.freeze_coarse}."
+            )
         if self.batch_size < 1 or self.minutes <= 0 or (self.steps is not None and self.steps < 1):
             raise InputError(
                 f"batch_size and steps must be at least 1 and minutes above 0; got batch_size {self.batch_size}, steps "
@@ -100,9 +109,15 @@ class TrainingConfig:
     @property
     def levels(self) -> tuple[int, ...]:
         """The levels that predict in training, finest first."""
-        if self.architecture == "x2ct" or self.freeze_coarse:
+        if self.architecture == "x2ct":
             return (self.finest_level,)
-        return tuple(range(self.finest_level, HEAD_LEVELS))
+        coarsest = HEAD_LEVELS - 1 if self.last_trained_level is None else self.last_trained_level
+        return tuple(range(self.finest_level, coarsest + 1))
+
+    @property
+    def last_trained_level(self) -> int | None:
+        """The coarsest level that is trained, the rest being frozen; None if all of the network is trained."""
+        return self.finest_level if self.freeze_coarse else self.coarsest_level
 
     def spent(self, steps: int, seconds: float) -> float:
         """Share of the budget that is spent; the run ends at 1."""

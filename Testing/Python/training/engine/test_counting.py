@@ -98,7 +98,7 @@ def test_a_count_loss_needs_a_network_that_counts() -> None:
 @pytest.mark.parametrize("counting", [True, False])
 def test_the_head_asks_for_a_gradient_only_if_a_loss_gives_it_one(counting: bool) -> None:
     network = build_model(COUNTING)
-    parameters_to_train(network, 1, freeze_coarse=False, counting=counting)
+    parameters_to_train(network, 1, counting=counting)
     asked = {name for name, one in network.named_parameters() if one.requires_grad and name.startswith("counter.")}
     assert asked == ({"counter.weight", "counter.bias"} if counting else set())
 
