@@ -234,7 +234,7 @@ def load_segmenter(device: str = "cpu", entry: SegmenterEntry | None = None) -> 
     entry = entry or find_segmenter()
     network = CTSegmenter(CTSegmenterConfig(**entry.network))
     _fill(network, entry)
-    return network.to(torch.device(device)).eval()
+    return network.to_channels_last().to(torch.device(device)).eval()
 
 
 def _fill(network: torch.nn.Module, entry: ModelEntry | SegmenterEntry) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ClassVar
@@ -100,6 +100,15 @@ class Ending:
 
 Event = StageBegun | Note | Warned | Finished | Failed
 Emit = Callable[[Event], None]
+
+
+def tell(emit: Emit, notes: Iterable[str], warnings: Iterable[str]) -> None:
+    """Emit sentences as notes and as warnings."""
+    for note in notes:
+        emit(Note(note))
+    for warning in warnings:
+        emit(Warned(warning))
+
 
 _KINDS: dict[str, type[StageBegun] | type[Note] | type[Warned] | type[Failed]] = {
     kind.kind: kind for kind in (StageBegun, Note, Warned, Failed)

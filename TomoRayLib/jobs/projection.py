@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from TomoRayLib.base.files import check_writable, staged_folder
-from TomoRayLib.jobs.events import Emit, Finished, Note, Warned
+from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import ProjectionJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.projector.projection import Method
@@ -35,10 +35,7 @@ def run_projection(job: ProjectionJob, emit: Emit) -> Path:
     check_writable(job.out)
     with stages.stage("Reading"):
         source = read_ct(job.ct, job.segmentation, job.labels)
-        for note in source.notes:
-            emit(Note(note))
-        for warning in source.warnings:
-            emit(Warned(warning))
+        tell(emit, source.notes, source.warnings)
     with stages.stage("Projecting"):
         isocenter_mm, _ = default_isocenter_mm(source.ct, source.labels)
         cameras = cameras_of(job.geometry, job.poses, job.views, isocenter_mm)

@@ -10,7 +10,7 @@ from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.notices import LABELS_NOTICE
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.images.writing import write_volume
-from TomoRayLib.jobs.events import Emit, Finished, Note, Warned
+from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import SegmentationJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.provenance import made_by, named_inputs
@@ -44,16 +44,12 @@ def run_segmentation(job: SegmentationJob, emit: Emit) -> Path:
     segmenter = choose_segmenter(job.device, job.precision)
     with stages.stage("Reading"):
         source = read_ct(job.ct, job.segmentation, job.labels)
-        for note in source.notes:
-            emit(Note(note))
-        for warning in source.warnings:
-            emit(Warned(warning))
+        tell(emit, source.notes, source.warnings)
     with stages.stage("Segmenting"):
         found = segmenter.segment(source.ct)
         scores = agreement(found.labels, source.labels) if source.labels is not None else None
         remarks = remarks_on(found)
-        for remark in remarks:
-            emit(Warned(remark))
+        tell(emit, (), remarks)
     with stages.stage("Writing"), staged_folder(job.out) as folder:
         _write(folder, job, source, found, scores)
         made = {

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation
 from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
-from TomoRayLib.jobs.events import Emit, Finished, Note, Warned
+from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, write_case
@@ -87,7 +86,7 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
     model = choose_model(job.model, job.device, job.precision)
     table, inputs = _read(job, stages)
     warnings = [*inputs.warnings, *geometry_notes(inputs.views, model.entry)]
-    _tell(emit, inputs.notes, warnings)
+    tell(emit, inputs.notes, warnings)
     with stages.stage("Synthesizing"):
         whole = model.synthesize(inputs.ap, inputs.lateral, inputs.views)
         synthetic = whole.on_field_of_view(job.fov_mm)
@@ -105,7 +104,7 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
         judgement = Judgement(measures.certainty, doubts(measures), suggestion)
         if judgement.doubts and synthetic.mask.any():
             remarks.append(DOUBTFUL.format(found=", ".join(judgement.doubts)))
-    _tell(emit, (), remarks)
+    tell(emit, (), remarks)
     asked = (f"{suggestion.question} {MORE_CERTAIN}",) if suggestion else ()  # told last, with ``Finished``
     return CaseResult(job, model, inputs, synthetic, comparison, (*warnings, *remarks, *asked), judgement)
 
@@ -130,13 +129,6 @@ def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
             source = with_own_labels(source, choose_segmenter(job.device, job.precision))
     with stages.stage("Projecting"):
         return table, project_ct(source, job.geometry)
-
-
-def _tell(emit: Emit, notes: Iterable[str], warnings: Iterable[str]) -> None:
-    for text in notes:
-        emit(Note(text))
-    for text in warnings:
-        emit(Warned(text))
 
 
 def _finished(result: CaseResult, stages: Stages) -> Finished:
