@@ -40,11 +40,12 @@ class WatchedCase:
 class DataConfig:
     """Where samples come from; paths are relative to the folder of the data, by default the configuration's own.
 
-    ``phantoms`` holds labelmaps/ and bodies/; ``cohorts`` are folders of labelled CTs. ``held_out`` names cases of the
-    cohorts that are scored at every validation and never trained on, ``watched`` single files for the same. ``myo_sim``
-    adds that package's spine to the phantoms', or is the only one; ``procedural_bodies`` analytical bodies join those
-    in bodies/, or replace them if there are none. ``permissive`` leaves out every source not known to allow commercial
-    use.
+    ``phantoms`` holds labelmaps/ and bodies/; ``cohorts`` are folders of labelled CTs. ``labelled_bodies`` is a folder
+    of label volumes (NAME_labels.nii.gz) of the bodies' own spines, which are then trained on as labelled CTs are.
+    ``held_out`` names cases of the cohorts that are scored at every validation and never trained on, ``watched`` single
+    files for the same. ``myo_sim`` adds that package's spine to the phantoms', or is the only one;
+    ``procedural_bodies`` analytical bodies join those in bodies/, or replace them if there are none. ``permissive``
+    leaves out every source not known to allow commercial use.
     """
 
     phantoms: str | None = None
@@ -55,12 +56,15 @@ class DataConfig:
     permissive: bool = False
     procedural_bodies: int = 0
     watched: tuple[WatchedCase, ...] = ()
+    labelled_bodies: str | None = None
 
     def __post_init__(self) -> None:
         if self.procedural_bodies < 0:
             raise InputError(f"data.procedural_bodies must be 0 or more; got {self.procedural_bodies}.")
         if self.phantoms is None and not self.cohorts:
             raise InputError("data must name phantoms (a folder), cohorts (a list of folders), or both; got neither.")
+        if self.labelled_bodies is not None and self.phantoms is None:
+            raise InputError("labelled_bodies needs phantoms, the folder with the bodies/ that were labelled.")
         if self.myo_sim and self.phantoms is None:
             raise InputError("myo_sim needs phantoms, the folder with the bodies/ that its spine is set into.")
 

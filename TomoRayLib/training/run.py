@@ -12,6 +12,7 @@ from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.training.config_file import SEED_STEP, DataConfig, RunConfig, StageConfig
 from TomoRayLib.training.data.anatomy import Anatomy, load_anatomy
 from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS
+from TomoRayLib.training.data.labelled_bodies import find_labelled_bodies
 from TomoRayLib.training.data.licences import (
     WATCHED,
     commercial_use_allowed,
@@ -19,7 +20,7 @@ from TomoRayLib.training.data.licences import (
     licence_of_model,
     recorded_sources,
 )
-from TomoRayLib.training.data.training_cases import describe_left_out, find_training_cases
+from TomoRayLib.training.data.training_cases import TrainingCases, describe_left_out, find_training_cases
 from TomoRayLib.training.engine.trainer import CHECKPOINT, train
 from TomoRayLib.training.engine.trainer_config import TrainingConfig
 from TomoRayLib.training.engine.validation import (
@@ -126,15 +127,21 @@ def find_data(data: DataConfig, folder: Path, report: Callable[[str], None]) -> 
         training, validation = anatomy.split((*VALIDATION_SUBJECTS, *data.held_out, *names))
         report(f"{len(training.spines)} spines and {len(training.bodies)} bodies for phantoms")
         report(describe_held_out(validation))
+    cohort = TrainingCases([])
     if data.cohorts:
         folders = [folder / one for one in data.cohorts]
         cohort, held_out = find_training_cases(folders, data.held_out, data.permissive, names)
         report(f"{len(cohort.cases)} labelled CTs to train on, {len(held_out)} held out")
-        if cohort.cases or not training.spines:
-            cohort.check_usable()
-            training = replace(training, cohort=cohort)
-        if cohort.left_out:
-            report(describe_left_out(cohort.left_out))
+    if data.labelled_bodies is not None and data.phantoms is not None:
+        labels, bodies = folder / data.labelled_bodies, folder / data.phantoms / "bodies"
+        labelled, left_out = find_labelled_bodies(labels, bodies, (*data.held_out, *names), data.permissive)
+        report(f"{len(labelled)} bodies to train on whose own spine is labelled")
+        cohort = TrainingCases([*cohort.cases, *labelled], [*cohort.left_out, *left_out])
+    if cohort.cases or (data.cohorts and not training.spines):
+        cohort.check_usable()
+        training = replace(training, cohort=cohort)
+    if cohort.left_out:
+        report(describe_left_out(cohort.left_out))
     training.check_trainable()
     uses = training.sources()
     listed = "; ".join(f"{item['name']}, {item['licence']}" for item in data_of_model(uses))

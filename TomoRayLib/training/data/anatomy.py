@@ -15,7 +15,17 @@ from TomoRayLib.training.data.held_out import (
     is_held_out_for_ever,
     is_of_subjects,
 )
-from TomoRayLib.training.data.licences import BODIES, CASES, SHAPES, SourceUse, is_permissive, merged, uses_of
+from TomoRayLib.training.data.labelled_bodies import LabelledBody
+from TomoRayLib.training.data.licences import (
+    BODIES,
+    CASES,
+    LABELLED_BODIES,
+    SHAPES,
+    SourceUse,
+    is_permissive,
+    merged,
+    uses_of,
+)
 from TomoRayLib.training.data.training_cases import TrainingCases
 from TomoRayLib.training.phantoms.bodies import Body, body_name, load_body
 from TomoRayLib.training.phantoms.myo_sim import find_myo_sim, read_myo_sim_spine
@@ -62,9 +72,18 @@ class Anatomy:
 
     def sources(self) -> tuple[SourceUse, ...]:
         """The data sets that all of it comes from, with their licences."""
-        cases = [case.name for case in self.cohort.cases] if self.cohort is not None else []
+        labelled = self.cohort.cases if self.cohort is not None else []
+        cases = [case.name for case in labelled if not isinstance(case, LabelledBody)]
+        own_spines = [case.name for case in labelled if isinstance(case, LabelledBody)]
         shapes, bodies = [spine.name for spine in self.spines], [body.name for body in self.bodies]
-        return merged([*uses_of(SHAPES, shapes), *uses_of(BODIES, bodies), *uses_of(CASES, cases)])
+        return merged(
+            [
+                *uses_of(SHAPES, shapes),
+                *uses_of(BODIES, bodies),
+                *uses_of(CASES, cases),
+                *uses_of(LABELLED_BODIES, own_spines),
+            ]
+        )
 
     def draw(self, rng: np.random.Generator) -> tuple[Spine, Body]:
         """A spine and a body that share enough levels. Raises InputError if there is no spine."""

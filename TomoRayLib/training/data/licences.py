@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from TomoRayLib.base.errors import InputError
 
 SHAPES, BODIES, CASES = "shapes of the vertebrae", "bodies of the phantoms", "labelled CTs trained on"
+LABELLED_BODIES = "CTs trained on with labels by TomoRay, their levels read by eye"
 GREY = "grey values of bone for the mean atlas and the equal-frequency table"
 WATCHED = "scored during training, never trained on"
 EARLIER = "an earlier training that this one goes on from"
@@ -72,7 +73,7 @@ SOURCES: tuple[Source, ...] = (
     Source("TotalSegmentator", "CC-BY-4.0", True, "case", ("s[0-9][0-9][0-9][0-9]",)),
 )
 NOT_KNOWN = Source("not known", "not known: counts as non-commercial", False, "", ())
-_KIND_OF_USE = {SHAPES: "spine", BODIES: "body"}
+_KIND_OF_USE = {SHAPES: "spine", BODIES: "body", LABELLED_BODIES: "body"}
 
 
 @dataclass(frozen=True)

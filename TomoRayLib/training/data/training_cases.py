@@ -19,6 +19,7 @@ from TomoRayLib.training.data.held_out import (
     is_held_out_for_ever,
     is_of_subjects,
 )
+from TomoRayLib.training.data.labelled_bodies import LabelledBody, load_labelled_body
 from TomoRayLib.training.data.licences import is_permissive
 from TomoRayLib.training.data.scenes_of_cts import LabelledCT, load_labelled_ct
 
@@ -113,7 +114,7 @@ class TrainingCases:
             return None
         try:
             if key not in self._kept:
-                self._kept[key] = load_labelled_ct(case)
+                self._kept[key] = _read(case)
         except InputError as error:
             self._unusable.add(key)
             self.left_out.append((case.name, str(error)))
@@ -123,6 +124,10 @@ class TrainingCases:
         while len(self._kept) > self.at_hand:
             self._kept.popitem(last=False)
         return self._kept[key]
+
+
+def _read(case: CohortCase) -> LabelledCT:
+    return load_labelled_body(case) if isinstance(case, LabelledBody) else load_labelled_ct(case)
 
 
 def find_training_cases(
