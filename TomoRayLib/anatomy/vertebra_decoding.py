@@ -8,7 +8,7 @@ the centre nearest to its vote. The levels that the field states give one number
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,11 @@ class DecodedVertebra:
         """``"T12"``."""
         return NAME_OF_LABEL[self.number]
 
+    def to_json_dict(self) -> dict[str, Any]:
+        """Number, name, centre and whether it is whole."""
+        center_mm = [round(value, 1) for value in self.center_mm]
+        return {"number": self.number, "name": self.name, "center_mm": center_mm, "whole": self.whole}
+
 
 @dataclass(frozen=True, eq=False)
 class DecodedSpine:
@@ -85,6 +90,27 @@ class DecodedSpine:
     def numbering(self) -> str:
         """``SURE``, or ``UNSURE`` if all numbers may be too high or too low by one or more."""
         return SURE if self.certainty >= LEAST_CERTAINTY else UNSURE
+
+    def on_grid(self, labels: NDArray[np.uint8], grid: Grid) -> DecodedSpine:
+        """Return the same vertebrae as ``labels`` (z, y, x) hold them on another grid; those not in it are left out."""
+        axis, voxel_mm3 = _axis_of_z(grid), float(np.prod(grid.spacing_mm))
+        boxes = dict(enumerate(ndimage.find_objects(labels), start=1))
+        held = []
+        for vertebra in self.vertebrae:
+            box = boxes.get(vertebra.number)
+            if box is not None:
+                whole = vertebra.whole and box[axis].start > 0 and box[axis].stop < labels.shape[axis]
+                volume_mm3 = np.count_nonzero(labels[box] == vertebra.number) * voxel_mm3
+                held.append(replace(vertebra, volume_mm3=volume_mm3, whole=whole))
+        return DecodedSpine(labels, tuple(held), self.certainty)
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """``vertebrae``, ``numbering`` and ``numbering_certainty`` for ``json.dump``."""
+        return {
+            "vertebrae": [vertebra.to_json_dict() for vertebra in self.vertebrae],
+            "numbering": self.numbering,
+            "numbering_certainty": round(self.certainty, 3),
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +157,7 @@ def decode_vertebrae(mask: NDArray[Any], field: NDArray[Any], grid: Grid) -> Dec
     agreed = np.zeros(grid.shape, bool)
     agreed[bone] = misses_mm <= AGREEMENT_MM
     labels = without_islands(labels, bone, grid.spacing_mm)
-    found = _described(labels, agreed, dict(zip(numbers.tolist(), centers_mm, strict=True)), grid)
-    return DecodedSpine(labels, found, certainty)
+    return _described(labels, agreed, dict(zip(numbers.tolist(), centers_mm, strict=True)), certainty, grid)
 
 
 def _factors(mask: NDArray[Any], field: NDArray[Any], grid: Grid) -> tuple[int, int, int]:
@@ -318,18 +343,13 @@ def _numbered(votes: _Votes, centers_mm: Floats, steps: NDArray[np.intp]) -> tup
 
 
 def _described(
-    labels: NDArray[np.uint8], agreed: NDArray[np.bool_], centers_mm: dict[int, Floats], grid: Grid
-) -> tuple[DecodedVertebra, ...]:
+    labels: NDArray[np.uint8], agreed: NDArray[np.bool_], centers_mm: dict[int, Floats], certainty: float, grid: Grid
+) -> DecodedSpine:
     """The vertebrae that have voxels, from cranial to caudal."""
-    axis, voxel_mm3 = _axis_of_z(grid), float(np.prod(grid.spacing_mm))
+    counts, agreeing = np.bincount(labels[labels > 0]), np.bincount(labels[agreed])
     found = []
-    for number, box in enumerate(ndimage.find_objects(labels), start=1):
-        if box is None:
-            continue
-        own = labels[box] == number
-        count = int(np.count_nonzero(own))
-        x, y, z = (float(value) for value in centers_mm[number])
-        whole = box[axis].start > 0 and box[axis].stop < labels.shape[axis]
-        agreement = np.count_nonzero(agreed[box] & own) / count
-        found.append(DecodedVertebra(number, (x, y, z), count * voxel_mm3, whole, agreement))
-    return tuple(found)
+    for number, (x, y, z) in centers_mm.items():
+        if number < len(counts) and counts[number]:
+            share = float(agreeing[number] / counts[number]) if number < len(agreeing) else 0.0
+            found.append(DecodedVertebra(number, (float(x), float(y), float(z)), 0.0, True, share))
+    return DecodedSpine(labels, tuple(found), certainty).on_grid(labels, grid)

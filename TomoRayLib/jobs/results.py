@@ -79,8 +79,15 @@ class CaseResult:
         return self.inputs.source.labels_by if self.inputs.source is not None and self.truth is not None else None
 
     def metrics_dict(self) -> dict[str, Any] | None:
-        """The scores as JSON-like values, with whose labels they measure against (null: a given segmentation)."""
-        return {**self.metrics.to_json_dict(), "labels_by": self.labels_by} if self.metrics is not None else None
+        """The scores as JSON-like values, with whose labels they measure against (null: a given segmentation).
+
+        A model that counts vertebrae has ``counting`` in addition: what it found of the true ones.
+        """
+        if self.metrics is None:
+            return None
+        matched = self.comparison.matched if self.comparison else None
+        counting = {"counting": {**matched.to_json_dict(), **self.spine_dict()}} if matched is not None else {}
+        return {**self.metrics.to_json_dict(), "labels_by": self.labels_by, **counting}
 
     def provenance(self) -> dict[str, Any]:
         """How the result was made, as JSON-like values, without its cost."""
@@ -88,7 +95,12 @@ class CaseResult:
         made = provenance_of(self.job, self.model, self.inputs.views, self.synthetic.grid, notes)
         source = self.inputs.source
         own = {"labels_by": self.labels_by, "segmenter": source.segmenter} if source is not None else {}
-        return {**made, **own, **self.judgement_dict()}
+        return {**made, **own, **self.judgement_dict(), **self.spine_dict()}
+
+    def spine_dict(self) -> dict[str, Any]:
+        """The vertebrae found and how sure their numbers are; nothing of a model that does not count them."""
+        spine = self.synthetic.spine
+        return spine.to_json_dict() if spine is not None else {}
 
     def judgement_dict(self) -> dict[str, Any]:
         """Whether the result is empty, how certain it is, what speaks against it, and what was probably meant."""
@@ -104,7 +116,7 @@ class CaseResult:
 
 def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> None:
     """Write the surfaces in LPS mm and, if the job wants them, the report and its overview."""
-    vertebrae = result.synthetic.vertebrae()
+    vertebrae = result.synthetic.bone()
     true_vertebrae = result.truth.vertebrae() if result.truth else None
     write_surfaces(folder, vertebrae, true_vertebrae)
     content = ReportContent(
@@ -117,7 +129,9 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
         truth=result.comparison.true_hu if result.comparison else None,
         truth_labels=true_vertebrae,
         metrics=result.metrics,
-        provenance=provenance,
+        provenance={key: value for key, value in provenance.items() if key not in result.spine_dict()},
+        spine=result.synthetic.spine,
+        matched=result.comparison.matched if result.comparison else None,
         notes=result.warnings,
         demonstration_note=result.job.demonstration_note,
         labels_by=result.labels_by,

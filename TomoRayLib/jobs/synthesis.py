@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation
+from TomoRayLib.anatomy.vertebra_decoding import UNSURE
 from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
@@ -23,6 +24,10 @@ from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_a
 from TomoRayLib.weights import load_equal_frequency_table
 
 DOUBTFUL = "The result is doubtful: it has {found}. Check views and geometry, and look at the result."
+COUNT_UNSURE = (
+    "Count unsure: vertebrae are told apart, but all their numbers may be too high or too low by one or more. Check "
+    "them against the sacrum, the lowest ribs or the skull."
+)
 MORE_CERTAIN = "It gives a spine that the network is more certain of."
 NEED_BYTES = 200 * 1024 * 1024
 # Usual seconds of each stage on two cores.
@@ -95,6 +100,8 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
         with stages.stage("Comparing"):
             comparison = compare_with_ct(synthetic, inputs.source.ct, inputs.source.labels, table, model.entry)
         remarks += comparison.warnings
+    if synthetic.spine is not None and synthetic.spine.vertebrae and synthetic.spine.numbering == UNSURE:
+        remarks.append(COUNT_UNSURE)
     judgement = None
     if inputs.as_read is not None:
         measures = measured(whole.probability, model.entry.fov_mm)
@@ -139,6 +146,7 @@ def _finished(result: CaseResult, stages: Stages) -> Finished:
             "folder": str(folder),
             "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
             **result.judgement_dict(),
+            **result.spine_dict(),
             "metrics": result.metrics_dict(),
             "seconds": stages.total_seconds,
             "peak_memory_mb": peak_memory_mb(),

@@ -97,7 +97,7 @@ def count_vertebrae(
         raise ValueError(f"limit_mm must be above 0; got {limit_mm}. Use {FOUND_WITHIN_MM} mm.")
     true_places, predicted_places = (centroids_mm(labels, spacing_mm) for labels in (truth, prediction))
     incomplete = {*cut, *labels_cut_by_ends(truth)}
-    pairs = _nearest_pairs(true_places, predicted_places, limit_mm)
+    pairs = nearest_pairs(true_places, predicted_places, limit_mm)
     whole = [label for label in true_places if label not in incomplete]
     found = {label: pairs[label] for label in whole if label in pairs}
     shift, named_up_to_shift = _common_shift(found)
@@ -140,7 +140,7 @@ def labels_cut_by_ends(labels: Labels) -> frozenset[int]:
     return frozenset(int(label) for end in (labels[0], labels[-1]) for label in np.unique(end) if label)
 
 
-def _nearest_pairs(truth: Centroids, prediction: Centroids, limit_mm: float) -> dict[int, int]:
+def nearest_pairs(truth: Centroids, prediction: Centroids, limit_mm: float = FOUND_WITHIN_MM) -> dict[int, int]:
     """True to predicted number: pairs within the limit, the nearest first, each vertebra once."""
     near = sorted(
         (distance_mm, true, predicted)

@@ -27,6 +27,7 @@ from TomoRayLib.report.figures import (
 )
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.tables import at_a_glance, provenance_table, scores_section
+from TomoRayLib.report.vertebra_section import vertebra_section
 
 PAPER = (
     "Zanier O, Theiler S, Mutten RD, Ryu SJ, Regli L, Serra C, Staartjes VE. TomoRay: Generating Synthetic Computed "
@@ -64,6 +65,7 @@ def render_report(content: ReportContent) -> str:
         _slices(slice_rows(shown), shown),
         _surfaces(surface_views(shown), shown),
         "" if metrics is None else scores_section(metrics),
+        vertebra_section(content.spine, content.matched),
         provenance_table(content.provenance),
         _limits(),
     ]

@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
+from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.table import MetricsTable
+from TomoRayLib.metrics.vertebra_matches import MatchedSpine
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +29,9 @@ class ReportContent:
     ``truth_labels`` holds VerSe numbers. Volumes may lie on any grid; they are shown on that of ``synthetic``.
     ``truth``, ``truth_labels`` and ``metrics`` are None for a synthesis from radiographs alone. A CT without vertebra
     labels (``truth_labels`` None, or without a vertebra) is ``truth`` as it is, all tissue in the bone window: it is
-    shown, not scored. ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note`` says
-    what the demonstration case is. ``labels_by`` says whose the truth's labels are if they are not the user's.
+    shown, not scored. ``labels_by`` says whose the truth's labels are if they are not the user's. ``spine`` are the
+    vertebrae of a model that counts them, ``matched`` what they are of the true ones. ``provenance`` is JSON-like;
+    ``notes`` are sentences to the reader, ``demonstration_note`` says what the demonstration case is.
 
     Raises:
         ValueError: If a radiograph does not have its detector's rows and columns, or there are labels without a truth
@@ -48,6 +51,8 @@ class ReportContent:
     notes: tuple[str, ...] = ()
     demonstration_note: str | None = None
     labels_by: str | None = None
+    spine: DecodedSpine | None = None
+    matched: MatchedSpine | None = None
 
     def __post_init__(self) -> None:
         for name, pixels, view in (("ap", self.ap, self.views.ap), ("lateral", self.lateral, self.views.lateral)):

@@ -12,6 +12,7 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.table import MetricsRow, MetricsTable, evaluate_table
+from TomoRayLib.metrics.vertebra_matches import MatchedSpine, match_vertebrae
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, SyntheticCT
 from TomoRayLib.synthesis.truth import GroundTruth, ground_truth, windowed_ct
@@ -27,12 +28,13 @@ NO_SEGMENTATION = (
 class Comparison:
     """A synthetic CT next to the real one: the true CT in HU on the same grid, truth and scores if there are vertebrae.
 
-    ``warnings`` say why there are no scores.
+    ``matched`` says which vertebrae a model that counts them found, and ``warnings`` why there are no scores.
     """
 
     true_hu: Volume
     truth: GroundTruth | None = None
     metrics: MetricsTable | None = None
+    matched: MatchedSpine | None = None
     warnings: tuple[str, ...] = ()
 
 
@@ -49,7 +51,14 @@ def compare_with_ct(
     if truth.is_empty:
         remark = "No metrics: no labelled vertebra lies in the field of view. Check the isocentre."
         return Comparison(windowed_ct(ct, synthetic.grid), warnings=(remark,))
-    return Comparison(truth.hu(), truth, compare(synthetic, truth, entry))
+    return Comparison(truth.hu(), truth, compare(synthetic, truth, entry), matched_vertebrae(synthetic, truth))
+
+
+def matched_vertebrae(synthetic: SyntheticCT, truth: GroundTruth) -> MatchedSpine | None:
+    """Match the vertebrae of a synthetic CT with the true ones on its grid; None if either tells none apart."""
+    if synthetic.spine is None:
+        return None
+    return match_vertebrae(synthetic.spine.labels, truth.vertebrae().voxels, synthetic.grid.spacing_mm)
 
 
 def compare(synthetic: SyntheticCT, truth: GroundTruth, entry: ModelEntry) -> MetricsTable:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import LookupTable
+from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine, decode_vertebrae
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.views import Biplanar
@@ -25,12 +26,16 @@ LINEAR = LookupTable.linear()
 
 @dataclass(frozen=True)
 class SyntheticCT:
-    """A synthetic CT: ``grey`` in [0, 1] and ``probability`` of bone, both (z, y, x) on ``grid`` (LPS mm)."""
+    """A synthetic CT: ``grey`` in [0, 1] and ``probability`` of bone, both (z, y, x) on ``grid`` (LPS mm).
+
+    ``spine`` holds its vertebrae told apart and numbered, None from a model that does not count them.
+    """
 
     grey: NDArray[np.float32]
     probability: NDArray[np.float32]
     grid: Grid
     model_id: str
+    spine: DecodedSpine | None = None
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -44,9 +49,13 @@ class SyntheticCT:
         """
         return Volume(np.round(LINEAR.dequantise(self.grey)).astype(np.int16), self.grid)
 
-    def vertebrae(self) -> Volume:
+    def bone(self) -> Volume:
         """Return the bone mask as a label volume (uint8, 1 = vertebra)."""
         return Volume(self.mask.astype(np.uint8), self.grid)
+
+    def vertebrae(self) -> Volume:
+        """Return the vertebrae in VerSe numbers (uint8), or the bone mask of a model that does not count them."""
+        return self.bone() if self.spine is None else Volume(self.spine.labels, self.grid)
 
     def on_field_of_view(self, fov_mm: float) -> SyntheticCT:
         """Return the volume resampled to a cube with another edge, the same centre and as many voxels."""
@@ -57,7 +66,11 @@ class SyntheticCT:
             resample(Volume(values, self.grid), cube, Interpolation.LINEAR, fill=0.0).voxels
             for values in (self.grey, self.probability)
         )
-        return SyntheticCT(grey, probability, cube, self.model_id)
+        spine = None
+        if self.spine is not None:
+            labels = resample(Volume(self.spine.labels, self.grid), cube, Interpolation.NEAREST, fill=0).voxels
+            spine = self.spine.on_grid(np.where(probability > MASK_THRESHOLD, labels, 0).astype(np.uint8), cube)
+        return SyntheticCT(grey, probability, cube, self.model_id, spine)
 
 
 def model_grid(entry: ModelEntry, isocenter_mm: Vector3) -> Grid:
@@ -90,7 +103,11 @@ def synthesize(
     prediction = _predict(ap, lateral, views, network, grid, precision, 0)
     probability = torch.sigmoid(prediction.mask_logit[0, 0].float())
     grey = prediction.intensity[0, 0].float() * probability
-    return SyntheticCT(grey.cpu().numpy(), probability.cpu().numpy(), grid, entry.id)
+    bone = probability.cpu().numpy()
+    spine = None
+    if prediction.field is not None:
+        spine = decode_vertebrae(bone > MASK_THRESHOLD, prediction.field[0].float().cpu().numpy(), grid)
+    return SyntheticCT(grey.cpu().numpy(), bone, grid, entry.id, spine)
 
 
 def coarse_probability(

@@ -40,10 +40,11 @@ NETWORK = GeoLiftConfig(
 )
 
 
-def fitted_network() -> GeoLiftUNet:
+def fitted_network(counts: bool = False) -> GeoLiftUNet:
     """Random features, and a head by least squares that finds the built-in phantom as a C-arm sees it.
 
-    Only the head of the second level, of 24^3 voxels, has weights: its output enlarged is a smooth surface.
+    Only the head of the second level, of 24^3 voxels, has weights: its output enlarged is a smooth surface. One that
+    ``counts`` says of each voxel that it is the centre of its vertebra, and that this is in the middle of the spine.
     """
     torch.manual_seed(0)
     ct, labels = phantom_volumes()
@@ -54,8 +55,8 @@ def fitted_network() -> GeoLiftUNet:
     views = c_arm(center_mm)
     attenuation = hu_to_attenuation(torch.from_numpy(ct.voxels))
     images = [project(attenuation, ct.grid, view) for view in (views.ap, views.lateral)]
-    network = GeoLiftUNet(NETWORK).eval()
-    for head in network.heads:
+    network = GeoLiftUNet(dataclasses.replace(NETWORK, counts=counts)).eval()
+    for head in [*network.heads, *([network.counter] if counts else [])]:
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
     seen: list[Tensor] = []
@@ -94,15 +95,17 @@ def least_squares(columns: Tensor, wanted: Tensor) -> Tensor:
     return torch.linalg.solve(square, columns.T @ wanted).float()
 
 
-def write_tiny_model(folder: Path) -> None:
+def write_tiny_model(folder: Path, counts: bool = False) -> None:
     """A registry with the fitted network in place of the default model, and that model's atlas and lookup table."""
     folder.mkdir(parents=True)
     real = find_model()
     content = json.loads((real.folder / REGISTRY_NAME).read_text(encoding="utf-8"))
     (entry,) = (model for model in content["models"] if model["id"] == real.id)
     file = folder / "tiny.safetensors"
-    entry["sha256"] = save_weights(fitted_network().state_dict(), file, {})
-    entry |= {"file": file.name, "network": dataclasses.asdict(NETWORK), "grid": {"size": SIZE, "fov_mm": FOV_MM}}
+    network = fitted_network(counts)
+    entry["sha256"] = save_weights(network.state_dict(), file, {})
+    entry |= {"file": file.name, "network": dataclasses.asdict(network.config)}
+    entry["grid"] = {"size": SIZE, "fov_mm": FOV_MM}
     for name in (real.atlas_file, LOOKUP_NAME):
         shutil.copy(models_folder() / name, folder / name)
     (folder / REGISTRY_NAME).write_text(json.dumps({"default": real.id, "models": [entry]}), encoding="utf-8")

@@ -80,12 +80,13 @@ class NewNodes:
         node.GetSegmentation().RemoveAllSegments()
         node.CreateDefaultDisplayNodes()
         node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
-        values = [int(value) for value in np.unique(labels.voxels) if value != 0]
+        voxels = (labels.voxels != 0).astype(np.uint8) if is_synthetic else labels.voxels
+        values = [int(value) for value in np.unique(voxels) if value != 0]
         for number, value in enumerate(values):
             name, color = NAME_OF_LABEL.get(value, _("Spine")), VERTEBRA_COLORS[number % len(VERTEBRA_COLORS)]
             if is_synthetic:
                 name, color = _("Vertebrae (synthetic)"), SYNTHETIC_COLOR
-            add_segment(node, labels.voxels == value, labels.grid, name, color, f"vertebra_{value}")
+            add_segment(node, voxels == value, labels.grid, name, color, f"vertebra_{value}")
         display = node.GetDisplayNode()
         display.SetVisibility3D(False)  # the surfaces are models, with distances
         display.SetAllSegmentsVisibility2DFill(False)

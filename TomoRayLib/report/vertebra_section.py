@@ -1,0 +1,52 @@
+"""The report's section on the vertebrae told apart: their names, how sure the count is, and what of it is true."""
+
+from __future__ import annotations
+
+from html import escape
+
+from TomoRayLib.anatomy.vertebra_decoding import SURE, DecodedSpine
+from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
+from TomoRayLib.metrics.vertebra_counts import FOUND_WITHIN_MM
+from TomoRayLib.metrics.vertebra_matches import MatchedSpine, VertebraMatch
+
+
+def vertebra_section(spine: DecodedSpine | None, matched: MatchedSpine | None) -> str:
+    """The section as HTML; nothing for a model that does not count vertebrae.
+
+    Args:
+        spine: The vertebrae of the synthetic CT.
+        matched: The true vertebrae and what was found of them, None without a truth that tells them apart.
+    """
+    if spine is None or not spine.vertebrae:
+        return ""
+    names = ", ".join(vertebra.name if vertebra.whole else f"{vertebra.name} (cut)" for vertebra in spine.vertebrae)
+    count = "sure, as far as the network can tell" if spine.numbering == SURE else "unsure"
+    return f"<h2>Vertebrae told apart</h2><p>{escape(names)}. <b>Count {count}.</b></p>{_matches(matched)}"
+
+
+def _matches(matched: MatchedSpine | None) -> str:
+    if matched is None:
+        return ""
+    counts = matched.counts
+    shift = (
+        f" (all numbers are {abs(counts.shift)} too {'high' if counts.shift > 0 else 'low'})" if counts.shift else ""
+    )
+    caption = (
+        f"Of {counts.whole} whole vertebrae of the CT, {counts.found} were found with their centroid within "
+        f"{FOUND_WITHIN_MM:g} mm, {counts.named} of them under their own name, {counts.named_up_to_shift} up to a "
+        f"common shift{shift}; {counts.extra} others are none of the CT."
+    )
+    heads = "".join(f"<th>{text}</th>" for text in ("Found as", "Distance (mm) ↓", "Named right", "Up to a shift"))
+    lines = "".join(_line(row) for row in matched.rows)
+    return (
+        f'<table class="levels"><caption>{caption}</caption><thead><tr><th>Vertebra</th>{heads}<th class="text"></th>'
+        f"</tr></thead><tbody>{lines}</tbody></table>"
+    )
+
+
+def _line(row: VertebraMatch) -> str:
+    found = "not found" if row.found_as is None else NAME_OF_LABEL[row.found_as]
+    distance = "–" if row.distance_mm is None else f"{row.distance_mm:.1f}"
+    marks = ["yes" if value else "no" for value in (row.named, row.named_up_to_shift)]
+    cells = "".join(f"<td>{text}</td>" for text in (found, distance, *marks))
+    return f'<tr><th scope="row">{row.name}</th>{cells}<td class="text">{"" if row.whole else "cut"}</td></tr>'
