@@ -13,6 +13,8 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
+from TomoRayLib.anatomy.vertebra_decoding import decode_vertebrae
+from TomoRayLib.anatomy.vertebra_field import vertebra_field
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.presets import c_arm, orthogonal_pair, parallel_pair, upright_stand
@@ -84,6 +86,32 @@ def test_a_smaller_field_of_view_keeps_the_place_too() -> None:
     assert small.grid.extent_mm == pytest.approx((192.0,) * 3)
     place = small.grid.index_to_world @ (*np.argwhere(small.grey > 0.5)[:, ::-1].mean(axis=0), 1.0)
     np.testing.assert_allclose(place, grid.index_to_world @ (121.0, 81.0, 101.0, 1.0), atol=0.3)
+
+
+def test_numbered_vertebrae_follow_to_a_smaller_field_of_view() -> None:
+    """Blocks 29 mm high one below the other: the smaller cube leaves the lowest out and cuts the highest."""
+    grid = Grid.cube((5.0, 6.0, 7.0), 256.0, 96)
+    labels = np.zeros(grid.shape, np.uint8)
+    for number, first in ((21, 9), (20, 24), (19, 39), (18, 54), (17, 69)):  # from below, 11 slices each
+        labels[first : first + 11, 40:50, 44:58] = number
+    probability = (labels > 0).astype(np.float32)
+    spine = decode_vertebrae(labels > 0, vertebra_field(labels, grid)[0], grid)
+    whole = SyntheticCT(probability, probability, grid, "m", spine)
+    np.testing.assert_array_equal(whole.vertebrae().voxels, labels)
+    small = whole.on_field_of_view(140.0)
+    assert small.spine is not None
+    assert [(vertebra.name, vertebra.whole) for vertebra in small.spine.vertebrae] == [
+        ("T10", False),
+        ("T11", True),
+        ("T12", True),
+        ("L1", True),
+    ]
+    numbers = small.vertebrae().voxels
+    assert sorted(np.unique(numbers)) == [0, 17, 18, 19, 20]
+    voxel_mm3 = float(np.prod(small.grid.spacing_mm))
+    for vertebra in small.spine.vertebrae:
+        assert vertebra.volume_mm3 == pytest.approx(np.count_nonzero(numbers == vertebra.number) * voxel_mm3)
+    assert small.spine.vertebrae[1].volume_mm3 == pytest.approx(spine.vertebrae[1].volume_mm3, rel=0.05)
 
 
 def test_hu_come_back_through_the_linear_table() -> None:

@@ -14,6 +14,9 @@ from support.slicer_data import add_volume, oblique_case
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.files import read_volume
+from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
 
 pytestmark = pytest.mark.usefixtures("scene")
 
@@ -68,6 +71,21 @@ def test_surfaces_and_segments_lie_on_the_volumes(case_nodes, results: Path) -> 
     mask = slicer.util.arrayFromSegmentBinaryLabelmap(case.truth_vertebrae, segmentation.GetNthSegmentID(1), case.truth)
     assert np.argwhere(mask).min(axis=0)[0] == 6  # L2 is the lower one
     assert case.synthetic_surface.GetPolyData().GetPointData().HasArray("distance_mm")
+
+
+def test_numbered_synthetic_vertebrae_are_one_segment(case_nodes, results: Path, tmp_path: Path) -> None:
+    import slicer.util
+
+    folder = tmp_path / "numbered"
+    shutil.copytree(results, folder)
+    bone = read_volume(folder / "synthetic_vertebrae.nrrd")
+    numbers = np.where(np.arange(SIZE)[:, None, None] < 18, 21, 20).astype(np.uint8)
+    write_volume(folder / "synthetic_vertebrae.nrrd", Volume(bone.voxels * numbers, bone.grid))
+    case = case_nodes.add_case(folder, "case")
+    segmentation = case.vertebrae.GetSegmentation()
+    assert segmentation.GetNumberOfSegments() == 1
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(case.vertebrae, segmentation.GetNthSegmentID(0), case.synthetic)
+    np.testing.assert_array_equal(mask, bone.voxels)
 
 
 def _ijk_to_ras(node):

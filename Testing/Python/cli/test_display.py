@@ -1,0 +1,33 @@
+"""What the terminal shows at a job's end."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from TomoRayLib.cli.display import Display
+from TomoRayLib.jobs.events import Finished
+
+RESULT = {"synthetic": True, "files": [], "metrics": None, "seconds": 1.0}
+VERTEBRAE = [{"number": 19, "name": "T12"}, {"number": 20, "name": "L1"}]
+
+
+@pytest.mark.parametrize(
+    ("numbering", "line"), [("sure", "Vertebrae: T12 L1\n"), ("unsure", "Vertebrae: T12 L1 (count unsure)\n")]
+)
+def test_vertebrae_are_named_with_how_sure_their_count_is(
+    numbering: str, line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = Display(Console())
+    display(Finished({**RESULT, "vertebrae": VERTEBRAE, "numbering": numbering}))
+    display.close()
+    assert line in capsys.readouterr().out
+
+
+def test_a_model_that_does_not_count_names_none(capsys: pytest.CaptureFixture[str]) -> None:
+    display = Display(Console())
+    display(Finished(RESULT))
+    display.close()
+    shown = capsys.readouterr().out
+    assert "1.0 s" in shown
+    assert "Vertebrae" not in shown
