@@ -94,15 +94,15 @@ def _show_result(values: Mapping[str, Any]) -> None:
     out = Console()
     if values.get("metrics"):
         out.print(metrics_table(values["metrics"], "∞" if out.encoding.startswith("utf") else "inf"))
-    if values.get("vertebrae"):
-        names = " ".join(vertebra["name"] for vertebra in values["vertebrae"])
-        unsure = " (count unsure)" if values["numbering"] != "sure" else ""
-        out.print(f"Vertebrae: {names}{unsure}", highlight=False, soft_wrap=True)
     if values.get("summary"):
         out.print(cohort_table(values["summary"], values["scored"], values["failed"]))
     if values.get("synthetic"):
+        if values.get("vertebrae"):
+            names = " ".join(vertebra["name"] for vertebra in values["vertebrae"])
+            unsure = " (count unsure)" if values["numbering"] != "sure" else ""
+            out.print(f"Vertebrae: {names}{unsure}", highlight=False, soft_wrap=True)
         out.print(f"[bold]{NOTICE}.[/]")
-    if "vertebrae" in values:
+    elif "vertebrae" in values:
         _show_vertebrae(out, values)
     folder = Path(values["folder"]) if "folder" in values else None
     for name in values["files"]:
