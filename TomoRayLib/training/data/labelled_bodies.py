@@ -17,10 +17,11 @@ from TomoRayLib.anatomy.vertebrae import VERTEBRA_LABELS
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.cohort_finder import CohortCase
+from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS, is_held_out_for_ever, is_of_subjects, subject_of
 from TomoRayLib.training.data.licences import is_permissive
-from TomoRayLib.training.data.scenes_of_cts import LabelledCT, labelled_ct, read_pair
+from TomoRayLib.training.data.scenes_of_cts import LabelledCT, labelled_ct, matched_pair
 from TomoRayLib.training.phantoms.body_levels import LEVELS_OF_BODY, Anchors, level_at
 
 ENDING = "_labels.nii.gz"
@@ -91,7 +92,7 @@ def _reason_against(name: str, held_out: tuple[str, ...], permissive: bool) -> s
 
 def load_labelled_body(body: LabelledBody) -> LabelledCT:
     """The labelled CT of a body. Raises InputError for files that do not fit, or fewer than three usable vertebrae."""
-    ct, labels = read_pair(body)
+    ct, labels = matched_pair(body, read_volume(body.ct), read_labels(body.segmentation))  # their numbers mean nothing
     named, kept = named_by_levels(labels, body.anchors, body.name)
     return labelled_ct(body.name, _slices(ct, kept), _slices(named, kept))
 

@@ -101,6 +101,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     hu = np.full(GRID.shape, AIR_HU, np.int16)
     hu[:, 2:44, 2:38] = 40
     hu[given > 0] = 400
+    given = np.where(given > 0, 24 - given, 0).astype(given.dtype)  # upwards, as no numbering is
     for name in names:
         write_volume(bodies / f"{name}.nii.gz", Volume(hu, GRID))
         write_volume(labels / f"{name}_labels.nii.gz", Volume(given, GRID))
