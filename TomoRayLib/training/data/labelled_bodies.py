@@ -16,12 +16,15 @@ from scipy import ndimage
 from TomoRayLib.anatomy.vertebrae import VERTEBRA_LABELS
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.checks import check_ct
 from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import read_labels, read_volume
+from TomoRayLib.images.masks.checks import placed_mask
+from TomoRayLib.images.masks.plausibility import check_mask_in_ct
 from TomoRayLib.images.types import Volume
 from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS, is_held_out_for_ever, is_of_subjects, subject_of
 from TomoRayLib.training.data.licences import is_permissive
-from TomoRayLib.training.data.scenes_of_cts import LabelledCT, labelled_ct, matched_pair
+from TomoRayLib.training.data.scenes_of_cts import LabelledCT, labelled_ct
 from TomoRayLib.training.phantoms.body_levels import LEVELS_OF_BODY, Anchors, level_at
 
 ENDING = "_labels.nii.gz"
@@ -92,8 +95,11 @@ def _reason_against(name: str, held_out: tuple[str, ...], permissive: bool) -> s
 
 def load_labelled_body(body: LabelledBody) -> LabelledCT:
     """The labelled CT of a body. Raises InputError for files that do not fit, or fewer than three usable vertebrae."""
-    ct, labels = matched_pair(body, read_volume(body.ct), read_labels(body.segmentation))  # their numbers mean nothing
+    ct = read_volume(body.ct)
+    check_ct(ct, body.ct.name)
+    labels = placed_mask(read_labels(body.segmentation), ct)  # whose numbers are mere names of its pieces
     named, kept = named_by_levels(labels, body.anchors, body.name)
+    check_mask_in_ct(named, ct, body.segmentation.name)
     return labelled_ct(body.name, _slices(ct, kept), _slices(named, kept))
 
 

@@ -43,11 +43,7 @@ def read_pair(case: CohortCase) -> tuple[Volume, Volume]:
 
     Raises InputError for a file that is not a CT or not a vertebra mask, and for the mask of another CT.
     """
-    return matched_pair(case, read_volume(case.ct), read_segmentation(case.segmentation))
-
-
-def matched_pair(case: CohortCase, ct: Volume, mask: Volume) -> tuple[Volume, Volume]:
-    """The CT and the mask of a case as they were read, the mask on the CT's grid. Raises InputError as ``read_pair``."""
+    ct, mask = read_volume(case.ct), read_segmentation(case.segmentation)
     check_ct(ct, case.ct.name)
     mask = placed_mask(mask, ct)
     check_mask_in_ct(mask, ct, case.segmentation.name)
