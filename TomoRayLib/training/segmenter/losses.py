@@ -10,7 +10,9 @@ from TomoRayLib.training.segmenter.crops import Crop
 
 FIELD_WEIGHT = 1.0
 FIELD_BETA = 0.05  # below it the error counts squared: 1.6 mm, a third of a level
-EDGE_WEIGHT = 2.0  # of voxels within one of the mask's border, where vertebrae meet
+EDGE_WEIGHT = 2.0  # of voxels within one of the mask's border
+GAP_WEIGHT = 4.0  # of voxels near two vertebrae: a disc is one to three voxels thick, and little of the whole
+GAP_REACH = 2  # voxels
 
 
 def segmenter_loss(output: Tensor, crop: Crop) -> tuple[Tensor, dict[str, float]]:
@@ -26,7 +28,8 @@ def segmenter_loss(output: Tensor, crop: Crop) -> tuple[Tensor, dict[str, float]
     logit, field = output[:, :1], output[:, 1:]
     mask, known, inside = crop["mask"], crop["known"], crop["inside"]
     pooled = F.avg_pool3d(mask, 3, stride=1, padding=1, count_include_pad=False)
-    weight = known * (1.0 + EDGE_WEIGHT * ((pooled > 0.01) & (pooled < 0.99)))
+    edge = (pooled > 0.01) & (pooled < 0.99)
+    weight = known * (1.0 + EDGE_WEIGHT * edge + GAP_WEIGHT * between_vertebrae(crop["field"][:, 3:], inside))
     entropy = F.binary_cross_entropy_with_logits(logit, mask, reduction="none")
     entropy = (entropy * weight).sum() / weight.sum().clamp_min(1.0)
     share = torch.sigmoid(logit) * known
@@ -38,3 +41,20 @@ def segmenter_loss(output: Tensor, crop: Crop) -> tuple[Tensor, dict[str, float]
     loss = entropy + dice + FIELD_WEIGHT * count
     terms = {"loss": float(loss.detach()), "entropy": float(entropy.detach()), "dice": float(dice.detach())}
     return loss, {**terms, "field": float(count.detach())}
+
+
+def between_vertebrae(level: Tensor, inside: Tensor) -> Tensor:
+    """Find the voxels from which two vertebrae are within ``GAP_REACH``: discs, joints and what borders on them.
+
+    Args:
+        level: The field's level (n, 1, z, y, x).
+        inside: 1 where it holds, of the same shape.
+
+    Returns:
+        True there, of the same shape.
+    """
+    far = 100.0
+    size = 2 * GAP_REACH + 1
+    highest = F.max_pool3d(torch.where(inside > 0, level, -far), size, stride=1, padding=GAP_REACH)
+    lowest = -F.max_pool3d(torch.where(inside > 0, -level, -far), size, stride=1, padding=GAP_REACH)
+    return (highest - lowest > 0.01) & (highest > -far) & (lowest < far)

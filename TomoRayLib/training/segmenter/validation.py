@@ -11,8 +11,7 @@ from torch import Tensor, nn
 
 from TomoRayLib.anatomy.grey_levels import vertebra_mask
 from TomoRayLib.anatomy.vertebra_field import LEVEL_UNIT, OFFSET_UNIT_MM, vertebra_field
-from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.resampling import labels_on_grid, resample
+from TomoRayLib.images.resampling import labels_on_grid, resample_averaged
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.ct_segmenter import EDGE_MULTIPLE, LOWEST, SPACING_MM, normalised_hu
 from TomoRayLib.training.engine.progress import Progress
@@ -32,11 +31,8 @@ class SegmenterCase:
 
 def segmenter_case(name: str, ct: Volume, labels: Volume) -> SegmenterCase:
     """A labelled CT in any geometry on the network's grid, cut to the slices that have labels."""
-    corners = ct.grid.corners_mm()
-    low, high = corners.min(axis=0), corners.max(axis=0)
-    size = tuple(max(2, int((b - a) // SPACING_MM)) for a, b in zip(low, high, strict=True))
-    grid = Grid(size, (SPACING_MM,) * 3, tuple(float(a) + SPACING_MM / 2 for a in low))  # type: ignore[arg-type]
-    hu = torch.from_numpy(resample(ct, grid).voxels)
+    grid = ct.grid.upright(SPACING_MM)
+    hu = torch.from_numpy(resample_averaged(ct, grid).voxels)
     numbers = labels_on_grid(labels, grid).voxels
     mask = vertebra_mask(numbers)
     field, inside = vertebra_field(numbers, grid)

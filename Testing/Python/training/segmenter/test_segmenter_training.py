@@ -19,7 +19,7 @@ from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize
 from TomoRayLib.training.phantoms.spines import detailed_spine
 from TomoRayLib.training.segmenter.crops import CropConfig, CropStream, crop_of_scene, labelled_scene
-from TomoRayLib.training.segmenter.losses import segmenter_loss
+from TomoRayLib.training.segmenter.losses import between_vertebrae, segmenter_loss
 from TomoRayLib.training.segmenter.trainer import SegmenterTraining, train_segmenter
 from TomoRayLib.training.segmenter.validation import score_of, segmenter_case
 
@@ -123,6 +123,19 @@ def test_the_loss_falls_to_nothing_for_the_truth_and_sees_each_error() -> None:
     wrong = truth.clone()
     wrong[:, 0] = -wrong[:, 0]
     assert segmenter_loss(wrong, unknown)[1]["entropy"] == 0.0
+
+
+def test_what_lies_between_two_vertebrae_counts_most() -> None:
+    """Three voxels lie between them: the middle one is within reach of both, and with one voxel between, that and its
+    neighbours are."""
+    level = torch.zeros(1, 1, 20, 5, 5)
+    level[:, :, 2:8], level[:, :, 11:17] = 1.0, 0.5
+    inside = (level > 0).float()
+    assert torch.nonzero(between_vertebrae(level, inside)[0, 0, :, 2, 2]).ravel().tolist() == [9]
+    level[:, :, 8:10] = 1.0
+    near = between_vertebrae(level, (level > 0).float())[0, 0, :, 2, 2]
+    assert torch.nonzero(near).ravel().tolist() == [9, 10, 11]
+    assert not bool(between_vertebrae(torch.ones(1, 1, 4, 4, 4), torch.ones(1, 1, 4, 4, 4)).any())
 
 
 def test_a_run_learns_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
