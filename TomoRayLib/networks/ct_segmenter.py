@@ -21,6 +21,7 @@ OUTPUT_CHANNELS = 5  # mask logit, and the vertebra field
 FIELD = 4
 EDGE_MULTIPLE = 16  # voxels: four levels below the first, each half as fine
 HU_UNIT = 400.0
+DEVIATION_FLOOR = 1e-3  # added to the variance in GroupNorm: a crop of air alone has none
 LOWEST, HIGHEST = -2.5, 4.0  # HU over HU_UNIT: air and lung look alike, and so do compact bone and metal
 
 
@@ -89,7 +90,7 @@ class _Convolutions(nn.Sequential):
         for index in range(count):
             layers += [
                 nn.Conv3d(inputs if index == 0 else outputs, outputs, 3, stride if index == 0 else 1, padding=1),
-                nn.GroupNorm(4, outputs),
+                nn.GroupNorm(4, outputs, eps=DEVIATION_FLOOR),
                 nn.SiLU(inplace=True),
             ]
         super().__init__(*layers)

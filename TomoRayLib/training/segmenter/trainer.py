@@ -177,11 +177,12 @@ class _Run:
         if not bool(torch.isfinite(loss)):
             raise InputError(f"The loss became {float(loss)} at step {self.progress.steps}; lower peak_lr and go on.")
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
-        self.optimizer.step()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.gradient_clip)
+        if bool(torch.isfinite(norm)):  # a crop of one grey has no deviation to divide by
+            self.optimizer.step()
+            self.ema.update_parameters(self.network)
         self.optimizer.zero_grad(set_to_none=True)
-        self.ema.update_parameters(self.network)
-        return terms
+        return {**terms, "gradient": float(norm)}
 
     def save(self) -> None:
         content = {
