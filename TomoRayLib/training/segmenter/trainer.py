@@ -6,6 +6,7 @@ checkpoint with the crops that the stopped run would have seen.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
@@ -21,6 +22,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import check_writable, write_atomically
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.networks.ct_segmenter import CTSegmenter, CTSegmenterConfig
+from TomoRayLib.networks.weight_files import read_weights
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.licences import SourceUse, merged, recorded_sources, to_record
 from TomoRayLib.training.engine.interruption import stop_asked
@@ -153,9 +155,9 @@ class _Run:
             progress = Progress(**content["progress"])
             earlier = recorded_sources(path)
         elif config.start_from is not None:
-            content = _content(Path(config.start_from), config.network)
-            network.load_state_dict(content["ema"])
-            ema.module.load_state_dict(content["ema"])
+            weights = _weights_to_start_from(Path(config.start_from), config.network)
+            network.load_state_dict(weights)
+            ema.module.load_state_dict(weights)
             earlier = recorded_sources(Path(config.start_from))
         record = to_record(merged([*anatomy.sources(), *earlier]))
         return cls(config, path, network, ema, optimizer, progress, record, device)
@@ -200,10 +202,23 @@ class _Run:
 
 def _content(path: Path, network: CTSegmenterConfig) -> dict[str, Any]:
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    found = content.get("segmenter")
-    if found is None or CTSegmenterConfig(**found) != network:
-        raise InputError(f"Expected a CT segmenter's checkpoint with {network}, got {found} in {path}.")
+    _check_network(content.get("segmenter"), network, path)
     return content
+
+
+def _weights_to_start_from(path: Path, network: CTSegmenterConfig) -> dict[str, Tensor]:
+    """The averaged weights of a run's checkpoint, or published ones (.safetensors)."""
+    if path.suffix != ".safetensors":
+        averaged: dict[str, Tensor] = _content(path, network)["ema"]
+        return averaged
+    weights, metadata = read_weights(path)
+    _check_network(json.loads(metadata.get("network", "null")), network, path)
+    return weights
+
+
+def _check_network(found: Any, network: CTSegmenterConfig, path: Path) -> None:
+    if not isinstance(found, dict) or set(found) != {"widths"} or CTSegmenterConfig(**found) != network:
+        raise InputError(f"Expected a CT segmenter's checkpoint with {network}, got {found} in {path}.")
 
 
 def _loader(anatomy: Anatomy, crops: CropConfig, config: SegmenterTraining, steps_done: int) -> DataLoader[Crop]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from TomoRayLib.anatomy.vertebra_field import LEVEL_MIDDLE, LEVEL_UNIT, OFFSET_U
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.networks.ct_segmenter import CTSegmenter, CTSegmenterConfig, normalised_hu
+from TomoRayLib.networks.weight_files import save_weights
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize
 from TomoRayLib.training.phantoms.spines import detailed_spine
@@ -155,6 +158,21 @@ def test_a_run_learns_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     assert torch.load(checkpoint, weights_only=True)["progress"]["steps"] == 32
     with pytest.raises(InputError, match="Expected a CT segmenter's checkpoint"):
         train_segmenter(SegmenterTraining(steps=40, workers=0), small_crops(), small_anatomy(), cases, tmp_path / "run")
+
+
+def test_a_run_starts_from_published_weights_of_its_network_alone(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    state = CTSegmenter(SMALL).state_dict()
+    name = tmp_path / "published.safetensors"
+    save_weights(state, name, {"network": json.dumps(asdict(SMALL)), "sources": "[]"})
+    settings = SegmenterTraining(steps=1, peak_lr=1e-12, workers=0, start_from=str(name), network=SMALL)
+    checkpoint = train_segmenter(settings, small_crops(), small_anatomy(), [], tmp_path / "run", lambda line: None)
+    after = torch.load(checkpoint, weights_only=True)["ema"]
+    for key, value in state.items():
+        np.testing.assert_allclose(after[key].numpy(), value.numpy(), atol=0.02 * float(value.abs().max()) + 1e-6)
+    other = replace(settings, network=CTSegmenterConfig((8, 8, 8, 8, 8)))
+    with pytest.raises(InputError, match="Expected a CT segmenter's checkpoint"):
+        train_segmenter(other, small_crops(), small_anatomy(), [], tmp_path / "other", lambda line: None)
 
 
 def test_a_case_is_scored_by_what_the_network_gives_it() -> None:
