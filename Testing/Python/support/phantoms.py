@@ -22,6 +22,7 @@ STILL = PhantomRanges(
     bend_mm=(0.0, 0.0),
     body_stretch=(1.0, 1.0),
     body_level_error_sd_mm=0.0,
+    seated_share=0.0,
     texture_sd_hu=(0.0, 0.0),
     body_bone_contrast=(1.0, 1.0),
     soft_tissue_shift_hu=(0.0, 0.0),

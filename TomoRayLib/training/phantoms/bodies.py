@@ -20,7 +20,14 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.resampling import resample
-from TomoRayLib.training.phantoms.body_levels import HIGHEST_LEVEL, LEVELS_OF_BODY, LOWEST_LEVEL, Anchors, z_of_level
+from TomoRayLib.training.phantoms.body_levels import (
+    DISC_BEHIND_COURSE_MM,
+    HIGHEST_LEVEL,
+    LEVELS_OF_BODY,
+    LOWEST_LEVEL,
+    Anchors,
+    z_of_level,
+)
 from TomoRayLib.training.phantoms.spine_removal import (
     BONE_ABOVE_HU,
     box_about_course,
@@ -28,12 +35,14 @@ from TomoRayLib.training.phantoms.spine_removal import (
     contrast_vessels,
     refined_course,
     remove_spine,
+    sacrum_zone,
     spine_course,
     spine_window,
 )
 
 BODY_SPACING_MM = 2.0
 SKULL_MARGIN_MM, SACRUM_MARGIN_MM = 4.0, 5.0
+USUAL_DISC_BEHIND_MM = -13.0
 LIMB_MM2, LIMB_BONE_MM2, LIMB_BONE_ABOVE_HU = 4000.0, 60.0, 200.0
 
 
@@ -103,7 +112,11 @@ def body_without_spine(
     box = box_about_course(curve_mm, grid)
     near_hu, near = hu[box], _part(grid, box)
     curve_mm = refined_course(bone[box] & ~contrast_vessels(near_hu, curve_mm, near), curve_mm, near)
-    zone = column_zone(near_hu, curve_mm, near) & spinal
+    zone = column_zone(near_hu, curve_mm, near)
+    if levels is not None:
+        top_mm, disc_mm = z_of_level(np.array([HIGHEST_LEVEL, LOWEST_LEVEL]), levels)
+        zone &= (_heights_mm(grid) < top_mm + SKULL_MARGIN_MM)[:, None, None]
+        zone &= ~sacrum_zone(curve_mm, near, float(disc_mm), DISC_BEHIND_COURSE_MM.get(name, USUAL_DISC_BEHIND_MM))
     without = hu.copy()
     without[box] = remove_spine(near_hu, zone, region[box], BODY_SPACING_MM, seed=sum(map(ord, name)))
     return Body(name, torch.from_numpy(without.astype(np.int16)), grid, curve_mm, levels)
@@ -113,9 +126,14 @@ def _spinal_slices(levels: Anchors | None, grid: Grid) -> NDArray[np.bool_]:
     """(z,) true in the slices from C1 to L5; everywhere if the levels are not known."""
     if levels is None:
         return np.ones(grid.size[2], dtype=bool)
-    z_mm = grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
+    z_mm = _heights_mm(grid)
     top_mm, bottom_mm = z_of_level(np.array([HIGHEST_LEVEL, LOWEST_LEVEL]), levels)
     return np.asarray((z_mm < top_mm + SKULL_MARGIN_MM) & (z_mm > bottom_mm - SACRUM_MARGIN_MM))
+
+
+def _heights_mm(grid: Grid) -> NDArray[np.float64]:
+    """(z,) LPS z of an axis-aligned grid's slices."""
+    return grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
 
 
 def _part(grid: Grid, box: tuple[slice, slice, slice]) -> Grid:

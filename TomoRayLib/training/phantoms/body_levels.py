@@ -79,3 +79,8 @@ LEVELS_OF_BODY: dict[str, Anchors] = {
     ),
     "totalsegmentator_example_abdomen_pelvis": _tops(20, 402, 367.5, 332.5, 298.5, 263.5, 234),
 }
+
+# How far the middle of the L5-S1 disc lies off the course of the body's own spine, mm (posterior is positive); read by
+# eye off the median slice, good to 3 mm.
+DISC_BEHIND_COURSE_MM = {"acrin_flt_001_abdomen_pelvis": -9.5, "tcga_de_a4ma_torso": -16.0}
+HALF_DISC_MM = 5.0

@@ -26,6 +26,7 @@ class PhantomRanges:
     sagittal_change_deg: tuple[float, float] = (-30.0, 30.0)
     body_stretch: tuple[float, float] = (0.85, 1.2)
     body_level_error_sd_mm: float = 12.0
+    seated_share: float = 0.9  # whose lowest vertebra stands on the body's sacrum, if both are there (sacrum.py)
     # Bone (density.py, bone.py); fitted to real CTs, see docs/training.md
     trabecular_hu: tuple[float, float] = (60.0, 260.0)  # at T12, triangular about the middle
     osteopenic_share: float = 0.35

@@ -23,6 +23,7 @@ from TomoRayLib.training.phantoms.implants import random_implants, with_implants
 from TomoRayLib.training.phantoms.level_shapes import random_level_shapes
 from TomoRayLib.training.phantoms.places import Box, Places, box_of, box_within, interpolated
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
+from TomoRayLib.training.phantoms.sacrum import Seat, random_seat
 from TomoRayLib.training.phantoms.sampling import course_at, sample_at
 from TomoRayLib.training.phantoms.screws import with_screws
 from TomoRayLib.training.phantoms.spinal_marks import random_discs, random_marks, with_marks
@@ -93,8 +94,16 @@ def compose_scene(
     center_z = _center_of_scene(spine, body, rng)
     scale, points, inside, course_off = _place_spine(spine, center_z, grid, rng, ranges, device)
     off = (points[..., 0] - course_off[0], points[..., 1] - course_off[1])
-    z_body = _body_height(spine, body, inside[2], center_z, rng, ranges)
-    tissue, left = _tissue_around(body, off, z_body, grid, rng, ranges)
+    heights = _heights_in_body(spine, body, center_z, rng, ranges)
+    stretch_x, stretch_y = (float(rng.uniform(*ranges.body_stretch)) for _ in range(2))
+    seated = rng.random() < ranges.seated_share
+    seat = random_seat(spine, body, heights, scale / stretch_y, rng) if seated else Seat()
+    z_body, *ends_mm = (
+        seat.heights(heights[0] * z + heights[1]) for z in (inside[2], *torch.tensor(spine.z_range_mm).unbind())
+    )
+    off_y = off[1] / stretch_y + seat.moved_y(heights[0] * inside[2] + heights[1])
+    course_z = z_body.clamp(float(ends_mm[0]), float(ends_mm[1]))  # beyond the spine the body is as it was
+    tissue, left = _tissue_around(body, (off[0] / stretch_x, off_y), z_body, course_z, grid, rng)
     levels = _levels_of_slices(spine, grid, scale, center_z)
     hu = _varied_body(vary_tissue(tissue, rng, ranges), grid, _BodyMap(off, grid, levels, left), rng, ranges)
 
@@ -166,19 +175,19 @@ def _tissue_around(
     body: Body,
     off: tuple[Tensor, Tensor],
     z_body: Tensor,
+    course_z: Tensor,
     grid: Grid,
     rng: np.random.Generator,
-    ranges: PhantomRanges,
 ) -> tuple[Tensor, float]:
     """The body's HU about the spine's course, and on which side of the scene its left is (1 or -1).
 
-    ``off`` are x and y off the course and ``z_body`` the height in the body, at the scene's nodes.
+    ``off`` are x and y in mm of the body off its course at the height ``course_z``, and ``z_body`` the height in it, at
+    the scene's nodes.
     """
-    course_body = course_at(body.curve_mm, body.z_range_mm, z_body)
-    stretch_x, stretch_y = (float(rng.uniform(*ranges.body_stretch)) for _ in range(2))
+    course_body = course_at(body.curve_mm, body.z_range_mm, course_z)
     mirror = -1.0 if rng.random() < 0.5 else 1.0
-    x_body = course_body[0] + mirror * off[0] / stretch_x
-    y_body = course_body[1] + off[1] / stretch_y
+    x_body = course_body[0] + mirror * off[0]
+    y_body = course_body[1] + off[1]
     z_inside = z_body.clamp(*body.z_range_mm)
     return Places.of(x_body, y_body, z_inside, grid.shape).sampled(body.hu, body.grid, outside=AIR_HU), mirror
 
@@ -298,19 +307,19 @@ def _center_of_scene(spine: Spine, body: Body, rng: np.random.Generator) -> floa
     return float(rng.uniform(low + margin, high - margin))
 
 
-def _body_height(
-    spine: Spine, body: Body, z_spine: Tensor, center_z: float, rng: np.random.Generator, ranges: PhantomRanges
-) -> Tensor:
-    """Body z for each spine z: matched by level if the body's levels are known, else about its middle."""
+def _heights_in_body(
+    spine: Spine, body: Body, center_z: float, rng: np.random.Generator, ranges: PhantomRanges
+) -> tuple[float, float]:
+    """(slope, offset in mm) of body z over spine z: matched by level if the body's levels are known, else about its
+    middle."""
     shift = float(rng.normal(0.0, ranges.body_level_error_sd_mm))
     if body.levels is None:
         low, high = body.z_range_mm
-        return z_spine - center_z + float(rng.uniform(low + 100.0, max(low + 100.0, high - 100.0))) + shift
+        return 1.0, float(rng.uniform(low + 100.0, max(low + 100.0, high - 100.0))) + shift - center_z
     levels, z_mm = spine.level_z_mm.T
     near = np.argsort(np.abs(z_mm - center_z))[:8]
     target = body.z_of_level(levels)
     slope = 1.0
     if len(near) > 2:
         slope = float(np.clip(np.polyfit(z_mm[near], target[near], 1)[0], 0.75, 1.3))
-    middle = float(target[near].mean() - slope * (z_mm[near].mean() - center_z))
-    return (z_spine - center_z) * slope + middle + shift
+    return slope, float(target[near].mean() - slope * z_mm[near].mean()) + shift

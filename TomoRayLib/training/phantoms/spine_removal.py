@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.training.phantoms.body_levels import HALF_DISC_MM
 
 BONE_ABOVE_HU = 140.0
 SOFT_BONE_ABOVE_HU = 110.0  # after a blur of 1 mm: thin laminae and osteopenic bone of the host as well
@@ -39,6 +40,9 @@ RIBS_WITHIN_MM = 70.0  # where lung is this near, ribs are as well
 LUNG_AREA_MM2 = 300.0  # in a slice
 MARGIN_MM = 100.0  # to the sides, the front and the back of the course: what lies further out is not looked at
 BEHIND_MM = 85.0  # the tips of spinous processes
+SACRAL_SLOPE_DEG = 38.0  # of the endplate of S1 in both bodies that show it
+GROWN_MM = 3.0  # what is taken out reaches so far into the sacrum by itself
+PLANE_RISES_MM = (-20.0, 8.0)  # from the middle of that endplate to its front and its back
 BRIDGED_MM = 14.0  # up and down: half the gap between two neighbours' laminae, or between two vertebral bodies
 LUNG_REACHES_MM = 9.0  # into what was taken out: lung then borders on the new spine, not on a rim of muscle
 
@@ -134,6 +138,16 @@ def column_zone(hu: NDArray[np.float32], curve_mm: NDArray[np.float64], grid: Gr
     if count:
         front |= np.isin(bone, np.setdiff1d(np.unique(bone[front]), [0]))
     return (front | behind) & own
+
+
+def sacrum_zone(curve_mm: NDArray[np.float64], grid: Grid, disc_mm: float, disc_behind_mm: float) -> NDArray[np.bool_]:
+    """(z, y, 1) true where a body is sacrum: below an endplate that falls forwards by 38 degrees, under the disc whose
+    middle is at ``disc_mm`` (z), ``disc_behind_mm`` behind the course. Behind the canal, where the arch of L5 is, the
+    plane rises no more.
+    """
+    above_mm = grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2] - disc_mm
+    rise = np.tan(np.deg2rad(SACRAL_SLOPE_DEG)) * (_off_course(curve_mm, grid)[1] - disc_behind_mm)
+    return np.asarray(above_mm[:, None, None] < np.clip(rise, *PLANE_RISES_MM) - HALF_DISC_MM + GROWN_MM)
 
 
 def remove_spine(
