@@ -133,7 +133,7 @@ def _spinal_slices(levels: Anchors | None, grid: Grid) -> NDArray[np.bool_]:
 
 def _heights_mm(grid: Grid) -> NDArray[np.float64]:
     """(z,) LPS z of an axis-aligned grid's slices."""
-    return grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2]
+    return np.asarray(grid.origin_mm[2] + np.arange(grid.size[2]) * grid.spacing_mm[2], dtype=np.float64)
 
 
 def _part(grid: Grid, box: tuple[slice, slice, slice]) -> Grid:
