@@ -41,7 +41,8 @@ class DataConfig:
     """Where samples come from; paths are relative to the folder of the data, by default the configuration's own.
 
     ``phantoms`` holds labelmaps/ and bodies/; ``cohorts`` are folders of labelled CTs. ``labelled_bodies`` is a folder
-    of label volumes (NAME_labels.nii.gz) of the bodies' own spines, which are then trained on as labelled CTs are.
+    of label volumes (NAME/vertebrae.nrrd or NAME_labels.nii.gz) of the bodies' own spines, which are then trained on as
+    labelled CTs are.
     ``held_out`` names cases of the cohorts that are scored at every validation and never trained on, ``watched`` single
     files for the same. ``myo_sim`` adds that package's spine to the phantoms', or is the only one;
     ``procedural_bodies`` analytical bodies join those in bodies/, or replace them if there are none. ``permissive``

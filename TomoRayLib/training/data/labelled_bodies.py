@@ -28,6 +28,7 @@ from TomoRayLib.training.data.scenes_of_cts import LabelledCT, labelled_ct
 from TomoRayLib.training.phantoms.body_levels import LEVELS_OF_BODY, Anchors, level_at
 
 ENDING = "_labels.nii.gz"
+SEGMENTED = "vertebrae.nrrd"  # of the folder that tomoray segment writes
 FEWEST_VERTEBRAE = 3
 LEAST_MM3 = 3000.0  # of a piece that may be a vertebra; the smallest of adults has four times as much
 FRONT_SHARE = 0.35  # of a vertebra's voxels, from the front: its body, whose middle the levels speak of
@@ -51,7 +52,8 @@ def find_labelled_bodies(
     """The bodies with labels that may be trained on.
 
     Args:
-        labels: Folder with ``NAME_labels.nii.gz``.
+        labels: Folder with ``NAME/vertebrae.nrrd``, as ``tomoray segment --out NAME`` leaves it, or
+            ``NAME_labels.nii.gz``. Of a body with both the latter is taken, as the one that somebody made of it.
         bodies: Folder with the CTs, ``NAME.nii.gz``.
         held_out: Further names of people who are held out.
         permissive: Leave out what is not known to allow commercial use.
@@ -62,16 +64,16 @@ def find_labelled_bodies(
     Raises:
         InputError: The folder holds no such file, or one without a CT.
     """
-    files = sorted(labels.glob(f"*{ENDING}"))
+    files = {file.parent.name: file for file in labels.glob(f"*/{SEGMENTED}")}
+    files |= {file.name.removesuffix(ENDING): file for file in labels.glob(f"*{ENDING}")}
     if not files:
         raise InputError(
-            f"Expected label volumes NAME{ENDING} of bodies in {labels}, found none; make them with tomoray segment, "
-            f"or leave labelled_bodies out.",
+            f"Expected label volumes NAME/{SEGMENTED} or NAME{ENDING} of bodies in {labels}, found none; make them "
+            f"with tomoray segment, or leave labelled_bodies out.",
             field="labelled_bodies",
         )
     found, left_out = [], []
-    for file in files:
-        name = file.name.removesuffix(ENDING)
+    for name, file in sorted(files.items()):
         ct = bodies / f"{name}.nii.gz"
         reason = _reason_against(name, held_out, permissive)
         if reason is not None:

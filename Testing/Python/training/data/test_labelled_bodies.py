@@ -7,12 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.labelled_cts import HEIGHT_MM, Z_OF_L1_MM, a_labelled_ct
 from TomoRayLib.anatomy.grey_levels import AIR_HU
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import read_labels
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
+from TomoRayLib.jobs.job import SegmentationJob
+from TomoRayLib.jobs.segmentation import run_segmentation
 from TomoRayLib.training.data import labelled_bodies
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.labelled_bodies import find_labelled_bodies, load_labelled_body, named_by_levels
@@ -132,6 +135,29 @@ def test_a_labelled_body_is_trained_on_as_a_labelled_ct_is_and_says_whose_labels
         ("CPTAC", LABELLED_BODIES, ("cptac_c3l00189_lower_chest",)),
         ("TCIA torso CTs", LABELLED_BODIES, ("nlst_chest",)),
     }
+
+
+def test_what_tomoray_segment_writes_is_trained_on_as_it_is(
+    tiny_segmenter: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network calls them L1 to L4; by the body's levels they are T11 to L2."""
+    anchors = tuple((18.0 + n, Z_OF_L1_MM + HEIGHT_MM / 2 - HEIGHT_MM * n) for n in range(5))
+    monkeypatch.setattr(labelled_bodies, "LEVELS_OF_BODY", {"nlst_chest": anchors})
+    ct, truth = a_labelled_ct()
+    body = tmp_path / "bodies" / "nlst_chest.nii.gz"
+    body.parent.mkdir()
+    write_volume(body, ct)
+    run_segmentation(SegmentationJob(str(tmp_path / "labels" / "nlst_chest"), str(body)), lambda _: None)
+    found, left_out = find_labelled_bodies(tmp_path / "labels", tmp_path / "bodies")
+    assert ([one.name for one in found], left_out) == (["nlst_chest"], [])
+    case = load_labelled_body(found[0])
+    assert found[0].segmentation.name == "vertebrae.nrrd"
+    np.testing.assert_allclose(case.spine.level_z_mm[:, 0], [18.5, 19.5, 20.5, 21.5])
+    corrected = tmp_path / "labels" / "nlst_chest_labels.nii.gz"
+    write_volume(corrected, Volume(np.where(truth.voxels == 23, 0, truth.voxels), truth.grid))
+    found, _ = find_labelled_bodies(tmp_path / "labels", tmp_path / "bodies")
+    assert [one.segmentation for one in found] == [corrected]
+    np.testing.assert_allclose(load_labelled_body(found[0]).spine.level_z_mm[:, 0], [18.5, 19.5, 20.5])
 
 
 def test_labels_without_their_ct_and_a_folder_without_labels_are_named(folders: tuple[Path, Path]) -> None:
