@@ -80,7 +80,7 @@ def test_frozen_levels_need_weights_to_start_from(tmp_path: Path) -> None:
         train(for_steps(1, finest_level=0, coarsest_level=1), SIZE_64, ANATOMY, [], tmp_path / "run")
 
 
-def test_the_configurations_of_the_shipped_weights_hold_the_same_people_out_and_share_a_network() -> None:
+def test_the_next_configurations_of_geolift_s_hold_the_same_people_out_and_share_a_network() -> None:
     plain, gan = (read_config(CONFIGURATIONS / f"{name}.toml") for name in ("geolift-s", "geolift-s-gan"))
     assert plain.data.held_out == gan.data.held_out
     assert len(set(plain.data.held_out)) == 4
