@@ -6,17 +6,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from TomoRayLib.training.phantoms.bodies import Body
 from TomoRayLib.training.phantoms.body_levels import DISC_BEHIND_COURSE_MM, HALF_DISC_MM, LOWEST_LEVEL
 from TomoRayLib.training.phantoms.sampling import course_at
 from TomoRayLib.training.phantoms.spines import Spine
+from TomoRayLib.training.phantoms.vertebral_bodies import VertebralBody
 
 LOWEST_VERTEBRAE = (24.5, 25.5)  # L5, and L6 of those who have six
 REACH_MM = 110.0  # above the junction: over so much of its height a body gives way
 LARGEST_SHIFT_MM = 40.0  # so that no body is folded
 ERROR_SD_MM = 1.5
+HALF_SECTION_MM = (3.0, 35.0, 30.0)  # x, y, z about a body's middle: its median section, the spinous process apart
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,29 @@ def junction_of(spine: Spine) -> Junction | None:
     lowest = [body for body in spine.bodies if body.level in LOWEST_VERTEBRAE]
     if not lowest:
         return None
-    _, y, z = lowest[-1].endplate_mm(upper=False) - HALF_DISC_MM * np.array(lowest[-1].axis)
+    below_mm = lowest[-1].half_height_mm + HALF_DISC_MM
+    _, y, z = _median_middle_mm(spine, lowest[-1]) - below_mm * np.array(lowest[-1].axis)
     course_y = course_at(spine.curve_mm, spine.z_range_mm, torch.tensor(float(z)))[1]
     return Junction(float(z), float(y) - float(course_y))
+
+
+def _median_middle_mm(spine: Spine, body: VertebralBody) -> NDArray[np.float64]:
+    """The middle of a vertebral body in its median section, in LPS mm.
+
+    The middle of its box lies up to 8 mm behind: the roots of the pedicles and wings of L5 count in it.
+    """
+    center, grid = np.array(body.center_mm), spine.grid
+    middle = np.round((center - grid.origin_mm) / grid.spacing_mm).astype(int)
+    half = np.round(np.array(HALF_SECTION_MM) / grid.spacing_mm).astype(int)
+    low, high = np.maximum(middle - half, 0), np.minimum(middle + half + 1, grid.size)
+    box = tuple(slice(int(a), int(b)) for a, b in zip(low[::-1], high[::-1], strict=True))
+    bone = spine.occupancy[box] > 127 if spine.labels is None else spine.labels[box] == int(body.level)
+    parts, _ = ndimage.label(bone)
+    part = parts[tuple((middle - low)[::-1])]
+    if part == 0:
+        return center
+    _, y, z = (np.argwhere(parts == part).mean(axis=0)[::-1] + low) * grid.spacing_mm + grid.origin_mm
+    return np.array([center[0], y, z])
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,21 @@ def test_the_junction_is_half_a_disc_below_the_lower_endplate_of_the_lowest_lumb
     assert lower.z_mm == pytest.approx(junction.z_mm - 32.0)
 
 
+def test_the_junction_follows_the_median_section_of_the_body_not_its_box_nor_its_spinous_process() -> None:
+    plain = junction_of(SPINE)
+    assert plain is not None
+    labels = torch.zeros(SPINE.grid.shape, dtype=torch.uint8)
+    labels[40:62, 10:36, 10:36] = 24  # z 50 to 71, y 30 to 55 mm: 5.5 mm before and 1.5 mm below the box
+    labels[36:50, 44:58, 20:27] = 24  # its spinous process, apart
+    labels[62:70, 10:36, 10:36] = 23  # L4 touches it
+    seen = junction_of(dataclasses.replace(SPINE, labels=labels))
+    assert seen is not None
+    assert seen.z_mm == pytest.approx(plain.z_mm - 1.5)
+    assert seen.behind_mm == pytest.approx(plain.behind_mm - 5.5, abs=0.3)
+    bone = (labels == 24).to(torch.uint8) * 255
+    assert junction_of(dataclasses.replace(SPINE, occupancy=bone)) == seen
+
+
 @pytest.mark.parametrize("shift_mm", [-25.0, 9.0])
 def test_the_disc_below_l5_is_brought_onto_the_sacrum_and_the_chest_stays(shift_mm: float) -> None:
     junction = junction_of(SPINE)
