@@ -182,7 +182,10 @@ def find_segmenter(segmenter_id: str | None = None, folder: Path | None = None) 
     """
     default, entries = read_segmenters(folder)
     if not entries:
-        raise InputError("Expected a network that finds vertebrae in a CT, got none: this version comes without one.")
+        raise InputError(
+            "Expected a network that finds vertebrae in a CT, got none: this version comes without one. "
+            "Update TomoRay, or train and publish one (docs/training.md)."
+        )
     wanted = segmenter_id or default
     if wanted not in entries:
         raise InputError(f"Expected one of the segmenters {sorted(entries)}, got {wanted!r}; choose one of these.")

@@ -27,13 +27,12 @@ def level_of_label(label: int) -> float:
     return _T13_LEVEL if label == T13_LABEL else label + 0.5
 
 
-def centroids_of_labels(labels: NDArray[np.integer], grid: Grid, whole_only: bool = False) -> dict[int, NDArray]:
+def centroids_of_labels(labels: NDArray[np.integer], grid: Grid) -> dict[int, NDArray]:
     """Find the centroid of each vertebra.
 
     Args:
         labels: VerSe numbers (z, y, x); others than those of vertebrae are passed over.
         grid: Their grid, in any position.
-        whole_only: Whether vertebrae that touch the first or the last slice along z are left out.
 
     Returns:
         LPS mm (x, y, z) by VerSe number.
@@ -41,8 +40,6 @@ def centroids_of_labels(labels: NDArray[np.integer], grid: Grid, whole_only: boo
     centroids = {}
     for label, box in enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1):
         if box is None or label not in VERTEBRA_LABELS:
-            continue
-        if whole_only and (box[0].start == 0 or box[0].stop == labels.shape[0]):
             continue
         k, j, i = np.nonzero(labels[box] == label)
         index = [i.mean() + box[2].start, j.mean() + box[1].start, k.mean() + box[0].start]

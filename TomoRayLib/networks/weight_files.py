@@ -112,7 +112,7 @@ def save_weights(state: dict[str, torch.Tensor], path: Path, metadata: dict[str,
 
 
 def weights_beside(state: dict[str, torch.Tensor], base: Path, sha256: str) -> dict[str, torch.Tensor]:
-    """Of ``state`` what is not the same in the base's file, nor would be once stored.
+    """Of ``state`` what is not the same in the base's file, nor would be once stored, nor is its half precision.
 
     Raises InputError if that is everything, or if the base has what ``state`` lacks.
     """
@@ -125,7 +125,10 @@ def weights_beside(state: dict[str, torch.Tensor], base: Path, sha256: str) -> d
 
     def is_published(name: str) -> bool:
         kinds = (state[name].detach().cpu(), stored[name])  # those of an older base are not stored in 8 bits
-        return name in published and any(same_values(kind, published[name]) for kind in kinds)
+        if name not in published:
+            return False
+        half = published[name].half().float() if published[name].is_floating_point() else published[name]
+        return any(same_values(kind, published[name]) for kind in kinds) or same_values(kinds[0], half)  # of a snapshot
 
     own = {name: value for name, value in state.items() if not is_published(name)}
     if len(own) == len(state):

@@ -13,6 +13,7 @@ from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.table import MetricsRow, MetricsTable, evaluate_table
 from TomoRayLib.metrics.vertebra_matches import MatchedSpine, match_vertebrae
+from TomoRayLib.segmentation.agreement import labels_at_ends
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, SyntheticCT
 from TomoRayLib.synthesis.truth import GroundTruth, ground_truth, windowed_ct
@@ -51,14 +52,19 @@ def compare_with_ct(
     if truth.is_empty:
         remark = "No metrics: no labelled vertebra lies in the field of view. Check the isocentre."
         return Comparison(windowed_ct(ct, synthetic.grid), warnings=(remark,))
-    return Comparison(truth.hu(), truth, compare(synthetic, truth, entry), matched_vertebrae(synthetic, truth))
+    matched = matched_vertebrae(synthetic, truth, labels)
+    return Comparison(truth.hu(), truth, compare(synthetic, truth, entry), matched)
 
 
-def matched_vertebrae(synthetic: SyntheticCT, truth: GroundTruth) -> MatchedSpine | None:
-    """Match the vertebrae of a synthetic CT with the true ones on its grid; None if either tells none apart."""
+def matched_vertebrae(synthetic: SyntheticCT, truth: GroundTruth, labels: Volume) -> MatchedSpine | None:
+    """Match the vertebrae of a synthetic CT with the true ones on its grid; None if either tells none apart.
+
+    What the CT's own ends cut is cut in view as well; ``labels`` are those of the whole CT.
+    """
     if synthetic.spine is None:
         return None
-    return match_vertebrae(synthetic.spine.labels, truth.vertebrae().voxels, synthetic.grid.spacing_mm)
+    true, cut = truth.vertebrae().voxels, labels_at_ends(labels)
+    return match_vertebrae(synthetic.spine.labels, true, synthetic.grid.spacing_mm, cut)
 
 
 def compare(synthetic: SyntheticCT, truth: GroundTruth, entry: ModelEntry) -> MetricsTable:

@@ -13,7 +13,15 @@ import torch
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.networks.ct_segmenter import CTSegmenterConfig
-from TomoRayLib.training.data.licences import data_of_model, licence_of_model, merged, recorded_sources, to_record
+from TomoRayLib.training.data.licences import (
+    WATCHED,
+    data_of_model,
+    licence_of_model,
+    merged,
+    recorded_sources,
+    to_record,
+    uses_of,
+)
 from TomoRayLib.training.publishing import mean_state
 from TomoRayLib.training.registering import check_derivatives, check_size, register_segmenter
 from TomoRayLib.weights import SegmenterEntry, load_segmenter, models_folder, save_weights
@@ -40,8 +48,9 @@ def publish_segmenter(
         report: Receives lines.
 
     Returns:
-        The entry. Licence and data follow from what the checkpoints record; its figures are the last scores beside the
-        first checkpoint (validation.csv), for people that were never trained on.
+        The entry. Licence and data follow from what the checkpoints record, and those who were scored beside them were
+        watched; its figures are the last scores beside the first checkpoint (validation.csv), for people that were
+        never trained on.
 
     Raises:
         InputError: A file is no checkpoint of a segmenter, the networks differ, or the weights must not be published.
@@ -50,7 +59,9 @@ def publish_segmenter(
     checkpoints = [checkpoint] if isinstance(checkpoint, Path) else list(checkpoint)
     if not checkpoints:
         raise InputError("Expected at least one checkpoint to publish, got none.")
-    sources = merged(use for path in checkpoints for use in recorded_sources(path))
+    recorded = [use for path in checkpoints for use in recorded_sources(path)]
+    scored = [_figures(path.parent / VALIDATION).get("cases", {}) for path in checkpoints]
+    sources = merged([*recorded, *uses_of(WATCHED, {name for cases in scored for name in cases})])
     contents = [_content(path) for path in checkpoints]
     config = _config(contents[0], checkpoints[0])
     for path, content in zip(checkpoints, contents, strict=True):

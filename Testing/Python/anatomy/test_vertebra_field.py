@@ -9,7 +9,6 @@ from TomoRayLib.anatomy.vertebra_field import (
     LEVEL_MIDDLE,
     LEVEL_UNIT,
     OFFSET_UNIT_MM,
-    centroids_of_labels,
     level_of_label,
     vertebra_field,
 )
@@ -51,11 +50,6 @@ def test_the_level_is_the_number_and_a_half() -> None:
     assert level_of_label(19) < level_of_label(28) < level_of_label(20)
     assert not known[18, 5, 4]
     assert not field[:, ~known].any()
-
-
-def test_a_vertebra_at_the_end_is_not_whole() -> None:
-    assert set(centroids_of_labels(labels(), GRID)) == {19, 20}
-    assert set(centroids_of_labels(labels(), GRID, whole_only=True)) == {20}
 
 
 def test_given_centroids_hold_and_others_have_no_field() -> None:

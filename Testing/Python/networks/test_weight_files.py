@@ -120,6 +120,17 @@ def test_a_base_in_half_precision_is_recognised(tmp_path: Path) -> None:
     assert all(name.startswith(FINE) for name in load_file(tmp_path / "more.safetensors"))
 
 
+def test_a_snapshot_in_half_precision_shares_what_was_frozen(tmp_path: Path) -> None:
+    base = a_base(tmp_path, a_state())
+    start = read_weights(tmp_path / base.file)[0]
+    snapshot = {name: value.half().float() for name, value in with_a_fine_level_of_its_own(start).items()}
+    mean = {name: torch.stack([value] * 3).mean(0) for name, value in snapshot.items()}
+    save_weights(mean, tmp_path / "more.safetensors", {}, base)
+    held = load_file(tmp_path / "more.safetensors")
+    assert held
+    assert all(name.startswith(FINE) for name in held)
+
+
 def test_a_tensor_that_moved_by_a_step_is_held(tmp_path: Path) -> None:
     state = a_state()
     base = a_base(tmp_path, state)

@@ -15,6 +15,7 @@ from support.publishing_places import publish
 from TomoRayLib.networks.ct_segmenter import CTSegmenter, CTSegmenterConfig
 from TomoRayLib.training import publishing_segmenter
 from TomoRayLib.training.data.licences import BODIES, CASES, SHAPES, WATCHED, SourceUse, to_record, uses_of
+from TomoRayLib.training.data.roles import Role, role_of, uses_in_registry
 from TomoRayLib.training.publishing_segmenter import publish_segmenter
 from TomoRayLib.weights import REGISTRY_NAME, find_model, find_segmenter, load_segmenter, read_segmenters
 
@@ -56,7 +57,9 @@ def test_a_published_segmenter_is_found_and_loaded(models: Path, tmp_path: Path)
     entry = find_segmenter(folder=models)
     assert (entry.id, entry.training_command) == ("ct-segmenter", "python -m train")
     assert entry.licence == "CC-BY-NC-SA-4.0"
-    assert {item["use"] for item in entry.data} == {SHAPES, BODIES, CASES}
+    assert {item["use"] for item in entry.data} == {SHAPES, BODIES, CASES, WATCHED}
+    roles = [role_of([name], uses_in_registry(entry.data)) for name in ("sub-verse014", "sub-verse005", "sub-verse007")]
+    assert roles == [Role.TRAINED_ON, Role.CHOSEN_ON, Role.HELD_OUT]
     assert entry.figures["cases"] == {
         "sub-verse005": {"dice": 0.8765, "centroid_mm": 3.5, "level": 0.75},
         "sub-verse008": {"dice": 0.9, "centroid_mm": 4.5, "level": 0.5},

@@ -19,6 +19,7 @@ from TomoRayLib.networks.ct_segmenter import EDGE_MULTIPLE, SPACING_MM, normalis
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.scenes_of_cts import scene_of_case
 from TomoRayLib.training.data.stream import sample_order
+from TomoRayLib.training.data.vertebra_truth import cut_vertebrae
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize, compose_scene
 
@@ -63,7 +64,7 @@ class CropConfig:
 @dataclass(frozen=True)
 class LabelledScene:
     """A scene with what its crops need: ``mask`` bool, ``known`` (z,) the slices whose labels are complete, and the
-    centroids of whole vertebrae in mm."""
+    centroids of vertebrae in mm that neither the scene nor its scan cuts."""
 
     hu: Tensor
     labels: Tensor
@@ -130,16 +131,17 @@ def labelled_scene(scene: Scene, real: bool) -> LabelledScene | None:
     if real:
         known[: heights[0]] = False
         known[heights[-1] + 1 :] = False
-    centroids = centroids_of_labels(labels, scene.grid, whole_only=True)
+    cut = cut_vertebrae(labels)
+    centroids = {label: at for label, at in centroids_of_labels(labels, scene.grid).items() if label not in cut}
     return LabelledScene(scene.hu, scene.labels, scene.occupancy > 127, known, scene.grid, centroids)
 
 
 def crop_of_scene(scene: LabelledScene, rng: np.random.Generator, config: CropConfig) -> Crop:
     """One random crop, padded with air where it reaches beyond the scene."""
     corner = _random_corner(scene, rng, config)
-    hu = _cropped(scene.hu, corner, config.size, AIR_HU).float()
+    hu, is_cut = random_reconstruction(_cropped(scene.hu, corner, config.size, AIR_HU).float(), rng, config)
     labels = _cropped(scene.labels, corner, config.size, 0).numpy()
-    mask = _cropped(scene.mask, corner, config.size, False).float()
+    mask = _cropped(scene.mask, corner, config.size, False) & ~is_cut
     z = np.arange(config.size[0]) + corner[0]
     known = np.where((z >= 0) & (z < len(scene.known)), scene.known[z.clip(0, len(scene.known) - 1)], False)
     origin = tuple(
@@ -147,19 +149,20 @@ def crop_of_scene(scene: LabelledScene, rng: np.random.Generator, config: CropCo
         for start, index, step in zip(scene.grid.origin_mm, corner[::-1], scene.grid.spacing_mm, strict=True)
     )
     grid = Grid(config.size[::-1], scene.grid.spacing_mm, origin)  # type: ignore[arg-type]
-    field_of, inside = vertebra_field(labels, grid, scene.centroids_mm)
+    field_of, inside = vertebra_field(np.where(is_cut.numpy(), 0, labels), grid, scene.centroids_mm)
     known_all = torch.from_numpy(known.astype(np.float32))[:, None, None].expand(config.size).clone()
     return {
-        "hu": normalised_hu(random_reconstruction(hu, rng, config))[None],
-        "mask": mask[None],
+        "hu": normalised_hu(hu)[None],
+        "mask": mask.float()[None],
         "field": torch.from_numpy(field_of),
         "inside": torch.from_numpy(inside).float()[None],
         "known": known_all[None],
     }
 
 
-def random_reconstruction(hu: Tensor, rng: np.random.Generator, config: CropConfig) -> Tensor:
-    """HU (z, y, x) as another scanner and kernel would give them, sometimes with a nearer end of the field of view."""
+def random_reconstruction(hu: Tensor, rng: np.random.Generator, config: CropConfig) -> tuple[Tensor, Tensor]:
+    """HU (z, y, x) as another scanner and kernel would give them, and where a nearer end of the field of view leaves
+    air: no vertebra is to be found there."""
     hu = (hu + float(rng.uniform(*config.shift_hu))) * float(rng.uniform(*config.factor))
     sds = (rng.uniform(*config.blur_z_sd_mm), *(rng.uniform(*config.blur_sd_mm),) * 2)
     for axis, sd_mm in enumerate(sds):
@@ -167,13 +170,14 @@ def random_reconstruction(hu: Tensor, rng: np.random.Generator, config: CropConf
     if rng.random() < config.noisy_share:
         noise = torch.from_numpy(rng.standard_normal(tuple(hu.shape), dtype=np.float32))
         hu = hu + noise * float(rng.uniform(*config.noise_sd_hu))
+    is_cut = torch.zeros(hu.shape, dtype=torch.bool)
     if rng.random() < config.cut_share:
         for axis in range(3):
             depth = int(rng.integers(0, hu.shape[axis] // 4)) * int(rng.random() < 0.4)
             if depth:
                 start = 0 if rng.random() < 0.5 else hu.shape[axis] - depth
-                hu = hu.index_fill(axis, torch.arange(start, start + depth), AIR_HU)
-    return hu
+                is_cut.index_fill_(axis, torch.arange(start, start + depth), True)
+    return hu.masked_fill(is_cut, AIR_HU), is_cut
 
 
 def _blurred(hu: Tensor, axis: int, sd_voxels: float) -> Tensor:

@@ -24,7 +24,7 @@ from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.networks.ct_segmenter import CTSegmenter, CTSegmenterConfig
 from TomoRayLib.networks.weight_files import read_weights
 from TomoRayLib.training.data.anatomy import Anatomy
-from TomoRayLib.training.data.licences import SourceUse, merged, recorded_sources, to_record
+from TomoRayLib.training.data.licences import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
 from TomoRayLib.training.engine.interruption import stop_asked
 from TomoRayLib.training.engine.progress import Progress
 from TomoRayLib.training.engine.trainer import CHECKPOINT, moving_average, schedule
@@ -56,9 +56,10 @@ class SegmenterTraining:
     network: CTSegmenterConfig = field(default_factory=CTSegmenterConfig)
 
     def __post_init__(self) -> None:
-        if min(self.minutes, self.batch_size, self.validate_every_steps) <= 0 or self.workers not in (0, 1):
+        budget = self.minutes if self.steps is None else self.steps
+        if min(budget, self.batch_size, self.validate_every_steps) <= 0 or self.workers not in (0, 1):
             raise InputError(
-                f"minutes, batch_size and validate_every_steps must be above 0, workers 0 or 1; got {self.minutes}, "
+                f"minutes or steps, batch_size and validate_every_steps must be above 0, workers 0 or 1; got {budget}, "
                 f"{self.batch_size}, {self.validate_every_steps}, {self.workers}."
             )
 
@@ -97,7 +98,7 @@ def train_segmenter(
     check_writable(out)
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    run = _Run.setup(config, anatomy, out)
+    run = _Run.setup(config, anatomy, validation, out)
     write_json(out / "config.json", {"training": asdict(config), "crops": asdict(crops), "sources": run.record})
     loader = _loader(anatomy, crops, config, run.progress.steps)
     log = SegmenterLog(out, True, run.progress.steps)
@@ -136,7 +137,7 @@ class _Run:
     device: torch.device
 
     @classmethod
-    def setup(cls, config: SegmenterTraining, anatomy: Anatomy, out: Path) -> _Run:
+    def setup(cls, config: SegmenterTraining, anatomy: Anatomy, validation: list[SegmenterCase], out: Path) -> _Run:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = CTSegmenter(config.network).to(device)
         if device.type == "cpu":
@@ -159,7 +160,8 @@ class _Run:
             network.load_state_dict(weights)
             ema.module.load_state_dict(weights)
             earlier = recorded_sources(Path(config.start_from))
-        record = to_record(merged([*anatomy.sources(), *earlier]))
+        watched = uses_of(WATCHED, (case.name for case in validation))
+        record = to_record(merged([*anatomy.sources(), *watched, *earlier]))
         return cls(config, path, network, ema, optimizer, progress, record, device)
 
     @property
@@ -218,7 +220,10 @@ def _weights_to_start_from(path: Path, network: CTSegmenterConfig) -> dict[str, 
 
 def _check_network(found: Any, network: CTSegmenterConfig, path: Path) -> None:
     if not isinstance(found, dict) or set(found) != {"widths"} or CTSegmenterConfig(**found) != network:
-        raise InputError(f"Expected a CT segmenter's checkpoint with {network}, got {found} in {path}.")
+        raise InputError(
+            f"Expected a CT segmenter's checkpoint with {network}, got {found} in {path}. Choose another folder or "
+            f"start, or set the widths of that checkpoint."
+        )
 
 
 def _loader(anatomy: Anatomy, crops: CropConfig, config: SegmenterTraining, steps_done: int) -> DataLoader[Crop]:

@@ -19,6 +19,7 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.networks.ct_segmenter import CTSegmenter, CTSegmenterConfig, normalised_hu
 from TomoRayLib.networks.weight_files import save_weights
 from TomoRayLib.training.data.anatomy import Anatomy
+from TomoRayLib.training.data.licences import WATCHED, recorded_sources
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize
 from TomoRayLib.training.phantoms.spines import detailed_spine
 from TomoRayLib.training.segmenter.crops import CropConfig, CropStream, crop_of_scene, labelled_scene
@@ -88,6 +89,34 @@ def test_beyond_the_labels_of_a_real_ct_nothing_is_taught() -> None:
     assert (known[:, 8, 16] == ((rows >= 12) & (rows < 33))).all()
 
 
+def test_where_the_field_of_view_ends_sooner_there_is_air_and_no_vertebra() -> None:
+    scene = labelled_scene(a_scene(), real=False)
+    assert scene is not None
+    cut_vertebrae = 0
+    for seed in range(40):
+        whole, cut = (
+            crop_of_scene(scene, np.random.default_rng(seed), replace(PLAIN, cut_share=share)) for share in (0.0, 1.0)
+        )
+        is_air = cut["hu"] != whole["hu"]
+        assert (cut["hu"][is_air] == -2.5).all()
+        for name in ("mask", "inside"):
+            assert (cut[name][is_air] == 0).all()
+            assert torch.equal(cut[name][~is_air], whole[name][~is_air])
+        assert torch.equal(cut["field"], whole["field"] * cut["inside"])
+        cut_vertebrae += bool((whole["inside"][is_air] > 0).any())
+    assert cut_vertebrae > 2
+
+
+def test_a_vertebra_that_the_scan_cuts_has_a_mask_and_no_centroid() -> None:
+    scene = a_scene()
+    assert scene.labels is not None
+    scene.labels[12:18] = 0  # two slices are left of the lower one, inside the scene
+    labelled = labelled_scene(scene, real=True)
+    assert labelled is not None
+    assert set(labelled.centroids_mm) == {20}
+    assert bool(labelled.mask[18:20].any())
+
+
 def test_a_scene_without_numbers_gives_no_crop() -> None:
     scene = a_scene()
     assert labelled_scene(Scene(scene.hu, scene.occupancy, GRID, "two", "none"), real=False) is None
@@ -152,11 +181,11 @@ def test_a_run_learns_and_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     content = torch.load(checkpoint, weights_only=True)
     assert content["progress"]["steps"] == 30
-    assert content["sources"]
+    assert WATCHED in {one.use for one in recorded_sources(checkpoint) if "column" in one.items}
     longer = SegmenterTraining(steps=32, workers=0, validate_every_steps=1000, network=SMALL)
     train_segmenter(longer, small_crops(), small_anatomy(), cases, tmp_path / "run", lines.append)
     assert torch.load(checkpoint, weights_only=True)["progress"]["steps"] == 32
-    with pytest.raises(InputError, match="Expected a CT segmenter's checkpoint"):
+    with pytest.raises(InputError, match=r"(?s)Expected a CT segmenter.s checkpoint .* Choose another folder"):
         train_segmenter(SegmenterTraining(steps=40, workers=0), small_crops(), small_anatomy(), cases, tmp_path / "run")
 
 
@@ -207,6 +236,8 @@ def test_the_network_gives_five_channels_for_the_edges_it_can_take() -> None:
     assert normalised_hu(torch.tensor([-3000.0, 400.0, 9000.0])).tolist() == [-2.5, 1.0, 4.0]
     with pytest.raises(InputError, match="five numbers"):
         CTSegmenterConfig((4, 8))
+    with pytest.raises(InputError, match="above 0"):
+        SegmenterTraining(steps=0)
     with pytest.raises(InputError, match="multiples of 16"):
         CropConfig(size=(40, 32, 32))
     assert 1.0e6 < sum(value.numel() for value in CTSegmenter().parameters()) < 2.0e6
