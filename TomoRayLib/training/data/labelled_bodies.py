@@ -6,6 +6,7 @@ which were read by eye. What is cut, implausible or in doubt is left out.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from TomoRayLib.training.data.scenes_of_cts import LabelledCT, labelled_ct
 from TomoRayLib.training.phantoms.body_levels import LEVELS_OF_BODY, Anchors, level_at
 
 ENDING = "_labels.nii.gz"
-SEGMENTED = "vertebrae.nrrd"  # of the folder that tomoray segment writes
+SEGMENTED, PROVENANCE = "vertebrae.nrrd", "provenance.json"  # of the folder that tomoray segment writes
 FEWEST_VERTEBRAE = 3
 LEAST_MM3 = 3000.0  # of a piece that may be a vertebra; the smallest of adults has four times as much
 FRONT_SHARE = 0.35  # of a vertebra's voxels, from the front: its body, whose middle the levels speak of
@@ -56,7 +57,8 @@ def find_labelled_bodies(
             ``NAME_labels.nii.gz``. Of a body with both the latter is taken, as the one that somebody made of it.
         bodies: Folder with the CTs, ``NAME.nii.gz``.
         held_out: Further names of people who are held out.
-        permissive: Leave out what is not known to allow commercial use.
+        permissive: Leave out what is not known to allow commercial use: CTs, and labels of a network whose licence,
+            in ``NAME/provenance.json``, does not allow it or is not there.
 
     Returns:
         (labelled bodies, names left out with the reason).
@@ -75,7 +77,7 @@ def find_labelled_bodies(
     found, left_out = [], []
     for name, file in sorted(files.items()):
         ct = bodies / f"{name}.nii.gz"
-        reason = _reason_against(name, held_out, permissive)
+        reason = _reason_against(name, labels / name / PROVENANCE, held_out, permissive)
         if reason is not None:
             left_out.append((name, reason))
         elif not ct.is_file():
@@ -85,14 +87,25 @@ def find_labelled_bodies(
     return found, left_out
 
 
-def _reason_against(name: str, held_out: tuple[str, ...], permissive: bool) -> str | None:
+def _reason_against(name: str, provenance: Path, held_out: tuple[str, ...], permissive: bool) -> str | None:
     if is_held_out_for_ever(name) or is_of_subjects(name, (*VALIDATION_SUBJECTS, *held_out)):
         return "this person is held out (training/data/held_out.py)"
     if name not in LEVELS_OF_BODY:
         return "its levels were never read (training/phantoms/body_levels.py)"
     if permissive and not is_permissive("body", name):
         return "not known to allow commercial use, as permissive = true asks for (training/data/licences.py)"
+    if permissive and not _has_permissive_labels(provenance):
+        return f"labels by a network not known to allow commercial use ({name}/{PROVENANCE})"
     return None
+
+
+def _has_permissive_labels(provenance: Path) -> bool:
+    """True if what ``tomoray segment`` left says that its network allows commercial use."""
+    try:
+        licence = json.loads(provenance.read_text(encoding="utf-8"))["segmenter"]["licence"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return isinstance(licence, str) and licence != "" and "-NC" not in licence
 
 
 def load_labelled_body(body: LabelledBody) -> LabelledCT:

@@ -118,8 +118,30 @@ def test_only_known_people_who_are_not_held_out_are_found(folders: tuple[Path, P
         "stranger": "its levels were never read",
         "totalsegmentator_example_abdomen_pelvis": "this person is held out",
     }
-    assert [one.name for one in find_labelled_bodies(*folders, permissive=True)[0]] == ["nlst_chest"]
     assert [one.name for one in find_labelled_bodies(*folders, ("nlst_chest",))[0]] == ["cptac_c3l00189_lower_chest"]
+
+
+@pytest.mark.parametrize(
+    ("said", "is_found"),
+    [
+        (None, False),
+        ("{}", False),
+        ("no JSON", False),
+        ('{"segmenter": {"licence": "CC-BY-NC-SA-4.0"}}', False),
+        ('{"segmenter": {"licence": "CC-BY-SA-4.0"}}', True),
+    ],
+)
+def test_for_commercial_use_both_the_ct_and_the_labelling_network_must_allow_it(
+    folders: tuple[Path, Path], said: str | None, is_found: bool
+) -> None:
+    for name in ("nlst_chest", "cptac_c3l00189_lower_chest"):
+        (folders[0] / name).mkdir()
+        if said is not None:
+            (folders[0] / name / "provenance.json").write_text(said)
+    found, left_out = find_labelled_bodies(*folders, permissive=True)
+    assert [one.name for one in found] == (["nlst_chest"] if is_found else [])
+    assert dict(left_out)["cptac_c3l00189_lower_chest"].startswith("not known to allow commercial use")
+    assert is_found or dict(left_out)["nlst_chest"].startswith("labels by a network not known to allow")
 
 
 def test_a_labelled_body_is_trained_on_as_a_labelled_ct_is_and_says_whose_labels_they_are(
