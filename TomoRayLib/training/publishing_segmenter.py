@@ -49,8 +49,8 @@ def publish_segmenter(
 
     Returns:
         The entry. Licence and data follow from what the checkpoints record, and those who were scored beside them were
-        watched; its figures are the last scores beside the first checkpoint (validation.csv), for people that were
-        never trained on.
+        watched; its figures are the last scores beside a single checkpoint (validation.csv), for people that were
+        never trained on. The mean of several was not scored and has none.
 
     Raises:
         InputError: A file is no checkpoint of a segmenter, the networks differ, or the weights must not be published.
@@ -84,7 +84,7 @@ def publish_segmenter(
         licence=licence,
         data=data_of_model(sources),
         training_command=command,
-        figures=_figures(checkpoints[0].parent / VALIDATION),
+        figures=_figures(checkpoints[0].parent / VALIDATION) if len(set(checkpoints)) == 1 else {},
         folder=folder,
     )
     load_segmenter(entry=entry)  # refuses weights that are not the network's
