@@ -14,11 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS
 from TomoRayLib.base.errors import InputError
 
 SPACING_MM = 2.0
-OUTPUT_CHANNELS = 5  # mask logit, and the vertebra field
-FIELD = 4
 EDGE_MULTIPLE = 16  # voxels: four levels below the first, each half as fine
 HU_UNIT = 400.0
 DEVIATION_FLOOR = 1e-3  # added to the variance in GroupNorm: a crop of air alone has none
@@ -59,7 +58,7 @@ class CTSegmenter(nn.Module):
         self.widen = nn.ModuleList(nn.Conv3d(coarse, fine, 1) for fine, coarse in pairwise(widths))
         self.up = nn.ModuleList(_Convolutions(width, width, 1) for width in widths[:-1])
         self.mask = nn.Conv3d(widths[0], 1, 3, padding=1)
-        self.field = nn.Conv3d(widths[1], FIELD, 3, padding=1)
+        self.field = nn.Conv3d(widths[1], FIELD_CHANNELS, 3, padding=1)
         nn.init.constant_(self.mask.bias, -3.0)  # type: ignore[arg-type]  # vertebrae are rare: start near empty
 
     def forward(self, hu: Tensor) -> Tensor:

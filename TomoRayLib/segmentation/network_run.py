@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from TomoRayLib.anatomy.grey_levels import AIR_HU
+from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS
 from TomoRayLib.networks.ct_segmenter import normalised_hu
 from TomoRayLib.segmentation.tiles import LARGEST_EDGE, MARGIN, OVERLAP, Tile, tiles_of
 
 BONE_HU = 150.0  # the shell of a vertebra at 2 mm, also of an osteopenic one
 LEAST_BONE_VOXELS = 50  # 0.4 ml at 2 mm
-FIELD_CHANNELS = 4
 
 
 @dataclass(frozen=True)

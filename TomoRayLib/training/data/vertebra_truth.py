@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from TomoRayLib.anatomy.vertebra_field import centroids_of_labels, vertebra_field
+from TomoRayLib.anatomy.vertebra_field import centroids_of_labels, level_of_label, vertebra_field
 from TomoRayLib.geometry.grid import Grid
 
 GAP_REACH_MM = 8.0  # from the middle of a disc to both endplates
@@ -41,7 +41,7 @@ def cut_vertebrae(labels: NDArray[np.integer]) -> set[int]:
     """The numbers of vertebrae (z, y, x) that touch a face of the volume, or that are the last of the stretch and less
     than half as large as their neighbour."""
     sizes = np.bincount(labels.ravel())
-    present = np.flatnonzero(sizes[1:]) + 1
+    present = sorted((np.flatnonzero(sizes[1:]) + 1).tolist(), key=level_of_label)  # T13 (28) lies above L1
     cut = {int(label) for axis in range(3) for face in (0, -1) for label in np.unique(np.take(labels, face, axis))}
     for last, neighbour in (present[:2], present[:-3:-1]) if len(present) > 1 else ():
         if sizes[last] < CUT_SHARE * sizes[neighbour]:

@@ -23,7 +23,7 @@ from TomoRayLib.training.data.vertebra_truth import cut_vertebrae
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize, compose_scene
 
-SCENE, CROP, ORDER = range(3)  # what a random generator is for
+SCENE, CROP = range(2)  # what a random generator is for; ``sample_order`` has another number
 Crop = dict[str, Tensor]
 
 

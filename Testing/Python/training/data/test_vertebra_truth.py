@@ -68,6 +68,16 @@ def test_a_vertebra_that_the_scene_or_the_scan_cuts_teaches_no_centre() -> None:
     assert np.unique(np.round(field[3][known] * LEVEL_UNIT + LEVEL_MIDDLE - 0.5)).tolist() == [20]
 
 
+def test_the_last_vertebra_is_that_of_the_spine_and_not_of_the_numbers() -> None:
+    labels = np.zeros((40, 8, 8), np.uint8)
+    for label, low, high in ((19, 29, 37), (28, 19, 27), (20, 15, 18)):  # T12, T13 and a rest of L1
+        labels[low:high, 2:6, 2:6] = label
+    assert cut_vertebrae(labels) == {20}
+    labels[5:18, 2:6, 2:6] = 20
+    labels[19:24] = 0  # T13 is small, and between two
+    assert cut_vertebrae(labels) == set()
+
+
 def test_gaps_lie_where_two_vertebrae_are_within_reach_and_nowhere_else() -> None:
     labels = torch.zeros(40, 30, 30, dtype=torch.uint8)
     labels[24:36, 10:20, 8:22] = 19
