@@ -57,17 +57,17 @@ def test_an_unsure_count_is_told_everywhere(counted: tuple[Path, Events]) -> Non
     (result,) = (event.values for event in events if isinstance(event, Finished))
     assert result["numbering"] == "unsure"
     assert Warned(COUNT_UNSURE) in events
-    provenance = json.loads((out / "provenance.json").read_text())
+    provenance = json.loads((out / "provenance.json").read_text(encoding="utf-8"))
     assert provenance["numbering"] == "unsure"
     assert provenance["vertebrae"] == result["vertebrae"]
-    report = (out / "report.html").read_text()
+    report = (out / "report.html").read_text(encoding="utf-8")
     assert "Count unsure." in report
     assert COUNT_UNSURE in report
 
 
 def test_scores_say_what_was_found_of_each_true_vertebra(counted: tuple[Path, Events]) -> None:
     out, events = counted
-    counting = json.loads((out / "metrics.json").read_text())["counting"]
+    counting = json.loads((out / "metrics.json").read_text(encoding="utf-8"))["counting"]
     true = sorted(np.unique(read_volume(out / "truth_vertebrae.nrrd").voxels))[1:]
     assert [row["label"] for row in counting["per_vertebra"]] == true
     whole = [row for row in counting["per_vertebra"] if row["whole"]]
@@ -78,7 +78,7 @@ def test_scores_say_what_was_found_of_each_true_vertebra(counted: tuple[Path, Ev
     assert counts["named_up_to_shift"] == sum(row["named_up_to_shift"] for row in whole)
     (result,) = (event.values for event in events if isinstance(event, Finished))
     assert result["metrics"]["counting"] == counting
-    assert "own name" in (out / "report.html").read_text()
+    assert "own name" in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_model_that_does_not_count_writes_one_label(a_finished_case: tuple[Path, Events]) -> None:
@@ -87,4 +87,4 @@ def test_a_model_that_does_not_count_writes_one_label(a_finished_case: tuple[Pat
     (result,) = (event.values for event in events if isinstance(event, Finished))
     assert not {"vertebrae", "numbering"} & set(result)
     assert "counting" not in result["metrics"]
-    assert "told apart" not in (out / "report.html").read_text()
+    assert "told apart" not in (out / "report.html").read_text(encoding="utf-8")

@@ -74,7 +74,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[TrainingConfig, Any, Pa
 
     monkeypatch.setattr(run, "train", keep)
     monkeypatch.setattr(run, "load_anatomy", lambda *_: a_coarse_anatomy())
-    monkeypatch.setattr(run, "phantom_cases", lambda *_: [])
+    monkeypatch.setattr(run, "phantom_cases", lambda *_, **__: [])
     return kept
 
 
