@@ -111,10 +111,14 @@ def _config(content: dict[str, Any], path: Path) -> CTSegmenterConfig:
 
 
 def _figures(path: Path) -> dict[str, Any]:
-    """The last scores of every case in a run's table; none without one."""
+    """The scores of the last step in a run's table; none without one."""
     if not path.exists():
         return {}
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    cases = {row["case"]: {key: round(float(row[key]), 4) for key in SCORES} for row in rows}
+    cases = {
+        row["case"]: {key: round(float(row[key]), 4) for key in SCORES}
+        for row in rows
+        if row["step"] == rows[-1]["step"]
+    }
     return {"command": "the training's own scores, at 2 mm, of people that were not trained on", "cases": cases}

@@ -50,6 +50,7 @@ def test_a_published_segmenter_is_found_and_loaded(models: Path, tmp_path: Path)
     (tmp_path / "validation.csv").write_text(
         "step,minutes,case,dice,centroid_mm,level\n"
         "100,1.0,sub-verse005,0.5,9.0,2.0\n"
+        "100,1.0,example,0.6,9.0,2.0\n"  # a case that was left out, or renamed, later
         "200,2.0,sub-verse005,0.87654,3.5,0.75\n"
         "200,2.0,sub-verse008,0.9,4.5,0.5\n"
     )
