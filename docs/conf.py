@@ -27,6 +27,7 @@ PAGES_OF_FILES = {
     "README.md": "index.md",
     "Resources/Models/geolift-s.md": "models/geolift-s.md",
     "Resources/Models/geolift-s-permissive.md": "models/geolift-s-permissive.md",
+    "Resources/Models/ct-segmenter.md": "models/ct-segmenter.md",
     "findings/README.md": "findings.md",
 }
 
