@@ -19,8 +19,8 @@ from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.networks.geolift import GeoLiftUNet
+from TomoRayLib.networks.precision import fast_precision
 from TomoRayLib.networks.radiograph_input import network_input
-from TomoRayLib.synthesis.model_run import fast_precision
 
 X2CT_GAN_SECONDS, X2CT_GAN_GB = 104.0, 5.5
 

@@ -16,6 +16,7 @@ from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftUNet, Prediction
+from TomoRayLib.networks.precision import fast_precision
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.result_checks import COARSE_SIZE
 from TomoRayLib.weights import ModelEntry, find_model, load_network
@@ -179,21 +180,6 @@ def choose_model(model: str | None, device: str, precision: str) -> ChosenModel:
     entry, chosen = find_model(model), choose_device(device)
     full = precision == "float32"
     return ChosenModel(entry, chosen, torch.float32 if full else fast_precision(torch.device(chosen)))
-
-
-def fast_precision(device: torch.device) -> torch.dtype:
-    """Choose the number type of the network's fastest run.
-
-    Args:
-        device: The device that the network runs on.
-
-    Returns:
-        bfloat16 if the hardware multiplies it (AVX-512 BF16, AMX, CUDA from Ampere on), else float32.
-    """
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float32
-    has_bfloat16 = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    return torch.bfloat16 if has_bfloat16() else torch.float32
 
 
 def choose_device(wanted: str) -> str:

@@ -10,9 +10,10 @@ import torch
 from TomoRayLib.anatomy.vertebra_decoding import UNSURE
 from TomoRayLib.base.notices import LABELS_NOTICE
 from TomoRayLib.images.types import Volume
+from TomoRayLib.networks.precision import fast_precision
 from TomoRayLib.segmentation.ct_vertebrae import LABELS_BY_TOMORAY, SegmentedCT, segment_ct
 from TomoRayLib.synthesis.inputs import SourceCT
-from TomoRayLib.synthesis.model_run import choose_device, fast_precision
+from TomoRayLib.synthesis.model_run import choose_device
 from TomoRayLib.weights import SegmenterEntry, find_segmenter, load_segmenter, read_segmenters
 
 NO_VERTEBRA = "TomoRay found no vertebra in the CT. Check that it shows the spine, or give a segmentation."

@@ -14,9 +14,15 @@ from lightning.fabric.plugins.precision import MixedPrecision
 from lightning.fabric.strategies import DDPStrategy
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.networks.precision import fast_precision
 
 MIXED = "bf16-mixed"
-PRECISIONS = (MIXED, "32-true")  # bfloat16 alone rounds cube_to_pixel; float16 needs its loss scale in the checkpoint
+AUTO = "auto"
+PRECISIONS = (
+    AUTO,
+    MIXED,
+    "32-true",
+)  # bfloat16 alone rounds cube_to_pixel; float16 needs its loss scale in the checkpoint
 INTERACTIVE_JOBS = ("bash", "interactive")  # names that salloc and srun --pty give to a job whose command is a shell
 FIRST_SPECIAL_STEP = 0xFFFFFFF0  # SLURM's numbers for pseudo-steps: salloc's shell, the batch script
 LARGEST_FROM_CORES = 96  # voxels an edge of the samples that CPU cores make for a GPU, if there are enough of them
@@ -143,6 +149,8 @@ def workers_for(workers: int | None, device: torch.device, size: int, cores: int
 
 def _fabric(precision: str, launch: Launch | None, in_slurm_job: bool) -> Fabric:
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if precision == AUTO:
+        precision = MIXED if fast_precision(torch.device(device)) == torch.bfloat16 else "32-true"
     plugins: list[Any] = [_ExactInputs(MIXED, device)] if precision == MIXED else []
     settings: dict[str, Any] = {"accelerator": device, "precision": None if plugins else precision, "plugins": plugins}
     if launch is None:

@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.text_formats import write_json
+from TomoRayLib.networks.precision import fast_autocast
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.licences import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
 from TomoRayLib.training.data.samples import Sample, StreamConfig
@@ -369,5 +370,5 @@ def _one_thread(_: int) -> None:
 def _validate(ema: AveragedModel, cases: list[ValidationCase], config: TrainingConfig) -> dict[str, dict[str, float]]:
     network: Model = ema.module  # type: ignore[assignment]
     network.eval()
-    with torch.inference_mode(), torch.autocast(next(network.parameters()).device.type, torch.bfloat16):
+    with torch.inference_mode(), fast_autocast(next(network.parameters()).device):
         return {case.name: score_case(network, case, config.finest_level) for case in cases}

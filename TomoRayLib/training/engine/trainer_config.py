@@ -10,7 +10,7 @@ from TomoRayLib.networks.x2ct import X2CTConfig
 from TomoRayLib.training.engine.adversary import AdversaryConfig
 from TomoRayLib.training.engine.losses import LossWeights
 from TomoRayLib.training.engine.models import ARCHITECTURES, NetworkConfig
-from TomoRayLib.training.engine.processes import PRECISIONS
+from TomoRayLib.training.engine.processes import AUTO, PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class TrainingConfig:
     weight_decay: float = 1e-2
     ema_decay: float = 0.995
     gradient_clip: float = 1.0
-    precision: str = "bf16-mixed"
+    precision: str = AUTO
     workers: int | None = None
     validate_every_steps: int = 200
     keep_every_steps: int = 0

@@ -22,6 +22,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import check_writable, write_atomically
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.networks.ct_segmenter import CTSegmenter, CTSegmenterConfig
+from TomoRayLib.networks.precision import fast_autocast
 from TomoRayLib.networks.weight_files import read_weights
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.licences import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
@@ -175,7 +176,7 @@ class _Run:
         crop = {name: value.to(self.device) for name, value in crop.items()}
         hu = crop["hu"].to(memory_format=torch.channels_last_3d)
         self.network.train()
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with fast_autocast(self.device):
             output = self.network(hu)
         loss, terms = segmenter_loss(output, crop)
         if not bool(torch.isfinite(loss)):

@@ -14,6 +14,7 @@ from TomoRayLib.anatomy.vertebra_field import LEVEL_UNIT, OFFSET_UNIT_MM, verteb
 from TomoRayLib.images.resampling import labels_on_grid, resample_averaged
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.ct_segmenter import EDGE_MULTIPLE, LOWEST, SPACING_MM, normalised_hu
+from TomoRayLib.networks.precision import fast_autocast
 from TomoRayLib.training.engine.progress import Progress
 from TomoRayLib.training.engine.run_log import RunLog
 
@@ -56,7 +57,7 @@ def score_of(network: nn.Module, cases: list[SegmenterCase]) -> dict[str, dict[s
     for case in cases:
         padding = [edge for n in reversed(case.hu.shape[2:]) for edge in (0, -n % EDGE_MULTIPLE)]
         hu = F.pad(case.hu, padding, value=LOWEST).to(device, memory_format=torch.channels_last_3d)
-        with torch.autocast(device.type, torch.bfloat16):
+        with fast_autocast(device):
             output = network(hu).cpu()
         z, y, x = case.hu.shape[2:]
         output = output[:, :, :z, :y, :x]

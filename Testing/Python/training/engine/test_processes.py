@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from support.training_runs import assert_equal, content_of, rows_of
+from TomoRayLib.networks.precision import fast_autocast
 from TomoRayLib.training.engine.processes import (
     Launch,
     check_world,
@@ -72,6 +73,23 @@ def test_a_job_without_srun_trains_in_one_process(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, value)
     fabric = launched_fabric("32-true", environment)
     assert (fabric.world_size, fabric.global_rank) == (1, 0)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU's own number types decide")
+@pytest.mark.parametrize(("supported", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_the_network_runs_in_bfloat16_where_the_processor_has_it(
+    monkeypatch: pytest.MonkeyPatch, supported: bool, dtype: torch.dtype
+) -> None:
+    """Others convolve bfloat16 many times slower than float32."""
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: supported)
+    fabric = launched_fabric("auto", {})
+    layer = fabric.setup_module(torch.nn.Conv3d(1, 1, 3))
+    inside: list[torch.dtype] = []
+    layer.module.register_forward_hook(lambda module, inputs, output: inside.append(output.dtype))
+    layer(torch.zeros(1, 1, 3, 3, 3))
+    with fast_autocast(torch.device("cpu")):
+        inside.append(torch.nn.functional.conv3d(torch.zeros(1, 1, 3, 3, 3), torch.zeros(1, 1, 3, 3, 3)).dtype)
+    assert inside == [dtype, dtype]
 
 
 @pytest.mark.parametrize(
