@@ -38,6 +38,7 @@ __all__ = [
 
 REGISTRY_NAME = "registry.json"
 LOOKUP_NAME = "equal_frequency.json"
+DESCRIPTION_LIMIT = 60  # characters: it stands in brackets behind the id in the panel's list
 
 
 @dataclass(frozen=True)
@@ -59,11 +60,17 @@ class ModelEntry:
     atlas_sha256: str
     atlas_threshold: float
     based_on: dict[str, str] | None = None  # {"model": id, "sha256": of its file}: its file holds the rest
+    described_as: str | None = None  # a few words for who chooses: "closer on average"
     folder: Path = field(default=Path(), compare=False)
 
     @property
     def path(self) -> Path:
         return self.folder / self.file
+
+    @property
+    def shown_as(self) -> str:
+        """The id, with the words that describe the model if it has any. To be read, never to be looked up."""
+        return self.id if self.described_as is None else f"{self.id} ({self.described_as})"
 
     @property
     def fov_mm(self) -> float:
@@ -115,7 +122,19 @@ def read_registry(folder: Path | None = None) -> tuple[str, dict[str, ModelEntry
     folder = folder or models_folder()
     with _readable(folder / REGISTRY_NAME) as content:
         entries = {values["id"]: ModelEntry(**values, folder=folder) for values in content["models"]}
+        for entry in entries.values():
+            check_description(entry.described_as)
         return content["default"], entries
+
+
+def check_description(words: object) -> None:
+    """Raises InputError for a model's description that is neither None nor one short line of text."""
+    if words is None:
+        return
+    if not isinstance(words, str) or not words.strip() or "\n" in words or len(words) > DESCRIPTION_LIMIT:
+        raise InputError(
+            f"Expected a model described in one line of 1 to {DESCRIPTION_LIMIT} characters, got {words!r}; shorten it."
+        )
 
 
 def read_segmenters(folder: Path | None = None) -> tuple[str, dict[str, SegmenterEntry]]:

@@ -145,11 +145,11 @@ app.command(name="learning-curves")(learning_curves)
 
 
 def _table(default: str, entries: Any) -> Table:
-    table = Table("model", "default", "field of view", "licence", "data")
+    table = Table("model", "described as", "default", "field of view", "licence", "data")
     for entry in entries:
         name = entry.id if entry.based_on is None else f"{entry.id} (adds to {entry.based_on['model']})"
         starred = "*" if entry.id == default else ""
-        table.add_row(name, starred, f"{entry.fov_mm:.0f} mm", entry.licence, _data(entry))
+        table.add_row(name, entry.described_as or "", starred, f"{entry.fov_mm:.0f} mm", entry.licence, _data(entry))
     return table
 
 

@@ -135,6 +135,9 @@ def publish(
         typer.Option(help="Published model whose weights are stored once for both where they are the same."),
     ] = None,
     people: Annotated[OptionalPath, typer.Option(help="held_out.json of Testing/Benchmarks/held_out.py.")] = None,
+    described_as: Annotated[
+        OptionalText, typer.Option(help="A few words for who chooses: sharper. (Default: those it already has.)")
+    ] = None,
     segmenter: Annotated[
         bool, typer.Option("--segmenter", help="The checkpoints are of the network that finds vertebrae in a CT.")
     ] = False,
@@ -148,9 +151,11 @@ def publish(
         except ImportError as error:
             raise InputError(f"Publishing needs the extra 'train' ({error}); in a checkout: make setup.") from None
         if segmenter:
+            if described_as is not None:
+                raise InputError("Expected --described-as for a model, got it with --segmenter; leave one of them out.")
             publish_segmenter(checkpoints, command, model or SEGMENTER, console.print)
             return
-        wanted = Publication(model or "geolift-s", command, keep_atlas, based_on, people)
+        wanted = Publication(model or "geolift-s", command, keep_atlas, based_on, people, described_as)
         publish_model(checkpoints, data, wanted, console.print)
 
     finish(work, False)

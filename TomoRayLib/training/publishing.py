@@ -36,8 +36,15 @@ from TomoRayLib.training.data.licences import (
 )
 from TomoRayLib.training.data.samples import StreamConfig
 from TomoRayLib.training.engine.checkpoints import averaged_geolift
-from TomoRayLib.training.registering import check_derivatives, check_size, figures_of_people, register_model, write_file
-from TomoRayLib.weights import ModelEntry, find_model, models_folder, save_weights
+from TomoRayLib.training.registering import (
+    check_derivatives,
+    check_size,
+    figures_of_people,
+    kept_description,
+    register_model,
+    write_file,
+)
+from TomoRayLib.weights import ModelEntry, check_description, find_model, models_folder, save_weights
 
 LIMIT_BYTES = 16 * 1000 * 1000
 
@@ -53,6 +60,7 @@ class Publication:
         based_on: Id of a published model, whose weights stay in its own file alone where the new ones are the same; it
             lends its mean atlas too.
         people: A held_out.json of Testing/Benchmarks/held_out.py that has the model, or its checkpoint under its id.
+        described_as: A few words for who chooses a model; None keeps those of the model of this id that is there.
     """
 
     model: str
@@ -60,6 +68,7 @@ class Publication:
     keep_atlas: bool = False
     based_on: str | None = None
     people: Path | None = None
+    described_as: str | None = None
 
 
 def publish_model(
@@ -75,6 +84,7 @@ def publish_model(
 
     Raises InputError for weights that must not be published, and for missing data.
     """
+    check_description(wanted.described_as)
     folder = models_folder()
     checkpoints = [checkpoint] if isinstance(checkpoint, Path) else list(checkpoint)
     base = _base_of(wanted, folder)
@@ -118,6 +128,7 @@ def publish_model(
         atlas_sha256=baseline.atlas_sha256,
         atlas_threshold=baseline.atlas_threshold,
         based_on=None if base is None else {"model": base.id, "sha256": base.sha256},
+        described_as=wanted.described_as or kept_description(folder, wanted.model),
         folder=folder,
     )
     for left_behind in register_model(folder, entry):

@@ -91,12 +91,22 @@ def register_model(folder: Path, entry: ModelEntry) -> list[str]:
     content = _content(folder)
     content.setdefault("default", entry.id)
     values = _plain(entry)
-    if values["based_on"] is None:
-        del values["based_on"]
+    for name in ("based_on", "described_as"):
+        if values[name] is None:
+            del values[name]
     content["models"] = _with(content.get("models", []), values)
     _write_registry(folder, content)
     bases = {item["id"]: item["based_on"] for item in content["models"] if "based_on" in item}
     return [name for name, base in bases.items() if base["model"] == entry.id and base["sha256"] != entry.sha256]
+
+
+def kept_description(folder: Path, model: str) -> str | None:
+    """The words that the registry already describes the model with, None if it has none or is not there."""
+    for item in _content(folder).get("models", []):
+        if item["id"] == model:
+            words: str | None = item.get("described_as")
+            return words
+    return None
 
 
 def register_segmenter(folder: Path, entry: SegmenterEntry) -> None:

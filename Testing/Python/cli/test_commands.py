@@ -109,7 +109,14 @@ def test_the_models_are_listed_with_their_licence() -> None:
 def test_models_that_add_to_others_and_segmenters_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = json.loads((weights.models_folder() / weights.REGISTRY_NAME).read_text(encoding="utf-8"))
     first = content["models"][0]
-    content["models"].append({**first, "id": "finer", "based_on": {"model": first["id"], "sha256": first["sha256"]}})
+    content["models"].append(
+        {
+            **first,
+            "id": "finer",
+            "described_as": "sharper",
+            "based_on": {"model": first["id"], "sha256": first["sha256"]},
+        }
+    )
     shared = {key: first[key] for key in ("sha256", "licence", "training_command")}
     data = [{"name": "VerSe (sub-verse014)", "licence": "CC-BY-SA-4.0", "use": "labelled CTs"}]
     own = {"id": "finder", "file": "finder.safetensors", "network": {}, "data": data, "figures": {}}
@@ -119,6 +126,7 @@ def test_models_that_add_to_others_and_segmenters_are_listed(tmp_path: Path, mon
     monkeypatch.setenv("COLUMNS", "200")
     listed = " ".join(tomoray("models").stdout.split())
     assert f"finer (adds to {first['id']})" in listed
+    assert "sharper" in listed
     assert "finder" in listed
     assert "VerSe (sub-verse014): labelled CTs" in listed
     finished = json.loads(tomoray("models", "--json").stdout.splitlines()[-1])

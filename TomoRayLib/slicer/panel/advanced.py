@@ -50,10 +50,9 @@ class AdvancedSection:
         for combo in (ui.modelComboBox, ui.deviceComboBox):
             combo.blockSignals(True)
             combo.clear()
-        for name in self._entries:
-            ui.modelComboBox.addItem(
-                _("{name} (default)").format(name=name) if name == self._default_model else name, name
-            )
+        for name, entry in self._entries.items():
+            plain = name == self._default_model and entry.described_as is None
+            ui.modelComboBox.addItem(_("{name} (default)").format(name=name) if plain else entry.shown_as, name)
         for device in devices(self.measured_cpu_seconds()):
             ui.deviceComboBox.addItem(device.label, device.name)
         for combo in (ui.modelComboBox, ui.deviceComboBox):
