@@ -68,11 +68,6 @@ class ModelEntry:
         return self.folder / self.file
 
     @property
-    def shown_as(self) -> str:
-        """The id, with the words that describe the model if it has any. To be read, never to be looked up."""
-        return self.id if self.described_as is None else f"{self.id} ({self.described_as})"
-
-    @property
     def fov_mm(self) -> float:
         return float(self.grid["fov_mm"])
 

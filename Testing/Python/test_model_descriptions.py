@@ -13,17 +13,17 @@ from TomoRayLib.training.registering import kept_description, register_model
 from TomoRayLib.weights import REGISTRY_NAME, find_model, read_registry
 
 
-def test_words_are_shown_behind_the_id_and_kept_in_the_registry(tmp_path: Path) -> None:
+def test_words_are_read_and_kept(tmp_path: Path) -> None:
     register_model(tmp_path, replace(find_model("geolift-s"), described_as="sharper"))
-    assert find_model("geolift-s", tmp_path).shown_as == "geolift-s (sharper)"
+    assert find_model("geolift-s", tmp_path).described_as == "sharper"
     assert kept_description(tmp_path, "geolift-s") == "sharper"
     assert kept_description(tmp_path, "another") is None
 
 
-def test_a_model_without_words_is_shown_by_its_id(tmp_path: Path) -> None:
+def test_a_model_without_words_has_none(tmp_path: Path) -> None:
     register_model(tmp_path, replace(find_model("geolift-s"), described_as=None))
     assert "described_as" not in json.loads((tmp_path / REGISTRY_NAME).read_text())["models"][0]
-    assert find_model("geolift-s", tmp_path).shown_as == "geolift-s"
+    assert find_model("geolift-s", tmp_path).described_as is None
 
 
 @pytest.mark.parametrize("words", ["", " ", "x" * 61, "two\nlines", 5])

@@ -51,8 +51,9 @@ class AdvancedSection:
             combo.blockSignals(True)
             combo.clear()
         for name, entry in self._entries.items():
-            plain = name == self._default_model and entry.described_as is None
-            ui.modelComboBox.addItem(_("{name} (default)").format(name=name) if plain else entry.shown_as, name)
+            words = [_("default")] if name == self._default_model else []
+            words += [entry.described_as] if entry.described_as else []
+            ui.modelComboBox.addItem(f"{name} ({'; '.join(words)})" if words else name, name)
         for device in devices(self.measured_cpu_seconds()):
             ui.deviceComboBox.addItem(device.label, device.name)
         for combo in (ui.modelComboBox, ui.deviceComboBox):

@@ -181,7 +181,7 @@ def test_devices_and_models_are_listed_when_advanced_opens(panel) -> None:
     assert names[-1] == "cpu"
     assert "cores" in ui.deviceComboBox.itemText(ui.deviceComboBox.count - 1)
     assert ui.modelComboBox.itemData(0) == "geolift-s"
-    assert ui.modelComboBox.itemText(0) == "geolift-s (closer on average)"
+    assert ui.modelComboBox.itemText(0) == "geolift-s (default; closer on average)"
     assert "CC-BY-NC-SA" in ui.modelLabel.text
     ui.deviceComboBox.currentIndex = ui.deviceComboBox.count - 1
     drive.settle()
