@@ -175,21 +175,24 @@ def _baseline_of(
 def mean_weights(checkpoints: Sequence[Path]) -> tuple[GeoLiftConfig, dict[str, Tensor]]:
     """The network's configuration and the mean of the averaged weights of checkpoints and published weights.
 
+    Those from before the head that counts may be among others that have it, which alone make its mean.
+
     Raises InputError for no checkpoint, a file that is neither of the two, or networks of different shapes.
     """
     if not checkpoints:
         raise InputError("Expected at least one checkpoint to publish, got none.")
     loaded = [_averaged(path) for path in checkpoints]
-    config = loaded[0][0]
+    config = replace(loaded[0][0], counts=any(other.counts for other, _ in loaded))
     for path, (other, _) in zip(checkpoints, loaded, strict=True):
-        if other != config:
+        if replace(other, counts=config.counts) != config:
             raise InputError(f"Expected checkpoints of one network, got another in {path}; publish them one by one.")
     return config, mean_state([state for _, state in loaded])
 
 
 def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of networks' states, in float32."""
-    return {name: torch.stack([one[name].float() for one in states]).mean(dim=0) for name in states[0]}
+    """The mean of networks' states, in float32: of every tensor, over the states that have it."""
+    names = dict.fromkeys(name for state in states for name in state)
+    return {name: torch.stack([one[name].float() for one in states if name in one]).mean(dim=0) for name in names}
 
 
 def imaging_of(checkpoints: Sequence[Path]) -> tuple[float, GeometryRanges]:

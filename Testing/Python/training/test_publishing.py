@@ -13,10 +13,11 @@ import torch
 from safetensors.torch import save_file
 
 from support.anatomies import a_spine, labels_of_a_column
-from support.publishing_places import publish, record
+from support.publishing_places import NETWORK, publish, record
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.demonstration import built_in_phantom
+from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.training import baseline, publishing
 from TomoRayLib.training.atlas import MeanAtlas, mean_atlas
 from TomoRayLib.training.data.anatomy import load_spines
@@ -211,6 +212,23 @@ def test_of_several_checkpoints_the_mean_is_published(a_place: SimpleNamespace, 
         publishing.mean_weights([a_place.checkpoint, tmp_path / "larger.ckpt"])
     with pytest.raises(ValueError, match="at least one"):
         publishing.mean_weights([])
+
+
+def test_weights_of_before_the_head_that_counts_are_averaged_with_those_that_have_it(
+    a_place: SimpleNamespace, tmp_path: Path
+) -> None:
+    plain = publish(a_place).path
+    config = dataclasses.replace(NETWORK, counts=True)
+    state = GeoLiftUNet(config).state_dict()
+    ema = {"n_averaged": torch.tensor(3)} | {f"module.{name}": value for name, value in state.items()}
+    torch.save({"network": dataclasses.asdict(config), "ema": ema}, tmp_path / "counting.ckpt")
+    mean_config, mean = publishing.mean_weights([tmp_path / "counting.ckpt", plain, plain])
+    assert mean_config == config
+    assert mean.keys() == state.keys()
+    for name, value in state.items():
+        expected = (value + 2 * a_place.state[name]) / 3 if name in a_place.state else value
+        torch.testing.assert_close(mean[name], expected, atol=2e-3, rtol=1e-3, msg=name)
+    assert publishing.mean_weights([plain, tmp_path / "counting.ckpt"])[0] == config
 
 
 def test_publishing_again_replaces_the_model_and_keeps_the_others_and_the_default(a_place: SimpleNamespace) -> None:
