@@ -74,6 +74,11 @@ def _loss(**changes: float) -> tuple[tuple[float, TrainingConfig], ...]:
     return ((1.0, replace(BASE, loss=replace(BASE.loss, **changes))),)
 
 
+def _with_network(image: float = 0.0, **parts: bool) -> tuple[tuple[float, TrainingConfig], ...]:
+    loss = replace(BASE.loss, image=image)
+    return ((1.0, replace(BASE, network=replace(GEOLIFT_S, **parts), loss=loss)),)
+
+
 def not_augmented() -> StreamConfig:
     """The stream without random shape, tissue, geometry and appearance: label maps in bodies, one fixed C-arm. What a
     label map lacks (texture, discs, endplates) and mirroring stay random."""
@@ -120,6 +125,12 @@ def rows() -> dict[str, Row]:
         "adversarial": Row(
             "adversarial for the last fifth", ((1 - ADVERSARIAL_SHARE, BASE), (ADVERSARIAL_SHARE, adversarial))
         ),
+        "image-decoder": Row(
+            "an image decoder, with a loss on bone images",
+            _with_network(image=0.5, image_decoder=True),
+        ),
+        "row-exchange": Row("views that see each other's rows", _with_network(row_exchange=True)),
+        "image-half": Row("both of them", _with_network(image=0.5, image_decoder=True, row_exchange=True)),
         "M": Row("GeoLift-M", ((1.0, replace(BASE, network=network_m)),)),
         "x2ct": Row("X2CT-GAN, its own losses and rates, as many samples", ((1.0, X2CT),)),
         "x2ct-same-time": Row(

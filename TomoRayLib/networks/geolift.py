@@ -19,11 +19,15 @@ from torch import Tensor, nn
 
 from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.networks.image_half import ImageDecoder, RowExchange
 
 LEVELS = 5
 IMAGE_CHANNELS = 2
+BONE_IMAGES = 2  # of each view: line integrals of bone's intensity, thickness of bone
 HEAD_LEVELS = 3  # the finest three levels predict; the coarser two of them only in training
 COUNT_LEVEL = 2  # 48^3, fine enough for where a vertebra is and which one; finer it would cost more than all heads
+IMAGE_LEVEL = 2  # the finest that the image half's own parts add to: a stride of 4 pixels, what 48^3 lifts
+EXCHANGE_LEVELS = (3, 2)
 PRODUCT_FROM_LEVEL = 2  # A * L is added from 48^3 downwards, where it costs next to nothing
 CONTEXT_BLOCKS = 2
 CONTEXT_HEADS = 4
@@ -40,6 +44,8 @@ class GeoLiftConfig:
     "pinhole", which carries features along their rays. With ``residual_heads`` the heads of the finest levels add to
     the enlarged output of the next coarser head, at first nothing: a level that has seen few samples then keeps the
     coarser one's result instead of making its own. With ``counts`` the level of 48^3 also predicts the vertebra field.
+
+    ``image_decoder`` and ``row_exchange`` put parts of ``networks.image_half`` between encoder and lifting.
     """
 
     image_widths: tuple[int, ...] = (16, 32, 64, 128, 192)
@@ -49,6 +55,8 @@ class GeoLiftConfig:
     lifting: str = "pinhole"
     residual_heads: bool = False
     counts: bool = False
+    image_decoder: bool = False
+    row_exchange: bool = False
 
     def __post_init__(self) -> None:
         for name in ("image_widths", "volume_widths", "convolutions"):
@@ -66,12 +74,14 @@ class Prediction(NamedTuple):
     """The output of the network at one level, each (n, 1, z, y, x): intensity in [0, 1] and vertebra logit.
 
     ``field`` (n, 4, z, y, x) is the vertebra field (``anatomy.vertebra_field``) of ``COUNT_LEVEL``, the same whichever
-    level the rest is of; None from a network that does not count.
+    level the rest is of; None from a network that does not count. ``bone_images`` (n, 2, 2, rows, columns) at a stride
+    of ``2**IMAGE_LEVEL`` pixels estimate ``samples.bone_images``, from an image decoder in training alone.
     """
 
     intensity: Tensor
     mask_logit: Tensor
     field: Tensor | None = None
+    bone_images: Tensor | None = None
 
     @property
     def masked(self) -> Tensor:
@@ -117,6 +127,10 @@ class GeoLiftUNet(nn.Module):
             if config.residual_heads and level < HEAD_LEVELS - 1:
                 self.reset_head(level)
         self.counter = nn.Conv3d(volumes[COUNT_LEVEL], FIELD_CHANNELS, 3, padding=1) if config.counts else None
+        self.image_decoder = ImageDecoder(images, IMAGE_LEVEL) if config.image_decoder else None
+        self.bone_imager = nn.Conv2d(images[IMAGE_LEVEL], BONE_IMAGES, 1) if config.image_decoder else None
+        exchanging = EXCHANGE_LEVELS if config.row_exchange else ()
+        self.row_exchange = nn.ModuleDict({str(k): RowExchange(images[k], 2**k) for k in exchanging})
 
     def forward(
         self, radiographs: Tensor, cube_to_pixel: Tensor, levels: Sequence[int] = (0,)
@@ -124,7 +138,7 @@ class GeoLiftUNet(nn.Module):
         """Predictions by level (0 = finest); nothing finer than ``min(levels)`` is computed."""
         if self.config.lifting == "replicate":
             cube_to_pixel = parallel_matrices(radiographs).expand_as(cube_to_pixel)
-        features = self._encode(radiographs, min(levels))
+        features, bone_images = self._encode(radiographs, cube_to_pixel, min(levels))
         volume: Tensor | None = None
         logits: Tensor | None = None
         field: Tensor | None = None
@@ -144,7 +158,7 @@ class GeoLiftUNet(nn.Module):
             if level in levels or (self.config.residual_heads and level < HEAD_LEVELS):
                 logits = self._logits(level, volume, logits)
             if level in levels:
-                predictions[level] = _prediction(logits, field)
+                predictions[level] = _prediction(logits, field, bone_images)
         return predictions
 
     def reset_head(self, level: int) -> None:
@@ -165,17 +179,31 @@ class GeoLiftUNet(nn.Module):
                 module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         return self
 
-    def _encode(self, radiographs: Tensor, finest: int) -> list[list[Tensor]]:
-        """Per view, per level: image features reduced to the volume's width; nothing for levels below ``finest``."""
+    def _encode(
+        self, radiographs: Tensor, cube_to_pixel: Tensor, finest: int
+    ) -> tuple[list[list[Tensor]], Tensor | None]:
+        """Per view, per level: image features reduced to the volume's width; nothing for levels below ``finest``. And
+        the bone images of a network in training that has an image decoder."""
         count = radiographs.shape[0]
         x = radiographs.transpose(0, 1).flatten(0, 1)
-        views: list[list[Tensor]] = [[], []]
-        for level, block in enumerate(self.encoder):
+        encoded: list[Tensor] = []
+        for block in self.encoder:
             x = block(x)
-            for index, view in enumerate(x.split(count)):
+            encoded.append(x)
+        for key, exchange in self.row_exchange.items():
+            encoded[int(key)] = exchange(encoded[int(key)], cube_to_pixel)
+        bone_images: Tensor | None = None
+        if self.image_decoder is not None and self.bone_imager is not None:
+            encoded, decoded = self.image_decoder(encoded)
+            if self.training:
+                bone_images = torch.stack(self.bone_imager(decoded).float().split(count), dim=1)
+        views: list[list[Tensor]] = [[], []]
+        for level in range(LEVELS):
+            for index, view in enumerate(encoded[level].split(count)):
                 reduced = self.reducers[index][level](view) if level >= finest else view.new_empty(0)  # type: ignore[index]
                 views[index].append(reduced)
-        return views
+            encoded[level] = x  # free what is no longer needed
+        return views, bone_images
 
     def _lift(self, features: list[list[Tensor]], cube_to_pixel: Tensor, level: int) -> Tensor:
         size = self.config.output_size >> level
@@ -242,9 +270,9 @@ def _feature_places(
     return places.view(cube_to_pixel.shape[0], (last - first) * size, size, 2)
 
 
-def _prediction(logits: Tensor | None, field: Tensor | None) -> Prediction:
+def _prediction(logits: Tensor | None, field: Tensor | None, bone_images: Tensor | None) -> Prediction:
     assert logits is not None
-    return Prediction(torch.sigmoid(logits[:, :1]), logits[:, 1:], field)
+    return Prediction(torch.sigmoid(logits[:, :1]), logits[:, 1:], field, bone_images)
 
 
 def _norm(channels: int) -> nn.GroupNorm:

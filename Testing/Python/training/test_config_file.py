@@ -103,8 +103,8 @@ def test_keys_set_fields_and_the_rest_keeps_its_defaults(tmp_path: Path) -> None
         ("batch_size = 1", "bach_size = 1", r"unknown key 'stages\[0\].training.bach_size'; did you mean 'batch_size'"),
         (
             "squared = 2",
-            "magic = 2",
-            r"unknown key 'stages\[0\].training.loss.magic'; expected one of axis_mean, count, edge",
+            "wonder_7 = 2",
+            r"unknown key 'stages\[0\].training.loss.wonder_7'; expected one of axis_mean, count, edge",
         ),
         ("epochs = 2", "epochs = 2.5", r"stages\[0\].epochs must be a whole number; got 2.5"),
         ("epochs = 2", "epochs = true", r"stages\[0\].epochs must be a whole number; got True"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -12,8 +12,10 @@ from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
+from TomoRayLib.networks.geolift import IMAGE_LEVEL
 from TomoRayLib.networks.radiograph_input import cube_to_pixel, normalise
 from TomoRayLib.projector.projection import project
 from TomoRayLib.training.data.augmentation import (
@@ -31,6 +33,9 @@ from TomoRayLib.training.data.cube_sampling import CubeSampling
 from TomoRayLib.training.data.vertebra_truth import between_vertebrae, field_on_cube, nearest_on_cube
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
 from TomoRayLib.training.phantoms.scene import Scene, SceneSize
+
+BONE_INTEGRAL_UNIT_MM = 10.0  # a vertebra of 40 mm whose intensity is 0.3 has about 1
+BONE_THICKNESS_UNIT_MM = 40.0
 
 
 @dataclass(frozen=True)
@@ -80,20 +85,22 @@ class Shot:
     """One X-ray of a phantom: all of a sample but its appearance.
 
     ``integrals`` (2, 224, 224) are the views' line integrals, ``volumes`` (2, size, size, size) target and occupancy,
-    in half precision because many are kept. ``geometry`` (2, 5) is what ``losses.view_of_row`` reads. ``counted`` are
-    the parts of a sample that tell vertebrae apart; none if they were not asked for.
+    in half precision because many are kept. ``geometry`` (2, 5) is what ``losses.view_of_row`` reads. ``further`` are
+    the parts of a sample that some losses alone read, if they were asked for.
     """
 
     integrals: Tensor
     matrices: Tensor
     geometry: Tensor
     volumes: Tensor
-    counted: Sample = field(default_factory=dict)
+    further: Sample = field(default_factory=dict)
 
 
-def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig, field_size: int = 0) -> Shot:
+def shot_of_scene(
+    scene: Scene, rng: np.random.Generator, config: StreamConfig, field_size: int = 0, imaging: bool = False
+) -> Shot:
     """Random isocentre and geometry, half of the time mirrored; with a vertebra field of ``field_size`` voxels an
-    edge, 0 for none."""
+    edge, 0 for none, and with ``bone_images`` if ``imaging``."""
     mirrored = rng.random() < 0.5
     hu = scene.hu.flip(-1) if mirrored else scene.hu
     occupancy = scene.occupancy.flip(-1) if mirrored else scene.occupancy
@@ -112,8 +119,36 @@ def shot_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig, 
     share = sampling.needed(occupancy).float() / 255.0
     both = sampling.interpolated(torch.stack([bone * (share > 0.5), share]))
     geometry = torch.tensor([_geometry_row(view, config.fov_mm) for view in views])
-    counted = counted_of_scene(scene, cube, mirrored, field_size) if field_size else {}
-    return Shot(torch.stack(integrals), torch.stack(matrices), geometry, both.half(), counted)
+    further = counted_of_scene(scene, cube, mirrored, field_size) if field_size else {}
+    if imaging:
+        further["bone_images"] = torch.stack([bone_images(hu, occupancy, scene.grid, one) for one in views]).half()
+    return Shot(torch.stack(integrals), torch.stack(matrices), geometry, both.half(), further)
+
+
+def bone_images(hu: Tensor, occupancy: Tensor, grid: Grid, view: View) -> Tensor:
+    """(2, rows, columns) of the vertebrae alone, as ``view`` sees them at a stride of ``2**IMAGE_LEVEL`` pixels: line
+    integrals of the target's intensity (of ``BONE_INTEGRAL_UNIT_MM``) and thickness (of ``BONE_THICKNESS_UNIT_MM``).
+
+    Args:
+        hu: (z, y, x) HU on ``grid``.
+        occupancy: (z, y, x) share of vertebra in each voxel, 0 to 255.
+        grid: The grid of both.
+        view: The view on the network's detector.
+    """
+    share = occupancy.float() / 255.0
+    intensity = ((hu.float() - BONE_WINDOW.low_hu) / BONE_WINDOW.width_hu).clamp(0, 1) * (share > 0.5)
+    scaled = torch.stack([intensity / BONE_INTEGRAL_UNIT_MM, share / BONE_THICKNESS_UNIT_MM])
+    return project(scaled, grid, every_nth_pixel(view, 2**IMAGE_LEVEL))
+
+
+def every_nth_pixel(view: View, stride: int) -> View:
+    """The view on a detector of its pixels (0, 0), (0, stride), ... alone: where features of that stride lie."""
+    fine = view.detector
+    rows, columns = (-(-count // stride) for count in fine.shape)
+    spacing_mm = (fine.pixel_spacing_mm[0] * stride, fine.pixel_spacing_mm[1] * stride)
+    first_mm, right_mm = fine.down_mm()[0], fine.right_mm()[0]
+    offset_mm = (first_mm + spacing_mm[0] * (rows - 1) / 2, right_mm + spacing_mm[1] * (columns - 1) / 2)
+    return replace(view, detector=Detector(rows, columns, spacing_mm, offset_mm))
 
 
 def counted_of_scene(scene: Scene, cube: Grid, mirrored: bool, field_size: int) -> Sample:
@@ -145,13 +180,15 @@ def sample_of_shot(shot: Shot, rng: np.random.Generator, appearance: AppearanceR
         "geometry": shot.geometry,
         "target": volumes[:1],
         "occupancy": volumes[1:],
-        **{name: value.float() for name, value in shot.counted.items()},
+        **{name: value.float() for name, value in shot.further.items()},
     }
 
 
-def sample_of_scene(scene: Scene, rng: np.random.Generator, config: StreamConfig, field_size: int = 0) -> Sample:
+def sample_of_scene(
+    scene: Scene, rng: np.random.Generator, config: StreamConfig, field_size: int = 0, imaging: bool = False
+) -> Sample:
     """One training sample: random isocentre, geometry and appearance, half of the time mirrored."""
-    return sample_of_shot(shot_of_scene(scene, rng, config, field_size), rng, config.appearance)
+    return sample_of_shot(shot_of_scene(scene, rng, config, field_size, imaging), rng, config.appearance)
 
 
 def random_isocenter(rng: np.random.Generator, ranges: IsocenterRanges) -> tuple[float, float, float]:

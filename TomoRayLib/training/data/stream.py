@@ -37,7 +37,7 @@ def sample_order(seed: tuple[int, ...], uses: int, window: int) -> Iterator[tupl
 class SampleStream(IterableDataset[Sample]):
     """Endless samples: ``radiographs`` (2, 2, 224, 224), ``cube_to_pixel`` (2, 3, 4), ``geometry`` (2, 5), ``target``
     and ``occupancy`` (1, size, size, size) in [0, 1]. With a ``field_size`` also what tells vertebrae apart, see
-    ``samples.counted_of_scene``.
+    ``samples.counted_of_scene``; if ``imaging``, ``bone_images`` (2, 2, rows, columns), see ``samples.bone_images``.
 
     ``rank`` is the number of the training process: each draws phantoms of its own. ``batches_done`` batches of
     ``batch_size`` are left out, in the order in which a DataLoader takes them from its workers. Phantoms, X-rays and
@@ -53,9 +53,10 @@ class SampleStream(IterableDataset[Sample]):
         batch_size: int = 1,
         device: str = "cpu",
         field_size: int = 0,
+        imaging: bool = False,
     ) -> None:
         super().__init__()
-        self.field_size = field_size
+        self.field_size, self.imaging = field_size, imaging
         self.anatomy, self.config, self.rank = anatomy, config, rank
         self.batches_done, self.batch_size, self.device = batches_done, batch_size, device
 
@@ -84,7 +85,7 @@ class SampleStream(IterableDataset[Sample]):
                     if phantom not in scenes:
                         scenes[phantom] = self._scene(np.random.default_rng((*seed, SCENE, phantom)))
                     rng = np.random.default_rng((*seed, SHOT, phantom, number))
-                    shots[key] = shot_of_scene(scenes[phantom], rng, config, self.field_size)
+                    shots[key] = shot_of_scene(scenes[phantom], rng, config, self.field_size, self.imaging)
                 yield sample_of_shot(shots[key], np.random.default_rng((*seed, LOOK, phantom, use)), config.appearance)
             if looks_left[key] == 0:
                 shots.pop(key, None)

@@ -20,7 +20,12 @@ from TomoRayLib.training.engine.models import Model, NetworkConfig, describe_net
 from TomoRayLib.training.engine.progress import Progress
 from TomoRayLib.weights import read_weights
 
-COUNTER = "counter."  # of the parameters of the head of the vertebra field
+ADDED_PARTS = {  # options of GeoLiftConfig, and how the names of their parameters begin
+    "counts": ("counter.",),
+    "image_decoder": ("image_decoder.", "bone_imager."),
+    "row_exchange": ("row_exchange.",),
+}
+_ADDED_NAMES = tuple(prefix for prefixes in ADDED_PARTS.values() for prefix in prefixes)
 
 
 @dataclass
@@ -86,7 +91,7 @@ def start_from(path: Path, model: Model, ema: AveragedModel, adversary: Adversar
     """Begin with the averaged weights of a checkpoint (and its adversary), or with published weights (.safetensors).
 
     Weights of a network without residual heads may start one with them: its finer heads then begin with nothing to add.
-    Those of a network that does not count may start one that does: its field's head begins as it was drawn. Raises
+    Those of a network without a part of ``ADDED_PARTS`` may start one with it: it begins as it was drawn. Raises
     InputError for those of another network.
     """
     content: dict[str, Any] = {}
@@ -101,7 +106,7 @@ def start_from(path: Path, model: Model, ema: AveragedModel, adversary: Adversar
         begins_residual = _begins_residual(path, network, model)
     if adversary is not None and content.get("adversary"):
         adversary.load_state_dict(content["adversary"])
-    drawn = {name: value for name, value in model.state_dict().items() if name.startswith(COUNTER)}
+    drawn = {name: value for name, value in model.state_dict().items() if name.startswith(_ADDED_NAMES)}
     try:
         for one in (model, ema.module):
             one.load_state_dict({**drawn, **weights})
@@ -116,11 +121,12 @@ def start_from(path: Path, model: Model, ema: AveragedModel, adversary: Adversar
 
 def _begins_residual(path: Path, network: dict[str, Any], model: Model) -> bool:
     """Whether the weights' network lacks the model's residual heads. Raises InputError for one that lacks, or has, more
-    than these and the head of the vertebra field."""
+    than these and the parts of ``ADDED_PARTS``."""
     config, wanted = network_of(network), model.config
     if isinstance(config, GeoLiftConfig) and isinstance(wanted, GeoLiftConfig):
         residual = wanted.residual_heads and not config.residual_heads
-        added = replace(config, residual_heads=residual or config.residual_heads, counts=wanted.counts or config.counts)
+        parts = {name: getattr(config, name) or getattr(wanted, name) for name in ADDED_PARTS}
+        added = replace(config, residual_heads=residual or config.residual_heads, **parts)
         if added == wanted:
             return residual
     elif config == wanted:

@@ -34,7 +34,7 @@ class LossWeights:
     rays, by the projector; it costs most. ``ssim`` is 1 - SSIM near bone. ``mse`` and ``axis_mean`` are X2CT-GAN's two
     terms (10 each there): the mean squared error, and L1 of the means along the three axes. ``gaps`` is the mask's
     entropy where two vertebrae are close: discs, endplates, joints. ``count`` is the error of the vertebra field, for a
-    network that counts.
+    network that counts. ``image`` is the error of the bone images, for a network with an image decoder.
     """
 
     intensity: float = 0.5
@@ -48,13 +48,14 @@ class LossWeights:
     axis_mean: float = 0.0
     gaps: float = 0.0
     count: float = 0.0
+    image: float = 0.0
 
 
 def level_losses(
     predictions: Mapping[int, Prediction | Unmasked], sample: Sample, weights: LossWeights, levels: tuple[int, ...]
 ) -> tuple[Tensor, dict[str, float]]:
     """Loss of the finest level plus 0.3 of each coarser one, plus that of the vertebra field if its level is among
-    them; the terms reported are those of the finest, and ``count``."""
+    them, plus that of the bone images; the terms reported are those of the finest, ``count`` and ``image``."""
     total = torch.zeros((), device=sample["target"].device)
     reported: dict[str, float] = {}
     for level in levels:
@@ -69,6 +70,10 @@ def level_losses(
         loss = count_loss(_field_of(predictions[COUNT_LEVEL]), sample["field"], sample["known"])
         total = total + weights.count * loss
         reported["count"] = float(loss.detach())
+    if weights.image > 0:
+        loss = F.l1_loss(_bone_images_of(predictions[levels[0]]), sample["bone_images"])
+        total = total + weights.image * loss
+        reported["image"] = float(loss.detach())
     return total, reported
 
 
@@ -101,7 +106,7 @@ def reconstruction_loss(
     }
     terms = {name: part() for name, part in parts.items() if getattr(weights, name) > 0}
     if not terms:
-        raise InputError("LossWeights must have a term above 0 beside count; got none.")
+        raise InputError("LossWeights must have a term above 0 beside count and image; got none.")
     total = torch.stack([getattr(weights, name) * value for name, value in terms.items()]).sum()
     return total, {name: float(value.detach()) for name, value in terms.items()}
 
@@ -146,6 +151,14 @@ def _field_of(prediction: Prediction | Unmasked) -> Tensor:
     if isinstance(prediction, Unmasked) or prediction.field is None:
         raise InputError("LossWeights.count needs a network that counts; got one that does not. Set network.counts.")
     return prediction.field
+
+
+def _bone_images_of(prediction: Prediction | Unmasked) -> Tensor:
+    if isinstance(prediction, Unmasked) or prediction.bone_images is None:
+        raise InputError(
+            "LossWeights.image needs a network with an image decoder; got one without. Set network.image_decoder."
+        )
+    return prediction.bone_images
 
 
 def mask_loss(logit: Tensor, occupancy: Tensor) -> Tensor:

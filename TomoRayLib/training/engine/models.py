@@ -68,13 +68,14 @@ def build_model(config: NetworkConfig, device: str = "cpu") -> Model:
 
 
 def parameters_to_train(
-    model: Model, finest_level: int, coarsest_level: int | None = None, counting: bool = False
+    model: Model, finest_level: int, coarsest_level: int | None = None, counting: bool = False, imaging: bool = False
 ) -> list[nn.Parameter]:
     """The parameters that the optimizer holds: with a ``coarsest_level`` those that the levels from the finest to it
     add, else all.
 
-    Of all, the levels that are not trained yet, and the head of the vertebra field unless ``counting``, stay in it
-    without gradients (several processes wait for a gradient of everything that asks for one).
+    Of all, the levels that are not trained yet, the head of the vertebra field unless ``counting``, and that of bone
+    images unless ``imaging``, stay in it without gradients (several processes wait for a gradient of everything that
+    asks for one).
     """
     if not isinstance(model, GeoLiftUNet):
         return [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -88,6 +89,8 @@ def parameters_to_train(
         return [parameter for parameter in model.parameters() if parameter.requires_grad]
     if model.counter is not None:
         model.counter.requires_grad_(counting)
+    if model.bone_imager is not None:
+        model.bone_imager.requires_grad_(imaging)
     for level in range(finest_level):
         for part in _parts_of_level(model, level):
             part.requires_grad_(False)

@@ -148,8 +148,8 @@ class Trainer:
         config = replace(config, workers=workers_for(asked_for, fabric.device, stream.size, cores))
         fabric.seed_everything(config.seed)
         network = build_model(config.trained_network, fabric.device.type)
-        counting = config.loss.count > 0
-        trained = parameters_to_train(network, config.finest_level, config.last_trained_level, counting)
+        asked = {"counting": config.loss.count > 0, "imaging": config.loss.image > 0}
+        trained = parameters_to_train(network, config.finest_level, config.last_trained_level, **asked)
         optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=config.betas)
         ema = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
         model, optimizer = fabric.setup(network, optimizer)
@@ -352,7 +352,7 @@ def _loader(
     device = "cpu" if workers else str(fabric.device)
     place = (fabric.global_rank, steps_done, config.batch_size)
     return DataLoader(
-        SampleStream(anatomy, stream, *place, device, config.field_size),
+        SampleStream(anatomy, stream, *place, device, config.field_size, config.loss.image > 0),
         batch_size=config.batch_size,
         num_workers=workers,
         prefetch_factor=4 if workers else None,

@@ -82,6 +82,10 @@ class TrainingConfig:
             )
         if self.loss.count > 0 and not (self.network.counts and self.architecture == "geolift"):
             raise InputError(f"loss.count needs network.counts = true; got loss.count {self.loss.count} without it.")
+        if self.loss.image > 0 and not (self.network.image_decoder and self.architecture == "geolift"):
+            raise InputError(
+                f"loss.image needs network.image_decoder = true; got loss.image {self.loss.image} without it."
+            )
         if self.architecture not in ARCHITECTURES:
             raise InputError(f"architecture must be one of {ARCHITECTURES}; got {self.architecture!r}.")
         if self.architecture == "x2ct" and (self.finest_level or self.loss.mask or self.loss.rays):

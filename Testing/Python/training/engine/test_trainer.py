@@ -152,6 +152,22 @@ def test_weights_without_residual_heads_start_a_network_with_them_from_nothing_t
         run(a_config(1, start_from=str(tmp_path / "grown.ckpt")), tmp_path / "plain")
 
 
+def test_weights_without_the_image_halfs_parts_start_a_network_with_them(a_run: Path, tmp_path: Path) -> None:
+    """They begin with nothing to add; the way back, from weights with them to a network without, is refused."""
+    _, before = averaged_weights(a_run / "last.ckpt")
+    extended = dataclasses.replace(TINY, image_decoder=True, row_exchange=True)
+    start = str(a_run / "last.ckpt")
+    config = a_config(1, start_from=start, network=extended, peak_lr=1e-12, loss=losses.LossWeights(image=0.5))
+    checkpoint = run(config, tmp_path / "extended")
+    _, state = averaged_weights(checkpoint)
+    for name, value in before.items():
+        torch.testing.assert_close(state[name], value, atol=1e-4, rtol=1e-3, msg=name)
+    assert {"image_decoder.added.2.weight", "row_exchange.3.added.0.weight"} < state.keys()
+    assert float(state["image_decoder.added.2.weight"].abs().max()) < 1e-6
+    with pytest.raises(ValueError, match="network of another shape: expected image_decoder False"):
+        run(a_config(1, start_from=str(checkpoint)), tmp_path / "plain")
+
+
 def test_published_weights_start_the_network_that_they_say_they_are_of(a_run: Path, tmp_path: Path) -> None:
     config, state = averaged_weights(a_run / "last.ckpt")
     start = tmp_path / "published.safetensors"
