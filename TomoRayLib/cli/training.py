@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -151,8 +152,15 @@ def publish(
         except ImportError as error:
             raise InputError(f"Publishing needs the extra 'train' ({error}); in a checkout: make setup.") from None
         if segmenter:
-            if described_as is not None:
-                raise InputError("Expected --described-as for a model, got it with --segmenter; leave one of them out.")
+            _refuse_with_segmenter(
+                {
+                    "--data": data is not None,
+                    "--keep-atlas": keep_atlas,
+                    "--based-on": based_on is not None,
+                    "--people": people is not None,
+                    "--described-as": described_as is not None,
+                }
+            )
             publish_segmenter(checkpoints, command, model or SEGMENTER, console.print)
             return
         wanted = Publication(model or "geolift-s", command, keep_atlas, based_on, people, described_as)
@@ -203,6 +211,16 @@ def learning_curves(
         _write_picture(out, png_bytes(picture))
 
     finish(work, False)
+
+
+def _refuse_with_segmenter(is_given: Mapping[str, bool]) -> None:
+    """Raises InputError for options of ``publish`` that say something of a model, which a segmenter does not have."""
+    given = [option for option, there in is_given.items() if there]
+    if given:
+        raise InputError(
+            f"Expected --segmenter without options for a model alone, got it with {', '.join(given)}; leave "
+            f"{'it' if len(given) == 1 else 'them'} out, or --segmenter."
+        )
 
 
 def _write_picture(path: Path, content: bytes) -> None:
