@@ -6,7 +6,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 import TomoRayLib
 from TomoRayLib.anatomy.grey_levels import vertebra_mask
-from TomoRayLib.anatomy.vertebra_decoding import decode_vertebrae
+from TomoRayLib.anatomy.vertebra_decoding import UNSURE, DecodedSpine, decode_vertebrae
 from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.geometry.grid import Grid
@@ -29,7 +29,8 @@ from TomoRayLib.metrics.scores import COLUMN_OF_KEY, MetricColumn
 from TomoRayLib.metrics.spectrum import compare_spectra
 from TomoRayLib.metrics.statistics import CaseScore
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
-from TomoRayLib.metrics.vertebra_counts import count_vertebrae
+from TomoRayLib.metrics.vertebra_counts import VertebraCounts, count_vertebrae
+from TomoRayLib.metrics.vertebra_pooling import CountedCase
 from TomoRayLib.networks.geolift import COUNT_LEVEL, HEAD_LEVELS, GeoLiftUNet, Prediction
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.comparison import compare, placed_atlas
@@ -41,6 +42,7 @@ from TomoRayLib.training.engine.checkpoints import averaged_geolift
 from TomoRayLib.weights import ModelEntry, find_model, load_network
 
 SCORING = 1  # raise it if a score's definition changes: kept scores are then made again
+COUNTING = 1  # likewise for counts of vertebrae, which only networks that tell them apart have
 MODEL, TRUTH = "tomoray", "truth"
 Row = dict[str, float]
 
@@ -137,6 +139,7 @@ def made_with(case_inputs: Mapping[str, str], contestant: Contestant) -> dict[st
     """Everything that a record of scores depends on, as it comes back from JSON."""
     return {
         "scoring": SCORING,
+        **({"counting": COUNTING} if contestant.network.config.counts else {}),
         "tomoray": TomoRayLib.__version__,
         "weights_sha256": contestant.weights_sha256,
         "atlas_sha256": contestant.entry.atlas_sha256,
@@ -176,7 +179,7 @@ def score(case: PersonCase, contestant: Contestant, wanted: Mapping[str, Any], p
     discs = discs_between(truth.vertebrae().voxels, truth.grid.spacing_mm)
     for row, (grey, mask) in volumes.items():
         rows.setdefault(row, {}).update(_sharpness(np.clip(grey, 0, 1), mask, truth, discs))
-    rows[MODEL].update(_counts(case, _labels(case, contestant, synthetic), truth))
+    rows[MODEL].update(_counts(case, _spine(case, contestant, synthetic), truth))
     write_json(
         path,
         {
@@ -213,12 +216,12 @@ def _synthetic(case: PersonCase, contestant: Contestant) -> SyntheticCT:
     return SyntheticCT(grey, probability, grid, contestant.entry.id)
 
 
-def _labels(case: PersonCase, contestant: Contestant, synthetic: SyntheticCT) -> NDArray[np.uint8] | None:
-    """VerSe numbers on the grid of the synthetic CT, if the network counts; its field is the same for all levels."""
+def _spine(case: PersonCase, contestant: Contestant, synthetic: SyntheticCT) -> DecodedSpine | None:
+    """The vertebrae on the grid of the synthetic CT, if the network counts; its field is the same for all levels."""
     field = _predicted(case, contestant, synthetic.grid, COUNT_LEVEL).field
     if field is None:
         return None
-    return decode_vertebrae(synthetic.mask, field[0].float().numpy(), synthetic.grid).labels
+    return decode_vertebrae(synthetic.mask, field[0].float().numpy(), synthetic.grid)
 
 
 def _predicted(case: PersonCase, contestant: Contestant, grid: Grid, level: int) -> Prediction:
@@ -245,16 +248,26 @@ def _sharpness(grey: NDArray[Any], mask: NDArray[np.bool_], truth: GroundTruth, 
     return row
 
 
-def _counts(case: PersonCase, predicted: NDArray[np.uint8] | None, truth: GroundTruth) -> Row:
+def _counts(case: PersonCase, spine: DecodedSpine | None, truth: GroundTruth) -> Row:
     """Vertebrae found and named, if the model tells them apart; undefined if it does not."""
-    if predicted is None:
+    if spine is None:
         return dict.fromkeys(("found", "named", "named_up_to_shift"), math.nan)
-    counts = count_vertebrae(predicted, truth.vertebrae().voxels, truth.grid.spacing_mm, case.cut)
+    counts = count_vertebrae(spine.labels, truth.vertebrae().voxels, truth.grid.spacing_mm, case.cut)
     shares = (counts.found_share, counts.named_share, counts.named_up_to_shift_share)
     return {
         **dict(zip(("found", "named", "named_up_to_shift"), shares, strict=True)),
         **{f"count_{key}": float(value) for key, value in counts.to_json_dict().items()},
+        "numbering_unsure": float(spine.numbering == UNSURE),
     }
+
+
+def counted_case(row: Row) -> CountedCase | None:
+    """The counts in a model's row; None if it does not tell vertebrae apart."""
+    if "numbering_unsure" not in row:
+        return None
+    names = [field.name for field in fields(VertebraCounts)]
+    counts = VertebraCounts(**{name: int(row[f"count_{name}"]) for name in names})
+    return CountedCase(counts, bool(row["numbering_unsure"]))
 
 
 def _forth(value: float) -> float | str:

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from held_out_people import is_test, is_validation
-from held_out_scores import MEASURES, MODEL, TRUTH, Row
+from held_out_scores import MEASURES, MODEL, TRUTH, Row, counted_case
 
 from TomoRayLib.metrics.scores import MetricColumn
 from TomoRayLib.metrics.statistics import Statistic, statistic
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
+from TomoRayLib.metrics.vertebra_pooling import PooledCounts, pool_counts
+from TomoRayLib.report.vertebra_section import pooled_sentences
 from TomoRayLib.training.data.roles import Role
 
 NOT_TRAINED_ON, VALIDATION, TEST, TRAINED_ON = "not trained on", "chosen on", "never looked at", "trained on"
@@ -107,6 +109,12 @@ def summary_table(scores: Sequence[PersonScores], keys: Sequence[str], with_atla
     return markdown(lines)
 
 
+def pooled_by_model(scores: Sequence[PersonScores]) -> dict[str, PooledCounts]:
+    """Vertebrae found and named over all people together, for each model that tells them apart."""
+    pooled = {model: pool_counts(counted_case(one.rows[model][MODEL]) for one in scores) for model in scores[0].rows}
+    return {model: counts for model, counts in pooled.items() if counts is not None}
+
+
 def person_table(scores: Sequence[PersonScores], model: str) -> str:
     """Markdown: a line a person with its role, and below it the mean atlas on the same person."""
     keys = [COLUMN[key] for key in PER_PERSON]
@@ -120,12 +128,16 @@ def person_table(scores: Sequence[PersonScores], model: str) -> str:
 
 
 def full_text(scores: Sequence[PersonScores]) -> str:
-    """The page: a summary for each group of people, then each model person by person, then what the scores mean."""
+    """The page: a summary for each group of people, then each model person by person, then what the scores mean.
+
+    Vertebrae are pooled within a group: people that a model was trained on must not raise the count of the others.
+    """
     parts = []
     for group, members in groups_of(scores).items():
         names = ", ".join(one.title for one in members)
         parts.append(f"**{MEANING[group]}** (n = {len(members)}: {names}), mean ± SD:")
         parts.append(summary_table(members, list(COLUMN)))
+        parts += [f"{model}: {pooled_sentences(counts)}" for model, counts in pooled_by_model(members).items()]
     for model in scores[0].rows:
         parts += [f"**{model}**, person by person:", person_table(scores, model)]
     parts.append("\n".join(f"* {heading(column)}: {column.meaning}" for column in MEASURES))
@@ -154,7 +166,10 @@ def readme_text(scores: Sequence[PersonScores]) -> str:
 
 
 def to_json(scores: Sequence[PersonScores]) -> dict[str, Any]:
-    """``groups`` with statistics by model, row and score, and ``people`` with all values; infinity as "inf"."""
+    """``groups`` with statistics by model, row and score, and ``people`` with all values; infinity as "inf".
+
+    A group's ``counting`` are the pooled counts of the models that tell vertebrae apart.
+    """
     return {
         "measures": {column.key: {"title": heading(column), "meaning": column.meaning} for column in MEASURES},
         "groups": {
@@ -167,6 +182,7 @@ def to_json(scores: Sequence[PersonScores]) -> dict[str, Any]:
                     }
                     for model in members[0].rows
                 },
+                "counting": {model: counts.to_json_dict() for model, counts in pooled_by_model(members).items()},
             }
             for group, members in groups_of(scores).items()
         },

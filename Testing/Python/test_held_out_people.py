@@ -23,6 +23,7 @@ from support.training_runs import TINY
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
+from TomoRayLib.metrics.vertebra_pooling import PooledCounts
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.training.data.licences import CASES, to_record, uses_of
 from TomoRayLib.training.data.roles import Role, role_of
@@ -117,6 +118,49 @@ def test_the_page_and_the_json_hold_every_person(benchmarks: dict[str, ModuleTyp
     assert content["people"][0]["roles"] == {"a": "held out", "b": "chosen on"}
     assert content["people"][0]["rows"]["a"]["blank"]["assd_mm"] == "inf"
     assert content["groups"]["not trained on"]["rows"]["b"]["tomoray"]["dice"]["mean"] == pytest.approx(0.7)
+
+
+def with_counts(tables: ModuleType, one: Any, model: str, whole: int, found: int, named: int, unsure: bool) -> Any:
+    """The person with counts of a model; all that were found are named right up to a shift."""
+    counts = {"whole": whole, "found": found, "named": named, "named_up_to_shift": found, "extra": 1, "shift": 0}
+    row = {f"count_{name}": float(value) for name, value in counts.items()} | {"numbering_unsure": float(unsure)}
+    rows = {**one.rows[model], "tomoray": {**one.rows[model]["tomoray"], **row}}
+    return replace(one, rows={**one.rows, model: rows})
+
+
+def test_vertebrae_are_pooled_for_each_model_that_counts_within_a_group(
+    benchmarks: dict[str, ModuleType], scores: list[Any]
+) -> None:
+    """Model a does not count; b was trained on the second person, whose counts are in its own group alone."""
+    tables = benchmarks["held_out_tables"]
+    counts = [(9, 8, 2, True), (20, 20, 20, False), (1, 1, 1, False)]
+    counted = [with_counts(tables, one, "b", *values) for one, values in zip(scores, counts, strict=True)]
+    page = tables.full_text(counted)
+    lines = [line for line in page.splitlines() if "Whole vertebrae in view" in line]
+    assert [line.partition(";")[0] for line in lines] == [
+        "b: Whole vertebrae in view: 10 in 2 cases",
+        "b: Whole vertebrae in view: 9 in 1 case",
+        "b: Whole vertebrae in view: 1 in 1 case",
+        "b: Whole vertebrae in view: 20 in 1 case",
+    ]
+    assert lines[0] == (
+        "b: Whole vertebrae in view: 10 in 2 cases; found within 10 mm 9 (90 %), named right 3 (30 %), up to a common "
+        "shift 9 (90 %); numbering unsure in 1 of 2 cases. An empty volume finds none, and the mean atlas tells no "
+        "vertebrae apart."
+    )
+    table = page.split("\n\n").index(tables.summary_table(tables.groups_of(counted)["chosen on"], list(tables.COLUMN)))
+    assert page.split("\n\n")[table + 1] == lines[1]
+    groups = tables.to_json(counted)["groups"]
+    pooled = PooledCounts(20, 20, 20, 20, extra=1, cases=1, cases_unsure=0, cases_not_counted=0)
+    assert groups["trained on"]["counting"] == {"b": pooled.to_json_dict()}
+
+
+def test_without_a_model_that_counts_the_page_says_nothing_of_counts(
+    benchmarks: dict[str, ModuleType], scores: list[Any]
+) -> None:
+    tables = benchmarks["held_out_tables"]
+    assert "Whole vertebrae in view" not in tables.full_text(scores)
+    assert {str(group["counting"]) for group in tables.to_json(scores)["groups"].values()} == {"{}"}
 
 
 def test_kept_scores_are_used_for_the_same_files_alone(benchmarks: dict[str, ModuleType], tmp_path: Path) -> None:
@@ -276,9 +320,15 @@ def test_a_person_is_scored_once_with_all_measures(benchmarks: dict[str, ModuleT
     counting = GeoLiftUNet(replace(contestant.network.config, counts=True)).eval()
     counting.load_state_dict(contestant.network.state_dict(), strict=False)
     path = tmp_path / "counting.json"
-    rows = scores.score(case, replace(contestant, network=counting), wanted, path)
+    assert scores.counted_case(rows["tomoray"]) is None
+    contestant = replace(contestant, network=counting)
+    assert scores.made_with({}, contestant) == {**scores.made_with({}, scores.published(None, 1)), "counting": 1}
+    rows = scores.score(case, contestant, wanted, path)
     assert 0 <= rows["tomoray"]["found"] <= 1
-    assert rows["tomoray"]["count_whole"] == 4
+    counted = scores.counted_case(scores.kept_rows(path, wanted)["tomoray"])
+    assert counted.counts.whole == rows["tomoray"]["count_whole"] == 4
+    assert counted.counts.found_share == rows["tomoray"]["found"]
+    assert counted.is_unsure  # its head has not learnt a level
     other = scores.made_with({"ct": "another"}, scores.published(None))
     assert scores.kept_rows(tmp_path / "0" / "x.json", other) is None
 

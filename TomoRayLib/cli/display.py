@@ -96,6 +96,8 @@ def _show_result(values: Mapping[str, Any]) -> None:
         out.print(metrics_table(values["metrics"], "∞" if out.encoding.startswith("utf") else "inf"))
     if values.get("summary"):
         out.print(cohort_table(values["summary"], values["scored"], values["failed"]))
+    if values.get("counting"):
+        out.print(counting_text(values["counting"]), highlight=False, soft_wrap=True)
     if values.get("synthetic"):
         if values.get("vertebrae"):
             names = " ".join(vertebra["name"] for vertebra in values["vertebrae"])
@@ -145,6 +147,14 @@ def metrics_table(metrics: dict[str, Any], infinity: str = "∞") -> Table:
     if any("hd95_mm" in keys for keys in endless.values()):
         table.caption = f"{infinity} mm: no bone predicted"
     return table
+
+
+def counting_text(counting: Mapping[str, int]) -> str:
+    """Vertebrae found and named over a cohort; ``counting`` is that of ``evaluation``'s result event."""
+    from TomoRayLib.metrics.vertebra_pooling import PooledCounts
+    from TomoRayLib.report.vertebra_section import pooled_sentences
+
+    return pooled_sentences(PooledCounts(**counting))
 
 
 def cohort_table(summary: dict[str, Any], scored: int, failed: int) -> Table:

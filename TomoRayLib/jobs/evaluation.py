@@ -233,6 +233,7 @@ def _finished(job: EvaluationJob, result: CohortResult, seconds: float) -> Finis
             "scored_with_own_labels": sum(score.labels_by is not None for score in result.scores),
             "failed": len(result.failed),
             "summary": {row: {key: s.to_json_dict() for key, s in values.items()} for row, values in rows.items()},
+            **result.counting_dict(),
             "seconds": round(seconds, 3),
             "peak_memory_mb": peak_memory_mb(),
         }

@@ -16,6 +16,7 @@ import numpy as np
 from TomoRayLib.anatomy.vertebrae import REGIONS, region_of
 from TomoRayLib.metrics.scores import METRIC_KEYS
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
+from TomoRayLib.metrics.vertebra_pooling import CountedCase
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -30,7 +31,8 @@ GAIN_KEY = "psnr_3d_db"  # the one metric whose difference from the blank volume
 class CaseScore:
     """The scores of one case: ``rows[row][metric]``, and ``vertebrae[row]`` as in ``MetricsTable.to_json_dict``.
 
-    ``labels_by`` says whose labels they measure against if the case has no segmentation.
+    ``labels_by`` says whose labels they measure against if the case has no segmentation. ``counted`` are the vertebrae
+    found and named, None if model or labels do not tell them apart.
     """
 
     name: str
@@ -38,6 +40,7 @@ class CaseScore:
     rows: Mapping[str, Mapping[str, float]]
     vertebrae: Mapping[str, Sequence[Mapping[str, Any]]]
     labels_by: str | None = None
+    counted: CountedCase | None = None
 
     @classmethod
     def from_metrics(cls, name: str, subject: str, metrics: Mapping[str, Any]) -> CaseScore:
@@ -46,7 +49,9 @@ class CaseScore:
             row: {key: _number(value, key in metrics["flags"][row]["infinite"]) for key, value in values.items()}
             for row, values in metrics["rows"].items()
         }
-        return cls(name, subject, rows, metrics["per_vertebra"], metrics.get("labels_by"))
+        counting = metrics.get("counting")
+        counted = CountedCase.from_json_dict(counting) if counting is not None else None
+        return cls(name, subject, rows, metrics["per_vertebra"], metrics.get("labels_by"), counted)
 
     @property
     def regions(self) -> tuple[str, ...]:

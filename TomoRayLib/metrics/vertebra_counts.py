@@ -32,11 +32,10 @@ Centroids = dict[int, NDArray[np.float64]]  # VerSe number -> (z, y, x) in mm
 
 
 @dataclass(frozen=True)
-class VertebraCounts:
-    """How many whole true vertebrae there are, and how many of them were found and named right.
+class FoundAndNamed:
+    """How many whole true vertebrae one case or several have, and how many of them were found and named right.
 
-    ``extra`` counts predicted vertebrae that are the nearest of no true one, whole or cut, within the limit. ``shift``
-    is what the predicted numbers are too high by for ``named_up_to_shift`` (0 if nothing was found).
+    ``extra`` counts predicted vertebrae that are the nearest of no true one, whole or cut, within the limit.
     """
 
     whole: int
@@ -44,7 +43,6 @@ class VertebraCounts:
     named: int
     named_up_to_shift: int
     extra: int
-    shift: int
 
     @property
     def found_share(self) -> float:
@@ -60,6 +58,14 @@ class VertebraCounts:
     def named_up_to_shift_share(self) -> float:
         """Share of the whole vertebrae found under their own name, all names moved alike; NaN without any."""
         return self.named_up_to_shift / self.whole if self.whole else math.nan
+
+
+@dataclass(frozen=True)
+class VertebraCounts(FoundAndNamed):
+    """The counts of one case. ``shift`` is what the predicted numbers are too high by for ``named_up_to_shift`` (0 if
+    nothing was found)."""
+
+    shift: int
 
     def to_json_dict(self) -> dict[str, int]:
         """The counts by name."""

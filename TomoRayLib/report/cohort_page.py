@@ -20,8 +20,10 @@ from TomoRayLib.metrics.statistics import (
     gain_over,
 )
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
+from TomoRayLib.metrics.vertebra_pooling import PooledCounts, pool_counts
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.tables import NAME_OF_ROW, provenance_table
+from TomoRayLib.report.vertebra_section import pooled_sentences
 
 _SSIM_PLANES = tuple(key for key in METRIC_KEYS if key.startswith("ssim_2d_"))
 PAGE_KEYS = (*MAIN_SCORES, *_SSIM_PLANES)  # with the planes: papers often give the SSIM of one
@@ -44,6 +46,16 @@ class CohortResult:
     def summarised(self) -> tuple[CaseScore, ...]:
         """The scores that means are made of: those against given segmentations, or all if there are none of these."""
         return tuple(score for score in self.scores if score.labels_by is None) or self.scores
+
+    @property
+    def counted(self) -> PooledCounts | None:
+        """Vertebrae found and named, over the cases that means are made of; None if none of them is counted."""
+        return pool_counts(score.counted for score in self.summarised)
+
+    def counting_dict(self) -> dict[str, Any]:
+        """The same as ``counting`` among JSON-like values; nothing if no case is counted."""
+        counted = self.counted
+        return {"counting": counted.to_json_dict()} if counted is not None else {}
 
     @property
     def own_labels_sentence(self) -> str:
@@ -73,6 +85,7 @@ def summary_page(result: CohortResult, summary: Summary) -> str:
             opening,
             _main_table(result.summarised, summary) if scored else "",
             _region_table(summary) if scored else "",
+            _counts(result.counted),
             _reasons("Failed cases", result.failed),
             _reasons("Files left out", result.left_out),
             provenance_table(result.settings),
@@ -154,6 +167,11 @@ def _region_table(summary: Summary) -> str:
         f"part; a case can show several.</caption><thead><tr><th>Score</th>{heads}</tr></thead>"
         f"<tbody>{body}</tbody></table>"
     )
+
+
+def _counts(counted: PooledCounts | None) -> str:
+    """Vertebrae found and named; nothing for a model that does not tell them apart."""
+    return f"<h2>Vertebrae told apart</h2><p>{escape(pooled_sentences(counted))}</p>" if counted is not None else ""
 
 
 def _reasons(title: str, items: Sequence[tuple[str, str]]) -> str:

@@ -104,6 +104,7 @@ def summary_json(result: CohortResult, summary: Summary) -> dict[str, Any]:
             for other in rows_of(result.summarised)
             if other != MODEL_ROW
         },
+        **result.counting_dict(),
         "failed": [{"case": name, "reason": reason} for name, reason in result.failed],
         "left_out": [{"file": name, "reason": reason} for name, reason in result.left_out],
         "settings": result.settings,

@@ -1,4 +1,5 @@
-"""The report's section on the vertebrae told apart: their names, how sure the count is, and what of it is true."""
+"""The vertebrae told apart: a report's section with their names, how sure the count is and what of it is true, and
+the same over a cohort as a sentence."""
 
 from __future__ import annotations
 
@@ -8,6 +9,9 @@ from TomoRayLib.anatomy.vertebra_decoding import SURE, DecodedSpine
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
 from TomoRayLib.metrics.vertebra_counts import FOUND_WITHIN_MM
 from TomoRayLib.metrics.vertebra_matches import MatchedSpine, VertebraMatch
+from TomoRayLib.metrics.vertebra_pooling import PooledCounts
+
+FLOORS_SENTENCE = "An empty volume finds none, and the mean atlas tells no vertebrae apart."
 
 
 def vertebra_section(spine: DecodedSpine | None, matched: MatchedSpine | None) -> str:
@@ -22,6 +26,34 @@ def vertebra_section(spine: DecodedSpine | None, matched: MatchedSpine | None) -
     names = ", ".join(vertebra.name if vertebra.whole else f"{vertebra.name} (cut)" for vertebra in spine.vertebrae)
     count = "sure, as far as the network can tell" if spine.numbering == SURE else "unsure"
     return f"<h2>Vertebrae told apart</h2><p>{escape(names)}. <b>Count {count}.</b></p>{_matches(matched)}"
+
+
+def pooled_sentences(pooled: PooledCounts) -> str:
+    """What was found and named over all cases together, and what an empty volume and the mean atlas find."""
+    of_cases = _count(pooled.cases, "case")
+    unsure = f"numbering unsure in {pooled.cases_unsure} of {of_cases}"
+    left_out = (
+        f" Not counted: {_count(pooled.cases_not_counted, 'case')} without vertebrae told apart."
+        if pooled.cases_not_counted
+        else ""
+    )
+    if not pooled.whole:
+        return f"Whole vertebrae in view: none in {of_cases}; {unsure}.{left_out}"
+    found = f"{pooled.found} ({_percent(pooled.found_share)})"
+    named = f"{pooled.named} ({_percent(pooled.named_share)})"
+    shifted = f"{pooled.named_up_to_shift} ({_percent(pooled.named_up_to_shift_share)})"
+    return (
+        f"Whole vertebrae in view: {pooled.whole} in {of_cases}; found within {FOUND_WITHIN_MM:g} mm {found}, "
+        f"named right {named}, up to a common shift {shifted}; {unsure}.{left_out} {FLOORS_SENTENCE}"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 def _matches(matched: MatchedSpine | None) -> str:

@@ -7,6 +7,8 @@ from rich.console import Console
 
 from TomoRayLib.cli.display import Display
 from TomoRayLib.jobs.events import Finished
+from TomoRayLib.metrics.vertebra_pooling import PooledCounts
+from TomoRayLib.report.vertebra_section import pooled_sentences
 
 RESULT = {"synthetic": True, "files": [], "metrics": None, "seconds": 1.0}
 VERTEBRAE = [{"number": 19, "name": "T12"}, {"number": 20, "name": "L1"}]
@@ -31,3 +33,11 @@ def test_a_model_that_does_not_count_names_none(capsys: pytest.CaptureFixture[st
     shown = capsys.readouterr().out
     assert "1.0 s" in shown
     assert "Vertebrae" not in shown
+
+
+def test_a_cohort_has_its_pooled_counts_in_one_unbroken_line(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = PooledCounts(41, 40, 25, 39, extra=0, cases=6, cases_unsure=4, cases_not_counted=1)
+    display = Display(Console())
+    display(Finished({**RESULT, "counting": counts.to_json_dict()}))
+    display.close()
+    assert f"{pooled_sentences(counts)}\n" in capsys.readouterr().out

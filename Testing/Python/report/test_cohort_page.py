@@ -6,12 +6,14 @@ import csv
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from support.cohort_scores import three_scores
+from support.cohort_scores import counting_json, metrics_json, three_scores
 from TomoRayLib.cli.display import cohort_table
 from TomoRayLib.metrics.scores import METRIC_COLUMNS
 from TomoRayLib.metrics.statistics import (
@@ -19,6 +21,7 @@ from TomoRayLib.metrics.statistics import (
     statistic,
     summarise,
 )
+from TomoRayLib.metrics.vertebra_pooling import PooledCounts
 from TomoRayLib.report.cohort_page import CohortResult, mean_and_sd, median_and_quartiles
 from TomoRayLib.report.cohort_tables import TABLE_NAMES, write_tables
 
@@ -89,6 +92,32 @@ def test_the_page_is_in_the_manner_of_the_papers_table(a_result: CohortResult, t
     assert "labelmaps/v1_seg.nii.gz" in page
     assert "<script" not in page
     assert "http" not in page
+
+
+def test_vertebrae_told_apart_are_pooled_over_the_cases_of_the_means(a_result: CohortResult, tmp_path: Path) -> None:
+    """One case has no counts, and one that nobody has segmented is in no sum, as it is in no mean."""
+
+    def counted(name: str, labels_by: str | None, *counts: Any) -> CaseScore:
+        metrics = {**metrics_json(0.0, ("L1",)), "labels_by": labels_by, "counting": counting_json(*counts)}
+        return CaseScore.from_metrics(name, name, metrics)
+
+    more = (
+        counted("sub-c", None, 9, 8, 2, "unsure"),
+        counted("sub-d", None, 1, 1, 1, "sure"),
+        counted("sub-e", "labels by TomoRay", 100, 100, 100, "unsure"),
+    )
+    write_tables(tmp_path, replace(a_result, scores=(a_result.scores[0], *more)))
+    pooled = PooledCounts(10, 9, 3, 9, extra=0, cases=2, cases_unsure=1, cases_not_counted=1)
+    assert json.loads((tmp_path / "summary.json").read_text())["counting"] == pooled.to_json_dict()
+    page = (tmp_path / "summary.html").read_text(encoding="utf-8")
+    assert "Whole vertebrae in view: 10 in 2 cases; found within 10 mm 9 (90 %), named right 3 (30 %)" in page
+    assert "numbering unsure in 1 of 2 cases. Not counted: 1 case without vertebrae told apart." in page
+
+
+def test_without_counts_nothing_is_said_of_vertebrae_told_apart(a_result: CohortResult, tmp_path: Path) -> None:
+    write_tables(tmp_path, a_result)
+    assert "counting" not in json.loads((tmp_path / "summary.json").read_text())
+    assert "told apart" not in (tmp_path / "summary.html").read_text(encoding="utf-8")
 
 
 def test_a_long_list_of_files_is_cut_on_the_page_and_whole_in_the_table(a_result: CohortResult, tmp_path: Path) -> None:

@@ -23,6 +23,12 @@ def metrics_json(offset: float, vertebrae: tuple[str, ...], finite_hd95: bool = 
     }
 
 
+def counting_json(whole: int, found: int, named: int, numbering: str) -> dict:
+    """What ``CaseResult.metrics_dict`` adds for a model that counts: all that were found are right up to a shift."""
+    counts = {"whole": whole, "found": found, "named": named, "named_up_to_shift": found, "extra": 0, "shift": 1}
+    return {"counts": counts, "per_vertebra": [], "vertebrae": [], "numbering": numbering, "numbering_certainty": 0.5}
+
+
 def three_scores() -> tuple[CaseScore, ...]:
     """Three cases of two subjects; the third has no predicted bone."""
     return (
