@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -105,6 +106,11 @@ def write_text(
 ) -> None:
     """Put a line of text onto the picture; ``anchor`` as in Pillow (first letter l m r, second t m b)."""
     _text(ImageDraw.Draw(picture), place, text, anchor, color, None, size_px)
+
+
+def text_width_px(text: str, size_px: int) -> int:
+    """Width of a line of text as ``write_text`` writes it."""
+    return math.ceil(_font(size_px).getlength(text))
 
 
 def on_white(rgba: NDArray[np.uint8], background: Rgb = WHITE) -> Image.Image:

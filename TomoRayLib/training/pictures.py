@@ -16,7 +16,7 @@ from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.networks.radiograph_input import network_view
 from TomoRayLib.projector.physics.attenuation import hu_to_attenuation
 from TomoRayLib.projector.projection import project
-from TomoRayLib.report.drawing import grey_picture, write_text
+from TomoRayLib.report.drawing import grey_picture, text_width_px, write_text
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.scenes_of_cts import LabelledCT
 from TomoRayLib.training.phantoms.ranges import PhantomRanges
@@ -39,6 +39,7 @@ CURVE_COLORS = (
 CURVES_SIZE_PX = (720, 400)
 MARGIN_PX = 48
 DOT_PX = 2
+LEGEND_PX = 12
 
 
 def sample_sheet(anatomy: Anatomy, real: Iterable[LabelledCT], count: int, seed: int = 1) -> Image.Image:
@@ -121,12 +122,24 @@ def learning_curves(run: Path, score: str = "cosine_similarity") -> Image.Image:
             for x, y in places:
                 draw.ellipse((x - DOT_PX, y - DOT_PX, x + DOT_PX, y + DOT_PX), fill=color)
         started += minutes
-    for number, name in enumerate(names):
-        color = CURVE_COLORS[number % len(CURVE_COLORS)]
-        write_text(picture, (MARGIN_PX + 110 * number, height - 18), name, size_px=12, color=color)
+    for name, where in _legend_places(names, width).items():
+        color = CURVE_COLORS[names.index(name) % len(CURVE_COLORS)]
+        write_text(picture, (where[0], height - MARGIN_PX + 10 + where[1]), name, size_px=LEGEND_PX, color=color)
     title = f"{score.replace('_', ' ')} by minutes of training (0 to {round(sum(longest), 1):g}), by stage"
     write_text(picture, (6, 6), title, size_px=13)
     return picture
+
+
+def _legend_places(names: list[str], width_px: int) -> dict[str, tuple[int, int]]:
+    """Where each name begins, one after the other in as many lines as they need: (x, below the first line)."""
+    places, x, y = {}, MARGIN_PX, 0
+    for name in names:
+        length = text_width_px(name, LEGEND_PX)
+        if x > MARGIN_PX and x + length > width_px - 6:
+            x, y = MARGIN_PX, y + LEGEND_PX + 5
+        places[name] = (x, y)
+        x += length + 18
+    return places
 
 
 def _validation_by_stage(run: Path, score: str) -> list[tuple[str, dict[str, list[tuple[float, float]]]]]:

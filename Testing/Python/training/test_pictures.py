@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,22 @@ def test_curves_go_from_score_to_score_and_phantoms_are_one(tmp_path: Path) -> N
     assert share_x.min() < 0.01
     assert share_x.max() > 0.99
     np.testing.assert_allclose(value, 0.2 + 0.4 * share_x, atol=0.015)  # dots of 5 pixels
+
+
+def test_names_of_curves_stand_beside_each_other_within_the_picture(tmp_path: Path) -> None:
+    names = ["mean of the real people", "phantom 1", "sub-verse005", "sub-verse007", "totalsegmentator_example", "sub-verse230"]
+    a_validation(tmp_path / "48", [(at, name, 0.5) for at in (0, 1) for name in names])
+    picture = np.asarray(learning_curves(tmp_path))
+    legend = picture[CURVES_SIZE_PX[1] - MARGIN_PX + 5 :]
+    inked = (legend < 200).any(axis=2)
+    assert not inked[:, -4:].any()
+    boxes = []
+    for color in CURVE_COLORS[: len(names)]:
+        rows, columns = np.nonzero((legend == color).all(axis=2))
+        boxes.append((rows.min(), rows.max(), columns.min(), columns.max()))
+    for one, other in itertools.combinations(boxes, 2):
+        apart = one[1] < other[0] or other[1] < one[0] or one[3] < other[2] or other[3] < one[2]
+        assert apart
 
 
 def test_a_run_without_scores_or_without_this_score_is_refused(tmp_path: Path) -> None:
