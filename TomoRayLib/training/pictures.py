@@ -93,9 +93,12 @@ def learning_curves(run: Path, score: str = "cosine_similarity") -> Image.Image:
     Raises InputError if the run has no validation yet, or not this score.
     """
     stages = _validation_by_stage(run, score)
-    picture = Image.new("RGB", CURVES_SIZE_PX, (255, 255, 255))
-    draw = ImageDraw.Draw(picture)
     width, height = CURVES_SIZE_PX
+    names = sorted({name for _, curves in stages for name in curves})
+    legend = _legend_places(names, width)
+    below = max(0, max(y for _, y in legend.values()) + LEGEND_PX + 14 - MARGIN_PX)
+    picture = Image.new("RGB", (width, height + below), (255, 255, 255))
+    draw = ImageDraw.Draw(picture)
     longest = [max(minutes for points in curves.values() for minutes, _ in points) for _, curves in stages]
     values = [value for _, curves in stages for points in curves.values() for _, value in points]
     low, high = np.floor(min(values) * 10) / 10, np.ceil(max(values) * 10) / 10
@@ -110,7 +113,6 @@ def learning_curves(run: Path, score: str = "cosine_similarity") -> Image.Image:
     for value in np.arange(low, high + 0.01, 0.1):
         draw.line([place(0, value), place(sum(longest), value)], (225, 225, 225))
         write_text(picture, (6, place(0, value)[1]), f"{value:.1f}", size_px=12, anchor="lm")
-    names = sorted({name for _, curves in stages for name in curves})
     started = 0.0
     for (stage, curves), minutes in zip(stages, longest, strict=True):
         draw.line([place(started, low), place(started, high)], (150, 150, 150))
@@ -122,7 +124,7 @@ def learning_curves(run: Path, score: str = "cosine_similarity") -> Image.Image:
             for x, y in places:
                 draw.ellipse((x - DOT_PX, y - DOT_PX, x + DOT_PX, y + DOT_PX), fill=color)
         started += minutes
-    for name, where in _legend_places(names, width).items():
+    for name, where in legend.items():
         color = CURVE_COLORS[names.index(name) % len(CURVE_COLORS)]
         write_text(picture, (where[0], height - MARGIN_PX + 10 + where[1]), name, size_px=LEGEND_PX, color=color)
     title = f"{score.replace('_', ' ')} by minutes of training (0 to {round(sum(longest), 1):g}), by stage"

@@ -35,7 +35,7 @@ from TomoRayLib.training.data.licences import (
     to_record,
 )
 from TomoRayLib.training.data.samples import StreamConfig
-from TomoRayLib.training.engine.checkpoints import averaged_geolift
+from TomoRayLib.training.engine.checkpoints import ADDED_PARTS, averaged_geolift
 from TomoRayLib.training.registering import (
     check_derivatives,
     check_size,
@@ -186,12 +186,22 @@ def mean_weights(checkpoints: Sequence[Path]) -> tuple[GeoLiftConfig, dict[str, 
     for path, (other, _) in zip(checkpoints, loaded, strict=True):
         if replace(other, counts=config.counts) != config:
             raise InputError(f"Expected checkpoints of one network, got another in {path}; publish them one by one.")
-    return config, mean_state([state for _, state in loaded])
+    return config, mean_state([state for _, state in loaded], ADDED_PARTS["counts"])
 
 
-def mean_state(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of networks' states, in float32: of every tensor, over the states that have it."""
-    names = dict.fromkeys(name for state in states for name in state)
+def mean_state(states: Sequence[Mapping[str, Tensor]], may_lack: tuple[str, ...] = ()) -> dict[str, Tensor]:
+    """The mean of networks' states, in float32; of tensors named ``may_lack``..., over those with them.
+
+    Raises InputError for a state that lacks another tensor.
+    """
+    names = list(dict.fromkeys(name for state in states for name in state))
+    for number, state in enumerate(states, 1):
+        missing = [name for name in names if name not in state and not name.startswith(may_lack)]
+        if missing:
+            raise InputError(
+                f"Expected the same {len(names)} tensors in each of {len(states)} networks, got none of {missing[0]} "
+                f"in number {number}; is its file damaged? Publish the others without it."
+            )
     return {name: torch.stack([one[name].float() for one in states if name in one]).mean(dim=0) for name in names}
 
 

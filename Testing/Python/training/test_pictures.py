@@ -78,9 +78,21 @@ def test_curves_go_from_score_to_score_and_phantoms_are_one(tmp_path: Path) -> N
 
 
 def test_names_of_curves_stand_beside_each_other_within_the_picture(tmp_path: Path) -> None:
-    names = ["mean of the real people", "phantom 1", "sub-verse005", "sub-verse007", "totalsegmentator_example", "sub-verse230"]
+    names = [
+        "mean of the real people",
+        "phantom 1",
+        "sub-verse005",
+        "sub-verse007",
+        "totalsegmentator_example",
+        "sub-verse230",
+    ]
     a_validation(tmp_path / "48", [(at, name, 0.5) for at in (0, 1) for name in names])
     picture = np.asarray(learning_curves(tmp_path))
+    assert picture.shape[:2] == CURVES_SIZE_PX[::-1]
+    a_validation(
+        tmp_path / "many" / "48", [(at, f"sub-verse{n}-of-a-long-name", 0.5) for at in (0, 1) for n in range(20)]
+    )
+    assert len(np.asarray(learning_curves(tmp_path / "many"))) > CURVES_SIZE_PX[1]  # more lines, more picture
     legend = picture[CURVES_SIZE_PX[1] - MARGIN_PX + 5 :]
     inked = (legend < 200).any(axis=2)
     assert not inked[:, -4:].any()

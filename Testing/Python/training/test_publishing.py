@@ -229,6 +229,9 @@ def test_weights_of_before_the_head_that_counts_are_averaged_with_those_that_hav
         expected = (value + 2 * a_place.state[name]) / 3 if name in a_place.state else value
         torch.testing.assert_close(mean[name], expected, atol=2e-3, rtol=1e-3, msg=name)
     assert publishing.mean_weights([plain, tmp_path / "counting.ckpt"])[0] == config
+    damaged = {name: value for name, value in state.items() if name != "decoder.0.norm.bias"}
+    with pytest.raises(ValueError, match=r"got none of decoder\.0\.norm\.bias in number 2"):
+        publishing.mean_state([state, damaged], ("counter.",))
 
 
 def test_publishing_again_replaces_the_model_and_keeps_the_others_and_the_default(a_place: SimpleNamespace) -> None:

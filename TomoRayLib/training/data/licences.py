@@ -158,8 +158,19 @@ def licence_of_model(uses: Iterable[SourceUse]) -> str:
 
 
 def data_of_model(uses: Iterable[SourceUse]) -> list[dict[str, str]]:
-    """The data sets as the model registry lists them."""
-    return [{"name": _title(one), "licence": one.licence, "use": one.use} for one in uses]
+    """The data sets as the model registry lists them. Who was only watched by an earlier training, and trained on
+    since, is not listed as never trained on."""
+    uses = list(uses)
+    gone_in = {(one.name, item) for one in uses if one.use not in (WATCHED, GREY) for item in one.items or ("",)}
+    listed = []
+    for one in uses:
+        if one.use == WATCHED:
+            left = tuple(item for item in one.items or ("",) if (one.name, item) not in gone_in)
+            if not left:
+                continue
+            one = replace(one, items=left if one.items else ())
+        listed.append({"name": _title(one), "licence": one.licence, "use": one.use})
+    return listed
 
 
 def to_record(uses: Iterable[SourceUse]) -> list[dict[str, Any]]:

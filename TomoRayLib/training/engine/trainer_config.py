@@ -82,6 +82,16 @@ class TrainingConfig:
             )
         if self.loss.count > 0 and not (self.network.counts and self.architecture == "geolift"):
             raise InputError(f"loss.count needs network.counts = true; got loss.count {self.loss.count} without it.")
+        if self.loss.image > 0 and self.last_trained_level is not None:
+            raise InputError(
+                f"loss.image trains the encoder, which freeze_coarse and coarsest_level keep as it is; got loss.image "
+                f"{self.loss.image} with {'freeze_coarse' if self.freeze_coarse else 'coarsest_level'}. Set it to 0."
+            )
+        if self.loss.count > 0 and COUNT_LEVEL not in self.levels:
+            raise InputError(
+                f"loss.count trains the level of 48^3 ({COUNT_LEVEL}), got levels {self.levels} to train; set "
+                f"loss.count to 0, or coarsest_level to {COUNT_LEVEL}."
+            )
         if self.loss.image > 0 and not (self.network.image_decoder and self.architecture == "geolift"):
             raise InputError(
                 f"loss.image needs network.image_decoder = true; got loss.image {self.loss.image} without it."

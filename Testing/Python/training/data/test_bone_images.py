@@ -9,13 +9,15 @@ import pytest
 import torch
 
 from support.anatomies import a_coarse_anatomy
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
-from TomoRayLib.networks.geolift import GeoLiftConfig
+from TomoRayLib.networks.geolift import IMAGE_LEVEL, GeoLiftConfig, lift
 from TomoRayLib.networks.radiograph_input import NETWORK_PIXEL_MM
 from TomoRayLib.projector.projection import project
+from TomoRayLib.training.data.augmentation import GeometryRanges
 from TomoRayLib.training.data.samples import (
     BONE_INTEGRAL_UNIT_MM,
     BONE_THICKNESS_UNIT_MM,
@@ -32,6 +34,7 @@ from TomoRayLib.training.phantoms.scene import SceneSize
 VIEW = View(
     ConeBeam(800.0, 800.0), Detector(224, 224, (NETWORK_PIXEL_MM, NETWORK_PIXEL_MM), (7.0, -11.0)), 20.0, 5.0, 3.0
 )
+KNOWN = GeometryRanges(unknown_shift_share=0.0, unknown_scale_share=0.0)
 NETWORK = GeoLiftConfig((4, 4, 8, 8, 8), (4, 4, 4, 8, 8), (1, 1, 1, 1, 1), 32, image_decoder=True)
 
 
@@ -51,10 +54,24 @@ def test_it_shows_vertebrae_alone_and_where_the_radiograph_shows_them() -> None:
     integrals, thickness = bone_images(hu, occupancy, grid, view)
     bone_mm = project((occupancy > 0).float(), grid, view)[::4, ::4]
     torch.testing.assert_close(thickness, bone_mm / BONE_THICKNESS_UNIT_MM, atol=1e-5, rtol=1e-4)
-    grey = float(integrals.max() * BONE_INTEGRAL_UNIT_MM / bone_mm.max())
+    grey = (700 - BONE_WINDOW.low_hu) / BONE_WINDOW.width_hu
+    assert grey == pytest.approx(950 / 1300)
     torch.testing.assert_close(integrals, grey * bone_mm / BONE_INTEGRAL_UNIT_MM, atol=1e-5, rtol=1e-4)
-    assert 0.3 < grey < 1.0
     assert float(thickness.max()) > 0.2
+
+
+@pytest.mark.parametrize("seed", [9, 10, 11, 12])
+def test_every_voxel_of_bone_lies_on_bone_in_both_views(seed: int) -> None:
+    """Mirrored or not, whatever the geometry: a view that was swapped or mirrored leaves bone beside the picture's."""
+    config = StreamConfig(size=48, uses=1, kept=1, seed=seed, scene=SceneSize(spacing_mm=6.0), geometry=KNOWN)
+    sample = next(iter(SampleStream(a_coarse_anatomy(), config, imaging=True)))
+    bone = sample["occupancy"][0] > 0.5
+    for view in range(2):
+        matrix = sample["cube_to_pixel"][None, view]
+        seen = lift(sample["bone_images"][None, view, 1:], matrix, 48, 2**IMAGE_LEVEL)[0, 0]
+        assert float((seen[bone] > 0.05).float().mean()) > 0.99
+        mirrored = lift(sample["bone_images"][None, view, 1:].flip(-1), matrix, 48, 2**IMAGE_LEVEL)[0, 0]
+        assert float((mirrored[bone] > 0.05).float().mean()) < 0.98
 
 
 def test_samples_hold_it_if_asked_for_and_are_else_the_same() -> None:

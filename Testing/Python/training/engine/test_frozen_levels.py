@@ -23,7 +23,8 @@ CONFIGURATIONS = Path(__file__).parents[4] / "docs" / "configurations"
 
 
 def for_steps(steps: int, **changes: Any) -> TrainingConfig:
-    config = a_config(steps, minutes=1e9, network=NETWORK, loss=LossWeights(count=0.3, gaps=0.2), **changes)
+    count = 0.0 if changes.get("coarsest_level") in (0, 1) else 0.3
+    config = a_config(steps, minutes=1e9, network=NETWORK, loss=LossWeights(count=count, gaps=0.2), **changes)
     return dataclasses.replace(config, steps=steps)
 
 

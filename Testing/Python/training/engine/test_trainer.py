@@ -168,6 +168,33 @@ def test_weights_without_the_image_halfs_parts_start_a_network_with_them(a_run: 
         run(a_config(1, start_from=str(checkpoint)), tmp_path / "plain")
 
 
+def test_the_head_of_bone_images_learns_if_their_loss_counts_and_stays_otherwise(a_run: Path, tmp_path: Path) -> None:
+    network = dataclasses.replace(TINY, image_decoder=True)
+    start = run(a_config(1, start_from=str(a_run / "last.ckpt"), network=network, peak_lr=1e-12), tmp_path / "start")
+    before = averaged_weights(start)[1]["bone_imager.weight"]
+    for weight, name in ((0.5, "with"), (0.0, "without")):
+        loss = losses.LossWeights(image=weight)
+        config = a_config(12, start_from=str(start), network=network, loss=loss, weight_decay=0.0)
+        after = averaged_weights(run(config, tmp_path / name))[1]["bone_imager.weight"]
+        assert bool((after != before).any()) == (weight > 0)
+        assert ("image" in rows_of(tmp_path / name / "log.csv")[0]) == (weight > 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"loss": losses.LossWeights(image=0.5), "freeze_coarse": True}, "loss.image trains the encoder"),
+        ({"loss": losses.LossWeights(image=0.5), "coarsest_level": 2}, "loss.image trains the encoder"),
+        ({"loss": losses.LossWeights(count=0.5), "freeze_coarse": True}, r"loss.count trains the level of 48\^3"),
+        ({"loss": losses.LossWeights(count=0.5), "coarsest_level": 1}, r"loss.count trains the level of 48\^3"),
+    ],
+)
+def test_a_loss_of_parts_that_are_frozen_is_refused(changes: dict, said: str) -> None:
+    network = dataclasses.replace(TINY, image_decoder=True, counts=True)
+    with pytest.raises(ValueError, match=said):
+        TrainingConfig(finest_level=1, network=network, **changes)
+
+
 def test_published_weights_start_the_network_that_they_say_they_are_of(a_run: Path, tmp_path: Path) -> None:
     config, state = averaged_weights(a_run / "last.ckpt")
     start = tmp_path / "published.safetensors"
