@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
-from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine
-from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.anatomy.vertebra_decoding import UNSURE, DecodedSpine
+from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, vertebra_labels_in
+from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.metrics.vertebra_matches import MatchedSpine
+
+Names = tuple[tuple[str, Vector3], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +74,8 @@ class ReportContent:
 class Shown:
     """The volumes of a case on one grid along the axes of LPS: HU float32 and boolean masks (z, y, x).
 
-    ``truth_labels`` is None without a CT, and with one that is shown but not scored.
+    ``truth_labels`` is None without a CT, and with one that is shown but not scored. ``synthetic_names`` and
+    ``truth_names`` are names of whole vertebrae with their centres in LPS mm, none if they are not told apart.
     """
 
     grid: Grid
@@ -80,6 +84,8 @@ class Shown:
     truth_hu: NDArray[np.float32] | None
     truth_labels: NDArray[Any] | None
     labels_by: str | None = None
+    synthetic_names: Names = ()
+    truth_names: Names = ()
 
     @property
     def is_scored(self) -> bool:
@@ -110,7 +116,28 @@ def shown_volumes(content: ReportContent) -> Shown:
         truth,
         labels,
         content.labels_by,
+        _names_of_spine(content.spine),
+        () if labels is None else _names_of_labels(labels, grid),
     )
+
+
+def _names_of_spine(spine: DecodedSpine | None) -> Names:
+    """The whole vertebrae of a synthetic CT; with a question mark if the count is unsure."""
+    if spine is None:
+        return ()
+    doubt = "?" if spine.numbering == UNSURE else ""
+    return tuple((one.name + doubt, one.center_mm) for one in spine.vertebrae if one.whole)
+
+
+def _names_of_labels(labels: NDArray[Any], grid: Grid) -> Names:
+    """The vertebrae of a label map (z, y, x) that neither its first nor its last slice cuts; none of a whole spine."""
+    names = []
+    for label in vertebra_labels_in(np.unique(labels)):
+        index = np.argwhere(labels == label)
+        if index[:, 0].min() > 0 and index[:, 0].max() < labels.shape[0] - 1:
+            x, y, z = (grid.index_to_world @ np.append(index.mean(axis=0)[::-1], 1.0))[:3].tolist()
+            names.append((NAME_OF_LABEL[int(label)], (x, y, z)))
+    return tuple(names)
 
 
 def upright_grid(grid: Grid) -> Grid:

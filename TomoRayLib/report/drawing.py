@@ -102,10 +102,17 @@ def annotate(
 
 
 def write_text(
-    picture: Image.Image, place: tuple[float, float], text: str, *, size_px: int, color: Rgb = INK, anchor: str = "lt"
+    picture: Image.Image,
+    place: tuple[float, float],
+    text: str,
+    *,
+    size_px: int,
+    color: Rgb = INK,
+    anchor: str = "lt",
+    halo: Rgb | None = None,
 ) -> None:
     """Put a line of text onto the picture; ``anchor`` as in Pillow (first letter l m r, second t m b)."""
-    _text(ImageDraw.Draw(picture), place, text, anchor, color, None, size_px)
+    _text(ImageDraw.Draw(picture), place, text, anchor, color, halo, size_px)
 
 
 def text_width_px(text: str, size_px: int) -> int:

@@ -11,11 +11,12 @@ from PIL import Image, ImageDraw
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.notices import NOTICE, SHORT
 from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.views import View
 from TomoRayLib.images.surfaces import make_surface, mask_field, signed_distance_mm
 from TomoRayLib.images.types import Volume
 from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS
-from TomoRayLib.report.content import ReportContent, Shown, shown_volumes
+from TomoRayLib.report.content import Names, ReportContent, Shown, shown_volumes
 from TomoRayLib.report.drawing import (
     AMBER,
     INK,
@@ -56,6 +57,8 @@ LONG_PIXELS_PER_MM, AXIAL_PIXELS_PER_MM = 3.1, 3.8
 SURFACE_PIXEL_MM = 0.5
 TEXT_PX = 24  # the page shows pictures at half size
 RADIOGRAPH_PERCENTILES = (1.0, 99.7)
+NAME, BLACK = (235, 205, 120), (0, 0, 0)
+BEFORE_MM = 34.0  # from a vertebra's centroid, near its canal, to before its body
 TRUTH, NOT_SCORED = "Truth (CT)", "CT (not scored)"  # headings above pictures of the CT
 _WHY_NOT_SCORED = (
     "Scores and true surfaces need a vertebra segmentation:",
@@ -135,10 +138,10 @@ def slice_row(
     """One slice in all readings that the case allows, in the bone window."""
     default = AXIAL_PIXELS_PER_MM if choice.plane is Plane.AXIAL else LONG_PIXELS_PER_MM
     painter = _SlicePainter(shown, choice, pixels_per_mm or default, text_px, bar_mm)
-    synthetic = painter.grey(shown.synthetic_hu, SHORT)
+    synthetic = painter.grey(shown.synthetic_hu, SHORT, shown.synthetic_names)
     if shown.truth_hu is None:
         return SliceRow(choice.caption, synthetic)
-    truth = painter.grey(shown.truth_hu, None)
+    truth = painter.grey(shown.truth_hu, None, shown.truth_names)
     if shown.truth_mask is None:
         return SliceRow(choice.caption, synthetic, truth)
     return SliceRow(
@@ -213,6 +216,15 @@ def overview_figure(content: ReportContent) -> bytes:
     return png_bytes(sheet)
 
 
+def name_place(grid: Grid, choice: SliceChoice, center_mm: Vector3, pixels_per_mm: float) -> tuple[float, float]:
+    """(x, y) in the picture of a sagittal slice at the height of a vertebra's centroid, before its body."""
+    _, j, k = np.linalg.solve(grid.index_to_world, (*center_mm, 1.0))[:3]
+    row_mm, column_mm = pixel_size_mm(grid, choice.plane)
+    row = grid.shape[0] - 1 - k - choice.rows.start  # row 0 is superior
+    x_mm = (j - choice.columns.start + 0.5) * column_mm - BEFORE_MM
+    return (x_mm * pixels_per_mm, (row + 0.5) * row_mm * pixels_per_mm)
+
+
 class _SlicePainter:
     """Draws one chosen slice of any volume of the case in the same size and with the same letters."""
 
@@ -222,9 +234,16 @@ class _SlicePainter:
         self.choice, self.pixels_per_mm, self.text_px, self.bar_mm = choice, pixels_per_mm, text_px, bar_mm
         self.pixel_mm = pixel_size_mm(shown.grid, choice.plane)
         self.edges = EDGES_OF_PLANE[choice.plane]
+        self.grid = shown.grid
 
-    def grey(self, hu: Array, marking: str | None) -> Image.Image:
-        return self._annotated(self._grey(hu), marking)
+    def grey(self, hu: Array, marking: str | None, names: Names = ()) -> Image.Image:
+        """The slice, in a sagittal one with the names of vertebrae before them."""
+        picture = self._annotated(self._grey(hu), marking)
+        if self.choice.plane is Plane.SAGITTAL:
+            for name, center_mm in names:
+                place = name_place(self.grid, self.choice, center_mm, self.pixels_per_mm)
+                write_text(picture, place, name, size_px=round(0.8 * self.text_px), color=NAME, anchor="rm", halo=BLACK)
+        return picture
 
     def outlined(self, hu: Array, mask: NDArray[np.bool_]) -> Image.Image:
         smooth = self._scaled(mask.astype(np.float32), smooth=False)

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from support.report_cases import GRID, PAIR, a_case, spine_labels
+from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine, DecodedVertebra
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.types import Volume
 from TomoRayLib.report.content import shown_volumes
 from TomoRayLib.report.drawing import outline, picture_size, scale_bar_px, scaled
-from TomoRayLib.report.figures import pixel_size_at_isocenter_mm, slice_row
+from TomoRayLib.report.figures import BEFORE_MM, name_place, pixel_size_at_isocenter_mm, slice_row
 from TomoRayLib.report.slices import (
     EDGES_OF_PLANE,
     Edges,
@@ -128,3 +129,43 @@ def test_outline_runs_just_inside_the_mask() -> None:
     assert border[5:15, 5:7].all()
     assert not border[7:13, 7:13].any()
     assert not border[:5].any()
+
+
+def test_names_stand_before_vertebrae_at_their_height() -> None:
+    """A bright voxel at a vertebra's centroid lies BEFORE_MM behind where its name ends, on the same row."""
+    shown = shown_volumes(a_case())
+    choice = choose_slices(shown)[0]
+    assert choice.plane is Plane.SAGITTAL
+    center_mm = tuple(float(value) for value in (shown.grid.index_to_world @ (20.0, 31.0, 17.0, 1.0))[:3])
+    voxels = np.zeros(shown.grid.shape, np.float32)
+    voxels[17, 31, choice.index] = 1.0
+    pixels_per_mm = 4.0
+    picture = scaled(cut(voxels, choice), pixel_size_mm(shown.grid, Plane.SAGITTAL), pixels_per_mm, smooth=False)
+    row, column = np.argwhere(picture > 0.5).mean(axis=0) + 0.5
+    x, y = name_place(shown.grid, choice, center_mm, pixels_per_mm)
+    assert x == pytest.approx(column - BEFORE_MM * pixels_per_mm, abs=1.0)
+    assert y == pytest.approx(row, abs=1.0)
+
+
+def test_an_unsure_count_shows_as_question_marks_and_cut_vertebrae_have_no_names() -> None:
+    grid = Grid((8, 8, 9), (2.0, 3.0, 4.0), (-5.0, 7.0, 11.0))
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[0:2, 3:5, 3:5], labels[3:5, 3:5, 3:5], labels[6:9, 3:5, 3:5] = 21, 20, 19
+    spine = DecodedSpine(labels, (vertebra(20, True), vertebra(19, False)), 0.4)
+    grey = Volume(labels.astype(np.float32), grid)
+    case = a_case(
+        truth=grey,
+        truth_labels=Volume(labels, grid),
+        synthetic=grey,
+        synthetic_mask=Volume(labels > 0, grid),
+        metrics=None,
+        spine=spine,
+    )
+    shown = shown_volumes(case)
+    assert [name for name, _ in shown.synthetic_names] == ["L1?"]
+    assert [name for name, _ in shown.truth_names] == ["L1"]
+    np.testing.assert_allclose(shown.truth_names[0][1], (2.0, 17.5, 25.0))
+
+
+def vertebra(number: int, whole: bool) -> DecodedVertebra:
+    return DecodedVertebra(number, (0.0, 0.0, 0.0), 1.0, whole, 1.0)
