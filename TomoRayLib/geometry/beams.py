@@ -31,6 +31,11 @@ class ConeBeam:
         """Size on the detector over size at the isocentre."""
         return self.sid_mm / self.sad_mm
 
+    @property
+    def magnifications(self) -> tuple[float, float]:
+        """(down a column, along a row), both ``magnification``."""
+        return (self.magnification, self.magnification)
+
 
 @dataclass(frozen=True)
 class ParallelBeam:
@@ -41,6 +46,11 @@ class ParallelBeam:
         """1: no beam diverges."""
         return 1.0
 
+    @property
+    def magnifications(self) -> tuple[float, float]:
+        """(down a column, along a row), both 1."""
+        return (1.0, 1.0)
+
 
 @dataclass(frozen=True)
 class SlotScan:
@@ -48,7 +58,7 @@ class SlotScan:
 
     Source and detector row travel together along the detector's columns, so rays diverge along a row (magnification
     SID / SAD) and are parallel along a column (1). The detector's row spacing is the way between two exposures. There
-    is no 3 x 4 projection matrix; ``View.project_points`` serves every beam.
+    is no 3 x 4 projection matrix; ``View.pixel_map`` and ``View.project_points`` serve every beam.
 
     Args:
         sad_mm: Distance from source to isocentre in the plane of the fan.
@@ -68,6 +78,11 @@ class SlotScan:
     def magnification(self) -> float:
         """Size on the detector over size at the isocentre, across the body; along it, it is 1."""
         return self.sid_mm / self.sad_mm
+
+    @property
+    def magnifications(self) -> tuple[float, float]:
+        """(down a column, along a row): ``magnification`` is that along a row."""
+        return (1.0, self.magnification)
 
 
 Beam = ConeBeam | ParallelBeam | SlotScan

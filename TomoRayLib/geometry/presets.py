@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam
+from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.views import Biplanar, View
@@ -64,4 +64,41 @@ def parallel_pair(isocenter_mm: Vector3 = (0.0, 0.0, 0.0)) -> Biplanar:
     return orthogonal_pair(ParallelBeam(), Detector(320, 320, (1.0, 1.0)), isocenter_mm)
 
 
-PRESETS = {"c-arm": c_arm, "upright": upright_stand, "parallel": parallel_pair}
+def eos(isocenter_mm: Vector3 = (0.0, 0.0, 0.0)) -> Biplanar:
+    """An EOS scanner, two fans that move down along the body: SID 1300, SAD 987 (AP) and 918 mm (lateral).
+
+    The distances are those of Groisser 2019 (arXiv:1904.06711). 320 x 360 pixels of 1 mm at the isocentre.
+
+    Args:
+        isocenter_mm: LPS position of the isocentre, where the two planes of the sources cross.
+
+    Returns:
+        AP and lateral view.
+    """
+    return _slot_pair(SlotScan(987.0, 1300.0), SlotScan(918.0, 1300.0), isocenter_mm)
+
+
+def ct_scout(isocenter_mm: Vector3 = (0.0, 0.0, 0.0)) -> Biplanar:
+    """The scouts of a CT scanner, whose tube stands still while the table moves: SAD 570, SID 1040 mm.
+
+    Other makes have some 540 and 950 mm. 320 x 360 pixels of 1 mm at the isocentre.
+
+    Args:
+        isocenter_mm: LPS position of the isocentre, on the axis of the gantry.
+
+    Returns:
+        AP and lateral view.
+    """
+    return _slot_pair(SlotScan(570.0, 1040.0), SlotScan(570.0, 1040.0), isocenter_mm)
+
+
+def _slot_pair(ap: SlotScan, lateral: SlotScan, isocenter_mm: Vector3) -> Biplanar:
+    """AP and lateral with 320 x 360 pixels of 1 mm at the isocentre: a fan from near widens what lies before it."""
+    front, side = (
+        View(beam, Detector(320, 360, (1.0, beam.magnification)), angle_deg, isocenter_mm=isocenter_mm)
+        for beam, angle_deg in ((ap, 0.0), (lateral, 90.0))
+    )
+    return Biplanar(front, side)
+
+
+PRESETS = {"c-arm": c_arm, "upright": upright_stand, "parallel": parallel_pair, "eos": eos, "ct-scout": ct_scout}

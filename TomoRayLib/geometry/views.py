@@ -124,23 +124,34 @@ class View:
         if isinstance(self.beam, SlotScan):
             raise InputError(
                 "Expected a cone or parallel beam, got a slot scan, whose rows have a source each: no 3 x 4 matrix "
-                "describes it. Use another beam, or View.project_points.",
+                "describes it. Use another beam, View.pixel_map or View.project_points.",
                 field="beam",
             )
+        return self.pixel_map()[:3]
+
+    def pixel_map(self) -> NDArray[np.float64]:
+        """The projection of any beam, column and row each with a denominator of its own.
+
+        Returns:
+            (4, 4) from ``(x, y, z, 1)`` in LPS mm to ``(column * w, row * v, w, v)``, pixel centres at whole numbers.
+            ``w`` is as in ``projection_matrix``, and ``v`` the same; of a slot scan, parallel along its columns, ``v``
+            is 1 and ``w`` the distance from the source in the plane of the fan.
+        """
         iso = np.asarray(self.isocenter_mm)
         row_mm, column_mm = self.detector.pixel_spacing_mm
         down_mm, right_mm = self.detector.offset_mm
         column_0 = (self.detector.columns - 1) / 2 - right_mm / column_mm
         row_0 = (self.detector.rows - 1) / 2 - down_mm / row_mm
+        along = across = np.array([0.0, 0.0, 0.0, 1.0])
+        along_mm = across_mm = 1.0
+        if not isinstance(self.beam, ParallelBeam):
+            across = np.append(-self.to_source, self.to_source @ iso + self.beam.sad_mm)
+            across_mm = self.beam.sid_mm
         if isinstance(self.beam, ConeBeam):
-            depth = np.append(-self.to_source, self.to_source @ iso + self.beam.sad_mm)
-            scale_mm = self.beam.sid_mm
-        else:
-            depth = np.array([0.0, 0.0, 0.0, 1.0])
-            scale_mm = 1.0
-        right = np.append(self.right, -self.right @ iso) * scale_mm / column_mm
-        down = np.append(self.down, -self.down @ iso) * scale_mm / row_mm
-        return np.stack([right + column_0 * depth, down + row_0 * depth, depth])
+            along, along_mm = across, across_mm
+        right = np.append(self.right, -self.right @ iso) * across_mm / column_mm
+        down = np.append(self.down, -self.down @ iso) * along_mm / row_mm
+        return np.stack([right + column_0 * across, down + row_0 * along, across, along])
 
     def project_points(self, points_mm: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where points fall on the detector, for any beam.
@@ -173,36 +184,52 @@ class View:
 
 @dataclass(frozen=True)
 class Biplanar:
-    """The two views of one synthesis, about one isocentre, on which the synthetic CT is centred.
+    """The two views of one synthesis, and the point on which the synthetic CT is centred.
 
     Args:
         ap: The frontal view.
         lateral: The lateral view.
+        center_mm: That point in LPS mm; None: the isocentre that both views share.
 
     Raises:
-        InputError: If the views have different isocentres.
+        InputError: If the views have different isocentres and no centre is given.
     """
 
     ap: View
     lateral: View
+    center_mm: Vector3 | None = None
 
     def __post_init__(self) -> None:
+        if self.center_mm is not None:
+            center = numbers_of(self.center_mm, 3, "The centre (x, y, z) in LPS mm", field="isocenter_mm")
+            object.__setattr__(self, "center_mm", center)
+            return
         gap_mm = float(np.abs(np.subtract(self.ap.isocenter_mm, self.lateral.isocenter_mm)).max())
         if gap_mm > 1e-6:
             raise InputError(
                 f"AP and lateral views must share one isocentre; got {self.ap.isocenter_mm} and "
-                f"{self.lateral.isocenter_mm} mm. Move a detector by its offset instead.",
+                f"{self.lateral.isocenter_mm} mm. Move a detector by its offset instead, or give the centre of the "
+                "synthetic CT.",
                 field="isocenter_mm",
             )
 
     @property
     def isocenter_mm(self) -> Vector3:
-        """LPS position of the shared isocentre."""
-        return self.ap.isocenter_mm
+        """LPS position on which the synthetic CT is centred: the shared isocentre, or the centre that is given."""
+        return self.ap.isocenter_mm if self.center_mm is None else self.center_mm
 
     def moved_to(self, isocenter_mm: Vector3) -> Biplanar:
-        """The same pair about another isocentre, in LPS mm."""
-        return Biplanar(self.ap.moved_to(isocenter_mm), self.lateral.moved_to(isocenter_mm))
+        """The same pair, both views moved by as much, centred on another point in LPS mm."""
+        if self.center_mm is None:
+            return Biplanar(self.ap.moved_to(isocenter_mm), self.lateral.moved_to(isocenter_mm))
+        by_mm = np.subtract(isocenter_mm, self.center_mm)
+        ap, lateral = (view.moved_to(_vector(np.add(view.isocenter_mm, by_mm))) for view in (self.ap, self.lateral))
+        return Biplanar(ap, lateral, isocenter_mm)
+
+
+def _vector(values: NDArray[np.float64]) -> Vector3:
+    x, y, z = values.tolist()
+    return (x, y, z)
 
 
 def _without_dust(vector: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -173,8 +173,8 @@ def _row_at_isocenter_mm(radiograph: Radiograph, view: View) -> float:
     """Row spacing, scaled from the detector to the isocentre unless it is calibrated to the patient."""
     spacing = radiograph.pixel_spacing_mm
     if spacing is None:
-        return view.detector.pixel_spacing_mm[0] / view.beam.magnification
-    return spacing[0] if radiograph.header.spacing_is_at_patient else spacing[0] / view.beam.magnification
+        return view.detector.pixel_spacing_mm[0] / view.beam.magnifications[0]
+    return spacing[0] if radiograph.header.spacing_is_at_patient else spacing[0] / view.beam.magnifications[0]
 
 
 def _profile(pixels: NDArray[np.float32], row_mm: float, step_mm: float) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid, Vector3
 
-SLOT_SCAN = "slot_scan"  # in ``RadiographHeader.refused``: a beam that has no cone, and parallel rays come nearest to
+SLOT_SCAN = "slot_scan"  # in ``RadiographHeader.refused``: not a cone, but a fan that is moved along the body
 
 
 @dataclass(frozen=True, eq=False)

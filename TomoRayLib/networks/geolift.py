@@ -98,8 +98,8 @@ class GeoLiftUNet(nn.Module):
     """The network.
 
     ``forward`` takes ``radiographs`` (n, 2, 2, rows, columns), AP first, with two channels each
-    (``radiograph_input.normalise``), and ``cube_to_pixel`` (n, 2, 3, 4), matrices from cube coordinates (x, y, z, 1),
-    -1..1 between the outer faces, to homogeneous (column, row, 1) of these radiographs. It returns the predictions of
+    (``radiograph_input.normalise``), and ``cube_to_pixel`` (n, 2, 4, 4), matrices from cube coordinates (x, y, z, 1),
+    -1..1 between the outer faces, to (column * w, row * v, w, v) of these radiographs. It returns the predictions of
     the levels asked for.
     """
 
@@ -215,21 +215,21 @@ class GeoLiftUNet(nn.Module):
 
 
 def parallel_matrices(radiographs: Tensor) -> Tensor:
-    """(2, 3, 4): ``cube_to_pixel`` of an AP and a lateral parallel beam along the axes, for the pixels of
+    """(2, 4, 4): ``cube_to_pixel`` of an AP and a lateral parallel beam along the axes, for the pixels of
     ``radiographs`` (..., rows, columns), of which ``PIXELS_PER_CUBE`` span the cube."""
     rows, columns = radiographs.shape[-2:]
     half = PIXELS_PER_CUBE / 2
     row = [0.0, 0.0, -half, (rows - 1) / 2]
     middle = (columns - 1) / 2
     last = [0.0, 0.0, 0.0, 1.0]
-    views = [[[half, 0.0, 0.0, middle], row, last], [[0.0, half, 0.0, middle], row, last]]
+    views = [[[half, 0.0, 0.0, middle], row, last, last], [[0.0, half, 0.0, middle], row, last, last]]
     return torch.tensor(views, device=radiographs.device)
 
 
 def lift(features: Tensor, cube_to_pixel: Tensor, size: int, stride: int) -> Tensor:
     """Image features (n, c, h, w) carried into the cube along their rays: (n, c, size, size, size) as (z, y, x).
 
-    ``cube_to_pixel`` (n, 3, 4) maps cube coordinates (x, y, z, 1) in [-1, 1] to (column, row, 1) * w of the full
+    ``cube_to_pixel`` (n, 4, 4) maps cube coordinates (x, y, z, 1) in [-1, 1] to (column * w, row * v, w, v) of the full
     radiograph; ``stride`` is the radiograph pixels per feature pixel (feature j sits on pixel j * stride). Bilinear;
     0 outside the detector. Differentiable with respect to the features.
     """
@@ -261,12 +261,12 @@ def _feature_places(
     axis = (torch.arange(size, device=cube_to_pixel.device, dtype=torch.float32) + 0.5) * (2.0 / size) - 1.0
     matrix = cube_to_pixel[:, :, :, None, None, None]
     x, y, z = axis[None, None, None, :], axis[None, None, :, None], axis[first:last][None, :, None, None]
-    column, row, depth = (
-        matrix[:, i, 0] * x + matrix[:, i, 1] * y + matrix[:, i, 2] * z + matrix[:, i, 3] for i in range(3)
+    column, row, across, along = (
+        matrix[:, i, 0] * x + matrix[:, i, 1] * y + matrix[:, i, 2] * z + matrix[:, i, 3] for i in range(4)
     )
     height, width = feature_shape
     scale_x, scale_y = 2.0 / (stride * max(width - 1, 1)), 2.0 / (stride * max(height - 1, 1))
-    places = torch.stack([column / depth * scale_x - 1.0, row / depth * scale_y - 1.0], dim=-1)
+    places = torch.stack([column / across * scale_x - 1.0, row / along * scale_y - 1.0], dim=-1)
     return places.view(cube_to_pixel.shape[0], (last - first) * size, size, 2)
 
 

@@ -62,10 +62,10 @@ class RowExchange(nn.Module):
             _zeroed(one)
 
     def forward(self, features: Tensor, cube_to_pixel: Tensor) -> Tensor:
-        """Features (2 n, c, rows, columns) with what is added; ``cube_to_pixel`` (n, 2, 3, 4)."""
+        """Features (2 n, c, rows, columns) with what is added; ``cube_to_pixel`` (n, 2, 4, 4)."""
         rows = features.shape[-2]
         profiles = self.summed_up(torch.cat([features.mean(dim=-1), features.amax(dim=-1)], dim=1))
-        axis = cube_to_pixel.float()[:, :, 1:, 2:].transpose(0, 1)  # (2, n, [row, w], [z, 1])
+        axis = cube_to_pixel.float()[:, :, 1::2, 2:].transpose(0, 1)  # (2, n, [row * v, v], [z, 1])
         heights = torch.linspace(-1.0, 1.0, rows, device=features.device)
         at_heights = [
             sampled(profile, 2 * row / (rows - 1) - 1)
@@ -82,7 +82,7 @@ class RowExchange(nn.Module):
 
 def rows_of_heights(axis: Tensor, heights: Tensor) -> Tensor:
     """The rows (..., heights), in pixels, on which the points (0, 0, z) of the cube fall; ``axis`` (..., 2, 2) is the
-    part of ``cube_to_pixel`` that maps (z, 1) to (row, 1) * w."""
+    part of ``cube_to_pixel`` that maps (z, 1) to (row, 1) * v."""
     row, depth = (axis[..., i, :1] * heights + axis[..., i, 1:] for i in range(2))
     return row / depth
 

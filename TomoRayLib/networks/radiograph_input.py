@@ -15,27 +15,50 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.beams import ParallelBeam
 from TomoRayLib.geometry.detector import Detector
-from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.views import View
 from TomoRayLib.projector.physics.blur import blur
 
 NETWORK_PIXELS = 224
 NETWORK_PIXEL_MM = 256.0 / 192.0
+SAME_POINT_MM = 1e-6
 NORMALISED_PERCENTILES = (1.0, 99.0)
 LOCAL_SD_PX = 8.0
 LOCAL_FLOOR = 0.02  # in units of the normalised grey value: keeps noise in empty regions small
 
 
-def network_view(view: View) -> View:
-    """The view that the network sees: the same source and angles, its own detector in the plane of the isocentre."""
-    beam = ConeBeam(view.beam.sad_mm, view.beam.sad_mm) if isinstance(view.beam, ConeBeam) else view.beam
-    detector = Detector(NETWORK_PIXELS, NETWORK_PIXELS, (NETWORK_PIXEL_MM, NETWORK_PIXEL_MM))
-    return replace(view, beam=beam, detector=detector)
+def network_view(view: View, center_mm: Vector3 | None = None) -> View:
+    """The view that the network sees: the same rays, on its own detector in the plane of the isocentre.
+
+    With a ``center_mm`` (LPS) other than the isocentre, that of a synthetic CT, the detector stands in the plane
+    through it and is moved so that it falls on the middle: the network sees as much on all sides, and as large, as it
+    was taught.
+
+    Raises InputError for a centre that lies behind the source.
+    """
+    away_mm = np.zeros(3) if center_mm is None else np.subtract(center_mm, view.isocenter_mm)
+    if np.abs(away_mm).max() < SAME_POINT_MM:
+        away_mm = np.zeros(3)
+    beam, nearer_mm = view.beam, float(away_mm @ view.to_source)
+    if not isinstance(beam, ParallelBeam):
+        sad_mm = beam.sad_mm - nearer_mm
+        if sad_mm <= 0:
+            raise InputError(
+                f"Expected a synthetic CT in front of the source, got its centre at {center_mm} mm, {-sad_mm:.0f} mm "
+                "behind it; check the isocentre and the geometry.",
+                "isocenter_mm",
+            )
+        beam = type(beam)(sad_mm, sad_mm)
+    offset_mm = (float(away_mm @ view.down), float(away_mm @ view.right))
+    detector = Detector(NETWORK_PIXELS, NETWORK_PIXELS, (NETWORK_PIXEL_MM, NETWORK_PIXEL_MM), offset_mm)
+    x, y, z = (np.asarray(view.isocenter_mm) + nearer_mm * view.to_source).tolist()
+    return replace(view, beam=beam, detector=detector, isocenter_mm=(x, y, z))
 
 
-def to_network_detector(pixels: Tensor, view: View) -> Tensor:
+def to_network_detector(pixels: Tensor, view: View, center_mm: Vector3 | None = None) -> Tensor:
     """Resample a radiograph onto the network's detector, bilinearly and 0 outside.
 
     Finer detectors are averaged first, so that fine noise does not alias.
@@ -43,9 +66,10 @@ def to_network_detector(pixels: Tensor, view: View) -> Tensor:
     Args:
         pixels: Radiograph (rows, columns), bone bright.
         view: The view of the radiograph, whose detector has as many rows and columns.
+        center_mm: See ``network_view``.
 
     Returns:
-        (224, 224) pixels of 4/3 mm in the plane of the isocentre, as ``network_view(view)`` sees them.
+        (224, 224) pixels of 4/3 mm, as ``network_view(view, center_mm)`` sees them.
 
     Raises:
         ValueError: The image does not have the detector's rows and columns.
@@ -55,16 +79,15 @@ def to_network_detector(pixels: Tensor, view: View) -> Tensor:
             f"The radiograph must have the rows and columns of its detector, {view.detector.shape}; got "
             f"{tuple(pixels.shape)}. Check the geometry's size, or whether the image is transposed."
         )
-    target = network_view(view)
-    spacing_at_isocenter = np.asarray(view.detector.pixel_spacing_mm) / view.beam.magnification
+    target = network_view(view, center_mm)
+    spacing_at_isocenter = np.divide(view.detector.pixel_spacing_mm, view.beam.magnifications)
     block = [max(1, round(float(NETWORK_PIXEL_MM / step))) for step in spacing_at_isocenter]
     block = [min(b, n) for b, n in zip(block, pixels.shape, strict=True)]
     image = F.avg_pool2d(pixels[None, None].float(), block, ceil_mode=True, count_include_pad=False)
-    points = target.pixel_positions_mm().reshape(-1, 3)
-    projected = view.projection_matrix() @ np.concatenate([points, np.ones((len(points), 1))], axis=1).T
+    pixels_of_points = view.project_points(target.pixel_positions_mm().reshape(-1, 3))
     places = []
     for index, axis in ((0, 1), (1, 0)):
-        pixel = projected[index] / projected[2]
+        pixel = pixels_of_points[:, index]
         pooled = (pixel + 0.5) / block[axis] - 0.5
         size = image.shape[2 + axis]
         places.append((2 * pooled + 1) / size - 1)
@@ -96,12 +119,13 @@ def _percentile(values: Tensor, percent: float) -> Tensor:
 
 
 def cube_to_pixel(view: View, grid: Grid) -> NDArray[np.float64]:
-    """3 x 4 matrix from cube coordinates (x, y, z, 1), -1..1 between the outer faces of ``grid``, to ``view``'s
-    (column, row, 1) * w. The grid must be axis-aligned in LPS, as ``Grid.cube`` makes it."""
+    """4 x 4 matrix from cube coordinates (x, y, z, 1), -1..1 between the outer faces of ``grid``, to ``view``'s
+    (column * w, row * v, w, v), see ``View.pixel_map``. The grid must be axis-aligned in LPS, as ``Grid.cube`` makes
+    it."""
     cube_to_world = np.eye(4)
     cube_to_world[:3, :3] = grid.direction_matrix * (np.asarray(grid.extent_mm) / 2)
     cube_to_world[:3, 3] = grid.center_mm
-    return view.projection_matrix() @ cube_to_world
+    return view.pixel_map() @ cube_to_world
 
 
 def network_input(images: list[Tensor], views: list[View], grid: Grid) -> tuple[Tensor, Tensor]:
@@ -113,13 +137,16 @@ def network_input(images: list[Tensor], views: list[View], grid: Grid) -> tuple[
         grid: The grid of the synthetic CT, axis-aligned in LPS as ``Grid.cube`` makes it.
 
     Returns:
-        ``radiographs`` (1, 2, 2, 224, 224), views by channels (``normalise``), and ``cube_to_pixel`` (1, 2, 3, 4),
-        matrices from the grid's cube, -1..1 between its outer faces, to (column, row, 1) * w.
+        ``radiographs`` (1, 2, 2, 224, 224), views by channels (``normalise``), and ``cube_to_pixel`` (1, 2, 4, 4),
+        matrices from the grid's cube, -1..1 between its outer faces, to (column * w, row * v, w, v).
 
     Raises:
         ValueError: An image does not have its detector's rows and columns.
     """
     above_floor = [image - image.min() for image in images]  # outside the detector there is nothing: the floor, 0
-    radiographs = [normalise(to_network_detector(image, view)) for image, view in zip(above_floor, views, strict=True)]
-    matrices = [torch.from_numpy(cube_to_pixel(network_view(view), grid)).float() for view in views]
+    center_mm = grid.center_mm
+    radiographs = [
+        normalise(to_network_detector(image, view, center_mm)) for image, view in zip(above_floor, views, strict=True)
+    ]
+    matrices = [torch.from_numpy(cube_to_pixel(network_view(view, center_mm), grid)).float() for view in views]
     return torch.stack(radiographs)[None], torch.stack(matrices)[None]

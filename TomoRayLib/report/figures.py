@@ -104,7 +104,8 @@ def radiograph_picture(pixels: Array, view: View, size_px: int = RADIOGRAPH_PX, 
 def pixel_size_at_isocenter_mm(view: View) -> tuple[float, float]:
     """(row, column) spacing of the detector, divided by the magnification at the isocentre."""
     row_mm, column_mm = view.detector.pixel_spacing_mm
-    return (row_mm / view.beam.magnification, column_mm / view.beam.magnification)
+    down, right = view.beam.magnifications
+    return (row_mm / down, column_mm / right)
 
 
 def geometry_text(view: View) -> str:

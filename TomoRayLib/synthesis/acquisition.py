@@ -50,11 +50,9 @@ def rendering_views(options: GeometryOptions, isocenter_mm: Vector3) -> Biplanar
     Raises:
         InputError: For a geometry file that cannot be read, and for numbers that no view can have.
     """
-    if options.file is not None:
-        pair = read_views(options.file)  # with its own isocentre
-    else:
-        pair = PRESETS[options.preset or DEFAULT_PRESET](isocenter_mm)
-    return Biplanar(_changed(pair.ap, options), _changed(pair.lateral, options))
+    pair = _views_of_file(options) or PRESETS[options.preset or DEFAULT_PRESET](isocenter_mm)
+    ap, lateral = _changed(pair.ap, options), _changed(pair.lateral, options)
+    return replace(pair, ap=_placed(ap, "AP", options), lateral=_placed(lateral, "lateral", options))
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def pair_geometry(ap: Radiograph, lateral: Radiograph, options: GeometryOptions)
     Raises InputError if the pixel spacing is unknown or no radiograph's, numbers contradict each other, or a view does
     not have the size of its image.
     """
-    pair = read_views(options.file) if options.file else None
+    pair = _views_of_file(options)
     read = []
     for name, radiograph, nominal_deg in (("AP", ap, 0.0), ("lateral", lateral, LATERAL_ANGLE_DEG)):
         if pair is not None:
@@ -105,9 +103,15 @@ def pair_geometry(ap: Radiograph, lateral: Radiograph, options: GeometryOptions)
             read.append(_Read(view, (f"{name}: geometry from the image file (written by TomoRay){_said(options)}.",)))
         else:
             read.append(_from_header(radiograph, options, name, nominal_deg))
+        read[-1] = replace(
+            read[-1],
+            view=_placed(read[-1].view, name, options),
+            notes=(*read[-1].notes, *_said_of_place(name, options)),
+            states_angles=read[-1].states_angles and _place_of(name, options)[1] is None,
+        )
         _check_view(read[-1].view, radiograph, name)
     first, second = _apart(*read)
-    views = Biplanar(first.view, second.view)
+    views = Biplanar(first.view, second.view, None if pair is None else pair.center_mm)
     return PairGeometry(views, (*first.notes, *second.notes), (*first.warnings, *second.warnings))
 
 
@@ -200,7 +204,9 @@ def _all_guessed(radiograph: Radiograph, options: GeometryOptions, stated: State
 def _origins(stated: StatedGeometry) -> list[str]:
     """Each number of a radiograph's geometry, with its origin."""
     origins = []
-    if isinstance(stated.beam, ConeBeam):
+    if isinstance(stated.beam, SlotScan):
+        origins.append("slot scan")
+    if not isinstance(stated.beam, ParallelBeam):
         origins.append(f"SID {stated.beam.sid_mm:.0f} mm ({stated.sid_origin})")
         origins.append(f"SAD {stated.beam.sad_mm:.0f} mm ({stated.sad_origin})")
     if stated.pixel_spacing_mm is not None:
@@ -216,11 +222,25 @@ def _origins(stated: StatedGeometry) -> list[str]:
     return origins
 
 
+def _views_of_file(options: GeometryOptions) -> Biplanar | None:
+    """The views of the geometry file, None without one. Raises InputError for an isocentre beside a centre in it."""
+    if options.file is None:
+        return None
+    pair = read_views(options.file)
+    if pair.center_mm is not None and options.isocenter_mm is not None:
+        raise InputError(
+            f"Expected no isocentre with {Path(options.file).name}, whose views lie about different points and which "
+            "states the centre of the synthetic CT; leave the isocentre out, or change center_mm in the file.",
+            "isocenter_mm",
+        )
+    return pair
+
+
 def read_views(path: str) -> Biplanar:
     """Read a pair of views from a JSON file: ``{"ap": {...}, "lateral": {...}}``. Raises InputError."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        return Biplanar(view_from_dict(content["ap"]), view_from_dict(content["lateral"]))
+        return Biplanar(view_from_dict(content["ap"]), view_from_dict(content["lateral"]), content.get("center_mm"))
     except FileNotFoundError:
         raise InputError(
             f"Expected the geometry to be one of {sorted(PRESETS)} or a JSON file, got {path!r}, which does not exist.",
@@ -235,7 +255,8 @@ def read_views(path: str) -> Biplanar:
 
 def views_to_dict(views: Biplanar) -> dict[str, Any]:
     """Return both views as plain numbers, as ``read_views`` reads them."""
-    return {"ap": view_to_dict(views.ap), "lateral": view_to_dict(views.lateral)}
+    center = {} if views.center_mm is None else {"center_mm": list(views.center_mm)}
+    return {"ap": view_to_dict(views.ap), "lateral": view_to_dict(views.lateral), **center}
 
 
 def oriented(
@@ -266,39 +287,41 @@ def oriented(
 def geometry_notes(views: Biplanar, entry: ModelEntry) -> list[str]:
     """Return a warning for each view outside the geometry that the model was trained on.
 
-    A detector that does not see the whole cube of the model is one of them. Raises InputError for a slot scan, whose
-    rays the network cannot use.
+    A detector that does not see the whole cube of the model is one of them.
     """
-    for view in (views.ap, views.lateral):
-        if isinstance(view.beam, SlotScan):
-            raise InputError(
-                "Expected cone or parallel beams, got a slot scan, which the network cannot read yet; it can only be "
-                "rendered from a CT. Give the radiographs' geometry as a cone or parallel beam.",
-                "geometry",
-            )
     notes = []
     low, high = entry.geometry_range["sad_mm"]
     largest_deg = 3 * entry.geometry_range["angle_sd_deg"]
-    corners = np.append(Grid.cube(views.isocenter_mm, entry.fov_mm, 2).corners_mm(), np.ones((8, 1)), axis=1)
+    corners_mm = Grid.cube(views.isocenter_mm, entry.fov_mm, 2).corners_mm()
     for name, view, angle_deg in (("AP", views.ap, 0.0), ("lateral", views.lateral, LATERAL_ANGLE_DEG)):
         beam = view.beam
         if isinstance(beam, ConeBeam) and not low <= beam.sad_mm <= high:
             notes.append(f"{name}: SAD {beam.sad_mm:.0f} mm; the model was trained on {low:.0f} to {high:.0f} mm.")
+        if isinstance(beam, SlotScan):
+            notes.extend(f"{name}: {note}" for note in _slot_notes(beam, entry))
         off_deg = max(abs((view.gantry_angle_deg - angle_deg + 180) % 360 - 180), abs(view.tilt_deg))
         if off_deg > largest_deg:
             notes.append(f"{name}: {off_deg:.0f} degrees off its nominal direction; the model was trained on a few.")
-        column, row, depth = view.projection_matrix() @ corners.T
-        seen = np.array(
-            [np.ptp(np.clip(p / depth, -0.5, n - 0.5)) for p, n in zip((row, column), view.detector.shape, strict=True)]
-        )
-        whole = np.array([np.ptp(row / depth), np.ptp(column / depth)])
-        share = float((seen / whole).min())
+        shadow = view.project_points(corners_mm)[:, ::-1]  # (row, column) of each corner
+        seen = np.ptp(np.clip(shadow, -0.5, np.subtract(view.detector.shape, 0.5)), axis=0)
+        share = float((seen / np.ptp(shadow, axis=0)).min())
         if share < SEEN_SHARE:
             notes.append(
                 f"{name}: the detector sees {share:.0%} of the {entry.fov_mm:.0f} mm cube's shadow; the rest is "
                 "guessed."
             )
     return notes
+
+
+def _slot_notes(beam: SlotScan, entry: ModelEntry) -> list[str]:
+    """What the model has seen of slot scans."""
+    trained_mm = entry.geometry_range.get("slot_sad_mm")
+    if trained_mm is None:
+        return ["a slot scan; the model was trained on cone and parallel beams alone."]
+    low, high = trained_mm
+    if low <= beam.sad_mm <= high:
+        return []
+    return [f"SAD {beam.sad_mm:.0f} mm; of slot scans the model was trained on {low:.0f} to {high:.0f} mm."]
 
 
 def _said(options: GeometryOptions) -> str:
@@ -335,6 +358,32 @@ def _changed(view: View, options: GeometryOptions) -> View:
         detector = replace(detector, pixel_spacing_mm=options.pixel_spacing_mm)
     isocenter = options.isocenter_mm or view.isocenter_mm
     return replace(view, beam=beam, detector=detector, isocenter_mm=isocenter)
+
+
+def _placed(view: View, name: str, options: GeometryOptions) -> View:
+    """Return a view with the user's offset, from the plane of the isocentre to the detector, and gantry angle."""
+    offset_mm, angle_deg = _place_of(name, options)
+    if offset_mm is not None:
+        on_detector = np.multiply(offset_mm, view.beam.magnifications).tolist()
+        view = replace(view, detector=replace(view.detector, offset_mm=tuple(on_detector)))
+    return view if angle_deg is None else replace(view, gantry_angle_deg=angle_deg)
+
+
+def _place_of(name: str, options: GeometryOptions) -> tuple[tuple[float, float] | None, float | None]:
+    if name == "AP":
+        return options.ap_offset_mm, options.ap_angle_deg
+    return options.lateral_offset_mm, options.lateral_angle_deg
+
+
+def _said_of_place(name: str, options: GeometryOptions) -> tuple[str, ...]:
+    """Sentences on what the user gave of a view's place."""
+    offset_mm, angle_deg = _place_of(name, options)
+    said = []
+    if offset_mm is not None:
+        said.append(f"{name}: image {offset_mm[0]:g} mm down, {offset_mm[1]:g} mm right of the isocentre (given).")
+    if angle_deg is not None:
+        said.append(f"{name}: gantry angle {angle_deg:g} deg (given).")
+    return tuple(said)
 
 
 def default_isocenter_mm(ct: Volume, labels: Volume | None) -> tuple[Vector3, str]:

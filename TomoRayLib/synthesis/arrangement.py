@@ -31,7 +31,7 @@ class Pair:
         lateral, lateral_view = oriented(
             pair.lateral, pair.views.lateral, how.flip_lateral, how.invert_lateral, how.turn_lateral
         )
-        return Pair(ap, lateral, Biplanar(ap_view, lateral_view))
+        return Pair(ap, lateral, replace(pair.views, ap=ap_view, lateral=lateral_view))
 
     def _swapped(self) -> Pair:
         """Both images in each other's place.
@@ -42,7 +42,7 @@ class Pair:
         ap, lateral = self.views.lateral, self.views.ap
         if _off_deg(self.views.ap) < LARGEST_OFF_NOMINAL_DEG:
             ap, lateral = _directed_as(ap, self.views.ap), _directed_as(lateral, self.views.lateral)
-        return Pair(self.lateral, self.ap, Biplanar(ap, lateral))
+        return Pair(self.lateral, self.ap, replace(self.views, ap=ap, lateral=lateral))
 
 
 def _off_deg(view: View) -> float:

@@ -27,6 +27,10 @@ class GeometryOptions:
         pixel_spacing_mm: (row, column) spacing at the detector.
         size: (rows, columns) of the detector; used for rendering only.
         isocenter_mm: (x, y, z) in LPS.
+        ap_offset_mm: (down, right) from the isocentre to the middle of the AP image, in the plane of the isocentre.
+        lateral_offset_mm: The same of the lateral image.
+        ap_angle_deg: Gantry angle of the AP view; 0 is straight from in front.
+        lateral_angle_deg: Gantry angle of the lateral view; 90 is straight from the patient's left.
 
     Raises:
         InputError: For an unknown preset.
@@ -50,13 +54,29 @@ class GeometryOptions:
     isocenter_mm: Vector3 | None = setting(
         None, help="Isocentre in the patient's LPS mm: X Y Z.", name="--isocenter", metavar="X Y Z"
     )
+    ap_offset_mm: tuple[float, float] | None = setting(
+        None,
+        help="Where the middle of the AP image lies from the isocentre, in mm there: DOWN RIGHT.",
+        name="--ap-offset",
+        metavar="DOWN RIGHT",
+    )
+    lateral_offset_mm: tuple[float, float] | None = setting(
+        None,
+        help="The same of the lateral image; taken 30 mm higher: -30 0.",
+        name="--lateral-offset",
+        metavar="DOWN RIGHT",
+    )
+    ap_angle_deg: float | None = setting(None, help="Gantry angle of the AP view; straight: 0.", name="--ap-angle")
+    lateral_angle_deg: float | None = setting(
+        None, help="Gantry angle of the lateral view; straight: 90.", name="--lateral-angle"
+    )
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
             raise InputError(
                 f"Expected a geometry of {sorted(PRESETS)} or a JSON file, got {self.preset!r}.", "geometry"
             )
-        for name in ("pixel_spacing_mm", "size", "isocenter_mm"):
+        for name in ("pixel_spacing_mm", "size", "isocenter_mm", "ap_offset_mm", "lateral_offset_mm"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else tuple(value))
 

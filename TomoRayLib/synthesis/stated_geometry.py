@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.beams import Beam, ConeBeam
+from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.presets import PRESETS
 from TomoRayLib.geometry.views import View
@@ -24,6 +24,7 @@ PARALLEL_HAS_NO_DISTANCES = "A parallel beam has neither SAD nor SID; leave them
 DEFAULT_PRESET = "c-arm"
 STAND_PRESET = "upright"
 PARALLEL_PRESET = "parallel"
+EOS_PRESET = "eos"
 _PARALLEL_STANDS_IN = (
     "As you chose, it is taken as parallel rays, and its pixel spacing as that in the patient: across the body the fan "
     "magnifies what lies nearer to the source. Check the sizes."
@@ -97,10 +98,10 @@ def stated_geometry(radiograph: Radiograph, options: GeometryOptions, nominal_de
     """
     header = radiograph.header
     _check_refused(header, options)
-    distances = _distances(header, options)
+    distances = _distances(header, options, nominal_deg)
     spacing, spacing_origin = options.pixel_spacing_mm, "given"
-    if spacing is None and SLOT_SCAN in header.refused:
-        spacing, spacing_origin = header.patient_pixel_spacing_mm or radiograph.pixel_spacing_mm, "header"
+    if spacing is None and (SLOT_SCAN in header.refused or isinstance(distances.beam, SlotScan)):
+        spacing, spacing_origin = _slot_spacing(radiograph, distances.beam)
     elif spacing is None and radiograph.pixel_spacing_mm is not None:
         spacing, spacing_origin = radiograph.pixel_spacing_mm, "header"
         if header.spacing_is_at_patient:
@@ -128,11 +129,20 @@ def stated_geometry(radiograph: Radiograph, options: GeometryOptions, nominal_de
     )
 
 
+def _slot_spacing(radiograph: Radiograph, beam: Beam) -> tuple[tuple[float, float] | None, str]:
+    """(row, column) at the detector from a slot scan's spacing, which is that at the isocentre, and its origin."""
+    spacing = radiograph.header.patient_pixel_spacing_mm or radiograph.pixel_spacing_mm
+    if spacing is None or isinstance(beam, ParallelBeam):
+        return spacing, "header"
+    down, right = beam.magnifications
+    return (spacing[0] * down, spacing[1] * right), "header, at the isocentre, times the magnification along rows"
+
+
 def check_plausible(view: View) -> None:
     """Raise InputError for a distance, a pixel or a field that no radiograph of a spine has."""
-    if isinstance(view.beam, ConeBeam):
+    if not isinstance(view.beam, ParallelBeam):
         _check_distances(view.beam)
-    spacing, magnification = view.detector.pixel_spacing_mm, view.beam.magnification
+    spacing = view.detector.pixel_spacing_mm
     low_mm, high_mm = SPACINGS_MM
     if not (low_mm <= min(spacing) and max(spacing) <= high_mm):
         raise InputError(
@@ -140,9 +150,9 @@ def check_plausible(view: View) -> None:
             "size of a pixel at the detector in mm.",
             "pixel_spacing_mm",
         )
-    sides_mm = sorted(n * mm / magnification for n, mm in zip(view.detector.shape, spacing, strict=True))
+    rows_mm, columns_mm = np.divide(np.multiply(view.detector.shape, spacing), view.beam.magnifications).tolist()
+    sides_mm = sorted((rows_mm, columns_mm))
     if sides_mm[1] < SMALLEST_FIELD_MM or sides_mm[0] > LARGEST_WIDTH_MM or sides_mm[1] > LARGEST_FIELD_MM:
-        rows_mm, columns_mm = (n * mm / magnification for n, mm in zip(view.detector.shape, spacing, strict=True))
         raise InputError(
             f"expected a field that shows a spine, {SMALLEST_FIELD_MM:g} mm to {LARGEST_FIELD_MM / 1000:g} m high and "
             f"at most {LARGEST_WIDTH_MM / 1000:g} m wide at the isocentre, got {rows_mm:.0f} x {columns_mm:.0f} mm "
@@ -152,7 +162,7 @@ def check_plausible(view: View) -> None:
         )
 
 
-def _check_distances(beam: ConeBeam) -> None:
+def _check_distances(beam: ConeBeam | SlotScan) -> None:
     if beam.sid_mm < SHORTEST_SID_MM:
         raise InputError(
             f"expected an SID of at least {SHORTEST_SID_MM:g} mm, got {beam.sid_mm:g} mm; give it in millimetres "
@@ -187,11 +197,14 @@ def angles_of(to_source: Vector3, image_axes: tuple[Vector3, Vector3] | None) ->
 def _check_refused(header: RadiographHeader, options: GeometryOptions) -> None:
     """Raise InputError for a number of the header that cannot be right, unless the user gives it."""
     slot_scan = header.refused.get(SLOT_SCAN)
-    if slot_scan is not None and options.preset == PARALLEL_PRESET:
-        return  # its distances do not count then, and its two spacings differ across the body alone
+    if slot_scan is not None and isinstance(PRESETS[options.preset or EOS_PRESET]().ap.beam, ConeBeam):
+        slots = " or ".join(name for name, make in PRESETS.items() if isinstance(make().ap.beam, SlotScan))
+        raise InputError(
+            f"{slot_scan[:-1]}; got the preset {options.preset}: choose none, {slots}, or give the geometry in a file.",
+            "geometry",
+        )
     if slot_scan is not None:
-        cure = "give the geometry in a file, or choose parallel beams to go on with an approximation"
-        raise InputError(f"{slot_scan[:-1]}; {cure}.", "geometry")
+        return  # its two spacings differ across the body alone
     for field, sentence in header.refused.items():
         if getattr(options, field, None) is None:
             cure = "give the geometry in a file" if field == "geometry" else f"give {_word(field)} yourself"
@@ -202,10 +215,13 @@ def _word(field: str) -> str:
     return {"sid_mm": "the SID", "sad_mm": "the SAD", "pixel_spacing_mm": "the pixel spacing at the detector"}[field]
 
 
-def _distances(header: RadiographHeader, options: GeometryOptions) -> _Distances:
+def _distances(header: RadiographHeader, options: GeometryOptions, nominal_deg: float) -> _Distances:
     """SID and SAD from the options, else the header, else the preset."""
     preset = options.preset or assumed_preset(header)
-    beam = PRESETS[preset]().ap.beam
+    pair = PRESETS[preset]()
+    beam = pair.lateral.beam if nominal_deg else pair.ap.beam
+    if isinstance(beam, SlotScan) or (SLOT_SCAN in header.refused and options.preset is None):
+        return _slot_distances(header, options, beam if options.preset is not None else None)
     if not isinstance(beam, ConeBeam):
         if options.sad_mm is not None or options.sid_mm is not None:
             raise InputError(PARALLEL_HAS_NO_DISTANCES, "sad_mm")
@@ -213,7 +229,7 @@ def _distances(header: RadiographHeader, options: GeometryOptions) -> _Distances
             return _Distances(beam, warnings=(f"{header.refused[SLOT_SCAN]} {_PARALLEL_STANDS_IN}",))
         if header.sid_mm is None:  # parallel rays have no such distance
             return _Distances(beam)
-        return _distances(header, replace(options, preset=None))
+        return _distances(header, replace(options, preset=None), nominal_deg)
     sid_mm, sid_origin = _first((options.sid_mm, "given"), (header.sid_mm, "header"))
     magnification, by, warnings = _magnification(header, options, sid_mm)
     sad_mm, sad_origin = _first((options.sad_mm, "given"), (header.sad_mm, "header"))
@@ -233,6 +249,25 @@ def _distances(header: RadiographHeader, options: GeometryOptions) -> _Distances
             warnings += _guess(header, options, preset, sid_mm, sid_origin, sad_mm)
     _check_order(header, sad_mm, sad_origin, sid_mm, sid_origin)
     return _Distances(ConeBeam(sad_mm, sid_mm), sid_origin, sad_origin, warnings)
+
+
+def _slot_distances(header: RadiographHeader, options: GeometryOptions, typical: Beam | None) -> _Distances:
+    """SID and SAD of a slot scan from the options, else the header, else those ``typical`` of the chosen preset.
+
+    Raises InputError if nothing states one of them: machines differ too much for a guess.
+    """
+    presets = (typical.sid_mm, typical.sad_mm) if isinstance(typical, SlotScan) else (None, None)
+    sid_mm, sid_origin = _first((options.sid_mm, "given"), (header.sid_mm, "header"), (presets[0], "preset"))
+    sad_mm, sad_origin = _first((options.sad_mm, "given"), (header.sad_mm, "header"), (presets[1], "preset"))
+    if sid_mm is None or sad_mm is None:
+        missing, field = ("SID", "sid_mm") if sid_mm is None else ("SAD", "sad_mm")
+        raise InputError(
+            f"expected SAD and SID of a slot scan ({header.refused[SLOT_SCAN][:-1]}), but nothing states the "
+            f"{missing}; give it, or choose the preset {EOS_PRESET} for the distances of that scanner.",
+            field,
+        )
+    _check_order(header, sad_mm, sad_origin, sid_mm, sid_origin)
+    return _Distances(SlotScan(sad_mm, sid_mm), sid_origin, sad_origin)
 
 
 def assumed_preset(header: RadiographHeader) -> str:

@@ -46,6 +46,7 @@ from TomoRayLib.training.registering import (
 )
 from TomoRayLib.weights import ModelEntry, check_description, find_model, models_folder, save_weights
 
+BEFORE_SLOT_SCANS = {"slot_share": 0.0}  # of checkpoints whose geometry does not speak of them
 LIMIT_BYTES = 16 * 1000 * 1000
 
 
@@ -118,6 +119,7 @@ def publish_model(
         geometry_range={
             "sad_mm": list(geometry.sad_mm),
             "parallel": geometry.parallel_share > 0,
+            "slot_sad_mm": list(geometry.slot_sad_mm) if geometry.slot_share > 0 else None,
             "angle_sd_deg": geometry.angle_sd_deg if geometry.angled_share > 0 else 0.0,
         },
         licence=licence,
@@ -217,7 +219,7 @@ def imaging_of(checkpoints: Sequence[Path]) -> tuple[float, GeometryRanges]:
             continue
         stream = torch.load(path, map_location="cpu", weights_only=True).get("stream", {})
         default = StreamConfig()
-        ranges = stream.get("geometry", asdict(default.geometry))
+        ranges = {**BEFORE_SLOT_SCANS, **stream.get("geometry", {})}
         geometry = dataclass_from_mapping(GeometryRanges, ranges, f"The geometry of {path}")
         found.append((float(stream.get("fov_mm", default.fov_mm)), geometry))
     if not found:

@@ -52,6 +52,13 @@ def test_project_points_brings_each_pixel_back_to_itself(beam: object) -> None:
     np.testing.assert_allclose(found[..., 1], rows, atol=1e-9)
 
 
+@pytest.mark.parametrize("beam", [ConeBeam(900.0, 1400.0), ParallelBeam(), SlotScan(900.0, 1400.0)])
+def test_the_pixel_map_projects_as_project_points_does(beam: object) -> None:
+    view = dataclasses.replace(VIEW, beam=beam)
+    column, row, across, along = view.pixel_map() @ np.append(POINTS, np.ones((len(POINTS), 1)), axis=1).T
+    np.testing.assert_allclose(np.stack([column / across, row / along], axis=-1), view.project_points(POINTS))
+
+
 def test_a_slot_scan_survives_json_and_has_no_matrix() -> None:
     view = dataclasses.replace(VIEW, beam=SlotScan(900.0, 1200.0))
     assert view_to_dict(view)["beam"] == {"kind": "slot", "sad_mm": 900.0, "sid_mm": 1200.0}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
+from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.presets import c_arm, orthogonal_pair
@@ -25,16 +25,17 @@ def matrices_of(views: list[View], grid: Grid) -> torch.Tensor:
     return torch.from_numpy(np.stack([cube_to_pixel(view, grid) for view in views])).float()[None]
 
 
+@pytest.mark.parametrize("beam", [ConeBeam(700.0, 700.0), SlotScan(570.0, 570.0), ParallelBeam()])
 @pytest.mark.parametrize("stride", [1, 4])
-def test_lifting_gives_each_voxel_the_feature_its_ray_hits(stride: int) -> None:
+def test_lifting_gives_each_voxel_the_feature_its_ray_hits(stride: int, beam: Beam) -> None:
     """Features that hold their own column and row: every voxel must read where it projects to, perspective and all."""
-    view = View(ConeBeam(700.0, 700.0), Detector(224, 224, (4 / 3, 4 / 3)), 30.0, 10.0, 5.0)
+    view = View(beam, Detector(224, 224, (4 / 3, 4 / 3)), 30.0, 10.0, 5.0)
     grid = Grid.cube((0.0, 0.0, 0.0), 200.0, 24)
     rows, columns = torch.meshgrid(torch.arange(0.0, 224.0, stride), torch.arange(0.0, 224.0, stride), indexing="ij")
     lifted = lift(torch.stack([columns, rows])[None], matrices_of([view], grid)[:, 0], 24, stride)[0]
     for i, j, k in [(0, 0, 0), (23, 5, 11), (7, 20, 2), (12, 11, 23)]:
-        x, y, w = view.projection_matrix() @ (grid.index_to_world @ (i, j, k, 1))
-        np.testing.assert_allclose(lifted[:, k, j, i], (x / w, y / w), atol=2e-3)
+        place = view.project_points((grid.index_to_world @ (i, j, k, 1))[None, :3])[0]
+        np.testing.assert_allclose(lifted[:, k, j, i], place, atol=2e-3)
 
 
 def test_lifting_is_zero_beside_the_detector_and_differentiable() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,35 @@ def test_a_radiograph_without_spacing_asks_for_it() -> None:
     bare = Radiograph(np.ones((100, 100), np.float32))
     with pytest.raises(InputError, match="expected a pixel spacing"):
         radiograph_views(bare, a_radiograph(), GeometryOptions())
+
+
+def test_an_offset_and_an_angle_that_the_user_gives_move_the_image_from_the_isocentre() -> None:
+    """A lateral taken 30 mm higher, 12 mm further back: it shows the isocentre 30 mm below its middle, 12 mm left."""
+    options = GeometryOptions(
+        sid_mm=1500.0, sad_mm=1000.0, lateral_offset_mm=(-30.0, 12.0), lateral_angle_deg=83.0, ap_angle_deg=-2.0
+    )
+    pair, notes = radiograph_views(a_radiograph(), a_radiograph(), options)
+    assert (pair.ap.gantry_angle_deg, pair.lateral.gantry_angle_deg) == (-2.0, 83.0)
+    row_mm, column_mm = (value / 1.5 for value in pair.lateral.detector.pixel_spacing_mm)
+    column, row = pair.lateral.project_points(np.array([pair.isocenter_mm]))[0]
+    rows, columns = pair.lateral.detector.shape
+    assert (row - (rows - 1) / 2) * row_mm == pytest.approx(30.0)
+    assert (column - (columns - 1) / 2) * column_mm == pytest.approx(-12.0)
+    assert pair.ap.detector.offset_mm == (0.0, 0.0)
+    assert any("lateral: image -30 mm down, 12 mm right of the isocentre (given)" in note for note in notes)
+    assert any("AP: gantry angle -2 deg (given)" in note for note in notes)
+
+
+def test_a_centre_in_a_geometry_file_is_kept_and_goes_with_no_isocentre(tmp_path: Path) -> None:
+    pair = upright_stand((1.0, 2.0, 3.0))
+    apart = replace(pair, lateral=pair.lateral.moved_to((4.0, 2.0, 33.0)), center_mm=(0.0, 1.0, 2.0))
+    path = tmp_path / "views.json"
+    path.write_text(json.dumps(views_to_dict(apart)))
+    assert rendering_views(GeometryOptions(file=str(path)), (9.0, 9.0, 9.0)) == apart
+    moved = apart.moved_to((10.0, 1.0, 2.0))
+    assert (moved.isocenter_mm, moved.lateral.isocenter_mm) == ((10.0, 1.0, 2.0), (14.0, 2.0, 33.0))
+    with pytest.raises(InputError, match="leave the isocentre out"):
+        rendering_views(GeometryOptions(file=str(path), isocenter_mm=(0.0, 0.0, 0.0)), (9.0, 9.0, 9.0))
 
 
 def test_a_view_stored_in_the_file_is_used_as_it_is() -> None:
@@ -153,10 +183,15 @@ def test_a_radiograph_takes_no_size() -> None:
         radiograph_views(a_radiograph(), a_radiograph(), GeometryOptions(size=(10, 10)))
 
 
-def test_a_slot_scan_can_be_rendered_with_other_distances_but_not_lifted(tmp_path: Path) -> None:
+def test_a_slot_scan_can_be_rendered_with_other_distances_and_is_new_to_a_model_without_it(tmp_path: Path) -> None:
     path = tmp_path / "eos.json"
     path.write_text(json.dumps(views_to_dict(orthogonal_pair(SlotScan(987.0, 1300.0), Detector(400, 300, (0.5, 0.7))))))
     pair = rendering_views(GeometryOptions(file=str(path), sid_mm=1400.0), (0.0, 0.0, 0.0))
     assert pair.lateral.beam == SlotScan(987.0, 1400.0)
-    with pytest.raises(InputError, match="slot scan, which the network cannot read"):
-        geometry_notes(pair, find_model(None))
+    entry = find_model(None)
+    unseen = replace(entry, geometry_range={"sad_mm": [850.0, 1600.0], "angle_sd_deg": 3.0})
+    assert sum("trained on cone and parallel beams alone" in note for note in geometry_notes(pair, unseen)) == 2
+    known = replace(entry, geometry_range={**unseen.geometry_range, "slot_sad_mm": [540.0, 1100.0]})
+    assert not any("slot" in note for note in geometry_notes(pair, known))
+    nearer = replace(known, geometry_range={**unseen.geometry_range, "slot_sad_mm": [540.0, 900.0]})
+    assert sum("SAD 987 mm; of slot scans" in note for note in geometry_notes(pair, nearer)) == 2

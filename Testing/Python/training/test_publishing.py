@@ -76,7 +76,12 @@ def test_the_cube_and_the_geometry_are_those_of_the_training(a_place: SimpleName
     publish(a_place)
     entry = find_model(None, a_place.models)
     assert entry.fov_mm == 192.0
-    assert entry.geometry_range == {"sad_mm": [700.0, 900.0], "parallel": False, "angle_sd_deg": 3.0}
+    assert entry.geometry_range == {
+        "sad_mm": [700.0, 900.0],
+        "parallel": False,
+        "slot_sad_mm": [540.0, 1100.0],
+        "angle_sd_deg": 3.0,
+    }
     other = a_place.checkpoint.with_name("other.ckpt")
     torch.save(content, other)
     with pytest.raises(ValueError, match="one cube and geometry"):

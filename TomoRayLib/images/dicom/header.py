@@ -238,14 +238,14 @@ def _rt_offset(
 
 
 def _without_slot_scans(header: RadiographHeader, dataset: pydicom.Dataset) -> RadiographHeader:
-    """Geometry refused for a scanner whose rays do not come from one point, and whose spacing is not the detector's."""
+    """A mark for a scanner whose rays do not come from one point, and whose spacing is not the detector's."""
     maker = str(value_of(dataset, "Manufacturer") or "").strip()
     found = f"Manufacturer (0008,0070) is {maker}"
     if str(value_of(dataset, "DetectorConfiguration") or "").strip().upper() == "SLOT":
         found = "Detector Configuration (0018,7005) is SLOT"
     elif not maker.upper().startswith(SLOT_SCANNERS):
         return header
-    sentence = f"{found}, a slot scan: expected rays from one point, not a fan that is moved along the body."
+    sentence = f"{found}, a slot scan: its rays come from no one point, but from a fan that is moved along the body."
     return replace(header, refused={**header.refused, SLOT_SCAN: sentence})
 
 

@@ -274,6 +274,7 @@ class InputsSection:
             geometry.roll_deg,
             geometry.offset_mm,
             geometry.isocenter_mm,
+            geometry.is_slot,
         )
 
 

@@ -53,10 +53,17 @@ class Preset(Enum):
     C_ARM = "c-arm"
     UPRIGHT = "upright"
     PARALLEL = "parallel"
+    EOS = "eos"
+    CT_SCOUT = "ct-scout"
 
     def label(self) -> str:
-        names = {Preset.C_ARM: _("C-arm"), Preset.UPRIGHT: _("Upright stand"), Preset.PARALLEL: _("Parallel beam")}
-        return names[self]
+        return {
+            Preset.C_ARM: _("C-arm"),
+            Preset.UPRIGHT: _("Upright stand"),
+            Preset.PARALLEL: _("Parallel beam"),
+            Preset.EOS: _("EOS slot scanner"),
+            Preset.CT_SCOUT: _("CT scouts"),
+        }[self]
 
 
 class DefaultGeometry(Enum):
@@ -66,6 +73,8 @@ class DefaultGeometry(Enum):
     C_ARM = "c-arm"
     UPRIGHT = "upright"
     PARALLEL = "parallel"
+    EOS = "eos"
+    CT_SCOUT = "ct-scout"
 
     def label(self) -> str:
         return _("Automatic") if self is DefaultGeometry.AUTOMATIC else Preset(self.value).label()

@@ -24,7 +24,8 @@ class ViewGeometry:
     """The geometry of one radiograph, as the panel shows and edits it.
 
     ``sid_mm`` and ``sad_mm`` are None for a parallel beam. ``pixel_spacing_mm`` = (row, column) at the detector, None
-    if it is not known. The other numbers come from a file that TomoRay wrote, else they are 0.
+    if it is not known. The other numbers come from a file that TomoRay wrote, else they are 0. ``is_slot`` tells a fan
+    that is moved along the body from a cone.
     """
 
     sid_mm: float | None
@@ -35,17 +36,19 @@ class ViewGeometry:
     roll_deg: float = 0.0
     offset_mm: tuple[float, float] = (0.0, 0.0)
     isocenter_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    is_slot: bool = False
 
     def view(self, rows: int, columns: int) -> View:
         """The view of an image of this size. Raises InputError for an impossible geometry."""
-        from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
+        from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
         from TomoRayLib.geometry.detector import Detector
         from TomoRayLib.geometry.views import View
 
         if self.pixel_spacing_mm is None:
             raise InputError(_("The pixel spacing is missing. Enter the size of a pixel at the detector in mm."))
         is_parallel = self.sid_mm is None or self.sad_mm is None
-        beam = ParallelBeam() if is_parallel else ConeBeam(self.sad_mm, self.sid_mm)  # type: ignore[arg-type]
+        diverging = SlotScan if self.is_slot else ConeBeam
+        beam = ParallelBeam() if is_parallel else diverging(self.sad_mm, self.sid_mm)  # type: ignore[arg-type]
         detector = Detector(rows, columns, self.pixel_spacing_mm, self.offset_mm)
         return View(beam, detector, self.angle_deg, self.tilt_deg, self.roll_deg, self.isocenter_mm)
 
@@ -75,6 +78,7 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple
     an image that no numbers of the panel describe.
     """
     from TomoRayLib.geometry.view_json import VIEW_KEY
+    from TomoRayLib.images.types import SLOT_SCAN
     from TomoRayLib.synthesis.acquisition import stored_view
     from TomoRayLib.synthesis.settings import GeometryOptions
     from TomoRayLib.synthesis.stated_geometry import stated_geometry
@@ -90,12 +94,14 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple
             view.roll_deg,
             view.detector.offset_mm,
             view.isocenter_mm,
+            _is_slot(view.beam),
         )
         return geometry, ViewOrigins(origin, origin, origin, origin)
     try:
         stated = stated_geometry(radiograph, GeometryOptions(preset=preset or None), ANGLE_DEG[role])
     except InputError as error:
-        if error.field not in ("sid_mm", "sad_mm", "pixel_spacing_mm"):
+        # The spacing of a slot scan hangs on its distances: a preset gives both, the panel's boxes do not.
+        if error.field not in ("sid_mm", "sad_mm", "pixel_spacing_mm") or SLOT_SCAN in radiograph.header.refused:
             raise
         return _to_be_completed(radiograph, role, error)
     geometry = ViewGeometry(
@@ -105,6 +111,7 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple
         stated.tilt_deg,
         stated.roll_deg,
         stated.offset_mm,
+        is_slot=_is_slot(stated.beam),
     )
     origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin, stated.angle_origin or "standard")
     sid, sad, spacing, angle = (_origin_label(text, radiograph.header.source_format) for text in origins)
@@ -132,9 +139,15 @@ def _warnings_of(radiograph: Radiograph, role: Role) -> tuple[str, ...]:
 
 def _distances(beam: Beam) -> tuple[float | None, float | None]:
     """SID and SAD in mm, None for parallel rays."""
-    from TomoRayLib.geometry.beams import ConeBeam
+    from TomoRayLib.geometry.beams import ParallelBeam
 
-    return (beam.sid_mm, beam.sad_mm) if isinstance(beam, ConeBeam) else (None, None)
+    return (None, None) if isinstance(beam, ParallelBeam) else (beam.sid_mm, beam.sad_mm)
+
+
+def _is_slot(beam: Beam) -> bool:
+    from TomoRayLib.geometry.beams import SlotScan
+
+    return isinstance(beam, SlotScan)
 
 
 def write_geometry(path: Path, ap: View, lateral: View) -> None:
@@ -152,6 +165,7 @@ def _origin_label(origin: str, source_format: str) -> str:
         "header's magnification": _("DICOM magnification"),
         "header, by its two spacings": _("DICOM, two spacings"),
         "header, calibrated at the patient, times the magnification": _("DICOM, calibrated"),
+        "header, at the isocentre, times the magnification along rows": _("DICOM, at the isocentre"),
         "preset": _("preset"),
         "preset, scaled to the SID": _("preset, scaled"),
         "standard": _("standard"),

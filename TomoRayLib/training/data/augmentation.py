@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.presets import orthogonal_pair
 from TomoRayLib.geometry.views import Biplanar, View
@@ -24,6 +24,8 @@ class GeometryRanges:
 
     sad_mm: tuple[float, float] = (850.0, 1600.0)
     parallel_share: float = 0.1
+    slot_share: float = 0.1  # EOS, and the scouts of a CT
+    slot_sad_mm: tuple[float, float] = (540.0, 1100.0)
     angled_share: float = 0.3
     angle_sd_deg: float = 3.0
     roll_sd_deg: float = 1.5
@@ -70,8 +72,13 @@ class AppearanceRanges:
 def random_views(rng: np.random.Generator, ranges: GeometryRanges = GeometryRanges()) -> Biplanar:
     """A pair of views on the network's detector, in the plane of the isocentre."""
     detector = Detector(NETWORK_PIXELS, NETWORK_PIXELS, (NETWORK_PIXEL_MM, NETWORK_PIXEL_MM))
-    if rng.random() < ranges.parallel_share:
+    kind = float(rng.random())
+    if kind < ranges.parallel_share:
         pair = orthogonal_pair(ParallelBeam(), detector)
+    elif kind < ranges.parallel_share + ranges.slot_share:
+        ap_mm, lateral_mm = (float(one) for one in rng.uniform(*ranges.slot_sad_mm, size=2))
+        pair = Biplanar(View(SlotScan(ap_mm, ap_mm), detector), View(SlotScan(lateral_mm, lateral_mm), detector, 90.0))
+        return pair  # the scan runs along the patient: with a tilt it would not meet the axis it runs along
     else:
         sad_mm = float(rng.uniform(*ranges.sad_mm))
         pair = orthogonal_pair(ConeBeam(sad_mm, sad_mm), detector)
@@ -121,11 +128,11 @@ def unknown_scales(rng: np.random.Generator, ranges: GeometryRanges = GeometryRa
 
 
 def mistaken(matrix: np.ndarray, shift_px: np.ndarray, scale: float) -> np.ndarray:
-    """``cube_to_pixel`` (3, 4) of a view that is ``scale`` times larger about the middle of its detector, then moved by
+    """``cube_to_pixel`` (4, 4) of a view that is ``scale`` times larger about the middle of its detector, then moved by
     ``shift_px`` (column, row)."""
     middle = (NETWORK_PIXELS - 1) / 2
     result = np.array(matrix, dtype=np.float64)
-    result[:2] = scale * (matrix[:2] - middle * matrix[2]) + (middle + shift_px[:, None]) * matrix[2]
+    result[:2] = scale * (matrix[:2] - middle * matrix[2:]) + (middle + shift_px[:, None]) * matrix[2:]
     return result
 
 

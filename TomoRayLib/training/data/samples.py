@@ -11,7 +11,7 @@ from torch import Tensor
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.beams import ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
@@ -85,7 +85,7 @@ class Shot:
     """One X-ray of a phantom: all of a sample but its appearance.
 
     ``integrals`` (2, 224, 224) are the views' line integrals, ``volumes`` (2, size, size, size) target and occupancy,
-    in half precision because many are kept. ``geometry`` (2, 5) is what ``losses.view_of_row`` reads. ``further`` are
+    in half precision because many are kept. ``geometry`` (2, 6) is what ``losses.view_of_row`` reads. ``further`` are
     the parts of a sample that some losses alone read, if they were asked for.
     """
 
@@ -166,9 +166,9 @@ def counted_of_scene(scene: Scene, cube: Grid, mirrored: bool, field_size: int) 
     return {"field": torch.from_numpy(values).half(), "known": torch.from_numpy(known[None]).byte(), "gaps": gaps[None]}
 
 
-def _geometry_row(view: View, fov_mm: float) -> tuple[float, float, float, float, float]:
-    sad_mm = view.beam.sad_mm if isinstance(view.beam, ConeBeam) else 0.0
-    return (sad_mm, view.gantry_angle_deg, view.tilt_deg, view.roll_deg, fov_mm)
+def _geometry_row(view: View, fov_mm: float) -> tuple[float, float, float, float, float, float]:
+    sad_mm = 0.0 if isinstance(view.beam, ParallelBeam) else view.beam.sad_mm
+    return (sad_mm, view.gantry_angle_deg, view.tilt_deg, view.roll_deg, fov_mm, float(isinstance(view.beam, SlotScan)))
 
 
 def sample_of_shot(shot: Shot, rng: np.random.Generator, appearance: AppearanceRanges) -> Sample:

@@ -35,7 +35,7 @@ def sample_order(seed: tuple[int, ...], uses: int, window: int) -> Iterator[tupl
 
 
 class SampleStream(IterableDataset[Sample]):
-    """Endless samples: ``radiographs`` (2, 2, 224, 224), ``cube_to_pixel`` (2, 3, 4), ``geometry`` (2, 5), ``target``
+    """Endless samples: ``radiographs`` (2, 2, 224, 224), ``cube_to_pixel`` (2, 4, 4), ``geometry`` (2, 6), ``target``
     and ``occupancy`` (1, size, size, size) in [0, 1]. With a ``field_size`` also what tells vertebrae apart, see
     ``samples.counted_of_scene``; if ``imaging``, ``bone_images`` (2, 2, rows, columns), see ``samples.bone_images``.
 

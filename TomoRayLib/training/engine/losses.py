@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
@@ -89,7 +89,7 @@ def reconstruction_loss(
     """The loss of one level and its terms.
 
     ``truth`` holds ``target`` and ``occupancy`` (n, 1, z, y, x), both in [0, 1]; for the term ``rays`` alone
-    ``geometry`` (n, 2, 5), see ``view_of_row``; for ``gaps`` alone a map of that name, see ``gap_loss``.
+    ``geometry`` (n, 2, 6), see ``view_of_row``; for ``gaps`` alone a map of that name, see ``gap_loss``.
     """
     masked, target, occupancy = prediction.masked, truth["target"], truth["occupancy"]
     parts: dict[str, Callable[[], Tensor]] = {
@@ -244,9 +244,11 @@ def ray_l1(masked: Tensor, target: Tensor, geometry: Tensor | None) -> Tensor:
 
 def view_of_row(row: Tensor, size: int) -> View:
     """A view about the origin from (SAD in mm or 0 for a parallel beam, gantry, tilt, roll in degrees, edge of the
-    cube in mm), on a detector in the plane of the isocentre whose pixels are the cube's edge over ``size``."""
-    sad_mm, gantry_deg, tilt_deg, roll_deg, fov_mm = (float(value) for value in row)
+    cube in mm, 1 for a slot scan), on a detector in the plane of the isocentre whose pixels are the cube's edge over
+    ``size``."""
+    sad_mm, gantry_deg, tilt_deg, roll_deg, fov_mm, is_slot = (float(value) for value in row)
     pixels = round(size * DETECTOR_SHARE)
     detector = Detector(pixels, pixels, (fov_mm / size, fov_mm / size))
-    beam = ConeBeam(sad_mm, sad_mm) if sad_mm > 0 else ParallelBeam()
+    diverging = SlotScan if is_slot else ConeBeam
+    beam = diverging(sad_mm, sad_mm) if sad_mm > 0 else ParallelBeam()
     return View(beam, detector, gantry_deg, tilt_deg, roll_deg)

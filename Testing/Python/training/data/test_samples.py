@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.presets import orthogonal_pair
@@ -42,6 +42,7 @@ VIEWS = {
         dataclasses.replace(STRAIGHT.lateral, gantry_angle_deg=84.0, tilt_deg=-3.0, roll_deg=5.0),
     ),
     "parallel": orthogonal_pair(ParallelBeam(), DETECTOR),
+    "slot": Biplanar(View(SlotScan(570.0, 570.0), DETECTOR), View(SlotScan(918.0, 918.0), DETECTOR, 90.0)),
     "angled parallel": Biplanar(
         View(ParallelBeam(), DETECTOR, -5.0, 3.0, 2.0), View(ParallelBeam(), DETECTOR, 93.0, -4.0, 3.0)
     ),
@@ -117,11 +118,11 @@ def test_a_blob_is_bright_where_the_matrix_says_its_place_in_the_cube_projects(
     for channel in ("occupancy", "target"):
         place = cube_coordinates(sample[channel])
         for view in range(2):
-            column, row, depth = sample["cube_to_pixel"][view].double().numpy() @ place
+            column, row, across, along = sample["cube_to_pixel"][view].double().numpy() @ place
             found = brightest(sample["radiographs"][view, 0])
             exact = 0.26 if config is CONFIG else 0.5
             tolerance = exact if channel == "occupancy" else 0.6  # the target is cut at half a voxel of bone
-            np.testing.assert_allclose((column / depth, row / depth), found, atol=tolerance)
+            np.testing.assert_allclose((column / across, row / along), found, atol=tolerance)
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -140,7 +141,7 @@ def test_the_blob_lies_where_it_was_put_in_the_patient(monkeypatch: pytest.Monke
     np.testing.assert_allclose(lateral, (middle + y * lateral_scale, middle - z * lateral_scale), atol=0.2)
 
 
-@pytest.mark.parametrize("views", ["angled", "angled parallel"])
+@pytest.mark.parametrize("views", ["angled", "angled parallel", "slot"])
 def test_lifting_the_two_radiographs_as_the_network_does_meets_at_the_bone(
     monkeypatch: pytest.MonkeyPatch, views: str
 ) -> None:
@@ -172,7 +173,7 @@ def test_a_shift_that_the_network_is_not_told_moves_the_matrix_in_pixels(monkeyp
     place = cube_coordinates(plain["occupancy"])
     for view in range(2):
         old, new = (s["cube_to_pixel"][view].double().numpy() @ place for s in (plain, shifted))
-        np.testing.assert_allclose(new[:2] / new[2] - old[:2] / old[2], shift[view], atol=1e-4)
+        np.testing.assert_allclose(new[:2] / new[2:] - old[:2] / old[2:], shift[view], atol=1e-4)
     assert torch.equal(plain["radiographs"], shifted["radiographs"])
 
 
@@ -236,7 +237,7 @@ def test_an_unknown_scale_moves_places_away_from_the_middle_of_the_detector() ->
     exact = cube_to_pixel(pair.ap, Grid.cube(ISOCENTER_MM, 256.0, 64))
     wrong = mistaken(exact, np.array([2.0, -3.0]), 1.03)
     place = np.array([0.4, -0.7, 0.55, 1.0])
-    old, new = ((matrix @ place)[:2] / (matrix @ place)[2] for matrix in (exact, wrong))
+    old, new = ((matrix @ place)[:2] / (matrix @ place)[2:] for matrix in (exact, wrong))
     middle = (NETWORK_PIXELS - 1) / 2
     np.testing.assert_allclose(new, middle + 1.03 * (old - middle) + (2.0, -3.0), atol=1e-9)
     scales = np.array([unknown_scales(np.random.default_rng(seed)) for seed in range(400)])

@@ -28,8 +28,8 @@ def test_a_stream_gives_samples_of_the_shapes_and_ranges_promised() -> None:
     sample = next(iter(SampleStream(ANATOMY, config)))
     assert {name: tuple(value.shape) for name, value in sample.items()} == {
         "radiographs": (2, 2, 224, 224),
-        "cube_to_pixel": (2, 3, 4),
-        "geometry": (2, 5),
+        "cube_to_pixel": (2, 4, 4),
+        "geometry": (2, 6),
         "target": (1, 32, 32, 32),
         "occupancy": (1, 32, 32, 32),
     }

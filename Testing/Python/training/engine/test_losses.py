@@ -83,7 +83,7 @@ def test_ssim_looks_near_bone_alone() -> None:
     assert float(ssim_loss(target * 0.5, target, occupancy)) > 0.05
 
 
-GEOMETRY = torch.tensor([[[900.0, 0.0, 0.0, 0.0, 160.0], [0.0, 90.0, 0.0, 0.0, 160.0]]])  # cone beam, parallel beam
+GEOMETRY = torch.tensor([[[900.0, 0.0, 0.0, 0.0, 160.0, 0.0], [0.0, 90.0, 0.0, 0.0, 160.0, 0.0]]])  # cone, parallel
 
 
 def test_line_integrals_of_a_parallel_view_differ_by_the_voxels_on_the_ray() -> None:
