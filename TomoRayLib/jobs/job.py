@@ -40,6 +40,7 @@ class SynthesisJob(_Written):
         ap: AP radiograph.
         lateral: Lateral radiograph.
         ct: CT in HU, in place of the radiographs.
+        study: Folder of a DICOM study, in place of both: a CT, and its AP and lateral scout as the radiographs.
         segmentation: Vertebra labels of the CT: a label map, or a folder of masks named after vertebrae.
         labels: Numbering of the label map, one of ``anatomy.numberings.LABEL_CHOICES``.
         geometry: Geometry of the radiographs.
@@ -76,6 +77,11 @@ class SynthesisJob(_Written):
         None, help="Lateral radiograph, source at the patient's left; formats as for AP.", is_path=True
     )
     ct: str | None = setting(None, help="CT in HU instead: both radiographs are rendered from it.", is_path=True)
+    study: str | None = setting(
+        None,
+        help="Folder of a DICOM study instead: the scouts (localizers) of its CT are the radiographs.",
+        is_path=True,
+    )
     segmentation: str | None = setting(
         None, help="Vertebra labels of the CT: a label map, or a folder of vertebrae_L3.nii.gz, ...", is_path=True
     )
@@ -112,16 +118,20 @@ class SynthesisJob(_Written):
         radiographs = (self.ap is not None) + (self.lateral is not None)
         if self.ct is not None and radiographs:
             raise InputError("Expected radiographs or a CT, got both; give two radiographs, or a CT.", "ct")
-        if self.ct is None and radiographs != 2:
+        if self.study is not None and (self.ct is not None or radiographs):
+            raise InputError(
+                "Expected a study or other images, got both; give the study alone, which holds CT and scouts.", "study"
+            )
+        if not self.has_ct and radiographs != 2:
             missing = {(True, False): "lateral", (False, True): "ap"}.get(
                 (self.ap is not None, self.lateral is not None)
             )
             raise InputError("Expected two radiographs (AP and lateral) or a CT; give one or the other.", missing)
-        if self.segmentation is not None and self.ct is None:
+        if self.segmentation is not None and not self.has_ct:
             raise InputError("A segmentation belongs to a CT; give the CT too, or leave it out.", "segmentation")
         _check_labels_belong(self.labels, self.segmentation)
         how = self.arrangement
-        if self.ct is not None and how != Arrangement():
+        if self.has_ct and how != Arrangement():
             field = next(name for name, value in how.settings().items() if value)
             raise InputError("Mirroring, turning and inverting are for radiographs; leave them out with a CT.", field)
         if self.fov_mm not in FIELDS_OF_VIEW_MM:
@@ -130,6 +140,11 @@ class SynthesisJob(_Written):
             )
         _check_choice("quantisation", self.quantisation, [choice.value for choice in Quantisation])
         _check_choice("precision", self.precision, PRECISIONS)
+
+    @property
+    def has_ct(self) -> bool:
+        """True if there is a CT to compare with."""
+        return self.ct is not None or self.study is not None
 
     @property
     def arrangement(self) -> Arrangement:

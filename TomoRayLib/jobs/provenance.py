@@ -46,7 +46,7 @@ def provenance_of(
         "window_hu": {"center": BONE_WINDOW.center_hu, "width": BONE_WINDOW.width_hu},
         "quantisation": job.quantisation,
         "arrangement": job.arrangement.settings(),
-        "inputs": named_inputs(job, "ap", "lateral", "ct", "segmentation"),
+        "inputs": named_inputs(job, "ap", "lateral", "ct", "study", "segmentation"),
         "notes": list(notes),
     }
 

@@ -70,8 +70,11 @@ class CaseResult:
     @property
     def title(self) -> str:
         """The job's title, else the names of its files."""
-        names = [Path(path).name.split(".")[0] for path in (self.job.ct, self.job.ap, self.job.lateral) if path]
+        names = [Path(path).name.split(".")[0] for path in self._input_paths() if path]
         return self.job.title or " and ".join(names)
+
+    def _input_paths(self) -> tuple[str | None, ...]:
+        return (self.job.study, self.job.ct, self.job.ap, self.job.lateral)
 
     @property
     def labels_by(self) -> str | None:

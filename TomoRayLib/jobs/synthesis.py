@@ -9,6 +9,8 @@ from TomoRayLib.anatomy.vertebra_decoding import UNSURE
 from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
+from TomoRayLib.images.dicom.scouts import read_scout_study
+from TomoRayLib.images.dicom.series import volume_of_files
 from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
@@ -16,10 +18,11 @@ from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, w
 from TomoRayLib.synthesis.acquisition import geometry_notes
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.comparison import compare_with_ct
-from TomoRayLib.synthesis.inputs import Inputs, project_ct, read_ct, read_radiographs
+from TomoRayLib.synthesis.inputs import Inputs, labelled_ct, project_ct, read_ct, read_radiographs
 from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, choose_model
 from TomoRayLib.synthesis.own_labels import choose_segmenter, is_segmenter_there, with_own_labels
 from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubts, measured
+from TomoRayLib.synthesis.scout_views import scout_inputs
 from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
 from TomoRayLib.weights import load_equal_frequency_table
 
@@ -73,14 +76,14 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
 
 def expected_seconds(job: SynthesisJob) -> dict[str, float]:
     """Return the stages that a job goes through, with their usual seconds on two cores."""
-    expected = SECONDS_FROM_CT if job.ct else SECONDS_FROM_RADIOGRAPHS
+    expected = SECONDS_FROM_CT if job.has_ct else SECONDS_FROM_RADIOGRAPHS
     left_out = {"Judging": not job.suggest, "Segmenting": not needs_own_labels(job)}
     return {name: seconds for name, seconds in expected.items() if not left_out.get(name)}
 
 
 def needs_own_labels(job: SynthesisJob) -> bool:
     """Return whether the CT is to be labelled by TomoRay: it has no segmentation, and is to be compared."""
-    return job.ct is not None and job.segmentation is None and job.segment and job.comparison and is_segmenter_there()
+    return job.has_ct and job.segmentation is None and job.segment and job.comparison and is_segmenter_there()
 
 
 def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
@@ -124,17 +127,24 @@ def _suggested(measures: ResultMeasures, as_read: Pair, job: SynthesisJob, model
 
 
 def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
-    """The lookup table, and both radiographs: read, or rendered from the CT."""
+    """The lookup table, and both radiographs: read, the scouts of a CT, or rendered from one."""
     with stages.stage("Reading"):
         equal_frequency = job.quantisation == Quantisation.EQUAL_FREQUENCY.value
         table = load_equal_frequency_table() if equal_frequency else LINEAR
-        if job.ct is None:
+        if not job.has_ct:
             return table, read_radiographs(str(job.ap), str(job.lateral), job.geometry, job.arrangement)
-        source = read_ct(job.ct, job.segmentation, job.labels)
+        study = read_scout_study(Path(job.study)) if job.study is not None else None
+        if study is not None:
+            volume = volume_of_files(study.ct, Path(str(job.study)))
+            source = labelled_ct(volume, Path(str(job.study)).name, job.segmentation, job.labels)
+        else:
+            source = read_ct(str(job.ct), job.segmentation, job.labels)
     if needs_own_labels(job):
         with stages.stage("Segmenting"):
             source = with_own_labels(source, choose_segmenter(job.device, job.precision))
     with stages.stage("Projecting"):
+        if study is not None:
+            return table, scout_inputs(study, source, job.geometry)
         return table, project_ct(source, job.geometry)
 
 

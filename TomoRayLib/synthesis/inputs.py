@@ -71,8 +71,12 @@ def read_ct(ct: str, segmentation: str | None, labels: str = AUTO) -> SourceCT:
     Raises:
         InputError: For a file that cannot be one, labels of another CT, and a numbering that cannot be told.
     """
-    volume = read_volume(ct)
-    warnings = (*_said("CT", volume.warnings), *check_ct(volume, Path(ct).name))
+    return labelled_ct(read_volume(ct), Path(ct).name, segmentation, labels)
+
+
+def labelled_ct(volume: Volume, name: str, segmentation: str | None, labels: str = AUTO) -> SourceCT:
+    """Check a CT that was read, and put its vertebra labels on its grid, as ``read_ct`` does, under ``name``."""
+    warnings = (*_said("CT", volume.warnings), *check_ct(volume, name))
     if segmentation is None:
         return SourceCT(volume, notes=_said("CT", volume.notes), warnings=warnings)
     mask = placed_mask(read_segmentation(Path(segmentation), labels), volume)

@@ -96,8 +96,8 @@ def check_kind(dataset: pydicom.Dataset, path: Path) -> None:
     if modality == "CT" and "LOCALIZER" in str(value_of(dataset, "ImageType")).upper():
         raise InputError(
             f"{path}: expected a radiograph (modality DX, CR, XA, RF), got a scout of a CT (Image Type LOCALIZER), "
-            "whose rays do not come from one point, and whose header does not say where they do; choose a radiograph, "
-            "or convert the scout to NRRD and give its geometry."
+            "whose rays do not come from one point; choose a radiograph, or give the folder of the whole study, CT and "
+            "scouts (tomoray synthesize --study)."
         )
     if modality in VOLUME_MODALITIES:
         raise InputError(

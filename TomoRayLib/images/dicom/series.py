@@ -91,6 +91,11 @@ def read_dicom_volume(path: Path) -> Volume:
 
 def _volume(path: Path) -> Volume:
     files, notes = choose_series(path) if path.is_dir() else ((read_dicom_file(path),), [])
+    return volume_of_files(files, path, notes)
+
+
+def volume_of_files(files: Sequence[DicomFile], path: Path, notes: Sequence[str] = ()) -> Volume:
+    """Read the CT that the files of one series form, as ``read_dicom_volume`` does; ``path`` is for messages."""
     warnings = check_ct_series(files)
     frames = [frame for file in files for frame in frames_of(file.dataset, file.path)]
     warnings += _check_rescale(frames, str(path))
