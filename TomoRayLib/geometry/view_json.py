@@ -12,6 +12,7 @@ from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.views import View
 
 VIEW_KEY = "TomoRay.view"  # under which image files carry ``view_to_dict`` as JSON
+CENTER = "center_mm"  # beside a view or a pair of views: the centre of the synthetic CT, if it is no isocentre
 BEAM_KINDS: dict[type[Beam], str] = {ConeBeam: "cone", ParallelBeam: "parallel", SlotScan: "slot"}
 
 
@@ -44,7 +45,7 @@ def view_from_dict(values: Mapping[str, Any]) -> View:
         InputError: If an entry is missing, unknown or impossible.
     """
     try:
-        content = dict(values)
+        content = {name: value for name, value in dict(values).items() if name != CENTER}
         beam_values = dict(content.pop("beam"))
         kind = beam_values.pop("kind")
         kinds = {name: kind_of_beam for kind_of_beam, name in BEAM_KINDS.items()}

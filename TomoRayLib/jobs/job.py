@@ -126,7 +126,7 @@ class SynthesisJob(_Written):
             missing = {(True, False): "lateral", (False, True): "ap"}.get(
                 (self.ap is not None, self.lateral is not None)
             )
-            raise InputError("Expected two radiographs (AP and lateral) or a CT; give one or the other.", missing)
+            raise InputError("Expected two radiographs (AP and lateral), a CT, or a study; give one of them.", missing)
         if self.segmentation is not None and not self.has_ct:
             raise InputError("A segmentation belongs to a CT; give the CT too, or leave it out.", "segmentation")
         _check_labels_belong(self.labels, self.segmentation)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from TomoRayLib.anatomy.vertebra_decoding import LEAST_CERTAINTY
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.base.text_formats import write_json
@@ -70,7 +71,7 @@ class CaseResult:
     @property
     def title(self) -> str:
         """The job's title, else the names of its files."""
-        names = [Path(path).name.split(".")[0] for path in self._input_paths() if path]
+        names = [_shown_name(Path(path)) for path in self._input_paths() if path]
         return self.job.title or " and ".join(names)
 
     def _input_paths(self) -> tuple[str | None, ...]:
@@ -80,6 +81,13 @@ class CaseResult:
     def labels_by(self) -> str | None:
         """Whose labels the truth rests on if no segmentation was given; None with one, and without a truth."""
         return self.inputs.source.labels_by if self.inputs.source is not None and self.truth is not None else None
+
+    @property
+    def labels_unsure(self) -> bool:
+        """True if the truth's labels are TomoRay's own, and their numbering is unsure."""
+        source = self.inputs.source
+        own = source.segmenter if source is not None else None
+        return own is not None and float(own.get("certainty", 0.0)) < LEAST_CERTAINTY
 
     def metrics_dict(self) -> dict[str, Any] | None:
         """The scores as JSON-like values, with whose labels they measure against (null: a given segmentation).
@@ -117,6 +125,11 @@ class CaseResult:
         }
 
 
+def _shown_name(path: Path) -> str:
+    """A file's name without its endings, a folder's whole."""
+    return path.resolve().name if path.is_dir() else path.name.split(".")[0]
+
+
 def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> None:
     """Write the surfaces in LPS mm and, if the job wants them, the report and its overview."""
     vertebrae = result.synthetic.bone()
@@ -138,6 +151,7 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
         notes=result.warnings,
         demonstration_note=result.job.demonstration_note,
         labels_by=result.labels_by,
+        labels_unsure=result.labels_unsure,
     )
     if result.job.report:
         write_report(folder / "report.html", content)
@@ -158,7 +172,7 @@ def write_case(folder: Path, result: CaseResult) -> None:
             marking = labels_marking()
         write_volume(folder / f"{name}.nrrd", volume, marking)
     for name, image, view in (("ap", inputs.ap, inputs.views.ap), ("lat", inputs.lateral, inputs.views.lateral)):
-        write_radiograph(folder, name, image, view)
+        write_radiograph(folder, name, image, view, center_mm=inputs.views.center_mm)
     if metrics is not None:
         (folder / "metrics.csv").write_text(metrics.to_csv(), encoding="utf-8")
         (folder / "metrics_per_vertebra.csv").write_text(metrics.per_vertebra_to_csv(), encoding="utf-8")

@@ -10,7 +10,7 @@ from PIL import Image
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.base.notices import NOTICE
-from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.beams import ParallelBeam
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, ColorMap
 from TomoRayLib.report.content import ReportContent, Shown, shown_volumes
@@ -147,8 +147,9 @@ def _radiographs(content: ReportContent) -> str:
         picture = _image(radiograph_picture(pixels, view), f"{name} radiograph, bone bright")
         text = f"<b>{name}.</b> {escape(geometry_text(view))}."
         figures.append(f"<figure>{picture}<figcaption>{text}</figcaption></figure>")
-    is_cone = isinstance(content.views.ap.beam, ConeBeam) or isinstance(content.views.lateral.beam, ConeBeam)
-    shorter = "; nearer to the detector the same length looks shorter" if is_cone else ""
+    beams = (content.views.ap.beam, content.views.lateral.beam)
+    diverges = not all(isinstance(beam, ParallelBeam) for beam in beams)
+    shorter = "; nearer to the detector the same length looks shorter" if diverges else ""
     return (
         "<h2>The two radiographs</h2>"
         f'<p class="caption">Bone is bright. Scale bars: 50 mm at the isocentre, the middle of the synthetic CT'

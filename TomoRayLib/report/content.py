@@ -32,9 +32,10 @@ class ReportContent:
     ``truth_labels`` holds VerSe numbers. Volumes may lie on any grid; they are shown on that of ``synthetic``.
     ``truth``, ``truth_labels`` and ``metrics`` are None for a synthesis from radiographs alone. A CT without vertebra
     labels (``truth_labels`` None, or without a vertebra) is ``truth`` as it is, all tissue in the bone window: it is
-    shown, not scored. ``labels_by`` says whose the truth's labels are if they are not the user's. ``spine`` are the
-    vertebrae of a model that counts them, ``matched`` what they are of the true ones. ``provenance`` is JSON-like;
-    ``notes`` are sentences to the reader, ``demonstration_note`` says what the demonstration case is.
+    shown, not scored. ``labels_by`` says whose the truth's labels are if they are not the user's, ``labels_unsure``
+    whether their numbers may all be off. ``spine`` are the vertebrae of a model that counts them, ``matched`` what they
+    are of the true ones. ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note``
+    says what the demonstration case is.
 
     Raises:
         ValueError: If a radiograph does not have its detector's rows and columns, or there are labels without a truth
@@ -54,6 +55,7 @@ class ReportContent:
     notes: tuple[str, ...] = ()
     demonstration_note: str | None = None
     labels_by: str | None = None
+    labels_unsure: bool = False
     spine: DecodedSpine | None = None
     matched: MatchedSpine | None = None
 
@@ -117,7 +119,7 @@ def shown_volumes(content: ReportContent) -> Shown:
         labels,
         content.labels_by,
         _names_of_spine(content.spine),
-        () if labels is None else _names_of_labels(labels, grid),
+        () if labels is None else _names_of_labels(labels, grid, "?" if content.labels_unsure else ""),
     )
 
 
@@ -129,14 +131,14 @@ def _names_of_spine(spine: DecodedSpine | None) -> Names:
     return tuple((one.name + doubt, one.center_mm) for one in spine.vertebrae if one.whole)
 
 
-def _names_of_labels(labels: NDArray[Any], grid: Grid) -> Names:
+def _names_of_labels(labels: NDArray[Any], grid: Grid, doubt: str) -> Names:
     """The vertebrae of a label map (z, y, x) that neither its first nor its last slice cuts; none of a whole spine."""
     names = []
     for label in vertebra_labels_in(np.unique(labels)):
         index = np.argwhere(labels == label)
         if index[:, 0].min() > 0 and index[:, 0].max() < labels.shape[0] - 1:
             x, y, z = (grid.index_to_world @ np.append(index.mean(axis=0)[::-1], 1.0))[:3].tolist()
-            names.append((NAME_OF_LABEL[int(label)], (x, y, z)))
+            names.append((NAME_OF_LABEL[int(label)] + doubt, (x, y, z)))
     return tuple(names)
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.notices import NOTICE, SHORT
-from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.views import View
 from TomoRayLib.images.surfaces import make_surface, mask_field, signed_distance_mm
@@ -111,11 +111,11 @@ def pixel_size_at_isocenter_mm(view: View) -> tuple[float, float]:
 def geometry_text(view: View) -> str:
     """The view's geometry in a few words with units."""
     row_mm, column_mm = view.detector.pixel_spacing_mm
-    size = f"{view.detector.rows} × {view.detector.columns} pixels of {row_mm:g} × {column_mm:g} mm"
-    if isinstance(view.beam, ConeBeam):
-        beam = f"Cone beam, SAD {view.beam.sad_mm:g} mm, SID {view.beam.sid_mm:g} mm"
-    else:
-        beam = "Parallel beam"
+    size = f"{view.detector.rows} × {view.detector.columns} pixels of {row_mm:.4g} × {column_mm:.4g} mm"
+    beam = "Parallel beam"
+    if not isinstance(view.beam, ParallelBeam):
+        kind = "Cone beam" if isinstance(view.beam, ConeBeam) else "Slot scan"
+        beam = f"{kind}, SAD {view.beam.sad_mm:g} mm, SID {view.beam.sid_mm:g} mm"
     return f"{beam}; {size}; gantry {view.gantry_angle_deg:g}°"
 
 

@@ -12,7 +12,7 @@ from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request
 from TomoRayLib.slicer.scene.nodes import Role, export_volume, grid_of
 from TomoRayLib.slicer.scene.radiographs import export_radiograph, radiograph_of
 from TomoRayLib.slicer.scene.segments import goes_by_names, labels_of
-from TomoRayLib.slicer.scene.view_geometry import write_geometry
+from TomoRayLib.slicer.scene.view_geometry import pair_of, write_geometry
 from TomoRayLib.slicer.worker.job_folder import NEED_MB, PreparedJob, check_space
 
 RESULTS = "results"  # the folder in the job's folder that receives the results
@@ -59,8 +59,8 @@ def _from_radiographs(request: Request, inputs: RadiographInputs, folder: Path) 
 
     pair = ((inputs.ap, Role.AP, inputs.ap_geometry), (inputs.lateral, Role.LATERAL, inputs.lateral_geometry))
     ap, lateral = (export_radiograph(node, role, folder) for node, role, _geometry in pair)
-    views = [geometry.view(*radiograph_of(node, role).pixels.shape) for node, role, geometry in pair]
-    write_geometry(folder / "geometry.json", *views)
+    shapes = [radiograph_of(node, role).pixels.shape for node, role, _geometry in pair]
+    write_geometry(folder / "geometry.json", pair_of(inputs.ap_geometry, inputs.lateral_geometry, *shapes))
     job = SynthesisJob(
         out=str(folder / RESULTS),
         title=request.title,

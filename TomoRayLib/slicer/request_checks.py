@@ -10,7 +10,7 @@ from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request, input
 from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, Role, grid_of, in_scene, problem_of
 from TomoRayLib.slicer.scene.radiographs import radiograph_of
 from TomoRayLib.slicer.scene.segments import segmentation_problem
-from TomoRayLib.slicer.scene.view_geometry import ViewGeometry
+from TomoRayLib.slicer.scene.view_geometry import ViewGeometry, pair_of
 from TomoRayLib.slicer.worker.controls import with_control
 
 
@@ -42,14 +42,13 @@ def input_problem(inputs: RadiographInputs | CTInputs) -> str | None:
 
 def look_at_pair(inputs: RadiographInputs) -> tuple[list[str], str | None]:
     """Warnings on two radiographs, and why they cannot be a pair (None if they can). Reads their pixels."""
-    from TomoRayLib.geometry.views import Biplanar
     from TomoRayLib.synthesis.arrangement import pair_warnings
     from TomoRayLib.synthesis.settings import arrangement_of
     from TomoRayLib.synthesis.stated_geometry import check_plausible
 
     ap, lateral = radiograph_of(inputs.ap, Role.AP), radiograph_of(inputs.lateral, Role.LATERAL)
     try:
-        views = Biplanar(inputs.ap_geometry.view(*ap.pixels.shape), inputs.lateral_geometry.view(*lateral.pixels.shape))
+        views = pair_of(inputs.ap_geometry, inputs.lateral_geometry, ap.pixels.shape, lateral.pixels.shape)
         check_plausible(views.ap)
         check_plausible(views.lateral)
         return pair_warnings(ap, lateral, views, arrangement_of(inputs.arrangement())), None

@@ -19,7 +19,7 @@ from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.presets import PRESETS
-from TomoRayLib.geometry.view_json import VIEW_KEY, view_from_dict, view_to_dict
+from TomoRayLib.geometry.view_json import CENTER, VIEW_KEY, view_from_dict, view_to_dict
 from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.types import Radiograph, Volume
 from TomoRayLib.synthesis.settings import GeometryOptions
@@ -31,6 +31,7 @@ from TomoRayLib.synthesis.stated_geometry import (
     check_plausible,
     stated_geometry,
 )
+from TomoRayLib.synthesis.stored_views import common_center, stored_view
 from TomoRayLib.weights import ModelEntry
 
 LATERAL_ANGLE_DEG = 90.0
@@ -92,6 +93,7 @@ def pair_geometry(ap: Radiograph, lateral: Radiograph, options: GeometryOptions)
     not have the size of its image.
     """
     pair = _views_of_file(options)
+    center_mm = common_center(ap, lateral, options) if pair is None else pair.center_mm
     read = []
     for name, radiograph, nominal_deg in (("AP", ap, 0.0), ("lateral", lateral, LATERAL_ANGLE_DEG)):
         if pair is not None:
@@ -111,7 +113,7 @@ def pair_geometry(ap: Radiograph, lateral: Radiograph, options: GeometryOptions)
         )
         _check_view(read[-1].view, radiograph, name)
     first, second = _apart(*read)
-    views = Biplanar(first.view, second.view, None if pair is None else pair.center_mm)
+    views = Biplanar(first.view, second.view, center_mm)
     return PairGeometry(views, (*first.notes, *second.notes), (*first.warnings, *second.warnings))
 
 
@@ -240,7 +242,7 @@ def read_views(path: str) -> Biplanar:
     """Read a pair of views from a JSON file: ``{"ap": {...}, "lateral": {...}}``. Raises InputError."""
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
-        return Biplanar(view_from_dict(content["ap"]), view_from_dict(content["lateral"]), content.get("center_mm"))
+        return Biplanar(view_from_dict(content["ap"]), view_from_dict(content["lateral"]), content.get(CENTER))
     except FileNotFoundError:
         raise InputError(
             f"Expected the geometry to be one of {sorted(PRESETS)} or a JSON file, got {path!r}, which does not exist.",
@@ -255,7 +257,7 @@ def read_views(path: str) -> Biplanar:
 
 def views_to_dict(views: Biplanar) -> dict[str, Any]:
     """Return both views as plain numbers, as ``read_views`` reads them."""
-    center = {} if views.center_mm is None else {"center_mm": list(views.center_mm)}
+    center = {} if views.center_mm is None else {CENTER: list(views.center_mm)}
     return {"ap": view_to_dict(views.ap), "lateral": view_to_dict(views.lateral), **center}
 
 
@@ -334,14 +336,6 @@ def _said(options: GeometryOptions) -> str:
 
 def _given(option: float | None, otherwise: float) -> float:
     return otherwise if option is None else option
-
-
-def stored_view(radiograph: Radiograph, name: str) -> View:
-    """Return the view that TomoRay wrote into an image file. Raises InputError if it cannot be read."""
-    try:
-        return view_from_dict(json.loads(radiograph.metadata[VIEW_KEY]))
-    except ValueError as error:
-        raise InputError(f"{name} radiograph: the geometry in its file cannot be read ({error}).") from None
 
 
 def _changed(view: View, options: GeometryOptions) -> View:

@@ -30,6 +30,14 @@ def cameras_of(
     Raises:
         InputError: For a geometry that no radiograph can be taken with, and for a file that holds no matrices.
     """
+    places = ("ap_offset_mm", "lateral_offset_mm", "ap_angle_deg", "lateral_angle_deg")
+    placed = next((name for name in places if getattr(options, name) is not None), None)
+    if placed is not None and poses != PoseOptions():
+        raise InputError(
+            "Expected places of the AP and the lateral view alone, or angles, tilt, roll, offset, beam or matrix for "
+            "every view, got both; leave one out.",
+            placed,
+        )
     if poses.matrix_file is not None:
         return dict(_matrices(poses.matrix_file, options.size))
     pair = rendering_views(options, isocenter_mm)

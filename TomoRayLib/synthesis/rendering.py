@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
-from TomoRayLib.geometry.view_json import VIEW_KEY, view_to_dict
+from TomoRayLib.geometry.view_json import CENTER, VIEW_KEY, view_to_dict
 from TomoRayLib.geometry.views import View
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_image_2d, write_png
@@ -128,6 +129,7 @@ def write_radiograph(
     image: NDArray[np.float32],
     camera: Camera,
     spacing: tuple[float, float] | None = None,
+    center_mm: Vector3 | None = None,
 ) -> None:
     """Write a radiograph as ``name``.nrrd, with its view or matrix inside, and as ``name``.png to look at.
 
@@ -137,11 +139,14 @@ def write_radiograph(
         image: (rows, columns).
         camera: The view or matrix that belongs to the image.
         spacing: (row, column) in mm; used for a matrix only, a view has its own.
+        center_mm: The centre of the synthetic CT, if the view's isocentre is another point; written beside the view.
     """
     if isinstance(camera, ProjectionMatrix):
         fields = {MATRIX_KEY: json.dumps(camera.array.tolist())}
     else:
-        fields, spacing = {VIEW_KEY: json.dumps(view_to_dict(camera))}, camera.detector.pixel_spacing_mm
+        beside = {} if center_mm is None else {CENTER: list(center_mm)}
+        fields = {VIEW_KEY: json.dumps({**view_to_dict(camera), **beside})}
+        spacing = camera.detector.pixel_spacing_mm
     write_image_2d(folder / f"{name}.nrrd", image, spacing, fields)
     low, high = (float(value) for value in np.percentile(image, (0.5, 99.8)))
     write_png(folder / f"{name}.png", image, (low, high if high > low else low + 1.0))

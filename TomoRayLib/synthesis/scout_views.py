@@ -20,7 +20,7 @@ from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.presets import ct_scout
 from TomoRayLib.geometry.views import Biplanar, View
-from TomoRayLib.images.dicom.scouts import AP, Scout, ScoutStudy, distances_of
+from TomoRayLib.images.dicom.scouts import AP, AXES_OF_ROLE, Scout, ScoutStudy, distances_of
 from TomoRayLib.images.resampling import OUTSIDE_HU, resample_averaged
 from TomoRayLib.images.types import Volume
 from TomoRayLib.projector.projection import project
@@ -31,6 +31,8 @@ from TomoRayLib.synthesis.settings import GeometryOptions
 COMPARED_MM = 2.5  # voxels and pixels in which a scout is compared with the CT's bone
 BONE_HU = 150.0
 DETAIL_SD_MM = 10.0  # what is coarser is not compared: makers flatten it, and the table is not in every CT
+PLAUSIBLE_SAD_MM = (300.0, 900.0)
+LARGEST_AXIS_OFF_MM = 100.0  # between a scout's middle and the CT's centre
 CLEAR = 0.02  # difference of two correlations that tells the sides apart
 AGREES = 0.1  # a correlation below which scout and CT hardly show the same; a real pair has .2 to .4
 NOMINAL_DEG = {AP: 0.0, "lateral": 90.0}
@@ -64,10 +66,11 @@ def scout_inputs(study: ScoutStudy, source: SourceCT, geometry: GeometryOptions)
         InputError: For a preset or a geometry file, which cannot go before the places that the headers state, and for a
             centre that a scout does not show.
     """
-    if geometry.file is not None or geometry.preset is not None or geometry.pixel_spacing_mm is not None:
+    allowed = GeometryOptions(sad_mm=geometry.sad_mm, sid_mm=geometry.sid_mm, isocenter_mm=geometry.isocenter_mm)
+    if geometry != allowed:
         raise InputError(
-            "Expected no preset, geometry file or pixel spacing with a study, whose headers state where the scouts "
-            "lie; leave them out. SAD, SID and isocentre can be given.",
+            "Expected no preset, geometry file, pixel spacing, offset or angle with a study, whose headers state where "
+            "the scouts lie; leave them out. SAD, SID and isocentre can be given.",
             "geometry",
         )
     center_mm, middle = default_isocenter_mm(source.ct, source.labels)
@@ -89,6 +92,8 @@ def scout_inputs(study: ScoutStudy, source: SourceCT, geometry: GeometryOptions)
             f"{scout.role}: scout {scout.path.name}, SID {beam.sid_mm:.0f} mm, SAD {beam.sad_mm:.0f} mm ({origin})."
         )
         notes += [f"{scout.role}: {note}" for note in scout.notes]
+        warnings += [f"{scout.role}: {warning}" for warning in scout.warnings]
+        warnings += _off_axis(scout, source.ct)
         said, doubted = _said_of(scout, tube)
         notes += said
         warnings += doubted
@@ -97,21 +102,29 @@ def scout_inputs(study: ScoutStudy, source: SourceCT, geometry: GeometryOptions)
 
 
 def scout_beam(scout: Scout, study: ScoutStudy, geometry: GeometryOptions) -> tuple[SlotScan, str]:
-    """The beam of a scout, and where its distances come from: given, its header, the CT's header, or typical values."""
+    """The beam of a scout, and where SID and SAD come from: given, its header, the CT's header, or typical values.
+
+    Raises InputError for a distance that no CT scanner has.
+    """
     typical = ct_scout().ap.beam
     assert isinstance(typical, SlotScan)
     of_ct = distances_of(study.ct[0])
-    for sid_mm, sad_mm, origin in (
-        (geometry.sid_mm, geometry.sad_mm, "given"),
-        (geometry.sid_mm or scout.sid_mm, geometry.sad_mm or scout.sad_mm, "header"),
-        (geometry.sid_mm or of_ct[0], geometry.sad_mm or of_ct[1], "header of the CT"),
+    found: list[tuple[float, str]] = []
+    for given, stated, in_ct, usual in (
+        (geometry.sid_mm, scout.sid_mm, of_ct[0], typical.sid_mm),
+        (geometry.sad_mm, scout.sad_mm, of_ct[1], typical.sad_mm),
     ):
-        if sid_mm is not None and sad_mm is not None:
-            return SlotScan(sad_mm, sid_mm), origin
-    return (
-        SlotScan(geometry.sad_mm or typical.sad_mm, geometry.sid_mm or typical.sid_mm),
-        "typical values: no header states them",
-    )
+        sources = ((given, "given"), (stated, "header"), (in_ct, "header of the CT"), (usual, "typical, not stated"))
+        found.append(next((value, origin) for value, origin in sources if value is not None))
+    (sid_mm, sid_origin), (sad_mm, sad_origin) = found
+    low, high = PLAUSIBLE_SAD_MM
+    if not low <= sad_mm <= high:
+        raise InputError(
+            f"{scout.role} scout {scout.path.name}: expected an SAD of {low:g} to {high:g} mm, as CT scanners have, "
+            f"got {sad_mm:g} mm ({sad_origin}); give both distances in millimetres.",
+            "sad_mm",
+        )
+    return SlotScan(sad_mm, sid_mm), sid_origin if sid_origin == sad_origin else f"{sid_origin}; {sad_origin}"
 
 
 def tube_side(scout: Scout, beam: SlotScan, axis_mm: tuple[float, float], ct: Volume) -> TubeSide:
@@ -135,7 +148,7 @@ def tube_side(scout: Scout, beam: SlotScan, axis_mm: tuple[float, float], ct: Vo
         seen = [project(volume, straight.grid, camera).numpy() for volume in (bone, inside)]
         projected, met_mm = (one[:, ::-1] for one in seen) if side else seen
         found.append(_correlation(image, projected, met_mm > COMPARED_MM))
-    inverted = min(found, key=lambda value: -abs(value)) < 0
+    inverted = min(found) < -AGREES and min(found) + max(found) < -CLEAR
     signed = [-value for value in found] if inverted else found
     return TubeSide(int(signed[1] > signed[0] + CLEAR), (signed[0], signed[1]), inverted)
 
@@ -216,13 +229,29 @@ def _correlation(image: NDArray[np.float32], projected: NDArray[np.float32], met
 
 
 def _check_shown(scout: Scout, center_mm: Vector3) -> None:
-    low, high = scout.rows_mm
-    if not low <= center_mm[2] <= high:
-        raise InputError(
-            f"{scout.role} scout {scout.path.name}: expected it to show the height {center_mm[2]:.0f} mm, on which the "
-            f"synthetic CT is centred, got {low:.0f} to {high:.0f} mm; give an isocentre within it.",
-            "isocenter_mm",
-        )
+    for (low, high), value, word in zip(
+        (scout.rows_mm, scout.columns_mm),
+        (center_mm[2], center_mm[AXES_OF_ROLE[scout.role]]),
+        ("height", "place across"),
+        strict=True,
+    ):
+        if not low <= value <= high:
+            raise InputError(
+                f"{scout.role} scout {scout.path.name}: expected it to show the {word} {value:.0f} mm, on which the "
+                f"synthetic CT is centred, got {low:.0f} to {high:.0f} mm; give an isocentre within it.",
+                "isocenter_mm",
+            )
+
+
+def _off_axis(scout: Scout, ct: Volume) -> list[str]:
+    """A warning for a scout whose middle, taken for the axis of the gantry, lies far from the CT's centre."""
+    off_mm = scout.middle_mm[0] - ct.grid.center_mm[AXES_OF_ROLE[scout.role]]
+    if abs(off_mm) <= LARGEST_AXIS_OFF_MM:
+        return []
+    return [
+        f"{scout.role}: the middle of the scout, taken for the axis of the gantry, lies {abs(off_mm):.0f} mm beside "
+        "the CT's centre: was the scout cropped? Its fan is then drawn from a wrong place."
+    ]
 
 
 def _said_of(scout: Scout, tube: TubeSide) -> tuple[list[str], list[str]]:

@@ -100,13 +100,13 @@ def stated_geometry(radiograph: Radiograph, options: GeometryOptions, nominal_de
     _check_refused(header, options)
     distances = _distances(header, options, nominal_deg)
     spacing, spacing_origin = options.pixel_spacing_mm, "given"
-    if spacing is None and (SLOT_SCAN in header.refused or isinstance(distances.beam, SlotScan)):
+    if spacing is None and SLOT_SCAN in header.refused:
         spacing, spacing_origin = _slot_spacing(radiograph, distances.beam)
     elif spacing is None and radiograph.pixel_spacing_mm is not None:
         spacing, spacing_origin = radiograph.pixel_spacing_mm, "header"
         if header.spacing_is_at_patient:
-            magnification = distances.beam.magnification
-            spacing = (spacing[0] * magnification, spacing[1] * magnification)
+            down, right = distances.beam.magnifications
+            spacing = (spacing[0] * down, spacing[1] * right)
             spacing_origin = "header, calibrated at the patient, times the magnification"
     pose = _pose(header, nominal_deg)
     return StatedGeometry(
@@ -203,9 +203,13 @@ def _check_refused(header: RadiographHeader, options: GeometryOptions) -> None:
             f"{slot_scan[:-1]}; got the preset {options.preset}: choose none, {slots}, or give the geometry in a file.",
             "geometry",
         )
+    unused = {SLOT_SCAN}
     if slot_scan is not None:
-        return  # its two spacings differ across the body alone
+        unused.add("pixel_spacing_mm")  # its two spacings differ across the body alone
+        unused |= {"sid_mm", "sad_mm"} if options.preset == PARALLEL_PRESET else set()
     for field, sentence in header.refused.items():
+        if field in unused:
+            continue
         if getattr(options, field, None) is None:
             cure = "give the geometry in a file" if field == "geometry" else f"give {_word(field)} yourself"
             raise InputError(f"{sentence[:-1]}; {cure}.", field)
@@ -254,11 +258,18 @@ def _distances(header: RadiographHeader, options: GeometryOptions, nominal_deg: 
 def _slot_distances(header: RadiographHeader, options: GeometryOptions, typical: Beam | None) -> _Distances:
     """SID and SAD of a slot scan from the options, else the header, else those ``typical`` of the chosen preset.
 
-    Raises InputError if nothing states one of them: machines differ too much for a guess.
+    Of a preset's distances the magnification counts if one of the two is stated elsewhere. Raises InputError if nothing
+    states one of them: machines differ too much for a guess.
     """
-    presets = (typical.sid_mm, typical.sad_mm) if isinstance(typical, SlotScan) else (None, None)
-    sid_mm, sid_origin = _first((options.sid_mm, "given"), (header.sid_mm, "header"), (presets[0], "preset"))
-    sad_mm, sad_origin = _first((options.sad_mm, "given"), (header.sad_mm, "header"), (presets[1], "preset"))
+    sid_mm, sid_origin = _first((options.sid_mm, "given"), (header.sid_mm, "header"))
+    sad_mm, sad_origin = _first((options.sad_mm, "given"), (header.sad_mm, "header"))
+    if isinstance(typical, SlotScan):
+        if sid_mm is None and sad_mm is None:
+            sid_mm, sad_mm, sid_origin, sad_origin = typical.sid_mm, typical.sad_mm, "preset", "preset"
+        elif sid_mm is None and sad_mm is not None:
+            sid_mm, sid_origin = sad_mm * typical.magnification, "preset, scaled to the SAD"
+        elif sad_mm is None and sid_mm is not None:
+            sad_mm, sad_origin = sid_mm / typical.magnification, "preset, scaled to the SID"
     if sid_mm is None or sad_mm is None:
         missing, field = ("SID", "sid_mm") if sid_mm is None else ("SAD", "sad_mm")
         raise InputError(

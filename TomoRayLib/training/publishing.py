@@ -46,7 +46,6 @@ from TomoRayLib.training.registering import (
 )
 from TomoRayLib.weights import ModelEntry, check_description, find_model, models_folder, save_weights
 
-BEFORE_SLOT_SCANS = {"slot_share": 0.0}  # of checkpoints whose geometry does not speak of them
 LIMIT_BYTES = 16 * 1000 * 1000
 
 
@@ -219,7 +218,7 @@ def imaging_of(checkpoints: Sequence[Path]) -> tuple[float, GeometryRanges]:
             continue
         stream = torch.load(path, map_location="cpu", weights_only=True).get("stream", {})
         default = StreamConfig()
-        ranges = {**BEFORE_SLOT_SCANS, **stream.get("geometry", {})}
+        ranges = stream.get("geometry", asdict(default.geometry))
         geometry = dataclass_from_mapping(GeometryRanges, ranges, f"The geometry of {path}")
         found.append((float(stream.get("fov_mm", default.fov_mm)), geometry))
     if not found:

@@ -81,8 +81,12 @@ def test_scores_say_what_was_found_of_each_true_vertebra(counted: tuple[Path, Ev
     assert "own name" in (out / "report.html").read_text(encoding="utf-8")
 
 
-def test_a_model_that_does_not_count_writes_one_label(a_finished_case: tuple[Path, Events]) -> None:
-    out, events = a_finished_case
+@pytest.mark.usefixtures("tiny_model")
+def test_a_model_that_does_not_count_writes_one_label(a_case: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    job = SynthesisJob(out=str(out), ct=str(a_case / "ct.nrrd"), segmentation=str(a_case / "labels.nrrd"))
+    code, events = run_here(job)
+    assert code == ExitCode.DONE, events
     assert sorted(np.unique(read_volume(out / "synthetic_vertebrae.nrrd").voxels)) == [0, 1]
     (result,) = (event.values for event in events if isinstance(event, Finished))
     assert not {"vertebrae", "numbering"} & set(result)

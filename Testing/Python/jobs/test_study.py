@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +45,23 @@ def test_a_study_goes_from_its_scouts_to_scores_against_its_ct(tmp_path: Path) -
     synthetic = sitk.ReadImage(str(tmp_path / "out" / "synthetic_ct.nrrd"))
     middle = synthetic.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in synthetic.GetSize()])
     np.testing.assert_allclose(middle, CENTER_MM, atol=1e-3)
-    assert "somebody" not in (tmp_path / "out" / "provenance.json").read_text()
+    said = " ".join(str(event) for event in events) + (tmp_path / "out" / "provenance.json").read_text()
+    assert "somebody" not in said
+    assert "Secret" not in said
+    again = SynthesisJob(
+        str(tmp_path / "again"),
+        ap=str(tmp_path / "out" / "ap.nrrd"),
+        lateral=str(tmp_path / "out" / "lat.nrrd"),
+        report=False,
+    )
+    run_synthesis(again, lambda event: None)
+    one, other = (
+        sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / name / "synthetic_ct.nrrd"))) for name in ("out", "again")
+    )
+    np.testing.assert_allclose(one, other, atol=2.0)
+    moved = replace(again, geometry=GeometryOptions(isocenter_mm=(0.0, 0.0, 0.0)))
+    with pytest.raises(InputError, match="views lie about different points"):
+        run_synthesis(moved, lambda event: None)
 
 
 def test_a_study_goes_with_no_other_image(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_published_model_can_be_loaded_with_all_that_belongs_to_it(a_place: Si
 
 def test_the_cube_and_the_geometry_are_those_of_the_training(a_place: SimpleNamespace) -> None:
     content = torch.load(a_place.checkpoint, weights_only=True)
-    stream = StreamConfig(fov_mm=192.0, geometry=GeometryRanges((700.0, 900.0), parallel_share=0.0))
+    stream = StreamConfig(fov_mm=192.0, geometry=GeometryRanges((700.0, 900.0), parallel_share=0.0, slot_share=0.1))
     torch.save({**content, "stream": dataclasses.asdict(stream)}, a_place.checkpoint)
     publish(a_place)
     entry = find_model(None, a_place.models)

@@ -97,7 +97,7 @@ def check_kind(dataset: pydicom.Dataset, path: Path) -> None:
         raise InputError(
             f"{path}: expected a radiograph (modality DX, CR, XA, RF), got a scout of a CT (Image Type LOCALIZER), "
             "whose rays do not come from one point; choose a radiograph, or give the folder of the whole study, CT and "
-            "scouts (tomoray synthesize --study)."
+            "scouts, as a study."
         )
     if modality in VOLUME_MODALITIES:
         raise InputError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom.files import is_dicom, read_data_set
 from TomoRayLib.images.dicom.header import number_of, value_of
-from TomoRayLib.images.dicom.pixels import read_pixels
+from TomoRayLib.images.dicom.pixels import ReadPixels, read_pixels
 from TomoRayLib.images.dicom.series import DicomFile, damage_named, read_dicom_file
 
 AP, LATERAL = "AP", "lateral"
 AXES_OF_ROLE = {AP: 0, LATERAL: 1}  # the axis in LPS that runs along the rows, beside z
-STRAIGHT = 0.999  # cosine of the largest slant, 2.6 degrees, of a scout's axes against the patient's
+STRAIGHT = 0.99996  # cosine of the largest slant, half a degree, of a scout's axes against the patient's
 LEAST_SLICES = 8  # of a CT
+LEAST_PADDING, FAR_BELOW = 0.02, 0.25  # share of the pixels; of the range of the others
+SAME_MM = 10.0  # of overlap with the CT, that does not tell two scouts apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,8 @@ class Scout:
         sad_mm: Distance Source to Patient (0018,1111), which is that to the axis of the gantry; None likewise.
         path: Its file.
         notes: What was done on reading.
+        warnings: What the user should check.
+        taken_at: Acquisition Date and Time (0008,0022 and 0008,0032), to sort by.
     """
 
     role: str
@@ -50,6 +54,13 @@ class Scout:
     sad_mm: float | None
     path: Path
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    taken_at: str = ""
+
+    @property
+    def columns_mm(self) -> tuple[float, float]:
+        """The place along the rows of the first and of the last column in mm."""
+        return (self.first_mm[0], self.first_mm[0] + (self.pixels.shape[1] - 1) * self.spacing_mm[1])
 
     @property
     def rows_mm(self) -> tuple[float, float]:
@@ -78,8 +89,8 @@ class ScoutStudy:
 def read_scout_study(folder: Path) -> ScoutStudy:
     """Find the CT of a study and its AP and lateral scout, in the folder or in folders within it.
 
-    Of several CTs the one with the most slices is taken, of several scouts of one direction the one that shows most of
-    it, and of these the last; only scouts in the CT's frame of reference (0020,0052) count.
+    Of several CTs the axial one with the most slices that shares its frame of reference (0020,0052) with scouts is
+    taken, of several scouts of one direction the one that shows most of it, and of these the last.
 
     Args:
         folder: The folder with the files of one study, in any order of folders and names.
@@ -102,17 +113,27 @@ def read_scout_study(folder: Path) -> ScoutStudy:
                 "the folder of the whole study.",
                 "study",
             )
-        ct = max(stacks.values(), key=lambda stack: (len(stack), str(value_of(stack[0].dataset, "SeriesNumber"))))
-        notes = [f"CT: {_described(ct[0])}, {len(ct)} files; of {len(stacks)} CT series the one with the most."]
         scouts = [_scout(file) for file in files if file.is_image and file.is_localizer and file.modality == "CT"]
+        frames = [(_frame(one.path, files), one.role) for one in scouts if isinstance(one, Scout)]
+        ct = max(stacks.values(), key=lambda stack: _preference(stack, frames))
+        notes = [f"CT: {_described(ct[0])}, {len(ct)} files."]
+        if len(stacks) > 1:
+            notes.append(
+                f"Of {len(stacks)} CT series it has the most axial slices in the frame of reference of the scouts."
+            )
         usable = [one for one in scouts if isinstance(one, Scout) and _frame(one.path, files) == _frame_of(ct[0])]
+        if not _frame_of(ct[0]):
+            notes.append("Frame of Reference UID (0020,0052) is not stated: CT and scouts are taken to share one.")
         chosen = {}
         for role in (AP, LATERAL):
             candidates = [one for one in usable if one.role == role]
             if not candidates:
                 raise _missing(role, folder, scouts, usable)
             low, high = _z_range(ct)
-            chosen[role] = max(candidates, key=lambda one: (round(_overlap(one.rows_mm, (low, high))), str(one.path)))
+            chosen[role] = max(
+                candidates,
+                key=lambda one: (round(_overlap(one.rows_mm, (low, high)) / SAME_MM), one.taken_at, str(one.path)),
+            )
             if len(candidates) > 1:
                 notes.append(
                     f"{role}: of {len(candidates)} scouts {chosen[role].path.name}, which shows most of the CT."
@@ -123,9 +144,8 @@ def read_scout_study(folder: Path) -> ScoutStudy:
 def _image_files(folder: Path) -> list[DicomFile]:
     """The headers of all DICOM images within a folder, by path."""
     if not folder.is_dir():
-        raise InputError(
-            f"Expected the folder of a DICOM study, got {folder}, which is none; choose a folder.", "study"
-        )
+        got = "which is a file; a CT alone is given as the CT" if folder.exists() else "which does not exist"
+        raise InputError(f"Expected the folder of a DICOM study, got {folder}, {got}; choose a folder.", "study")
     paths = sorted(Path(root) / name for root, _, names in os.walk(folder) for name in names)
     return [file for path in paths if is_dicom(path) and (file := read_dicom_file(path)).is_image]
 
@@ -140,8 +160,25 @@ def _check_one_patient(files: Sequence[DicomFile], folder: Path) -> None:
         )
 
 
+def _preference(stack: list[DicomFile], frames: list[tuple[str, str]]) -> tuple[int, bool, int]:
+    """How well a CT serves: scouts of how many directions share its frame, whether it is axial, and its slices."""
+    roles = {role for frame, role in frames if frame == _frame_of(stack[0])}
+    orientation = value_of(stack[0].dataset, "ImageOrientationPatient")
+    cosines = None if orientation is None else np.asarray([float(value) for value in orientation]).reshape(2, 3)
+    is_axial = cosines is None or abs(float(np.cross(*cosines)[2])) > np.cos(np.radians(45.0))
+    slices = {str(value_of(file.dataset, "SOPInstanceUID")) for file in stack}
+    return len(roles), bool(is_axial), max(len(slices), _frames(stack[0]))
+
+
 def _scout(file: DicomFile) -> Scout | str:
-    """A scout with its pixels, or why its direction is neither AP nor lateral."""
+    """A scout with its pixels, or why it cannot be used."""
+    try:
+        return _read_scout(file)
+    except (InputError, ValueError, TypeError) as error:
+        return f"{file.path.name} cannot be read ({str(error).splitlines()[0]})"
+
+
+def _read_scout(file: DicomFile) -> Scout | str:
     dataset = read_data_set(file.path)
     orientation, position = value_of(dataset, "ImageOrientationPatient"), value_of(dataset, "ImagePositionPatient")
     spacing = value_of(dataset, "PixelSpacing")
@@ -156,7 +193,7 @@ def _scout(file: DicomFile) -> Scout | str:
         or min(abs(one[axis]) for one, axis in zip(cosines, axes, strict=True)) < STRAIGHT
     ):
         return "it is neither frontal nor lateral"
-    read = read_pixels(dataset, file.path)
+    read = _without_padding(read_pixels(dataset, file.path))
     pixels, steps = read.values, {axes[0]: cosines[0][axes[0]] * column_mm, axes[1]: cosines[1][axes[1]] * row_mm}
     if axes[0] == 2:  # rows run along the patient
         pixels = pixels.T
@@ -177,7 +214,25 @@ def _scout(file: DicomFile) -> Scout | str:
         _distance(dataset, "DistanceSourceToPatient"),
         file.path,
         read.notes,
+        read.warnings,
+        f"{value_of(dataset, 'AcquisitionDate') or ''}{value_of(dataset, 'AcquisitionTime') or ''}",
     )
+
+
+def _without_padding(read: ReadPixels) -> ReadPixels:
+    """Padding that the header does not declare, at the darkest value of the rest: one value far below all others that
+    fills a part of the picture and its border."""
+    values = read.values
+    low = values.min()
+    padding = values == low
+    if padding.all() or padding.mean() < LEAST_PADDING:
+        return read
+    darkest, brightest = float(values[~padding].min()), float(values.max())
+    border = np.concatenate([padding[0], padding[-1], padding[:, 0], padding[:, -1]])
+    if darkest - low < FAR_BELOW * (brightest - darkest) or border.mean() < 0.5:
+        return read
+    note = f"{padding.mean():.0%} of the pixels are {low:g}, far below all others: taken as padding, made dark."
+    return replace(read, values=np.where(padding, darkest, values).astype(np.float32), notes=(*read.notes, note))
 
 
 def _distance(dataset: object, keyword: str) -> float | None:
@@ -195,7 +250,9 @@ def _missing(role: str, folder: Path, scouts: Sequence[Scout | str], usable: Seq
     found = [one.role for one in usable]
     elsewhere = sum(isinstance(one, Scout) and one.role == role for one in scouts)
     others = sorted({one for one in scouts if isinstance(one, str)})
-    got = f"{' and '.join(sorted(set(found)))} alone" if found else f"{len(scouts)} scouts, none of which can be used"
+    got = f"{len(scouts)} scouts, none of which can be used" if scouts else "no scout"
+    if found:
+        got = f"{' and '.join(sorted(set(found)))} alone"
     if elsewhere:
         got += f"; {elsewhere} {role} in another frame of reference (0020,0052) than the CT, as after the patient moved"
     if others:

@@ -262,12 +262,18 @@ class InputsSection:
             return ViewGeometry(None, None, None, 0.0)
         geometry, _origins = read
         number = {name: getattr(self.parameters, _parameter(view, name)) for name in NUMBERS}
-        spacing = geometry.pixel_spacing_mm
-        ratio = spacing[1] / spacing[0] if spacing else self._aspect.get(view, 1.0)
         parallel = geometry.sid_mm is None
+        sid_mm = None if parallel else _kept(geometry.sid_mm, number["Sid"])
+        sad_mm = None if parallel else _kept(geometry.sad_mm, number["Sad"])
+        spacing, aspect = geometry.pixel_spacing_mm, self._aspect.get(view, 1.0)
+        if geometry.is_slot and sid_mm and sad_mm and geometry.sid_mm and geometry.sad_mm:
+            aspect *= sid_mm / sad_mm  # square pixels at the isocentre
+            if spacing and geometry.spacing_is_at_isocenter:
+                spacing = (spacing[0], spacing[1] * (sid_mm / sad_mm) / (geometry.sid_mm / geometry.sad_mm))
+        ratio = spacing[1] / spacing[0] if spacing else aspect
         return ViewGeometry(
-            None if parallel else _kept(geometry.sid_mm, number["Sid"]),
-            None if parallel else _kept(geometry.sad_mm, number["Sad"]),
+            sid_mm,
+            sad_mm,
             _spacing(spacing, number["Spacing"], ratio),
             _kept(geometry.angle_deg, number["Angle"], AGREES["Angle"]),
             geometry.tilt_deg,
@@ -275,6 +281,8 @@ class InputsSection:
             geometry.offset_mm,
             geometry.isocenter_mm,
             geometry.is_slot,
+            geometry.spacing_is_at_isocenter,
+            geometry.center_mm,
         )
 
 

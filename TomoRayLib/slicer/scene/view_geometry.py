@@ -13,9 +13,10 @@ from TomoRayLib.slicer.scene.nodes import Role
 
 if TYPE_CHECKING:
     from TomoRayLib.geometry.beams import Beam
-    from TomoRayLib.geometry.views import View
+    from TomoRayLib.geometry.views import Biplanar, View
     from TomoRayLib.images.types import Radiograph
 
+Shape = tuple[int, ...]
 ANGLE_DEG = {Role.AP: 0.0, Role.LATERAL: 90.0}
 
 
@@ -25,7 +26,8 @@ class ViewGeometry:
 
     ``sid_mm`` and ``sad_mm`` are None for a parallel beam. ``pixel_spacing_mm`` = (row, column) at the detector, None
     if it is not known. The other numbers come from a file that TomoRay wrote, else they are 0. ``is_slot`` tells a fan
-    that is moved along the body from a cone.
+    that is moved along the body from a cone; ``spacing_is_at_isocenter`` that its column spacing hangs on SID and SAD.
+    ``center_mm`` is that of the synthetic CT if the file has it beside its view.
     """
 
     sid_mm: float | None
@@ -37,6 +39,8 @@ class ViewGeometry:
     offset_mm: tuple[float, float] = (0.0, 0.0)
     isocenter_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     is_slot: bool = False
+    spacing_is_at_isocenter: bool = False
+    center_mm: tuple[float, float, float] | None = None
 
     def view(self, rows: int, columns: int) -> View:
         """The view of an image of this size. Raises InputError for an impossible geometry."""
@@ -79,9 +83,9 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple
     """
     from TomoRayLib.geometry.view_json import VIEW_KEY
     from TomoRayLib.images.types import SLOT_SCAN
-    from TomoRayLib.synthesis.acquisition import stored_view
     from TomoRayLib.synthesis.settings import GeometryOptions
     from TomoRayLib.synthesis.stated_geometry import stated_geometry
+    from TomoRayLib.synthesis.stored_views import stored_center, stored_view
 
     if VIEW_KEY in radiograph.metadata:
         view = stored_view(radiograph, role.value)
@@ -95,6 +99,7 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple
             view.detector.offset_mm,
             view.isocenter_mm,
             _is_slot(view.beam),
+            center_mm=stored_center(radiograph, role.value),
         )
         return geometry, ViewOrigins(origin, origin, origin, origin)
     try:
@@ -112,11 +117,23 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple
         stated.roll_deg,
         stated.offset_mm,
         is_slot=_is_slot(stated.beam),
+        spacing_is_at_isocenter=_is_slot(stated.beam) and SLOT_SCAN in radiograph.header.refused,
     )
     origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin, stated.angle_origin or "standard")
     sid, sad, spacing, angle = (_origin_label(text, radiograph.header.source_format) for text in origins)
     warnings = tuple(f"{role.label()}: {warning}" for warning in stated.warnings)
     return geometry, ViewOrigins(sid, sad, spacing, angle, warnings, of_image=_warnings_of(radiograph, role))
+
+
+def pair_of(ap: ViewGeometry, lateral: ViewGeometry, ap_shape: Shape, lateral_shape: Shape) -> Biplanar:
+    """Both views of images of these (rows, columns), about the centre that both files have beside their views, if any.
+
+    Raises InputError for an impossible geometry.
+    """
+    from TomoRayLib.geometry.views import Biplanar
+
+    center_mm = ap.center_mm if ap.center_mm == lateral.center_mm else None
+    return Biplanar(ap.view(*ap_shape), lateral.view(*lateral_shape), center_mm)
 
 
 def _to_be_completed(radiograph: Radiograph, role: Role, error: InputError) -> tuple[ViewGeometry, ViewOrigins]:
@@ -150,12 +167,12 @@ def _is_slot(beam: Beam) -> bool:
     return isinstance(beam, SlotScan)
 
 
-def write_geometry(path: Path, ap: View, lateral: View) -> None:
+def write_geometry(path: Path, views: Biplanar) -> None:
     """Write the geometry file of a job: both views as the user confirmed them."""
     from TomoRayLib.base.text_formats import write_json
-    from TomoRayLib.geometry.view_json import view_to_dict
+    from TomoRayLib.synthesis.acquisition import views_to_dict
 
-    write_json(path, {"ap": view_to_dict(ap), "lateral": view_to_dict(lateral)})
+    write_json(path, views_to_dict(views))
 
 
 def _origin_label(origin: str, source_format: str) -> str:

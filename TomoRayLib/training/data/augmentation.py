@@ -24,7 +24,7 @@ class GeometryRanges:
 
     sad_mm: tuple[float, float] = (850.0, 1600.0)
     parallel_share: float = 0.1
-    slot_share: float = 0.1  # EOS, and the scouts of a CT
+    slot_share: float = 0.0  # EOS, and the scouts of a CT; 0 by default: runs from before them go on without
     slot_sad_mm: tuple[float, float] = (540.0, 1100.0)
     angled_share: float = 0.3
     angle_sd_deg: float = 3.0

@@ -290,6 +290,30 @@ def test_a_slot_scan_without_distances_takes_those_of_the_preset_that_the_user_c
     assert (given.beam, given.sid_origin) == (SlotScan(900.0, 1200.0), "given")
 
 
+def test_one_distance_of_a_slot_scan_brings_the_presets_magnification_with_it(tmp_path: Path) -> None:
+    a_radiograph_file(tmp_path / "film.dcm", DistanceSourceToDetector=1040, **SLOT_FILE)
+    stated = stated_geometry(read_radiograph(tmp_path / "film.dcm"), GeometryOptions(preset="eos"))
+    assert (type(stated.beam), stated.beam.sid_mm) == (SlotScan, 1040.0)
+    assert stated.beam.sad_mm == pytest.approx(1040.0 * 987 / 1300)
+    assert (stated.sid_origin, stated.sad_origin) == ("header", "preset, scaled to the SID")
+
+
+def test_what_the_header_of_a_slot_scan_cannot_mean_is_refused_as_of_a_cone(tmp_path: Path) -> None:
+    a_radiograph_file(tmp_path / "film.dcm", DistanceSourceToDetector=1300, DistanceSourceToPatient=30, **SLOT_FILE)
+    radiograph = read_radiograph(tmp_path / "film.dcm")
+    for preset in (None, "eos"):
+        with pytest.raises(InputError) as caught:
+            stated_geometry(radiograph, GeometryOptions(preset=preset))
+        assert caught.value.field == "sad_mm"
+    assert stated_geometry(radiograph, GeometryOptions(preset="parallel")).beam == ParallelBeam()
+
+
+def test_the_spacing_of_an_ordinary_file_stays_that_at_the_detector_with_a_slot_preset(tmp_path: Path) -> None:
+    a_radiograph_file(tmp_path / "film.dcm", ImagerPixelSpacing=[0.5, 0.5])
+    stated = stated_geometry(read_radiograph(tmp_path / "film.dcm"), GeometryOptions(preset="eos"))
+    assert (stated.beam, stated.pixel_spacing_mm) == (SlotScan(987.0, 1300.0), (0.5, 0.5))
+
+
 def test_a_slot_scan_goes_on_with_parallel_beams_that_the_user_chose(tmp_path: Path) -> None:
     a_radiograph_file(tmp_path / "film.dcm", DistanceSourceToDetector=1300, DistanceSourceToPatient=987, **SLOT_FILE)
     stated = stated_geometry(read_radiograph(tmp_path / "film.dcm"), GeometryOptions(preset="parallel"))

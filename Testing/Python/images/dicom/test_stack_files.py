@@ -127,7 +127,7 @@ def test_localizers_alone_are_no_ct(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "series", slices_of(a_lopsided_ct()), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
     with pytest.raises(InputError, match=r"got 8 of Image Type LOCALIZER \(a scout radiograph\)"):
         read_volume(path)
-    with pytest.raises(InputError, match=r"got a scout of a CT .* choose a radiograph, or convert"):
+    with pytest.raises(InputError, match=r"got a scout of a CT .* choose a radiograph, or give the folder of"):
         read_radiograph(path / "IM000")
 
 

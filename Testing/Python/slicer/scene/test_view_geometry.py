@@ -17,8 +17,8 @@ pytestmark = pytest.mark.usefixtures("scene")
 @pytest.mark.parametrize(
     ("preset", "beam", "column_mm"),
     [
-        ("eos", SlotScan(918.0, 1300.0), 0.5 * 1300 / 918),
-        ("ct-scout", SlotScan(570.0, 1040.0), 0.5 * 1040 / 570),
+        ("eos", SlotScan(918.0, 1300.0), 0.5),
+        ("ct-scout", SlotScan(570.0, 1040.0), 0.5),
         ("upright", ConeBeam(1500.0, 1800.0), 0.5),
         ("parallel", ParallelBeam(), 0.5),
     ],

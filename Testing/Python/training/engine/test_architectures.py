@@ -37,8 +37,8 @@ def test_whatever_asks_for_a_gradient_gets_one(config: NetworkConfig) -> None:
     """Several processes wait for a gradient of everything that asks for one."""
     network = build_model(config)
     levels = (0,) if isinstance(config, X2CTConfig) else (0, 1, 2)
-    matrices = torch.eye(3, 4).expand(1, 2, 3, 4).clone()
-    matrices[..., 2, 3] = 1.0
+    matrices = torch.eye(4).expand(1, 2, 4, 4).clone()
+    matrices[..., 2, :] = matrices[..., 3, :]
     predictions = network(torch.rand(1, 2, 2, 224, 224), matrices, levels=levels)
     torch.stack([one.masked.sum() for one in predictions.values()]).sum().backward()
     without = [name for name, one in network.named_parameters() if one.requires_grad and one.grad is None]
