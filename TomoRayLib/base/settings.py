@@ -35,6 +35,11 @@ def setting(default: Any = MISSING, **option: Any) -> Any:
     return field(default=default, metadata={_OPTION: Option(**option)})
 
 
+def setting_of_numbers(option: str, names: str, meaning: str) -> Any:
+    """Return a field for several numbers, None by default; ``names`` are those of the numbers, in their order."""
+    return setting(None, help=f"{meaning}: {names}.", name=option, metavar=names)
+
+
 def same_setting(kind: type, name: str) -> Any:
     """Return a field with the default and the ``Option`` of the field ``name`` of another dataclass."""
     other = next(item for item in fields(kind) if item.name == name)

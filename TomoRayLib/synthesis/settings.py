@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.base.settings import setting
+from TomoRayLib.base.settings import setting, setting_of_numbers
 from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.presets import PRESETS
 
@@ -42,29 +42,18 @@ class GeometryOptions:
     file: str | None = None
     sad_mm: float | None = setting(None, help="Source to isocentre in mm.", name="--sad")
     sid_mm: float | None = setting(None, help="Source to detector in mm.", name="--sid")
-    pixel_spacing_mm: tuple[float, float] | None = setting(
-        None,
-        help="Pixel spacing at the detector in mm: ROW COLUMN.",
-        name="--pixel-spacing",
-        metavar="ROW COLUMN",
+    pixel_spacing_mm: tuple[float, float] | None = setting_of_numbers(
+        "--pixel-spacing", "ROW COLUMN", "Pixel spacing at the detector in mm"
     )
-    size: tuple[int, int] | None = setting(
-        None, help="Detector size in pixels, for rendering: ROWS COLUMNS.", metavar="ROWS COLUMNS"
+    size: tuple[int, int] | None = setting_of_numbers(
+        "--size", "ROWS COLUMNS", "Detector size in pixels, for rendering"
     )
-    isocenter_mm: Vector3 | None = setting(
-        None, help="Isocentre in the patient's LPS mm: X Y Z.", name="--isocenter", metavar="X Y Z"
+    isocenter_mm: Vector3 | None = setting_of_numbers("--isocenter", "X Y Z", "Isocentre in the patient's LPS mm")
+    ap_offset_mm: tuple[float, float] | None = setting_of_numbers(
+        "--ap-offset", "DOWN RIGHT", "Where the middle of the AP image lies from the isocentre, in mm there"
     )
-    ap_offset_mm: tuple[float, float] | None = setting(
-        None,
-        help="Where the middle of the AP image lies from the isocentre, in mm there: DOWN RIGHT.",
-        name="--ap-offset",
-        metavar="DOWN RIGHT",
-    )
-    lateral_offset_mm: tuple[float, float] | None = setting(
-        None,
-        help="The same of the lateral image; taken 30 mm higher: -30 0.",
-        name="--lateral-offset",
-        metavar="DOWN RIGHT",
+    lateral_offset_mm: tuple[float, float] | None = setting_of_numbers(
+        "--lateral-offset", "DOWN RIGHT", "The same of the lateral image; -30 0 if it was taken 30 mm higher"
     )
     ap_angle_deg: float | None = setting(None, help="Gantry angle of the AP view; straight: 0.", name="--ap-angle")
     lateral_angle_deg: float | None = setting(

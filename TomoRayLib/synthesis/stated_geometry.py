@@ -6,19 +6,18 @@ three times: by SID and SAD, by a spacing calibrated at the patient, and by Esti
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
-from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.presets import PRESETS
 from TomoRayLib.geometry.views import View
 from TomoRayLib.images.types import SLOT_SCAN, Radiograph, RadiographHeader
 from TomoRayLib.synthesis.settings import GeometryOptions
 from TomoRayLib.synthesis.spacing_warnings import STAND_MODALITIES, spacing_warnings
+from TomoRayLib.synthesis.stated_pose import stated_pose
 
 PARALLEL_HAS_NO_DISTANCES = "A parallel beam has neither SAD nor SID; leave them out or choose another geometry."
 DEFAULT_PRESET = "c-arm"
@@ -72,18 +71,6 @@ class _Distances:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Pose:
-    """Angles of a view, their origin (empty: nothing states them), a note and a warning."""
-
-    gantry_angle_deg: float
-    tilt_deg: float = 0.0
-    roll_deg: float = 0.0
-    origin: str = ""
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
 def stated_geometry(radiograph: Radiograph, options: GeometryOptions, nominal_deg: float = 0.0) -> StatedGeometry:
     """Return the geometry of a radiograph from the options, else the header, else the preset.
 
@@ -108,7 +95,7 @@ def stated_geometry(radiograph: Radiograph, options: GeometryOptions, nominal_de
             down, right = distances.beam.magnifications
             spacing = (spacing[0] * down, spacing[1] * right)
             spacing_origin = "header, calibrated at the patient, times the magnification"
-    pose = _pose(header, nominal_deg)
+    pose = stated_pose(header, nominal_deg)
     return StatedGeometry(
         distances.beam,
         spacing,
@@ -175,23 +162,6 @@ def _check_distances(beam: ConeBeam | SlotScan) -> None:
             f"magnification of {beam.magnification:.1f}; give both in millimetres.",
             "sad_mm",
         )
-
-
-def angles_of(to_source: Vector3, image_axes: tuple[Vector3, Vector3] | None) -> tuple[float, float, float]:
-    """Return gantry angle, tilt and roll (degrees) of a ``View`` with this source.
-
-    Args:
-        to_source: Unit vector in LPS from the isocentre to the source.
-        image_axes: Unit vectors in LPS along rows and columns; None for an image that is level.
-    """
-    x, y, z = to_source
-    gantry, tilt = math.atan2(x, -y), math.asin(max(-1.0, min(1.0, z)))
-    if image_axes is None:
-        return math.degrees(gantry), math.degrees(tilt), 0.0
-    level = np.array([math.cos(gantry), math.sin(gantry), 0.0])
-    plumb = np.cross(level, np.asarray(to_source))  # as View has them: straight down in the detector plane
-    right = np.asarray(image_axes[0])
-    return math.degrees(gantry), math.degrees(tilt), math.degrees(math.atan2(right @ plumb, right @ level))
 
 
 def _check_refused(header: RadiographHeader, options: GeometryOptions) -> None:
@@ -369,49 +339,6 @@ def _check_order(header: RadiographHeader, sad_mm: float, sad_origin: str, sid_m
         f"expected the SAD to be smaller than the SID, got SAD {sad_mm:g} mm ({sad}) and SID {sid_mm:g} mm ({sid}); "
         "give the one that is wrong.",
         "sad_mm" if sad_origin != "given" else "sid_mm",
-    )
-
-
-def _pose(header: RadiographHeader, nominal_deg: float) -> _Pose:
-    """The angles of the header's source, from the side that the image is looked at; else straight.
-
-    A source on the other side (PA, right lateral) is put opposite, on the same line: the network knows sources in
-    front and at the left only, and reads an image from the other side wrongly.
-    """
-    if header.to_source is None:
-        return _Pose(nominal_deg)
-    x, y, z = header.to_source
-    horizontal = math.hypot(x, y)
-    letter = header.patient_orientation[0][:1] if header.patient_orientation is not None else ""
-    frontal = letter in "LR" if letter in ("L", "R", "A", "P") else abs(y) >= abs(x)
-    seen = abs(y) if frontal else abs(x)
-    if horizontal == 0.0 or seen < 0.5 * horizontal:
-        gantry_deg = angles_of(header.to_source, None)[0]
-        return _Pose(
-            nominal_deg,
-            warnings=(
-                f"its angles put the source at a gantry angle of {gantry_deg:.0f} deg, but its Patient Orientation is "
-                f"{letter}: the angles were not used. Check both.",
-            ),
-        )
-    opposite = y > 0 if frontal else x < 0
-    to_source = (-x, -y, -z) if opposite else header.to_source
-    gantry_deg, tilt_deg, roll_deg = angles_of(to_source, header.image_axes)
-    side = "behind" if frontal else "the patient's right"
-    note = (
-        f"taken from {side}: the source was put on the opposite side of the same line, so near and far are exchanged.",
-    )
-    warnings = () if opposite or header.patient_orientation is not None else (_unstated_side(frontal),)
-    return _Pose(gantry_deg, tilt_deg, roll_deg, "header", note if opposite else (), warnings)
-
-
-def _unstated_side(frontal: bool) -> str:
-    """The warning for a C-arm's image that is mirrored if it is shown as seen from its detector."""
-    detector, right, other = ("behind", "left", "right") if frontal else ("at the right of", "back", "front")
-    return (
-        f"its angles put the detector {detector} the patient, but nothing states which way round the image is (Patient "
-        f"Orientation (0020,0020)): taken with the patient's {right} at image right. As seen from the detector, the "
-        f"{other} would be there: mirror the image if so."
     )
 
 

@@ -15,7 +15,8 @@ from TomoRayLib.images.dicom.directions import source_of_positioner
 from TomoRayLib.images.types import Radiograph, RadiographHeader
 from TomoRayLib.synthesis.acquisition import pair_geometry
 from TomoRayLib.synthesis.settings import GeometryOptions
-from TomoRayLib.synthesis.stated_geometry import StatedGeometry, angles_of, check_plausible, stated_geometry
+from TomoRayLib.synthesis.stated_geometry import StatedGeometry, check_plausible, stated_geometry
+from TomoRayLib.synthesis.stated_pose import angles_of
 
 
 def a_radiograph(**header: Any) -> Radiograph:
