@@ -13,7 +13,7 @@ from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.geometry.beams import ParallelBeam
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, ColorMap
-from TomoRayLib.report.content import ReportContent, Shown, shown_volumes
+from TomoRayLib.report.content import UNSURE_MARK, ReportContent, Shown, shown_volumes
 from TomoRayLib.report.drawing import data_uri, png_bytes
 from TomoRayLib.report.figures import (
     NOT_SCORED,
@@ -164,6 +164,8 @@ def _slices(rows: tuple[SliceRow, ...], shown: Shown) -> str:
         f"({low:g} to {high:g} HU)".replace("-", "\N{MINUS SIGN}")
     )
     convention = "Axial slices are seen from the feet; the patient's right is at image left. Positions are LPS in mm."
+    if any(name.endswith(UNSURE_MARK) for name, _ in (*shown.synthetic_names, *shown.truth_names)):
+        convention += " A name with a question mark: count unsure, all names of that spine may be one or more off."
     if shown.truth_hu is None:
         figures = "".join(
             f"<figure>{_image(row.synthetic, f'Synthetic CT, {row.caption}')}"

@@ -21,6 +21,7 @@ from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.metrics.vertebra_matches import MatchedSpine
 
 Names = tuple[tuple[str, Vector3], ...]
+UNSURE_MARK = "?"  # behind a name
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +120,7 @@ def shown_volumes(content: ReportContent) -> Shown:
         labels,
         content.labels_by,
         _names_of_spine(content.spine),
-        () if labels is None else _names_of_labels(labels, grid, "?" if content.labels_unsure else ""),
+        () if labels is None else _names_of_labels(labels, grid, UNSURE_MARK if content.labels_unsure else ""),
     )
 
 
@@ -127,7 +128,7 @@ def _names_of_spine(spine: DecodedSpine | None) -> Names:
     """The whole vertebrae of a synthetic CT; with a question mark if the count is unsure."""
     if spine is None:
         return ()
-    doubt = "?" if spine.numbering == UNSURE else ""
+    doubt = UNSURE_MARK if spine.numbering == UNSURE else ""
     return tuple((one.name + doubt, one.center_mm) for one in spine.vertebrae if one.whole)
 
 

@@ -28,6 +28,7 @@ from TomoRayLib.report.drawing import (
     paint,
     png_bytes,
     scaled,
+    text_width_px,
     write_text,
 )
 from TomoRayLib.report.slices import (
@@ -242,8 +243,10 @@ class _SlicePainter:
         picture = self._annotated(self._grey(hu), marking)
         if self.choice.plane is Plane.SAGITTAL:
             for name, center_mm in names:
-                place = name_place(self.grid, self.choice, center_mm, self.pixels_per_mm)
-                write_text(picture, place, name, size_px=round(0.8 * self.text_px), color=NAME, anchor="rm", halo=BLACK)
+                x, y = name_place(self.grid, self.choice, center_mm, self.pixels_per_mm)
+                size_px = round(0.8 * self.text_px)
+                within = max(x, text_width_px(name, size_px) + 2)
+                write_text(picture, (within, y), name, size_px=size_px, color=NAME, anchor="rm", halo=BLACK)
         return picture
 
     def outlined(self, hu: Array, mask: NDArray[np.bool_]) -> Image.Image:

@@ -164,6 +164,7 @@ def test_an_unsure_count_shows_as_question_marks_and_cut_vertebrae_have_no_names
     shown = shown_volumes(case)
     assert [name for name, _ in shown.synthetic_names] == ["L1?"]
     assert [name for name, _ in shown.truth_names] == ["L1"]
+    assert [name for name, _ in shown_volumes(replace(case, labels_unsure=True)).truth_names] == ["L1?"]
     np.testing.assert_allclose(shown.truth_names[0][1], (2.0, 17.5, 25.0))
 
 
