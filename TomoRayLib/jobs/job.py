@@ -51,6 +51,7 @@ class SynthesisJob(_Written):
         invert_lateral: Exchange dark and bright in the lateral radiograph alone.
         turn_ap: Turn the AP radiograph clockwise by 0, 90, 180 or 270 degrees, before it is mirrored.
         turn_lateral: Turn the lateral radiograph likewise.
+        align: Bring two radiographs to one height, if their rows tell and nobody gave their places.
         model: Id in the registry; None: the default model.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
         precision: ``"auto"`` or ``"float32"``.
@@ -96,6 +97,11 @@ class SynthesisJob(_Written):
     )
     turn_ap: int = setting(0, help="Turn the AP image clockwise: 0, 90, 180 or 270 degrees.")
     turn_lateral: int = setting(0, help="Turn the lateral image clockwise: 0, 90, 180 or 270 degrees.")
+    align: bool = setting(
+        True,
+        help="Bring two radiographs to one height, if their rows tell and their places are not given.",
+        name="--align/--no-align",
+    )
     model: str | None = setting(None, help="Model id; see 'tomoray models'.")
     device: str = setting("auto", help="auto, cpu, cuda or cuda:<number>.")
     precision: str = setting("auto", help="auto (bfloat16 if the processor has it) or float32.")

@@ -16,7 +16,6 @@ from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, write_case
 from TomoRayLib.synthesis.acquisition import geometry_notes
-from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.comparison import compare_with_ct
 from TomoRayLib.synthesis.inputs import Inputs, labelled_ct, project_ct, read_ct, read_radiographs
 from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, choose_model
@@ -110,7 +109,7 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
         measures = measured(whole.probability, model.entry.fov_mm)
         if job.suggest:
             with stages.stage("Judging"):
-                suggestion = _suggested(measures, inputs.as_read, job, model)
+                suggestion = _suggested(measures, inputs, job, model)
         judgement = Judgement(measures.certainty, doubts(measures), suggestion)
         if judgement.doubts and synthetic.mask.any():
             remarks.append(DOUBTFUL.format(found=", ".join(judgement.doubts)))
@@ -119,11 +118,12 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
     return CaseResult(job, model, inputs, synthetic, comparison, (*warnings, *remarks, *asked), judgement)
 
 
-def _suggested(measures: ResultMeasures, as_read: Pair, job: SynthesisJob, model: ChosenModel) -> Suggestion | None:
+def _suggested(measures: ResultMeasures, inputs: Inputs, job: SynthesisJob, model: ChosenModel) -> Suggestion | None:
     """What was meant if the result is uncertain and another arrangement of the radiographs clearly better."""
-    if not doubts(measures) and measures.certainty >= CERTAINTY_TO_TRY:
+    if inputs.as_read is None or (not doubts(measures) and measures.certainty >= CERTAINTY_TO_TRY):
         return None
-    return suggest(as_read, job.arrangement, model, everything=all_are_tried(measures))
+    everything = all_are_tried(measures)
+    return suggest(inputs.as_read, job.arrangement, model, everything=everything, align=inputs.is_aligned)
 
 
 def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
@@ -132,7 +132,7 @@ def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
         equal_frequency = job.quantisation == Quantisation.EQUAL_FREQUENCY.value
         table = load_equal_frequency_table() if equal_frequency else LINEAR
         if not job.has_ct:
-            return table, read_radiographs(str(job.ap), str(job.lateral), job.geometry, job.arrangement)
+            return table, read_radiographs(str(job.ap), str(job.lateral), job.geometry, job.arrangement, job.align)
         study = read_scout_study(Path(job.study)) if job.study is not None else None
         if study is not None:
             volume = volume_of_files(study.ct, Path(str(job.study)))

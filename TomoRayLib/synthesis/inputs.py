@@ -19,6 +19,7 @@ from TomoRayLib.images.masks.plausibility import check_mask_in_ct
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Radiograph, Volume
 from TomoRayLib.synthesis.acquisition import default_isocenter_mm, pair_geometry, rendering_views
+from TomoRayLib.synthesis.alignment import aligned, contradiction, heights_are_given
 from TomoRayLib.synthesis.arrangement import Pair, pair_warnings
 from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
@@ -45,7 +46,7 @@ class Inputs:
     """Radiographs (rows, columns), bone bright, on the detectors of ``views``, and the CT that they come from, if any.
 
     ``notes`` say how they were read, ``warnings`` what may be wrong with them. ``as_read`` are two radiographs as their
-    files hold them; None with a CT.
+    files hold them; None with a CT. ``is_aligned`` says whether their heights were compared and may have been changed.
     """
 
     ap: NDArray[np.float32]
@@ -55,6 +56,7 @@ class Inputs:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     as_read: Pair | None = None
+    is_aligned: bool = False
 
 
 def read_ct(ct: str, segmentation: str | None, labels: str = AUTO) -> SourceCT:
@@ -85,11 +87,12 @@ def labelled_ct(volume: Volume, name: str, segmentation: str | None, labels: str
     return SourceCT(volume, mask, notes, (*warnings, *_said("Mask", (*mask.warnings, *remarks))))
 
 
-def read_radiographs(ap: str, lateral: str, geometry: GeometryOptions, how: Arrangement) -> Inputs:
+def read_radiographs(ap: str, lateral: str, geometry: GeometryOptions, how: Arrangement, align: bool = False) -> Inputs:
     """Read two radiographs and find out their geometry.
 
-    ``how`` says what is to be done to the images in the files. Raises InputError for a file that cannot be a
-    radiograph, and as ``radiograph_views`` does.
+    ``how`` says what is to be done to the images in the files, ``align`` whether they are brought to one height if
+    nobody gave their places. Raises InputError for a file that cannot be a radiograph, and as ``radiograph_views``
+    does.
     """
     images = (read_radiograph(ap), read_radiograph(lateral))
     for image, name in zip(images, ("AP radiograph", "Lateral radiograph"), strict=True):
@@ -105,8 +108,23 @@ def read_radiographs(ap: str, lateral: str, geometry: GeometryOptions, how: Arra
         if moved and image.header.patient_orientation is not None:
             warnings.append(f"{name}: mirrored or turned as asked, although its header states the orientation.")
     pair = as_read.arranged(how)
+    align = align and not heights_are_given(images, geometry)
+    if align:
+        alignment = aligned(pair)
+        pair, said = alignment.pair, alignment.warning
+    else:
+        said = contradiction(pair)
+    warnings += [said] if said else []
     notes, warnings = _told_once(notes), _told_once(warnings)
-    return Inputs(pair.ap, pair.lateral, pair.views, as_read=as_read, notes=tuple(notes), warnings=tuple(warnings))
+    return Inputs(
+        pair.ap,
+        pair.lateral,
+        pair.views,
+        as_read=as_read,
+        is_aligned=align,
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+    )
 
 
 def project_ct(source: SourceCT, geometry: GeometryOptions) -> Inputs:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from TomoRayLib.networks.geolift import GeoLiftUNet
+from TomoRayLib.synthesis.alignment import aligned
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import ChosenModel, coarse_probability
 from TomoRayLib.synthesis.result_checks import ResultMeasures, doubts, measured
@@ -89,7 +90,9 @@ MISTAKES: dict[str, Change] = {
 COMMONEST = tuple(MISTAKES)[:3]
 
 
-def suggest(pair: Pair, given: Arrangement, model: ChosenModel, *, everything: bool) -> Suggestion | None:
+def suggest(
+    pair: Pair, given: Arrangement, model: ChosenModel, *, everything: bool, align: bool = False
+) -> Suggestion | None:
     """Try the likely mistakes: the commonest ones, and all others if one of these is better or if asked to.
 
     Args:
@@ -97,6 +100,7 @@ def suggest(pair: Pair, given: Arrangement, model: ChosenModel, *, everything: b
         given: How they were taken.
         model: The network, which is loaded once and freed afterwards.
         everything: Whether all mistakes are tried in any case, ``all_are_tried``.
+        align: Whether the heights of both are compared in each arrangement, as in the given one.
 
     Returns:
         The arrangement with the best spine if that is clearly better than the given one, else None.
@@ -104,7 +108,8 @@ def suggest(pair: Pair, given: Arrangement, model: ChosenModel, *, everything: b
     network = load_network(model.entry, model.device)
 
     def certainty(how: Arrangement) -> float:
-        return certainty_of(pair.arranged(how), network, model)
+        arranged = pair.arranged(how)
+        return certainty_of(aligned(arranged).pair if align else arranged, network, model)
 
     return what_was_meant(certainty, given, everything=everything)
 
