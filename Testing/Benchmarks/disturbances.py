@@ -7,11 +7,14 @@ Each pair is rendered from a CT (LIDC-IDRI-0001, downloaded once, as for ``tomor
 that where the CT ends is no help in placing the views), disturbed
 (disturbance_kinds.py), written as two DICOM files of class DX, and read and synthesized as by ``tomoray synthesize``.
 Scores are against the CT's vertebrae on the cube about the middle of these, where the undisturbed pair has its
-isocentre: cosine similarity, Dice, Dice after the best shift of the whole result (any of up to 40 mm: what a surgeon
-would see as the same spine elsewhere), and the bone's volume over the true one. "Said" are warnings that the
-undisturbed pair does not have; notes that TomoRay corrected something stand behind them in brackets.
+isocentre: cosine similarity, Dice, Dice after the best shift of the whole result (any of up to 40 mm: the same spine
+elsewhere in space), and the bone's volume over the true one. "Said" are warnings that the undisturbed pair does not
+have; notes that TomoRay corrected something stand behind them in brackets. ``--against`` shows the Dice of another
+run beside.
 
-The last line counts the rows that lose more than .05 Dice in silence. ``--against`` shows the Dice of another run, too.
+The last lines name the rows that lose more than .05 Dice in silence, and apart from them those whose result is the same
+spine elsewhere (less than .05 is lost after the best shift): where a patient stood in the room two radiographs do not
+tell. They also give the rank correlation of Dice with the agreement and the certainty of each result.
 OUT gets disturbances.md and disturbances.json.
 """
 
@@ -25,7 +28,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from scipy import signal
+from scipy.stats import spearmanr
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import ConeBeam
@@ -75,6 +79,8 @@ class Row:
     notes: tuple[str, ...] = ()
     refused: str | None = None
     seconds: float = 0.0
+    agreement: float | None = None
+    certainty: float | None = None
 
 
 def read_source(ct: Path | None, labels: Path | None) -> SourceCT:
@@ -177,7 +183,10 @@ def run_kind(source: SourceCT, kind: Kind, model: str | None) -> Row:
     truth = ground_truth(source.ct, source.labels, grid, LINEAR)
     warnings = tuple(event.text for event in told if isinstance(event, Warned))
     notes = tuple(event.text for event in told if isinstance(event, Note))
-    return scored(kind, synthetic, truth, warnings, notes, time.monotonic() - begun)
+    row = scored(kind, synthetic, truth, warnings, notes, time.monotonic() - begun)
+    agreements = [one for one in result.agreements if one is not None]
+    certainty = result.judgement.certainty if result.judgement else None
+    return replace(row, agreement=float(np.mean(agreements)) if agreements else 0.0, certainty=certainty)
 
 
 def scored(
@@ -240,6 +249,11 @@ def is_silent(row: Row, right: Row) -> bool:
     return row.refused is None and right.dice - row.dice > SILENT_LOSS and not new_sentences(row, right)[0]
 
 
+def is_elsewhere(row: Row, right: Row) -> bool:
+    """True for a result that is the right one in another place."""
+    return right.shifted_dice - row.shifted_dice <= SILENT_LOSS
+
+
 def table(rows: list[Row], before: dict[str, Row]) -> Iterator[str]:
     """The lines of the table and of its summary."""
     right = next((row for row in rows if row.name == KINDS[0].name), None)
@@ -262,9 +276,21 @@ def table(rows: list[Row], before: dict[str, Row]) -> Iterator[str]:
             f"{row.volume_share:.2f} | {said or '-'} |"
         )
     if right is not None:
-        silent = [row.name for row in rows if is_silent(row, right)]
+        silent = [row for row in rows if is_silent(row, right)]
+        lost = "; ".join(row.name for row in silent if not is_elsewhere(row, right)) or "none"
+        moved = "; ".join(row.name for row in silent if is_elsewhere(row, right)) or "none"
         yield ""
-        yield f"{len(rows)} pairs; {len(silent)} lose more than .05 Dice in silence: {'; '.join(silent) or 'none'}."
+        yield f"{len(rows)} pairs. In silence more than .05 Dice lose: {lost}. The same spine elsewhere: {moved}."
+        judged = [row for row in rows if row.agreement is not None and row.certainty is not None]
+        if len(judged) > 2:
+            dice = [row.shifted_dice for row in judged]
+            with_agreement, with_certainty = (
+                float(spearmanr([getattr(row, name) for row in judged], dice)[0]) for name in ("agreement", "certainty")
+            )
+            yield (
+                f"Rank correlation with Dice after the best shift over {len(judged)} pairs: agreement "
+                f"{with_agreement:.2f}, certainty {with_certainty:.2f}."
+            )
 
 
 def read_rows(path: Path) -> dict[str, Row]:

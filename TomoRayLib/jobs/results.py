@@ -24,6 +24,7 @@ from TomoRayLib.synthesis.inputs import Inputs
 from TomoRayLib.synthesis.model_run import ChosenModel, SyntheticCT
 from TomoRayLib.synthesis.own_labels import labels_marking
 from TomoRayLib.synthesis.rendering import write_radiograph
+from TomoRayLib.synthesis.reprojection import Reprojection
 from TomoRayLib.synthesis.suggestions import Suggestion
 from TomoRayLib.synthesis.truth import GroundTruth
 
@@ -54,6 +55,7 @@ class CaseResult:
     comparison: Comparison | None
     warnings: tuple[str, ...]
     judgement: Judgement | None = None
+    reprojections: tuple[Reprojection, Reprojection] | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -114,7 +116,8 @@ class CaseResult:
         return spine.to_json_dict() if spine is not None else {}
 
     def judgement_dict(self) -> dict[str, Any]:
-        """Whether the result is empty, how certain it is, what speaks against it, and what was probably meant."""
+        """Whether the result is empty, how certain it is, what speaks against it, what was probably meant, and how well
+        it fits its radiographs."""
         judged = self.judgement
         suggestion = judged.suggestion if judged else None
         return {
@@ -122,7 +125,14 @@ class CaseResult:
             "certainty": round(judged.certainty, 3) if judged else None,
             "doubts": list(judged.doubts) if judged else [],
             "suggestion": suggestion.to_json_dict(self.job.arrangement) if suggestion else None,
+            "agreement": dict(zip(("ap", "lateral"), self.agreements, strict=True)),
         }
+
+    @property
+    def agreements(self) -> tuple[float | None, float | None]:
+        """How well the reprojected bone fits AP and lateral, -1 to 1; None where it is not in the picture."""
+        ap, lateral = (one.agreement for one in self.reprojections) if self.reprojections else (None, None)
+        return (None if ap is None else round(ap, 3), None if lateral is None else round(lateral, 3))
 
 
 def _shown_name(path: Path) -> str:
@@ -133,7 +143,7 @@ def _shown_name(path: Path) -> str:
 def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> None:
     """Write the surfaces in LPS mm and, if the job wants them, the report and its overview."""
     vertebrae = result.synthetic.bone()
-    true_vertebrae = result.truth.vertebrae() if result.truth else None
+    true_vertebrae, seen = result.truth.vertebrae() if result.truth else None, result.reprojections
     write_surfaces(folder, vertebrae, true_vertebrae)
     content = ReportContent(
         title=result.title,
@@ -148,6 +158,8 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
         provenance={key: value for key, value in provenance.items() if key not in result.spine_dict()},
         spine=result.synthetic.spine,
         matched=result.comparison.matched if result.comparison else None,
+        bone_mm=(seen[0].thickness_mm, seen[1].thickness_mm) if seen else None,
+        agreements=result.agreements,
         notes=result.warnings,
         demonstration_note=result.job.demonstration_note,
         labels_by=result.labels_by,

@@ -20,6 +20,7 @@ from TomoRayLib.synthesis.comparison import compare_with_ct
 from TomoRayLib.synthesis.inputs import Inputs, labelled_ct, project_ct, read_ct, read_radiographs
 from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, choose_model
 from TomoRayLib.synthesis.own_labels import choose_segmenter, is_segmenter_there, with_own_labels
+from TomoRayLib.synthesis.reprojection import reproject
 from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubts, measured
 from TomoRayLib.synthesis.scout_views import scout_inputs
 from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
@@ -115,7 +116,11 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
             remarks.append(DOUBTFUL.format(found=", ".join(judgement.doubts)))
     tell(emit, (), remarks)
     asked = (f"{suggestion.question} {MORE_CERTAIN}",) if suggestion else ()  # told last, with ``Finished``
-    return CaseResult(job, model, inputs, synthetic, comparison, (*warnings, *remarks, *asked), judgement)
+    shadows = (
+        reproject(synthetic, inputs.ap, inputs.views.ap),
+        reproject(synthetic, inputs.lateral, inputs.views.lateral),
+    )
+    return CaseResult(job, model, inputs, synthetic, comparison, (*warnings, *remarks, *asked), judgement, shadows)
 
 
 def _suggested(measures: ResultMeasures, inputs: Inputs, job: SynthesisJob, model: ChosenModel) -> Suggestion | None:

@@ -26,6 +26,7 @@ from TomoRayLib.report.figures import (
     truth_heading,
 )
 from TomoRayLib.report.page import html_page
+from TomoRayLib.report.reprojection_section import reprojection_section
 from TomoRayLib.report.tables import at_a_glance, provenance_table, scores_section
 from TomoRayLib.report.vertebra_section import vertebra_section
 
@@ -62,6 +63,7 @@ def render_report(content: ReportContent) -> str:
     sections = [
         _opening(content, shown, metrics),
         _radiographs(content),
+        reprojection_section(content, shown.synthetic_names),
         _slices(slice_rows(shown), shown),
         _surfaces(surface_views(shown), shown),
         "" if metrics is None else scores_section(metrics),

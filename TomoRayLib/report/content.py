@@ -35,8 +35,10 @@ class ReportContent:
     labels (``truth_labels`` None, or without a vertebra) is ``truth`` as it is, all tissue in the bone window: it is
     shown, not scored. ``labels_by`` says whose the truth's labels are if they are not the user's, ``labels_unsure``
     whether their numbers may all be off. ``spine`` are the vertebrae of a model that counts them, ``matched`` what they
-    are of the true ones. ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note``
-    says what the demonstration case is.
+    are of the true ones. ``bone_mm`` are (rows, columns) millimetres of synthetic bone along the rays of the AP and the
+    lateral radiograph, over their fields on pixels of their own, and ``agreements`` how well each fits its radiograph.
+    ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note`` says what the
+    demonstration case is.
 
     Raises:
         ValueError: If a radiograph does not have its detector's rows and columns, or there are labels without a truth
@@ -59,6 +61,8 @@ class ReportContent:
     labels_unsure: bool = False
     spine: DecodedSpine | None = None
     matched: MatchedSpine | None = None
+    bone_mm: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+    agreements: tuple[float | None, float | None] = (None, None)
 
     def __post_init__(self) -> None:
         for name, pixels, view in (("ap", self.ap, self.views.ap), ("lateral", self.lateral, self.views.lateral)):

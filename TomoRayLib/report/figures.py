@@ -59,6 +59,7 @@ SURFACE_PIXEL_MM = 0.5
 TEXT_PX = 24  # the page shows pictures at half size
 RADIOGRAPH_PERCENTILES = (1.0, 99.7)
 NAME, BLACK = (235, 205, 120), (0, 0, 0)
+OUTLINE_MM = 3.0  # of synthetic bone along a ray, where its outline runs on a radiograph
 BEFORE_MM = 34.0  # from a vertebra's centroid, near its canal, to before its body
 TRUTH, NOT_SCORED = "Truth (CT)", "CT (not scored)"  # headings above pictures of the CT
 _WHY_NOT_SCORED = (
@@ -94,12 +95,42 @@ class SurfaceView:
 
 def radiograph_picture(pixels: Array, view: View, size_px: int = RADIOGRAPH_PX, text_px: int = TEXT_PX) -> Image.Image:
     """A radiograph (rows, columns), bone bright, with letters and a scale bar of 50 mm at the isocentre."""
+    picture, pixels_per_mm = _plain_radiograph(pixels, view, size_px)
+    return annotate(picture, edges_of_view(view), pixels_per_mm, text_px=text_px)
+
+
+def reprojection_picture(pixels: Array, view: View, bone_mm: Array, names: Names = ()) -> Image.Image:
+    """A radiograph with the outline of the synthetic bone, and the names of its vertebrae at their centroids.
+
+    Args:
+        pixels: The radiograph (rows, columns), bone bright.
+        view: Its view, in the frame of the names' places.
+        bone_mm: (rows, columns) millimetres of synthetic bone along the rays over the same field, on other pixels.
+        names: Names with their places in LPS mm.
+
+    Returns:
+        The picture, as large as ``radiograph_picture`` gives it, marked as synthetic.
+    """
+    picture, pixels_per_mm = _plain_radiograph(pixels, view, RADIOGRAPH_PX)
+    size = Image.fromarray(bone_mm).resize(picture.size, Image.Resampling.BILINEAR)
+    within = (np.asarray(size) > OUTLINE_MM).astype(np.float32)
+    picture = paint(picture, outline(within), OUTLINE)
+    rows, columns = pixels.shape
+    for name, center_mm in names:
+        ((column, row),) = view.project_points(np.array([center_mm]))
+        place = ((column + 0.5) * picture.width / columns, (row + 0.5) * picture.height / rows)
+        write_text(picture, place, name, size_px=round(0.7 * TEXT_PX), color=NAME, anchor="mm", halo=BLACK)
+    return annotate(picture, edges_of_view(view), pixels_per_mm, marking=SHORT, text_px=TEXT_PX)
+
+
+def _plain_radiograph(pixels: Array, view: View, size_px: int) -> tuple[Image.Image, float]:
+    """The radiograph in grey, and its pixels per mm at the isocentre."""
     row_mm, column_mm = pixel_size_at_isocenter_mm(view)
     pixels_per_mm = size_px / max(pixels.shape[0] * row_mm, pixels.shape[1] * column_mm)
     values = pixels.astype(np.float32)
     low, high = np.percentile(values, RADIOGRAPH_PERCENTILES)
     share = (scaled(values, (row_mm, column_mm), pixels_per_mm) - low) / max(float(high - low), 1e-6)
-    return annotate(grey_picture(share), edges_of_view(view), pixels_per_mm, text_px=text_px)
+    return grey_picture(share), pixels_per_mm
 
 
 def pixel_size_at_isocenter_mm(view: View) -> tuple[float, float]:
