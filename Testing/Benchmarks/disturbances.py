@@ -61,6 +61,7 @@ DX_CLASS = "1.2.840.10008.5.1.4.1.1.1.1"
 FRAME = generate_uid()
 LARGEST_SHIFT_MM = 40.0
 SILENT_LOSS = 0.05
+MISTAKES = "mistakes"  # the group in which likely mistakes are tried after the run; elsewhere that would only cost time
 ORIENTATIONS = {"ap": ["L", "F"], "lateral": ["P", "F"]}
 
 
@@ -173,7 +174,9 @@ def run_kind(source: SourceCT, kind: Kind, model: str | None) -> Row:
         paths = [Path(folder) / f"{name}.dcm" for name in ("ap", "lateral")]
         for path, film in zip(paths, films(source, kind, center_mm), strict=True):
             write_dicom(path, film)
-        job = SynthesisJob(str(Path(folder) / "out"), ap=str(paths[0]), lateral=str(paths[1]), model=model)
+        tried = kind.group == MISTAKES
+        out = str(Path(folder) / "out")
+        job = SynthesisJob(out, ap=str(paths[0]), lateral=str(paths[1]), model=model, suggest=tried)
         try:
             result = case_result(job, Stages(expected_seconds(job), told.append), told.append)
         except InputError as error:

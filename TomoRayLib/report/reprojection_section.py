@@ -15,6 +15,11 @@ EXPLANATION = (
     "with each picture alone: two views that do not belong together can both agree, and the result be wrong in depth."
 )
 
+OF_CERTAINTY = (
+    "It tells good results from bad ones better than the agreement does: 48 results of six people had a rank "
+    "correlation of .80 with Dice, and of the six from right pairs the median was .27; from inverted ones it was .05."
+)
+
 
 def reprojection_section(content: ReportContent, names: Names) -> str:
     """The section as HTML: AP and lateral with the outline of the synthetic bone; nothing without its shadows.
@@ -39,7 +44,9 @@ def reprojection_section(content: ReportContent, names: Names) -> str:
             f'<figure><img src="{data_uri(png_bytes(picture))}" width="{picture.width}" height="{picture.height}" '
             f'alt="{escape(text)}"><figcaption><b>{name}:</b> {said}.</figcaption></figure>'
         )
+    certainty = content.provenance.get("certainty")
+    judged = "" if certainty is None else f"<p>Certainty of the result: <b>{certainty:.2f}</b>. {OF_CERTAINTY}</p>"
     return (
-        f'<h2>The result on its radiographs</h2><p class="caption">{EXPLANATION}</p>'
+        f'<h2>The result on its radiographs</h2>{judged}<p class="caption">{EXPLANATION}</p>'
         f'<div class="pair">{"".join(figures)}</div>'
     )

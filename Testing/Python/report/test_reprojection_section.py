@@ -42,4 +42,10 @@ def test_the_page_shows_both_outlines_with_their_agreement() -> None:
     assert "The result on its radiographs" in page
     assert "<b>Anteroposterior (AP):</b> agreement 0.51." in page
     assert "<b>Lateral:</b> no bone in the picture." in page
+    assert "Certainty" not in page
     assert "The result on its radiographs" not in render_report(a_case())
+
+
+def test_the_page_tells_the_certainty_if_there_is_one() -> None:
+    page = render_report(a_case(bone_mm=(a_shadow(), a_shadow()), provenance={"certainty": 0.231}))
+    assert "Certainty of the result: <b>0.23</b>" in page
