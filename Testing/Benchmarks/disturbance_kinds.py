@@ -122,11 +122,22 @@ def stating(**values: Any) -> Change:
     return change
 
 
-def spaced(factor: float, keyword: str = "ImagerPixelSpacing") -> Change:
+def spaced(factor: float) -> Change:
+    """The detector's pixels stated larger than they are."""
+
     def change(film: Film) -> Film:
         spacing = [value * factor for value in film.header["ImagerPixelSpacing"]]
-        kept = {name: value for name, value in film.header.items() if name != "ImagerPixelSpacing"}
-        return replace(film, header={**kept, keyword: spacing})
+        return replace(film, header={**film.header, "ImagerPixelSpacing": spacing})
+
+    return change
+
+
+def calibrated(magnification: float) -> Change:
+    """A Pixel Spacing (0028,0030) measured on a ball beside the spine, beside that of the detector."""
+
+    def change(film: Film) -> Film:
+        spacing = [value / magnification for value in film.header["ImagerPixelSpacing"]]
+        return replace(film, header={**film.header, "PixelSpacing": spacing, "PixelSpacingCalibrationType": "FIDUCIAL"})
 
     return change
 
@@ -291,7 +302,7 @@ KINDS = (
     Kind("lateral stated 5 % too small", "scale", lateral=spaced(0.95)),
     Kind("lateral stated 20 % too small", "scale", lateral=spaced(0.8)),
     Kind("both stated 5 % too large", "scale", ap=spaced(1.05)),
-    Kind("spacing calibrated at the patient, called so", "scale", ap=spaced(1 / 1.536, "PixelSpacing")),
+    Kind("spacing calibrated at the patient, called so", "scale", ap=calibrated(1.536)),
     Kind("spacing calibrated at the patient, called the detector's", "scale", ap=spaced(1 / 1.536)),
     Kind(
         "no distances stated, in truth SAD 1500, SID 1800",

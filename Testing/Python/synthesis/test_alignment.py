@@ -58,15 +58,18 @@ def test_an_aligned_pair_sees_a_vertebra_where_it_is() -> None:
     assert found.pair.views.lateral.project_points(point) == pytest.approx(true.project_points(point), abs=1.2)
     assert found.pair.views.ap == pair.views.ap
     assert found.pair.views.isocenter_mm == MIDDLE
-    assert found.warning is not None and "31 mm higher" in found.warning
+    assert found.warning is not None
+    assert "31 mm higher" in found.warning
     again = aligned(found.pair)
-    assert again.warning is None and again.pair is found.pair
+    assert again.warning is None
+    assert again.pair is found.pair
 
 
 def test_a_pair_at_one_height_stays_as_it_is() -> None:
     pair = a_pair(ConeBeam(1000.0, 1300.0), 2.0)
     found = aligned(pair)
-    assert found.pair is pair and found.warning is None
+    assert found.pair is pair
+    assert found.warning is None
 
 
 def test_views_about_points_of_their_own_are_compared_in_the_patient() -> None:
@@ -75,12 +78,14 @@ def test_views_about_points_of_their_own_are_compared_in_the_patient() -> None:
     x, y, z = MIDDLE
     views = Biplanar(pair.views.ap, pair.views.lateral.moved_to((x, y, z + 27.0)), MIDDLE)
     match = heights_of(replace(pair, views=views))
-    assert match is not None and match.higher_mm == pytest.approx(0.0, abs=1.0)
+    assert match is not None
+    assert match.higher_mm == pytest.approx(0.0, abs=1.0)
 
 
 def test_given_heights_are_kept_and_contradicted() -> None:
     said = contradiction(a_pair(ParallelBeam(), -24.0))
-    assert said is not None and "24 mm lower" in said
+    assert said is not None
+    assert "24 mm lower" in said
     assert contradiction(a_pair(ParallelBeam(), 3.0)) is None
 
 
@@ -99,7 +104,8 @@ def test_fine_films_give_the_same_heights_as_coarse_ones() -> None:
     coarse = match_heights(pair.ap, down[0], pair.lateral, down[1])
     fine_rows = (np.arange(900) - 449.5) * 0.3 - 13.0
     fine = match_heights(pair.ap, down[0], np.repeat(np.repeat(pair.lateral, 3, 0), 3, 1), fine_rows)
-    assert coarse is not None and fine is not None
+    assert coarse is not None
+    assert fine is not None
     assert fine.higher_mm == pytest.approx(coarse.higher_mm, abs=0.5)
 
 
