@@ -24,7 +24,7 @@ from TomoRayLib.synthesis.inputs import Inputs
 from TomoRayLib.synthesis.model_run import ChosenModel, SyntheticCT
 from TomoRayLib.synthesis.own_labels import labels_marking
 from TomoRayLib.synthesis.rendering import write_radiograph
-from TomoRayLib.synthesis.reprojection import Reprojection
+from TomoRayLib.synthesis.reprojection import Reprojection, write_reprojection
 from TomoRayLib.synthesis.suggestions import Suggestion
 from TomoRayLib.synthesis.truth import GroundTruth
 
@@ -185,6 +185,10 @@ def write_case(folder: Path, result: CaseResult) -> None:
         write_volume(folder / f"{name}.nrrd", volume, marking)
     for name, image, view in (("ap", inputs.ap, inputs.views.ap), ("lat", inputs.lateral, inputs.views.lateral)):
         write_radiograph(folder, name, image, view, center_mm=inputs.views.center_mm)
+    if result.reprojections is not None:
+        ap, lateral = result.reprojections
+        write_reprojection(folder / "ap_bone.nrrd", ap, inputs.views.ap)
+        write_reprojection(folder / "lat_bone.nrrd", lateral, inputs.views.lateral)
     if metrics is not None:
         (folder / "metrics.csv").write_text(metrics.to_csv(), encoding="utf-8")
         (folder / "metrics_per_vertebra.csv").write_text(metrics.per_vertebra_to_csv(), encoding="utf-8")

@@ -7,15 +7,20 @@ See ``Testing/Benchmarks/agreement.py`` for how it goes with Dice.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.geometry.detector import Detector
+from TomoRayLib.geometry.view_json import VIEW_KEY, view_to_dict
 from TomoRayLib.geometry.views import View
+from TomoRayLib.images.writing import write_image_2d
 from TomoRayLib.networks.radiograph_input import network_view, normalise, to_network_detector
 from TomoRayLib.projector.projection import project
 from TomoRayLib.synthesis.model_run import SyntheticCT
@@ -62,6 +67,16 @@ def reproject(synthetic: SyntheticCT, image: Image, view: View) -> Reprojection:
     bone = torch.from_numpy(synthetic.mask.astype(np.float32))
     thickness = project(bone, synthetic.grid, replace(view, detector=coarse_detector(view.detector)))
     return Reprojection(thickness.numpy(), agreement(synthetic, image, view))
+
+
+def write_reprojection(path: Path, seen: Reprojection, view: View) -> None:
+    """Write the thickness of the synthetic bone in mm as a 2D NRRD, marked as synthetic, with its view inside.
+
+    ``view`` is that of the radiograph; the file holds it with the pixels of the reprojection. Raises OutputError.
+    """
+    coarse = replace(view, detector=coarse_detector(view.detector))
+    fields = {VIEW_KEY: json.dumps(view_to_dict(coarse)), "TomoRay.notice": NOTICE}
+    write_image_2d(path, seen.thickness_mm, coarse.detector.pixel_spacing_mm, fields)
 
 
 def coarse_detector(detector: Detector, longest: int = SHADOW_PX) -> Detector:
