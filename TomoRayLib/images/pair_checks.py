@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.view_json import VIEW_KEY, view_from_dict
 from TomoRayLib.geometry.views import Biplanar, View
+from TomoRayLib.images.borders import field_within, find_borders
 from TomoRayLib.images.types import Radiograph
 
 FRONTAL_POSITIONS = ("AP", "PA")
@@ -74,8 +75,10 @@ def looks_inverted(pixels: NDArray[np.float32]) -> bool:
     """True if air is bright: both borders are brighter than the middle third, and their mean clearly so.
 
     Borders are the outer 4 % of the columns, left and right, in the middle 60 % of the rows; medians are compared. One
-    border may lie inside the body, as in a lateral view off the middle.
+    border may lie inside the body, as in a lateral view off the middle. Flat borders of collimation or film, white or
+    black, are cut off before.
     """
+    pixels = pixels[field_within(pixels.shape, find_borders(pixels))]
     rows, columns = pixels.shape
     strip, third = max(1, round(0.04 * columns)), columns // 3
     middle_rows = pixels[rows // 5 : rows - rows // 5]

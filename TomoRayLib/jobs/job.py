@@ -51,6 +51,7 @@ class SynthesisJob(_Written):
         invert_lateral: Exchange dark and bright in the lateral radiograph alone.
         turn_ap: Turn the AP radiograph clockwise by 0, 90, 180 or 270 degrees, before it is mirrored.
         turn_lateral: Turn the lateral radiograph likewise.
+        clean: Find borders, letters and text on the radiographs and fill them for the network.
         align: Bring two radiographs to one height, if their rows tell and nobody gave their places.
         model: Id in the registry; None: the default model.
         device: ``"auto"``, ``"cpu"``, ``"cuda"`` or ``"cuda:1"``.
@@ -97,6 +98,7 @@ class SynthesisJob(_Written):
     )
     turn_ap: int = setting(0, help="Turn the AP image clockwise: 0, 90, 180 or 270 degrees.")
     turn_lateral: int = setting(0, help="Turn the lateral image clockwise: 0, 90, 180 or 270 degrees.")
+    clean: bool = setting(True, help="Leave out borders, letters and text on radiographs.", name="--clean/--no-clean")
     align: bool = setting(
         True,
         help="Bring two radiographs to one height, if their rows tell and their places are not given.",

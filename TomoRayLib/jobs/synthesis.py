@@ -96,7 +96,7 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
     warnings = [*inputs.warnings, *geometry_notes(inputs.views, model.entry)]
     tell(emit, inputs.notes, warnings)
     with stages.stage("Synthesizing"):
-        whole = model.synthesize(inputs.ap, inputs.lateral, inputs.views)
+        whole = model.synthesize(*inputs.for_network, inputs.views)
         synthetic = whole.on_field_of_view(job.fov_mm)
     comparison, remarks, suggestion = None, [] if synthetic.mask.any() else [EMPTY], None
     if inputs.source is not None and job.comparison:
@@ -137,7 +137,8 @@ def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
         equal_frequency = job.quantisation == Quantisation.EQUAL_FREQUENCY.value
         table = load_equal_frequency_table() if equal_frequency else LINEAR
         if not job.has_ct:
-            return table, read_radiographs(str(job.ap), str(job.lateral), job.geometry, job.arrangement, job.align)
+            how = {"align": job.align, "clean": job.clean}
+            return table, read_radiographs(str(job.ap), str(job.lateral), job.geometry, job.arrangement, **how)
         study = read_scout_study(Path(job.study)) if job.study is not None else None
         if study is not None:
             volume = volume_of_files(study.ct, Path(str(job.study)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.geometry.views import Biplanar
+from TomoRayLib.images.blanked_areas import Cleaned, cleaned
 from TomoRayLib.images.checks import check_ct, check_radiograph
 from TomoRayLib.images.files import read_radiograph, read_volume
 from TomoRayLib.images.masks.checks import placed_mask
@@ -46,7 +47,9 @@ class Inputs:
     """Radiographs (rows, columns), bone bright, on the detectors of ``views``, and the CT that they come from, if any.
 
     ``notes`` say how they were read, ``warnings`` what may be wrong with them. ``as_read`` are two radiographs as their
-    files hold them; None with a CT. ``is_aligned`` says whether their heights were compared and may have been changed.
+    files hold them, but for borders and letters, which are filled; None with a CT. ``is_aligned`` says whether their
+    heights were compared and may have been changed. ``cleaned`` are ``ap`` and ``lateral`` without borders and letters,
+    if there were any.
     """
 
     ap: NDArray[np.float32]
@@ -57,6 +60,12 @@ class Inputs:
     warnings: tuple[str, ...] = ()
     as_read: Pair | None = None
     is_aligned: bool = False
+    cleaned: Pair | None = None
+
+    @property
+    def for_network(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """AP and lateral radiograph as the network reads them."""
+        return (self.ap, self.lateral) if self.cleaned is None else (self.cleaned.ap, self.cleaned.lateral)
 
 
 def read_ct(ct: str, segmentation: str | None, labels: str = AUTO) -> SourceCT:
@@ -87,19 +96,23 @@ def labelled_ct(volume: Volume, name: str, segmentation: str | None, labels: str
     return SourceCT(volume, mask, notes, (*warnings, *_said("Mask", (*mask.warnings, *remarks))))
 
 
-def read_radiographs(ap: str, lateral: str, geometry: GeometryOptions, how: Arrangement, align: bool = False) -> Inputs:
+def read_radiographs(
+    ap: str, lateral: str, geometry: GeometryOptions, how: Arrangement, *, align: bool = False, clean: bool = True
+) -> Inputs:
     """Read two radiographs and find out their geometry.
 
     ``how`` says what is to be done to the images in the files, ``align`` whether they are brought to one height if
-    nobody gave their places. Raises InputError for a file that cannot be a radiograph, and as ``radiograph_views``
-    does.
+    nobody gave their places, ``clean`` whether borders, letters and text are filled for the network. Raises InputError
+    for a file that cannot be a radiograph, and as ``radiograph_views`` does.
     """
     images = (read_radiograph(ap), read_radiograph(lateral))
     for image, name in zip(images, ("AP radiograph", "Lateral radiograph"), strict=True):
         check_radiograph(image, name)
     read = pair_geometry(*images, geometry)
     views, notes = read.views, list(read.notes)
-    as_read = Pair(images[0].pixels, images[1].pixels, views)
+    given = Pair(images[0].pixels, images[1].pixels, views)
+    without = [cleaned(image.pixels) if clean else Cleaned(image.pixels) for image in images]
+    as_read = Pair(without[0].pixels, without[1].pixels, views)
     warnings = [*read.warnings, *pair_warnings(*images, views, how)]
     changed = (how.flip_ap or how.turn_ap, how.flip_lateral or how.turn_lateral)
     for name, image, moved in zip(("AP", "lateral"), images, changed, strict=True):
@@ -107,23 +120,27 @@ def read_radiographs(ap: str, lateral: str, geometry: GeometryOptions, how: Arra
         warnings += [f"{name}: {warning}" for warning in image.header.warnings]
         if moved and image.header.patient_orientation is not None:
             warnings.append(f"{name}: mirrored or turned as asked, although its header states the orientation.")
-    pair = as_read.arranged(how)
+    for name, found in zip(("AP", "lateral"), without, strict=True):
+        notes += [f"{name}: {note}" for note in found.notes]
+    filled = as_read.arranged(how)
     align = align and not heights_are_given(images, geometry)
     if align:
-        alignment = aligned(pair)
-        pair, said = alignment.pair, alignment.warning
+        alignment = aligned(filled)
+        filled, said = alignment.pair, alignment.warning
     else:
-        said = contradiction(pair)
+        said = contradiction(filled)
     warnings += [said] if said else []
-    notes, warnings = _told_once(notes), _told_once(warnings)
+    pair = replace(given.arranged(how), views=filled.views)
+    is_cleaned = any(found.borders or found.letters for found in without)
     return Inputs(
         pair.ap,
         pair.lateral,
         pair.views,
         as_read=as_read,
         is_aligned=align,
-        notes=tuple(notes),
-        warnings=tuple(warnings),
+        cleaned=filled if is_cleaned else None,
+        notes=tuple(_told_once(notes)),
+        warnings=tuple(_told_once(warnings)),
     )
 
 
