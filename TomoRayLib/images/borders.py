@@ -29,6 +29,7 @@ LARGEST_DEPTH = 0.45
 SHARP = 0.012  # of the image's size: within it the step is complete
 CRISP, CRISP_SHARE = 0.002, 0.9  # of the image's size, at least 1 pixel, and of the step: that much there already
 LARGEST_SLOPE = 0.2
+LEAST_FIELD_PX = 16
 LEAST_SPAN = 0.3  # of the side, along which the edge must be seen
 ON_THE_LINE = {"black": 0.5, "white": 0.7, "grey": 0.7}  # share of what is seen: air makes a black border's edge ragged
 ON_THE_LINE_AGAIN = 0.35  # if another side has a border of the same grey value already
@@ -95,7 +96,7 @@ def find_borders(pixels: NDArray[np.float32]) -> list[Border]:
 
 def field_within(shape: tuple[int, ...], borders: list[Border]) -> tuple[slice, slice]:
     """Return rows and columns of the rectangle that has none of the borders along a side; of a round one, the square
-    within the circle."""
+    within the circle. If that is smaller than ``LEAST_FIELD_PX``, the whole image."""
     top, bottom, left, right = 0, shape[0], 0, shape[1]
     for border in borders:
         depth = int(border.mask.sum(axis=1 if border.side in ("left", "right") else 0).max())
@@ -109,11 +110,13 @@ def field_within(shape: tuple[int, ...], borders: list[Border]) -> tuple[slice, 
             right -= depth
         else:
             inside = np.argwhere(~border.mask)
-            middle, half = inside.mean(axis=0), float(np.sqrt(len(inside) / (2 * np.pi)))
+            middle, half = inside.mean(axis=0), float(np.sqrt(len(inside) / (2 * np.pi))) - 1
             ends = [(middle[axis] - half, middle[axis] + half) for axis in (0, 1)]
             (top, bottom), (left, right) = (
                 (max(0, round(low)), min(size, round(high))) for (low, high), size in zip(ends, shape, strict=True)
             )
+    if bottom - top < LEAST_FIELD_PX or right - left < LEAST_FIELD_PX:
+        return slice(0, shape[0]), slice(0, shape[1])
     return slice(top, bottom), slice(left, right)
 
 

@@ -30,6 +30,7 @@ SOLID_SHARE = 0.67  # of a text's letters, which may be bars: I, l, 1
 LEAST_LETTERS = 3
 LARGEST_GAP = 1.8  # between the middles of two letters, in the larger one's size
 LARGEST_BOX = 0.4  # of the image's size
+LARGEST_MARGIN = 3.0  # height of a box over that of its text
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +120,7 @@ def _bright_letters(image: NDArray[np.float32], hidden: NDArray[np.bool_] | None
     frames: list[_Part] = []
     for label, place in enumerate(ndimage.find_objects(labels), start=1):
         part = _part(image, labels, label, place, span)
-        if part is None or part.value < extreme:
+        if part is None or part.value < extreme - FLAT * span:
             continue
         height, breadth = part.size
         if part.is_sure and max(height, breadth) <= LARGEST_BOX * size:
@@ -270,11 +271,10 @@ def _box_around(
         return nothing
     box = flat == np.bincount(touched).argmax()
     place = ndimage.find_objects(box.astype(np.int8))[0]
-    height, breadth = (one.stop - one.start for one in place)
-    if max(height, breadth) > LARGEST_BOX * max(image.shape) and min(height, breadth) > LARGEST_HEIGHT * max(
-        image.shape
-    ):
-        return nothing
+    height, text_height = place[0].stop - place[0].start, rows.stop - rows.start
+    breadth, text_breadth = place[1].stop - place[1].start, columns.stop - columns.start
+    if height > LARGEST_MARGIN * text_height or breadth > text_breadth + (LARGEST_MARGIN - 1) * text_height:
+        return nothing  # air
     full = ndimage.binary_fill_holes(box[place] | mask[place])
     if full.mean() < 0.85:
         return nothing

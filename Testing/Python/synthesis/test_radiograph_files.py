@@ -117,3 +117,46 @@ def test_a_refused_spacing_names_both_and_can_be_given(tmp_path: Path) -> None:
     assert caught.value.field == "pixel_spacing_mm"
     given = read_pair(tmp_path, options=GeometryOptions(pixel_spacing_mm=(1.0, 1.0)), **tags)
     assert given.views.ap.detector.pixel_spacing_mm == (1.0, 1.0)
+
+
+def with_white_border(image: np.ndarray) -> np.ndarray:
+    """The picture with a border of 26 rows at its top and 17 columns at its left."""
+    image = image.copy()
+    image[:26], image[:, :17] = 4095, 4095
+    return image
+
+
+def read_bordered(folder: Path, how: Arrangement, clean: bool = True) -> Inputs:
+    """Read an AP radiograph with a white border, and a lateral one without."""
+    for n, name in enumerate(("ap", "lateral")):
+        picture = a_picture(lateral=n == 1)
+        dataset = a_dataset(FILM_CLASS, picture if n else with_white_border(picture), **AT_A_STAND)
+        dataset.save_as(folder / f"{name}.dcm", enforce_file_format=True)
+    paths = (str(folder / "ap.dcm"), str(folder / "lateral.dcm"))
+    return read_radiographs(*paths, GeometryOptions(), how, clean)
+
+
+def test_a_white_border_is_told_shown_as_given_and_filled_for_the_network(tmp_path: Path) -> None:
+    inputs = read_bordered(tmp_path, Arrangement())
+    assert any(note.startswith("AP: a white border of 26 px at the top, 17 px at the left") for note in inputs.notes)
+    assert not any(note.startswith("lateral: a ") for note in inputs.notes)
+    assert not any("inverted" in warning for warning in inputs.warnings)
+    assert np.array_equal(inputs.ap, with_white_border(a_picture(lateral=False)))
+    ap, lateral = inputs.for_network
+    assert np.array_equal(ap[28:, 19:], inputs.ap[28:, 19:])
+    assert ap.max() <= a_picture(lateral=False).max()
+    assert np.array_equal(lateral, inputs.lateral)
+
+
+def test_the_filled_image_is_mirrored_and_inverted_like_the_given_one(tmp_path: Path) -> None:
+    plain = read_bordered(tmp_path, Arrangement()).for_network[0]
+    ap = read_bordered(tmp_path, Arrangement(flip_ap=True)).for_network[0]
+    assert np.array_equal(ap, plain[:, ::-1])
+
+
+def test_cleaning_can_be_left_out(tmp_path: Path) -> None:
+    inputs = read_bordered(tmp_path, Arrangement(), clean=False)
+    assert not any("border" in note for note in inputs.notes)
+    assert np.array_equal(inputs.for_network[0], inputs.ap)
+    assert inputs.as_read is not None
+    assert np.array_equal(inputs.as_read.ap, inputs.ap)
