@@ -129,7 +129,7 @@ def _bright_letters(image: NDArray[np.float32], hidden: NDArray[np.bool_] | None
             (parts if part.is_sure and max(height, breadth) >= LEAST_HEIGHT * size else others).append(part)
     result = []
     for group in _grouped(parts, FLAT * span):
-        if _is_text(group, size):
+        if _is_text(group, image.shape):
             result.append(_mask_of(_whole_line(group, others, FLAT * span), frames, image, labels, span))
     return result
 
@@ -215,14 +215,19 @@ def _whole_line(group: list[_Part], others: list[_Part], tolerance: float) -> li
     return line
 
 
-def _is_text(group: list[_Part], size: int) -> bool:
-    """True if the shapes are those of letters: several that are not all bars, or one, large enough, that is no bar."""
+def _is_text(group: list[_Part], shape: tuple[int, ...]) -> bool:
+    """True if the shapes are those of letters: several that are not all bars, or one, large enough, that is no bar and
+    does not touch a side of the image, as a corner of air does."""
+    size = max(shape)
     open_shapes = [part for part in group if part.solidity <= SOLID]
     if len(group) >= LEAST_LETTERS:
         return len(open_shapes) >= (1 - SOLID_SHARE) * len(group)
     return any(
         LEAST_SINGLE_HEIGHT * size <= part.size[0] <= LARGEST_HEIGHT * size
         and 0.35 <= part.size[0] / part.size[1] <= 3.0
+        and min(part.rows.start, part.columns.start) > 0
+        and part.rows.stop < shape[0]
+        and part.columns.stop < shape[1]
         for part in open_shapes
     )
 
