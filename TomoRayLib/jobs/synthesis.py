@@ -116,9 +116,10 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
             remarks.append(DOUBTFUL.format(found=", ".join(judgement.doubts)))
     tell(emit, (), remarks)
     asked = (f"{suggestion.question} {MORE_CERTAIN}",) if suggestion else ()  # told last, with ``Finished``
+    ap, lateral = inputs.for_network
     shadows = (
-        reproject(synthetic, inputs.ap, inputs.views.ap),
-        reproject(synthetic, inputs.lateral, inputs.views.lateral),
+        reproject(synthetic, ap, inputs.views.ap),
+        reproject(synthetic, lateral, inputs.views.lateral),
     )
     return CaseResult(job, model, inputs, synthetic, comparison, (*warnings, *remarks, *asked), judgement, shadows)
 

@@ -133,7 +133,7 @@ def read_bordered(folder: Path, how: Arrangement, clean: bool = True) -> Inputs:
         dataset = a_dataset(FILM_CLASS, picture if n else with_white_border(picture), **AT_A_STAND)
         dataset.save_as(folder / f"{name}.dcm", enforce_file_format=True)
     paths = (str(folder / "ap.dcm"), str(folder / "lateral.dcm"))
-    return read_radiographs(*paths, GeometryOptions(), how, clean)
+    return read_radiographs(*paths, GeometryOptions(), how, clean=clean)
 
 
 def test_a_white_border_is_told_shown_as_given_and_filled_for_the_network(tmp_path: Path) -> None:
