@@ -18,7 +18,7 @@ from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.jobs.job import SynthesisJob
-from TomoRayLib.synthesis.acquisition import views_to_dict
+from TomoRayLib.synthesis.geometry_files import views_to_dict
 from TomoRayLib.synthesis.model_run import ChosenModel
 
 PACKAGES = ("numpy", "scipy", "torch", "SimpleITK", "vtk", "pydicom")

@@ -15,7 +15,6 @@ from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, write_case
-from TomoRayLib.synthesis.acquisition import geometry_notes
 from TomoRayLib.synthesis.comparison import compare_with_ct
 from TomoRayLib.synthesis.inputs import Inputs, labelled_ct, project_ct, read_ct, read_radiographs
 from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, choose_model
@@ -24,6 +23,7 @@ from TomoRayLib.synthesis.reprojection import reproject
 from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubts, measured
 from TomoRayLib.synthesis.scout_views import scout_inputs
 from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
+from TomoRayLib.synthesis.trained_range import geometry_notes
 from TomoRayLib.weights import load_equal_frequency_table
 
 DOUBTFUL = "The result is doubtful: it has {found}. Check views and geometry, and look at the result."

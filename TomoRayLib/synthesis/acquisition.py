@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import vertebra_mask
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.beams import ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
-from TomoRayLib.geometry.grid import Grid, Vector3
+from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.presets import PRESETS
-from TomoRayLib.geometry.view_json import CENTER, VIEW_KEY, view_from_dict, view_to_dict
+from TomoRayLib.geometry.view_json import VIEW_KEY
 from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.types import Radiograph, Volume
+from TomoRayLib.synthesis.geometry_files import views_of_file
+from TomoRayLib.synthesis.given_geometry import (
+    given_place,
+    placed_as_given,
+    said_of_numbers,
+    said_of_place,
+    with_given_numbers,
+)
 from TomoRayLib.synthesis.settings import GeometryOptions
 from TomoRayLib.synthesis.stated_geometry import (
     DEFAULT_PRESET,
@@ -32,11 +38,9 @@ from TomoRayLib.synthesis.stated_geometry import (
     stated_geometry,
 )
 from TomoRayLib.synthesis.stored_views import common_center, stored_view
-from TomoRayLib.weights import ModelEntry
 
 LATERAL_ANGLE_DEG = 90.0
 LEAST_ANGLE_DEG = 45.0  # between the lines of AP and lateral
-SEEN_SHARE = 0.85  # training collimates up to a sixth of the height or width away
 
 
 def rendering_views(options: GeometryOptions, isocenter_mm: Vector3) -> Biplanar:
@@ -51,9 +55,9 @@ def rendering_views(options: GeometryOptions, isocenter_mm: Vector3) -> Biplanar
     Raises:
         InputError: For a geometry file that cannot be read, and for numbers that no view can have.
     """
-    pair = _views_of_file(options) or PRESETS[options.preset or DEFAULT_PRESET](isocenter_mm)
-    ap, lateral = _changed(pair.ap, options), _changed(pair.lateral, options)
-    return replace(pair, ap=_placed(ap, "AP", options), lateral=_placed(lateral, "lateral", options))
+    pair = views_of_file(options) or PRESETS[options.preset or DEFAULT_PRESET](isocenter_mm)
+    ap, lateral = with_given_numbers(pair.ap, options), with_given_numbers(pair.lateral, options)
+    return replace(pair, ap=placed_as_given(ap, "AP", options), lateral=placed_as_given(lateral, "lateral", options))
 
 
 @dataclass(frozen=True)
@@ -92,24 +96,26 @@ def pair_geometry(ap: Radiograph, lateral: Radiograph, options: GeometryOptions)
     Raises InputError if the pixel spacing is unknown or no radiograph's, numbers contradict each other, or a view does
     not have the size of its image.
     """
-    pair = _views_of_file(options)
+    pair = views_of_file(options)
     center_mm = common_center(ap, lateral, options) if pair is None else pair.center_mm
     read = []
     for name, radiograph, nominal_deg in (("AP", ap, 0.0), ("lateral", lateral, LATERAL_ANGLE_DEG)):
         if pair is not None:
-            view = _changed(pair.ap if name == "AP" else pair.lateral, options)
-            note = f"{name}: geometry from {Path(str(options.file)).name}{_said(options)}."
+            view = with_given_numbers(pair.ap if name == "AP" else pair.lateral, options)
+            note = f"{name}: geometry from {Path(str(options.file)).name}{said_of_numbers(options)}."
             read.append(_Read(view, (note,)))
         elif VIEW_KEY in radiograph.metadata:
-            view = _changed(stored_view(radiograph, name), options)
-            read.append(_Read(view, (f"{name}: geometry from the image file (written by TomoRay){_said(options)}.",)))
+            view = with_given_numbers(stored_view(radiograph, name), options)
+            read.append(
+                _Read(view, (f"{name}: geometry from the image file (written by TomoRay){said_of_numbers(options)}.",))
+            )
         else:
             read.append(_from_header(radiograph, options, name, nominal_deg))
         read[-1] = replace(
             read[-1],
-            view=_placed(read[-1].view, name, options),
-            notes=(*read[-1].notes, *_said_of_place(name, options)),
-            states_angles=read[-1].states_angles and _place_of(name, options)[1] is None,
+            view=placed_as_given(read[-1].view, name, options),
+            notes=(*read[-1].notes, *said_of_place(name, options)),
+            states_angles=read[-1].states_angles and given_place(name, options)[1] is None,
         )
         _check_view(read[-1].view, radiograph, name)
     first, second = _apart(*read)
@@ -224,43 +230,6 @@ def _origins(stated: StatedGeometry) -> list[str]:
     return origins
 
 
-def _views_of_file(options: GeometryOptions) -> Biplanar | None:
-    """The views of the geometry file, None without one. Raises InputError for an isocentre beside a centre in it."""
-    if options.file is None:
-        return None
-    pair = read_views(options.file)
-    if pair.center_mm is not None and options.isocenter_mm is not None:
-        raise InputError(
-            f"Expected no isocentre with {Path(options.file).name}, whose views lie about different points and which "
-            "states the centre of the synthetic CT; leave the isocentre out, or change center_mm in the file.",
-            "isocenter_mm",
-        )
-    return pair
-
-
-def read_views(path: str) -> Biplanar:
-    """Read a pair of views from a JSON file: ``{"ap": {...}, "lateral": {...}}``. Raises InputError."""
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-        return Biplanar(view_from_dict(content["ap"]), view_from_dict(content["lateral"]), content.get(CENTER))
-    except FileNotFoundError:
-        raise InputError(
-            f"Expected the geometry to be one of {sorted(PRESETS)} or a JSON file, got {path!r}, which does not exist.",
-            "geometry",
-        ) from None
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f"The geometry file {path} must hold the views 'ap' and 'lateral' (see docs/geometry.md): {error}",
-            "geometry",
-        ) from None
-
-
-def views_to_dict(views: Biplanar) -> dict[str, Any]:
-    """Return both views as plain numbers, as ``read_views`` reads them."""
-    center = {} if views.center_mm is None else {CENTER: list(views.center_mm)}
-    return {"ap": view_to_dict(views.ap), "lateral": view_to_dict(views.lateral), **center}
-
-
 def oriented(
     pixels: NDArray[np.float32], view: View, mirrored: bool, inverted: bool, turned_deg: int = 0
 ) -> tuple[NDArray[np.float32], View]:
@@ -284,100 +253,6 @@ def oriented(
     if inverted:
         result = result.max() + result.min() - result
     return np.ascontiguousarray(result, dtype=np.float32), view
-
-
-def geometry_notes(views: Biplanar, entry: ModelEntry) -> list[str]:
-    """Return a warning for each view outside the geometry that the model was trained on.
-
-    A detector that does not see the whole cube of the model is one of them.
-    """
-    notes = []
-    low, high = entry.geometry_range["sad_mm"]
-    largest_deg = 3 * entry.geometry_range["angle_sd_deg"]
-    corners_mm = Grid.cube(views.isocenter_mm, entry.fov_mm, 2).corners_mm()
-    for name, view, angle_deg in (("AP", views.ap, 0.0), ("lateral", views.lateral, LATERAL_ANGLE_DEG)):
-        beam = view.beam
-        if isinstance(beam, ConeBeam) and not low <= beam.sad_mm <= high:
-            notes.append(f"{name}: SAD {beam.sad_mm:.0f} mm; the model was trained on {low:.0f} to {high:.0f} mm.")
-        if isinstance(beam, SlotScan):
-            notes.extend(f"{name}: {note}" for note in _slot_notes(beam, entry))
-        off_deg = max(abs((view.gantry_angle_deg - angle_deg + 180) % 360 - 180), abs(view.tilt_deg))
-        if off_deg > largest_deg:
-            notes.append(f"{name}: {off_deg:.0f} degrees off its nominal direction; the model was trained on a few.")
-        shadow = view.project_points(corners_mm)[:, ::-1]  # (row, column) of each corner
-        seen = np.ptp(np.clip(shadow, -0.5, np.subtract(view.detector.shape, 0.5)), axis=0)
-        share = float((seen / np.ptp(shadow, axis=0)).min())
-        if share < SEEN_SHARE:
-            notes.append(
-                f"{name}: the detector sees {share:.0%} of the {entry.fov_mm:.0f} mm cube's shadow; the rest is "
-                "guessed."
-            )
-    return notes
-
-
-def _slot_notes(beam: SlotScan, entry: ModelEntry) -> list[str]:
-    """What the model has seen of slot scans."""
-    trained_mm = entry.geometry_range.get("slot_sad_mm")
-    if trained_mm is None:
-        return ["a slot scan; the model was trained on cone and parallel beams alone."]
-    low, high = trained_mm
-    if low <= beam.sad_mm <= high:
-        return []
-    return [f"SAD {beam.sad_mm:.0f} mm; of slot scans the model was trained on {low:.0f} to {high:.0f} mm."]
-
-
-def _said(options: GeometryOptions) -> str:
-    """Name the options that change a geometry read from a file, and a preset that was not needed."""
-    names = ("sad_mm", "sid_mm", "pixel_spacing_mm", "isocenter_mm")
-    given = [name.removesuffix("_mm").replace("_", " ") for name in names if getattr(options, name) is not None]
-    changed = f", except the {' and '.join(given)} given" if given else ""
-    return changed + (f"; the preset {options.preset} was not needed" if options.preset else "")
-
-
-def _given(option: float | None, otherwise: float) -> float:
-    return otherwise if option is None else option
-
-
-def _changed(view: View, options: GeometryOptions) -> View:
-    """Return a view with the user's numbers in place of its own."""
-    beam = view.beam
-    if not isinstance(beam, ParallelBeam):
-        beam = type(beam)(_given(options.sad_mm, beam.sad_mm), _given(options.sid_mm, beam.sid_mm))
-    elif options.sad_mm is not None or options.sid_mm is not None:
-        raise InputError(PARALLEL_HAS_NO_DISTANCES, "sad_mm")
-    detector = view.detector
-    if options.size is not None:
-        detector = Detector(*options.size, detector.pixel_spacing_mm, detector.offset_mm)
-    if options.pixel_spacing_mm is not None:
-        detector = replace(detector, pixel_spacing_mm=options.pixel_spacing_mm)
-    isocenter = options.isocenter_mm or view.isocenter_mm
-    return replace(view, beam=beam, detector=detector, isocenter_mm=isocenter)
-
-
-def _placed(view: View, name: str, options: GeometryOptions) -> View:
-    """Return a view with the user's offset, from the plane of the isocentre to the detector, and gantry angle."""
-    offset_mm, angle_deg = _place_of(name, options)
-    if offset_mm is not None:
-        on_detector = np.multiply(offset_mm, view.beam.magnifications).tolist()
-        view = replace(view, detector=replace(view.detector, offset_mm=tuple(on_detector)))
-    return view if angle_deg is None else replace(view, gantry_angle_deg=angle_deg)
-
-
-def _place_of(name: str, options: GeometryOptions) -> tuple[tuple[float, float] | None, float | None]:
-    if name == "AP":
-        return options.ap_offset_mm, options.ap_angle_deg
-    return options.lateral_offset_mm, options.lateral_angle_deg
-
-
-def _said_of_place(name: str, options: GeometryOptions) -> tuple[str, ...]:
-    """Sentences on what the user gave of a view's place."""
-    offset_mm, angle_deg = _place_of(name, options)
-    said = []
-    if offset_mm is not None:
-        said.append(f"{name}: image {offset_mm[0]:g} mm down, {offset_mm[1]:g} mm right of the isocentre (given).")
-    if angle_deg is not None:
-        said.append(f"{name}: gantry angle {angle_deg:g} deg (given).")
-    return tuple(said)
 
 
 def default_isocenter_mm(ct: Volume, labels: Volume | None) -> tuple[Vector3, str]:

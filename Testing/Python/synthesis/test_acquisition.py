@@ -15,15 +15,10 @@ from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.presets import c_arm, orthogonal_pair, upright_stand
 from TomoRayLib.geometry.view_json import view_to_dict
 from TomoRayLib.images.types import Radiograph, RadiographHeader
-from TomoRayLib.synthesis.acquisition import (
-    geometry_notes,
-    oriented,
-    radiograph_views,
-    read_views,
-    rendering_views,
-    views_to_dict,
-)
+from TomoRayLib.synthesis.acquisition import oriented, radiograph_views, rendering_views
+from TomoRayLib.synthesis.geometry_files import read_views, views_to_dict
 from TomoRayLib.synthesis.settings import GeometryOptions
+from TomoRayLib.synthesis.trained_range import geometry_notes
 from TomoRayLib.weights import find_model
 
 

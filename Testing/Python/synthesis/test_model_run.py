@@ -22,7 +22,7 @@ from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import Prediction, lift
 from TomoRayLib.networks.radiograph_input import network_input
-from TomoRayLib.synthesis.acquisition import geometry_notes, oriented, vertebrae_center_mm
+from TomoRayLib.synthesis.acquisition import oriented, vertebrae_center_mm
 from TomoRayLib.synthesis.model_run import (
     LINEAR,
     SyntheticCT,
@@ -30,6 +30,7 @@ from TomoRayLib.synthesis.model_run import (
     synthesize,
 )
 from TomoRayLib.synthesis.rendering import render
+from TomoRayLib.synthesis.trained_range import geometry_notes
 from TomoRayLib.weights import find_model
 
 OBLIQUE = Rotation.from_euler("xyz", (14, -9, 21), degrees=True).as_matrix() @ np.diag([-1.0, 1.0, 1.0])

@@ -170,7 +170,7 @@ def _is_slot(beam: Beam) -> bool:
 def write_geometry(path: Path, views: Biplanar) -> None:
     """Write the geometry file of a job: both views as the user confirmed them."""
     from TomoRayLib.base.text_formats import write_json
-    from TomoRayLib.synthesis.acquisition import views_to_dict
+    from TomoRayLib.synthesis.geometry_files import views_to_dict
 
     write_json(path, views_to_dict(views))
 

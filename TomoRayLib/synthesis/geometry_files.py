@@ -1,0 +1,53 @@
+"""Geometry files: a pair of views as JSON, ``{"ap": {...}, "lateral": {...}}``, perhaps with a centre of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.presets import PRESETS
+from TomoRayLib.geometry.view_json import CENTER, view_from_dict, view_to_dict
+from TomoRayLib.geometry.views import Biplanar
+from TomoRayLib.synthesis.settings import GeometryOptions
+
+
+def views_of_file(options: GeometryOptions) -> Biplanar | None:
+    """Return the views of the geometry file, None without one.
+
+    Raises InputError for an isocentre beside a centre in it.
+    """
+    if options.file is None:
+        return None
+    pair = read_views(options.file)
+    if pair.center_mm is not None and options.isocenter_mm is not None:
+        raise InputError(
+            f"Expected no isocentre with {Path(options.file).name}, whose views lie about different points and which "
+            "states the centre of the synthetic CT; leave the isocentre out, or change center_mm in the file.",
+            "isocenter_mm",
+        )
+    return pair
+
+
+def read_views(path: str) -> Biplanar:
+    """Read a pair of views from a JSON file: ``{"ap": {...}, "lateral": {...}}``. Raises InputError."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        return Biplanar(view_from_dict(content["ap"]), view_from_dict(content["lateral"]), content.get(CENTER))
+    except FileNotFoundError:
+        raise InputError(
+            f"Expected the geometry to be one of {sorted(PRESETS)} or a JSON file, got {path!r}, which does not exist.",
+            "geometry",
+        ) from None
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"The geometry file {path} must hold the views 'ap' and 'lateral' (see docs/geometry.md): {error}",
+            "geometry",
+        ) from None
+
+
+def views_to_dict(views: Biplanar) -> dict[str, Any]:
+    """Return both views as plain numbers, as ``read_views`` reads them."""
+    center = {} if views.center_mm is None else {CENTER: list(views.center_mm)}
+    return {"ap": view_to_dict(views.ap), "lateral": view_to_dict(views.lateral), **center}
