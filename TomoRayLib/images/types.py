@@ -73,6 +73,8 @@ class RadiographHeader:
     detector_offset_mm: tuple[float, float] | None = None  # (down, right) of the image's middle from the central ray
     view_position: str | None = None  # (0018,5101): AP, PA, LL, RL, ...
     patient_orientation: tuple[str, str] | None = None  # (0020,0020): directions of rows and columns, ("L", "F")
+    # Done to the stored pixels on reading: rows and columns exchanged, then mirrored left to right, then upside down.
+    turns: tuple[bool, bool, bool] = (False, False, False)
     laterality: str | None = None  # Image Laterality (0020,0062) or Laterality (0020,0060)
     photometric_interpretation: str | None = None  # as stored (0028,0004)
     presentation_intent: str | None = None  # (0008,0068): FOR PRESENTATION or FOR PROCESSING

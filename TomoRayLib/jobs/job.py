@@ -14,7 +14,14 @@ from TomoRayLib.anatomy.numberings import AUTO, LABEL_CHOICES
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.mappings import dataclass_from_mapping
 from TomoRayLib.base.settings import same_setting, setting, settings
-from TomoRayLib.synthesis.settings import Arrangement, Exposure, GeometryOptions, PoseOptions, arrangement_of
+from TomoRayLib.synthesis.settings import (
+    FOR_RENDERING,
+    Arrangement,
+    Exposure,
+    GeometryOptions,
+    PoseOptions,
+    arrangement_of,
+)
 
 VIEW_NAMES = {"ap": "ap", "lat": "lat", "lateral": "lat"}
 PRECISIONS = ("auto", "float32")
@@ -142,6 +149,13 @@ class SynthesisJob(_Written):
         if self.has_ct and how != Arrangement():
             field = next(name for name, value in how.settings().items() if value)
             raise InputError("Mirroring, turning and inverting are for radiographs; leave them out with a CT.", field)
+        moved = next((name for name, value in how.settings().items() if value and "invert" not in name), None)
+        if moved is not None and self.geometry.has_matrices:
+            raise InputError(
+                "Expected no mirroring or turning with a projection matrix, which says where each pixel of the image "
+                "lies; leave it out.",
+                moved,
+            )
         if self.fov_mm not in FIELDS_OF_VIEW_MM:
             raise InputError(
                 f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these.", "fov_mm"
@@ -153,6 +167,11 @@ class SynthesisJob(_Written):
     def has_ct(self) -> bool:
         """True if there is a CT to compare with."""
         return self.ct is not None or self.study is not None
+
+    @property
+    def tries_arrangements(self) -> bool:
+        """True if likely mistakes with the radiographs are tried: not if matrices say where each pixel lies."""
+        return self.suggest and not self.geometry.has_matrices
 
     @property
     def arrangement(self) -> Arrangement:
@@ -185,7 +204,7 @@ class ProjectionJob(_Written):
     out: str = same_setting(SynthesisJob, "out")
     ct: str = setting(help="CT in HU.", is_path=True, is_argument=True)
     segmentation: str | None = None
-    geometry: GeometryOptions = settings(GeometryOptions)
+    geometry: GeometryOptions = settings(GeometryOptions, *FOR_RENDERING)
     views: tuple[str, ...] = setting(("ap", "lat"), help="Views: ap, lat, or both.", metavar="ap,lat")
     poses: PoseOptions = settings(PoseOptions)
     exact: bool = setting(False, help="Trace every ray (Siddon): slow, no resampling.")

@@ -77,7 +77,7 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
 def expected_seconds(job: SynthesisJob) -> dict[str, float]:
     """Return the stages that a job goes through, with their usual seconds on two cores."""
     expected = SECONDS_FROM_CT if job.has_ct else SECONDS_FROM_RADIOGRAPHS
-    left_out = {"Judging": not job.suggest, "Segmenting": not needs_own_labels(job)}
+    left_out = {"Judging": not job.tries_arrangements, "Segmenting": not needs_own_labels(job)}
     return {name: seconds for name, seconds in expected.items() if not left_out.get(name)}
 
 
@@ -108,7 +108,7 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
     judgement = None
     if inputs.as_read is not None:
         measures = measured(whole.probability, model.entry.fov_mm)
-        if job.suggest:
+        if job.tries_arrangements:
             with stages.stage("Judging"):
                 suggestion = _suggested(measures, inputs, job, model)
         judgement = Judgement(measures.certainty, doubts(measures), suggestion)

@@ -19,10 +19,12 @@ from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.presets import PRESETS
 from TomoRayLib.geometry.view_json import VIEW_KEY
 from TomoRayLib.geometry.views import Biplanar, View
-from TomoRayLib.images.types import Radiograph, Volume
+from TomoRayLib.images.types import Radiograph, RadiographHeader, Volume
+from TomoRayLib.synthesis.calibrated_views import CalibratedPair
 from TomoRayLib.synthesis.geometry_files import views_of_file
 from TomoRayLib.synthesis.given_geometry import (
     given_place,
+    place_contradictions,
     placed_as_given,
     said_of_numbers,
     said_of_place,
@@ -56,7 +58,13 @@ def rendering_views(options: GeometryOptions, isocenter_mm: Vector3) -> Biplanar
         InputError: For a geometry file that cannot be read, and for numbers that no view can have.
     """
     pair = views_of_file(options) or PRESETS[options.preset or DEFAULT_PRESET](isocenter_mm)
-    ap, lateral = with_given_numbers(pair.ap, options), with_given_numbers(pair.lateral, options)
+    if options.has_matrices:
+        raise InputError(
+            "Expected no projection matrix of a radiograph with a CT, from which both are rendered; leave it out.",
+            "ap_matrix_file" if options.ap_matrix_file is not None else "lateral_matrix_file",
+        )
+    ap = with_given_numbers(pair.ap, options.for_view("AP"))
+    lateral = with_given_numbers(pair.lateral, options.for_view("lateral"))
     return replace(pair, ap=placed_as_given(ap, "AP", options), lateral=placed_as_given(lateral, "lateral", options))
 
 
@@ -87,30 +95,37 @@ def radiograph_views(ap: Radiograph, lateral: Radiograph, options: GeometryOptio
     return geometry.views, (*geometry.notes, *geometry.warnings)
 
 
-def pair_geometry(ap: Radiograph, lateral: Radiograph, options: GeometryOptions) -> PairGeometry:
+def pair_geometry(
+    ap: Radiograph, lateral: Radiograph, options: GeometryOptions, calibrated: CalibratedPair | None = None
+) -> PairGeometry:
     """Return the geometry of two radiographs, with notes and warnings.
 
     Each number is the option's, else that of the geometry file, of the view that TomoRay wrote into the image, of the
-    DICOM header, of the preset, in this order.
+    DICOM header, of the preset, in this order. A ``calibrated`` pair has the views of its projection matrices.
 
     Raises InputError if the pixel spacing is unknown or no radiograph's, numbers contradict each other, or a view does
     not have the size of its image.
     """
     pair = views_of_file(options)
-    center_mm = common_center(ap, lateral, options) if pair is None else pair.center_mm
+    if calibrated is not None:
+        center_mm: Vector3 | None = calibrated.center_mm
+    else:
+        center_mm = common_center(ap, lateral, options) if pair is None else pair.center_mm
     read = []
     for name, radiograph, nominal_deg in (("AP", ap, 0.0), ("lateral", lateral, LATERAL_ANGLE_DEG)):
-        if pair is not None:
-            view = with_given_numbers(pair.ap if name == "AP" else pair.lateral, options)
-            note = f"{name}: geometry from {Path(str(options.file)).name}{said_of_numbers(options)}."
-            read.append(_Read(view, (note,)))
+        own = options.for_view(name)
+        if calibrated is not None and name in calibrated.views:
+            read.append(_Read(calibrated.views[name], ()))
+        elif pair is not None:
+            view = with_given_numbers(pair.ap if name == "AP" else pair.lateral, own)
+            read.append(_Read(view, (f"{name}: geometry from {Path(str(options.file)).name}{said_of_numbers(own)}.",)))
         elif VIEW_KEY in radiograph.metadata:
-            view = with_given_numbers(stored_view(radiograph, name), options)
-            read.append(
-                _Read(view, (f"{name}: geometry from the image file (written by TomoRay){said_of_numbers(options)}.",))
-            )
+            stored = stored_view(radiograph, name)
+            note = f"{name}: geometry from the image file (written by TomoRay){said_of_numbers(own)}."
+            doubts = place_contradictions(stored, name, options)
+            read.append(_Read(with_given_numbers(stored, own), (note,), doubts))
         else:
-            read.append(_from_header(radiograph, options, name, nominal_deg))
+            read.append(_from_header(radiograph, own, name, nominal_deg))
         read[-1] = replace(
             read[-1],
             view=placed_as_given(read[-1].view, name, options),
@@ -120,7 +135,10 @@ def pair_geometry(ap: Radiograph, lateral: Radiograph, options: GeometryOptions)
         _check_view(read[-1].view, radiograph, name)
     first, second = _apart(*read)
     views = Biplanar(first.view, second.view, center_mm)
-    return PairGeometry(views, (*first.notes, *second.notes), (*first.warnings, *second.warnings))
+    notes, warnings = (*first.notes, *second.notes), (*first.warnings, *second.warnings)
+    if calibrated is not None:
+        notes, warnings = (*calibrated.notes, *notes), (*calibrated.warnings, *warnings)
+    return PairGeometry(views, notes, warnings)
 
 
 @dataclass(frozen=True)
@@ -195,7 +213,7 @@ def _from_header(radiograph: Radiograph, options: GeometryOptions, name: str, no
         )
     return _Read(
         view,
-        (f"{name}: {', '.join(_origins(stated))}.", *(f"{name}: {note}" for note in stated.notes)),
+        (f"{name}: {', '.join(_origins(stated, radiograph.header))}.", *(f"{name}: {note}" for note in stated.notes)),
         tuple(f"{name}: {warning}" for warning in (*stated.warnings, *_all_guessed(radiograph, options, stated))),
         stated.angle_origin != "",
     )
@@ -209,7 +227,7 @@ def _all_guessed(radiograph: Radiograph, options: GeometryOptions, stated: State
     return (f"SID and SAD are a guess ({magnification}): nothing states them. {SIZES_FOLLOW}",)
 
 
-def _origins(stated: StatedGeometry) -> list[str]:
+def _origins(stated: StatedGeometry, header: RadiographHeader) -> list[str]:
     """Each number of a radiograph's geometry, with its origin."""
     origins = []
     if isinstance(stated.beam, SlotScan):
@@ -223,7 +241,9 @@ def _origins(stated: StatedGeometry) -> list[str]:
     if stated.angle_origin:
         angles = (("gantry", stated.gantry_angle_deg), ("tilt", stated.tilt_deg), ("roll", stated.roll_deg))
         shown = " ".join(f"{word} {angle_deg + 0.0:.1f}" for word, angle_deg in angles)
-        origins.append(f"angles {shown} deg ({stated.angle_origin})")
+        by_positioner = header.modality != "RTIMAGE" and header.primary_angle_deg is not None
+        origin = f"{stated.angle_origin}'s positioner angles" if by_positioner else stated.angle_origin
+        origins.append(f"angles {shown} deg ({origin})")
     if any(abs(value) > 0.05 for value in stated.offset_mm):
         down_mm, right_mm = stated.offset_mm
         origins.append(f"detector {down_mm:.1f} mm down, {right_mm:.1f} mm right (header)")

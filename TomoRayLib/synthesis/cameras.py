@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.projection_matrix import Camera, ProjectionMatrix
 from TomoRayLib.geometry.views import View
 from TomoRayLib.synthesis.acquisition import rendering_views
+from TomoRayLib.synthesis.matrix_files import read_matrices
 from TomoRayLib.synthesis.settings import GeometryOptions, PoseOptions
+
+OF_ONE_VIEW = ("offset_mm", "angle_deg", "pixel_spacing_mm")
 
 
 def cameras_of(
@@ -30,12 +31,12 @@ def cameras_of(
     Raises:
         InputError: For a geometry that no radiograph can be taken with, and for a file that holds no matrices.
     """
-    places = ("ap_offset_mm", "lateral_offset_mm", "ap_angle_deg", "lateral_angle_deg")
+    places = tuple(f"{view}_{what}" for view in ("ap", "lateral") for what in OF_ONE_VIEW)
     placed = next((name for name in places if getattr(options, name) is not None), None)
     if placed is not None and poses != PoseOptions():
         raise InputError(
-            "Expected places of the AP and the lateral view alone, or angles, tilt, roll, offset, beam or matrix for "
-            "every view, got both; leave one out.",
+            "Expected place or pixel spacing of the AP or the lateral view alone, or angles, tilt, roll, offset, beam "
+            "or matrix for every view, got both; leave one out.",
             placed,
         )
     if poses.matrix_file is not None:
@@ -83,26 +84,11 @@ def _matrices(path: str, size: tuple[int, int] | None) -> dict[str, ProjectionMa
             "size",
         )
     field = "matrix_file"
-    try:
-        numbers = np.loadtxt(path, ndmin=2)
-    except FileNotFoundError:
-        raise InputError(
-            f"Expected a file of projection matrices, got {path!r}, which does not exist.", field
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"Expected lines of four numbers in {Path(path).name}, got other text ({error}).", field
-        ) from None
-    if numbers.shape[1] != 4 or not len(numbers) or len(numbers) % 3:
-        raise InputError(
-            f"Expected three lines of four numbers for each matrix in {Path(path).name}, got {len(numbers)} lines of "
-            f"{numbers.shape[1]}; leave out a fourth row (0 0 0 1).",
-            field,
-        )
+    matrices = read_matrices(path, field)
     try:
         return {
             f"matrix{n + 1}": ProjectionMatrix(tuple(matrix.ravel().tolist()), *size)
-            for n, matrix in enumerate(numbers.reshape(-1, 3, 4))
+            for n, matrix in enumerate(matrices)
         }
     except InputError as error:
         raise InputError(f"{Path(path).name}: {error}", field) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,8 @@ from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.views import View
 from TomoRayLib.synthesis.settings import GeometryOptions
 from TomoRayLib.synthesis.stated_geometry import PARALLEL_HAS_NO_DISTANCES
+
+SAME_OFFSET_MM, SAME_ANGLE_DEG = 0.5, 0.5  # what is told apart from a stored view
 
 
 def said_of_numbers(options: GeometryOptions) -> str:
@@ -66,3 +69,31 @@ def said_of_place(name: str, options: GeometryOptions) -> tuple[str, ...]:
     if angle_deg is not None:
         said.append(f"{name}: gantry angle {angle_deg:g} deg (given).")
     return tuple(said)
+
+
+def place_contradictions(view: View, name: str, options: GeometryOptions) -> tuple[str, ...]:
+    """Return a warning for a given offset or angle that is not the one of a view that TomoRay wrote into the image.
+
+    Args:
+        view: The stored view.
+        name: ``"AP"`` or ``"lateral"``.
+        options: The user's geometry.
+    """
+    offset_mm, angle_deg = given_place(name, options)
+    found = []
+    if offset_mm is not None:
+        stored_mm = np.divide(view.detector.offset_mm, view.beam.magnifications)
+        if np.abs(np.subtract(offset_mm, stored_mm)).max() > SAME_OFFSET_MM:
+            found.append(
+                f"the image {offset_mm[0]:g} mm down and {offset_mm[1]:g} mm right of the isocentre, but its file says "
+                f"{stored_mm[0]:.3g} and {stored_mm[1]:.3g} mm"
+            )
+    if angle_deg is not None:
+        off_deg = math.remainder(angle_deg - view.gantry_angle_deg, 360.0)
+        if abs(off_deg) > SAME_ANGLE_DEG:
+            found.append(f"a gantry angle of {angle_deg:g} deg, but its file says {view.gantry_angle_deg:.3g} deg")
+    return tuple(
+        f"{name}: you gave {words} (written by TomoRay, which knew the geometry). What you gave was used; leave it out "
+        "if the image was not moved since."
+        for words in found
+    )

@@ -22,6 +22,7 @@ from TomoRayLib.images.types import Radiograph, Volume
 from TomoRayLib.synthesis.acquisition import default_isocenter_mm, pair_geometry, rendering_views
 from TomoRayLib.synthesis.alignment import aligned, contradiction, heights_are_given
 from TomoRayLib.synthesis.arrangement import Pair, pair_warnings
+from TomoRayLib.synthesis.calibrated_views import calibrated_pair
 from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
 
@@ -108,7 +109,10 @@ def read_radiographs(
     images = (read_radiograph(ap), read_radiograph(lateral))
     for image, name in zip(images, ("AP radiograph", "Lateral radiograph"), strict=True):
         check_radiograph(image, name)
-    read = pair_geometry(*images, geometry)
+    calibrated = calibrated_pair(*images, geometry)
+    if calibrated is not None:
+        images = (calibrated.ap, calibrated.lateral)
+    read = pair_geometry(*images, geometry, calibrated)
     views, notes = read.views, list(read.notes)
     given = Pair(images[0].pixels, images[1].pixels, views)
     without = [cleaned(image.pixels) if clean else Cleaned(image.pixels) for image in images]

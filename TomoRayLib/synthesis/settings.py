@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from TomoRayLib.base.errors import InputError
@@ -13,6 +13,16 @@ from TomoRayLib.geometry.presets import PRESETS
 
 BEAM_NAMES = ("cone", "parallel", "slot")
 TURNS_DEG = (0, 90, 180, 270)
+_NAMES = {"ap": "AP", "lateral": "lateral"}
+_SEVERAL_NUMBERS = (
+    "pixel_spacing_mm",
+    "ap_pixel_spacing_mm",
+    "lateral_pixel_spacing_mm",
+    "size",
+    "isocenter_mm",
+    "ap_offset_mm",
+    "lateral_offset_mm",
+)
 
 
 @dataclass(frozen=True)
@@ -25,15 +35,20 @@ class GeometryOptions:
         sad_mm: Distance from the source to the isocentre.
         sid_mm: Distance from the source to the detector.
         pixel_spacing_mm: (row, column) spacing at the detector.
+        ap_pixel_spacing_mm: That of the AP image, in place of ``pixel_spacing_mm``.
+        lateral_pixel_spacing_mm: That of the lateral image, likewise.
         size: (rows, columns) of the detector; used for rendering only.
         isocenter_mm: (x, y, z) in LPS.
         ap_offset_mm: (down, right) from the isocentre to the middle of the AP image, in the plane of the isocentre.
         lateral_offset_mm: The same of the lateral image.
         ap_angle_deg: Gantry angle of the AP view; 0 is straight from in front.
         lateral_angle_deg: Gantry angle of the lateral view; 90 is straight from the patient's left.
+        ap_matrix_file: Text file with the AP radiograph's 3 x 4 projection matrix, from LPS mm to (column, row, 1) * w
+            of the pixels as they are in its file.
+        lateral_matrix_file: The same of the lateral radiograph.
 
     Raises:
-        InputError: For an unknown preset.
+        InputError: For an unknown preset, and for a projection matrix beside what it holds already.
     """
 
     preset: str | None = setting(
@@ -44,6 +59,12 @@ class GeometryOptions:
     sid_mm: float | None = setting(None, help="Source to detector in mm.", name="--sid")
     pixel_spacing_mm: tuple[float, float] | None = setting_of_numbers(
         "--pixel-spacing", "ROW COLUMN", "Pixel spacing at the detector in mm"
+    )
+    ap_pixel_spacing_mm: tuple[float, float] | None = setting_of_numbers(
+        "--ap-pixel-spacing", "ROW COLUMN", "Pixel spacing of the AP image alone, at the detector in mm"
+    )
+    lateral_pixel_spacing_mm: tuple[float, float] | None = setting_of_numbers(
+        "--lateral-pixel-spacing", "ROW COLUMN", "Pixel spacing of the lateral image alone, at the detector in mm"
     )
     size: tuple[int, int] | None = setting_of_numbers(
         "--size", "ROWS COLUMNS", "Detector size in pixels, for rendering"
@@ -59,15 +80,69 @@ class GeometryOptions:
     lateral_angle_deg: float | None = setting(
         None, help="Gantry angle of the lateral view; straight: 90.", name="--lateral-angle"
     )
+    ap_matrix_file: str | None = setting(
+        None,
+        help="Text file with the 3 x 4 matrix of the AP radiograph, from LPS mm to (column, row, 1) * w.",
+        name="--ap-matrix",
+        is_path=True,
+    )
+    lateral_matrix_file: str | None = setting(
+        None, help="The same of the lateral radiograph.", name="--lateral-matrix", is_path=True
+    )
 
     def __post_init__(self) -> None:
         if self.preset is not None and self.preset not in PRESETS:
             raise InputError(
                 f"Expected a geometry of {sorted(PRESETS)} or a JSON file, got {self.preset!r}.", "geometry"
             )
-        for name in ("pixel_spacing_mm", "size", "isocenter_mm", "ap_offset_mm", "lateral_offset_mm"):
+        for name in _SEVERAL_NUMBERS:
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else tuple(value))
+        self._check_matrices()
+
+    def for_view(self, name: str) -> GeometryOptions:
+        """Return the options of one view, ``"AP"`` or ``"lateral"``: its own pixel spacing is that of both."""
+        own = self.ap_pixel_spacing_mm if name == "AP" else self.lateral_pixel_spacing_mm
+        return self if own is None else replace(self, pixel_spacing_mm=own)
+
+    def matrix_file(self, name: str) -> str | None:
+        """Return the file of the projection matrix of a view, ``"AP"`` or ``"lateral"``."""
+        return self.ap_matrix_file if name == "AP" else self.lateral_matrix_file
+
+    @property
+    def has_matrices(self) -> bool:
+        """True if a radiograph's projection matrix is given."""
+        return self.ap_matrix_file is not None or self.lateral_matrix_file is not None
+
+    def _check_matrices(self) -> None:
+        """Raise InputError for what a projection matrix holds already."""
+        for view in ("ap", "lateral"):
+            field = f"{view}_matrix_file"
+            if getattr(self, field) is None:
+                continue
+            own = {f"{view}_offset_mm": "offset", f"{view}_angle_deg": "angle"}
+            both = {"file": "geometry file", "size": "detector size"}
+            if self.ap_matrix_file is not None and self.lateral_matrix_file is not None:
+                both |= {"preset": "preset", "sad_mm": "SAD", "sid_mm": "SID"}
+            found = [word for name, word in (own | both).items() if getattr(self, name) is not None]
+            if found:
+                raise InputError(
+                    f"Expected the projection matrix of the {_NAMES[view]} radiograph alone, got it with "
+                    f"{' and '.join(found)}; the matrix holds where source and pixels are. Leave one out.",
+                    field,
+                )
+        if (self.ap_matrix_file is None) != (self.lateral_matrix_file is None) and self.isocenter_mm is None:
+            missing = "ap" if self.ap_matrix_file is None else "lateral"
+            raise InputError(
+                f"Expected projection matrices of both radiographs, or an isocentre in the frame of the one matrix, "
+                f"got none for the {_NAMES[missing]} radiograph; give its matrix, or the isocentre that it was aimed "
+                "at.",
+                f"{missing}_matrix_file",
+            )
+
+
+# What is a setting of rendering too: matrices of radiographs are not.
+FOR_RENDERING = tuple(item.name for item in fields(GeometryOptions) if not item.name.endswith("_matrix_file"))
 
 
 @dataclass(frozen=True)

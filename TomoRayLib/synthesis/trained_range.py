@@ -7,6 +7,7 @@ import numpy as np
 from TomoRayLib.geometry.beams import ConeBeam, SlotScan
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import Biplanar
+from TomoRayLib.networks.radiograph_input import network_view
 from TomoRayLib.weights import ModelEntry
 
 SEEN_SHARE = 0.85  # training collimates up to a sixth of the height or width away
@@ -22,7 +23,7 @@ def geometry_notes(views: Biplanar, entry: ModelEntry) -> list[str]:
     largest_deg = 3 * entry.geometry_range["angle_sd_deg"]
     corners_mm = Grid.cube(views.isocenter_mm, entry.fov_mm, 2).corners_mm()
     for name, view, angle_deg in (("AP", views.ap, 0.0), ("lateral", views.lateral, 90.0)):
-        beam = view.beam
+        beam = network_view(view, views.isocenter_mm).beam  # in the plane of the synthetic CT, as it was trained
         if isinstance(beam, ConeBeam) and not low <= beam.sad_mm <= high:
             notes.append(f"{name}: SAD {beam.sad_mm:.0f} mm; the model was trained on {low:.0f} to {high:.0f} mm.")
         if isinstance(beam, SlotScan):

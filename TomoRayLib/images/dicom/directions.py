@@ -98,6 +98,7 @@ def turned(header: RadiographHeader, *, exchanged: bool, mirrored: bool, upside_
             image_axes=None if header.image_axes is None else (header.image_axes[1], header.image_axes[0]),
         )
     down, right = (-1.0 if upside_down else 1.0, -1.0 if mirrored else 1.0)
+    header = replace(header, turns=(exchanged, mirrored, upside_down))
     if header.detector_offset_mm is not None:
         down_mm, right_mm = header.detector_offset_mm
         header = replace(header, detector_offset_mm=(down * down_mm, right * right_mm))

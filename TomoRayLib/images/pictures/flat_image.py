@@ -27,6 +27,8 @@ _ONE_MILLIMETRE = (
 )
 _AXIS_NAMES = (("left", "right"), ("back", "front"), ("head", "feet"))
 
+_EXCHANGED, _MIRRORED, _UPSIDE_DOWN = "rows and columns exchanged", "mirrored left to right", "turned upside down"
+
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
@@ -37,6 +39,7 @@ class _Shown:
     orientation: tuple[str, str] | None
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    turns: tuple[str, ...] = ()
 
 
 def check_not_a_volume(size: Sequence[int], path: Path) -> None:
@@ -71,6 +74,7 @@ def radiograph_from_sitk(image: sitk.Image, path: Path, header: VolumeHeader | N
     described = RadiographHeader(
         source_format=path.suffix.lstrip(".").upper(),
         patient_orientation=shown.orientation,
+        turns=(_EXCHANGED in shown.turns, _MIRRORED in shown.turns, _UPSIDE_DOWN in shown.turns),
         origins=origins,
         notes=(*colour_notes, *geometry.notes, *shown.notes),
         warnings=(*warnings, *geometry.warnings, *shown.warnings),
@@ -104,7 +108,7 @@ def _shown(voxels: NDArray[Any], geometry: FlatGeometry, path: Path) -> _Shown:
     turns = []
     if abs(right[downward]) > abs(down[downward]):
         pixels, spacing_mm, right, down = pixels.T, (spacing_mm[1], spacing_mm[0]), down, right
-        turns.append("rows and columns exchanged")
+        turns.append(_EXCHANGED)
     across = 0 if is_axial else int(np.argmax(np.abs(right[:2])))  # 0: frontal, 1: lateral
     off_deg = float(np.degrees(np.arccos(min(abs(down[downward]), abs(right[across]), 1.0))))
     stated = f"rows to the {_words(right)}, columns to the {_words(down)}"
@@ -115,15 +119,15 @@ def _shown(voxels: NDArray[Any], geometry: FlatGeometry, path: Path) -> _Shown:
         )
     if right[across] < 0:
         pixels = pixels[:, ::-1]
-        turns.append("mirrored left to right")
+        turns.append(_MIRRORED)
     if (down[downward] < 0) == is_axial:
         pixels = pixels[::-1]
-        turns.append("turned upside down")
+        turns.append(_UPSIDE_DOWN)
     notes, warnings = _said(stated, turns, is_axial, geometry)
     if off_deg > OBLIQUE_DEG:
         warnings.append(f"Its directions are oblique by {off_deg:.0f} degrees: taken by their main directions.")
     orientation = None if is_axial else (("L", "P")[across], "F")
-    return _Shown(pixels, spacing_mm, orientation, tuple(notes), tuple(warnings))
+    return _Shown(pixels, spacing_mm, orientation, tuple(notes), tuple(warnings), tuple(turns))
 
 
 def _said(stated: str, turns: Sequence[str], is_axial: bool, geometry: FlatGeometry) -> tuple[list[str], list[str]]:

@@ -76,7 +76,7 @@ def radiograph_from_picture(picture: Picture, path: Path) -> Radiograph:
         notes.append(f"{tag}: image {_TURNS[picture.orientation]} on reading, as viewers show it.")
     elif picture.orientation not in (0, UPRIGHT):
         notes.append(f"{picture.orientation_tag} {picture.orientation} is none of 1 to 8: image left as it is.")
-    header = RadiographHeader(source_format=picture.kind, notes=tuple(notes))
+    header = RadiographHeader(source_format=picture.kind, turns=turns_of(picture.orientation), notes=tuple(notes))
     return Radiograph(np.array(pixels, dtype=np.float32, order="C", copy=True), None, header)
 
 
@@ -100,13 +100,20 @@ def grey_values(values: NDArray[Any], path: Path) -> tuple[NDArray[Any], list[st
 
 def turned(pixels: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Return the picture as viewers show it, by its Orientation from 1 to 8 (TIFF 6.0, page 36)."""
-    if orientation in (5, 6, 7, 8):  # the stored rows run along the shown columns
+    exchanged, mirrored, upside_down = turns_of(orientation)
+    if exchanged:
         pixels = pixels.T
-    if orientation in (2, 3, 6, 7):
+    if mirrored:
         pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
+    if upside_down:
         pixels = pixels[::-1]
     return pixels
+
+
+def turns_of(orientation: int) -> tuple[bool, bool, bool]:
+    """Return whether viewers exchange rows and columns, then mirror, then turn upside down, by its Orientation."""
+    exchanged = orientation in (5, 6, 7, 8)  # the stored rows run along the shown columns
+    return exchanged, orientation in (2, 3, 6, 7), orientation in (3, 4, 7, 8)
 
 
 def _tolerance(values: NDArray[Any]) -> float:
