@@ -233,6 +233,15 @@ def names_its_ct(segmentation: Path) -> bool:
     return bool(_File(segmentation, stem_of(segmentation) or segmentation.name).segmentation_key)
 
 
+def segmentation_key_of(path: Path) -> str | None:
+    """Return the name of the CT that a segmentation's file or folder name holds; "" if none; None for no segmentation.
+
+    A file without a volume's ending is none.
+    """
+    stem = path.name if path.is_dir() else stem_of(path)
+    return None if stem is None else _File(path, stem).segmentation_key
+
+
 def stem_of(path: Path) -> str | None:
     """The file name without a volume's ending; None if it has none."""
     ending = next((ending for ending in ENDINGS if path.name.lower().endswith(ending)), None)

@@ -1,8 +1,9 @@
 """One evaluation: a folder of CTs with vertebra segmentations in, scores of every case and their summary out.
 
-Every case is a synthesis (``synthesis.case_result``): both radiographs are rendered from the CT, the synthetic CT is
-made from them and compared with the real one. A case that fails is listed with its reason and does not stop the others.
-Scores are kept case by case, so that an evaluation that was stopped can be resumed.
+Every case is a synthesis (``synthesis.case_result``): both radiographs are rendered from the CT, or are its scouts if
+the folder holds DICOM studies; the synthetic CT is made from them and compared with the real one. A case that fails is
+listed with its reason and does not stop the others. Scores are kept case by case, so that an evaluation that was
+stopped can be resumed.
 """
 
 from __future__ import annotations
@@ -21,8 +22,16 @@ from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
-from TomoRayLib.images.cohort_finder import CohortCase, UnlabelledCase, counted_reasons, find_cases, only_named
+from TomoRayLib.images.cohort_finder import (
+    Cohort,
+    CohortCase,
+    UnlabelledCase,
+    counted_reasons,
+    find_cases,
+    only_named,
+)
 from TomoRayLib.images.masks.label_names import names_of_labels
+from TomoRayLib.images.study_finder import find_studies, is_study
 from TomoRayLib.jobs.events import Emit, Event, Finished, Note, Warned
 from TomoRayLib.jobs.failures import failed_by
 from TomoRayLib.jobs.job import EvaluationJob
@@ -34,11 +43,13 @@ from TomoRayLib.report.cohort_page import CohortResult
 from TomoRayLib.report.cohort_tables import TABLE_NAMES, write_tables
 from TomoRayLib.synthesis.model_run import ChosenModel, choose_model
 from TomoRayLib.synthesis.own_labels import is_segmenter_there
+from TomoRayLib.synthesis.settings import GeometryOptions
 from TomoRayLib.synthesis.stated_geometry import DEFAULT_PRESET
 from TomoRayLib.weights import ModelEntry, find_segmenter
 
 AnyCase = CohortCase | UnlabelledCase
 
+SCOUTS = "scouts of the CT (real X-rays)"
 RECORDS = "cases"  # folder of one JSON file per scored case
 SECONDS_A_CASE = 20.0  # on two cores
 NEED_BYTES = 50 * 1024 * 1024
@@ -61,11 +72,12 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     begun = time.monotonic()
     check_writable(job.out, NEED_BYTES)
     own_labels = job.segment and is_segmenter_there()
-    cohort = find_cases(Path(job.folder), job.include_gl, include_unlabelled=own_labels)
+    cohort = _cohort(job, own_labels)
     if job.cases is not None:
         cohort = only_named(cohort, names_in(Path(job.cases)))
     model = choose_model(job.model, job.device, job.precision)
-    settings = scoring_settings(job, model)
+    of_studies = any(is_study(case) for case in (*cohort.cases, *cohort.unlabelled))
+    settings = scoring_settings(job, model) | ({"radiographs": SCOUTS} if of_studies else {})
     cases: tuple[AnyCase, ...] = (*cohort.cases, *cohort.unlabelled)
     count = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
     unlabelled = f", of which {len(cohort.unlabelled)} get labels by TomoRay" if cohort.unlabelled else ""
@@ -87,6 +99,23 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
         )
     emit(_finished(job, result, time.monotonic() - begun))
     return Path(job.out)
+
+
+def _cohort(job: EvaluationJob, own_labels: bool) -> Cohort:
+    """The studies with scouts in the folder, or its labelled CTs. Raises InputError if there is neither."""
+    studies = find_studies(Path(job.folder), include_unlabelled=own_labels)
+    if studies is None:
+        return find_cases(Path(job.folder), job.include_gl, include_unlabelled=own_labels)
+    if job.geometry != GeometryOptions():
+        raise InputError(
+            "Expected no geometry with studies, the headers of whose scouts state it; leave it out.", "geometry"
+        )
+    if not studies.cases and not studies.unlabelled:
+        raise InputError(
+            f"Expected studies with scouts and segmentations in {job.folder}, found none that can be scored"
+            f"{counted_reasons(studies)}. How to name segmentations is in docs/evaluation.md."
+        )
+    return studies
 
 
 def _score_all(
@@ -146,7 +175,8 @@ def _score(job: EvaluationJob, case: AnyCase, settings: dict[str, Any], emit: Em
     """The scores of one case: those kept from an earlier run, if they may be used, else new ones, which are kept."""
     path = Path(job.out) / RECORDS / f"{case.name}.json"
     segmentation = segmentation_of(case)
-    files = {"ct": case.ct} if segmentation is None else {"ct": case.ct, "segmentation": segmentation}
+    files = {"study" if is_study(case) else "ct": case.ct}
+    files |= {} if segmentation is None else {"segmentation": segmentation}
     made_with = {
         "settings": settings if segmentation else {**settings, "segmenter_sha256": find_segmenter().sha256},
         "inputs_sha256": {name: sha256_of_input(file) for name, file in files.items()},
@@ -171,7 +201,7 @@ def _scored(job: EvaluationJob, case: AnyCase, emit: Emit) -> dict[str, Any]:
             emit(replace(event, text=f"{case.name}: {event.text}"))
 
     segmentation = segmentation_of(case)
-    case_job = job.case_job(str(case.ct), str(segmentation) if segmentation else None)
+    case_job = job.case_job(str(case.ct), str(segmentation) if segmentation else None, is_study(case))
     result = case_result(case_job, Stages(expected_seconds(case_job), emit_of_case), emit_of_case)
     metrics = result.metrics_dict()
     if metrics is None:
@@ -209,7 +239,9 @@ def _shown_settings(settings: dict[str, Any], entry: ModelEntry, job: Evaluation
     """The settings, with the model's licence and data and the versions of the packages."""
     data = {item["name"]: item["use"] for item in entry.data}
     geometry = {key: value for key, value in settings["geometry"].items() if value is not None}
-    if not {"preset", "file"} & set(geometry):
+    if "radiographs" in settings:
+        geometry = {"from": "the headers of the scouts"}
+    elif not {"preset", "file"} & set(geometry):
         geometry = {"preset": DEFAULT_PRESET, **geometry}
     return {
         **settings,

@@ -256,7 +256,8 @@ class EvaluationJob(_Written):
     """A cohort to be scored.
 
     Args:
-        folder: The cases, in any layout that ``images.find_cases`` knows. All paths are text.
+        folder: The cases, in any layout that ``images.find_cases`` knows, or folders of DICOM studies with scouts, as
+            ``images.study_finder`` has them. All paths are text.
         out: Folder for the tables.
         cases: Text file of case names, one a line (a split); None: all cases.
         resume: Keep the scores in ``out`` that were made with the same model, settings and files.
@@ -278,7 +279,8 @@ class EvaluationJob(_Written):
     kind: ClassVar[str] = "evaluation"
 
     folder: str = setting(
-        help="Cases: VerSe, CTSpine1K or TotalSegmentator layout, or pairs of CT and segmentation.",
+        help="Cases: VerSe, CTSpine1K or TotalSegmentator layout, pairs of CT and segmentation, or DICOM studies with "
+        "scouts, a folder each.",
         is_path=True,
         is_argument=True,
     )
@@ -306,11 +308,15 @@ class EvaluationJob(_Written):
                 f"Expected an output folder other than that of the cases, got {self.out}, which holds the cases.", "out"
             )
 
-    def case_job(self, ct: str, segmentation: str | None) -> SynthesisJob:
-        """Return the synthesis of one case. Raises InputError for settings that make no sense."""
+    def case_job(self, ct: str, segmentation: str | None, is_study: bool = False) -> SynthesisJob:
+        """Return the synthesis of one case; ``ct`` is the folder of a study if it is one.
+
+        Raises InputError for settings that make no sense.
+        """
         return SynthesisJob(
             out=self.out,
-            ct=ct,
+            ct=None if is_study else ct,
+            study=ct if is_study else None,
             segmentation=segmentation,
             labels=self.labels if segmentation is not None else AUTO,
             geometry=self.geometry,
