@@ -14,6 +14,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.view_json import VIEW_KEY, view_from_dict
 from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.borders import field_within, find_borders
+from TomoRayLib.images.pair_headers import header_warnings
 from TomoRayLib.images.types import Radiograph
 
 FRONTAL_POSITIONS = ("AP", "PA")
@@ -34,6 +35,8 @@ def check_pair(
 ) -> list[str]:
     """Look for what is odd on radiographs given as AP and lateral: one sentence for each finding.
 
+    * Different patients, or parts of the body, by the headers.
+    * Both frontal, or both lateral, by the headers.
     * Inverted: edges brighter than the middle (darker in one that will be inverted).
     * Views (from the files if they carry one, else ``views``) less than 45 degrees apart.
     * Swapped: the view in a file, View Position, Patient Orientation or the positioner's primary angle says so. What
@@ -67,7 +70,7 @@ def check_pair(
         ]
     else:
         warnings = _swap_warnings(ap, lateral)
-    warnings = inverted + warnings
+    warnings = inverted + header_warnings(ap, lateral) + warnings
     return warnings if None not in stored else warnings + _scale_warnings(ap, lateral, views)
 
 
@@ -97,6 +100,12 @@ def _inversion_warning(name: str, radiograph: Radiograph, invert: bool) -> list[
 
 def _swap_warnings(ap: Radiograph, lateral: Radiograph) -> list[str]:
     ap_kind, lateral_kind = _kind_in_file(ap), _kind_in_file(lateral)
+    if ap_kind is not None and ap_kind == lateral_kind:
+        missing = "a lateral" if ap_kind == "frontal" else "an AP"
+        return [
+            f"Both radiographs are {ap_kind} by their headers: expected an AP and a lateral one, which show the spine "
+            f"from two sides. Choose {missing} radiograph for the other."
+        ]
     if ap_kind == "lateral" or lateral_kind == "frontal":
         said = [
             f"the {name} file's header says {kind}"

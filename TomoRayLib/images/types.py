@@ -76,6 +76,9 @@ class RadiographHeader:
     # Done to the stored pixels on reading: rows and columns exchanged, then mirrored left to right, then upside down.
     turns: tuple[bool, bool, bool] = (False, False, False)
     laterality: str | None = None  # Image Laterality (0020,0062) or Laterality (0020,0060)
+    body_part: str | None = None  # Body Part Examined (0018,0015)
+    # (attribute, token) to tell whether two files are of one patient; see images/dicom/patient.py
+    patient_tokens: tuple[tuple[str, bytes], ...] = field(default=(), repr=False, compare=False)
     photometric_interpretation: str | None = None  # as stored (0028,0004)
     presentation_intent: str | None = None  # (0008,0068): FOR PRESENTATION or FOR PROCESSING
     pixel_intensity_relationship: str | None = None  # (0028,1040): LIN (counts) or LOG (attenuation)

@@ -78,7 +78,9 @@ def _below_mm(view: View, top_mm: float) -> NDArray[np.float64]:
 def heights_are_given(images: Iterable[Radiograph], options: GeometryOptions) -> bool:
     """Return whether the places of the images were given: by the user, a file of views, or TomoRay's own files."""
     placed = (options.file, options.ap_offset_mm, options.lateral_offset_mm)
-    return any(value is not None for value in placed) or any(VIEW_KEY in image.metadata for image in images)
+    if options.has_matrices or any(value is not None for value in placed):
+        return True
+    return any(VIEW_KEY in image.metadata for image in images)
 
 
 def contradiction(pair: Pair) -> str | None:

@@ -17,6 +17,7 @@ from TomoRayLib.images.checks import check_ct, check_radiograph
 from TomoRayLib.images.files import read_radiograph, read_volume
 from TomoRayLib.images.masks.checks import placed_mask
 from TomoRayLib.images.masks.plausibility import check_mask_in_ct
+from TomoRayLib.images.reduction import is_large, reduced, reduced_shape, reduced_spacing_mm, reduced_view
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Radiograph, Volume
 from TomoRayLib.synthesis.acquisition import default_isocenter_mm, pair_geometry, rendering_views
@@ -106,14 +107,15 @@ def read_radiographs(
     nobody gave their places, ``clean`` whether borders, letters and text are filled for the network. Raises InputError
     for a file that cannot be a radiograph, and as ``radiograph_views`` does.
     """
-    images = (read_radiograph(ap), read_radiograph(lateral))
-    for image, name in zip(images, ("AP radiograph", "Lateral radiograph"), strict=True):
-        check_radiograph(image, name)
-    calibrated = calibrated_pair(*images, geometry)
+    named = (_read_film(ap, "AP", geometry), _read_film(lateral, "lateral", geometry))
+    films = (named[0].stated, named[1].stated)
+    calibrated = calibrated_pair(*films, geometry)
     if calibrated is not None:
-        images = (calibrated.ap, calibrated.lateral)
-    read = pair_geometry(*images, geometry, calibrated)
-    views, notes = read.views, list(read.notes)
+        films = (calibrated.ap, calibrated.lateral)
+    read = pair_geometry(*films, geometry, calibrated)
+    images = (_of_use(films[0], named[0]), _of_use(films[1], named[1]))
+    views = replace(read.views, ap=reduced_view(read.views.ap), lateral=reduced_view(read.views.lateral))
+    notes = [*read.notes, *(note for one in named for note in one.notes)]
     given = Pair(images[0].pixels, images[1].pixels, views)
     without = [cleaned(image.pixels) if clean else Cleaned(image.pixels) for image in images]
     as_read = Pair(without[0].pixels, without[1].pixels, views)
@@ -145,6 +147,49 @@ def read_radiographs(
         cleaned=filled if is_cleaned else None,
         notes=tuple(_told_once(notes)),
         warnings=tuple(_told_once(warnings)),
+    )
+
+
+@dataclass(frozen=True)
+class _Film:
+    """A radiograph with the size that its file, and every geometry given of it, speaks of.
+
+    ``pixels`` are its pixels averaged to fewer, if it has very many; those of ``stated`` then take no memory.
+    """
+
+    stated: Radiograph
+    pixels: NDArray[np.float32] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def _read_film(path: str, name: str, geometry: GeometryOptions) -> _Film:
+    """Read and check a radiograph, and average one of very many pixels before the other is read."""
+    image = read_radiograph(path)
+    check_radiograph(image, f"{name[0].upper()}{name[1:]} radiograph")
+    shape = (image.pixels.shape[0], image.pixels.shape[1])
+    if not is_large(image.pixels):
+        return _Film(image)
+    rows, columns = reduced_shape(shape)
+    note = (
+        f"{name}: {shape[0]} x {shape[1]} pixels averaged to {rows} x {columns}, which show the same field; its "
+        "geometry is that of the file."
+    )
+    if geometry.has_matrices:  # which may turn its pixels
+        return _Film(image, None, (note,))
+    nothing = np.broadcast_to(np.float32(0.0), shape)
+    return _Film(replace(image, pixels=nothing), reduced(image.pixels), (note,))
+
+
+def _of_use(stated: Radiograph, film: _Film) -> Radiograph:
+    """The radiograph with pixels of a bearable number."""
+    if not is_large(stated.pixels):
+        return stated
+    shape = (stated.pixels.shape[0], stated.pixels.shape[1])
+    spacing_mm = stated.pixel_spacing_mm
+    return replace(
+        stated,
+        pixels=reduced(stated.pixels) if film.pixels is None else film.pixels,
+        pixel_spacing_mm=None if spacing_mm is None else reduced_spacing_mm(spacing_mm, shape),
     )
 
 

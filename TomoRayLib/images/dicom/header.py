@@ -56,6 +56,7 @@ _TEXTS = {
     "modality": (("Modality",), "Modality (0008,0060)"),
     "positioner_type": (("PositionerType",), "Positioner Type (0018,1508)"),
     "view_position": (("ViewPosition",), "View Position (0018,5101)"),
+    "body_part": (("BodyPartExamined",), "Body Part Examined (0018,0015)"),
     "laterality": (("ImageLaterality", "Laterality"), "Image Laterality (0020,0062) or Laterality (0020,0060)"),
     "spacing_calibration": (("PixelSpacingCalibrationType",), "Pixel Spacing Calibration Type (0028,0A02)"),
     "photometric_interpretation": (("PhotometricInterpretation",), "Photometric Interpretation (0028,0004)"),
@@ -79,6 +80,12 @@ SAME_SHAPE, RESIZED = 0.05, 1.4  # a collimated or cropped image has another sha
 ANGLE_TOLERANCE_DEG = 0.5  # positioners write what they measured, -0.2 for 0
 ORIENTATION = "Patient Orientation (0020,0020)"
 LONGEST_DETECTOR_MM, JOINED = 500.0, ("STITCH", "COMPOSED", "PASTED")  # usual ones have 430 mm
+_ORIGIN_TEXTS = {
+    "ImageType": "Image Type (0008,0008)",
+    "DerivationDescription": "Derivation Description (0008,2111)",
+    "SeriesDescription": "Series Description (0008,103E)",
+    "AcquisitionDeviceProcessingDescription": "Acquisition Device Processing Description (0018,1400)",
+}
 SLOT_SCANNERS = ("EOS", "BIOSPACE", "LODOX")  # makers of slot scanners alone
 RT_IMAGE, C_ARM = "RTIMAGE", "CARM"
 _RT_NORMAL = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)  # rows along the receptor's x, columns against its y
@@ -297,11 +304,18 @@ def _with_length(header: RadiographHeader, dataset: pydicom.Dataset) -> Radiogra
     if header.modality not in ("DX", "CR", "RG", "RF") or spacing_mm is None or None in size:
         return header
     long_mm = max(count * mm for count, mm in zip(size, spacing_mm, strict=True) if count is not None)
-    said = f"{value_of(dataset, 'ImageType')} {value_of(dataset, 'DerivationDescription')}".upper()
-    if long_mm <= LONGEST_DETECTOR_MM and not any(word in said for word in JOINED):
+    texts = {name: str(value_of(dataset, keyword) or "").upper() for keyword, name in _ORIGIN_TEXTS.items()}
+    joined = next((f"{name} says {word}" for name, text in texts.items() for word in JOINED if word in text), None)
+    if long_mm <= LONGEST_DETECTOR_MM and joined is None:
         return header
+    put_together = (
+        f"it was put together from several exposures ({joined})"
+        if joined is not None
+        else ("if it was put together from several exposures")
+    )
     warning = (
-        f"The image is {long_mm:.0f} mm long: if it was put together from several exposures, its rays come from "
+        f"The image is {long_mm:.0f} mm long{': ' if joined is None else ' and '}{put_together}"
+        f"{', ' if joined is None else ': '}its rays come from "
         "several points, but one was assumed, so heights away from its middle are off. Use a single exposure."
     )
     return replace(header, warnings=(*header.warnings, warning))

@@ -10,6 +10,7 @@ import numpy as np
 from TomoRayLib.images.dicom.directions import swapped, turned
 from TomoRayLib.images.dicom.files import read_data_set
 from TomoRayLib.images.dicom.header import ORIENTATION, detector_spacing, dicom_header
+from TomoRayLib.images.dicom.patient import patient_tokens
 from TomoRayLib.images.dicom.pixels import check_kind, read_pixels
 from TomoRayLib.images.quiet import no_warnings
 from TomoRayLib.images.types import Radiograph
@@ -31,7 +32,7 @@ def read_dicom_radiograph(path: Path) -> Radiograph:
         dataset = read_data_set(path)
         check_kind(dataset, path)
         pixels = read_pixels(dataset, path)
-        header = dicom_header(dataset)
+        header = replace(dicom_header(dataset), patient_tokens=patient_tokens(dataset))
     spacing, header = detector_spacing(header)
     header = replace(header, notes=(*header.notes, *pixels.notes), warnings=(*header.warnings, *pixels.warnings))
     radiograph = _upright(Radiograph(pixels.values, spacing, header))
