@@ -308,15 +308,13 @@ def _with_length(header: RadiographHeader, dataset: pydicom.Dataset) -> Radiogra
     joined = next((f"{name} says {word}" for name, text in texts.items() for word in JOINED if word in text), None)
     if long_mm <= LONGEST_DETECTOR_MM and joined is None:
         return header
-    put_together = (
-        f"it was put together from several exposures ({joined})"
-        if joined is not None
-        else ("if it was put together from several exposures")
-    )
+    if joined is not None:
+        said = f"The image is {long_mm:.0f} mm long and it was put together from several exposures ({joined}): its"
+    else:
+        said = f"The image is {long_mm:.0f} mm long: if it was put together from several exposures, its"
     warning = (
-        f"The image is {long_mm:.0f} mm long{': ' if joined is None else ' and '}{put_together}"
-        f"{', ' if joined is None else ': '}its rays come from "
-        "several points, but one was assumed, so heights away from its middle are off. Use a single exposure."
+        f"{said} rays come from several points, but one was assumed, so heights away from its middle are off. Use a "
+        "single exposure."
     )
     return replace(header, warnings=(*header.warnings, warning))
 
