@@ -20,18 +20,20 @@ from torch.optim.swa_utils import AveragedModel
 from support.body_columns import body_column
 from support.labelled_cts import a_labelled_ct, written
 from support.training_runs import TINY
+from TomoRayLib.geometry.beams import SlotScan
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.metrics.vertebra_pooling import PooledCounts
 from TomoRayLib.networks.geolift import GeoLiftUNet
+from TomoRayLib.synthesis.inputs import SourceCT
 from TomoRayLib.training.data.licences import CASES, to_record, uses_of
 from TomoRayLib.training.data.roles import Role, role_of
 from TomoRayLib.training.engine.checkpoints import save_checkpoint
 from TomoRayLib.training.engine.progress import Progress
 
 BENCHMARKS = Path(__file__).resolve().parents[1] / "Benchmarks"
-MODULES = ("held_out_people", "held_out_scores", "held_out_tables", "blinded_sheet")
+MODULES = ("scouts_as_study", "held_out_people", "held_out_scores", "held_out_tables", "blinded_sheet")
 
 
 @pytest.fixture(scope="module")
@@ -175,13 +177,11 @@ def test_kept_scores_are_used_for_the_same_files_alone(benchmarks: dict[str, Mod
     assert kept_rows(path, {"scoring": 2}) is None
 
 
-ISOCENTER_MM = (7.3, -4.6, -210.4)
-MARK_MM = (31.0, -52.0, -171.0)  # on a pixel of all four scans below
+SHOWN_MM = {"ap": (31.0, 0.0, -171.0), "lateral": (0.0, -52.0, -171.0)}  # in the planes through the gantry's axis
 
 
 @pytest.mark.parametrize("turned", [False, True])
-@pytest.mark.parametrize("mirrored", [False, True])
-@pytest.mark.parametrize("head_down", [False, True])
+@pytest.mark.parametrize(("mirrored", "head_down"), [(False, False), (True, False), (False, True)])
 def test_a_scout_shows_a_point_where_its_view_says(
     benchmarks: dict[str, ModuleType], tmp_path: Path, turned: bool, mirrored: bool, head_down: bool
 ) -> None:
@@ -193,9 +193,10 @@ def test_a_scout_shows_a_point_where_its_view_says(
         first[across], first[2] = (300.0 if mirrored else -300.0), (-500.0 if head_down else 50.0)
         pixels = np.full((551, 1201), -2048, np.int16)
         pixels[20:530, 100:1100] = 5
+        mark = SHOWN_MM[name]
         row, column = (
-            round((MARK_MM[2] - first[2]) / down[2]),
-            round((MARK_MM[across] - first[across]) / right[across] / 0.5),
+            round((mark[2] - first[2]) / down[2]),
+            round((mark[across] - first[across]) / right[across] / 0.5),
         )
         pixels[row, column] = 400
         spacing = [1.0, 0.5]
@@ -209,12 +210,16 @@ def test_a_scout_shows_a_point_where_its_view_says(
             "pixel_spacing_mm": spacing,
         }
         (tmp_path / f"{name}.json").write_text(json.dumps(header), encoding="utf-8")
-    ap, lateral, views = benchmarks["held_out_people"].scout_radiographs(tmp_path, ISOCENTER_MM)
-    for image, view in ((ap, views.ap), (lateral, views.lateral)):
-        u, v, w = view.projection_matrix() @ np.array([*MARK_MM, 1.0])
-        brightest = np.unravel_index(np.argmax(image), image.shape)
-        assert image.shape == view.detector.shape == (320, 640)
-        assert brightest == pytest.approx((v / w, u / w), abs=1e-6)
+    grid = Grid((24, 26, 22), (5.0, 6.0, 7.0), (-57.5, -75.0, -283.5))  # about (0, 0, -210)
+    ct = Volume(np.random.default_rng(6).integers(-100, 500, grid.shape).astype(np.float32), grid)
+    write_volume(tmp_path / "ct_sagittal_2mm.nii.gz", ct)
+    ap, lateral, views = benchmarks["held_out_people"].scout_radiographs(tmp_path, SourceCT(ct))
+    assert views.center_mm == pytest.approx((0.0, 0.0, -210.0))
+    for name, image, view in (("ap", ap, views.ap), ("lateral", lateral, views.lateral)):
+        assert isinstance(view.beam, SlotScan)
+        assert image.shape == view.detector.shape == (551, 1201)
+        row, column = np.unravel_index(np.argmax(image), image.shape)
+        assert view.project_points(np.array([SHOWN_MM[name]]))[0] == pytest.approx((column, row), abs=1e-6)
         assert image.min() == 5  # padding became air
 
 
