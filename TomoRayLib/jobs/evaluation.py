@@ -76,9 +76,9 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     if job.cases is not None:
         cohort = only_named(cohort, names_in(Path(job.cases)))
     model = choose_model(job.model, job.device, job.precision)
-    of_studies = any(is_study(case) for case in (*cohort.cases, *cohort.unlabelled))
-    settings = scoring_settings(job, model) | ({"radiographs": SCOUTS} if of_studies else {})
     cases: tuple[AnyCase, ...] = (*cohort.cases, *cohort.unlabelled)
+    of_studies = any(is_study(case) for case in cases)
+    settings = scoring_settings(job, model) | ({"radiographs": SCOUTS} if of_studies else {})
     count = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
     unlabelled = f", of which {len(cohort.unlabelled)} get labels by TomoRay" if cohort.unlabelled else ""
     emit(Note(f"{count}{unlabelled}. Left out{counted_reasons(cohort) or ': nothing'}."))
