@@ -69,6 +69,7 @@ class SynthesisJob(_Written):
         segment: Score against labels by TomoRay if the CT has no segmentation.
         comparison: Compare with the CT, if there is one.
         suggest: Judge a result from radiographs, and try likely mistakes with them if it may be wrong.
+        uncertainty: Run the network on variations of the radiographs too, to say where the result may be wrong.
         title: Title of the report; None: from the file names.
         demonstration_note: Sentence on the origin of the demonstration case, for the report.
 
@@ -125,6 +126,11 @@ class SynthesisJob(_Written):
     comparison: bool = True
     suggest: bool = setting(
         True, help="Judge the result, and try likely mistakes if it may be wrong.", name="--suggest/--no-suggest"
+    )
+    uncertainty: bool = setting(
+        False,
+        help="Say how sure the result is, voxel by voxel, from variations of the radiographs.",
+        name="--uncertainty/--no-uncertainty",
     )
     title: str | None = None
     demonstration_note: str | None = None

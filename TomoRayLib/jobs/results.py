@@ -25,6 +25,7 @@ from TomoRayLib.synthesis.model_run import ChosenModel, SyntheticCT
 from TomoRayLib.synthesis.own_labels import labels_marking
 from TomoRayLib.synthesis.rendering import write_radiograph
 from TomoRayLib.synthesis.reprojection import Reprojection, write_reprojection
+from TomoRayLib.synthesis.spread import Sureness
 from TomoRayLib.synthesis.suggestions import Suggestion
 from TomoRayLib.synthesis.truth import GroundTruth
 
@@ -56,6 +57,7 @@ class CaseResult:
     warnings: tuple[str, ...]
     judgement: Judgement | None = None
     reprojections: tuple[Reprojection, Reprojection] | None = None
+    sureness: Sureness | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -108,7 +110,11 @@ class CaseResult:
         made = provenance_of(self.job, self.model, self.inputs.views, self.synthetic.grid, notes)
         source = self.inputs.source
         own = {"labels_by": self.labels_by, "segmenter": source.segmenter} if source is not None else {}
-        return {**made, **own, **self.judgement_dict(), **self.spine_dict()}
+        return {**made, **own, **self.judgement_dict(), **self.sureness_dict(), **self.spine_dict()}
+
+    def sureness_dict(self) -> dict[str, Any]:
+        """How sure the bone mask is as ``uncertainty``; nothing if that was not asked for."""
+        return {"uncertainty": self.sureness.to_json_dict()} if self.sureness is not None else {}
 
     def spine_dict(self) -> dict[str, Any]:
         """The vertebrae found and how sure their numbers are; nothing of a model that does not count them."""
@@ -164,6 +170,8 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
         demonstration_note=result.job.demonstration_note,
         labels_by=result.labels_by,
         labels_unsure=result.labels_unsure,
+        uncertainty=result.sureness.volume() if result.sureness else None,
+        expected_dice=result.sureness.expected_dice if result.sureness else None,
     )
     if result.job.report:
         write_report(folder / "report.html", content)
@@ -174,12 +182,14 @@ def write_case(folder: Path, result: CaseResult) -> None:
     """Write volumes, radiographs and scores."""
     synthetic, inputs, metrics = result.synthetic, result.inputs, result.metrics
     volumes = {"synthetic_ct": synthetic.hu(), "synthetic_vertebrae": synthetic.vertebrae()}
+    if result.sureness is not None:
+        volumes["uncertainty"] = result.sureness.volume()
     if result.comparison is not None:
         volumes["truth_ct"] = result.comparison.true_hu
     if result.truth is not None:
         volumes["truth_vertebrae"] = result.truth.vertebrae()
     for name, volume in volumes.items():
-        marking = {"TomoRay.notice": NOTICE} if name.startswith("synthetic") else {}
+        marking = {} if name.startswith("truth") else {"TomoRay.notice": NOTICE}
         if name == "truth_vertebrae" and result.labels_by is not None:
             marking = labels_marking()
         write_volume(folder / f"{name}.nrrd", volume, marking)

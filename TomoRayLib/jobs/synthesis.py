@@ -22,6 +22,7 @@ from TomoRayLib.synthesis.own_labels import choose_segmenter, is_segmenter_there
 from TomoRayLib.synthesis.reprojection import reproject
 from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubts, measured
 from TomoRayLib.synthesis.scout_views import scout_inputs
+from TomoRayLib.synthesis.spread import sureness_of
 from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
 from TomoRayLib.synthesis.trained_range import geometry_notes
 from TomoRayLib.weights import load_equal_frequency_table
@@ -39,11 +40,19 @@ SECONDS_FROM_CT = {
     "Segmenting": 12.0,
     "Projecting": 1.5,
     "Synthesizing": 4.0,
+    "Varying": 4.0,
     "Comparing": 3.0,
     "Drawing": 8.0,
     "Writing": 3.0,
 }
-SECONDS_FROM_RADIOGRAPHS = {"Reading": 1.0, "Synthesizing": 4.0, "Judging": 4.0, "Drawing": 5.0, "Writing": 2.0}
+SECONDS_FROM_RADIOGRAPHS = {
+    "Reading": 1.0,
+    "Synthesizing": 4.0,
+    "Varying": 4.0,
+    "Judging": 4.0,
+    "Drawing": 5.0,
+    "Writing": 2.0,
+}
 
 
 def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
@@ -77,7 +86,11 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
 def expected_seconds(job: SynthesisJob) -> dict[str, float]:
     """Return the stages that a job goes through, with their usual seconds on two cores."""
     expected = SECONDS_FROM_CT if job.has_ct else SECONDS_FROM_RADIOGRAPHS
-    left_out = {"Judging": not job.tries_arrangements, "Segmenting": not needs_own_labels(job)}
+    left_out = {
+        "Judging": not job.tries_arrangements,
+        "Segmenting": not needs_own_labels(job),
+        "Varying": not job.uncertainty,
+    }
     return {name: seconds for name, seconds in expected.items() if not left_out.get(name)}
 
 
@@ -98,6 +111,10 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
     with stages.stage("Synthesizing"):
         whole = model.synthesize(*inputs.for_network, inputs.views)
         synthetic = whole.on_field_of_view(job.fov_mm)
+    sureness = None
+    if job.uncertainty:
+        with stages.stage("Varying"):
+            sureness = sureness_of(*inputs.for_network, inputs.views, synthetic, model)
     comparison, remarks, suggestion = None, [] if synthetic.mask.any() else [EMPTY], None
     if inputs.source is not None and job.comparison:
         with stages.stage("Comparing"):
@@ -121,7 +138,8 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
         reproject(synthetic, ap, inputs.views.ap),
         reproject(synthetic, lateral, inputs.views.lateral),
     )
-    return CaseResult(job, model, inputs, synthetic, comparison, (*warnings, *remarks, *asked), judgement, shadows)
+    told = (*warnings, *remarks, *asked)
+    return CaseResult(job, model, inputs, synthetic, comparison, told, judgement, shadows, sureness)
 
 
 def _suggested(measures: ResultMeasures, inputs: Inputs, job: SynthesisJob, model: ChosenModel) -> Suggestion | None:
@@ -163,6 +181,7 @@ def _finished(result: CaseResult, stages: Stages) -> Finished:
             "folder": str(folder),
             "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
             **result.judgement_dict(),
+            **result.sureness_dict(),
             **result.spine_dict(),
             "metrics": result.metrics_dict(),
             "seconds": stages.total_seconds,

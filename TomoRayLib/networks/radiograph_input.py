@@ -128,6 +128,15 @@ def cube_to_pixel(view: View, grid: Grid) -> NDArray[np.float64]:
     return view.pixel_map() @ cube_to_world
 
 
+def mistaken(matrix: NDArray[np.float64], shift_px: NDArray[np.float64], scale: float) -> NDArray[np.float64]:
+    """``cube_to_pixel`` (4, 4) of a view on the network's detector that is ``scale`` times larger about the middle of
+    that detector, then moved by ``shift_px`` (column, row)."""
+    middle = (NETWORK_PIXELS - 1) / 2
+    result = np.array(matrix, dtype=np.float64)
+    result[:2] = scale * (matrix[:2] - middle * matrix[2:]) + (middle + shift_px[:, None]) * matrix[2:]
+    return result
+
+
 def network_input(images: list[Tensor], views: list[View], grid: Grid) -> tuple[Tensor, Tensor]:
     """Make the network's input from two radiographs of any detector.
 

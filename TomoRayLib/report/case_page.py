@@ -12,7 +12,7 @@ from TomoRayLib.base.files import write_atomically
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.geometry.beams import ParallelBeam
 from TomoRayLib.metrics.table import MetricsTable
-from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, ColorMap
+from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, color_bar
 from TomoRayLib.report.content import UNSURE_MARK, ReportContent, Shown, shown_volumes
 from TomoRayLib.report.drawing import data_uri, png_bytes
 from TomoRayLib.report.figures import (
@@ -28,6 +28,7 @@ from TomoRayLib.report.figures import (
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.reprojection_section import reprojection_section
 from TomoRayLib.report.tables import at_a_glance, provenance_table, scores_section
+from TomoRayLib.report.uncertainty_section import uncertainty_section
 from TomoRayLib.report.vertebra_section import vertebra_section
 
 PAPER = (
@@ -65,6 +66,7 @@ def render_report(content: ReportContent) -> str:
         _radiographs(content),
         reprojection_section(content, shown.synthetic_names),
         _slices(slice_rows(shown), shown),
+        uncertainty_section(shown, content.uncertainty, content.expected_dice),
         _surfaces(surface_views(shown), shown),
         "" if metrics is None else scores_section(metrics),
         vertebra_section(content.spine, content.matched),
@@ -87,25 +89,6 @@ def write_report(path: str | os.PathLike[str], content: ReportContent) -> None:
     text = render_report(content)
     with write_atomically(path) as partial:
         partial.write_text(text, encoding="utf-8")
-
-
-def color_bar(colors: ColorMap, ticks: tuple[float, ...], texts: tuple[str, ...], name: str) -> str:
-    """A horizontal colour bar as SVG, with ``texts`` under ``ticks`` (values in the map's unit)."""
-    stops = "".join(
-        f'<stop offset="{100 * n / (len(colors.stops) - 1):g}%" stop-color="rgb({r},{g},{b})"/>'
-        for n, (r, g, b) in enumerate(colors.stops)
-    )
-    marks = []
-    for value, text in zip(ticks, texts, strict=True):
-        x = 400 * (value - colors.low) / (colors.high - colors.low)
-        anchor = "start" if x <= 0 else "end" if x >= 400 else "middle"
-        marks.append(f'<text x="{x:g}" y="32" text-anchor="{anchor}">{escape(text)}</text>')
-    return (
-        f'<div class="bar"><svg viewBox="0 0 400 36" role="img" aria-label="{escape(name)}" font-size="12.5" '
-        f'fill="#18202a"><defs><linearGradient id="{colors.name}">{stops}</linearGradient></defs>'
-        f'<rect width="400" height="14" fill="url(#{colors.name})" stroke="#8a949e" stroke-width=".5"/>'
-        f"{''.join(marks)}</svg></div>"
-    )
 
 
 def _opening(content: ReportContent, shown: Shown, metrics: MetricsTable | None) -> str:

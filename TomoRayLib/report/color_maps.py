@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,3 +62,35 @@ BLUE_WHITE_RED: tuple[Rgb, ...] = (
 
 DISTANCE_COLORS = ColorMap("distance", MAGMA_REVERSED, 0.0, 10.0, "mm")
 DIFFERENCE_COLORS = ColorMap("difference", BLUE_WHITE_RED, -600.0, 600.0, "HU")
+# ColorBrewer YlOrRd (Apache-2.0, Cynthia Brewer): brighter and yellower is surer; on grey slices, over dark and bright.
+YELLOW_RED: tuple[Rgb, ...] = (
+    (255, 255, 204),
+    (255, 237, 160),
+    (254, 217, 118),
+    (254, 178, 76),
+    (253, 141, 60),
+    (252, 78, 42),
+    (227, 26, 28),
+    (189, 0, 38),
+    (128, 0, 38),
+)
+UNCERTAINTY_COLORS = ColorMap("uncertainty", YELLOW_RED, 0.0, 0.5, "")
+
+
+def color_bar(colors: ColorMap, ticks: tuple[float, ...], texts: tuple[str, ...], name: str) -> str:
+    """A horizontal colour bar as SVG, with ``texts`` under ``ticks`` (values in the map's unit)."""
+    stops = "".join(
+        f'<stop offset="{100 * n / (len(colors.stops) - 1):g}%" stop-color="rgb({r},{g},{b})"/>'
+        for n, (r, g, b) in enumerate(colors.stops)
+    )
+    marks = []
+    for value, text in zip(ticks, texts, strict=True):
+        x = 400 * (value - colors.low) / (colors.high - colors.low)
+        anchor = "start" if x <= 0 else "end" if x >= 400 else "middle"
+        marks.append(f'<text x="{x:g}" y="32" text-anchor="{anchor}">{escape(text)}</text>')
+    return (
+        f'<div class="bar"><svg viewBox="0 0 400 36" role="img" aria-label="{escape(name)}" font-size="12.5" '
+        f'fill="#18202a"><defs><linearGradient id="{colors.name}">{stops}</linearGradient></defs>'
+        f'<rect width="400" height="14" fill="url(#{colors.name})" stroke="#8a949e" stroke-width=".5"/>'
+        f"{''.join(marks)}</svg></div>"
+    )

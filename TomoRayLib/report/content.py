@@ -37,8 +37,9 @@ class ReportContent:
     whether their numbers may all be off. ``spine`` are the vertebrae of a model that counts them, ``matched`` what they
     are of the true ones. ``bone_mm`` are (rows, columns) millimetres of synthetic bone along the rays of the AP and the
     lateral radiograph, over their fields on pixels of their own, and ``agreements`` how well each fits its radiograph.
-    ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note`` says what the
-    demonstration case is.
+    ``uncertainty`` is the probability that the bone mask is wrong, ``expected_dice`` what follows from it; None if it
+    was not asked for. ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note`` says
+    what the demonstration case is.
 
     Raises:
         ValueError: If a radiograph does not have its detector's rows and columns, or there are labels without a truth
@@ -63,6 +64,8 @@ class ReportContent:
     matched: MatchedSpine | None = None
     bone_mm: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
     agreements: tuple[float | None, float | None] = (None, None)
+    uncertainty: Volume | None = None
+    expected_dice: float | None = None
 
     def __post_init__(self) -> None:
         for name, pixels, view in (("ap", self.ap, self.views.ap), ("lateral", self.lateral, self.views.lateral)):

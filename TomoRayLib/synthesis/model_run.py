@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from TomoRayLib.anatomy.grey_levels import LookupTable
 from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine, decode_vertebrae
@@ -123,9 +124,8 @@ def coarse_probability(
 
     The arguments are as in ``synthesize``.
     """
-    level = max(0, min(HEAD_LEVELS - 1, (entry.size // COARSE_SIZE).bit_length() - 1))
     grid = model_grid(entry, views.isocenter_mm)
-    logit = _predict(ap, lateral, views, network, grid, precision, level).mask_logit[0, 0]
+    logit = _predict(ap, lateral, views, network, grid, precision, coarse_level(entry)).mask_logit[0, 0]
     probability: NDArray[np.float32] = torch.sigmoid(logit.float()).cpu().numpy()
     return probability
 
@@ -141,7 +141,13 @@ def _predict(
 ) -> Prediction:
     """The network's output at one level, 0 the finest."""
     images = [torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)) for image in (ap, lateral)]
-    radiographs, matrices = network_input(images, [views.ap, views.lateral], grid)
+    return run_network(*network_input(images, [views.ap, views.lateral], grid), network, precision, level)
+
+
+def run_network(
+    radiographs: Tensor, matrices: Tensor, network: GeoLiftUNet, precision: torch.dtype | None, level: int
+) -> Prediction:
+    """Return the network's output at one level, 0 the finest, for the input that ``network_input`` makes."""
     device = next(network.parameters()).device
     dtype = precision or fast_precision(device)
     full = dtype == torch.float32
@@ -151,6 +157,11 @@ def _predict(
         torch.autocast(device.type, dtype, enabled=not full),
     ):
         return network(radiographs.to(device), matrices.to(device), levels=(level,))[level]
+
+
+def coarse_level(entry: ModelEntry) -> int:
+    """Return the level of the network's coarsest output, 48^3 of a model of 192^3."""
+    return max(0, min(HEAD_LEVELS - 1, (entry.size // COARSE_SIZE).bit_length() - 1))
 
 
 @dataclass(frozen=True)

@@ -127,15 +127,6 @@ def unknown_scales(rng: np.random.Generator, ranges: GeometryRanges = GeometryRa
     return rng.uniform(*ranges.unknown_scale, size=2)
 
 
-def mistaken(matrix: np.ndarray, shift_px: np.ndarray, scale: float) -> np.ndarray:
-    """``cube_to_pixel`` (4, 4) of a view that is ``scale`` times larger about the middle of its detector, then moved by
-    ``shift_px`` (column, row)."""
-    middle = (NETWORK_PIXELS - 1) / 2
-    result = np.array(matrix, dtype=np.float64)
-    result[:2] = scale * (matrix[:2] - middle * matrix[2:]) + (middle + shift_px[:, None]) * matrix[2:]
-    return result
-
-
 def random_attenuation(hu: Tensor, rng: np.random.Generator, ranges: AppearanceRanges = AppearanceRanges()) -> Tensor:
     """Attenuation in 1/mm, shaped as ``hu`` (int16): as our DRRs have it, or of water and bone at a random energy
     (NISTIR 5632), at which bone stands out up to twice as much."""

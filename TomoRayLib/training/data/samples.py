@@ -16,12 +16,11 @@ from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
 from TomoRayLib.networks.geolift import IMAGE_LEVEL
-from TomoRayLib.networks.radiograph_input import cube_to_pixel, normalise
+from TomoRayLib.networks.radiograph_input import cube_to_pixel, mistaken, normalise
 from TomoRayLib.projector.projection import project
 from TomoRayLib.training.data.augmentation import (
     AppearanceRanges,
     GeometryRanges,
-    mistaken,
     random_appearance,
     random_attenuation,
     random_views,

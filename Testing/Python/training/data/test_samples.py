@@ -16,13 +16,12 @@ from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import lift
-from TomoRayLib.networks.radiograph_input import NETWORK_PIXEL_MM, NETWORK_PIXELS, cube_to_pixel
+from TomoRayLib.networks.radiograph_input import NETWORK_PIXEL_MM, NETWORK_PIXELS, cube_to_pixel, mistaken
 from TomoRayLib.projector import project
 from TomoRayLib.training.data import samples as datasets
 from TomoRayLib.training.data.augmentation import (
     AppearanceRanges,
     GeometryRanges,
-    mistaken,
     random_appearance,
     random_views,
     unknown_scales,
