@@ -171,7 +171,7 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
         labels_by=result.labels_by,
         labels_unsure=result.labels_unsure,
         uncertainty=result.sureness.volume() if result.sureness else None,
-        expected_dice=result.sureness.expected_dice if result.sureness else None,
+        expected_dice=result.sureness.to_json_dict()["expected_dice"] if result.sureness else None,
     )
     if result.job.report:
         write_report(folder / "report.html", content)
