@@ -16,9 +16,10 @@ from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, write_case
 from TomoRayLib.synthesis.comparison import compare_with_ct
-from TomoRayLib.synthesis.inputs import Inputs, labelled_ct, project_ct, read_ct, read_radiographs
+from TomoRayLib.synthesis.inputs import Inputs, labelled_ct, project_ct, read_ct
 from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, choose_model
 from TomoRayLib.synthesis.own_labels import choose_segmenter, is_segmenter_there, with_own_labels
+from TomoRayLib.synthesis.radiograph_inputs import read_radiographs
 from TomoRayLib.synthesis.reprojection import reproject
 from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubts, measured
 from TomoRayLib.synthesis.scout_views import scout_inputs

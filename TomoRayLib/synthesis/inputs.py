@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +12,16 @@ from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.geometry.views import Biplanar
-from TomoRayLib.images.blanked_areas import Cleaned, cleaned
-from TomoRayLib.images.checks import check_ct, check_radiograph
-from TomoRayLib.images.files import read_radiograph, read_volume
+from TomoRayLib.images.checks import check_ct
+from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.masks.checks import placed_mask
 from TomoRayLib.images.masks.plausibility import check_mask_in_ct
-from TomoRayLib.images.reduction import is_large, reduced, reduced_shape, reduced_spacing_mm, reduced_view
 from TomoRayLib.images.structure_masks import read_segmentation
-from TomoRayLib.images.types import Radiograph, Volume
-from TomoRayLib.synthesis.acquisition import default_isocenter_mm, pair_geometry, rendering_views
-from TomoRayLib.synthesis.alignment import aligned, contradiction, heights_are_given
-from TomoRayLib.synthesis.arrangement import Pair, pair_warnings
-from TomoRayLib.synthesis.calibrated_views import calibrated_pair
+from TomoRayLib.images.types import Volume
+from TomoRayLib.synthesis.acquisition import default_isocenter_mm, rendering_views
+from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.rendering import render
-from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
+from TomoRayLib.synthesis.settings import GeometryOptions
 
 
 @dataclass(frozen=True)
@@ -98,101 +94,6 @@ def labelled_ct(volume: Volume, name: str, segmentation: str | None, labels: str
     return SourceCT(volume, mask, notes, (*warnings, *_said("Mask", (*mask.warnings, *remarks))))
 
 
-def read_radiographs(
-    ap: str, lateral: str, geometry: GeometryOptions, how: Arrangement, *, align: bool = False, clean: bool = True
-) -> Inputs:
-    """Read two radiographs and find out their geometry.
-
-    ``how`` says what is to be done to the images in the files, ``align`` whether they are brought to one height if
-    nobody gave their places, ``clean`` whether borders, letters and text are filled for the network. Raises InputError
-    for a file that cannot be a radiograph, and as ``radiograph_views`` does.
-    """
-    named = (_read_film(ap, "AP", geometry), _read_film(lateral, "lateral", geometry))
-    films = (named[0].stated, named[1].stated)
-    calibrated = calibrated_pair(*films, geometry)
-    if calibrated is not None:
-        films = (calibrated.ap, calibrated.lateral)
-    read = pair_geometry(*films, geometry, calibrated)
-    images = (_of_use(films[0], named[0]), _of_use(films[1], named[1]))
-    views = replace(read.views, ap=reduced_view(read.views.ap), lateral=reduced_view(read.views.lateral))
-    notes = [*read.notes, *(note for one in named for note in one.notes)]
-    given = Pair(images[0].pixels, images[1].pixels, views)
-    without = [cleaned(image.pixels) if clean else Cleaned(image.pixels) for image in images]
-    as_read = Pair(without[0].pixels, without[1].pixels, views)
-    warnings = [*read.warnings, *pair_warnings(*images, views, how)]
-    changed = (how.flip_ap or how.turn_ap, how.flip_lateral or how.turn_lateral)
-    for name, image, moved in zip(("AP", "lateral"), images, changed, strict=True):
-        notes += _header_notes(name, image)
-        warnings += [f"{name}: {warning}" for warning in image.header.warnings]
-        if moved and image.header.patient_orientation is not None:
-            warnings.append(f"{name}: mirrored or turned as asked, although its header states the orientation.")
-    for name, found in zip(("AP", "lateral"), without, strict=True):
-        notes += [f"{name}: {note}" for note in found.notes]
-    filled = as_read.arranged(how)
-    align = align and not heights_are_given(images, geometry)
-    if align:
-        alignment = aligned(filled)
-        filled, said = alignment.pair, alignment.warning
-    else:
-        said = contradiction(filled)
-    warnings += [said] if said else []
-    pair = replace(given.arranged(how), views=filled.views)
-    is_cleaned = any(found.borders or found.letters for found in without)
-    return Inputs(
-        pair.ap,
-        pair.lateral,
-        pair.views,
-        as_read=as_read,
-        is_aligned=align,
-        cleaned=filled if is_cleaned else None,
-        notes=tuple(_told_once(notes)),
-        warnings=tuple(_told_once(warnings)),
-    )
-
-
-@dataclass(frozen=True)
-class _Film:
-    """A radiograph with the size that its file, and every geometry given of it, speaks of.
-
-    ``pixels`` are its pixels averaged to fewer, if it has very many; those of ``stated`` then take no memory.
-    """
-
-    stated: Radiograph
-    pixels: NDArray[np.float32] | None = None
-    notes: tuple[str, ...] = ()
-
-
-def _read_film(path: str, name: str, geometry: GeometryOptions) -> _Film:
-    """Read and check a radiograph, and average one of very many pixels before the other is read."""
-    image = read_radiograph(path)
-    check_radiograph(image, f"{name[0].upper()}{name[1:]} radiograph")
-    shape = (image.pixels.shape[0], image.pixels.shape[1])
-    if not is_large(image.pixels):
-        return _Film(image)
-    rows, columns = reduced_shape(shape)
-    note = (
-        f"{name}: {shape[0]} x {shape[1]} pixels averaged to {rows} x {columns}, which show the same field; its "
-        "geometry is that of the file."
-    )
-    if geometry.has_matrices:  # which may turn its pixels
-        return _Film(image, None, (note,))
-    nothing = np.broadcast_to(np.float32(0.0), shape)
-    return _Film(replace(image, pixels=nothing), reduced(image.pixels), (note,))
-
-
-def _of_use(stated: Radiograph, film: _Film) -> Radiograph:
-    """The radiograph with pixels of a bearable number."""
-    if not is_large(stated.pixels):
-        return stated
-    shape = (stated.pixels.shape[0], stated.pixels.shape[1])
-    spacing_mm = stated.pixel_spacing_mm
-    return replace(
-        stated,
-        pixels=reduced(stated.pixels) if film.pixels is None else film.pixels,
-        pixel_spacing_mm=None if spacing_mm is None else reduced_spacing_mm(spacing_mm, shape),
-    )
-
-
 def project_ct(source: SourceCT, geometry: GeometryOptions) -> Inputs:
     """Render AP and lateral line integrals of a CT. Raises InputError for a view that misses it."""
     center_mm, middle = default_isocenter_mm(source.ct, source.labels)
@@ -206,24 +107,3 @@ def project_ct(source: SourceCT, geometry: GeometryOptions) -> Inputs:
 
 def _said(name: str, sentences: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"{name}: {sentence}" for sentence in sentences)
-
-
-def _told_once(sentences: list[str]) -> list[str]:
-    """Join what is said of both radiographs in the same words into one sentence, at the place of the first."""
-    told = dict.fromkeys(sentences)
-    both = {s.removeprefix("AP: ") for s in told if s.startswith("AP: ")} & {
-        s.removeprefix("lateral: ") for s in told if s.startswith("lateral: ")
-    }
-    joined = (
-        f"AP and lateral: {rest}" if (rest := s.removeprefix("AP: ").removeprefix("lateral: ")) in both else s
-        for s in told
-    )
-    return list(dict.fromkeys(joined))
-
-
-def _header_notes(name: str, image: Radiograph) -> list[str]:
-    header = image.header
-    notes = [f"{name}: {note}" for note in header.notes]
-    if header.modality is not None and header.patient_orientation is None:
-        notes.append(f"{name}: its orientation is not stated; taken as the patient's left, or back, at image right.")
-    return notes

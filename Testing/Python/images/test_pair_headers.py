@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from support.dicom_files import a_radiograph_file
-from TomoRayLib.synthesis.inputs import read_radiographs
+from TomoRayLib.synthesis.radiograph_inputs import read_radiographs
 from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
 
 

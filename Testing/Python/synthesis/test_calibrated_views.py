@@ -21,7 +21,7 @@ from TomoRayLib.images.types import Radiograph
 from TomoRayLib.images.writing import write_image_2d
 from TomoRayLib.projector.projection import project
 from TomoRayLib.synthesis.calibrated_views import CalibratedPair, calibrated_pair
-from TomoRayLib.synthesis.inputs import read_radiographs
+from TomoRayLib.synthesis.radiograph_inputs import read_radiographs
 from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
 
 AIMED_MM = (31.0, -118.0, -402.0)

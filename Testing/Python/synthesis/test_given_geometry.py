@@ -19,7 +19,7 @@ from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.types import Radiograph, RadiographHeader
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.synthesis.acquisition import pair_geometry, rendering_views
-from TomoRayLib.synthesis.inputs import read_radiographs
+from TomoRayLib.synthesis.radiograph_inputs import read_radiographs
 from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
 from TomoRayLib.synthesis.trained_range import geometry_notes
 from TomoRayLib.weights import find_model

@@ -11,7 +11,8 @@ import pytest
 from support.dicom_files import a_dataset
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import ConeBeam
-from TomoRayLib.synthesis.inputs import Inputs, read_radiographs
+from TomoRayLib.synthesis.inputs import Inputs
+from TomoRayLib.synthesis.radiograph_inputs import read_radiographs
 from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
 
 FILM_CLASS, RT_IMAGE_CLASS = "1.2.840.10008.5.1.4.1.1.1.1", "1.2.840.10008.5.1.4.1.1.481.1"
