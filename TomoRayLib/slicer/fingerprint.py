@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from TomoRayLib.slicer.request import CTInputs, Request
+from TomoRayLib.slicer.request import CTInputs, Request, StudyInputs
 from TomoRayLib.slicer.scene.nodes import index_to_lps, transform_problem
 from TomoRayLib.slicer.scene.segment_nodes import BINARY_LABELMAP
 
@@ -12,6 +12,9 @@ from TomoRayLib.slicer.scene.segment_nodes import BINARY_LABELMAP
 def fingerprint(request: Request) -> tuple:
     """A value that is equal for two requests with the same result: their choices and the state of their images."""
     inputs = request.inputs
+    if isinstance(inputs, StudyInputs):
+        vertebrae = (_image_key(inputs.segmentation), *_segment_keys(inputs.segmentation))
+        return vertebrae, replace(inputs, segmentation=None), request.settings
     if isinstance(inputs, CTInputs):
         chosen: tuple = (_image_key(inputs.ct), _image_key(inputs.segmentation), *_segment_keys(inputs.segmentation))
         return chosen, inputs.preset, inputs.isocenter_mm, request.settings

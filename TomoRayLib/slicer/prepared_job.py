@@ -8,8 +8,8 @@ from pathlib import Path
 from slicer.i18n import tr as _
 
 from TomoRayLib.anatomy.numberings import AUTO
-from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request
-from TomoRayLib.slicer.scene.nodes import Role, export_volume, grid_of
+from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request, StudyInputs
+from TomoRayLib.slicer.scene.nodes import Role, export_volume
 from TomoRayLib.slicer.scene.radiographs import export_radiograph, radiograph_of
 from TomoRayLib.slicer.scene.segments import goes_by_names, labels_of
 from TomoRayLib.slicer.scene.view_geometry import pair_of, write_geometry
@@ -20,6 +20,8 @@ RESULTS = "results"  # the folder in the job's folder that receives the results
 
 def synthesis_job(request: Request, folder: Path) -> PreparedJob:
     """Write the inputs of a request and return its job. Raises InputError or OutputError if that is impossible."""
+    if isinstance(request.inputs, StudyInputs):
+        return _from_study(request, request.inputs, folder)
     if isinstance(request.inputs, CTInputs):
         return _from_ct(request, request.inputs, folder)
     return _from_radiographs(request, request.inputs, folder)
@@ -53,6 +55,29 @@ def _from_ct(request: Request, inputs: CTInputs, folder: Path) -> PreparedJob:
     return PreparedJob(job, notes, _moved_apart(inputs))
 
 
+def _from_study(request: Request, inputs: StudyInputs, folder: Path) -> PreparedJob:
+    from TomoRayLib.images.writing import write_volume
+    from TomoRayLib.jobs.job import SynthesisJob
+    from TomoRayLib.synthesis.settings import GeometryOptions
+
+    segmentation: str | None = None
+    notes: tuple[str, ...] = ()
+    if inputs.segmentation is not None:
+        labels, notes = labels_of(inputs.segmentation, None, inputs.labels)
+        segmentation = str(folder / "vertebrae.nrrd")
+        write_volume(folder / "vertebrae.nrrd", labels, compressed=False)
+    job = SynthesisJob(
+        out=str(folder / RESULTS),
+        title=request.title,
+        study=inputs.study,
+        segmentation=segmentation,
+        labels=_numbering(inputs),
+        geometry=GeometryOptions(isocenter_mm=inputs.isocenter_mm),
+        **asdict(request.settings),
+    )
+    return PreparedJob(job, notes)
+
+
 def _from_radiographs(request: Request, inputs: RadiographInputs, folder: Path) -> PreparedJob:
     from TomoRayLib.jobs.job import SynthesisJob
     from TomoRayLib.synthesis.settings import GeometryOptions
@@ -82,12 +107,12 @@ def _written_ct(inputs: CTInputs, folder: Path) -> tuple[str, str | None, tuple[
     notes = (moved,) if moved is not None else ()
     if inputs.segmentation is None:
         return str(folder / "ct.nrrd"), None, notes
-    labels, remarks = labels_of(inputs.segmentation, inputs.ct, grid_of(inputs.ct), inputs.labels)
+    labels, remarks = labels_of(inputs.segmentation, inputs.ct, inputs.labels)
     write_volume(folder / "vertebrae.nrrd", labels, compressed=False)
     return str(folder / "ct.nrrd"), str(folder / "vertebrae.nrrd"), (*notes, *remarks)
 
 
-def _numbering(inputs: CTInputs) -> str:
+def _numbering(inputs: CTInputs | StudyInputs) -> str:
     """The numbering of the labels as written: VerSe's if names gave them, else as chosen."""
     if inputs.segmentation is None:
         return AUTO

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from TomoRayLib.slicer.scene.view_geometry import ViewGeometry
@@ -65,6 +67,31 @@ class CTInputs:
 
 
 @dataclass(frozen=True)
+class StudyInputs:
+    """A DICOM study on disk: a CT whose AP and lateral scout are the radiographs.
+
+    Attributes:
+        study: Path of its folder, empty if none is chosen.
+        segmentation: Vertebrae of its CT, a segmentation or label map node; None if there are none.
+        isocenter_mm: As in ``CTInputs``.
+        labels: As in ``CTInputs``.
+    """
+
+    study: str
+    segmentation: Any = None
+    isocenter_mm: tuple[float, float, float] | None = None
+    labels: str = "auto"
+
+    @property
+    def source(self) -> str:
+        """What tells this study from others on a node, without the names in its path."""
+        return sha256(str(Path(self.study).resolve()).encode()).hexdigest()
+
+
+Inputs = RadiographInputs | CTInputs | StudyInputs
+
+
+@dataclass(frozen=True)
 class Settings:
     """Choices that do not depend on the patient, with the names and defaults of ``TomoRayLib.jobs.SynthesisJob``.
 
@@ -90,29 +117,47 @@ class Request:
     """One synthesis, as the panel or a script asks for it.
 
     Attributes:
-        inputs: Two radiographs, or a CT.
+        inputs: Two radiographs, a CT, or a study with both.
         settings: Model, device and the like.
         synthetic_volume: Scalar volume node to fill with the synthetic CT; None to add a new one.
         vertebrae: Segmentation node to fill with the synthetic vertebrae; None to add a new one.
     """
 
-    inputs: RadiographInputs | CTInputs
+    inputs: Inputs
     settings: Settings = field(default_factory=Settings)
     synthetic_volume: Any = None
     vertebrae: Any = None
 
     @property
     def main_input(self) -> Any:
-        """The node that the case is placed next to: the CT or the AP radiograph."""
+        """The node that the case is placed next to: the CT or the AP radiograph; None for a study."""
+        if isinstance(self.inputs, StudyInputs):
+            return None
         return self.inputs.ct if isinstance(self.inputs, CTInputs) else self.inputs.ap
 
     @property
+    def source(self) -> str | None:
+        """What tells the study from others; None for inputs that are nodes."""
+        return self.inputs.source if isinstance(self.inputs, StudyInputs) else None
+
+    @property
     def title(self) -> str:
-        """Title of job, report and case: the name of the main input."""
+        """Title of job, report and case: the name of the main input, or of the study's folder."""
+        if isinstance(self.inputs, StudyInputs):
+            return Path(self.inputs.study).resolve().name or "TomoRay"
         return self.main_input.GetName() or "TomoRay"
 
 
-def input_nodes(inputs: RadiographInputs | CTInputs) -> list[Any]:
+def has_input(request: Request) -> bool:
+    """True if a main input is chosen: a CT, an AP radiograph, or the folder of a study."""
+    inputs = request.inputs
+    return bool(inputs.study) if isinstance(inputs, StudyInputs) else request.main_input is not None
+
+
+def input_nodes(inputs: Inputs) -> list[Any]:
     """The nodes that a run starts from, in a fixed order."""
-    nodes = (inputs.ct, inputs.segmentation) if isinstance(inputs, CTInputs) else (inputs.ap, inputs.lateral)
+    if isinstance(inputs, StudyInputs):
+        nodes: tuple[Any, ...] = (inputs.segmentation,)
+    else:
+        nodes = (inputs.ct, inputs.segmentation) if isinstance(inputs, CTInputs) else (inputs.ap, inputs.lateral)
     return [node for node in nodes if node is not None]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request, input_nodes
+from TomoRayLib.slicer.request import CTInputs, Inputs, RadiographInputs, Request, StudyInputs, input_nodes
 from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, Role, grid_of, in_scene, problem_of
 from TomoRayLib.slicer.scene.radiographs import radiograph_of
 from TomoRayLib.slicer.scene.segments import segmentation_problem
@@ -21,11 +23,14 @@ def check_request(request: Request) -> None:
         raise InputError(problem)
 
 
-def input_problem(inputs: RadiographInputs | CTInputs) -> str | None:
+def input_problem(inputs: Inputs) -> str | None:
     """Return what the inputs lack, or why they cannot be used, in a sentence; None if a run may begin.
 
     Asked at every click, so it looks at headers only.
     """
+    if isinstance(inputs, StudyInputs):
+        problem = _study_problem(inputs.study)
+        return with_control(problem, "study") if problem is not None else segmentation_problem(inputs.segmentation)
     if isinstance(inputs, CTInputs):
         return problem_of(inputs.ct, Role.CT) or segmentation_problem(inputs.segmentation) or _center_problem(inputs)
     for node, geometry, role in (
@@ -70,6 +75,23 @@ def output_problem(request: Request) -> str | None:
                 "The output {name} holds data that TomoRay did not make, and would be overwritten. Choose another "
                 "output, or leave it empty."
             ).format(name=node.GetName())
+    return None
+
+
+def _study_problem(study: str) -> str | None:
+    """Return why a folder holds no study; what its files are is for the worker to find out."""
+    if not study:
+        return _("Choose the folder of a DICOM study that holds a CT with its AP and lateral scout.")
+    folder = Path(study)
+    try:
+        if not folder.is_dir():
+            return _("Expected the folder of a DICOM study, got {path}, which is none. Choose a folder.").format(
+                path=study
+            )
+        if next(folder.iterdir(), None) is None:
+            return _("The folder {path} is empty. Choose that of a DICOM study.").format(path=study)
+    except OSError as error:
+        return _("The folder {path} cannot be read ({error}). Choose another.").format(path=study, error=error.strerror)
     return None
 
 

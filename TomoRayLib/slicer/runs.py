@@ -45,6 +45,7 @@ class SynthesisRun(WorkerRun):
             request.synthetic_volume,
             request.vertebrae,
             inputs=input_nodes(request.inputs),
+            source=request.source,
         )
 
     def is_wanted(self) -> bool:

@@ -52,6 +52,16 @@ def choose_ct(panel, ct, segmentation=None) -> None:
     settle()
 
 
+def choose_study(panel, folder, segmentation=None) -> None:
+    """Start from the folder of a CT study with scouts."""
+    from TomoRayLib.slicer.panel.parameters import InputKind
+
+    panel.ui.inputKindComboBox.currentIndex = list(InputKind).index(InputKind.STUDY)
+    panel.ui.studyPathEdit.currentPath = str(folder)
+    panel.ui.segmentationSelector.setCurrentNode(segmentation)
+    settle()
+
+
 def choose_radiographs(panel, ap, lateral) -> None:
     """Start from two radiographs."""
     from TomoRayLib.slicer.panel.parameters import InputKind

@@ -113,7 +113,7 @@ class CompareSection:
         """The look that the controls ask for."""
         parameters = self.parameters
         radiographs = case.ap, case.lateral
-        if case.ap is None and parameters.inputKind is not InputKind.CT:
+        if case.ap is None and parameters.inputKind is InputKind.RADIOGRAPHS:
             radiographs = parameters.apRadiograph, parameters.lateralRadiograph
         return Look(
             layout=parameters.layout.value,

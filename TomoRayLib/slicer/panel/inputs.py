@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+import ctk
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.panel.parameters import InputKind, Turn
 from TomoRayLib.slicer.panel.pictures import show_picture
-from TomoRayLib.slicer.request import CTInputs, RadiographInputs
+from TomoRayLib.slicer.request import CTInputs, Inputs, RadiographInputs, StudyInputs
 from TomoRayLib.slicer.request_checks import input_problem, look_at_pair
 from TomoRayLib.slicer.scene import radiographs
 from TomoRayLib.slicer.scene.nodes import Role, first_point_lps, problem_of
@@ -46,6 +47,8 @@ class InputsSection:
         self._taken: dict[str, tuple] = {}  # the state of each image when its numbers were taken over
         self.problem: str | None = None  # why an image cannot be read, though its node looks usable
         ui.previewRow.visible = True
+        ui.studyPathEdit.filters = ctk.ctkPathLineEdit.Dirs
+        ui.studyPathEdit.connect("currentPathChanged(QString)", self._choose_study)
 
     def update(self) -> None:
         """Bring everything in line with the parameter node."""
@@ -55,6 +58,7 @@ class InputsSection:
         from_radiographs = parameters.inputKind is InputKind.RADIOGRAPHS
         ui.radiographsPage.visible = from_radiographs
         ui.ctPage.visible = not from_radiographs
+        self._show_rows(parameters.inputKind is InputKind.STUDY)
         self.problem = None
         if from_radiographs:
             self._shown.pop("ct", None)
@@ -68,6 +72,20 @@ class InputsSection:
             self.clear_previews()
             self._shown["ct"] = self._ct_key()
 
+    def _show_rows(self, is_study: bool) -> None:
+        """Show the folder of a study in place of a CT and of the geometry to render from it."""
+        ui, study = self._ui, self.parameters.study
+        for widget in (ui.studyLabel, ui.studyPathEdit):
+            widget.visible = is_study
+        for widget in (ui.ctLayoutLabel0, ui.ctSelector, ui.ctLayoutLabel4, ui.renderPresetComboBox, ui.ctButtons):
+            widget.visible = not is_study
+        if ui.studyPathEdit.currentPath != study:
+            ui.studyPathEdit.currentPath = study
+
+    def _choose_study(self, path: str) -> None:
+        if self.parameters is not None and self.parameters.study != path:
+            self.parameters.study = path
+
     def clear_previews(self) -> None:
         """Empty both preview boxes."""
         self._shown = {}
@@ -80,7 +98,7 @@ class InputsSection:
         self.clear_previews()
 
     def show_rendered(self, ap: Any, lateral: Any) -> None:
-        """Show the radiographs rendered from a CT in the preview boxes, unless they are there already."""
+        """Show the radiographs of a CT, rendered or its scouts, in the preview boxes, unless they are there already."""
         rendered = (ap.GetID(), lateral.GetID())
         if self._shown.get("rendered") == rendered and self._shown.get("ct") == self._ct_key():
             return
@@ -89,7 +107,9 @@ class InputsSection:
         self._shown = {"ct": self._ct_key(), "rendered": rendered}
 
     def _ct_key(self) -> str:
-        """The CT that the previews of rendered radiographs belong to."""
+        """The CT or the study that the previews of its radiographs belong to."""
+        if self.parameters.inputKind is InputKind.STUDY:
+            return str(self.parameters.study)
         return self.parameters.ct.GetID() if self.parameters.ct is not None else ""
 
     def read_again(self) -> None:
@@ -98,9 +118,12 @@ class InputsSection:
         self._taken = {}
         self.update()
 
-    def inputs(self) -> RadiographInputs | CTInputs:
+    def inputs(self) -> Inputs:
         """The inputs chosen in the panel, for a request."""
         parameters = self.parameters
+        if parameters.inputKind is InputKind.STUDY:
+            center_mm = first_point_lps(parameters.center)
+            return StudyInputs(parameters.study, parameters.segmentation, center_mm, parameters.numbering.value)
         if parameters.inputKind is InputKind.CT:
             return CTInputs(
                 parameters.ct,

@@ -24,11 +24,11 @@ from TomoRayLib.slicer.panel.guard import Guard
 from TomoRayLib.slicer.panel.inputs import InputsSection
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.running import RunBox, Show
-from TomoRayLib.slicer.request import CTInputs, Request, Settings
+from TomoRayLib.slicer.request import CTInputs, Request, Settings, has_input
 from TomoRayLib.slicer.request_checks import input_problem, output_problem
 from TomoRayLib.slicer.runs import ProjectionRun, SampleRun, SynthesisRun
 from TomoRayLib.slicer.scene import radiographs
-from TomoRayLib.slicer.scene.case_nodes import INPUT_ROLE, CaseNodes
+from TomoRayLib.slicer.scene.case_nodes import CaseNodes, is_made_from
 from TomoRayLib.slicer.scene.nodes import Role, in_scene, problem_of
 from TomoRayLib.slicer.scene.watching import Watch
 from TomoRayLib.slicer.worker.worker_run import RunState, WorkerRun
@@ -229,13 +229,18 @@ class Panel:
             )
 
     def _show_rendered_of_case(self) -> None:
-        """Show the previews of a CT's case, also if it comes from a loaded scene."""
+        """Show the previews of a CT's or a study's case, also if it comes from a loaded scene."""
         case = self.compare.case
-        if case is None or case.ap is None or case.lateral is None:
+        if (
+            case is None
+            or case.ap is None
+            or case.lateral is None
+            or self.parameters.inputKind is InputKind.RADIOGRAPHS
+        ):
             return
-        chosen = self.parameters.inputKind is InputKind.CT and self.parameters.ct
         usable = problem_of(case.ap, Role.AP) is None and problem_of(case.lateral, Role.LATERAL) is None
-        if chosen and usable and case.synthetic.GetNodeReference(INPUT_ROLE) is chosen:
+        request = self.request()
+        if usable and has_input(request) and is_made_from(case, request.main_input, request.source):
             self.inputs.show_rendered(case.ap, case.lateral)
 
     def _ready(self) -> str:
@@ -267,8 +272,9 @@ class Panel:
             self.run_box.show_idle(False, "", _("Open a scene first."))
             return
         is_ct = self.parameters.inputKind is InputKind.CT
-        ui.comparisonCheckBox.enabled = is_ct
-        ui.segmentCheckBox.enabled = is_ct and self.parameters.comparison and self.parameters.segmentation is None
+        has_ct = self.parameters.inputKind is not InputKind.RADIOGRAPHS
+        ui.comparisonCheckBox.enabled = has_ct
+        ui.segmentCheckBox.enabled = has_ct and self.parameters.comparison and self.parameters.segmentation is None
         ct_problem = problem_of(self.parameters.ct, Role.CT) if is_ct else None
         reason = totalsegmentator.problem() or ct_problem
         ui.totalSegmentatorButton.enabled = ui.totalSegmentatorButton.enabled and reason is None

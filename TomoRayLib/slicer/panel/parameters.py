@@ -25,9 +25,14 @@ class InputKind(Enum):
 
     RADIOGRAPHS = "radiographs"
     CT = "ct"
+    STUDY = "study"
 
     def label(self) -> str:
-        return {InputKind.RADIOGRAPHS: _("Two radiographs"), InputKind.CT: _("CT")}[self]
+        return {
+            InputKind.RADIOGRAPHS: _("Two radiographs"),
+            InputKind.CT: _("CT"),
+            InputKind.STUDY: _("CT with scouts"),
+        }[self]
 
 
 class Turn(Enum):
@@ -184,6 +189,7 @@ class TomoRayParameterNode:
     geometrySource: str  # which images and preset the numbers above were read from
 
     ct: vtkMRMLScalarVolumeNode
+    study: str  # folder of a DICOM study
     numbering: Numbering = Numbering.AUTO
     segmentation: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007 (Slicer reads it)
     center: vtkMRMLMarkupsFiducialNode

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PROVENANCE_KEY = "TomoRay.Provenance"  # attribute of the synthetic CT of a case, and of no other node
 INPUTS_KEY = "TomoRay.InputNodes"  # attribute of the synthetic CT: the names of the nodes that it was made from
 ROLE = "TomoRay."  # + field name: the references from the synthetic CT to the other nodes
+SOURCE_KEY = "TomoRay.Source"  # attribute of the synthetic CT: which study on disk it was made from, if any
 OWNER_ROLE = "TomoRay.case"  # the reference back
 INPUT_ROLE = "TomoRay.input"  # the reference from the synthetic CT to the CT or AP radiograph it was made from
 
@@ -58,6 +59,7 @@ def add_case(
     vertebrae: Any = None,
     *,
     inputs: Sequence[Any] = (),
+    source: str | None = None,
 ) -> CaseNodes:
     """Add the case of a results folder to the scene: all of its nodes, or none.
 
@@ -69,6 +71,7 @@ def add_case(
             it is replaced; if it belongs to a case of another input it is left as it is, and a new node is added.
         vertebrae: Segmentation node to fill, likewise.
         inputs: Nodes that the case was made from; they are never removed.
+        source: What tells a study on disk, the input in place of a node, from others.
 
     Raises:
         InputError: If a file of the folder cannot be read.
@@ -77,7 +80,7 @@ def add_case(
     results = ResultFiles.read(folder)
     synthetic, vertebrae = (node if in_scene(node) else None for node in (synthetic, vertebrae))
     previous = case_of(synthetic)
-    if previous is not None and previous.synthetic.GetNodeReference(INPUT_ROLE) is not main_input:
+    if previous is not None and not is_made_from(previous, main_input, source):
         previous = synthetic = None
     if vertebrae is not None and vertebrae.GetNodeReference(OWNER_ROLE) not in (None, synthetic):
         vertebrae = None
@@ -90,6 +93,7 @@ def add_case(
     if previous is not None:
         remove_nodes([node for node in previous.all() if not any(node is other for other in kept)])
         new.restore_titles()
+    case.synthetic.SetAttribute(SOURCE_KEY, source)
     if inputs:
         case.synthetic.SetAttribute(INPUTS_KEY, json.dumps([node.GetName() for node in inputs]))
     return case
@@ -116,6 +120,12 @@ def case_of(synthetic: Any) -> CaseNodes | None:
     return CaseNodes(synthetic, **others)
 
 
+def is_made_from(case: CaseNodes, main_input: Any, source: str | None) -> bool:
+    """True if a case is of this input node, or of this study on disk."""
+    made_from = case.synthetic.GetNodeReference(INPUT_ROLE)
+    return made_from is main_input and case.synthetic.GetAttribute(SOURCE_KEY) == source
+
+
 def cases_in_scene() -> list[CaseNodes]:
     """Every case in the scene, the newest last."""
     volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
@@ -136,7 +146,8 @@ def _nodes_of(results: ResultFiles, title: str, synthetic: Any, vertebrae: Any, 
     if results.report is not None:
         nodes["report"] = new.text(_("Report - {name}").format(name=title), results.report)
     if results.radiographs is not None:
-        nodes["ap"], nodes["lateral"] = _radiographs(results.radiographs, title, new)
+        are_scouts = bool(results.provenance.get("inputs", {}).get("study"))
+        nodes["ap"], nodes["lateral"] = _radiographs(results.radiographs, title, new, are_scouts)
     if results.truth is not None:
         nodes["truth"] = new.volume(_("True CT in the window - {name}").format(name=title), results.truth)
     if results.truth is not None and results.labels is not None:  # without labels it is the whole CT: not comparable
@@ -162,12 +173,14 @@ def _nodes_of(results: ResultFiles, title: str, synthetic: Any, vertebrae: Any, 
     return case
 
 
-def _radiographs(pair: tuple[Radiograph, Radiograph], title: str, new: NewNodes) -> tuple[Any, Any]:
-    ap, lateral = pair
-    return (
-        new.radiograph(_("AP, rendered - {name}").format(name=title), ap),
-        new.radiograph(_("Lateral, rendered - {name}").format(name=title), lateral),
-    )
+def _radiographs(
+    pair: tuple[Radiograph, Radiograph], title: str, new: NewNodes, are_scouts: bool = False
+) -> tuple[Any, Any]:
+    names = (_("AP, rendered - {name}"), _("Lateral, rendered - {name}"))
+    if are_scouts:
+        names = (_("AP, scout - {name}"), _("Lateral, scout - {name}"))
+    ap, lateral = (new.radiograph(name.format(name=title), image) for name, image in zip(names, pair, strict=True))
+    return ap, lateral
 
 
 def _connect(case: CaseNodes) -> None:

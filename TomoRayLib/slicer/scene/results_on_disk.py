@@ -49,7 +49,7 @@ class ResultFiles:
             read_volume(folder / "synthetic_ct.nrrd"),
             read_volume(folder / "synthetic_vertebrae.nrrd"),
             _read_surface(folder / "synthetic_surface.vtp"),
-            read_radiographs(folder) if provenance.get("inputs", {}).get("ct") else None,
+            read_radiographs(folder) if _has_own_radiographs(provenance) else None,
             volume("truth_ct.nrrd"),
             labels,
             _read_surface(folder / "truth_surface.vtp") if labels is not None else None,
@@ -58,8 +58,14 @@ class ResultFiles:
         )
 
 
+def _has_own_radiographs(provenance: Mapping[str, Any]) -> bool:
+    """True if the radiographs came from a CT or its study, and are not nodes of the scene already."""
+    inputs = provenance.get("inputs", {})
+    return bool(inputs.get("ct") or inputs.get("study"))
+
+
 def read_radiographs(folder: Path) -> tuple[Radiograph, Radiograph]:
-    """Read the AP and lateral radiograph that were rendered from a CT."""
+    """Read the AP and lateral radiograph that were rendered from a CT, or are its scouts."""
     from TomoRayLib.images.files import read_radiograph
 
     return read_radiograph(folder / "ap.nrrd"), read_radiograph(folder / "lat.nrrd")

@@ -14,7 +14,7 @@ from slicer.i18n import tr as _
 from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, WHOLE_SPINE_LABEL, label_of_structure
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.slicer.scene.nodes import in_scene, nothing_left_over, transform_problem, volume_of
+from TomoRayLib.slicer.scene.nodes import grid_of, in_scene, nothing_left_over, transform_problem, volume_of
 from TomoRayLib.slicer.scene.segment_nodes import BINARY_LABELMAP
 
 if TYPE_CHECKING:
@@ -101,10 +101,11 @@ def goes_by_names(node, numbering: str = AUTO) -> bool:
     return any(label_of_structure(_color_name(node, value)) for value in labels_in(volume_of(node).voxels))
 
 
-def labels_of(node, ct_node, ct_grid: Grid, numbering: str = AUTO) -> tuple[Volume, tuple[str, ...]]:
+def labels_of(node, ct_node, numbering: str = AUTO) -> tuple[Volume, tuple[str, ...]]:
     """Vertebra labels (z, y, x) and notes: a segmentation on the CT's grid, a label map on its own.
 
-    They are in VerSe numbering if they go by names, else a label map's own numbers.
+    Without a CT node a segmentation is on its own grid too, cut to what it holds. They are in VerSe numbering if they go
+    by names, else a label map's own numbers.
 
     Raises InputError if the node has no vertebra, or none inside the CT.
     """
@@ -112,9 +113,11 @@ def labels_of(node, ct_node, ct_grid: Grid, numbering: str = AUTO) -> tuple[Volu
     if problem is not None:
         raise InputError(problem)
     if node.IsA("vtkMRMLSegmentationNode"):
-        volume, notes = _labels_of_segmentation(node, ct_node, ct_grid)
+        volume, notes = _labels_of_segmentation(node, ct_node)
     else:
         volume, notes = _labels_of_label_map(node, goes_by_names(node, numbering))
+    if not volume.voxels.any() and ct_node is None:
+        raise InputError(_("The segmentation {name} is empty. Choose another, or none.").format(name=node.GetName()))
     if not volume.voxels.any():
         raise InputError(
             _(
@@ -125,7 +128,7 @@ def labels_of(node, ct_node, ct_grid: Grid, numbering: str = AUTO) -> tuple[Volu
     return volume, notes
 
 
-def _labels_of_segmentation(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple[str, ...]]:
+def _labels_of_segmentation(node, ct_node) -> tuple[Volume, tuple[str, ...]]:
     from TomoRayLib.images.types import Volume
 
     segmentation = node.GetSegmentation()
@@ -143,11 +146,13 @@ def _labels_of_segmentation(node, ct_node, ct_grid: Grid) -> tuple[Volume, tuple
     else:
         raise InputError(no_vertebra_named(node))
     meaning = np.array([0, *chosen.values()], np.uint8)
-    return Volume(meaning[_numbered_segments(node, list(chosen), ct_node)], ct_grid), tuple(notes)
+    numbered, grid = _numbered_segments(node, list(chosen), ct_node)
+    return Volume(meaning[numbered], grid), tuple(notes)
 
 
-def _numbered_segments(node, segment_ids: list[str], ct_node) -> np.ndarray:
-    """Segments as 1, 2, ... in the order given, 0 elsewhere: (z, y, x) on the CT's voxels, both transforms applied.
+def _numbered_segments(node, segment_ids: list[str], ct_node) -> tuple[np.ndarray, Grid]:
+    """Segments as 1, 2, ... in the order given, 0 elsewhere, (z, y, x), and their grid: all transforms applied, that of
+    the CT or, if it is None, of the segmentation itself.
 
     The node itself is not changed. If segments overlap, the last one counts.
     """
@@ -158,7 +163,8 @@ def _numbered_segments(node, segment_ids: list[str], ct_node) -> np.ndarray:
         if not node.GetSegmentation().ContainsRepresentation(BINARY_LABELMAP):
             source = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", "TomoRay export copy")
             source.GetSegmentation().DeepCopy(node.GetSegmentation())
-            source.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
+            if ct_node is not None:
+                source.SetReferenceImageGeometryParameterFromVolumeNode(ct_node)
             source.SetAndObserveTransformNodeID(node.GetTransformNodeID())
             source.GetSegmentation().CreateRepresentation(BINARY_LABELMAP)
         ids = vtk.vtkStringArray()
@@ -172,7 +178,8 @@ def _numbered_segments(node, segment_ids: list[str], ct_node) -> np.ndarray:
                     "Segmentations."
                 ).format(name=node.GetName())
             )
-        return np.array(slicer.util.arrayFromVolume(label_map), dtype=np.uint8)
+        grid = grid_of(label_map if ct_node is None else ct_node)
+        return np.array(slicer.util.arrayFromVolume(label_map), dtype=np.uint8), grid
 
 
 def _labels_of_label_map(node, by_names: bool) -> tuple[Volume, tuple[str, ...]]:

@@ -32,6 +32,7 @@ def control_of(field: str | None) -> str | None:
         "sad_mm": _("SAD"),
         "pixel_spacing_mm": _("Pixel spacing"),
         "ct": _("CT"),
+        "study": _("Study"),
         "segmentation": _("Vertebrae"),
         "labels": _("Numbering"),
         "isocenter_mm": _("Centre"),

@@ -26,10 +26,18 @@ def test_the_empty_panel_says_what_to_choose_and_why_the_button_is_grey(panel) -
 
 def test_every_control_explains_itself(panel) -> None:
     """Each has a tooltip; the lines inside of spin boxes and sliders are none of ours."""
+    import ctk
     import qt
     import slicer
 
-    kinds = (qt.QPushButton, qt.QComboBox, qt.QCheckBox, qt.QDoubleSpinBox, slicer.qMRMLNodeComboBox)
+    kinds = (
+        qt.QPushButton,
+        qt.QComboBox,
+        qt.QCheckBox,
+        qt.QDoubleSpinBox,
+        slicer.qMRMLNodeComboBox,
+        ctk.ctkPathLineEdit,
+    )
     named = {name: widget for name, widget in vars(panel.ui).items() if isinstance(widget, kinds)}
     own = {name: widget for name, widget in named.items() if not name.startswith("qt_")}
     assert [name for name, widget in own.items() if not widget.toolTip] == []
@@ -251,7 +259,7 @@ def test_a_scene_saved_by_an_older_version_keeps_its_choices() -> None:
         if isinstance(kind, type) and issubclass(kind, parameters.Enum) and kind is not parameters.Enum
     }
     assert names == {
-        "InputKind": ["RADIOGRAPHS", "CT"],
+        "InputKind": ["RADIOGRAPHS", "CT", "STUDY"],
         "Preset": ["C_ARM", "UPRIGHT", "PARALLEL", "EOS", "CT_SCOUT"],
         "DefaultGeometry": ["AUTOMATIC", "C_ARM", "UPRIGHT", "PARALLEL", "EOS", "CT_SCOUT"],
         "Numbering": [
@@ -307,11 +315,13 @@ def test_the_panel_names_its_control_for_every_setting_that_it_has(panel) -> Non
     from dataclasses import fields
 
     from TomoRayLib.jobs.job import SynthesisJob
-    from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Settings
+    from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Settings, StudyInputs
     from TomoRayLib.slicer.scene.view_geometry import ViewGeometry
     from TomoRayLib.slicer.worker.controls import control_of, with_control
 
-    names = {item.name for kind in (CTInputs, RadiographInputs, Settings, ViewGeometry) for item in fields(kind)}
+    names = {
+        item.name for kind in (CTInputs, StudyInputs, RadiographInputs, Settings, ViewGeometry) for item in fields(kind)
+    }
     names -= {"ap_geometry", "lateral_geometry", "preset", "comparison", "segment", "angle_deg", "tilt_deg", "roll_deg"}
     names -= {"offset_mm", "is_slot", "spacing_is_at_isocenter", "center_mm"}  # of the file alone
     assert [name for name in names if control_of(name) is None] == []
