@@ -104,8 +104,8 @@ def goes_by_names(node, numbering: str = AUTO) -> bool:
 def labels_of(node, ct_node, numbering: str = AUTO) -> tuple[Volume, tuple[str, ...]]:
     """Vertebra labels (z, y, x) and notes: a segmentation on the CT's grid, a label map on its own.
 
-    Without a CT node a segmentation is on its own grid too, cut to what it holds. They are in VerSe numbering if they go
-    by names, else a label map's own numbers.
+    Without a CT node a segmentation is on its own grid too, cut to what it holds. They are in VerSe numbering if they
+    go by names, else a label map's own numbers.
 
     Raises InputError if the node has no vertebra, or none inside the CT.
     """
