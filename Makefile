@@ -34,7 +34,8 @@ test-all: setup ## run all tests, those that take long first
 	@$(PYTEST) $(ARGS)
 
 screenshots: setup ## draw the pictures of the documentation anew (Resources/Screenshots); looks at the real sample
-	@TOMORAY_SCREENSHOTS=Resources/Screenshots $(BIN)/python -m pytest -m slow -k screenshots_of_the_documentation
+	@TOMORAY_SCREENSHOTS=Resources/Screenshots $(BIN)/python -m pytest -m "slow or not slow" \
+		-k "screenshots_of_the_documentation or the_placing_step"
 	@bash tools/pictures Resources/Screenshots/*.png
 
 bench-projector: setup ## compare the projector with its peers: output/bench-projector; needs an idle machine

@@ -10,6 +10,15 @@ import ctk
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.slicer.panel.numbers import (
+    AGREES,
+    NUMBERS,
+    PLACE,
+    UNIT_OF_NUMBER,
+    edited,
+    parameter_of,
+    values_of,
+)
 from TomoRayLib.slicer.panel.parameters import InputKind, Turn
 from TomoRayLib.slicer.panel.pictures import show_picture
 from TomoRayLib.slicer.request import CTInputs, Inputs, RadiographInputs, StudyInputs
@@ -19,8 +28,6 @@ from TomoRayLib.slicer.scene.nodes import Role, first_point_lps, problem_of
 from TomoRayLib.slicer.scene.view_geometry import ViewGeometry, ViewOrigins, geometry_of
 from TomoRayLib.slicer.worker.controls import with_control
 
-NUMBERS = ("Sid", "Sad", "Spacing", "Angle")
-UNIT_OF_NUMBER = {"Sid": "mm", "Sad": "mm", "Spacing": "mm", "Angle": "°"}
 PARAMETER_OF_SETTING = {
     "flip_ap": "flipAp",
     "flip_lateral": "flipLateral",
@@ -30,7 +37,6 @@ PARAMETER_OF_SETTING = {
     "turn_ap": "turnAp",
     "turn_lateral": "turnLateral",
 }
-AGREES = {"Sid": 0.05, "Sad": 0.05, "Spacing": 5e-4, "Angle": 0.06}  # the boxes round: a smaller difference is no edit
 
 
 class InputsSection:
@@ -62,11 +68,8 @@ class InputsSection:
         self.problem = None
         if from_radiographs:
             self._shown.pop("ct", None)
-            ap_turn, lateral_turn = parameters.turnAp.value, parameters.turnLateral.value
-            ap_looks = (parameters.flipAp, parameters.invert or parameters.invertAp, ap_turn)
-            lateral_looks = (parameters.flipLateral, parameters.invert or parameters.invertLateral, lateral_turn)
-            self._update_view("ap", Role.AP, parameters.apRadiograph, ap_looks)
-            self._update_view("lateral", Role.LATERAL, parameters.lateralRadiograph, lateral_looks)
+            for view, role in (("ap", Role.AP), ("lateral", Role.LATERAL)):
+                self._update_view(view, role, self.node(view), self.looks(view))
             self._show_origins()
         elif self._shown.get("ct") != self._ct_key():
             self.clear_previews()
@@ -118,6 +121,25 @@ class InputsSection:
         self._taken = {}
         self.update()
 
+    def node(self, view: str) -> Any:
+        """The radiograph chosen for the view "ap" or "lateral", a volume node or None."""
+        return self.parameters.apRadiograph if view == "ap" else self.parameters.lateralRadiograph
+
+    def looks(self, view: str) -> tuple[bool, bool, int]:
+        """Whether the image of a view is mirrored, whether it is inverted, and by how many degrees it is turned."""
+        chosen = self.parameters
+        if view == "ap":
+            return chosen.flipAp, chosen.invert or chosen.invertAp, chosen.turnAp.value
+        return chosen.flipLateral, chosen.invert or chosen.invertLateral, chosen.turnLateral.value
+
+    def is_read(self, view: str) -> bool:
+        """True if the image of a view could be read."""
+        return view in self._read
+
+    def image_state(self, view: str) -> tuple:
+        """A value that changes with the image of a view."""
+        return self._taken.get(view, ())
+
     def inputs(self) -> Inputs:
         """The inputs chosen in the panel, for a request."""
         parameters = self.parameters
@@ -135,8 +157,8 @@ class InputsSection:
         return RadiographInputs(
             parameters.apRadiograph,
             parameters.lateralRadiograph,
-            self._edited("ap"),
-            self._edited("lateral"),
+            self.edited("ap"),
+            self.edited("lateral"),
             parameters.flipAp,
             parameters.flipLateral,
             parameters.invert,
@@ -163,10 +185,10 @@ class InputsSection:
         pair = parameters.apRadiograph, parameters.lateralRadiograph
         parameters.apRadiograph, parameters.lateralRadiograph = pair[1], pair[0]
         angles_of_images = abs(parameters.apAngleDeg) > abs(parameters.lateralAngleDeg)
-        for name in NUMBERS if angles_of_images else NUMBERS[:-1]:
-            ap, lateral = (getattr(parameters, _parameter(view, name)) for view in ("ap", "lateral"))
-            setattr(parameters, _parameter("ap", name), lateral)
-            setattr(parameters, _parameter("lateral", name), ap)
+        for name in (name for name in NUMBERS if angles_of_images or name != "Angle"):
+            ap, lateral = (getattr(parameters, parameter_of(view, name)) for view in ("ap", "lateral"))
+            setattr(parameters, parameter_of("ap", name), lateral)
+            setattr(parameters, parameter_of("lateral", name), ap)
         preset = parameters.geometryPreset.value
         parameters.geometrySource = f"ap={pair[1].GetID()},{preset};lateral={pair[0].GetID()},{preset};"
         if len(self._taken) > 1:
@@ -188,7 +210,7 @@ class InputsSection:
 
     def _is_as_read(self, view: str) -> bool:
         """True if the user changed none of the numbers of a view."""
-        return self._edited(view) == self._read[view][0]
+        return self.edited(view) == self._read[view][0]
 
     def pair_problem(self) -> str | None:
         """Return why the two radiographs cannot be a pair; None if they can."""
@@ -253,8 +275,10 @@ class InputsSection:
         geometry, _origins = self._read[view]
         was_modifying = parameters.StartModify()
         parameters.geometrySource = "".join([*others, source])
-        for name, value in _values_of(geometry).items():
-            setattr(parameters, _parameter(view, name), value)
+        same_image = not changed and any(part.startswith(f"{view}={node.GetID()},") for part in known)
+        for name, value in values_of(geometry).items():
+            if not (same_image and name in PLACE):  # another preset moves no image
+                setattr(parameters, parameter_of(view, name), value)
         parameters.EndModify(was_modifying)
 
     def _show_origins(self) -> None:
@@ -266,71 +290,29 @@ class InputsSection:
                 unit = UNIT_OF_NUMBER[name]
                 origin = ""
                 if read is not None:
-                    value = _values_of(read[0])[name]
-                    edited = abs(getattr(self.parameters, _parameter(view, name)) - value) > AGREES[name]
-                    origin = _("edited") if edited else getattr(read[1], name.lower())
+                    value = values_of(read[0])[name]
+                    is_edited = abs(getattr(self.parameters, parameter_of(view, name)) - value) > AGREES[name]
+                    origin = _("edited") if is_edited else _origin(read[1], name, value)
                 box.suffix = f" {unit}  ·  {origin}" if origin else f" {unit}"
                 tip = self._tips.setdefault(f"{view}{name}", box.toolTip)
                 box.toolTip = _("{tip} From: {origin}.").format(tip=tip, origin=origin) if origin else tip
-                box.specialValueText = _("not set") if name != "Angle" and read is not None else ""
+                box.specialValueText = _("not set") if name in NUMBERS[:3] and read is not None else ""
                 parallel = read is not None and name in ("Sid", "Sad") and read[0].sid_mm is None
                 box.enabled = read is not None and not parallel
                 if parallel:
                     box.specialValueText = _("none (parallel)")
 
-    def _edited(self, view: str) -> ViewGeometry:
-        """The geometry read, with the numbers in the boxes."""
+    def edited(self, view: str) -> ViewGeometry:
+        """The geometry of the view "ap" or "lateral" as read, with the numbers in the boxes."""
         read = self._read.get(view)
         if read is None:
             return ViewGeometry(None, None, None, 0.0)
-        geometry, _origins = read
-        number = {name: getattr(self.parameters, _parameter(view, name)) for name in NUMBERS}
-        parallel = geometry.sid_mm is None
-        sid_mm = None if parallel else _kept(geometry.sid_mm, number["Sid"])
-        sad_mm = None if parallel else _kept(geometry.sad_mm, number["Sad"])
-        spacing, aspect = geometry.pixel_spacing_mm, self._aspect.get(view, 1.0)
-        if geometry.is_slot and sid_mm and sad_mm and geometry.sid_mm and geometry.sad_mm:
-            aspect *= sid_mm / sad_mm  # square pixels at the isocentre
-            if spacing and geometry.spacing_is_at_isocenter:
-                spacing = (spacing[0], spacing[1] * (sid_mm / sad_mm) / (geometry.sid_mm / geometry.sad_mm))
-        ratio = spacing[1] / spacing[0] if spacing else aspect
-        return ViewGeometry(
-            sid_mm,
-            sad_mm,
-            _spacing(spacing, number["Spacing"], ratio),
-            _kept(geometry.angle_deg, number["Angle"], AGREES["Angle"]),
-            geometry.tilt_deg,
-            geometry.roll_deg,
-            geometry.offset_mm,
-            geometry.isocenter_mm,
-            geometry.is_slot,
-            geometry.spacing_is_at_isocenter,
-            geometry.center_mm,
-        )
+        shown = {name: getattr(self.parameters, parameter_of(view, name)) for name in NUMBERS}
+        return edited(read[0], shown, self._aspect.get(view, 1.0))
 
 
-def _spacing(read: tuple[float, float] | None, row_mm: float, ratio: float) -> tuple[float, float] | None:
-    if row_mm <= 0:
-        return None
-    if read is not None and abs(read[0] - row_mm) <= AGREES["Spacing"]:
-        return read
-    return (row_mm, row_mm * ratio)
-
-
-def _kept(read: float | None, shown: float, rounding: float = AGREES["Sid"]) -> float:
-    """The number as read if the box only rounds it, else the user's."""
-    return read if read is not None and abs(read - shown) <= rounding else shown
-
-
-def _values_of(geometry: ViewGeometry) -> dict[str, float]:
-    spacing = geometry.pixel_spacing_mm
-    return {
-        "Sid": geometry.sid_mm or 0.0,
-        "Sad": geometry.sad_mm or 0.0,
-        "Spacing": spacing[0] if spacing else 0.0,
-        "Angle": geometry.angle_deg,
-    }
-
-
-def _parameter(view: str, name: str) -> str:
-    return f"{view}{name}{'Deg' if name == 'Angle' else 'Mm'}"
+def _origin(origins: ViewOrigins, name: str, value: float) -> str:
+    """The origin of a number as read; an image that nobody moved has none."""
+    if name in PLACE:
+        return origins.angle if value else ""
+    return str(getattr(origins, name.lower()))

@@ -23,6 +23,7 @@ from TomoRayLib.slicer.panel.compare import CompareSection
 from TomoRayLib.slicer.panel.guard import Guard
 from TomoRayLib.slicer.panel.inputs import InputsSection
 from TomoRayLib.slicer.panel.parameters import InputKind
+from TomoRayLib.slicer.panel.placing import PlacingSection
 from TomoRayLib.slicer.panel.running import RunBox, Show
 from TomoRayLib.slicer.request import CTInputs, Request, Settings, has_input
 from TomoRayLib.slicer.request_checks import input_problem, output_problem
@@ -54,6 +55,7 @@ class Panel:
         self.inputs = InputsSection(ui)
         self.compare = CompareSection(ui)
         self.advanced = AdvancedSection(ui, self.guard)
+        self.placing = PlacingSection(ui, self.guard, self.inputs, self._placing_ended)
         self.run_box = RunBox(ui, self.guard, self._finished)
         for button, action in (
             (ui.synthesizeButton, self.synthesize_or_cancel),
@@ -68,19 +70,21 @@ class Panel:
             button.connect("clicked()", self.guard(action))
         manager = slicer.app.layoutManager()
         if manager is not None:
-            self._on_layout = self.guard(lambda *_arguments: self.compare.views.annotations.refresh())
+            self._on_layout = self.guard(lambda *_arguments: self._layout_changed())
             manager.connect("layoutChanged(int)", self._on_layout)
         self.update()
 
     def set_parameters(self, parameters: Any) -> None:
         """Show and observe another parameter node, or none."""
+        if parameters is None:
+            self.placing.stop()
         if self.parameters is not None:
             self.parameters.disconnectGui(self._gui_tag)
             for subject, tag in self._observers:
                 subject.RemoveObserver(tag)
             self._observers = []
         self.parameters = parameters
-        for section in (self.inputs, self.compare, self.advanced):
+        for section in (self.inputs, self.placing, self.compare, self.advanced):
             section.parameters = parameters
         if parameters is not None:
             self._gui_tag = parameters.connectGui(self.ui)
@@ -101,6 +105,7 @@ class Panel:
         try:
             self._watch_inputs()
             self.inputs.update()
+            self.placing.update()
             self.compare.update()
             self._show_rendered_of_case()
             self.advanced.update()
@@ -129,6 +134,7 @@ class Panel:
             return
         if self.parameters is None:
             return
+        self.placing.take_over()
         problem = self._problem()
         if problem is not None:
             self.say(problem)
@@ -188,6 +194,7 @@ class Panel:
     def scene_closes(self) -> None:
         """Stop and forget everything: the scene is being closed."""
         self.run_box.stop()
+        self.placing.stop()
         self.compare.views.show_again()
         self.inputs.forget()
         radiographs.forget()
@@ -196,6 +203,7 @@ class Panel:
 
     def leave(self) -> None:
         """The user goes to another module: restore the views; a run continues."""
+        self.placing.stop()
         self.compare.views.leave()
 
     def enter(self) -> None:
@@ -219,6 +227,17 @@ class Panel:
         if not self._updating and not slicer.mrmlScene.IsBatchProcessing():
             if not self.run_box.busy:
                 self._said, self._suggestion = "", None
+            self.update()
+
+    def _layout_changed(self) -> None:
+        self.compare.views.annotations.refresh()
+        if self.parameters is not None:
+            self.placing.update()
+
+    def _placing_ended(self) -> None:
+        """Show the current case again, if there is one, in the layout that it had."""
+        self.compare.views.show_again()
+        if self.parameters is not None:
             self.update()
 
     def _watch_inputs(self) -> None:
@@ -250,6 +269,7 @@ class Panel:
         made_node, made_from = self._made or ("", ())
         if shown is not None and made_node == shown.GetID() and made_from != fingerprint(self.request()):
             said = [_("Ready. The displayed result is out of date: the inputs have changed.")]
+        said += self.placing.hint()
         said += [_("Note: {text}").format(text=text) for text in self.inputs.warnings()]
         return "\n".join(said)
 

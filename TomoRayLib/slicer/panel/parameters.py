@@ -18,6 +18,7 @@ from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 LONGEST_MM = 6000.0  # no X-ray room is longer
+FARTHEST_MM = 2000.0  # of an image's middle from the isocentre
 
 
 class InputKind(Enum):
@@ -181,10 +182,16 @@ class TomoRayParameterNode:
     apSadMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
     apSpacingMm: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
     apAngleDeg: Annotated[float, WithinRange(-180.0, 180.0)] = 0.0
+    apDownMm: Annotated[float, WithinRange(-FARTHEST_MM, FARTHEST_MM)] = 0.0
+    apRightMm: Annotated[float, WithinRange(-FARTHEST_MM, FARTHEST_MM)] = 0.0
+    apRulerMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
     lateralSidMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
     lateralSadMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
     lateralSpacingMm: Annotated[float, WithinRange(0.0, 10.0)] = 0.0
     lateralAngleDeg: Annotated[float, WithinRange(-180.0, 180.0)] = 90.0
+    lateralDownMm: Annotated[float, WithinRange(-FARTHEST_MM, FARTHEST_MM)] = 0.0
+    lateralRightMm: Annotated[float, WithinRange(-FARTHEST_MM, FARTHEST_MM)] = 0.0
+    lateralRulerMm: Annotated[float, WithinRange(0.0, LONGEST_MM)] = 0.0
     geometryPreset: DefaultGeometry = DefaultGeometry.AUTOMATIC
     geometrySource: str  # which images and preset the numbers above were read from
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,8 @@ class ViewGeometry:
     ``sid_mm`` and ``sad_mm`` are None for a parallel beam. ``pixel_spacing_mm`` = (row, column) at the detector, None
     if it is not known. The other numbers come from a file that TomoRay wrote, else they are 0. ``is_slot`` tells a fan
     that is moved along the body from a cone; ``spacing_is_at_isocenter`` that its column spacing hangs on SID and SAD.
-    ``center_mm`` is that of the synthetic CT if the file has it beside its view.
+    ``center_mm`` is that of the synthetic CT if the file has it beside its view; ``aspect`` is column over row spacing,
+    also of a spacing that is not known.
     """
 
     sid_mm: float | None
@@ -41,6 +42,19 @@ class ViewGeometry:
     is_slot: bool = False
     spacing_is_at_isocenter: bool = False
     center_mm: tuple[float, float, float] | None = None
+    aspect: float = field(default=1.0, compare=False)
+
+    @property
+    def magnifications(self) -> tuple[float, float]:
+        """(down a column, along a row) as of the beam; 1 for distances that are not known."""
+        magnification = self.sid_mm / self.sad_mm if self.sid_mm and self.sad_mm else 1.0
+        return (1.0 if self.is_slot else magnification, magnification)
+
+    @property
+    def offset_at_isocenter_mm(self) -> tuple[float, float]:
+        """(down, right) from the isocentre to the middle of the image, in the plane of the isocentre."""
+        down, right = (value / larger for value, larger in zip(self.offset_mm, self.magnifications, strict=True))
+        return (down, right)
 
     def view(self, rows: int, columns: int) -> View:
         """The view of an image of this size. Raises InputError for an impossible geometry."""

@@ -66,6 +66,21 @@ def show_radiographs(ap: Any, lateral: Any) -> None:
             logic.FitSliceToBackground()
 
 
+def show_alone(view_name: str, volume: Any) -> None:
+    """Fit a single-slice volume, seen straight on, into a view, with no other volume, ruler or axes."""
+    logic = slice_logic(view_name)
+    if logic is None:
+        return
+    composite, node = logic.GetSliceCompositeNode(), logic.GetSliceNode()
+    composite.SetBackgroundVolumeID(volume.GetID())
+    composite.SetForegroundVolumeID(None)
+    composite.SetLabelVolumeID(None)
+    node.SetRulerType(node.RulerTypeNone)
+    node.SetOrientationMarkerType(node.OrientationMarkerTypeNone)
+    _face(node, volume)
+    logic.FitSliceToBackground()
+
+
 def _face(slice_node: Any, radiograph: Any) -> None:
     """Turn a slice view to a radiograph as the panel's preview shows it: patient upright."""
     right, down = screen_axes(radiograph)

@@ -7,7 +7,7 @@ from typing import Any
 import slicer
 
 # Ids of our own (Slicer's are below 500), and the names of their slice views.
-COMPARE_ID, SYNTHETIC_ID = 5701, 5702
+COMPARE_ID, SYNTHETIC_ID, PLACING_ID = 5701, 5702, 5703
 ID_OF_NAME = {"compare": COMPARE_ID, "synthetic": SYNTHETIC_ID}
 UNCHANGED = "unchanged"  # the name of the layout that was there before
 ORIENTATIONS = ("Axial", "Coronal", "Sagittal")
@@ -64,6 +64,10 @@ DESCRIPTION_OF_ID = {
         '<item><layout type="horizontal" split="true">'
         f"{_radiograph(RADIOGRAPH_VIEWS[0], 'AP')}{_radiograph(RADIOGRAPH_VIEWS[1], 'LAT')}{THREE_D}"
         "</layout></item></layout>"
+    ),
+    PLACING_ID: (
+        '<layout type="horizontal" split="true">'
+        f"{_radiograph(RADIOGRAPH_VIEWS[0], 'AP')}{_radiograph(RADIOGRAPH_VIEWS[1], 'LAT')}</layout>"
     ),
 }
 

@@ -204,6 +204,43 @@ def test_the_synthetic_layout_shows_the_radiographs(with_case, slicer_host) -> N
     assert share_of_color(picture, (230, 158, 0)) > 1e-4
 
 
+def phantom_radiographs():
+    """The built-in phantom's AP and lateral, as volume nodes: the lateral taken 30 mm higher."""
+    from dataclasses import replace
+
+    from TomoRayLib.geometry.presets import c_arm
+    from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
+    from TomoRayLib.synthesis.acquisition import default_isocenter_mm
+    from TomoRayLib.synthesis.rendering import render
+
+    ct, labels = phantom_volumes()
+    pair = c_arm(default_isocenter_mm(ct, labels)[0])
+    detector = replace(pair.lateral.detector, offset_mm=(-30.0 * pair.lateral.beam.magnification, 0.0))
+    views = {"AP": pair.ap, "lateral": replace(pair.lateral, detector=detector)}
+    return [add_radiograph(image, name) for name, image in render(ct, views).items()]
+
+
+def test_the_placing_step_at_1366_x_768(panel, slicer_host) -> None:
+    """Both images large, letters at their edges, a centre, a level line and a ruler in each."""
+    drive.choose_radiographs(panel, *phantom_radiographs())
+    drive.click(panel.ui.placeButton)
+    views = panel.panel.placing.views
+    frame = views._images["lateral"].frame
+    views._marks["lateral", "center"].SetNthControlPointPositionWorld(0, frame.ras((189.5, 137.0)))
+    frame = views._images["ap"].frame
+    views._marks["ap", "line"].SetNthControlPointPositionWorld(0, frame.ras((110.0, 20.0)))
+    slicer_host.process_events(0.4)
+    slicer_host.grab_window(PICTURES / "placing.png", 1366, 768)
+    views.fit()  # the stand-in's views have their size only now
+    folder = Path(SCREENSHOTS) if SCREENSHOTS else PICTURES
+    path = slicer_host.grab_window(folder / "placing.png", 1366, 768, caption=CAPTION)
+    picture = pixels(path)
+    left, right = picture[:, 460:913], picture[:, 913:]
+    for half in (left, right):
+        for color in ((255, 217, 51), (87, 181, 232), (214, 94, 0)):  # centre, level line, ruler
+            assert share_of_color(half, color) > 1e-4, color
+
+
 @pytest.mark.slow
 def test_screenshots_of_the_documentation(panel, slicer_host, request: pytest.FixtureRequest) -> None:
     """The sample from button to result, as the README and the tutorial show it (`make screenshots` keeps them, of the
