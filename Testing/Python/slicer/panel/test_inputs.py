@@ -209,7 +209,7 @@ def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
     assert {choice.value for choice in FieldOfView} == set(FIELDS_OF_VIEW_MM)
     assert {choice.value for choice in GreyLevels} == {choice.value for choice in Quantisation}
     assert {choice.value for choice in WindowPreset} == set(display.WINDOW_HU)
-    assert set(layouts.ID_OF_NAME.values()) == set(layouts.DESCRIPTION_OF_ID)
+    assert {*layouts.ID_OF_NAME.values(), layouts.PLACING_ID} == set(layouts.DESCRIPTION_OF_ID)
     assert {choice.value for choice in Layout} == {*layouts.ID_OF_NAME, layouts.UNCHANGED}
 
 
