@@ -109,12 +109,15 @@ class CompareSection:
             _("Write the table of scores as a CSV file.") if case.metrics is not None else _scores_text(case)
         )
 
+    def radiographs(self, case: CaseNodes) -> tuple[Any, Any]:
+        """The AP and the lateral radiograph to show with a case: its own, else those chosen."""
+        if case.ap is None and self.parameters.inputKind is InputKind.RADIOGRAPHS:
+            return self.parameters.apRadiograph, self.parameters.lateralRadiograph
+        return case.ap, case.lateral
+
     def _look(self, case: CaseNodes) -> Look:
         """The look that the controls ask for."""
         parameters = self.parameters
-        radiographs = case.ap, case.lateral
-        if case.ap is None and parameters.inputKind is InputKind.RADIOGRAPHS:
-            radiographs = parameters.apRadiograph, parameters.lateralRadiograph
         return Look(
             layout=parameters.layout.value,
             window=parameters.windowPreset.value,
@@ -124,7 +127,7 @@ class CompareSection:
             truth_opacity=parameters.truthOpacity,
             synthetic_opacity=parameters.syntheticOpacity,
             show_distance=parameters.showDistance,
-            radiographs=radiographs,
+            radiographs=self.radiographs(case),
             own_segmentation=parameters.segmentation,
         )
 

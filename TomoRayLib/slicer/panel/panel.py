@@ -20,6 +20,7 @@ from TomoRayLib.slicer.extensions import installation, totalsegmentator
 from TomoRayLib.slicer.fingerprint import fingerprint
 from TomoRayLib.slicer.panel.advanced import AdvancedSection
 from TomoRayLib.slicer.panel.compare import CompareSection
+from TomoRayLib.slicer.panel.cursor import CursorSection
 from TomoRayLib.slicer.panel.guard import Guard
 from TomoRayLib.slicer.panel.inputs import InputsSection
 from TomoRayLib.slicer.panel.parameters import InputKind
@@ -54,8 +55,9 @@ class Panel:
         self._watch = Watch(self.guard(self._on_modified))
         self.inputs = InputsSection(ui)
         self.compare = CompareSection(ui)
-        self.advanced = AdvancedSection(ui, self.guard)
         self.placing = PlacingSection(ui, self.guard, self.inputs, self._placing_ended)
+        self.cursor = CursorSection(ui, self.guard, self.compare, self.placing.stop)
+        self.advanced = AdvancedSection(ui, self.guard)
         self.run_box = RunBox(ui, self.guard, self._finished)
         for button, action in (
             (ui.synthesizeButton, self.synthesize_or_cancel),
@@ -77,14 +79,14 @@ class Panel:
     def set_parameters(self, parameters: Any) -> None:
         """Show and observe another parameter node, or none."""
         if parameters is None:
-            self.placing.stop()
+            self._end_steps()
         if self.parameters is not None:
             self.parameters.disconnectGui(self._gui_tag)
             for subject, tag in self._observers:
                 subject.RemoveObserver(tag)
             self._observers = []
         self.parameters = parameters
-        for section in (self.inputs, self.placing, self.compare, self.advanced):
+        for section in (self.inputs, self.placing, self.compare, self.cursor, self.advanced):
             section.parameters = parameters
         if parameters is not None:
             self._gui_tag = parameters.connectGui(self.ui)
@@ -107,6 +109,7 @@ class Panel:
             self.inputs.update()
             self.placing.update()
             self.compare.update()
+            self.cursor.update()
             self._show_rendered_of_case()
             self.advanced.update()
             self._update_buttons()
@@ -194,7 +197,7 @@ class Panel:
     def scene_closes(self) -> None:
         """Stop and forget everything: the scene is being closed."""
         self.run_box.stop()
-        self.placing.stop()
+        self._end_steps()
         self.compare.views.show_again()
         self.inputs.forget()
         radiographs.forget()
@@ -203,7 +206,7 @@ class Panel:
 
     def leave(self) -> None:
         """The user goes to another module: restore the views; a run continues."""
-        self.placing.stop()
+        self._end_steps()
         self.compare.views.leave()
 
     def enter(self) -> None:
@@ -233,6 +236,12 @@ class Panel:
         self.compare.views.annotations.refresh()
         if self.parameters is not None:
             self.placing.update()
+            self.cursor.update()
+
+    def _end_steps(self) -> None:
+        """End what draws into the views with helpers of its own."""
+        self.cursor.stop()
+        self.placing.stop()
 
     def _placing_ended(self) -> None:
         """Show the current case again, if there is one, in the layout that it had."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 PROVENANCE_KEY = "TomoRay.Provenance"  # attribute of the synthetic CT of a case, and of no other node
 INPUTS_KEY = "TomoRay.InputNodes"  # attribute of the synthetic CT: the names of the nodes that it was made from
 ROLE = "TomoRay."  # + field name: the references from the synthetic CT to the other nodes
+INPUTS_ROLE = "TomoRay.inputs"  # the references to all nodes that it was made from, in the order of ``INPUTS_KEY``
 SOURCE_KEY = "TomoRay.Source"  # attribute of the synthetic CT: which study on disk it was made from, if any
 OWNER_ROLE = "TomoRay.case"  # the reference back
 INPUT_ROLE = "TomoRay.input"  # the reference from the synthetic CT to the CT or AP radiograph it was made from
@@ -94,6 +95,9 @@ def add_case(
         remove_nodes([node for node in previous.all() if not any(node is other for other in kept)])
         new.restore_titles()
     case.synthetic.SetAttribute(SOURCE_KEY, source)
+    case.synthetic.RemoveNodeReferenceIDs(INPUTS_ROLE)
+    for node in inputs:
+        case.synthetic.AddNodeReferenceID(INPUTS_ROLE, node.GetID())
     if inputs:
         case.synthetic.SetAttribute(INPUTS_KEY, json.dumps([node.GetName() for node in inputs]))
     return case

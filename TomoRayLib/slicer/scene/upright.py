@@ -21,7 +21,7 @@ from TomoRayLib.slicer.scene.radiographs import PREVIEW_PERCENTILES
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-HELPER_KEY = "TomoRay.Helper"  # attribute of every node that TomoRay draws with and takes away again
+HELPER_KEY = "TomoRay.Helper"  # attribute of every node that is drawn with and taken away again: by whom
 AWAY_MM = 10000.0
 AXIS_OF_ROLE = {Role.AP: 0, Role.LATERAL: 1}  # the axis in RAS along which columns run, downwards
 
@@ -68,9 +68,9 @@ def upright_pixels(pixels: NDArray[Any], mirrored: bool, inverted: bool, turned_
     return np.ascontiguousarray(result.max() + result.min() - result if inverted else result, dtype=np.float32)
 
 
-def add_upright(name: str, pixels: NDArray[np.float32], frame: Frame) -> Any:
-    """Add the helper volume of an upright radiograph."""
-    node = add_helper("vtkMRMLScalarVolumeNode", name)
+def add_upright(name: str, pixels: NDArray[np.float32], frame: Frame, owner: str) -> Any:
+    """Add the helper volume of an upright radiograph, for ``owner`` to remove."""
+    node = add_helper("vtkMRMLScalarVolumeNode", name, owner)
     slicer.util.updateVolumeFromArray(node, pixels[None])
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(frame.ijk_to_ras()))
     node.CreateDefaultDisplayNodes()
@@ -83,21 +83,21 @@ def add_upright(name: str, pixels: NDArray[np.float32], frame: Frame) -> Any:
     return node
 
 
-def add_helper(class_name: str, name: str) -> Any:
-    """Add a node that is hidden from selectors and never saved."""
+def add_helper(class_name: str, name: str, owner: str) -> Any:
+    """Add a node that is hidden from selectors and never saved, for ``owner`` to remove."""
     node = slicer.mrmlScene.CreateNodeByClass(class_name)
     node.UnRegister(None)
     node.SetName(name)
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
-    node.SetAttribute(HELPER_KEY, "1")
+    node.SetAttribute(HELPER_KEY, owner)
     return slicer.mrmlScene.AddNode(node)
 
 
-def remove_helpers() -> None:
-    """Remove every helper from the scene, also those that a crash or another panel left."""
+def remove_helpers(owner: str) -> None:
+    """Remove every helper of ``owner`` from the scene, also those that another panel left."""
     scene = slicer.mrmlScene
     nodes = [scene.GetNthNode(number) for number in range(scene.GetNumberOfNodes())]
-    helpers = [node for node in nodes if node.GetAttribute(HELPER_KEY) is not None]
+    helpers = [node for node in nodes if node.GetAttribute(HELPER_KEY) == owner]
     if helpers:
         remove_nodes(helpers)

@@ -148,11 +148,11 @@ def _show_scale_and_axes(view_node: Any) -> None:
 def _center(logic: Any, case: CaseNodes) -> None:
     """Fit the slice into its view, through the middle true vertebra, else the middle of the synthetic ones."""
     logic.FitSliceToBackground()
-    logic.GetSliceNode().JumpSliceByOffsetting(*_middle_of(case))
+    logic.GetSliceNode().JumpSliceByOffsetting(*middle_of(case))
     logic.SnapSliceOffsetToIJK()
 
 
-def _middle_of(case: CaseNodes) -> tuple[float, float, float]:
+def middle_of(case: CaseNodes) -> tuple[float, float, float]:
     """The point in RAS mm that the slices go through."""
     if case.truth_vertebrae is not None:
         segmentation = case.truth_vertebrae.GetSegmentation()

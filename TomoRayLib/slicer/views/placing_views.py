@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Pixel = tuple[float, float]
+OWNER = "placing"
 VIEW_OF = {"ap": layouts.RADIOGRAPH_VIEWS[0], "lateral": layouts.RADIOGRAPH_VIEWS[1]}
 CENTER_COLOR, LINE_COLOR, RULER_COLOR = (1.0, 0.85, 0.2), (0.34, 0.71, 0.91), (0.84, 0.37, 0.0)  # after Okabe and Ito
 SAME_PIXELS = 0.02  # what is nearer has not moved
@@ -57,7 +58,7 @@ class PlacingViews:
         self._images, self._height_mm = dict(images), 0.0
         names = {"ap": _("Placing: AP"), "lateral": _("Placing: lateral")}
         for view, image in images.items():
-            volume = add_upright(names[view], image.pixels, image.frame)
+            volume = add_upright(names[view], image.pixels, image.frame, OWNER)
             display.show_alone(VIEW_OF[view], volume)
             self._add_marks(view, image)
         self._letters.show(tuple(VIEW_OF.values()))
@@ -75,7 +76,7 @@ class PlacingViews:
             node.RemoveObserver(tag)
         self._tags, self._marks, self._images = [], {}, {}
         self._letters.remove()
-        remove_helpers()
+        remove_helpers(OWNER)
 
     @property
     def complete(self) -> bool:
@@ -105,7 +106,7 @@ class PlacingViews:
             ("ruler", "vtkMRMLMarkupsLineNode", _("ruler"), RULER_COLOR, ends),
             ("center", "vtkMRMLMarkupsFiducialNode", _("centre"), CENTER_COLOR, [image.center]),
         ):
-            node = add_helper(class_name, name)
+            node = add_helper(class_name, name, OWNER)
             self._marks[view, kind] = node
             for pixel in pixels:
                 node.AddControlPointWorld(image.frame.ras(pixel), "")
