@@ -99,6 +99,34 @@ def test_a_ruler_sets_the_pixel_spacing_and_the_centre_stays(placing) -> None:
     assert placing.ui.lateralSpacingSpinBox.value == pytest.approx(0.6)
 
 
+def test_the_run_gets_the_offsets_that_the_command_line_would_give(placing, tmp_path: Path) -> None:
+    """The boxes mean what ``ap_offset_mm`` and ``lateral_offset_mm`` of a job mean, also of a slot scan."""
+    from TomoRayLib.images.types import Radiograph
+    from TomoRayLib.slicer.panel.parameters import DefaultGeometry
+    from TomoRayLib.slicer.prepared_job import synthesis_job
+    from TomoRayLib.synthesis.acquisition import pair_geometry, read_views
+    from TomoRayLib.synthesis.settings import GeometryOptions
+
+    numbers = placing.panel.parameters
+    placing.ui.presetComboBox.currentIndex = list(DefaultGeometry).index(DefaultGeometry.EOS)
+    drive.settle()
+    drag(placing, "ap", "center", 0, (31.0, 70.0))
+    drag(placing, "lateral", "center", 0, (101.0, 22.0))
+    synthesis_job(placing.panel.request(), tmp_path)
+    written = read_views(str(tmp_path / "geometry.json"))
+    images = [Radiograph(a_picture(), AP_MM), Radiograph(a_picture(150, 90), LATERAL_MM)]
+    options = GeometryOptions(
+        preset="eos",
+        ap_offset_mm=(numbers.apDownMm, numbers.apRightMm),
+        lateral_offset_mm=(numbers.lateralDownMm, numbers.lateralRightMm),
+    )
+    expected = pair_geometry(*images, options).views
+    for view in ("ap", "lateral"):
+        detectors = [getattr(pair, view).detector for pair in (written, expected)]
+        np.testing.assert_allclose(detectors[0].offset_mm, detectors[1].offset_mm, atol=1e-9)
+        assert getattr(written, view).beam == getattr(expected, view).beam
+
+
 def test_numbers_that_are_typed_move_the_marks(placing) -> None:
     placing.ui.apDownSpinBox.value = 10.0
     drive.settle()
