@@ -190,7 +190,8 @@ class InputsSection:
             setattr(parameters, parameter_of("ap", name), lateral)
             setattr(parameters, parameter_of("lateral", name), ap)
         preset = parameters.geometryPreset.value
-        parameters.geometrySource = f"ap={pair[1].GetID()},{preset};lateral={pair[0].GetID()},{preset};"
+        sources = (_sources("ap", pair[1], preset)[0], _sources("lateral", pair[0], preset)[0])
+        parameters.geometrySource = "".join(sources)
         if len(self._taken) > 1:
             self._taken = {"ap": self._taken["lateral"], "lateral": self._taken["ap"]}
 
@@ -267,7 +268,7 @@ class InputsSection:
         state = (node.GetID(), node.GetImageData().GetMTime(), node.GetSpacing())
         changed = self._taken.get(view, state) != state
         self._taken[view] = state
-        source = f"{view}={node.GetID()},{parameters.geometryPreset.value};"
+        source, unplaced = _sources(view, node, parameters.geometryPreset.value)
         known = [part + ";" for part in (parameters.geometrySource or "").split(";") if part]
         if source in known and not changed:
             return
@@ -275,10 +276,14 @@ class InputsSection:
         geometry, _origins = self._read[view]
         was_modifying = parameters.StartModify()
         parameters.geometrySource = "".join([*others, source])
-        same_image = not changed and any(part.startswith(f"{view}={node.GetID()},") for part in known)
-        for name, value in values_of(geometry).items():
-            if not (same_image and name in PLACE):  # another preset moves no image
-                setattr(parameters, parameter_of(view, name), value)
+        if unplaced in known and not changed:
+            names: tuple[str, ...] = PLACE
+        else:
+            same_image = not changed and any(part.startswith(f"{view}={node.GetID()},") for part in known)
+            names = tuple(name for name in NUMBERS if not (same_image and name in PLACE))  # a preset moves no image
+        values = values_of(geometry)
+        for name in names:
+            setattr(parameters, parameter_of(view, name), values[name])
         parameters.EndModify(was_modifying)
 
     def _show_origins(self) -> None:
@@ -309,6 +314,13 @@ class InputsSection:
             return ViewGeometry(None, None, None, 0.0)
         shown = {name: getattr(self.parameters, parameter_of(view, name)) for name in NUMBERS}
         return edited(read[0], shown, self._aspect.get(view, 1.0))
+
+
+def _sources(view: str, node: Any, preset: str) -> tuple[str, str]:
+    """What is saved of the image and the preset that a view's numbers were read from; and in scenes of versions that
+    did not keep the place of the image."""
+    source = f"{view}={node.GetID()},{preset}"
+    return f"{source},placed;", f"{source};"
 
 
 def _origin(origins: ViewOrigins, name: str, value: float) -> str:

@@ -134,6 +134,33 @@ def test_numbers_that_are_typed_move_the_marks(placing) -> None:
     assert row == pytest.approx(59.5 - 10.0 * 1.536 / 0.8, abs=0.02)
 
 
+def test_a_scene_of_an_older_version_takes_the_place_of_its_files(panel) -> None:
+    """It has none of its own: its edited numbers stay, but an image off the isocentre does not move to the middle."""
+    import json
+
+    from TomoRayLib.geometry.beams import ParallelBeam
+    from TomoRayLib.geometry.detector import Detector
+    from TomoRayLib.geometry.view_json import VIEW_KEY, view_to_dict
+    from TomoRayLib.geometry.views import View
+
+    nodes = [add_radiograph(a_picture(), "AP", AP_MM), add_radiograph(a_lateral(), "lateral", AP_MM)]
+    for node, angle_deg in zip(nodes, (0.0, 90.0), strict=True):
+        view = View(ParallelBeam(), Detector(120, 100, AP_MM, (12.5, -4.0)), angle_deg)
+        node.SetAttribute(VIEW_KEY, json.dumps(view_to_dict(view)))
+    drive.choose_radiographs(panel, *nodes)
+    parameters = panel.panel.parameters
+    assert (parameters.apDownMm, parameters.apRightMm) == (12.5, -4.0)
+    panel.ui.apAngleSpinBox.value = 5.0
+    panel.ui.lateralDownSpinBox.value = 3.0
+    parameters.apDownMm = parameters.apRightMm = 0.0
+    parameters.geometrySource = parameters.geometrySource.replace(
+        f"ap={nodes[0].GetID()},,placed", f"ap={nodes[0].GetID()},"
+    )
+    drive.settle()
+    assert (parameters.apDownMm, parameters.apRightMm, parameters.apAngleDeg) == (12.5, -4.0, 5.0)
+    assert parameters.lateralDownMm == 3.0
+
+
 def test_marks_go_with_an_image_that_is_turned_and_mirrored(placing) -> None:
     """The centre stays on the same spot of the picture: its numbers are those of the image in its file."""
     from TomoRayLib.slicer.panel.parameters import Turn
