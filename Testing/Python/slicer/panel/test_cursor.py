@@ -167,3 +167,28 @@ def test_the_cursor_ends_with_its_case_and_layout(linked, slicer_host, tmp_path:
     np.testing.assert_allclose(linked.panel.cursor.views.pixel("ap"), expected, atol=1e-6)
     slicer_host.leave_module()
     assert helpers() == 0
+
+
+@pytest.mark.slow
+def test_the_cursor_of_a_run_from_two_placed_radiographs(panel, tiny_worker) -> None:
+    """The views of the run, with the offsets of the placing step, and the radiographs of its input nodes."""
+    shape = (120, 100)
+    v, u = np.indices(shape)
+    ap, lateral = (
+        add_radiograph(np.exp(-(((u - middle) / 9.0) ** 2)) * (1 + v / 120) + 0.2, name, (1.5, 1.7))
+        for name, middle in (("AP", 40), ("lateral", 62))
+    )
+    drive.choose_radiographs(panel, ap, lateral)
+    panel.ui.lateralDownSpinBox.value = -12.0
+    panel.ui.flipLateralCheckBox.checked = True
+    drive.settle()
+    drive.click(panel.ui.synthesizeButton)
+    assert drive.wait_for_end(panel).startswith(("Done", "Empty"))
+    panel.ui.cursorCheckBox.checked = True
+    drive.settle()
+    move(panel, "volume", (0.0, 0.0, 0.0))  # the isocentre
+    np.testing.assert_allclose(panel.panel.cursor.views.pixel("ap"), (59.5, 49.5), atol=1e-6)
+    row = 59.5 + 12.0 * 1.536 / 1.5
+    np.testing.assert_allclose(panel.panel.cursor.views.pixel("lateral"), (row, 49.5), atol=1e-6)
+    shown = panel.panel.cursor.views._radiographs.pixels["lateral"]
+    assert int(shown[60].argmax()) == 99 - 62
