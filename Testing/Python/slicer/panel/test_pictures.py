@@ -261,4 +261,4 @@ def test_screenshots_of_the_documentation(panel, slicer_host, request: pytest.Fi
     panel.ui.differenceCheckBox.checked = False
     ap, lateral = panel.panel.compare.case.ap, panel.panel.compare.case.lateral
     drive.choose_radiographs(panel, ap, lateral)
-    slicer_host.grab(panel.parent, folder / "inputs.png", 460, 560)
+    slicer_host.grab(panel.parent, folder / "inputs.png", 460, 700)
