@@ -13,6 +13,7 @@ from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.height_match import HeightMatch, match_heights
 from TomoRayLib.images.types import Radiograph
 from TomoRayLib.synthesis.arrangement import Pair
+from TomoRayLib.synthesis.geometry_files import gives_places
 from TomoRayLib.synthesis.settings import GeometryOptions
 
 LEAST_SHIFT_MM = 6.0  # nearer ones are left: the network knows them from training
@@ -77,8 +78,9 @@ def _below_mm(view: View, top_mm: float) -> NDArray[np.float64]:
 
 def heights_are_given(images: Iterable[Radiograph], options: GeometryOptions) -> bool:
     """Return whether the places of the images were given: by the user, a file of views, or TomoRay's own files."""
-    placed = (options.file, options.ap_offset_mm, options.lateral_offset_mm)
-    if options.has_matrices or any(value is not None for value in placed):
+    if options.has_matrices or options.ap_offset_mm is not None or options.lateral_offset_mm is not None:
+        return True
+    if options.file is not None and gives_places(options.file):
         return True
     return any(VIEW_KEY in image.metadata for image in images)
 

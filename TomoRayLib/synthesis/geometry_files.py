@@ -1,4 +1,7 @@
-"""Geometry files: a pair of views as JSON, ``{"ap": {...}, "lateral": {...}}``, perhaps with a centre of its own."""
+"""Geometry files: a pair of views as JSON, ``{"ap": {...}, "lateral": {...}}``, perhaps with a centre of its own.
+
+``"places": "assumed"`` beside the views says that nobody gave the places of the images: they may be aligned.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from TomoRayLib.geometry.presets import PRESETS
 from TomoRayLib.geometry.view_json import CENTER, view_from_dict, view_to_dict
 from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.synthesis.settings import GeometryOptions
+
+PLACES, ASSUMED = "places", "assumed"
 
 
 def views_of_file(options: GeometryOptions) -> Biplanar | None:
@@ -47,7 +52,19 @@ def read_views(path: str) -> Biplanar:
         ) from None
 
 
-def views_to_dict(views: Biplanar) -> dict[str, Any]:
+def gives_places(path: str) -> bool:
+    """Return whether a geometry file gives the places of the images; True if it does not say that they are assumed.
+
+    A file that cannot be read gives them, too: ``read_views`` says what is wrong with it.
+    """
+    try:
+        return bool(json.loads(Path(path).read_text(encoding="utf-8")).get(PLACES) != ASSUMED)
+    except (OSError, ValueError, AttributeError):
+        return True
+
+
+def views_to_dict(views: Biplanar, *, places_assumed: bool = False) -> dict[str, Any]:
     """Return both views as plain numbers, as ``read_views`` reads them."""
-    center = {} if views.center_mm is None else {CENTER: list(views.center_mm)}
-    return {"ap": view_to_dict(views.ap), "lateral": view_to_dict(views.lateral), **center}
+    beside: dict[str, Any] = {} if views.center_mm is None else {CENTER: list(views.center_mm)}
+    beside |= {PLACES: ASSUMED} if places_assumed else {}
+    return {"ap": view_to_dict(views.ap), "lateral": view_to_dict(views.lateral), **beside}

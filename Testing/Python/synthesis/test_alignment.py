@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from TomoRayLib.images.types import Radiograph, Volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.synthesis.alignment import aligned, contradiction, heights_are_given, heights_of
 from TomoRayLib.synthesis.arrangement import Pair
+from TomoRayLib.synthesis.geometry_files import read_views, views_to_dict
 from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.settings import GeometryOptions
 
@@ -87,6 +90,16 @@ def test_given_heights_are_kept_and_contradicted() -> None:
     assert said is not None
     assert "24 mm lower" in said
     assert contradiction(a_pair(ParallelBeam(), 3.0)) is None
+
+
+def test_a_geometry_file_may_say_that_its_places_are_assumed(tmp_path: Path) -> None:
+    image = Radiograph(np.zeros((8, 8), np.float32), (1.0, 1.0))
+    views = a_pair(ParallelBeam(), 0.0).views
+    for assumed in (False, True):
+        (tmp_path / "views.json").write_text(json.dumps(views_to_dict(views, places_assumed=assumed)))
+        options = GeometryOptions(file=str(tmp_path / "views.json"))
+        assert heights_are_given((image, image), options) is not assumed
+        assert read_views(str(tmp_path / "views.json")) == views
 
 
 def test_what_gives_heights() -> None:

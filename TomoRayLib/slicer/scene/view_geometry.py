@@ -182,11 +182,18 @@ def _is_slot(beam: Beam) -> bool:
 
 
 def write_geometry(path: Path, views: Biplanar) -> None:
-    """Write the geometry file of a job: both views as the user confirmed them."""
+    """Write the geometry file of a job: both views as the user confirmed them.
+
+    Images whose middles lie on the origin were placed by nobody: the file says so, and they may be aligned.
+    """
     from TomoRayLib.base.text_formats import write_json
     from TomoRayLib.synthesis.geometry_files import views_to_dict
 
-    write_json(path, views_to_dict(views))
+    origin = (0.0, 0.0, 0.0)
+    untouched = views.center_mm in (None, origin) and all(
+        view.isocenter_mm == origin and view.detector.offset_mm == (0.0, 0.0) for view in (views.ap, views.lateral)
+    )
+    write_json(path, views_to_dict(views, places_assumed=untouched))
 
 
 def _origin_label(origin: str, source_format: str) -> str:

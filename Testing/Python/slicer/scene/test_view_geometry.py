@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
+from TomoRayLib.geometry.presets import parallel_pair
 from TomoRayLib.images.types import Radiograph, RadiographHeader
 
 pytestmark = pytest.mark.usefixtures("scene")
@@ -48,3 +50,15 @@ def test_a_slot_scan_without_distances_needs_a_preset_which_its_spacing_hangs_on
         geometry_of(radiograph, Role.AP, None)
     geometry, _ = geometry_of(radiograph, Role.AP, "eos")
     assert geometry.view(400, 300).beam == SlotScan(987.0, 1300.0)
+
+
+def test_a_jobs_geometry_file_says_whether_anybody_placed_the_images(tmp_path: Path) -> None:
+    from TomoRayLib.slicer.scene.view_geometry import write_geometry
+    from TomoRayLib.synthesis.geometry_files import gives_places, read_views
+
+    views = parallel_pair()
+    lower = replace(views.lateral, detector=replace(views.lateral.detector, offset_mm=(14.0, 0.0)))
+    for name, pair, placed in (("untouched", views, False), ("placed", replace(views, lateral=lower), True)):
+        write_geometry(tmp_path / name, pair)
+        assert gives_places(str(tmp_path / name)) is placed
+        assert read_views(str(tmp_path / name)) == pair
