@@ -186,11 +186,13 @@ def run_kind(source: SourceCT, kind: Kind, model: str | None) -> Row:
     synthetic = result.synthetic
     grid = Grid.cube(center_mm, synthetic.grid.extent_mm[0], synthetic.grid.size[0])  # headers' isocentre is (0, 0, 0)
     truth = ground_truth(source.ct, source.labels, grid, LINEAR)
-    warnings = tuple(event.text for event in told if isinstance(event, Warned))
+    judged = result.judgement
+    asked = (judged.suggestion.question,) if judged is not None and judged.suggestion is not None else ()
+    warnings = (*(event.text for event in told if isinstance(event, Warned)), *asked)
     notes = tuple(event.text for event in told if isinstance(event, Note))
     row = scored(kind, synthetic, truth, warnings, notes, time.monotonic() - begun)
     agreements = [one for one in result.agreements if one is not None]
-    certainty = result.judgement.certainty if result.judgement else None
+    certainty = judged.certainty if judged is not None else None
     return replace(row, agreement=float(np.mean(agreements)) if agreements else 0.0, certainty=certainty)
 
 

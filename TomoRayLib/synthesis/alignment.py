@@ -18,6 +18,7 @@ from TomoRayLib.synthesis.settings import GeometryOptions
 
 LEAST_SHIFT_MM = 6.0  # nearer ones are left: the network knows them from training
 LEAST_MARGIN = 0.12
+LEAST_UNCLEAR_MM = 12.0  # unclear shifts below it are mostly none: scatter brought some of 8 to 10 mm
 LARGEST_OFF_LEVEL_DEG = 15.0  # tilt or roll from which rows are no heights
 
 
@@ -44,7 +45,7 @@ def aligned(pair: Pair) -> Alignment:
     if match is None or abs(match.higher_mm) < LEAST_SHIFT_MM:
         return Alignment(pair, match)
     if match.margin < LEAST_MARGIN:
-        return Alignment(pair, match, _unclear(match))
+        return Alignment(pair, match, _unclear(match) if abs(match.higher_mm) >= LEAST_UNCLEAR_MM else None)
     views = pair.views
     x, y, z = views.lateral.isocenter_mm
     lateral = views.lateral.moved_to((x, y, z + match.higher_mm))
@@ -88,7 +89,7 @@ def heights_are_given(images: Iterable[Radiograph], options: GeometryOptions) ->
 def contradiction(pair: Pair) -> str | None:
     """A sentence if the rows of both clearly contradict heights that were given; the pair stays as it is."""
     match = heights_of(pair)
-    if match is None or abs(match.higher_mm) < 2 * LEAST_SHIFT_MM or match.margin < 2 * LEAST_MARGIN:
+    if match is None or abs(match.higher_mm) < LEAST_UNCLEAR_MM or match.margin < 2 * LEAST_MARGIN:
         return None
     return (
         f"By what the rows of both show, the lateral radiograph was taken {_where(match)} than the AP by the geometry "
