@@ -50,7 +50,7 @@ from TomoRayLib.jobs.demonstration import case_files, default_cache, fetch_demon
 from TomoRayLib.jobs.events import Event, Note, Warned
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
-from TomoRayLib.jobs.synthesis import case_result, expected_seconds
+from TomoRayLib.jobs.synthesis import case_result, expected_seconds, reprojected
 from TomoRayLib.metrics.intensity import cosine_similarity
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.inputs import SourceCT, read_ct
@@ -180,7 +180,7 @@ def run_kind(source: SourceCT, kind: Kind, model: str | None) -> Row:
         out = str(Path(folder) / "out")
         job = SynthesisJob(out, ap=str(paths[0]), lateral=str(paths[1]), model=model, suggest=tried)
         try:
-            result = case_result(job, Stages(expected_seconds(job), told.append), told.append)
+            result = reprojected(case_result(job, Stages(expected_seconds(job), told.append), told.append))
         except InputError as error:
             return Row(kind.name, kind.group, refused=str(error), seconds=time.monotonic() - begun)
     synthetic = result.synthetic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation
@@ -75,6 +76,7 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
     result = case_result(job, stages, emit)
     with staged_folder(job.out) as folder:
         with stages.stage("Drawing"):
+            result = reprojected(result)
             provenance = result.provenance()
             draw_case(folder, result, {**provenance, **cost_of(stages)})
         with stages.stage("Writing"):
@@ -134,13 +136,16 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
             remarks.append(DOUBTFUL.format(found=", ".join(judgement.doubts)))
     tell(emit, (), remarks)
     asked = (f"{suggestion.question} {MORE_CERTAIN}",) if suggestion else ()  # told last, with ``Finished``
-    ap, lateral = inputs.for_network
-    shadows = (
-        reproject(synthetic, ap, inputs.views.ap),
-        reproject(synthetic, lateral, inputs.views.lateral),
-    )
     told = (*warnings, *remarks, *asked)
-    return CaseResult(job, model, inputs, synthetic, comparison, told, judgement, shadows, sureness)
+    return CaseResult(job, model, inputs, synthetic, comparison, told, judgement, sureness=sureness)
+
+
+def reprojected(result: CaseResult) -> CaseResult:
+    """Return the result with its bone projected back onto the radiographs, which is then written with it."""
+    inputs, synthetic = result.inputs, result.synthetic
+    ap, lateral = inputs.for_network
+    shadows = (reproject(synthetic, ap, inputs.views.ap), reproject(synthetic, lateral, inputs.views.lateral))
+    return replace(result, reprojections=shadows)
 
 
 def _suggested(measures: ResultMeasures, inputs: Inputs, job: SynthesisJob, model: ChosenModel) -> Suggestion | None:
@@ -148,7 +153,7 @@ def _suggested(measures: ResultMeasures, inputs: Inputs, job: SynthesisJob, mode
     if inputs.as_read is None or (not doubts(measures) and measures.certainty >= CERTAINTY_TO_TRY):
         return None
     everything = all_are_tried(measures)
-    return suggest(inputs.as_read, job.arrangement, model, everything=everything, align=inputs.is_aligned)
+    return suggest(inputs.as_read, job.arrangement, model, everything=everything, as_seen=inputs.as_seen)
 
 
 def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:

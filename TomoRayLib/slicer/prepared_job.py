@@ -12,7 +12,7 @@ from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request, Study
 from TomoRayLib.slicer.scene.nodes import Role, export_volume
 from TomoRayLib.slicer.scene.radiographs import export_radiograph, radiograph_of
 from TomoRayLib.slicer.scene.segments import goes_by_names, labels_of
-from TomoRayLib.slicer.scene.view_geometry import pair_of, write_geometry
+from TomoRayLib.slicer.scene.view_geometry import is_placed, pair_of, write_geometry
 from TomoRayLib.slicer.worker.job_folder import NEED_MB, PreparedJob, check_space
 
 RESULTS = "results"  # the folder in the job's folder that receives the results
@@ -84,8 +84,10 @@ def _from_radiographs(request: Request, inputs: RadiographInputs, folder: Path) 
 
     pair = ((inputs.ap, Role.AP, inputs.ap_geometry), (inputs.lateral, Role.LATERAL, inputs.lateral_geometry))
     ap, lateral = (export_radiograph(node, role, folder) for node, role, _geometry in pair)
-    shapes = [radiograph_of(node, role).pixels.shape for node, role, _geometry in pair]
-    write_geometry(folder / "geometry.json", pair_of(inputs.ap_geometry, inputs.lateral_geometry, *shapes))
+    images = [radiograph_of(node, role) for node, role, _geometry in pair]
+    views = pair_of(inputs.ap_geometry, inputs.lateral_geometry, *(image.pixels.shape for image in images))
+    placed = [is_placed(image, of_view) for image, (_node, _role, of_view) in zip(images, pair, strict=True)]
+    write_geometry(folder / "geometry.json", views, places_assumed=not any(placed))
     job = SynthesisJob(
         out=str(folder / RESULTS),
         title=request.title,

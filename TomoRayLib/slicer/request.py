@@ -102,6 +102,8 @@ class Settings:
         quantisation: Grey levels of the ground truth, "linear" or "equal_frequency".
         segment: Let TomoRay label the vertebrae of a CT without a segmentation, to score against.
         comparison: Compare with the CT; without it the CT is only rendered.
+        align: Bring two radiographs to one height, if their rows tell and nobody placed them.
+        clean: Fill borders, letters and text of radiographs for the network.
     """
 
     model: str | None = None
@@ -110,6 +112,8 @@ class Settings:
     quantisation: str = "linear"
     segment: bool = True
     comparison: bool = True
+    align: bool = True
+    clean: bool = True
 
 
 @dataclass(frozen=True)

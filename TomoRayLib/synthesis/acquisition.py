@@ -42,6 +42,7 @@ from TomoRayLib.synthesis.stated_geometry import (
 from TomoRayLib.synthesis.stored_views import common_center, stored_view
 
 LATERAL_ANGLE_DEG = 90.0
+SAME_SCALE = 0.05  # relative difference of magnifications
 LEAST_ANGLE_DEG = 45.0  # between the lines of AP and lateral
 
 
@@ -70,11 +71,15 @@ def rendering_views(options: GeometryOptions, isocenter_mm: Vector3) -> Biplanar
 
 @dataclass(frozen=True)
 class PairGeometry:
-    """The views of two radiographs, sentences on where each number came from, and on what the user should check."""
+    """The views of two radiographs, sentences on where each number came from, and on what the user should check.
+
+    ``scale_is_unsure`` is True if the SAD of a view is a guess and the two differ in magnification by more than 5 %.
+    """
 
     views: Biplanar
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    scale_is_unsure: bool = False
 
 
 def radiograph_views(ap: Radiograph, lateral: Radiograph, options: GeometryOptions) -> tuple[Biplanar, tuple[str, ...]]:
@@ -138,17 +143,20 @@ def pair_geometry(
     notes, warnings = (*first.notes, *second.notes), (*first.warnings, *second.warnings)
     if calibrated is not None:
         notes, warnings = (*calibrated.notes, *notes), (*calibrated.warnings, *warnings)
-    return PairGeometry(views, notes, warnings)
+    larger = first.view.beam.magnification / second.view.beam.magnification
+    unsure = (first.guesses_sad or second.guesses_sad) and abs(math.log(larger)) > SAME_SCALE
+    return PairGeometry(views, notes, warnings, unsure)
 
 
 @dataclass(frozen=True)
 class _Read:
-    """A view as it was read, notes and warnings on it, and whether its header states the angles."""
+    """A view as it was read, notes and warnings on it, whether its header states the angles, and its SAD is guessed."""
 
     view: View
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
     states_angles: bool = False
+    guesses_sad: bool = False
 
 
 def _check_view(view: View, radiograph: Radiograph, name: str) -> None:
@@ -216,6 +224,7 @@ def _from_header(radiograph: Radiograph, options: GeometryOptions, name: str, no
         (f"{name}: {', '.join(_origins(stated, radiograph.header))}.", *(f"{name}: {note}" for note in stated.notes)),
         tuple(f"{name}: {warning}" for warning in (*stated.warnings, *_all_guessed(radiograph, options, stated))),
         stated.angle_origin != "",
+        stated.sad_origin.startswith("preset"),
     )
 
 

@@ -45,9 +45,9 @@ class Inputs:
     """Radiographs (rows, columns), bone bright, on the detectors of ``views``, and the CT that they come from, if any.
 
     ``notes`` say how they were read, ``warnings`` what may be wrong with them. ``as_read`` are two radiographs as their
-    files hold them, but for borders and letters, which are filled; None with a CT. ``is_aligned`` says whether their
-    heights were compared and may have been changed. ``cleaned`` are ``ap`` and ``lateral`` without borders and letters,
-    if there were any.
+    files hold them, but for borders and letters, which are filled; None with a CT. ``as_seen`` is what of these shows
+    the patient, if their heights were compared and may have been changed. ``cleaned`` are ``ap`` and ``lateral``
+    without borders and letters, if there were any.
     """
 
     ap: NDArray[np.float32]
@@ -57,7 +57,7 @@ class Inputs:
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     as_read: Pair | None = None
-    is_aligned: bool = False
+    as_seen: Pair | None = None
     cleaned: Pair | None = None
 
     @property

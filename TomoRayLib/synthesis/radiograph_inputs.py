@@ -9,18 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.images.blanked_areas import Cleaned, cleaned
+from TomoRayLib.images.borders import field_within
 from TomoRayLib.images.checks import check_radiograph
 from TomoRayLib.images.files import read_radiograph
 from TomoRayLib.images.reduction import is_large, reduced, reduced_shape, reduced_spacing_mm, reduced_view
 from TomoRayLib.images.types import Radiograph
 from TomoRayLib.synthesis.acquisition import pair_geometry
-from TomoRayLib.synthesis.alignment import Alignment, aligned, contradiction, heights_are_given
+from TomoRayLib.synthesis.alignment import Alignment, aligned, contradiction, cut_to, heights_are_given
 from TomoRayLib.synthesis.arrangement import Pair, pair_warnings
 from TomoRayLib.synthesis.calibrated_views import calibrated_pair
 from TomoRayLib.synthesis.inputs import Inputs
 from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
 
 NAMES = ("AP", "lateral")
+SCALES_DIFFER = (
+    "The magnifications of AP and lateral, {:.2f} and {:.2f}, differ, and at least one is a guess: their heights were "
+    "not compared. Give SAD and SID of both."
+)
 Images = tuple[Radiograph, Radiograph]
 
 
@@ -43,25 +48,43 @@ def read_radiographs(
     views = replace(read.views, ap=reduced_view(read.views.ap), lateral=reduced_view(read.views.lateral))
     without = [cleaned(image.pixels) if clean else Cleaned(image.pixels) for image in images]
     as_read = Pair(without[0].pixels, without[1].pixels, views)
-    align = align and not heights_are_given(images, geometry)
-    filled = as_read.arranged(how)
-    alignment = aligned(filled) if align else Alignment(filled, warning=contradiction(filled))
+    seen = _seen(as_read, without)
+    filled, field = as_read.arranged(how), seen.arranged(how)
+    given_heights = heights_are_given(images, geometry)
+    align = align and not given_heights and not read.scale_is_unsure
+    alignment = Alignment(filled, warning=contradiction(field) if given_heights else None)
+    if align:
+        alignment = aligned(filled, field)
     given = Pair(images[0].pixels, images[1].pixels, views).arranged(how)
     is_cleaned = any(found.borders or found.letters for found in without)
     notes = [*read.notes, *(note for one in named for note in one.notes), *_header_notes(images)]
     notes += [f"{name}: {note}" for name, found in zip(NAMES, without, strict=True) for note in found.notes]
     warnings = [*read.warnings, *pair_warnings(*images, views, how), *_header_warnings(images, how)]
     warnings += [alignment.warning] if alignment.warning is not None else []
+    warnings += [SCALES_DIFFER.format(*(view.beam.magnification for view in (views.ap, views.lateral)))] * (
+        read.scale_is_unsure
+    )
     return Inputs(
         given.ap,
         given.lateral,
         alignment.pair.views,
         as_read=as_read,
-        is_aligned=align,
+        as_seen=seen if align else None,
         cleaned=alignment.pair if is_cleaned else None,
         notes=_told_once(notes),
         warnings=_told_once(warnings),
     )
+
+
+def _seen(pair: Pair, without: Sequence[Cleaned]) -> Pair:
+    """What of two radiographs shows the patient: no borders, filled or not."""
+    fields = [
+        field_within(image.shape, list(found.borders))
+        for image, found in zip((pair.ap, pair.lateral), without, strict=True)
+    ]
+    ap, ap_view = cut_to(fields[0], pair.ap, pair.views.ap)
+    lateral, lateral_view = cut_to(fields[1], pair.lateral, pair.views.lateral)
+    return Pair(ap, lateral, replace(pair.views, ap=ap_view, lateral=lateral_view))
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ COMMONEST = tuple(MISTAKES)[:3]
 
 
 def suggest(
-    pair: Pair, given: Arrangement, model: ChosenModel, *, everything: bool, align: bool = False
+    pair: Pair, given: Arrangement, model: ChosenModel, *, everything: bool, as_seen: Pair | None = None
 ) -> Suggestion | None:
     """Try the likely mistakes: the commonest ones, and all others if one of these is better or if asked to.
 
@@ -100,7 +100,8 @@ def suggest(
         given: How they were taken.
         model: The network, which is loaded once and freed afterwards.
         everything: Whether all mistakes are tried in any case, ``all_are_tried``.
-        align: Whether the heights of both are compared in each arrangement, as in the given one.
+        as_seen: What of the radiographs shows the patient, if their heights are compared in each arrangement, as in the
+            given one.
 
     Returns:
         The arrangement with the best spine if that is clearly better than the given one, else None.
@@ -109,7 +110,9 @@ def suggest(
 
     def certainty(how: Arrangement) -> float:
         arranged = pair.arranged(how)
-        return certainty_of(aligned(arranged).pair if align else arranged, network, model)
+        if as_seen is not None:
+            arranged = aligned(arranged, as_seen.arranged(how)).pair
+        return certainty_of(arranged, network, model)
 
     return what_was_meant(certainty, given, everything=everything)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
@@ -16,9 +17,16 @@ from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.view_json import VIEW_KEY
 from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.height_match import match_heights
-from TomoRayLib.images.types import Radiograph, Volume
+from TomoRayLib.images.types import SLOT_SCAN, Radiograph, Volume
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
-from TomoRayLib.synthesis.alignment import aligned, contradiction, heights_are_given, heights_of
+from TomoRayLib.synthesis.alignment import (
+    aligned,
+    contradiction,
+    cut_to,
+    heights_are_given,
+    heights_of,
+    margin_needed,
+)
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.geometry_files import read_views, views_to_dict
 from TomoRayLib.synthesis.rendering import render
@@ -122,8 +130,56 @@ def test_fine_films_give_the_same_heights_as_coarse_ones() -> None:
     assert fine.higher_mm == pytest.approx(coarse.higher_mm, abs=0.5)
 
 
+def test_views_too_far_apart_are_told_and_left() -> None:
+    """Two noises with the same rows, 85 mm apart."""
+    rng = np.random.default_rng(5)
+    rows = ndimage.gaussian_filter1d(rng.normal(size=520), 3.0).astype(np.float32)
+    first, second = (np.repeat(part[:, None], 120, 1) for part in (rows[100:420], rows[15:335]))
+    detector = Detector(320, 120, (1.0, 1.0))
+    ap, lateral = View(ParallelBeam(), detector), View(ParallelBeam(), detector, 90.0)
+    pair = Pair(first, second, Biplanar(ap, lateral))
+    found = aligned(pair)
+    assert found.pair is pair
+    assert found.warning is not None
+    assert "85 mm higher" in found.warning
+    assert "too far" in found.warning
+
+
+def test_an_rt_image_or_a_slot_scanners_files_give_their_places() -> None:
+    image = Radiograph(np.zeros((8, 8), np.float32), (1.0, 1.0))
+    rt_image = replace(image, header=replace(image.header, detector_offset_mm=(0.0, 12.0)))
+    eos = replace(image, header=replace(image.header, refused={SLOT_SCAN: "an EOS"}))
+    assert heights_are_given((image, rt_image), GeometryOptions())
+    assert heights_are_given((eos, eos), GeometryOptions(preset="eos"))
+
+
 def test_nothing_is_found_in_what_has_no_rows() -> None:
     down = np.arange(200.0)
     flat = np.ones((200, 90), np.float32)
     assert match_heights(flat, down, flat, down) is None
     assert match_heights(flat[:60], down[:60], flat[:60], down[:60]) is None
+
+
+def test_what_is_cut_from_a_radiograph_is_seen_where_it_was() -> None:
+    pixels = np.arange(190.0 * 150.0, dtype=np.float32).reshape(190, 150)
+    view = View(ConeBeam(900.0, 1300.0), AP_DETECTOR, 8.0, isocenter_mm=MIDDLE)
+    part, of_part = cut_to((slice(31, 170), slice(12, 101)), pixels, view)
+    assert part[0, 0] == pixels[31, 12]
+    point = np.array([[12.0, 30.0, -140.0]])
+    assert np.add(of_part.project_points(point), (12.0, 31.0)) == pytest.approx(view.project_points(point))
+
+
+def test_a_border_is_no_height() -> None:
+    """Frames of other widths in both, filled: what is filled would fit best where the frames do."""
+    pair = a_pair(ParallelBeam(), 12.0)
+    fields = (slice(20, 170), slice(10, 140)), (slice(45, 290), slice(15, 115))
+    cut = [
+        cut_to(f, i, v)
+        for f, i, v in zip(fields, (pair.ap, pair.lateral), (pair.views.ap, pair.views.lateral), strict=True)
+    ]
+    seen = Pair(cut[0][0], cut[1][0], Biplanar(cut[0][1], cut[1][1]))
+    match = heights_of(seen)
+    assert match is not None
+    assert match.common_mm < 215.0
+    assert margin_needed(match.common_mm) > 0.18
+    assert match.higher_mm == pytest.approx(12.0, abs=1.5)

@@ -126,6 +126,8 @@ class Panel:
             quantisation=parameters.quantisation.value,
             segment=parameters.segment,
             comparison=parameters.comparison,
+            align=parameters.align,
+            clean=parameters.clean,
         )
         return Request(self.inputs.inputs(), settings, parameters.syntheticVolume, parameters.syntheticSegmentation)
 
@@ -303,6 +305,7 @@ class Panel:
         is_ct = self.parameters.inputKind is InputKind.CT
         has_ct = self.parameters.inputKind is not InputKind.RADIOGRAPHS
         ui.comparisonCheckBox.enabled = has_ct
+        ui.alignCheckBox.enabled = ui.cleanCheckBox.enabled = not has_ct
         ui.segmentCheckBox.enabled = has_ct and self.parameters.comparison and self.parameters.segmentation is None
         ct_problem = problem_of(self.parameters.ct, Role.CT) if is_ct else None
         reason = totalsegmentator.problem() or ct_problem

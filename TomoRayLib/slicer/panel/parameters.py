@@ -206,6 +206,8 @@ class TomoRayParameterNode:
     syntheticSegmentation: vtkMRMLSegmentationNode
     comparison: bool = True
     segment: bool = True
+    align: bool = True
+    clean: bool = True
     currentCase: vtkMRMLScalarVolumeNode  # the synthetic CT that the Compare section shows
 
     layout: Layout = Layout.COMPARE

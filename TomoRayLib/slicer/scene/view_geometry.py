@@ -181,19 +181,22 @@ def _is_slot(beam: Beam) -> bool:
     return isinstance(beam, SlotScan)
 
 
-def write_geometry(path: Path, views: Biplanar) -> None:
+def write_geometry(path: Path, views: Biplanar, *, places_assumed: bool = False) -> None:
     """Write the geometry file of a job: both views as the user confirmed them.
 
-    Images whose middles lie on the origin were placed by nobody: the file says so, and they may be aligned.
+    ``places_assumed`` says in the file that nobody placed the images, so that they may be aligned.
     """
     from TomoRayLib.base.text_formats import write_json
     from TomoRayLib.synthesis.geometry_files import views_to_dict
 
-    origin = (0.0, 0.0, 0.0)
-    untouched = views.center_mm in (None, origin) and all(
-        view.isocenter_mm == origin and view.detector.offset_mm == (0.0, 0.0) for view in (views.ap, views.lateral)
-    )
-    write_json(path, views_to_dict(views, places_assumed=untouched))
+    write_json(path, views_to_dict(views, places_assumed=places_assumed))
+
+
+def is_placed(radiograph: Radiograph, geometry: ViewGeometry) -> bool:
+    """Return whether the place of an image is known: from its file's own view or header, or from the user's numbers."""
+    from TomoRayLib.synthesis.alignment import states_place
+
+    return states_place(radiograph) or any(value != 0.0 for value in (*geometry.offset_mm, *geometry.isocenter_mm))
 
 
 def _origin_label(origin: str, source_format: str) -> str:

@@ -323,7 +323,15 @@ def test_the_panel_names_its_control_for_every_setting_that_it_has(panel) -> Non
         item.name for kind in (CTInputs, StudyInputs, RadiographInputs, Settings, ViewGeometry) for item in fields(kind)
     }
     names -= {"ap_geometry", "lateral_geometry", "preset", "comparison", "segment", "angle_deg", "tilt_deg", "roll_deg"}
-    names -= {"offset_mm", "is_slot", "spacing_is_at_isocenter", "center_mm", "aspect"}  # of the file alone
+    names -= {
+        "align",
+        "clean",
+        "offset_mm",
+        "is_slot",
+        "spacing_is_at_isocenter",
+        "center_mm",
+        "aspect",
+    }  # of the file alone
     assert [name for name in names if control_of(name) is None] == []
     labels = {str(widget.text) for widget in vars(panel.ui).values() if isinstance(getattr(widget, "text", None), str)}
     labels = {label.rstrip(":").removeprefix("<b>").removesuffix("</b>") for label in labels}

@@ -11,6 +11,7 @@ import pytest
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import Beam, ConeBeam, ParallelBeam, SlotScan
 from TomoRayLib.geometry.presets import parallel_pair
+from TomoRayLib.geometry.view_json import VIEW_KEY
 from TomoRayLib.images.types import Radiograph, RadiographHeader
 
 pytestmark = pytest.mark.usefixtures("scene")
@@ -56,9 +57,21 @@ def test_a_jobs_geometry_file_says_whether_anybody_placed_the_images(tmp_path: P
     from TomoRayLib.slicer.scene.view_geometry import write_geometry
     from TomoRayLib.synthesis.geometry_files import gives_places, read_views
 
-    views = parallel_pair()
-    lower = replace(views.lateral, detector=replace(views.lateral.detector, offset_mm=(14.0, 0.0)))
-    for name, pair, placed in (("untouched", views, False), ("placed", replace(views, lateral=lower), True)):
-        write_geometry(tmp_path / name, pair)
-        assert gives_places(str(tmp_path / name)) is placed
-        assert read_views(str(tmp_path / name)) == pair
+    views = parallel_pair((3.0, -40.0, 12.0))
+    for assumed in (False, True):
+        write_geometry(tmp_path / "views.json", views, places_assumed=assumed)
+        assert gives_places(str(tmp_path / "views.json")) is not assumed
+        assert read_views(str(tmp_path / "views.json")) == views
+
+
+def test_an_image_is_placed_by_its_files_view_its_header_or_the_user() -> None:
+    from TomoRayLib.slicer.scene.nodes import Role
+    from TomoRayLib.slicer.scene.view_geometry import geometry_of, is_placed
+
+    plain = Radiograph(np.ones((400, 300), np.float32), (0.4, 0.5), RadiographHeader(modality="DX"))
+    geometry, _ = geometry_of(plain, Role.AP, "upright")
+    assert not is_placed(plain, geometry)
+    assert is_placed(plain, replace(geometry, offset_mm=(0.0, 3.0)))
+    assert is_placed(replace(plain, metadata={VIEW_KEY: "{}"}), geometry)
+    rt_image = RadiographHeader(modality="RTIMAGE", detector_offset_mm=(0.0, 0.0))
+    assert is_placed(replace(plain, header=rt_image), geometry)
