@@ -3,8 +3,8 @@
     python Testing/Benchmarks/heights.py --data DATA
 
 Each CT of DATA (verse/ and totalsegmentator/ about their labels but for validation people, bodies/ about the course of
-their spine, at one or two heights) is continued beyond its ends, so that these are no help, and rendered through a C-arm
-with the lateral 55 and 30 mm lower, at the same height, and 12 and 30 mm higher. The profiles of
+their spine, at one or two heights) is continued beyond its ends, so that these are no help, and rendered through a
+C-arm with the lateral 55 and 30 mm lower, at the same height, and 12 and 30 mm higher. The profiles of
 ``images.height_match`` and the margins of ``synthesis.alignment`` were chosen on these pairs.
 """
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.projection_matrix import ProjectionMatrix
 from TomoRayLib.geometry.view_json import VIEW_KEY
@@ -31,6 +32,7 @@ LEAST_ACROSS = math.cos(math.radians(55.0))  # of the rows' direction; farther o
 SEEN_SKEW_PX = 0.05  # at a corner: what is less is not resampled
 NOMINAL_MAGNIFICATION = 1.5  # if no pixel spacing is stated; the rays do not depend on it
 SAME_FORM = 0.01  # of a pixel's height over width, by header and matrix
+HEADER_TOLERANCE = 0.1  # relative difference of distances in matrix and header
 LARGEST_MISS_MM = 30.0  # between the rays through the middles of both images
 LEAST_BETWEEN_DEG = 10.0
 
@@ -99,11 +101,29 @@ def calibrated_pair(ap: Radiograph, lateral: Radiograph, options: GeometryOption
         notes.append(
             f"{name}: geometry from the projection matrix {Path(files[name]).name}{_said(view)}{opposite}{done}."
         )
+        doubts += _against_header(images[name], view, camera.done)
         if VIEW_KEY in images[name].metadata:
             doubts.append("its file holds a view written by TomoRay; the matrix goes before it.")
         warnings += [f"{name}: {doubt}" for doubt in doubts]
         views[name], images[name] = view, camera.radiograph
     return CalibratedPair(images["AP"], images["lateral"], views, center_mm, tuple(notes), tuple(warnings))
+
+
+def _against_header(image: Radiograph, view: View, done: tuple[str, ...]) -> list[str]:
+    """What the header states otherwise: sides, and distances that differ by more than a tenth."""
+    header, doubts = image.header, []
+    if done and header.patient_orientation is not None:
+        doubts.append(
+            f"the matrix has the image {', '.join(done)}, against the orientation in its header: check that the matrix "
+            "is for LPS millimetres (x to the patient's left, y to the back), not RAS."
+        )
+    if not isinstance(view.beam, ConeBeam):
+        return doubts
+    beam = view.beam
+    for word, stated_mm, found_mm in (("SID", header.sid_mm, beam.sid_mm), ("SAD", header.sad_mm, beam.sad_mm)):
+        if stated_mm is not None and abs(found_mm / stated_mm - 1.0) > HEADER_TOLERANCE:
+            doubts.append(f"{word} is {found_mm:.0f} mm by the matrix, {stated_mm:.0f} mm by the header: check both.")
+    return doubts
 
 
 def _matrix_of(path: str, image: Radiograph, name: str) -> ProjectionMatrix:

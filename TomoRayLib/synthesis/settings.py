@@ -74,7 +74,7 @@ class GeometryOptions:
         "--ap-offset", "DOWN RIGHT", "Where the middle of the AP image lies from the isocentre, in mm there"
     )
     lateral_offset_mm: tuple[float, float] | None = setting_of_numbers(
-        "--lateral-offset", "DOWN RIGHT", "The same of the lateral image; -30 0 if it was taken 30 mm higher"
+        "--lateral-offset", "DOWN RIGHT", "The same of the lateral image; -30 0 if its middle lies 30 mm higher"
     )
     ap_angle_deg: float | None = setting(None, help="Gantry angle of the AP view; straight: 0.", name="--ap-angle")
     lateral_angle_deg: float | None = setting(

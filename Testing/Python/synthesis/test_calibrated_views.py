@@ -169,6 +169,33 @@ def test_a_dicom_file_that_is_turned_on_reading_keeps_its_matrix(tmp_path: Path)
     assert any("the matrix has pixels 0.739" in warning for warning in inputs.warnings)  # the lateral's header: square
 
 
+def test_a_matrix_against_its_images_header_is_warned_of(tmp_path: Path) -> None:
+    """In RAS instead of LPS, as other software has it, and beside distances that it does not have."""
+    ap, lateral = a_matrix(a_view(False)), a_matrix(a_view(True))
+    for name, matrix, orientation in (("ap", ap, ["L", "F"]), ("lateral", lateral, ["P", "F"])):
+        a_dataset(
+            "1.2.840.10008.5.1.4.1.1.12.1",
+            np.rint(dots(matrix) * 50).astype(np.uint16),
+            Modality="XA",
+            PatientOrientation=orientation,
+            ImagerPixelSpacing=[1.7, 2.3],
+            DistanceSourceToDetector=1190.0 if name == "ap" else 1500.0,
+        ).save_as(tmp_path / f"{name}.dcm", enforce_file_format=True)
+    paths = str(tmp_path / "ap.dcm"), str(tmp_path / "lateral.dcm")
+    in_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
+    said = {}
+    for kind, turn in (("right", np.eye(4)), ("RAS", in_ras)):
+        files = {
+            "ap_matrix_file": a_file(tmp_path, f"{kind}_a", ap @ turn),
+            "lateral_matrix_file": a_file(tmp_path, f"{kind}_l", lateral @ turn),
+        }
+        said[kind] = " ".join(read_radiographs(*paths, GeometryOptions(**files), Arrangement()).warnings)
+    assert "not RAS" in said["RAS"]
+    assert "not RAS" not in said["right"]
+    assert "AP: SID" not in said["right"]
+    assert "1500 mm by the header" in said["right"]
+
+
 def test_a_projection_by_the_matrix_is_that_of_the_view(tmp_path: Path) -> None:
     """Against the projector, which takes the matrix itself: ray by ray the same image."""
     grid = Grid((40, 36, 44), (3.0, 2.5, 4.0), tuple(np.subtract(AIMED_MM, (61.0, 40.0, 90.0)).tolist()))
