@@ -61,6 +61,8 @@ class ModelEntry:
     atlas_threshold: float
     based_on: dict[str, str] | None = None  # {"model": id, "sha256": of its file}: its file holds the rest
     described_as: str | None = None  # a few words for who chooses: "closer on average"
+    familiarity_file: str | None = None  # what its training looked like (synthesis.familiarity); None: it cannot tell
+    familiarity_sha256: str | None = None
     folder: Path = field(default=Path(), compare=False)
 
     @property

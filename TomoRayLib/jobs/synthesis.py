@@ -17,19 +17,19 @@ from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, write_case
 from TomoRayLib.synthesis.comparison import compare_with_ct
+from TomoRayLib.synthesis.familiarity import unlike_training
 from TomoRayLib.synthesis.inputs import Inputs, labelled_ct, project_ct, read_ct
 from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, choose_model
 from TomoRayLib.synthesis.own_labels import choose_segmenter, is_segmenter_there, with_own_labels
 from TomoRayLib.synthesis.radiograph_inputs import read_radiographs
 from TomoRayLib.synthesis.reprojection import reproject
-from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubts, measured
+from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubtful, doubts, measured
 from TomoRayLib.synthesis.scout_views import scout_inputs
 from TomoRayLib.synthesis.spread import sureness_of
 from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
 from TomoRayLib.synthesis.trained_range import geometry_notes
 from TomoRayLib.weights import load_equal_frequency_table
 
-DOUBTFUL = "The result is doubtful: it has {found}. Check views and geometry, and look at the result."
 COUNT_UNSURE = (
     "Count unsure: vertebrae are told apart, but all their numbers may be too high or too low by one or more. Check "
     "them against the sacrum, the lowest ribs or the skull."
@@ -131,9 +131,10 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
         if job.tries_arrangements:
             with stages.stage("Judging"):
                 suggestion = _suggested(measures, inputs, job, model)
-        judgement = Judgement(measures.certainty, doubts(measures), suggestion)
+        found, unlike = doubts(measures), unlike_training(*inputs.for_network, inputs.views, model.entry)
+        judgement = Judgement(measures.certainty, (*found, *unlike), suggestion)
         if judgement.doubts and synthetic.mask.any():
-            remarks.append(DOUBTFUL.format(found=", ".join(judgement.doubts)))
+            remarks.append(doubtful(found, unlike))
     tell(emit, (), remarks)
     asked = (f"{suggestion.question} {MORE_CERTAIN}",) if suggestion else ()  # told last, with ``Finished``
     told = (*warnings, *remarks, *asked)

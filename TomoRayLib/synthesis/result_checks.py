@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 COARSE_SIZE = 48  # the edge in voxels at which a volume is judged: finer ones are averaged
+DOUBTFUL = "The result is doubtful: {found}. Check views and geometry, and look at the result."
 EMPTY = "No vertebra was found in these radiographs: the synthetic CT is empty. Check views and geometry."
 
 BONE = 0.5
@@ -89,6 +90,20 @@ def doubts(measures: ResultMeasures) -> tuple[str, ...]:
     if measures.certainty < LEAST_CERTAINTY:
         found.append(f"a certainty of {measures.certainty:.2f}, where nine in ten right pairs have 0.23 or more")
     return tuple(found)
+
+
+def doubtful(found: tuple[str, ...], unlike: tuple[str, ...] = ()) -> str:
+    """Return the warning of a doubtful result.
+
+    Args:
+        found: What speaks against the synthetic spine, from ``doubts``.
+        unlike: Which radiographs are unlike those of the training, from ``familiarity.unlike_training``.
+
+    Returns:
+        One or two sentences; either argument may be empty, not both.
+    """
+    clauses = [f"it has {', '.join(found)}"] if found else []
+    return DOUBTFUL.format(found="; ".join([*clauses, *unlike]))
 
 
 def _pooled(probability: NDArray[np.float32]) -> NDArray[np.float32]:

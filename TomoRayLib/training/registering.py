@@ -91,7 +91,7 @@ def register_model(folder: Path, entry: ModelEntry) -> list[str]:
     content = _content(folder)
     content.setdefault("default", entry.id)
     values = _plain(entry)
-    for name in ("based_on", "described_as"):
+    for name in ("based_on", "described_as", "familiarity_file", "familiarity_sha256"):
         if values[name] is None:
             del values[name]
     content["models"] = _with(content.get("models", []), values)

@@ -106,6 +106,7 @@ def write_tiny_model(folder: Path, counts: bool = False) -> None:
     entry["sha256"] = save_weights(network.state_dict(), file, {})
     entry |= {"file": file.name, "network": dataclasses.asdict(network.config)}
     entry["grid"] = {"size": SIZE, "fov_mm": FOV_MM}
+    entry |= {"familiarity_file": None, "familiarity_sha256": None}  # those of the real weights mean nothing to these
     for name in (real.atlas_file, LOOKUP_NAME):
         shutil.copy(models_folder() / name, folder / name)
     (folder / REGISTRY_NAME).write_text(json.dumps({"default": real.id, "models": [entry]}), encoding="utf-8")
