@@ -1,20 +1,23 @@
 """Whether a radiograph is like those that the network was trained on, told by the network's own image features.
 
-Noise, a photograph or the film of a calibration grid give the image encoder features that no radiograph of the training
-gave. Mean and standard deviation over the picture of each of its finer features are described by one Gaussian for each
-view: its main directions, and one variance for all others (probabilistic PCA: Tipping and Bishop 1999,
-doi:10.1111/1467-9868.00196). ``training.familiarity`` fits it on what a training shows and stores it beside the
-weights, whose SHA-256 it carries: to other weights the same numbers mean nothing. What is told and what is not is
-counted by ``Testing/Benchmarks/unlike_training.py``.
+Noise, a photograph or a thigh give the image encoder features that no radiograph of the training gave. Two kinds are
+looked at: the *texture*, mean and standard deviation over the picture of each finer feature, and the *layout*, the mean
+of each coarser feature over 4 x 4 regions of the picture. Each is described by one Gaussian for each view: its main
+directions, and one variance for all others (probabilistic PCA: Tipping and Bishop 1999, doi:10.1111/1467-9868.00196).
+``training.familiarity`` fits them on what a training shows and stores them beside the weights, whose SHA-256 they
+carry: to other weights the same numbers mean nothing. What is told and what is not is counted by
+``Testing/Benchmarks/unlike_training.py``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -28,20 +31,30 @@ from TomoRayLib.networks.weight_files import checked_content
 from TomoRayLib.synthesis.model_run import model_grid
 from TomoRayLib.weights import ModelEntry, load_network
 
-LEVELS = (1, 2)  # of the encoder's blocks: pixels of 2.7 and 5.3 mm
+TEXTURE_LEVELS = (1, 2)  # of the encoder's blocks: pixels of 2.7 and 5.3 mm
+LAYOUT_LEVEL, REGIONS = 3, 4  # pixels of 10.7 mm; regions along each edge, of 75 mm
 WEIGHTS = "weights_sha256"  # of the file: the 32 bytes of the SHA-256
+STORED = ("mean", "scale", "variances", "largest")  # of a Gaussian, in float32; its directions are in 8 bits
+STEPS = 127  # of a direction's largest component
 UNLIKE = "the {view} radiograph is unlike those that the network was trained on"
 VIEWS = ("AP", "lateral")
 
 
+class ImageFeatures(NamedTuple):
+    """What the encoder sees in m radiographs: (m, n) each, float32."""
+
+    texture: NDArray[np.float32]
+    layout: NDArray[np.float32]
+
+
 @dataclass(frozen=True, eq=False)
-class Familiarity:
-    """What the features of a training's radiographs are like: arrays of float32, the AP view's first.
+class Gaussian:
+    """What one kind of features of a training's radiographs is like: arrays of float32, the AP view's first.
 
     Args:
         mean: (2, n) of each feature.
         scale: (2, n) standard deviations; features are divided by them.
-        directions: (2, k, n) orthonormal main directions of the scaled features.
+        directions: (2, k, n) orthonormal main directions of the scaled features, as ``in_eight_bits`` gives them back.
         variances: (2, k + 1) along these, and along every other direction.
         largest: (2,) distance above which a radiograph is unlike the training's.
     """
@@ -53,23 +66,37 @@ class Familiarity:
     largest: NDArray[np.float32]
 
     def distances(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return how far radiographs lie from those of the training.
+        """Return how far two radiographs lie from those of the training.
 
         Args:
-            features: (2, n) of an AP and a lateral radiograph, from ``image_features``.
+            features: (2, n) of an AP and a lateral radiograph.
 
         Returns:
             (2,) root mean square over all directions, in standard deviations of the training: 1 is usual.
         """
         scaled = (features.astype(np.float64) - self.mean) / self.scale
         along = np.einsum("vkn,vn->vk", self.directions, scaled)
-        rest = (scaled**2).sum(axis=1) - (along**2).sum(axis=1)
+        rest = np.maximum((scaled**2).sum(axis=1) - (along**2).sum(axis=1), 0.0)
         squared = (along**2 / self.variances[:, :-1]).sum(axis=1) + rest / self.variances[:, -1]
         return np.asarray(np.sqrt(squared / features.shape[1]))
 
-    def unlike(self, features: NDArray[np.float32]) -> tuple[str, ...]:
-        """Return what is to be said of radiographs with these features (2, n): nothing of ordinary ones."""
-        far = self.distances(features) > self.largest
+
+@dataclass(frozen=True, eq=False)
+class Familiarity:
+    """What the radiographs of a training are like to a network, in texture and in layout."""
+
+    texture: Gaussian
+    layout: Gaussian
+
+    def shares(self, features: ImageFeatures) -> NDArray[np.float64]:
+        """Return (2,) distances of an AP and a lateral radiograph over the largest usual one, of what is farther off:
+        above 1 it is unlike those of the training."""
+        both = ((self.texture, features.texture), (self.layout, features.layout))
+        return np.max([known.distances(found) / known.largest for known, found in both], axis=0)
+
+    def unlike(self, features: ImageFeatures) -> tuple[str, ...]:
+        """Return what is to be said of an AP and a lateral radiograph: nothing of ordinary ones."""
+        far = self.shares(features) > 1.0
         return tuple(UNLIKE.format(view=view) for view, here in zip(VIEWS, far, strict=True) if here)
 
 
@@ -98,24 +125,25 @@ def unlike_training(
     return known.unlike(image_features(radiographs[0], load_network(entry)))
 
 
-def image_features(radiographs: Tensor, network: GeoLiftUNet) -> NDArray[np.float32]:
-    """Return what the network's image encoder sees in radiographs, wherever it lies in the picture.
+def image_features(radiographs: Tensor, network: GeoLiftUNet) -> ImageFeatures:
+    """Return what the network's image encoder sees in radiographs.
 
     Args:
         radiographs: (m, 2, rows, columns), normalised as ``network_input`` does it.
         network: On the CPU; it runs in float32, so that the same radiographs have the same features everywhere.
 
     Returns:
-        (m, n): of each block in ``LEVELS`` the means of its channels over the picture, then their standard deviations.
+        Texture: of each of ``TEXTURE_LEVELS`` the means of its channels over the picture, then their standard
+        deviations. Layout: the means of the channels of ``LAYOUT_LEVEL`` over the regions, by channel, row and column.
     """
-    features = radiographs.float()
-    found = []
+    features, texture = radiographs.float(), []
     with torch.inference_mode():
-        for level in range(max(LEVELS) + 1):
+        for level in range(LAYOUT_LEVEL + 1):
             features = network.encoder[level](features)
-            if level in LEVELS:
-                found += [features.mean(dim=(2, 3)), features.std(dim=(2, 3))]
-        return torch.cat(found, dim=1).numpy()
+            if level in TEXTURE_LEVELS:
+                texture += [features.mean(dim=(2, 3)), features.std(dim=(2, 3))]
+        layout = F.adaptive_avg_pool2d(features, REGIONS).flatten(1)
+        return ImageFeatures(torch.cat(texture, dim=1).numpy(), layout.numpy())
 
 
 def load_familiarity(entry: ModelEntry) -> Familiarity | None:
@@ -135,13 +163,18 @@ def load_familiarity(entry: ModelEntry) -> Familiarity | None:
     if entry.familiarity_file is None or entry.familiarity_sha256 is None:
         return None
     content = load(checked_content(entry.folder / entry.familiarity_file, entry.familiarity_sha256))
-    made_for = content.pop(WEIGHTS).tobytes().hex()
+    made_for = content[WEIGHTS].tobytes().hex()
     if made_for != entry.sha256:
         raise InputError(
             f"Expected {entry.familiarity_file} made for the weights of {entry.id}, {entry.sha256[:16]}..., got one "
             f"made for {made_for[:16]}...; make it anew (docs/training.md), or reinstall TomoRay."
         )
-    return Familiarity(**content)
+
+    def part(name: str) -> Gaussian:
+        directions = content[f"{name}.directions"].astype(np.float32) * content[f"{name}.steps"]
+        return Gaussian(directions=directions, **{key: content[f"{name}.{key}"] for key in STORED})
+
+    return Familiarity(part("texture"), part("layout"))
 
 
 def save_familiarity(known: Familiarity, path: Path, entry: ModelEntry) -> str:
@@ -157,9 +190,17 @@ def save_familiarity(known: Familiarity, path: Path, entry: ModelEntry) -> str:
     """
     from safetensors.numpy import save
 
-    arrays = {field.name: np.ascontiguousarray(getattr(known, field.name), dtype=np.float32) for field in fields(known)}
-    arrays[WEIGHTS] = np.frombuffer(bytes.fromhex(entry.sha256), dtype=np.uint8)
+    arrays: dict[str, NDArray[Any]] = {WEIGHTS: np.frombuffer(bytes.fromhex(entry.sha256), dtype=np.uint8)}
+    for name, part in (("texture", known.texture), ("layout", known.layout)):
+        arrays |= {f"{name}.{key}": np.ascontiguousarray(getattr(part, key), dtype=np.float32) for key in STORED}
+        arrays[f"{name}.directions"], arrays[f"{name}.steps"] = in_eight_bits(part.directions)
     content = save(arrays, {"licence": entry.licence})
     with write_atomically(path) as partial:
         Path(partial).write_bytes(content)
     return sha256_of_bytes(content)
+
+
+def in_eight_bits(directions: NDArray[np.floating]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Return directions (2, k, n) as they are stored: whole numbers, and (2, k, 1) what each is to be multiplied by."""
+    steps = (np.abs(directions).max(axis=2, keepdims=True) / STEPS).astype(np.float32)
+    return np.round(directions / steps).astype(np.int8), steps

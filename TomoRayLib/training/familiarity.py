@@ -12,7 +12,7 @@ that are published anew have none until this has run again.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +27,15 @@ from TomoRayLib.images.resampling import resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.radiograph_input import normalise
 from TomoRayLib.projector.projection import project
-from TomoRayLib.synthesis.familiarity import VIEWS, Familiarity, image_features, save_familiarity
+from TomoRayLib.synthesis.familiarity import (
+    VIEWS,
+    Familiarity,
+    Gaussian,
+    ImageFeatures,
+    image_features,
+    in_eight_bits,
+    save_familiarity,
+)
 from TomoRayLib.training.data.augmentation import (
     AppearanceRanges,
     GeometryRanges,
@@ -45,7 +53,7 @@ from TomoRayLib.training.phantoms.spine_removal import BONE_ABOVE_HU, refined_co
 from TomoRayLib.training.registering import register_model
 from TomoRayLib.weights import ModelEntry, find_model, load_network
 
-DIRECTIONS = 64
+DIRECTIONS_OF_TEXTURE, DIRECTIONS_OF_LAYOUT = 64, 48
 GEOMETRY = GeometryRanges(slot_share=0.2)
 SHOTS, LOOKS = 8, 5  # X-rays of each CT, and appearances of each
 MARGIN_MM = 60.0  # from a CT's upper and lower end to the isocentre; a short CT's middle
@@ -117,16 +125,16 @@ def pairs_of(ct: XrayedCT, rng: np.random.Generator, shots: int = SHOTS, looks: 
             yield torch.stack([normalise(random_appearance(image, rng, appearance)) for image in integrals])
 
 
-def fitted(features: NDArray[np.float32], chosen_on: NDArray[np.float32], count: int = DIRECTIONS) -> Familiarity:
-    """Describe a training's features by a Gaussian for each view.
+def fitted(features: NDArray[np.float32], chosen_on: NDArray[np.float32], count: int) -> Gaussian:
+    """Describe one kind of a training's features by a Gaussian for each view.
 
     Args:
         features: (m, 2, n) of m pairs of radiographs.
-        chosen_on: (k, 2, n) likewise, of the people that the largest usual distance is set on.
+        chosen_on: (l, 2, n) likewise, of the people that the largest usual distance is set on.
         count: Number of main directions.
 
     Returns:
-        The Gaussians.
+        The Gaussians, their directions rounded as they are stored.
     """
     mean, scale = features.mean(axis=0), features.std(axis=0) + 1e-6
     directions, variances = [], []
@@ -136,10 +144,11 @@ def fitted(features: NDArray[np.float32], chosen_on: NDArray[np.float32], count:
         along = singular**2 / len(scaled)
         directions.append(rows[:count])
         variances.append([*along[:count], along[count:].sum() / (scaled.shape[1] - count)])
-    known = Familiarity(
+    stored, steps = in_eight_bits(np.stack(directions))
+    known = Gaussian(
         mean=mean.astype(np.float32),
         scale=scale.astype(np.float32),
-        directions=np.asarray(directions, dtype=np.float32),
+        directions=stored.astype(np.float32) * steps,
         variances=np.asarray(variances, dtype=np.float32),
         largest=np.zeros(len(VIEWS), dtype=np.float32),
     )
@@ -147,16 +156,25 @@ def fitted(features: NDArray[np.float32], chosen_on: NDArray[np.float32], count:
     return replace(known, largest=largest.astype(np.float32))
 
 
+def familiarity_of(trained_on: Sequence[ImageFeatures], chosen_on: Sequence[ImageFeatures]) -> Familiarity:
+    """Describe the features of pairs of radiographs, AP and lateral: those to fit, and those to set thresholds on."""
+    texture, layout = (
+        fitted(np.stack([one[kind] for one in trained_on]), np.stack([one[kind] for one in chosen_on]), count)
+        for kind, count in enumerate((DIRECTIONS_OF_TEXTURE, DIRECTIONS_OF_LAYOUT))
+    )
+    return Familiarity(texture, layout)
+
+
 def make_familiarity(data: Path, entry: ModelEntry, report: Callable[[str], None] = print) -> Familiarity:
     """X-ray the CTs of a data folder and describe what a model's encoder sees in them."""
     network = load_network(entry)
-    trained_on: list[NDArray[np.float32]] = []
-    chosen_on: list[NDArray[np.float32]] = []
+    trained_on: list[ImageFeatures] = []
+    chosen_on: list[ImageFeatures] = []
     for number, ct in enumerate(find_cts(data)):
         found = [image_features(pair, network) for pair in pairs_of(ct, np.random.default_rng((11, number)))]
         (chosen_on if ct.is_chosen_on else trained_on).extend(found)
         report(f"{ct.name}: {len(found)} pairs, {'to set the threshold' if ct.is_chosen_on else 'to fit'}")
-    return fitted(np.stack(trained_on), np.stack(chosen_on))
+    return familiarity_of(trained_on, chosen_on)
 
 
 def main() -> None:
@@ -170,8 +188,7 @@ def main() -> None:
     name = f"{entry.id}-familiarity.safetensors"
     sha256 = save_familiarity(known, entry.folder / name, entry)
     register_model(entry.folder, replace(entry, familiarity_file=name, familiarity_sha256=sha256))
-    largest = [f"{one:.2f} ({view})" for view, one in zip(VIEWS, known.largest, strict=True)]
-    print(f"{name}: unlike above {' and '.join(largest)}")
+    print(f"{name}: {(entry.folder / name).stat().st_size / 1000:.0f} kB")
 
 
 if __name__ == "__main__":

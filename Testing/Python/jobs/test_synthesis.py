@@ -190,6 +190,26 @@ def test_nothing_is_tried_if_the_user_does_not_want_it(
     assert stages == ["Reading", "Synthesizing", "Drawing", "Writing"]
 
 
+def test_a_radiograph_unlike_those_of_the_training_is_a_doubt_everywhere(
+    a_pair_without_views: tuple[str, str], tmp_path: Path
+) -> None:
+    """The phantom's AP radiograph beside a lateral of noise, with the weights that come with TomoRay."""
+    ap, lateral = a_pair_without_views
+    detector = c_arm().lateral.detector
+    noise = np.random.default_rng(1).normal(size=detector.shape).astype(np.float32)
+    write_image_2d(Path(lateral), noise, detector.pixel_spacing_mm)
+    job = SynthesisJob(out=str(tmp_path / "out"), ap=ap, lateral=lateral, suggest=False, align=False)
+    code, events = run_here(job)
+    doubt = "the lateral radiograph is unlike those that the network was trained on"
+    assert events[-1].values["doubts"][-1] == doubt
+    assert not any("the AP radiograph is unlike" in said for said in events[-1].values["doubts"])
+    assert json.loads((tmp_path / "out" / "provenance.json").read_text())["doubts"] == events[-1].values["doubts"]
+    if code == ExitCode.DONE:  # an empty result has a warning of its own
+        (warning,) = [event.text for event in events if isinstance(event, Warned) and "doubtful" in event.text]
+        assert f"{doubt}. Check views" in warning
+        assert doubt in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_an_empty_result_has_its_own_exit_code_and_is_written_and_marked(
     a_pair_without_views: tuple[str, str], tiny_models: Path, tmp_path: Path
 ) -> None:

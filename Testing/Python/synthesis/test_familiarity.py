@@ -14,7 +14,15 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
-from TomoRayLib.synthesis.familiarity import Familiarity, load_familiarity, save_familiarity, unlike_training
+from TomoRayLib.synthesis.familiarity import (
+    Familiarity,
+    Gaussian,
+    ImageFeatures,
+    in_eight_bits,
+    load_familiarity,
+    save_familiarity,
+    unlike_training,
+)
 from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.settings import Exposure
 from TomoRayLib.weights import find_model
@@ -24,34 +32,39 @@ LATERAL_UNLIKE = "the lateral radiograph is unlike those that the network was tr
 Image = NDArray[np.float32]
 
 
-def known_gaussians() -> Familiarity:
+def known_gaussian() -> Gaussian:
     """Three features: one main direction, (0.6, 0.8, 0) for AP and (0, 0, 1) for lateral, of variance 4 and 2; the rest
     has 0.5."""
-    directions = np.array([[[0.6, 0.8, 0.0]], [[0.0, 0.0, 1.0]]], np.float32)
-    return Familiarity(
+    return Gaussian(
         mean=np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 5.0]], np.float32),
         scale=np.array([[1.0, 1.0, 2.0], [1.0, 4.0, 1.0]], np.float32),
-        directions=directions,
+        directions=np.array([[[0.6, 0.8, 0.0]], [[0.0, 0.0, 1.0]]], np.float32),
         variances=np.array([[4.0, 0.5], [2.0, 0.5]], np.float32),
         largest=np.array([1.5, 1.0], np.float32),
     )
 
 
 def test_distances_are_standard_deviations_along_and_across_the_main_direction() -> None:
-    known = known_gaussians()
+    known = known_gaussian()
     assert known.distances(known.mean) == pytest.approx([0.0, 0.0])
     along = known.mean + np.array([[1.2, 1.6, 0.0], [0.0, 0.0, 2.0]], np.float32)  # 2 along: 2^2 / 4, 2^2 / 2
-    assert known.distances(along) == pytest.approx(np.sqrt([1.0 / 3, 2.0 / 3]))
+    assert known.distances(along) == pytest.approx(np.sqrt([1.0 / 3, 2.0 / 3]), rel=1e-5)
     across = known.mean + np.array([[0.8, -0.6, 4.0], [0.0, 4.0, 0.0]], np.float32)  # scaled: 1 and 2 across; 1 across
-    assert known.distances(across) == pytest.approx(np.sqrt([10.0 / 3, 2.0 / 3]))
+    assert known.distances(across) == pytest.approx(np.sqrt([10.0 / 3, 2.0 / 3]), rel=1e-5)
 
 
-def test_the_view_that_is_too_far_is_named() -> None:
-    known = known_gaussians()
-    assert known.unlike(known.mean) == ()
-    off = np.array([[0.8, -0.6, 4.0], [0.0, 4.0, 0.0]], np.float32)
-    assert known.unlike(known.mean + off) == (AP_UNLIKE,)
-    assert known.unlike(known.mean + off[::-1] * [[0.0, 0.0, 0.0], [2.0, 2.0, 1.0]]) == (LATERAL_UNLIKE,)
+def test_the_view_that_is_too_far_in_texture_or_layout_is_named() -> None:
+    gaussian = known_gaussian()
+    known = Familiarity(gaussian, gaussian)
+    usual, off_ap, off_lateral = gaussian.mean, gaussian.mean.copy(), gaussian.mean.copy()
+    off_ap[0] += (0.8, -0.6, 4.0)  # 1.83 of at most 1.5
+    off_lateral[1] += (1.5, 0.0, 0.0)  # 1.22 of at most 1
+    assert known.unlike(ImageFeatures(usual, usual)) == ()
+    assert known.unlike(ImageFeatures(off_ap, usual)) == (AP_UNLIKE,)
+    assert known.unlike(ImageFeatures(usual, off_lateral)) == (LATERAL_UNLIKE,)
+    assert known.unlike(ImageFeatures(off_lateral, off_ap)) == (AP_UNLIKE, LATERAL_UNLIKE)
+    shares = known.shares(ImageFeatures(off_lateral, off_ap))
+    assert shares == pytest.approx([np.sqrt(10.0 / 3) / 1.5, np.sqrt(4.5 / 3)], rel=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -94,21 +107,46 @@ def test_a_model_without_such_a_file_says_nothing() -> None:
     assert unlike_training(noise(1), noise(2), c_arm(), entry) == ()
 
 
-def test_a_file_made_for_other_weights_is_refused(tmp_path: Path) -> None:
+def as_stored(seed: int) -> Familiarity:
+    """Gaussians of other sizes for texture and layout, their directions in eight bits."""
+    rng = np.random.default_rng(seed)
+
+    def part(count: int, size: int) -> Gaussian:
+        whole, steps = in_eight_bits(rng.normal(size=(2, count, size)))
+        shapes = {"mean": (2, size), "scale": (2, size), "variances": (2, count + 1), "largest": (2,)}
+        others = {name: rng.random(shape).astype(np.float32) for name, shape in shapes.items()}
+        return Gaussian(directions=whole.astype(np.float32) * steps, **others)
+
+    return Familiarity(part(3, 7), part(2, 12))
+
+
+def test_directions_in_eight_bits_are_nearly_the_same() -> None:
+    directions = np.random.default_rng(1).normal(size=(2, 4, 50)) * [[[1.0], [0.01], [3.0], [20.0]]]
+    whole, steps = in_eight_bits(directions)
+    assert whole.dtype == np.int8
+    assert np.abs(whole).max(axis=2).tolist() == [[127] * 4] * 2
+    assert np.abs(whole * steps - directions).max() <= steps.max() * 0.501
+    assert (np.abs(whole * steps - directions) <= steps * 0.501).all()
+
+
+def test_a_file_comes_back_as_it_was_and_is_refused_with_other_weights(tmp_path: Path) -> None:
+    known = as_stored(4)
     entry = replace(find_model(), folder=tmp_path, familiarity_file="known.safetensors", sha256="ab" * 32)
-    sha256 = save_familiarity(known_gaussians(), tmp_path / "known.safetensors", entry)
+    sha256 = save_familiarity(known, tmp_path / "known.safetensors", entry)
     entry = replace(entry, familiarity_sha256=sha256)
     back = load_familiarity(entry)
     assert back is not None
-    assert all(np.array_equal(getattr(back, name), value) for name, value in vars(known_gaussians()).items())
+    for found, wanted in ((back.texture, known.texture), (back.layout, known.layout)):
+        for name, value in vars(wanted).items():
+            np.testing.assert_allclose(getattr(found, name), value, rtol=1e-6)
     with pytest.raises(InputError, match=r"known.safetensors made for the weights of geolift-s, cdcdcd.*got .* abab"):
         load_familiarity(replace(entry, sha256="cd" * 32))
-    assert save_familiarity(known_gaussians(), tmp_path / "again.safetensors", entry) == sha256
+    assert save_familiarity(known, tmp_path / "again.safetensors", entry) == sha256
 
 
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     entry = replace(find_model(), folder=tmp_path, familiarity_file="known.safetensors")
-    sha256 = save_familiarity(known_gaussians(), tmp_path / "known.safetensors", entry)
+    sha256 = save_familiarity(as_stored(5), tmp_path / "known.safetensors", entry)
     content = (tmp_path / "known.safetensors").read_bytes()
     (tmp_path / "known.safetensors").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(InputError, match=r"known.safetensors have the SHA-256 .* expected"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from TomoRayLib.synthesis.result_checks import doubts, measured
+from TomoRayLib.synthesis.result_checks import doubtful, doubts, measured
 
 FOV_MM = 256.0
 
@@ -71,3 +71,12 @@ def test_nothing_and_next_to_nothing_have_no_certainty() -> None:
     speck[20, 20, 20] = 1.0
     assert measured(speck, FOV_MM).certainty < 0.06
     assert {"0 ml of bone", "bone over 0 mm of height only"} <= set(doubts(measured(speck, FOV_MM)))
+
+
+def test_the_warning_says_what_the_result_has_and_which_radiographs_are_unlike_the_training() -> None:
+    found, unlike = ("12 ml of bone", "bone in 4 separate parts"), ("the AP radiograph is unlike others",)
+    advice = "Check views and geometry, and look at the result."
+    has = "The result is doubtful: it has 12 ml of bone, bone in 4 separate parts"
+    assert doubtful(found) == f"{has}. {advice}"
+    assert doubtful((), unlike) == f"The result is doubtful: the AP radiograph is unlike others. {advice}"
+    assert doubtful(found, unlike) == f"{has}; the AP radiograph is unlike others. {advice}"
