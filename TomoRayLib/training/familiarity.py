@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.resampling import resample
@@ -166,7 +167,10 @@ def familiarity_of(trained_on: Sequence[ImageFeatures], chosen_on: Sequence[Imag
 
 
 def make_familiarity(data: Path, entry: ModelEntry, report: Callable[[str], None] = print) -> Familiarity:
-    """X-ray the CTs of a data folder and describe what a model's encoder sees in them."""
+    """X-ray the CTs of a data folder and describe what a model's encoder sees in them.
+
+    Raises InputError for a folder with too few CTs.
+    """
     network = load_network(entry)
     trained_on: list[ImageFeatures] = []
     chosen_on: list[ImageFeatures] = []
@@ -174,6 +178,12 @@ def make_familiarity(data: Path, entry: ModelEntry, report: Callable[[str], None
         found = [image_features(pair, network) for pair in pairs_of(ct, np.random.default_rng((11, number)))]
         (chosen_on if ct.is_chosen_on else trained_on).extend(found)
         report(f"{ct.name}: {len(found)} pairs, {'to set the threshold' if ct.is_chosen_on else 'to fit'}")
+    if len(trained_on) <= DIRECTIONS_OF_TEXTURE or not chosen_on:
+        raise InputError(
+            "Expected X-rays of two CTs or more to fit, and of a person that models are chosen on, got "
+            f"{len(trained_on)} and {len(chosen_on)} pairs from {data}; give the folder that holds bodies, verse and totalsegmentator.",
+            "data",
+        )
     return familiarity_of(trained_on, chosen_on)
 
 
