@@ -181,7 +181,8 @@ def make_familiarity(data: Path, entry: ModelEntry, report: Callable[[str], None
     if len(trained_on) <= DIRECTIONS_OF_TEXTURE or not chosen_on:
         raise InputError(
             "Expected X-rays of two CTs or more to fit, and of a person that models are chosen on, got "
-            f"{len(trained_on)} and {len(chosen_on)} pairs from {data}; give the folder that holds bodies, verse and totalsegmentator.",
+            f"{len(trained_on)} and {len(chosen_on)} pairs from {data}; give the folder that holds bodies, verse and "
+            "totalsegmentator.",
             "data",
         )
     return familiarity_of(trained_on, chosen_on)
