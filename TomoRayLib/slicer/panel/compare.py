@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ from slicer.i18n import tr as _
 
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.texts import show_text
-from TomoRayLib.slicer.scene.case_nodes import CaseNodes, case_of, report_html
+from TomoRayLib.slicer.scene.case_nodes import PROVENANCE_KEY, CaseNodes, case_of, report_html
 from TomoRayLib.slicer.scene.score_table import counted_ahead, export_metrics, labels_by
 from TomoRayLib.slicer.views import annotation
 from TomoRayLib.slicer.views.case_views import CaseViews, Look
@@ -47,6 +48,7 @@ class CompareSection:
             self.views.show_again()
             ui.metricsTable.setMRMLTableNode(None)
             ui.metricsTable.visible = False
+            show_text(ui.agreementLabel, "")
             show_text(ui.scoresLabel, "")
             return
         self._update_controls(case)
@@ -104,6 +106,8 @@ class CompareSection:
         ui.exportButton.enabled = ui.metricsTable.enabled = case.metrics is not None
         ui.metricsTable.visible = case.metrics is not None
         ui.reportButton.enabled = case.report is not None
+        ui.outlineCheckBox.enabled = case.ap_outline is not None or case.lateral_outline is not None
+        show_text(ui.agreementLabel, _agreement_text(case))
         show_text(ui.scoresLabel, _scores_text(case))
         ui.exportButton.toolTip = (
             _("Write the table of scores as a CSV file.") if case.metrics is not None else _scores_text(case)
@@ -128,8 +132,24 @@ class CompareSection:
             synthetic_opacity=parameters.syntheticOpacity,
             show_distance=parameters.showDistance,
             radiographs=self.radiographs(case),
+            show_outline=parameters.showOutline,
             own_segmentation=parameters.segmentation,
         )
+
+
+def _agreement_text(case: CaseNodes) -> str:
+    """How well the result fits its radiographs, and how certain it is; empty if the case states neither."""
+    provenance = json.loads(case.synthetic.GetAttribute(PROVENANCE_KEY))
+    stated, certainty = provenance.get("agreement") or {}, provenance.get("certainty")
+    views = {"ap": _("AP {figure:.2f}"), "lateral": _("lateral {figure:.2f}")}
+    figures = [text.format(figure=stated[view]) for view, text in views.items() if stated.get(view) is not None]
+    said = []
+    if figures:
+        said.append(_("Agreement with the radiographs: {figures}").format(figures=", ".join(figures)))
+    if certainty is not None:
+        text = _("certainty {figure:.2f}") if figures else _("Certainty {figure:.2f}")
+        said.append(text.format(figure=certainty))
+    return "; ".join(said)
 
 
 def _scores_text(case: CaseNodes) -> str:

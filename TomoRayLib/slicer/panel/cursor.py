@@ -14,6 +14,7 @@ from TomoRayLib.slicer.panel.texts import show_text
 from TomoRayLib.slicer.scene.case_radiographs import case_radiographs
 from TomoRayLib.slicer.views import display
 from TomoRayLib.slicer.views.cursor_views import CursorViews, shows_radiographs
+from TomoRayLib.slicer.views.outlines import set_outlines
 
 
 class CursorSection:
@@ -40,6 +41,7 @@ class CursorSection:
         case = self._compare.case if self.parameters is not None else None
         if case is not None and shows_radiographs():
             display.show_radiographs(*self._compare.radiographs(case))
+            set_outlines(case, self.parameters.showOutline)
 
     def update(self) -> None:
         """Bring the cursor in line with the case and the layout."""
@@ -78,7 +80,7 @@ class CursorSection:
             show_text(self._ui.cursorLabel, str(error))
             return
         self._shown = self._key(case)
-        self.views.show(case, radiographs)
+        self.views.show(case, radiographs, self.parameters.showOutline)
 
     def _on_told(self, gap_mm: float | None) -> None:
         said = _("Drag the cross in a slice, or its mark in a radiograph.")

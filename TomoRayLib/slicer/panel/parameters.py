@@ -213,6 +213,7 @@ class TomoRayParameterNode:
     layout: Layout = Layout.COMPARE
     windowPreset: WindowPreset = WindowPreset.MODEL
     linkedViews: bool = True
+    showOutline: bool = True
     showDifference: bool = False
     differenceOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
     truthOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.35

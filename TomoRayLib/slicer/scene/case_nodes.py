@@ -15,7 +15,8 @@ from slicer.i18n import tr as _
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.slicer.scene.hierarchy import put_into_folder, put_next_to, remove_nodes
 from TomoRayLib.slicer.scene.node_creation import SYNTHETIC_COLOR, TRUTH_COLOR, NewNodes
-from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, in_scene
+from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, Role, in_scene, problem_of
+from TomoRayLib.slicer.scene.outlines import field_of_node, lay_on
 from TomoRayLib.slicer.scene.results_on_disk import ResultFiles, read_radiographs
 from TomoRayLib.slicer.scene.score_table import fill_score_table
 
@@ -30,10 +31,16 @@ SOURCE_KEY = "TomoRay.Source"  # attribute of the synthetic CT: which study on d
 OWNER_ROLE = "TomoRay.case"  # the reference back
 INPUT_ROLE = "TomoRay.input"  # the reference from the synthetic CT to the CT or AP radiograph it was made from
 
+VIEWS = ("ap", "lateral")
+
 
 @dataclass(frozen=True)
 class CaseNodes:
-    """The nodes of one case. Several are None without a true segmentation, ``ap`` and ``lateral`` without a CT."""
+    """The nodes of one case. Several are None without a true segmentation, ``ap`` and ``lateral`` without a CT.
+
+    ``ap_outline`` and ``lateral_outline``, label maps of the synthetic bone on the radiographs, are None in cases of
+    older versions.
+    """
 
     synthetic: Any
     vertebrae: Any = None
@@ -46,6 +53,8 @@ class CaseNodes:
     truth_surface: Any = None
     metrics: Any = None
     report: Any = None
+    ap_outline: Any = None
+    lateral_outline: Any = None
 
     def all(self) -> list[Any]:
         """Every node that there is."""
@@ -100,6 +109,8 @@ def add_case(
         case.synthetic.AddNodeReferenceID(INPUTS_ROLE, node.GetID())
     if inputs:
         case.synthetic.SetAttribute(INPUTS_KEY, json.dumps([node.GetName() for node in inputs]))
+    for view in VIEWS:
+        outline_on_radiograph(case, view)
     return case
 
 
@@ -122,6 +133,35 @@ def case_of(synthetic: Any) -> CaseNodes | None:
         if item.name != "synthetic"
     }
     return CaseNodes(synthetic, **others)
+
+
+def radiograph_node(case: CaseNodes, view: str) -> Any:
+    """The node of a radiograph, "ap" or "lateral": the case's own, else the input; None if it is gone."""
+    if case.ap is not None:
+        return getattr(case, view)
+    return case.synthetic.GetNthNodeReference(INPUTS_ROLE, VIEWS.index(view))
+
+
+def arrangement_of(case: CaseNodes) -> dict[str, Any]:
+    """How the radiographs' nodes were turned, mirrored and inverted for the network; those of a CT were not."""
+    provenance = json.loads(case.synthetic.GetAttribute(PROVENANCE_KEY))
+    return dict(provenance.get("arrangement", {})) if case.ap is None else {}
+
+
+def outline_on_radiograph(case: CaseNodes, view: str) -> Any:
+    """The outline of the synthetic bone, laid on the radiograph's node as that is stored.
+
+    Returns:
+        Its label map; None if the case has none, if the radiograph is gone or has other proportions by now, and if a
+        transform moves it.
+    """
+    outline, radiograph = getattr(case, f"{view}_outline"), radiograph_node(case, view)
+    role = Role.AP if view == "ap" else Role.LATERAL
+    if outline is None or problem_of(radiograph, role) is not None:
+        return None
+    how = arrangement_of(case)
+    upright = field_of_node(radiograph).made_upright(bool(how.get(f"flip_{view}")), int(how.get(f"turn_{view}", 0)))
+    return outline if lay_on(outline, upright) else None
 
 
 def is_made_from(case: CaseNodes, main_input: Any, source: str | None) -> bool:
@@ -166,6 +206,10 @@ def _nodes_of(results: ResultFiles, title: str, synthetic: Any, vertebrae: Any, 
         nodes["truth_vertebrae"] = new.segmentation(name, results.labels, nodes["truth"])
         name = _("True surface - {name}").format(name=title)
         nodes["truth_surface"] = new.model(name, results.truth_surface, TRUTH_COLOR)
+    outline_names = (_("SYNTHETIC outline on AP - {name}"), _("SYNTHETIC outline on lateral - {name}"))
+    for view, name, bone_mm in zip(VIEWS, outline_names, results.bone_mm, strict=True):
+        if bone_mm is not None:
+            nodes[f"{view}_outline"] = new.outline(name.format(name=title), bone_mm)
     name = _("SYNTHETIC surface - {name}").format(name=title)
     nodes["synthetic_surface"] = new.model(name, results.synthetic_surface, SYNTHETIC_COLOR)
     synthetic = new.volume(_("SYNTHETIC CT - {name}").format(name=title), results.synthetic, synthetic)
@@ -199,7 +243,8 @@ def _connect(case: CaseNodes) -> None:
 
 def _mark(case: CaseNodes, provenance: Mapping[str, Any]) -> None:
     """The notice on every synthetic node, and provenance on the synthetic CT: the parts people look for, and all."""
-    for node in (case.vertebrae, case.difference, case.synthetic_surface, case.metrics, case.report):
+    others = (case.vertebrae, case.difference, case.synthetic_surface, case.metrics, case.report)
+    for node in (*others, case.ap_outline, case.lateral_outline):
         if node is not None:
             node.SetAttribute(NOTICE_KEY, NOTICE)
     model = provenance.get("model", {})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.slicer.scene.case_nodes import INPUTS_ROLE, PROVENANCE_KEY, CaseNodes
+from TomoRayLib.slicer.scene.case_nodes import PROVENANCE_KEY, CaseNodes, arrangement_of, radiograph_node
 from TomoRayLib.slicer.scene.nodes import Role
 from TomoRayLib.slicer.scene.radiographs import radiograph_of
 from TomoRayLib.slicer.scene.upright import Frame, upright_pixels
@@ -47,10 +47,10 @@ def case_radiographs(case: CaseNodes) -> CaseRadiographs:
         )
     provenance = json.loads(case.synthetic.GetAttribute(PROVENANCE_KEY))
     pair = _views_of(provenance)
-    how = provenance.get("arrangement", {}) if case.ap is None else {}
+    how = arrangement_of(case)
     pixels, frames = {}, {}
     for view, role in ROLE_OF.items():
-        node = _node_of(case, view)
+        node = radiograph_node(case, view)
         if node is None:
             raise InputError(
                 _("The {role} of this case is not in the scene any more: run it again.").format(role=role.label())
@@ -67,13 +67,6 @@ def case_radiographs(case: CaseNodes) -> CaseRadiographs:
         )
         frames[view] = Frame(role, of_view.shape, column_mm / row_mm)
     return CaseRadiographs(pixels, frames, pair)
-
-
-def _node_of(case: CaseNodes, view: str) -> Any:
-    """The node of a radiograph: the case's own, else the input."""
-    if case.ap is not None:
-        return getattr(case, view)
-    return case.synthetic.GetNthNodeReference(INPUTS_ROLE, list(ROLE_OF).index(view))
 
 
 def _views_of(provenance: dict[str, Any]) -> Biplanar:

@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
 from TomoRayLib.slicer.scene.hierarchy import remove_nodes
 from TomoRayLib.slicer.scene.nodes import place_on_grid
+from TomoRayLib.slicer.scene.outlines import OUTLINE_MM
 from TomoRayLib.slicer.scene.segment_nodes import VERTEBRA_COLORS, add_segment
 
 if TYPE_CHECKING:
@@ -69,6 +70,13 @@ class NewNodes:
         for key, text in radiograph.metadata.items():
             if key.startswith("TomoRay."):
                 node.SetAttribute(key, text)
+        _default_display(node)
+        return node
+
+    def outline(self, title: str, bone_mm: Radiograph) -> Any:
+        """A label map, 1 where a ray meets more bone than ``outlines.OUTLINE_MM``; its place is given by ``lay_on``."""
+        node = self.add("vtkMRMLLabelMapVolumeNode", title)
+        slicer.util.updateVolumeFromArray(node, (bone_mm.pixels[None] > OUTLINE_MM).astype(np.uint8))
         _default_display(node)
         return node
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """The content of a results folder. Surfaces are in Slicer's RAS; what a case does not have is None."""
+    """The content of a results folder. Surfaces are in Slicer's RAS; what a case does not have is None.
+
+    ``bone_mm`` (AP, lateral): synthetic bone along each ray in mm, over the field of the upright radiographs.
+    """
 
     provenance: Mapping[str, Any]
     synthetic: Volume
@@ -30,6 +33,7 @@ class ResultFiles:
     truth_surface: Any = None
     metrics: Mapping[str, Any] | None = None
     report: str | None = None
+    bone_mm: tuple[Radiograph | None, Radiograph | None] = (None, None)
 
     @classmethod
     def read(cls, folder: Path) -> ResultFiles:
@@ -55,6 +59,7 @@ class ResultFiles:
             _read_surface(folder / "truth_surface.vtp") if labels is not None else None,
             json.loads(metrics) if metrics is not None else None,
             text("report.html"),
+            (_read_bone(folder / "ap_bone.nrrd"), _read_bone(folder / "lat_bone.nrrd")),
         )
 
 
@@ -69,6 +74,13 @@ def read_radiographs(folder: Path) -> tuple[Radiograph, Radiograph]:
     from TomoRayLib.images.files import read_radiograph
 
     return read_radiograph(folder / "ap.nrrd"), read_radiograph(folder / "lat.nrrd")
+
+
+def _read_bone(path: Path) -> Radiograph | None:
+    """Read the millimetres of synthetic bone along the rays of a radiograph; None from older versions."""
+    from TomoRayLib.images.files import read_radiograph
+
+    return read_radiograph(path) if path.exists() else None
 
 
 def _read_surface(path: Path) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import slicer
 
 from TomoRayLib.slicer.scene.case_nodes import CaseNodes, cases_in_scene
-from TomoRayLib.slicer.views import annotation, display, layouts, overlays, visibility
+from TomoRayLib.slicer.views import annotation, display, layouts, outlines, overlays, visibility
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Look:
     """The look of a case in the views. Opacities are in 0..1.
 
     ``layout`` is a name in ``layouts``, ``window`` one in ``display.WINDOW_HU``. ``radiographs`` (AP, lateral) are for
-    the layout that shows them; ``own_segmentation`` is the user's, left out of TomoRay's views.
+    the layout that shows them, ``show_outline`` for the synthetic outline over them; ``own_segmentation`` is the
+    user's, left out of TomoRay's views.
     """
 
     layout: str
@@ -28,6 +29,7 @@ class Look:
     synthetic_opacity: float
     show_distance: bool
     radiographs: tuple[Any, Any] = (None, None)
+    show_outline: bool = True
     own_segmentation: Any = None
 
 
@@ -53,6 +55,8 @@ class CaseViews:
             display.set_linked(case, look.linked)
         if self._changed("difference", (look.show_difference, look.difference_opacity)):
             overlays.set_difference(case, look.show_difference, look.difference_opacity)
+        if self._changed("outline", look.show_outline):
+            outlines.set_outlines(case, look.show_outline)
         surfaces = look.truth_opacity, look.synthetic_opacity, look.show_distance
         if self._changed("surfaces", surfaces):
             overlays.set_surfaces(case, *surfaces)
@@ -93,7 +97,7 @@ class CaseViews:
         visibility.keep_out(look.own_segmentation)
         display.show_radiographs(*look.radiographs)
         display.set_table(case)
-        self._forget("linked", "difference", "surfaces")
+        self._forget("linked", "difference", "outline", "surfaces")
         for window, node in annotation.views_of_application():
             if node.GetLayoutName() == layouts.THREE_D_VIEW:
                 display.look_at_surfaces(case, window, node)

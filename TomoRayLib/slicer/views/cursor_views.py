@@ -15,10 +15,12 @@ from slicer.i18n import tr as _
 from TomoRayLib.geometry.triangulation import meeting_of
 from TomoRayLib.slicer.scene.case_nodes import CaseNodes
 from TomoRayLib.slicer.scene.case_radiographs import CaseRadiographs
-from TomoRayLib.slicer.scene.nodes import in_scene
-from TomoRayLib.slicer.scene.upright import add_helper, add_upright, remove_helpers
+from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, in_scene
+from TomoRayLib.slicer.scene.outlines import field_of_frame, lay_on
+from TomoRayLib.slicer.scene.upright import Frame, add_helper, add_upright, remove_helpers
 from TomoRayLib.slicer.views import display, layouts
 from TomoRayLib.slicer.views.edge_letters import EdgeLetters
+from TomoRayLib.slicer.views.outlines import OUTLINE_ROLE, set_outlines
 from TomoRayLib.slicer.views.visibility import view_ids
 
 OWNER = "cursor"
@@ -40,17 +42,20 @@ class CursorViews:
         self._busy = False
         self._letters = EdgeLetters()
 
-    def show(self, case: CaseNodes, radiographs: CaseRadiographs) -> None:
-        """Show the radiographs of a case and the cursor, in the middle of its vertebrae."""
+    def show(self, case: CaseNodes, radiographs: CaseRadiographs, with_outline: bool = True) -> None:
+        """Show the radiographs of a case, with the synthetic outline if wanted, and the cursor, in the middle of its
+        vertebrae."""
         self.hide()
         self._case, self._radiographs = case, radiographs
         names = {"ap": _("AP with cursor"), "lateral": _("Lateral with cursor")}
         for view, pixels in radiographs.pixels.items():
             volume = add_upright(names[view], pixels, radiographs.frames[view], OWNER)
+            _add_outline(volume, getattr(case, f"{view}_outline"), radiographs.frames[view])
             display.show_alone(VIEW_OF[view], volume)
             self._add_mark(view, radiographs.frames[view].ras((0.0, 0.0)), (VIEW_OF[view],))
         volume_views = (*layouts.TRUE_VIEWS, *layouts.SYNTHETIC_VIEWS, layouts.THREE_D_VIEW)
         self._add_mark(VOLUME, display.middle_of(case), volume_views)
+        set_outlines(case, with_outline)
         self._letters.show(tuple(VIEW_OF.values()))
         self._on_moved(VOLUME)
 
@@ -122,6 +127,19 @@ class CursorViews:
             self._marks[mark].SetNthControlPointPositionWorld(0, ras)
         finally:
             self._busy = busy
+
+
+def _add_outline(volume: Any, outline: Any, frame: Frame) -> None:
+    """Add a copy of a case's outline, if there is one, on the helper volume of its radiograph."""
+    if outline is None:
+        return
+    copy = add_helper("vtkMRMLLabelMapVolumeNode", outline.GetName(), OWNER)
+    copy.SetAndObserveImageData(outline.GetImageData())
+    copy.SetAttribute(NOTICE_KEY, outline.GetAttribute(NOTICE_KEY))
+    copy.CreateDefaultDisplayNodes()
+    copy.GetDisplayNode().SetSaveWithScene(False)
+    if lay_on(copy, field_of_frame(frame)):
+        volume.SetNodeReferenceID(OUTLINE_ROLE, copy.GetID())
 
 
 def shows_radiographs() -> bool:
