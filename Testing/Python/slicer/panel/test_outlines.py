@@ -31,7 +31,7 @@ def the_views(lateral_shape: tuple[int, int] = LATERAL_SHAPE) -> Biplanar:
     """A cone from in front and a slot scan from the left, both off centre and with uneven pixels."""
     ap = View(ConeBeam(900.0, 1300.0), Detector(*AP_SHAPE, (4.0, 4.7), (11.0, -17.0)), 3.0, isocenter_mm=CENTER_MM)
     spacing_mm = (240.0 / lateral_shape[0], 250.0 / lateral_shape[1])
-    lateral = Detector(*lateral_shape, spacing_mm, (-9.0, 14.0))
+    lateral = Detector(*lateral_shape, spacing_mm, (-9.0, -21.0))
     return Biplanar(ap, View(SlotScan(918.0, 1300.0), lateral, 91.0, isocenter_mm=CENTER_MM))
 
 
