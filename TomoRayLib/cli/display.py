@@ -168,7 +168,7 @@ def cohort_table(summary: dict[str, Any], scored: int, failed: int) -> Table:
         for name, metrics in summary.items()
     }
     table = Table("metric", "better", *(name.replace("_", " ") for name in rows), show_lines=True)
-    table.caption = f"mean ± SD, median (IQR); {scored} cases scored, {failed} failed"
+    table.caption = f"mean ± SD, median (IQR); {scored} {'case' if scored == 1 else 'cases'} scored, {failed} failed"
     for column in METRIC_COLUMNS:
         if column.key in MAIN_SCORES:
             values = [statistics[column.key] for statistics in rows.values()]

@@ -78,6 +78,8 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     model = choose_model(job.model, job.device, job.precision)
     cases: tuple[AnyCase, ...] = (*cohort.cases, *cohort.unlabelled)
     of_studies = any(is_study(case) for case in cases)
+    if of_studies and any(case.ct == cohort.folder for case in cases):
+        emit(Note("All folders of DICOM files have one Study Instance UID: they are taken as one study."))
     settings = scoring_settings(job, model) | ({"radiographs": SCOUTS} if of_studies else {})
     count = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
     unlabelled = f", of which {len(cohort.unlabelled)} get labels by TomoRay" if cohort.unlabelled else ""

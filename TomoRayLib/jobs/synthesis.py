@@ -34,6 +34,10 @@ COUNT_UNSURE = (
     "Count unsure: vertebrae are told apart, but all their numbers may be too high or too low by one or more. Check "
     "them against the sacrum, the lowest ribs or the skull."
 )
+EXPECTED = (
+    "By its own answers to variations, the bone mask has an expected Dice of {dice:.2f}, and {unsure:.0%} of it is "
+    "unsure; where, uncertainty.nrrd and the report show. It says little about one person as a whole."
+)
 MORE_CERTAIN = "It gives a spine that the network is more certain of."
 NEED_BYTES = 200 * 1024 * 1024
 # Usual seconds of each stage on two cores.
@@ -118,6 +122,7 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
     if job.uncertainty:
         with stages.stage("Varying"):
             sureness = sureness_of(*inputs.for_network, inputs.views, synthetic, model)
+        tell(emit, (EXPECTED.format(dice=sureness.expected_dice, unsure=sureness.unsure_share),), ())
     comparison, remarks, suggestion = None, [] if synthetic.mask.any() else [EMPTY], None
     if inputs.source is not None and job.comparison:
         with stages.stage("Comparing"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import ConeBeam, SlotScan
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import Biplanar
@@ -16,7 +17,8 @@ SEEN_SHARE = 0.85  # training collimates up to a sixth of the height or width aw
 def geometry_notes(views: Biplanar, entry: ModelEntry) -> list[str]:
     """Return a warning for each view outside the geometry that the model was trained on.
 
-    A detector that does not see the whole cube of the model is one of them.
+    A detector that does not see the whole cube of the model is one of them. Raises InputError for one that sees nothing
+    of it.
     """
     notes = []
     low, high = entry.geometry_range["sad_mm"]
@@ -34,6 +36,12 @@ def geometry_notes(views: Biplanar, entry: ModelEntry) -> list[str]:
         shadow = view.project_points(corners_mm)[:, ::-1]  # (row, column) of each corner
         seen = np.ptp(np.clip(shadow, -0.5, np.subtract(view.detector.shape, 0.5)), axis=0)
         share = float((seen / np.ptp(shadow, axis=0)).min())
+        if share <= 0.0:
+            raise InputError(
+                f"{name} radiograph: expected an image of the {entry.fov_mm:.0f} mm cube of the synthetic CT, but its "
+                "place puts it wholly beside that; check offsets, isocentre and their unit, mm.",
+                "isocenter_mm",
+            )
         if share < SEEN_SHARE:
             notes.append(
                 f"{name}: the detector sees {share:.0%} of the {entry.fov_mm:.0f} mm cube's shadow; the rest is "

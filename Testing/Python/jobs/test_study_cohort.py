@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +88,17 @@ def test_geometry_is_not_given_to_studies(studies: Path, tmp_path: Path) -> None
     job = EvaluationJob(str(studies), str(tmp_path / "out"), geometry=GeometryOptions(preset="c-arm"))
     with pytest.raises(InputError, match="no geometry with studies"):
         run_evaluation(job, lambda event: None)
+
+
+@pytest.mark.usefixtures("tiny_model")
+def test_folders_of_one_study_are_said_to_be_one(tmp_path: Path) -> None:
+    """Two patients under one Study Instance UID, as a careless anonymiser leaves them, are no two cases."""
+    folder = tmp_path / "studies"
+    body = write_study(folder / "p1", CONVENTIONS["rows along the body"])
+    shutil.copytree(folder / "p1", folder / "p2")
+    write_volume(folder / "labels.nrrd", Volume((body.voxels == 450).astype(np.uint8), body.grid))
+    events: list[Event] = []
+    job = EvaluationJob(str(folder), str(tmp_path / "out"), labels="whole-spine", precision="float32", segment=False)
+    with contextlib.suppress(InputError):
+        run_evaluation(job, events.append)
+    assert any("one Study Instance UID" in event.text for event in events if isinstance(event, Note))

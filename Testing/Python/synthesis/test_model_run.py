@@ -164,6 +164,15 @@ def test_a_geometry_outside_the_training_range_is_named() -> None:
     assert "lateral: the detector sees" in notes
 
 
+def test_an_image_that_lies_wholly_beside_the_synthetic_ct_is_refused() -> None:
+    views = c_arm()
+    away = dataclasses.replace(
+        views.lateral, detector=dataclasses.replace(views.lateral.detector, offset_mm=(-3000.0, 0.0))
+    )
+    with pytest.raises(InputError, match=r"lateral radiograph.*wholly beside"):
+        geometry_notes(dataclasses.replace(views, lateral=away), find_model())
+
+
 @pytest.mark.parametrize("device", ["tpu", "cpu:1", "cuda:x", "cuda:99", "CUDA"])
 def test_a_device_that_is_not_there_is_refused(device: str) -> None:
     with pytest.raises(InputError, match="device"):
