@@ -7,12 +7,17 @@ import re
 from TomoRayLib.images.types import Radiograph, RadiographHeader
 
 CERVICAL, THORACIC, LUMBAR = "cervical", "thoracic", "lumbar"
-# Body Part Examined (0018,0015) by the words in it; the standard's terms (PS3.16 annex L) and those in use beside them.
+# Body Part Examined (0018,0015), its words and their beginnings: the standard's terms (PS3.16 annex L) and those in use
+# beside them.
 _REGIONS = {
-    CERVICAL: ("CSPINE", "CERVICAL", "NECK", "CTSPINE", "SKULL", "HEAD"),
-    THORACIC: ("TSPINE", "THORA", "CHEST", "LUNG", "RIB", "DSPINE", "DORSAL", "TLSPINE", "CTSPINE", "STERNUM"),
-    LUMBAR: ("LSPINE", "LSSPINE", "LUMB", "ABDOMEN", "PELVIS", "SACRUM", "TLSPINE", "HIP"),
+    CERVICAL: re.compile(r"CERVIC|NECK|SKULL|HEAD"),
+    THORACIC: re.compile(r"THORA|DORSAL|DORSO|CHEST|LUNG|STERNUM|\bRIB"),
+    LUMBAR: re.compile(r"LUMB|ABDOMEN|PELVIS|SACRUM|\bHIP"),
 }
+_LETTERS = {"C": CERVICAL, "T": THORACIC, "D": THORACIC, "L": LUMBAR, "S": LUMBAR}
+_ABBREVIATION = re.compile(r"\b((?:[CTDLS] ?){1,4})SPINE\b")  # LSPINE, L SPINE, TLSPINE
+_WHOLE = re.compile(r"\b(?:WHOLE|FULL|TOTAL|ENTIRE|COMPLETE) ?(?:SPINE|BODY)|SCOLIOSIS")
+_BY_CT = re.compile(r"\bCT ")  # names the machine; CTSPINE is where neck and chest meet
 
 
 def header_warnings(ap: Radiograph, lateral: Radiograph) -> list[str]:
@@ -36,7 +41,7 @@ def _patient_warnings(ap: RadiographHeader, lateral: RadiographHeader) -> list[s
 
 
 def _body_part_warnings(ap: RadiographHeader, lateral: RadiographHeader) -> list[str]:
-    parts = _regions_of(ap.body_part), _regions_of(lateral.body_part)
+    parts = regions_of(ap.body_part), regions_of(lateral.body_part)
     if not all(parts) or parts[0] & parts[1]:
         return []
     return [
@@ -45,7 +50,10 @@ def _body_part_warnings(ap: RadiographHeader, lateral: RadiographHeader) -> list
     ]
 
 
-def _regions_of(body_part: str | None) -> set[str]:
-    """The regions of the spine that a body part shows; empty for one that says nothing of them, as SPINE."""
-    letters = re.sub(r"[^A-Z]", "", (body_part or "").upper())
-    return {region for region, words in _REGIONS.items() if any(word in letters for word in words)}
+def regions_of(body_part: str | None) -> set[str]:
+    """Return the regions of the spine that a body part shows; empty for one that says nothing of them, as SPINE."""
+    text = _BY_CT.sub("", " ".join(re.findall("[A-Z]+", (body_part or "").upper())))
+    if _WHOLE.search(text):
+        return set(_REGIONS)
+    abbreviated = {_LETTERS[letter] for found in _ABBREVIATION.findall(text) for letter in found.replace(" ", "")}
+    return abbreviated | {region for region, words in _REGIONS.items() if words.search(text)}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from support.dicom_files import a_radiograph_file
+from TomoRayLib.images.pair_headers import CERVICAL, LUMBAR, THORACIC, regions_of
 from TomoRayLib.synthesis.radiograph_inputs import read_radiographs
 from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
 
@@ -70,12 +71,39 @@ def test_the_same_patient_written_in_another_way_is_not_told(tmp_path: Path, tag
         (("TLSPINE", "LSSPINE"), False),
         (("SPINE", "LSPINE"), False),
         (("CHEST", None), False),
+        (("CERVICAL SPINE", "LUMBAR SPINE"), True),
+        (("CERVICAL SPINE", "LSPINE"), True),
+        (("THORACIC SPINE", "CSPINE"), True),
+        (("DORSAL SPINE", "L-SPINE"), True),
+        (("FULL SPINE", "CERVICAL SPINE"), False),
+        (("TOTAL SPINE", "C_SPINE"), False),
     ],
 )
 def test_a_chest_beside_a_lumbar_lateral_is_told(tmp_path: Path, parts: tuple, differ: bool) -> None:
     found = [one for one in said(tmp_path, BodyPartExamined=parts) if "different parts of the body" in one]
     assert len(found) == int(differ)
     assert not differ or all(part.upper() in found[0] for part in parts)
+
+
+C, T, L = CERVICAL, THORACIC, LUMBAR
+
+
+@pytest.mark.parametrize(
+    ("body_part", "regions"),
+    [
+        *((text, {C}) for text in ("CERVICAL SPINE", "CSPINE", "C SPINE", "c-spine", "NECK", "SKULL", "HEAD")),
+        *((text, {T}) for text in ("THORACIC SPINE", "DORSAL SPINE", "TSPINE", "DSPINE", "D SPINE AP", "CHEST")),
+        *((text, {L}) for text in ("LUMBAR SPINE", "LSPINE", "L SPINE", "L_SPINE", "LSSPINE", "L/S SPINE", "SSPINE")),
+        *((text, {T, L}) for text in ("TLSPINE", "T-L SPINE", "THORACOLUMBAR SPINE", "DORSOLUMBAR SPINE")),
+        *((text, {C, T}) for text in ("CTSPINE", "CERVICOTHORACIC SPINE")),
+        *((text, {C, T, L}) for text in ("FULL SPINE", "TOTAL SPINE", "WHOLE SPINE", "WHOLEBODY", "SCOLIOSIS")),
+        *((text, set()) for text in ("SPINE", "CT SPINE", "CERVIX", "WHIPLASH", "", None)),
+        ("LUMBOSACRAL SPINE", {L}),
+        ("CT LSPINE", {L}),
+    ],
+)
+def test_a_body_part_names_its_regions_and_no_other(body_part: str | None, regions: set[str]) -> None:
+    assert regions_of(body_part) == regions
 
 
 def test_two_ap_views_are_told_as_such_and_not_as_swapped(tmp_path: Path) -> None:
