@@ -32,11 +32,12 @@ from TomoRayLib.images.cohort_finder import (
 )
 from TomoRayLib.images.dicom.files import is_dicom
 from TomoRayLib.images.dicom.header import value_of
-from TomoRayLib.images.dicom.series import read_dicom_file
+from TomoRayLib.images.dicom.series import MEDIA_DIRECTORY, DicomFile, read_dicom_file
 
 NO_STUDY = "segmentation without a study of its name"
 VOLUME_BESIDE_STUDIES = "volume beside studies, whose radiographs are real; score it in a run of its own"
 NO_DICOM = "folder without DICOM files"
+_DISC_LIST = "DICOMDIR"
 _NOT_DICOM = (*ENDINGS, ".json", ".txt", ".csv", ".html", ".png", ".jpg", ".pdf", ".zip")
 
 
@@ -76,7 +77,7 @@ def find_studies(folder: Path, include_unlabelled: bool = False) -> Cohort | Non
     found = {item: first for item in below if item not in own and (first := _first_dicom(item)) is not None}
     if not found:
         return None
-    headers = {item: read_dicom_file(first).dataset for item, first in found.items()}
+    headers = {item: first.dataset for item, first in found.items()}
     uids = {str(value_of(header, "StudyInstanceUID") or "") for header in headers.values()}
     if len(found) > 1 and len(uids) == 1 and "" not in uids:
         headers = {folder: next(iter(headers.values()))}
@@ -106,15 +107,31 @@ def find_studies(folder: Path, include_unlabelled: bool = False) -> Cohort | Non
     return Cohort(folder, tuple(cases), tuple(left_out), tuple(unlabelled))
 
 
-def _first_dicom(folder: Path) -> Path | None:
-    """The first DICOM file within a folder, by path."""
+def _first_dicom(folder: Path) -> DicomFile | None:
+    """The first DICOM file within a folder, by path, that names its study; without one the first file at all.
+
+    A DICOMDIR, which lists the files of a disc, is none.
+    """
+    without_study = None
     for place, below, names in os.walk(folder, followlinks=True):
         below.sort()
         for name in sorted(names):
             path = Path(place) / name
-            if not name.startswith(".") and not name.lower().endswith(_NOT_DICOM) and is_dicom(path):
-                return path
-    return None
+            if name.startswith(".") or name.lower().endswith(_NOT_DICOM) or name.upper() == _DISC_LIST:
+                continue
+            if not is_dicom(path):
+                continue
+            file = read_dicom_file(path)
+            if value_of(file.dataset, "StudyInstanceUID"):
+                return file
+            if without_study is None and not _lists_files(file):
+                without_study = file
+    return without_study
+
+
+def _lists_files(file: DicomFile) -> bool:
+    classes = file.dataset.file_meta.get("MediaStorageSOPClassUID"), value_of(file.dataset, "SOPClassUID")
+    return MEDIA_DIRECTORY in classes
 
 
 def _segmentations_of(study: Path, folder: Path) -> list[Path]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
 from support.dicom_files import a_dataset
@@ -84,6 +86,43 @@ def test_two_studies_of_one_patient_are_one_subject_that_is_not_named(tmp_path: 
     subjects = {case.name: case.subject for case in cohort.unlabelled}
     assert subjects == {"2024": "2024", "2025": "2024", "other": "other", "unknown": "unknown"}
     assert "Miller" not in repr(cohort)
+
+
+def a_disc(folder: Path, patient: str, uid: str, list_name: str = "DICOMDIR") -> None:
+    """A study as it is burnt onto a CD, with the list of its files beside them."""
+    stored = a_dataset(
+        CT_CLASS,
+        np.zeros((4, 4), np.int16),
+        Modality="CT",
+        PatientID=patient,
+        StudyInstanceUID=uid,
+        SeriesInstanceUID=generate_uid(),
+        StudyDate="20240102",
+        StudyTime="101112",
+        StudyID="1",
+        SeriesNumber=1,
+        InstanceNumber=1,
+    )
+    disc = FileSet()
+    disc.add(stored)
+    disc.write(folder)
+    (folder / "DICOMDIR").rename(folder / list_name)
+
+
+@pytest.mark.parametrize("list_name", ["DICOMDIR", "dicomdir", "DIR.DCM"])
+def test_the_list_of_files_on_a_disc_is_no_file_of_its_study(tmp_path: Path, list_name: str) -> None:
+    for name in ("p1", "p2"):
+        a_disc(tmp_path / "patient" / name, "Miller-77", generate_uid(), list_name)
+        a_disc(tmp_path / "study" / name, "Miller-77", "1.2.3", list_name)
+    (tmp_path / "empty" / "p1").mkdir(parents=True)
+    shutil.copy(tmp_path / "patient" / "p1" / list_name, tmp_path / "empty" / "p1")
+    cohort = find_studies(tmp_path / "patient", include_unlabelled=True)
+    assert cohort is not None
+    assert {case.name: case.subject for case in cohort.unlabelled} == {"p1": "p1", "p2": "p1"}
+    series = find_studies(tmp_path / "study", include_unlabelled=True)
+    assert series is not None
+    assert [case.name for case in series.unlabelled] == ["study"]
+    assert find_studies(tmp_path / "empty") is None
 
 
 @pytest.mark.parametrize("uid", ["1.2.3", None])
