@@ -30,7 +30,7 @@ from TomoRayLib.synthesis.given_geometry import (
     said_of_place,
     with_given_numbers,
 )
-from TomoRayLib.synthesis.settings import GeometryOptions
+from TomoRayLib.synthesis.settings import Arrangement, GeometryOptions
 from TomoRayLib.synthesis.stated_geometry import (
     DEFAULT_PRESET,
     PARALLEL_HAS_NO_DISTANCES,
@@ -101,12 +101,17 @@ def radiograph_views(ap: Radiograph, lateral: Radiograph, options: GeometryOptio
 
 
 def pair_geometry(
-    ap: Radiograph, lateral: Radiograph, options: GeometryOptions, calibrated: CalibratedPair | None = None
+    ap: Radiograph,
+    lateral: Radiograph,
+    options: GeometryOptions,
+    calibrated: CalibratedPair | None = None,
+    how: Arrangement | None = None,
 ) -> PairGeometry:
     """Return the geometry of two radiographs, with notes and warnings.
 
     Each number is the option's, else that of the geometry file, of the view that TomoRay wrote into the image, of the
-    DICOM header, of the preset, in this order. A ``calibrated`` pair has the views of its projection matrices.
+    DICOM header, of the preset, in this order. A ``calibrated`` pair has the views of its projection matrices. ``how``
+    says which images are still to be turned.
 
     Raises InputError if the pixel spacing is unknown or no radiograph's, numbers contradict each other, or a view does
     not have the size of its image.
@@ -119,6 +124,7 @@ def pair_geometry(
     read = []
     for name, radiograph, nominal_deg in (("AP", ap, 0.0), ("lateral", lateral, LATERAL_ANGLE_DEG)):
         own = options.for_view(name)
+        sideways = how is not None and how.lies_sideways(name)
         if calibrated is not None and name in calibrated.views:
             read.append(_Read(calibrated.views[name], ()))
         elif pair is not None:
@@ -127,13 +133,13 @@ def pair_geometry(
         elif VIEW_KEY in radiograph.metadata:
             stored = stored_view(radiograph, name)
             note = f"{name}: geometry from the image file (written by TomoRay){said_of_numbers(own)}."
-            doubts = place_contradictions(stored, name, options)
+            doubts = place_contradictions(stored, name, options, sideways)
             read.append(_Read(with_given_numbers(stored, own), (note,), doubts))
         else:
             read.append(_from_header(radiograph, own, name, nominal_deg))
         read[-1] = replace(
             read[-1],
-            view=placed_as_given(read[-1].view, name, options),
+            view=placed_as_given(read[-1].view, name, options, sideways),
             notes=(*read[-1].notes, *said_of_place(name, options)),
             states_angles=read[-1].states_angles and given_place(name, options)[1] is None,
         )

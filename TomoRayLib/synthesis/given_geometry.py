@@ -45,13 +45,26 @@ def with_given_numbers(view: View, options: GeometryOptions) -> View:
     return replace(view, beam=beam, detector=detector, isocenter_mm=isocenter)
 
 
-def placed_as_given(view: View, name: str, options: GeometryOptions) -> View:
-    """Return a view with the user's offset, from the plane of the isocentre to the detector, and gantry angle."""
+def placed_as_given(view: View, name: str, options: GeometryOptions, sideways: bool = False) -> View:
+    """Return a view with the user's offset, from the plane of the isocentre to the detector, and gantry angle.
+
+    Args:
+        view: The view of the image as it was read.
+        name: ``"AP"`` or ``"lateral"``.
+        options: The user's geometry; its offsets are along the axes of the file.
+        sideways: True if the image is still to be turned by 90 or 270 degrees: a beam is that of the upright image.
+    """
     offset_mm, angle_deg = given_place(name, options)
     if offset_mm is not None:
-        on_detector = np.multiply(offset_mm, view.beam.magnifications).tolist()
+        on_detector = np.multiply(offset_mm, _magnifications(view, sideways)).tolist()
         view = replace(view, detector=replace(view.detector, offset_mm=tuple(on_detector)))
     return view if angle_deg is None else replace(view, gantry_angle_deg=angle_deg)
+
+
+def _magnifications(view: View, sideways: bool) -> tuple[float, float]:
+    """(down a column, along a row) of the file."""
+    down, right = view.beam.magnifications
+    return (right, down) if sideways else (down, right)
 
 
 def given_place(name: str, options: GeometryOptions) -> tuple[tuple[float, float] | None, float | None]:
@@ -71,18 +84,19 @@ def said_of_place(name: str, options: GeometryOptions) -> tuple[str, ...]:
     return tuple(said)
 
 
-def place_contradictions(view: View, name: str, options: GeometryOptions) -> tuple[str, ...]:
+def place_contradictions(view: View, name: str, options: GeometryOptions, sideways: bool = False) -> tuple[str, ...]:
     """Return a warning for a given offset or angle that is not the one of a view that TomoRay wrote into the image.
 
     Args:
         view: The stored view.
         name: ``"AP"`` or ``"lateral"``.
         options: The user's geometry.
+        sideways: As in ``placed_as_given``.
     """
     offset_mm, angle_deg = given_place(name, options)
     found = []
     if offset_mm is not None:
-        stored_mm = np.divide(view.detector.offset_mm, view.beam.magnifications)
+        stored_mm = np.divide(view.detector.offset_mm, _magnifications(view, sideways))
         if np.abs(np.subtract(offset_mm, stored_mm)).max() > SAME_OFFSET_MM:
             found.append(
                 f"the image {offset_mm[0]:g} mm down and {offset_mm[1]:g} mm right of the isocentre, but its file says "

@@ -43,7 +43,7 @@ def read_radiographs(
     calibrated = calibrated_pair(*films, geometry)
     if calibrated is not None:
         films = (calibrated.ap, calibrated.lateral)
-    read = pair_geometry(*films, geometry, calibrated)
+    read = pair_geometry(*films, geometry, calibrated, how)
     images = (_of_use(films[0], named[0]), _of_use(films[1], named[1]))
     views = replace(read.views, ap=reduced_view(read.views.ap), lateral=reduced_view(read.views.lateral))
     without = [cleaned(image.pixels) if clean else Cleaned(image.pixels) for image in images]

@@ -174,6 +174,10 @@ class Arrangement:
                     f"Expected an image to be turned by 0, 90, 180 or 270 degrees, got {getattr(self, name)}.", name
                 )
 
+    def lies_sideways(self, name: str) -> bool:
+        """Return whether the image that was read as ``"AP"`` or ``"lateral"`` is turned by 90 or 270 degrees."""
+        return (self.turn_ap if (name == "AP") != self.swapped else self.turn_lateral) % 180 != 0
+
     def settings(self) -> dict[str, bool | int]:
         """Return a job's settings that have this arrangement, but for the order of the files."""
         both = self.invert_ap and self.invert_lateral

@@ -3,7 +3,7 @@
 Calibration is off by a few millimetres, a patient moves between two exposures, and consoles process pictures as they
 like; training draws all of these at random. Here the same are drawn once and for all, so that a result is the same
 every time. The spread of the answers alone says too little: wherever their standard deviation is above 0.1, the mask is
-wrong in 27 to 31 % of the voxels, however large it is. Their mean says more: among voxels that it calls bone with a
+wrong in 27 to 32 % of the voxels, however large it is. Their mean says more: among voxels that it calls bone with a
 probability of 0.65, a mask that has them as bone is wrong in 3 of 10 (``Testing/Benchmarks/calibration.py``). So that
 share is what is stated.
 

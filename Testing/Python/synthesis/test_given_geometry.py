@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from support.dicom_files import a_dataset
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.beams import ConeBeam
+from TomoRayLib.geometry.beams import ConeBeam, SlotScan
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.geometry.view_json import VIEW_KEY, view_to_dict
@@ -38,6 +39,53 @@ def test_each_view_has_its_own_pixel_spacing_and_the_other_that_of_both() -> Non
         pair_geometry(*pictures, GeometryOptions(preset="eos", lateral_pixel_spacing_mm=(0.72, 0.85)))
     own = dataclasses.replace(options, pixel_spacing_mm=None, ap_pixel_spacing_mm=(0.6, 0.9))
     assert pair_geometry(*pictures, own).views.ap.detector.pixel_spacing_mm == (0.6, 0.9)
+
+
+@pytest.mark.parametrize("turned_deg", [0, 90, 180, 270])
+@pytest.mark.parametrize("swapped", [False, True])
+def test_an_offset_of_a_slot_scan_that_lies_sideways_grows_across_the_body_alone(
+    tmp_path: Path, turned_deg: int, swapped: bool
+) -> None:
+    """A fan runs across the body: it magnifies the film's own axis that becomes the upright image's rows."""
+    rng = np.random.default_rng(8)
+    upright, other = (rng.integers(0, 60000, shape).astype(np.uint16) for shape in ((420, 310), (430, 290)))
+    film = np.rot90(upright, turned_deg // 90)  # counter-clockwise, so that turning it clockwise sets it up
+    spacing = (0.8, 0.9)
+    down_mm, right_mm = -20.0, 7.0  # in the axes of the file
+    for name, pixels in (("film", film), ("other", other)):
+        Image.fromarray(np.ascontiguousarray(pixels)).save(tmp_path / f"{name}.png")
+    # The film is read as the AP; if both are exchanged, it is read as the lateral and becomes the AP.
+    first, name = ("other", "lateral") if swapped else ("film", "ap")
+    second = "film" if swapped else "other"
+    options = GeometryOptions(
+        preset="eos",
+        pixel_spacing_mm=spacing,
+        **{f"{name}_offset_mm": (down_mm, right_mm)},  # type: ignore[arg-type]
+    )
+    how = Arrangement(swapped=swapped, turn_ap=turned_deg)
+    paths = str(tmp_path / f"{first}.png"), str(tmp_path / f"{second}.png")
+    view = read_radiographs(*paths, options, how, clean=False).views.ap
+    across = view.beam.sid_mm / view.beam.sad_mm
+    assert across > 1.3
+    expected = {  # (down, right) on the detector of the upright image
+        0: (down_mm, right_mm * across),
+        90: (right_mm, -down_mm * across),
+        180: (-down_mm, -right_mm * across),
+        270: (-right_mm, down_mm * across),
+    }[turned_deg]
+    assert view.detector.offset_mm == pytest.approx(expected)
+    assert view.detector.shape == upright.shape
+
+
+def test_the_view_in_a_file_that_lies_sideways_is_compared_along_the_file_s_axes() -> None:
+    view = View(SlotScan(987.0, 1300.0), Detector(310, 420, (0.9, 0.8), (-26.34, 7.0)))
+    stored = Radiograph(np.ones((310, 420), np.float32), None, metadata={VIEW_KEY: json.dumps(view_to_dict(view))})
+    other = Radiograph(np.ones((430, 290), np.float32), (0.8, 0.8), RadiographHeader(sid_mm=1300.0, sad_mm=918.0))
+    options = GeometryOptions(ap_offset_mm=(-20.0, 7.0))
+    turned = pair_geometry(stored, other, options, None, Arrangement(turn_ap=90))
+    assert not any("leave it out" in warning for warning in turned.warnings)
+    assert turned.views.ap.detector.offset_mm == pytest.approx((-26.34, 7.0), abs=0.01)
+    assert any("leave it out" in warning for warning in pair_geometry(stored, other, options).warnings)
 
 
 def test_a_spacing_of_one_view_goes_before_its_header_and_its_file() -> None:
