@@ -21,7 +21,7 @@ from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.projection_matrix import ProjectionMatrix
 from TomoRayLib.geometry.view_json import VIEW_KEY
 from TomoRayLib.geometry.views import View
-from TomoRayLib.images.dicom.directions import turned
+from TomoRayLib.images.dicom.directions import swapped, turned
 from TomoRayLib.images.types import Radiograph
 from TomoRayLib.synthesis.matrix_files import read_matrices
 from TomoRayLib.synthesis.settings import GeometryOptions
@@ -60,6 +60,7 @@ class _Camera:
     radiograph: Radiograph
     matrix: ProjectionMatrix
     done: tuple[str, ...]
+    exchanged: bool  # rows and columns, from the file to here
 
 
 def calibrated_pair(ap: Radiograph, lateral: Radiograph, options: GeometryOptions) -> CalibratedPair | None:
@@ -95,7 +96,7 @@ def calibrated_pair(ap: Radiograph, lateral: Radiograph, options: GeometryOption
     views = {}
     for name, matrix in matrices.items():
         camera = _as_shown(images[name], _facing(matrix, center_mm), name)
-        view, doubts = _view_of(camera, name, center_mm, options.for_view(name))
+        view, doubts = _view_of(camera, name, center_mm, _as_turned(options.for_view(name), camera))
         opposite = "" if _is_seen_from_source(camera.matrix) else f", the source at the {_side(name)} put opposite"
         done = f"; image {', '.join(camera.done)} as the matrix says" if camera.done else ""
         notes.append(
@@ -202,7 +203,7 @@ def _as_shown(image: Radiograph, matrix: ProjectionMatrix, name: str) -> _Camera
         pixel_spacing_mm=spacing_mm[::-1] if spacing_mm is not None and exchanged else spacing_mm,
         header=replace(header, patient_orientation=("L" if name == "AP" else "P", "F")),
     )
-    return _Camera(shown, square, tuple(done))
+    return _Camera(shown, square, tuple(done), image.header.turns[0] != exchanged)
 
 
 def _squared(
@@ -303,6 +304,14 @@ def _view_of(camera: _Camera, name: str, center_mm: Vector3, options: GeometryOp
     except InputError as error:
         raise InputError(f"{name}: {error}", error.field if error.field != "matrix_file" else field) from None
     return view if seen else _opposite(view), doubts
+
+
+def _as_turned(options: GeometryOptions, camera: _Camera) -> GeometryOptions:
+    """The options with a given pixel spacing, which is that of the file, along the axes of the image as it is shown.
+
+    An image may be turned on reading, as its header says, and again as its matrix says.
+    """
+    return replace(options, pixel_spacing_mm=swapped(options.pixel_spacing_mm)) if camera.exchanged else options
 
 
 def _spacing(

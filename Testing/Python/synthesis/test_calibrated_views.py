@@ -238,6 +238,46 @@ def test_what_a_matrix_contradicts_is_refused(tmp_path: Path) -> None:
         read(tmp_path, matrices[0].T, matrices[1], dots(matrices[0]))
 
 
+@pytest.mark.parametrize("how", ["as shown", "lying", "mirrored", "upside down"])
+@pytest.mark.parametrize("option", ["ap_pixel_spacing_mm", "pixel_spacing_mm"])
+def test_a_given_spacing_is_that_of_the_pixels_in_the_file(tmp_path: Path, how: str, option: str) -> None:
+    ap, lateral = a_matrix(a_view(False)), a_matrix(a_view(True))
+    image, matrix = turned(dots(ap), ap, how)
+    spacing_mm = (2.3, 1.7) if how == "lying" else (1.7, 2.3)
+    lateral_mm = {"lateral_pixel_spacing_mm": (1.7, 2.3)}
+    pair = read(tmp_path, matrix, lateral, image, **({option: spacing_mm} | lateral_mm))
+    assert pair.views["AP"].detector.pixel_spacing_mm == pytest.approx((1.7, 2.3))
+    assert pair.views["AP"].beam.sid_mm == pytest.approx(1190.0)
+    assert pair.views["lateral"].detector.pixel_spacing_mm == pytest.approx((1.7, 2.3))
+    with pytest.raises(InputError, match="fits the projection matrix"):
+        read(tmp_path, matrix, lateral, image, **({option: spacing_mm[::-1]} | lateral_mm))
+
+
+@pytest.mark.parametrize("spacing_mm", [None, (2.3, 1.7)])
+def test_a_given_spacing_is_turned_with_an_image_that_lies_by_its_header_and_its_matrix(
+    tmp_path: Path, spacing_mm: tuple[float, float] | None
+) -> None:
+    """Rows from head to feet, as Patient Orientation says; the option does as the header's own spacing."""
+    ap, lateral = a_matrix(a_view(False)), a_matrix(a_view(True))
+    image, matrix = turned(dots(ap), ap, "lying")
+    a_dataset(
+        "1.2.840.10008.5.1.4.1.1.12.1",
+        np.rint(image * 50).astype(np.uint16),
+        Modality="XA",
+        PatientOrientation=["H", "L"],
+        ImagerPixelSpacing=[2.3, 1.7],
+    ).save_as(tmp_path / "ap.dcm", enforce_file_format=True)
+    write_image_2d(tmp_path / "lateral.nrrd", dots(lateral), None)
+    files = {"ap_matrix_file": a_file(tmp_path, "a", matrix), "lateral_matrix_file": a_file(tmp_path, "l", lateral)}
+    paths = str(tmp_path / "ap.dcm"), str(tmp_path / "lateral.nrrd")
+    options = GeometryOptions(**files, ap_pixel_spacing_mm=spacing_mm)
+    inputs = read_radiographs(*paths, options, Arrangement())
+    assert inputs.views.ap.detector.pixel_spacing_mm == pytest.approx((1.7, 2.3))
+    assert inputs.views.ap.beam.sid_mm == pytest.approx(1190.0)
+    for place in inputs.views.ap.project_points(POINTS_MM):
+        assert np.abs(found(inputs.ap, place) - place).max() < 0.05
+
+
 def test_one_matrix_goes_with_a_view_about_the_given_isocentre(tmp_path: Path) -> None:
     ap = a_matrix(a_view(False))
     options = GeometryOptions(
