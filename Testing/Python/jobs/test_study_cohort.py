@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 
 from support.command_line import tomoray
@@ -95,6 +96,10 @@ def test_folders_of_one_study_are_said_to_be_one(tmp_path: Path) -> None:
     """Two patients under one Study Instance UID, as a careless anonymiser leaves them, are no two cases."""
     folder = tmp_path / "studies"
     body = write_study(folder / "p1", CONVENTIONS["rows along the body"])
+    for path in (item for item in (folder / "p1").rglob("*") if item.is_file()):
+        dataset = pydicom.dcmread(path)
+        dataset.StudyInstanceUID = "1.2.826.0.1.3680043.8.498.7"
+        dataset.save_as(path)
     shutil.copytree(folder / "p1", folder / "p2")
     write_volume(folder / "labels.nrrd", Volume((body.voxels == 450).astype(np.uint8), body.grid))
     events: list[Event] = []
