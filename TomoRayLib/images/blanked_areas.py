@@ -52,8 +52,10 @@ class Cleaned:
     def mask(self) -> NDArray[np.bool_]:
         """Boolean (rows, columns): the pixels of the borders, letters and texts."""
         mask = np.zeros(self.pixels.shape, dtype=bool)
-        for found in (*(border.mask for border in self.borders), *(one.mask for one in self.letters)):
-            mask |= found
+        for border in self.borders:
+            mask |= border.mask
+        for one in self.letters:
+            mask[one.place] |= one.mask
         return mask
 
 
@@ -75,14 +77,14 @@ def cleaned(pixels: NDArray[np.float32]) -> Cleaned:
         return Cleaned(pixels)
     written = np.zeros(pixels.shape, dtype=bool)
     for one in letters:
-        written |= one.mask
+        written[one.place] |= one.mask
     if (hidden | written).mean() > LARGEST_SHARE:
         return Cleaned(pixels)
     result = _filled(pixels, hidden | written, written & ~hidden)
     low, high = np.percentile(pixels, (0.5, 99.5))
     least = LEAST_CHANGE * float(high - low)
     kept_borders = tuple(one for one in borders if _change(pixels, result, one.mask) > least)
-    kept_letters = tuple(one for one in letters if _change(pixels, result, one.mask) > least)
+    kept_letters = tuple(one for one in letters if _change(pixels[one.place], result[one.place], one.mask) > least)
     if not kept_borders and not kept_letters:
         return Cleaned(pixels)
     return Cleaned(result, kept_borders, kept_letters)

@@ -8,6 +8,7 @@ shape tells it from a letter.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -35,12 +36,21 @@ LARGEST_MARGIN = 3.0  # height of a box over that of its text
 
 @dataclass(frozen=True, eq=False)
 class Letters:
-    """One letter or text: ``colour`` ("white", "black"), its pixels (rows, columns) True, and the slices around it."""
+    """One letter or text: ``colour`` ("white", "black"), the slices around it, and ``mask``, its pixels True within
+    these ``rows`` and ``columns``."""
 
     colour: str
     mask: NDArray[np.bool_]
     rows: slice
     columns: slice
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        """Rows and columns, for an image's pixels."""
+        return self.rows, self.columns
+
+
+_Mask = tuple[tuple[slice, slice], NDArray[np.bool_]]  # rows and columns, and which pixels in them
 
 
 @dataclass(frozen=True)
@@ -78,30 +88,34 @@ def find_letters(pixels: NDArray[np.float32], hidden: NDArray[np.bool_] | None =
         Each letter, or each line of text with its box and frame.
     """
     block = max(1, max(pixels.shape) // WORKING_PX)
+    outside = None if hidden is None else _brightest(hidden, block)
     found = []
-    for colour, sign in (("white", 1.0), ("black", -1.0)):
-        image = _brightest(np.float32(sign) * pixels, block)
-        outside = None if hidden is None else _brightest(hidden, block)
-        for mask in _bright_letters(image, outside):
-            whole = np.kron(mask, np.ones((block, block), dtype=bool))[: pixels.shape[0], : pixels.shape[1]]
-            rows, columns = (np.nonzero(whole.any(axis=axis))[0] for axis in (1, 0))
-            around = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-            found.append(Letters(colour, whole, *around))
+    for colour, image in (("white", _brightest(pixels, block)), ("black", -_brightest(pixels, block, np.minimum))):
+        for place, mask in _bright_letters(image, outside):
+            rows, columns = (
+                slice(one.start * block, min(one.stop * block, size))
+                for one, size in zip(place, pixels.shape, strict=True)
+            )
+            mask = mask.repeat(block, axis=0).repeat(block, axis=1)[
+                : rows.stop - rows.start, : columns.stop - columns.start
+            ]
+            found.append(Letters(colour, mask, rows, columns))
     return found
 
 
-def _brightest(image: NDArray[Any], block: int) -> NDArray[Any]:
-    """The largest value of each block of pixels; the last blocks may be smaller."""
-    if block == 1:
-        return image
-    rows, columns = image.shape
-    padded = np.pad(image, ((0, -rows % block), (0, -columns % block)), mode="edge")
-    result: NDArray[Any] = padded.reshape(-(-rows // block), block, -(-columns // block), block).max(axis=(1, 3))
-    return result
+def _brightest(image: NDArray[Any], block: int, larger: np.ufunc = np.maximum) -> NDArray[Any]:
+    """The largest, or smallest, value of each block of pixels; the last blocks may be smaller."""
+    for _ in range(2):  # down, then across
+        result = image[::block].copy()
+        for first in range(1, block):
+            others = image[first::block]
+            larger(result[: len(others)], others, out=result[: len(others)])
+        image = result.T
+    return image
 
 
-def _bright_letters(image: NDArray[np.float32], hidden: NDArray[np.bool_] | None) -> list[NDArray[np.bool_]]:
-    """The masks of letters and texts that are brighter than what surrounds them."""
+def _bright_letters(image: NDArray[np.float32], hidden: NDArray[np.bool_] | None) -> list[_Mask]:
+    """Letters and texts that are brighter than what surrounds them."""
     size = max(image.shape)
     field = image if hidden is None or hidden.all() else image[~hidden]
     low, extreme, high = (float(value) for value in np.percentile(field, (0.5, EXTREME_PERCENTILE, 99.5)))
@@ -173,20 +187,18 @@ def _grouped(parts: list[_Part], tolerance: float) -> list[list[_Part]]:
             index = owner[index]
         return index
 
-    for i, one in enumerate(parts):
-        for j in range(i):
-            other = parts[j]
-            sizes = sorted((max(one.size), max(other.size)))
-            apart = [
-                max(a.start, b.start) - min(a.stop, b.stop)
-                for a, b in ((one.rows, other.rows), (one.columns, other.columns))
-            ]
-            smaller = min(min(one.size), min(other.size), sizes[0])
-            near = max(apart) <= LARGEST_GAP * sorted((max(one.size[0], 1), max(other.size[0], 1)))[0]
-            in_line = min(apart) < 0 or max(apart) <= smaller
-            alike = max(one.size[0], other.size[0]) <= 2.2 * min(one.size[0], other.size[0])
-            if near and in_line and alike and abs(one.value - other.value) <= tolerance:
-                owner[first(i)] = first(j)
+    starts = np.array([(part.rows.start, part.columns.start) for part in parts]).reshape(-1, 2)
+    stops = np.array([(part.rows.stop, part.columns.stop) for part in parts]).reshape(-1, 2)
+    heights, smallest = (stops - starts)[:, 0], (stops - starts).min(axis=1)
+    values = np.array([part.value for part in parts])
+    for i in range(len(parts)):
+        apart = np.maximum(starts[i], starts[:i]) - np.minimum(stops[i], stops[:i])
+        low, high = np.minimum(heights[i], heights[:i]), np.maximum(heights[i], heights[:i])
+        near = apart.max(axis=1) <= LARGEST_GAP * low
+        in_line = (apart.min(axis=1) < 0) | (apart.max(axis=1) <= np.minimum(smallest[i], smallest[:i]))
+        alike = (high <= 2.2 * low) & (np.abs(values[i] - values[:i]) <= tolerance)
+        for j in np.nonzero(near & in_line & alike)[0].tolist():
+            owner[first(i)] = first(j)
     groups: dict[int, list[_Part]] = {}
     for index, part in enumerate(parts):
         groups.setdefault(first(index), []).append(part)
@@ -198,8 +210,7 @@ def _whole_line(group: list[_Part], others: list[_Part], tolerance: float) -> li
     line, left = list(group), list(others)
     grew = True
     while grew:
-        rows = slice(min(part.rows.start for part in line), max(part.rows.stop for part in line))
-        columns = slice(min(part.columns.start for part in line), max(part.columns.stop for part in line))
+        rows, columns = _around(line)
         height = rows.stop - rows.start
         beside = [
             part
@@ -238,19 +249,49 @@ def _mask_of(
     image: NDArray[np.float32],
     labels: NDArray[np.int32],
     span: float,
-) -> NDArray[np.bool_]:
+) -> _Mask:
     """The letters with their softened outline, and the frame or the box around them."""
-    size = max(image.shape)
-    mask = np.isin(labels, [part.label for part in group])
-    rows = slice(min(part.rows.start for part in group), max(part.rows.stop for part in group))
-    columns = slice(min(part.columns.start for part in group), max(part.columns.stop for part in group))
-    for frame in frames:
-        holds = frame.rows.start < rows.start and frame.rows.stop > rows.stop
-        if holds and frame.columns.start < columns.start and frame.columns.stop > columns.stop:
-            mask |= labels == frame.label
-    mask |= _box_around(image, mask, rows, columns, span)
-    result: NDArray[np.bool_] = ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=max(1, round(0.004 * size)))
-    return result
+    outline = max(1, round(0.004 * max(image.shape)))
+    rows, columns = _around(group)
+    held_by = [
+        frame
+        for frame in frames
+        if frame.rows.start < rows.start
+        and frame.rows.stop > rows.stop
+        and frame.columns.start < columns.start
+        and frame.columns.stop > columns.stop
+    ]
+    height, breadth = rows.stop - rows.start, columns.stop - columns.start
+    reach = ceil((LARGEST_MARGIN + 1) * height) + outline + 3  # a larger box is none
+    margins = (reach, reach + breadth)
+    window = tuple(
+        slice(max(0, one.start - margin), one.stop + margin)
+        for one, margin in zip(_around([*group, *held_by]), margins, strict=True)
+    )
+    first_row, first_column = window[0].start, window[1].start
+    mask = np.isin(labels[window], [part.label for part in (*group, *held_by)])
+    mask |= _box_around(
+        image[window],
+        mask,
+        slice(rows.start - first_row, rows.stop - first_row),
+        slice(columns.start - first_column, columns.stop - first_column),
+        span,
+    )
+    mask = ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=outline)
+    down, across = ndimage.find_objects(mask.astype(np.int8))[0]
+    place = (
+        slice(down.start + first_row, down.stop + first_row),
+        slice(across.start + first_column, across.stop + first_column),
+    )
+    return place, mask[down, across]
+
+
+def _around(parts: list[_Part]) -> tuple[slice, slice]:
+    """Rows and columns of the rectangle around parts."""
+    return (
+        slice(min(part.rows.start for part in parts), max(part.rows.stop for part in parts)),
+        slice(min(part.columns.start for part in parts), max(part.columns.stop for part in parts)),
+    )
 
 
 def _box_around(

@@ -91,7 +91,7 @@ def test_letters_are_filled_and_told_by_their_place(pair: tuple[NDArray[np.float
         f"letters or text left out for the network: rows {letters.rows.start} to {letters.rows.stop - 1}, columns "
         f"{letters.columns.start} to {letters.columns.stop - 1}."
     ]
-    assert np.array_equal(found.pixels[~letters.mask], image[~letters.mask])
+    assert np.array_equal(found.pixels[~found.mask], image[~found.mask])
     assert np.abs(found.pixels - image)[ink > 0.5].mean() < 0.15 * np.abs(given - image)[ink > 0.5].mean()
 
 
