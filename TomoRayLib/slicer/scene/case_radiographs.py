@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.reduction import reduced, reduced_shape
 from TomoRayLib.slicer.scene.case_nodes import PROVENANCE_KEY, CaseNodes, arrangement_of, radiograph_node
 from TomoRayLib.slicer.scene.nodes import Role
 from TomoRayLib.slicer.scene.radiographs import radiograph_of
@@ -59,6 +60,8 @@ def case_radiographs(case: CaseNodes) -> CaseRadiographs:
         inverted = bool(how.get("invert") or how.get(f"invert_{view}"))
         pixels[view] = upright_pixels(image, bool(how.get(f"flip_{view}")), inverted, int(how.get(f"turn_{view}", 0)))
         of_view = getattr(pair, view)
+        if of_view.shape == reduced_shape(pixels[view].shape) != pixels[view].shape:  # as the run averaged it
+            pixels[view] = reduced(pixels[view])
         if pixels[view].shape != of_view.shape:
             raise InputError(_("{name} has another size than in the run: run it again.").format(name=node.GetName()))
         row_mm, column_mm = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,36 @@ def test_radiographs_are_shown_as_the_network_got_them(panel, tmp_path: Path) ->
     drive.settle()
     assert "lateral radiograph of this case is not in the scene" in panel.ui.cursorLabel.text
     assert helpers() == 0
+
+
+def test_a_film_of_more_pixels_than_a_run_carries_is_averaged_as_in_the_run(panel, tmp_path: Path) -> None:
+    """A turned AP of 5900 x 5500, whose views are those of fewer pixels: its mark lies on the square of its file."""
+    from TomoRayLib.images.reduction import reduced_shape
+
+    shape = reduced_shape((5500, 5900))
+    assert shape != (5500, 5900)
+    pair = the_views(shape, (66, 70))
+    pair = Biplanar(replace(pair.ap, detector=replace(pair.ap.detector, pixel_spacing_mm=(0.05, 0.06))), pair.lateral)
+    column, row = (float(value) for value in pair.ap.project_points(POINT_MM[None])[0])
+    at = [
+        round((place + 0.5) * full / few - 0.5)
+        for place, full, few in zip((row, column), (5500, 5900), shape, strict=True)
+    ]
+    upright = np.zeros((5500, 5900), np.float32)
+    upright[at[0] - 4 : at[0] + 5, at[1] - 4 : at[1] + 5] = 1.0
+    ap = add_radiograph(np.rot90(upright, 1), "AP")  # to be turned clockwise
+    lateral = add_radiograph(np.hypot(*np.indices((66, 70))), "lateral")
+    inputs = {"ap": {"name": "ap"}, "lateral": {"name": "lateral"}}
+    folder = results(tmp_path / "results", pair, arrangement={"turn_ap": 90}, inputs=inputs)
+    drive.choose_radiographs(panel, ap, lateral)
+    show_case(panel, folder, ap, [ap, lateral])
+    panel.ui.cursorCheckBox.checked = True
+    drive.settle()
+    assert "another size" not in panel.ui.cursorLabel.text
+    shown = panel.panel.cursor.views._radiographs.pixels["ap"]
+    assert shown.shape == shape
+    middle = np.argwhere(shown > 0.5).mean(axis=0)
+    np.testing.assert_allclose(middle, (row, column), atol=0.8)
 
 
 def test_the_cursor_ends_with_its_case_and_layout(linked, slicer_host, tmp_path: Path) -> None:
