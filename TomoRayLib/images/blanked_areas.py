@@ -27,25 +27,28 @@ LARGEST_SHARE = 0.75  # of the image: if more is blank, too little is left to fi
 class Cleaned:
     """A radiograph (rows, columns) with borders, letters and text filled, and which of them were.
 
-    ``pixels`` is the array that was given if there were none.
+    ``pixels`` is the array that was given if there were none. ``warning`` is a sentence on borders and letters that
+    were found but left, as too little of the image lies outside them.
     """
 
     pixels: NDArray[np.float32]
     borders: tuple[Border, ...] = ()
     letters: tuple[Letters, ...] = ()
+    warning: str | None = None
 
     @property
     def notes(self) -> list[str]:
-        """A sentence on the borders and one on the letters, if there are any."""
+        """A sentence on the borders and one on the letters, if there are any.
+
+        Places are shares of the image as it is read: its pixels may be fewer than its file's, or lie otherwise.
+        """
         notes = []
         if self.borders:
-            notes.append(f"{_borders_in_words(self.borders)} left out for the network: the image is continued there.")
+            told, verb = _borders_in_words(self.borders, self.pixels.shape)
+            notes.append(f"{told} {verb} left out for the network: the image is continued there.")
         if self.letters:
-            places = "; ".join(
-                f"rows {one.rows.start} to {one.rows.stop - 1}, columns {one.columns.start} to {one.columns.stop - 1}"
-                for one in self.letters
-            )
-            notes.append(f"letters or text left out for the network: {places}.")
+            places = _letters_in_words(self.letters, self.pixels.shape)
+            notes.append(f"letters or text left out for the network, on the image as it is read: {places}.")
         return notes
 
     @property
@@ -78,8 +81,6 @@ def cleaned(pixels: NDArray[np.float32]) -> Cleaned:
     written = np.zeros(pixels.shape, dtype=bool)
     for one in letters:
         written[one.place] |= one.mask
-    if (hidden | written).mean() > LARGEST_SHARE:
-        return Cleaned(pixels)
     result = _filled(pixels, hidden | written, written & ~hidden)
     low, high = np.percentile(pixels, (0.5, 99.5))
     least = LEAST_CHANGE * float(high - low)
@@ -87,7 +88,20 @@ def cleaned(pixels: NDArray[np.float32]) -> Cleaned:
     kept_letters = tuple(one for one in letters if _change(pixels[one.place], result[one.place], one.mask) > least)
     if not kept_borders and not kept_letters:
         return Cleaned(pixels)
+    share = float((hidden | written).mean())
+    if share > LARGEST_SHARE:
+        return Cleaned(pixels, warning=_too_much(share, kept_borders, kept_letters, pixels.shape))
     return Cleaned(result, kept_borders, kept_letters)
+
+
+def _too_much(share: float, borders: tuple[Border, ...], letters: tuple[Letters, ...], shape: tuple[int, ...]) -> str:
+    """A sentence on what covers so much of an image that it is left as it is."""
+    found = [_borders_in_words(borders, shape)[0]] if borders else []
+    found += ["letters or text"] if letters else []
+    return (
+        f"{' and '.join(found)} found, but left as they are: with {_percent(share)} of the image blank too little is "
+        "left to fill them from, and the network takes them for anatomy. Crop the image to the exposed field."
+    )
 
 
 def _grown(mask: NDArray[np.bool_], steps: int) -> NDArray[np.bool_]:
@@ -125,14 +139,35 @@ def _block_sums(values: NDArray[np.float32], block: int) -> NDArray[np.float32]:
     return sums
 
 
-def _borders_in_words(borders: tuple[Border, ...]) -> str:
-    """ "a white border of 24 px at the top", or several of them."""
+def _borders_in_words(borders: tuple[Border, ...], shape: tuple[int, ...]) -> tuple[str, str]:
+    """ "on the image as it is read, a white border of 10 % of the height at the top", or several of them, and the verb
+    that follows."""
     if borders[0].side == ROUND:
-        return f"a {borders[0].colour} border around a circle was"
+        return f"a {borders[0].colour} border around a circle", "was"
     colours = list(dict.fromkeys(border.colour for border in borders))
     parts = []
     for colour in colours:
         ours = [border for border in borders if border.colour == colour]
-        places = ", ".join(f"{border.depth_px} px at the {border.side}" for border in ours)
+        places = ", ".join(
+            f"{_percent(border.depth_px / shape[axis])} of the {('height', 'width')[axis]} at the {border.side}"
+            for border in ours
+            for axis in (int(border.side in ("left", "right")),)
+        )
         parts.append(f"a {colour} border of {places}")
-    return f"{' and '.join(parts)} was" if len(parts) == 1 else f"{' and '.join(parts)} were"
+    return f"on the image as it is read, {' and '.join(parts)}", "was" if len(parts) == 1 else "were"
+
+
+def _letters_in_words(letters: tuple[Letters, ...], shape: tuple[int, ...]) -> str:
+    """Where letters lie: "20 % to 31.5 % of the height and 3 % to 4.1 % of the width", for each."""
+    return "; ".join(
+        " and ".join(
+            f"{_percent(one.start / size)} to {_percent(one.stop / size)} of the {along}"
+            for one, size, along in zip(text.place, shape, ("height", "width"), strict=True)
+        )
+        for text in letters
+    )
+
+
+def _percent(share: float) -> str:
+    """ "10 %" or "0.8 %"."""
+    return f"{round(100 * share, 1):g} %"

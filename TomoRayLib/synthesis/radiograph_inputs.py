@@ -60,6 +60,7 @@ def read_radiographs(
     notes = [*read.notes, *(note for one in named for note in one.notes), *_header_notes(images)]
     notes += [f"{name}: {note}" for name, found in zip(NAMES, without, strict=True) for note in found.notes]
     warnings = [*read.warnings, *pair_warnings(*images, views, how), *_header_warnings(images, how)]
+    warnings += [f"{name}: {found.warning}" for name, found in zip(NAMES, without, strict=True) if found.warning]
     warnings += [alignment.warning] if alignment.warning is not None else []
     warnings += [SCALES_DIFFER.format(*(view.beam.magnification for view in (views.ap, views.lateral)))] * (
         read.scale_is_unsure

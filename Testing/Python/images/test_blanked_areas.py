@@ -47,9 +47,12 @@ def test_a_white_frame_is_filled_and_told(pair: tuple[NDArray[np.float32], NDArr
         given, mask = framed(image, share * float(image.max()))
         found = cleaned(given)
         assert np.array_equal(found.mask, mask)
+        shares = [round(100 * px / image.shape[axis], 1) for px, axis in ((31, 0), (19, 0), (40, 1), (12, 1))]
+        top, bottom, left, right = (f"{share:g} %" for share in shares)
         assert found.notes == [
-            "a white border of 31 px at the top, 19 px at the bottom, 40 px at the left, 12 px at the right was left "
-            "out for the network: the image is continued there."
+            f"on the image as it is read, a white border of {top} of the height at the top, {bottom} of the height at "
+            f"the bottom, {left} of the width at the left, {right} of the width at the right was left out for the "
+            "network: the image is continued there."
         ]
         inside = ndimage.binary_erosion(~mask, iterations=2)
         assert np.array_equal(found.pixels[inside], image[inside])
@@ -87,18 +90,28 @@ def test_letters_are_filled_and_told_by_their_place(pair: tuple[NDArray[np.float
     assert letters.rows.stop > rows[-1]
     assert letters.columns.start <= columns[0]
     assert letters.columns.stop > columns[-1]
+    ends = [(one.start, one.stop) for one in (letters.rows, letters.columns)]
+    (top, bottom), (left, right) = (
+        [f"{round(100 * end / size, 1):g} %" for end in both] for both, size in zip(ends, image.shape, strict=True)
+    )
     assert found.notes == [
-        f"letters or text left out for the network: rows {letters.rows.start} to {letters.rows.stop - 1}, columns "
-        f"{letters.columns.start} to {letters.columns.stop - 1}."
+        f"letters or text left out for the network, on the image as it is read: {top} to {bottom} of the height and "
+        f"{left} to {right} of the width."
     ]
     assert np.array_equal(found.pixels[~found.mask], image[~found.mask])
     assert np.abs(found.pixels - image)[ink > 0.5].mean() < 0.15 * np.abs(given - image)[ink > 0.5].mean()
 
 
-def test_an_image_that_is_nearly_all_blank_is_left_alone() -> None:
+def test_an_image_that_is_nearly_all_blank_is_left_alone_with_a_warning() -> None:
     image = np.full((240, 200), 7.0, dtype=np.float32)
-    image[100:150, 80:115] = np.random.default_rng(1).uniform(1, 5, (50, 35))
-    assert cleaned(image).pixels is image
+    image[72:180, 60:150] = np.random.default_rng(1).uniform(1, 5, (108, 90))
+    found = cleaned(image)
+    assert found.pixels is image
+    assert found.notes == []
+    assert found.warning is not None
+    assert "a white border of 30 % of the height at the top, 25 % of the height at the bottom" in found.warning
+    assert "left as they are" in found.warning
+    assert found.warning.endswith("Crop the image to the exposed field.")
 
 
 @pytest.mark.parametrize("value", [1.2, 0.0])

@@ -28,6 +28,7 @@ def test_a_film_of_34_million_pixels_keeps_its_field_and_its_places(tmp_path: Pa
     rows, columns = 6211, 5479
     stored = np.full((rows, columns), 300, np.uint16)
     stored[::7] += 40
+    stored[:620] = 4095  # a white border
     stored[1000:1040, 4100:4160] = 4000  # its middle: row 1019.5, column 4129.5
     values = {"DistanceSourceToDetector": 1500, "DistanceSourceToPatient": 1250}
     ap, lateral = ({**values, "PatientOrientation": [right, "F"]} for right in "LP")
@@ -50,9 +51,11 @@ def test_a_film_of_34_million_pixels_keeps_its_field_and_its_places(tmp_path: Pa
         )
         weight = inputs.ap - 400.0
         weight = np.where(weight > 200, weight, 0.0).astype(np.float64)
+        weight[:700] = 0.0  # the border
         down_mm = (weight.sum(axis=1) @ detector.down_mm()) / weight.sum()
         right_mm = (weight.sum(axis=0) @ detector.right_mm()) / weight.sum()
         assert down_mm == pytest.approx((1019.5 - (rows - 1) / 2) * row_mm + 11.0 * 1.2, abs=0.01)
         assert right_mm == pytest.approx((4129.5 - (columns - 1) / 2) * column_mm - 7.0 * 1.2, abs=0.01)
         assert any("6211 x 5479 pixels averaged to" in note for note in inputs.notes)
+        assert any("a white border of 10 % of the height at the top was" in note for note in inputs.notes)
     assert inputs.lateral.shape == (600, 500)

@@ -139,8 +139,11 @@ def read_bordered(folder: Path, how: Arrangement, clean: bool = True) -> Inputs:
 
 def test_a_white_border_is_told_shown_as_given_and_filled_for_the_network(tmp_path: Path) -> None:
     inputs = read_bordered(tmp_path, Arrangement())
-    assert any(note.startswith("AP: a white border of 26 px at the top, 17 px at the left") for note in inputs.notes)
-    assert not any(note.startswith("lateral: a ") for note in inputs.notes)
+    rows, columns = inputs.ap.shape
+    border = f"{26 / rows:.1%} of the height at the top, {17 / columns:.1%} of the width at the left".replace("%", " %")
+    start = f"AP: on the image as it is read, a white border of {border}"
+    assert any(note.startswith(start.replace(".0 %", " %")) for note in inputs.notes)
+    assert not any("lateral" in note and "white border" in note for note in inputs.notes)
     assert not any("inverted" in warning for warning in inputs.warnings)
     assert np.array_equal(inputs.ap, with_white_border(a_picture(lateral=False)))
     ap, lateral = inputs.for_network
@@ -161,3 +164,20 @@ def test_cleaning_can_be_left_out(tmp_path: Path) -> None:
     assert np.array_equal(inputs.for_network[0], inputs.ap)
     assert inputs.as_read is not None
     assert np.array_equal(inputs.as_read.ap, inputs.ap)
+
+
+def test_a_radiograph_that_is_nearly_all_blank_is_used_as_it_is_with_a_warning(tmp_path: Path) -> None:
+    for n, name in enumerate(("ap", "lateral")):
+        picture = a_picture(lateral=n == 1).copy()
+        if n:
+            rows, columns = picture.shape
+            field = slice(round(0.3 * rows), round(0.75 * rows)), slice(round(0.3 * columns), round(0.75 * columns))
+            exposed = picture[field]
+            picture = np.full_like(picture, 4095)
+            picture[field] = exposed
+        a_dataset(FILM_CLASS, picture, **AT_A_STAND).save_as(tmp_path / f"{name}.dcm", enforce_file_format=True)
+    paths = (str(tmp_path / "ap.dcm"), str(tmp_path / "lateral.dcm"))
+    inputs = read_radiographs(*paths, GeometryOptions(), Arrangement())
+    assert any(warning.startswith("lateral: on the image as it is read, a white") for warning in inputs.warnings)
+    assert not any("white border" in note for note in inputs.notes)
+    assert np.array_equal(inputs.for_network[1], inputs.lateral)
