@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.reduction import reduced, reduced_shape
 from TomoRayLib.slicer.scene.case_nodes import PROVENANCE_KEY, CaseNodes, arrangement_of, radiograph_node
 from TomoRayLib.slicer.scene.nodes import Role
 from TomoRayLib.slicer.scene.radiographs import radiograph_of
@@ -39,6 +38,8 @@ def case_radiographs(case: CaseNodes) -> CaseRadiographs:
     Raises InputError if they are gone or have changed, if the case does not state its views, and if its synthetic CT
     was moved by a transform, so that the views no longer hold.
     """
+    from TomoRayLib.images.reduction import reduced, reduced_shape
+
     transform = case.synthetic.GetParentTransformNode()
     if transform is not None:
         raise InputError(
