@@ -306,7 +306,7 @@ def test_the_command_scores_totalsegmentators_folders_and_prints_the_table(tmp_p
         write_volume(case / "segmentations" / f"vertebrae_{name}.nii.gz", Volume(mask, labels.grid))
     result = tomoray("evaluate", str(tmp_path / "cohort"), "--out", str(tmp_path / "out"))
     assert result.returncode == 0, result.stderr
-    assert "1 cases scored, 0 failed" in " ".join(result.stdout.split())
+    assert "1 case scored, 0 failed" in " ".join(result.stdout.split())
     vertebrae = {line["name"] for line in lines_of(tmp_path / "out" / "vertebrae.csv")}
     assert vertebrae == {"L2", "L3"}
 
