@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from TomoRayLib.geometry.view_json import VIEW_KEY
 from TomoRayLib.images.blanked_areas import Cleaned, cleaned
 from TomoRayLib.images.borders import field_within
 from TomoRayLib.images.checks import check_radiograph
@@ -46,7 +47,7 @@ def read_radiographs(
     read = pair_geometry(*films, geometry, calibrated, how)
     images = (_of_use(films[0], named[0]), _of_use(films[1], named[1]))
     views = replace(read.views, ap=reduced_view(read.views.ap), lateral=reduced_view(read.views.lateral))
-    without = [cleaned(image.pixels) if clean else Cleaned(image.pixels) for image in images]
+    without = [_without_borders(image) if clean else Cleaned(image.pixels) for image in images]
     as_read = Pair(without[0].pixels, without[1].pixels, views)
     seen = _seen(as_read, without)
     filled, field = as_read.arranged(how), seen.arranged(how)
@@ -75,6 +76,11 @@ def read_radiographs(
         notes=_told_once(notes),
         warnings=_told_once(warnings),
     )
+
+
+def _without_borders(image: Radiograph) -> Cleaned:
+    """The image without borders, letters and text; one that TomoRay rendered has none, though a CT's end looks so."""
+    return Cleaned(image.pixels) if VIEW_KEY in image.metadata else cleaned(image.pixels)
 
 
 def _seen(pair: Pair, without: Sequence[Cleaned]) -> Pair:

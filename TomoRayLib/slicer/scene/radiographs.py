@@ -159,5 +159,5 @@ def export_radiograph(node, role: Role, folder: Path) -> Path:
     if path is not None:
         return path
     written = folder / f"{role.name.lower()}.nrrd"
-    write_image_2d(written, radiograph.pixels, radiograph.pixel_spacing_mm)
+    write_image_2d(written, radiograph.pixels, radiograph.pixel_spacing_mm, radiograph.metadata)
     return written
