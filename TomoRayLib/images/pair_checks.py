@@ -74,14 +74,15 @@ def check_pair(
     return warnings if None not in stored else warnings + _scale_warnings(ap, lateral, views)
 
 
-def looks_inverted(pixels: NDArray[np.float32]) -> bool:
+def looks_inverted(pixels: NDArray[np.float32], *, has_borders: bool = True) -> bool:
     """True if air is bright: both borders are brighter than the middle third, and their mean clearly so.
 
     Borders are the outer 4 % of the columns, left and right, in the middle 60 % of the rows; medians are compared. One
     border may lie inside the body, as in a lateral view off the middle. Flat borders of collimation or film, white or
-    black, are cut off before.
+    black, are cut off before, unless ``has_borders`` is False: even air beside a body may be as flat as a border.
     """
-    pixels = pixels[field_within(pixels.shape, find_borders(pixels))]
+    if has_borders:
+        pixels = pixels[field_within(pixels.shape, find_borders(pixels))]
     rows, columns = pixels.shape
     strip, third = max(1, round(0.04 * columns)), columns // 3
     middle_rows = pixels[rows // 5 : rows - rows // 5]

@@ -59,7 +59,8 @@ def polarity(dataset: pydicom.Dataset, values: NDArray[np.float32], *, rising: b
     if bone_is_high == high_is_shown_bright:
         return Polarity(not bone_is_high, tuple(_display_notes(photometric, voi_falls)))
     invert, reason = not bone_is_high, f"as {beam.split(' (')[0]} says"
-    if looks_inverted(-values if invert else values) and not looks_inverted(values if invert else -values):
+    as_said, otherwise = (-values, values) if invert else (values, -values)
+    if looks_inverted(as_said, has_borders=False) and not looks_inverted(otherwise, has_borders=False):
         invert, reason = not invert, "because its edges would else be brighter than its middle"
     done = "inverted on reading" if invert else "not inverted"
     warning = (
