@@ -104,7 +104,8 @@ def test_the_run_gets_the_offsets_that_the_command_line_would_give(placing, tmp_
     from TomoRayLib.images.types import Radiograph
     from TomoRayLib.slicer.panel.parameters import DefaultGeometry
     from TomoRayLib.slicer.prepared_job import synthesis_job
-    from TomoRayLib.synthesis.acquisition import pair_geometry, read_views
+    from TomoRayLib.synthesis.acquisition import pair_geometry
+    from TomoRayLib.synthesis.geometry_files import read_views
     from TomoRayLib.synthesis.settings import GeometryOptions
 
     numbers = placing.panel.parameters
