@@ -31,6 +31,7 @@ from TomoRayLib.anatomy.grey_levels import vertebra_mask
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
+from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, choose_model, synthesize
 from TomoRayLib.synthesis.spread import VARIATIONS, spread, sureness
 from TomoRayLib.synthesis.truth import ground_truth
@@ -53,11 +54,11 @@ Figures = dict[str, Any]
 def figures_of(case: PersonCase, model: ChosenModel) -> Figures:
     """Synthesize a person, state how sure it is, and count how often it is wrong in each bin of what is stated."""
     network = load_network(model.entry, model.device)
-    inputs = (case.ap, case.lateral, case.views, network, model.entry, model.precision)
+    made_by = (network, model.entry, model.precision)
     started = time.process_time()
-    synthetic = synthesize(*inputs)
+    synthetic = synthesize(case.ap, case.lateral, case.views, *made_by)
     halfway = time.process_time()
-    found = spread(*inputs)
+    found = spread(Pair(case.ap, case.lateral, case.views), *made_by)
     sure = sureness(found, synthetic.mask, synthetic.grid)
     ended = time.process_time()
     grid = every_second(synthetic.grid)

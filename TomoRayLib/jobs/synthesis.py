@@ -116,12 +116,13 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
     warnings = [*inputs.warnings, *geometry_notes(inputs.views, model.entry)]
     tell(emit, inputs.notes, warnings)
     with stages.stage("Synthesizing"):
-        whole = model.synthesize(*inputs.for_network, inputs.views)
+        pair = inputs.for_network
+        whole = model.synthesize(pair.ap, pair.lateral, pair.views)
         synthetic = whole.on_field_of_view(job.fov_mm)
     sureness = None
     if job.uncertainty:
         with stages.stage("Varying"):
-            sureness = sureness_of(*inputs.for_network, inputs.views, synthetic, model)
+            sureness = sureness_of(pair, synthetic, model)
         tell(emit, (EXPECTED.format(dice=sureness.expected_dice, unsure=sureness.unsure_share),), ())
     comparison, remarks, suggestion = None, [] if synthetic.mask.any() else [EMPTY], None
     if inputs.source is not None and job.comparison:
@@ -136,7 +137,7 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
         if job.tries_arrangements:
             with stages.stage("Judging"):
                 suggestion = _suggested(measures, inputs, job, model)
-        found, unlike = doubts(measures), unlike_training(*inputs.for_network, inputs.views, model.entry)
+        found, unlike = doubts(measures), unlike_training(pair, model.entry)
         judgement = Judgement(measures.certainty, (*found, *unlike), suggestion)
         if judgement.doubts and synthetic.mask.any():
             remarks.append(doubtful(found, unlike))
@@ -148,9 +149,8 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
 
 def reprojected(result: CaseResult) -> CaseResult:
     """Return the result with its bone projected back onto the radiographs, which is then written with it."""
-    inputs, synthetic = result.inputs, result.synthetic
-    ap, lateral = inputs.for_network
-    shadows = (reproject(synthetic, ap, inputs.views.ap), reproject(synthetic, lateral, inputs.views.lateral))
+    pair, synthetic = result.inputs.for_network, result.synthetic
+    shadows = (reproject(synthetic, pair.ap, pair.views.ap), reproject(synthetic, pair.lateral, pair.views.lateral))
     return replace(result, reprojections=shadows)
 
 

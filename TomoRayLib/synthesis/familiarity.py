@@ -24,10 +24,10 @@ from torch import Tensor
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.base.hashes import sha256_of_bytes
-from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.networks.weight_files import checked_content
+from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import model_grid
 from TomoRayLib.weights import ModelEntry, load_network
 
@@ -100,16 +100,8 @@ class Familiarity:
         return tuple(UNLIKE.format(view=view) for view, here in zip(VIEWS, far, strict=True) if here)
 
 
-def unlike_training(
-    ap: NDArray[np.float32], lateral: NDArray[np.float32], views: Biplanar, entry: ModelEntry
-) -> tuple[str, ...]:
-    """Say which of two radiographs are unlike those that a model was trained on.
-
-    Args:
-        ap: AP radiograph (rows, columns) on the detector of ``views.ap``, bone bright; scale and offset do not matter.
-        lateral: Lateral radiograph, likewise.
-        views: Geometry of both, in LPS mm.
-        entry: The model's registry entry.
+def unlike_training(pair: Pair, entry: ModelEntry) -> tuple[str, ...]:
+    """Say which of two radiographs, bone bright, are unlike those that a model was trained on.
 
     Returns:
         A clause for each of them; nothing of ordinary radiographs, and of a model without such a file.
@@ -120,7 +112,8 @@ def unlike_training(
     known = load_familiarity(entry)
     if known is None:
         return ()
-    images = [torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)) for image in (ap, lateral)]
+    images = [torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)) for image in (pair.ap, pair.lateral)]
+    views = pair.views
     radiographs, _ = network_input(images, [views.ap, views.lateral], model_grid(entry, views.isocenter_mm))
     return known.unlike(image_features(radiographs[0], load_network(entry)))
 

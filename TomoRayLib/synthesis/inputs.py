@@ -61,9 +61,9 @@ class Inputs:
     cleaned: Pair | None = None
 
     @property
-    def for_network(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """AP and lateral radiograph as the network reads them."""
-        return (self.ap, self.lateral) if self.cleaned is None else (self.cleaned.ap, self.cleaned.lateral)
+    def for_network(self) -> Pair:
+        """Both radiographs as the network reads them, with their views."""
+        return Pair(self.ap, self.lateral, self.views) if self.cleaned is None else self.cleaned
 
 
 def read_ct(ct: str, segmentation: str | None, labels: str = AUTO) -> SourceCT:

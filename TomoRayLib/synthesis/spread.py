@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.geolift import GeoLiftUNet
@@ -35,6 +34,7 @@ from TomoRayLib.networks.radiograph_input import (
     to_network_detector,
 )
 from TomoRayLib.projector.physics.blur import blur
+from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import ChosenModel, SyntheticCT, coarse_level, model_grid, run_network
 from TomoRayLib.weights import ModelEntry, load_network
 
@@ -121,56 +121,33 @@ class Sureness:
         }
 
 
-def spread(
-    ap: NDArray[np.float32],
-    lateral: NDArray[np.float32],
-    views: Biplanar,
-    network: GeoLiftUNet,
-    entry: ModelEntry,
-    precision: torch.dtype | None = None,
-) -> Spread:
-    """Run the network's coarsest output on all ``VARIATIONS`` of a pair.
+def spread(pair: Pair, network: GeoLiftUNet, entry: ModelEntry, precision: torch.dtype | None = None) -> Spread:
+    """Run the network's coarsest output on all ``VARIATIONS`` of two radiographs, bone bright.
 
-    Args:
-        ap: AP radiograph (rows, columns) on the detector of ``views.ap``, bone bright; scale and offset do not matter.
-        lateral: Lateral radiograph, likewise.
-        views: Geometry of both, in LPS mm.
-        network: From ``load_network(entry, device)``.
-        entry: The model's registry entry.
-        precision: As in ``model_run.synthesize``.
-
-    Returns:
-        Mean and standard deviation of the probability of bone.
+    ``network``, ``entry`` and ``precision`` are as in ``model_run.synthesize``. Returns mean and standard deviation of
+    the probability of bone.
     """
-    cube = model_grid(entry, views.isocenter_mm)
-    both = (views.ap, views.lateral)
-    images = [_shares(image, view, cube) for image, view in zip((ap, lateral), both, strict=True)]
-    matrices = [cube_to_pixel(network_view(view, cube.center_mm), cube) for view in both]
+    cube = model_grid(entry, pair.views.isocenter_mm)
+    both = ((pair.ap, pair.views.ap), (pair.lateral, pair.views.lateral))
+    images = [_shares(image, view, cube) for image, view in both]
+    matrices = [cube_to_pixel(network_view(view, cube.center_mm), cube) for _, view in both]
     answers = torch.stack([_answer(images, matrices, variation, network, entry, precision) for variation in VARIATIONS])
     bone, deviation = answers.mean(dim=0), answers.std(dim=0, correction=0)
     return Spread(bone.numpy(), deviation.numpy(), Grid.cube(cube.center_mm, entry.fov_mm, len(bone)))
 
 
-def sureness_of(
-    ap: NDArray[np.float32],
-    lateral: NDArray[np.float32],
-    views: Biplanar,
-    synthetic: SyntheticCT,
-    model: ChosenModel,
-) -> Sureness:
+def sureness_of(pair: Pair, synthetic: SyntheticCT, model: ChosenModel) -> Sureness:
     """Say how sure the result of two radiographs is; the network is loaded for it and freed afterwards.
 
     Args:
-        ap: AP radiograph, as in ``spread``.
-        lateral: Lateral radiograph, likewise.
-        views: Geometry of both, in LPS mm.
+        pair: The radiographs, bone bright.
         synthetic: What ``model`` made of them, on any grid.
         model: The network, its device and precision.
 
     Returns:
         The probability that the mask is wrong on the grid of ``synthetic``, and figures of the whole volume.
     """
-    found = spread(ap, lateral, views, load_network(model.entry, model.device), model.entry, model.precision)
+    found = spread(pair, load_network(model.entry, model.device), model.entry, model.precision)
     return sureness(found, synthetic.mask, synthetic.grid)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -147,17 +148,17 @@ def test_the_centre_is_where_the_middles_of_both_images_look(tmp_path: Path) -> 
     assert given.center_mm == (1.0, 2.0, -390.0)
 
 
+def an_xa_file(path: Path, image: np.ndarray, **tags: Any) -> None:
+    """A C-arm's image (rows, columns) as DICOM."""
+    stored = np.rint(image * 50).astype(np.uint16)
+    a_dataset("1.2.840.10008.5.1.4.1.1.12.1", stored, Modality="XA", **tags).save_as(path, enforce_file_format=True)
+
+
 def test_a_dicom_file_that_is_turned_on_reading_keeps_its_matrix(tmp_path: Path) -> None:
     """The matrix speaks of the pixels as the file holds them: here head down and with the left at image left."""
     ap, lateral = a_matrix(a_view(False)), a_matrix(a_view(True))
     image, matrix = turned(*turned(dots(ap), ap, "mirrored"), "upside down")
-    a_dataset(
-        "1.2.840.10008.5.1.4.1.1.12.1",
-        np.rint(image * 50).astype(np.uint16),
-        Modality="XA",
-        PatientOrientation=["R", "H"],
-        ImagerPixelSpacing=[1.7, 2.3],
-    ).save_as(tmp_path / "ap.dcm", enforce_file_format=True)
+    an_xa_file(tmp_path / "ap.dcm", image, PatientOrientation=["R", "H"], ImagerPixelSpacing=[1.7, 2.3])
     write_image_2d(tmp_path / "lateral.nrrd", dots(lateral), (1.0, 1.0))
     files = {"ap_matrix_file": a_file(tmp_path, "a", matrix), "lateral_matrix_file": a_file(tmp_path, "l", lateral)}
     paths = str(tmp_path / "ap.dcm"), str(tmp_path / "lateral.nrrd")
@@ -173,14 +174,13 @@ def test_a_matrix_against_its_images_header_is_warned_of(tmp_path: Path) -> None
     """In RAS instead of LPS, as other software has it, and beside distances that it does not have."""
     ap, lateral = a_matrix(a_view(False)), a_matrix(a_view(True))
     for name, matrix, orientation in (("ap", ap, ["L", "F"]), ("lateral", lateral, ["P", "F"])):
-        a_dataset(
-            "1.2.840.10008.5.1.4.1.1.12.1",
-            np.rint(dots(matrix) * 50).astype(np.uint16),
-            Modality="XA",
+        an_xa_file(
+            tmp_path / f"{name}.dcm",
+            dots(matrix),
             PatientOrientation=orientation,
             ImagerPixelSpacing=[1.7, 2.3],
             DistanceSourceToDetector=1190.0 if name == "ap" else 1500.0,
-        ).save_as(tmp_path / f"{name}.dcm", enforce_file_format=True)
+        )
     paths = str(tmp_path / "ap.dcm"), str(tmp_path / "lateral.dcm")
     in_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
     said = {}
@@ -260,13 +260,7 @@ def test_a_given_spacing_is_turned_with_an_image_that_lies_by_its_header_and_its
     """Rows from head to feet, as Patient Orientation says; the option does as the header's own spacing."""
     ap, lateral = a_matrix(a_view(False)), a_matrix(a_view(True))
     image, matrix = turned(dots(ap), ap, "lying")
-    a_dataset(
-        "1.2.840.10008.5.1.4.1.1.12.1",
-        np.rint(image * 50).astype(np.uint16),
-        Modality="XA",
-        PatientOrientation=["H", "L"],
-        ImagerPixelSpacing=[2.3, 1.7],
-    ).save_as(tmp_path / "ap.dcm", enforce_file_format=True)
+    an_xa_file(tmp_path / "ap.dcm", image, PatientOrientation=["H", "L"], ImagerPixelSpacing=[2.3, 1.7])
     write_image_2d(tmp_path / "lateral.nrrd", dots(lateral), None)
     files = {"ap_matrix_file": a_file(tmp_path, "a", matrix), "lateral_matrix_file": a_file(tmp_path, "l", lateral)}
     paths = str(tmp_path / "ap.dcm"), str(tmp_path / "lateral.nrrd")

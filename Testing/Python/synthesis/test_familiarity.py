@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from support.phantom_pairs import rendered_phantom
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.presets import c_arm
-from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
-from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
+from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.familiarity import (
     Familiarity,
     Gaussian,
@@ -23,7 +23,6 @@ from TomoRayLib.synthesis.familiarity import (
     save_familiarity,
     unlike_training,
 )
-from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.settings import Exposure
 from TomoRayLib.weights import find_model
 
@@ -68,12 +67,13 @@ def test_the_view_that_is_too_far_in_texture_or_layout_is_named() -> None:
 
 
 @pytest.fixture(scope="module")
-def torso() -> tuple[Image, Image]:
+def torso() -> Pair:
     """The built-in phantom through the C-arm, with scatter and photon noise."""
-    ct, labels = phantom_volumes()
-    views = c_arm(vertebrae_center_mm(labels))
-    images = render(ct, {"ap": views.ap, "lat": views.lateral}, Exposure(scatter_to_primary=0.5, photons=1e5))
-    return images["ap"], images["lat"]
+    return rendered_phantom(Exposure(scatter_to_primary=0.5, photons=1e5))
+
+
+def a_pair(ap: Image, lateral: Image) -> Pair:
+    return Pair(ap, lateral, c_arm())
 
 
 def noise(seed: int) -> Image:
@@ -85,26 +85,25 @@ def gradient(down: float, right: float) -> Image:
     return (down * rows + right * columns).astype(np.float32)
 
 
-def test_radiographs_of_a_torso_are_like_those_of_the_training(torso: tuple[Image, Image]) -> None:
+def test_radiographs_of_a_torso_are_like_those_of_the_training(torso: Pair) -> None:
     entry = find_model()
-    assert unlike_training(*torso, c_arm(), entry) == ()
+    assert unlike_training(torso, entry) == ()
     gain, offset = 37.5, -1200.0
-    assert unlike_training(*(gain * one + offset for one in torso), c_arm(), entry) == ()
+    assert unlike_training(replace(torso, ap=gain * torso.ap + offset), entry) == ()
 
 
-def test_noise_and_gradients_are_not(torso: tuple[Image, Image]) -> None:
-    ap, lateral = torso
+def test_noise_and_gradients_are_not(torso: Pair) -> None:
     entry = find_model()
-    assert unlike_training(noise(1), noise(2), c_arm(), entry) == (AP_UNLIKE, LATERAL_UNLIKE)
-    assert unlike_training(gradient(1.0, 0.1), gradient(0.3, -1.0), c_arm(), entry) == (AP_UNLIKE, LATERAL_UNLIKE)
-    assert unlike_training(ap, noise(2), c_arm(), entry) == (LATERAL_UNLIKE,)
-    assert unlike_training(noise(1), lateral, c_arm(), entry) == (AP_UNLIKE,)
+    assert unlike_training(a_pair(noise(1), noise(2)), entry) == (AP_UNLIKE, LATERAL_UNLIKE)
+    assert unlike_training(a_pair(gradient(1.0, 0.1), gradient(0.3, -1.0)), entry) == (AP_UNLIKE, LATERAL_UNLIKE)
+    assert unlike_training(replace(torso, lateral=noise(2)), entry) == (LATERAL_UNLIKE,)
+    assert unlike_training(replace(torso, ap=noise(1)), entry) == (AP_UNLIKE,)
 
 
 def test_a_model_without_such_a_file_says_nothing() -> None:
     entry = replace(find_model(), familiarity_file=None, familiarity_sha256=None)
     assert load_familiarity(entry) is None
-    assert unlike_training(noise(1), noise(2), c_arm(), entry) == ()
+    assert unlike_training(a_pair(noise(1), noise(2)), entry) == ()
 
 
 def as_stored(seed: int) -> Familiarity:

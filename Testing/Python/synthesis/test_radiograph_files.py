@@ -146,22 +146,22 @@ def test_a_white_border_is_told_shown_as_given_and_filled_for_the_network(tmp_pa
     assert not any("lateral" in note and "white border" in note for note in inputs.notes)
     assert not any("inverted" in warning for warning in inputs.warnings)
     assert np.array_equal(inputs.ap, with_white_border(a_picture(lateral=False)))
-    ap, lateral = inputs.for_network
+    ap, lateral = inputs.for_network.ap, inputs.for_network.lateral
     assert np.array_equal(ap[28:, 19:], inputs.ap[28:, 19:])
     assert ap.max() <= a_picture(lateral=False).max()
     assert np.array_equal(lateral, inputs.lateral)
 
 
 def test_the_filled_image_is_mirrored_and_inverted_like_the_given_one(tmp_path: Path) -> None:
-    plain = read_bordered(tmp_path, Arrangement()).for_network[0]
-    ap = read_bordered(tmp_path, Arrangement(flip_ap=True)).for_network[0]
+    plain = read_bordered(tmp_path, Arrangement()).for_network.ap
+    ap = read_bordered(tmp_path, Arrangement(flip_ap=True)).for_network.ap
     assert np.array_equal(ap, plain[:, ::-1])
 
 
 def test_cleaning_can_be_left_out(tmp_path: Path) -> None:
     inputs = read_bordered(tmp_path, Arrangement(), clean=False)
     assert not any("border" in note for note in inputs.notes)
-    assert np.array_equal(inputs.for_network[0], inputs.ap)
+    assert np.array_equal(inputs.for_network.ap, inputs.ap)
     assert inputs.as_read is not None
     assert np.array_equal(inputs.as_read.ap, inputs.ap)
 
@@ -180,4 +180,4 @@ def test_a_radiograph_that_is_nearly_all_blank_is_used_as_it_is_with_a_warning(t
     inputs = read_radiographs(*paths, GeometryOptions(), Arrangement())
     assert any(warning.startswith("lateral: on the image as it is read, a white") for warning in inputs.warnings)
     assert not any("white border" in note for note in inputs.notes)
-    assert np.array_equal(inputs.for_network[1], inputs.lateral)
+    assert np.array_equal(inputs.for_network.lateral, inputs.lateral)

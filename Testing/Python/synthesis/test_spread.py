@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from support.phantom_pairs import rendered_phantom
 from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.geometry.views import View
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.networks.radiograph_input import NETWORK_PIXEL_MM, NETWORK_PIXELS, cube_to_pixel, network_view
-from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import LINEAR, choose_model
-from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.spread import VARIATIONS, Spread, Variation, spread, sureness, varied
 from TomoRayLib.synthesis.truth import ground_truth
 from TomoRayLib.weights import load_network
@@ -109,17 +109,13 @@ def test_an_empty_mask_has_an_expected_dice_of_nothing() -> None:
 
 @pytest.fixture(scope="module")
 def phantom_pair() -> Pair:
-    ct, labels = phantom_volumes()
-    views = c_arm(vertebrae_center_mm(labels))
-    images = render(ct, {"ap": views.ap, "lat": views.lateral})
-    return Pair(images["ap"], images["lat"], views)
+    return rendered_phantom()
 
 
 @pytest.fixture(scope="module")
 def phantom_spread(phantom_pair: Pair) -> Spread:
     model = choose_model(None, "cpu", "float32")
-    views = (phantom_pair.ap, phantom_pair.lateral, phantom_pair.views)
-    return spread(*views, load_network(model.entry), model.entry, model.precision)
+    return spread(phantom_pair, load_network(model.entry), model.entry, model.precision)
 
 
 def test_where_the_shipped_weights_say_that_they_are_unsure_they_are_wrong_more_often(phantom_spread: Spread) -> None:
@@ -136,7 +132,7 @@ def test_where_the_shipped_weights_say_that_they_are_unsure_they_are_wrong_more_
 
 def test_the_answer_to_the_same_pair_is_the_same(phantom_pair: Pair, phantom_spread: Spread) -> None:
     model = choose_model(None, "cpu", "float32")
-    views = (phantom_pair.ap * 3.0 + 5.0, phantom_pair.lateral, phantom_pair.views)
-    again = spread(*views, load_network(model.entry), model.entry, model.precision)
+    brighter = replace(phantom_pair, ap=phantom_pair.ap * 3.0 + 5.0)
+    again = spread(brighter, load_network(model.entry), model.entry, model.precision)
     assert np.abs(again.bone - phantom_spread.bone).max() < 1e-3
     assert phantom_spread.deviation.max() > 0.05

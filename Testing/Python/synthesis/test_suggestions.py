@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from TomoRayLib.geometry.presets import c_arm
-from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
-from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
+from support.phantom_pairs import rendered_phantom
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import ChosenModel, choose_model
-from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.settings import Arrangement
 from TomoRayLib.synthesis.suggestions import COMMONEST, MISTAKES, suggest, what_was_meant
 
 
 @pytest.fixture(scope="module")
 def a_right_pair() -> Pair:
-    ct, labels = phantom_volumes()
-    views = c_arm(vertebrae_center_mm(labels))
-    images = render(ct, {"ap": views.ap, "lat": views.lateral})
-    return Pair(images["ap"], images["lat"], views)
+    return rendered_phantom()
 
 
 @pytest.fixture(scope="module")
