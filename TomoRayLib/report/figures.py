@@ -147,7 +147,10 @@ def geometry_text(view: View) -> str:
     beam = "Parallel beam"
     if not isinstance(view.beam, ParallelBeam):
         kind = "Cone beam" if isinstance(view.beam, ConeBeam) else "Slot scan"
-        beam = f"{kind}, SAD {view.beam.sad_mm:g} mm, SID {view.beam.sid_mm:g} mm"
+        sad_mm, sid_mm = view.beam.sad_mm, view.beam.sid_mm
+        beam = f"{kind}, SAD {sad_mm:.4g} mm, SID {sid_mm:.4g} mm"
+        if sad_mm == sid_mm:  # the scouts of a CT
+            beam = f"{kind}, drawn in the plane of the synthetic CT's middle, {sad_mm:.4g} mm from the source"
     return f"{beam}; {size}; gantry {view.gantry_angle_deg:g}°"
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from support.report_cases import PAIR, a_case
+from TomoRayLib.geometry.beams import SlotScan
 from TomoRayLib.report.case_page import render_report
 from TomoRayLib.report.drawing import OUTLINE
-from TomoRayLib.report.figures import NAME, reprojection_picture
+from TomoRayLib.report.figures import NAME, geometry_text, reprojection_picture
 
 
 def a_shadow() -> np.ndarray:
@@ -49,3 +52,9 @@ def test_the_page_shows_both_outlines_with_their_agreement() -> None:
 def test_the_page_tells_the_certainty_if_there_is_one() -> None:
     page = render_report(a_case(bone_mm=(a_shadow(), a_shadow()), provenance={"certainty": 0.231}))
     assert "Certainty of the result: <b>0.23</b>" in page
+
+
+def test_a_scouts_distance_is_said_once() -> None:
+    fan = replace(PAIR.ap, beam=SlotScan(626.96, 626.96))
+    assert "Slot scan, drawn in the plane of the synthetic CT's middle, 627 mm from the source;" in geometry_text(fan)
+    assert "Cone beam, SAD 1000 mm, SID 1500 mm;" in geometry_text(PAIR.ap)
