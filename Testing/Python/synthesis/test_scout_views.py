@@ -120,19 +120,28 @@ def test_of_several_cts_and_scouts_the_fitting_ones_are_taken(tmp_path: Path) ->
     assert {one.path.parent for one in study.ct} == {tmp_path / "slices"}
 
 
-def test_padding_that_no_header_declares_is_found_and_a_dark_field_is_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("photometric", "side"), [("MONOCHROME2", "below"), ("MONOCHROME1", "above")])
+def test_padding_that_no_header_declares_is_found_and_a_dark_field_is_none(
+    tmp_path: Path, photometric: str, side: str
+) -> None:
+    """Inverted on reading, the lowest value of a file is the brightest: no bone either."""
     write_study(tmp_path)
+    path = read_scout_study(tmp_path).ap.path
+    dataset = pydicom.dcmread(path)
+    dataset.PhotometricInterpretation = photometric
+    dataset.save_as(path)
     plain = read_scout_study(tmp_path).ap
-    dataset = pydicom.dcmread(plain.path)
     stored = dataset.pixel_array.copy()
     stored[:, :20], stored[:9] = -2048, -2048
     dataset.PixelRepresentation, dataset.PixelData = 1, stored.astype(np.int16).tobytes()
     dataset.save_as(plain.path)
     padded = read_scout_study(tmp_path).ap
-    assert any("are -2048, far below all others" in note for note in padded.notes)
-    assert padded.pixels.min() == plain.pixels[9:, 20:].min()
-    np.testing.assert_array_equal(padded.pixels[9:, 20:], plain.pixels[9:, 20:])
-    assert not any("far below" in note for note in plain.notes)
+    assert any(f"far {side} all others" in note for note in padded.notes)
+    assert np.ptp(padded.pixels) == np.ptp(plain.pixels[9:, 20:])
+    inner, right = padded.pixels[9:, 20:], plain.pixels[9:, 20:]
+    np.testing.assert_array_equal(inner - inner.min(), right - right.min())
+    assert (padded.pixels[:9] == inner.min()).all()
+    assert not any(f"far {side}" in note for note in plain.notes)
 
 
 def test_noise_is_not_inverted(tmp_path: Path) -> None:

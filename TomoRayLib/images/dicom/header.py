@@ -137,7 +137,7 @@ def detector_spacing(header: RadiographHeader) -> tuple[tuple[float, float] | No
         if field == "patient_pixel_spacing_mm" and header.spacing_is_at_patient:
             notes += (
                 f"Pixel Spacing (0028,0030) is calibrated ({header.spacing_calibration}) to the patient and there is "
-                "no Imager Pixel Spacing: multiply it by the magnification for the spacing at the detector.",
+                "no Imager Pixel Spacing: times the magnification it is the spacing at the detector.",
             )
         elif field == "patient_pixel_spacing_mm":
             notes += ("Pixel Spacing (0028,0030) without calibration type: taken as the spacing at the detector.",)

@@ -25,7 +25,7 @@ AP, LATERAL = "AP", "lateral"
 AXES_OF_ROLE = {AP: 0, LATERAL: 1}  # the axis in LPS that runs along the rows, beside z
 STRAIGHT = 0.99996  # cosine of the largest slant, half a degree, of a scout's axes against the patient's
 LEAST_SLICES = 8  # of a CT
-LEAST_PADDING, FAR_BELOW = 0.02, 0.25  # share of the pixels; of the range of the others
+LEAST_PADDING, FAR_AWAY = 0.02, 0.25  # share of the pixels; of the range of the others
 SAME_MM = 10.0  # of overlap with the CT, that does not tell two scouts apart
 
 
@@ -136,7 +136,8 @@ def read_scout_study(folder: Path) -> ScoutStudy:
             )
             if len(candidates) > 1:
                 notes.append(
-                    f"{role}: of {len(candidates)} scouts {chosen[role].path.name}, which shows most of the CT."
+                    f"{role}: of {len(candidates)} scouts {chosen[role].path.name} is taken: of those that show most "
+                    "of the CT, the last."
                 )
     return ScoutStudy(tuple(ct), chosen[AP], chosen[LATERAL], tuple(notes))
 
@@ -220,19 +221,22 @@ def _read_scout(file: DicomFile) -> Scout | str:
 
 
 def _without_padding(read: ReadPixels) -> ReadPixels:
-    """Padding that the header does not declare, at the darkest value of the rest: one value far below all others that
-    fills a part of the picture and its border."""
+    """Padding that the header does not declare, at the darkest value of the rest: one value far below all others, or
+    far above in a picture that was inverted, that fills a part of the picture and its border."""
     values = read.values
-    low = values.min()
-    padding = values == low
-    if padding.all() or padding.mean() < LEAST_PADDING:
-        return read
-    darkest, brightest = float(values[~padding].min()), float(values.max())
-    border = np.concatenate([padding[0], padding[-1], padding[:, 0], padding[:, -1]])
-    if darkest - low < FAR_BELOW * (brightest - darkest) or border.mean() < 0.5:
-        return read
-    note = f"{padding.mean():.0%} of the pixels are {low:g}, far below all others: taken as padding, made dark."
-    return replace(read, values=np.where(padding, darkest, values).astype(np.float32), notes=(*read.notes, note))
+    for padded, side in ((values.min(), "below"), (values.max(), "above")):
+        padding = values == padded
+        if padding.all() or padding.mean() < LEAST_PADDING:
+            continue
+        darkest, brightest = float(values[~padding].min()), float(values[~padding].max())
+        away = darkest - padded if side == "below" else padded - brightest
+        border = np.concatenate([padding[0], padding[-1], padding[:, 0], padding[:, -1]])
+        if away >= FAR_AWAY * (brightest - darkest) and border.mean() >= 0.5:
+            dark = np.where(padding, darkest, values).astype(np.float32)
+            found = f"{padding.mean():.0%} of the pixels are {padded:g}, far {side} all others"
+            note = f"{found}: taken as padding, made dark."
+            return replace(read, values=dark, notes=(*read.notes, note))
+    return read
 
 
 def _distance(dataset: object, keyword: str) -> float | None:
@@ -256,7 +260,7 @@ def _missing(role: str, folder: Path, scouts: Sequence[Scout | str], usable: Seq
     if elsewhere:
         got += f"; {elsewhere} {role} in another frame of reference (0020,0052) than the CT, as after the patient moved"
     if others:
-        got += f"; of others {', '.join(others)}"
+        got += f"; others cannot be used: {', '.join(others)}"
     return InputError(
         f"{folder}: expected an AP and a lateral scout (Image Type LOCALIZER) of the CT, got {got}. Two directions are "
         "needed: choose a study that holds both, or give two radiographs.",

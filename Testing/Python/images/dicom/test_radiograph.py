@@ -227,7 +227,7 @@ def test_spacing_without_imager_spacing_says_where_it_holds(tmp_path: Path) -> N
     assert plain.pixel_spacing_mm == calibrated.pixel_spacing_mm == (0.1, 0.2)
     assert (plain.header.spacing_is_at_patient, calibrated.header.spacing_is_at_patient) == (False, True)
     assert any("taken as the spacing at the detector" in note for note in plain.header.notes)
-    assert any("multiply it by the magnification" in note for note in calibrated.header.notes)
+    assert any("times the magnification it is the spacing at the detector" in note for note in calibrated.header.notes)
 
 
 def test_compressed_radiograph_is_decoded(tmp_path: Path) -> None:
