@@ -21,6 +21,7 @@ from TomoRayLib.anatomy.vertebrae import vertebra_labels_in
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.dicom.scouts import read_scout_study
+from TomoRayLib.images.subjects import is_of_subjects
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.jobs.provenance import sha256_of_input
@@ -28,13 +29,7 @@ from TomoRayLib.metrics.vertebra_counts import labels_cut_by_ends
 from TomoRayLib.synthesis.inputs import SourceCT, project_ct, read_ct
 from TomoRayLib.synthesis.scout_views import scout_inputs
 from TomoRayLib.synthesis.settings import GeometryOptions
-from TomoRayLib.training.data.held_out import (
-    DEMONSTRATION_CASE,
-    SCOUT_CASE,
-    VALIDATION_PEOPLE,
-    is_held_out_for_ever,
-    is_of_subjects,
-)
+from TomoRayLib.training.data.held_out import DEMONSTRATION_CASE, SCOUT_CASE, VALIDATION_PEOPLE, is_held_out_for_ever
 from TomoRayLib.training.data.training_cases import find_labelled_cts
 
 SCOUTS_AS = "fans, tube side by the bone of the CT"  # scores kept from before, as parallel rays, are made again

@@ -24,7 +24,8 @@ from TomoRayLib.anatomy.vertebrae import VERTEBRA_LABELS
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.resampling import cropped, labels_on_grid, resample
-from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS, is_held_out_for_ever, is_of_subjects
+from TomoRayLib.images.subjects import is_of_subjects
+from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS, is_held_out_for_ever
 from TomoRayLib.training.data.scenes_of_cts import read_pair
 from TomoRayLib.training.data.training_cases import find_labelled_cts
 from TomoRayLib.training.phantoms.bodies import load_body

@@ -30,6 +30,7 @@ from scouts_as_study import CT_NAME
 from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.images.files import read_volume
+from TomoRayLib.images.subjects import subject_of
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
@@ -41,7 +42,7 @@ from TomoRayLib.synthesis.inputs import read_ct
 from TomoRayLib.synthesis.model_run import model_grid
 from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.settings import Exposure
-from TomoRayLib.training.data.held_out import DEMONSTRATION_CASE, SCOUT_CASE, subject_of
+from TomoRayLib.training.data.held_out import DEMONSTRATION_CASE, SCOUT_CASE
 from TomoRayLib.training.data.licences import recorded_sources
 from TomoRayLib.training.data.roles import role_of, uses_in_registry
 from TomoRayLib.training.data.scenes_of_cts import read_pair

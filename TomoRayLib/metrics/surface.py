@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from TomoRayLib.base.threads import thread_count
 from TomoRayLib.metrics.intensity import Mask, bounding_box
 
 Floats = NDArray[np.float64]
@@ -185,7 +186,7 @@ def checked_spacing_mm(spacing_mm: Vector3) -> Vector3:
 def _nearest_mm(source: Surface, target: Surface) -> Floats:
     if target.tree is None:
         return np.full(len(source.points_mm), math.inf)
-    distances, _ = target.tree.query(source.points_mm, workers=2)
+    distances, _ = target.tree.query(source.points_mm, workers=thread_count(2))
     return np.asarray(distances, dtype=np.float64)
 
 

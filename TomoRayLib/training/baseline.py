@@ -16,9 +16,10 @@ from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.structure_masks import read_segmentation
+from TomoRayLib.images.subjects import is_of_subjects
 from TomoRayLib.training.atlas import atlas_tensors, bone_hu, fit_lookup_table, mean_atlas, mean_bone_grey
 from TomoRayLib.training.data.anatomy import load_spines
-from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS, is_of_subjects
+from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS
 from TomoRayLib.training.data.licences import (
     CASES,
     GREY,

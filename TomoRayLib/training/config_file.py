@@ -6,23 +6,14 @@ error that names it, so that a misspelt one never trains with a silent default.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.base.mappings import dataclass_from_mapping
+from TomoRayLib.base.toml_files import read_toml
 from TomoRayLib.training.data.samples import StreamConfig
 from TomoRayLib.training.engine.trainer_config import TrainingConfig
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-
-Config = TypeVar("Config")
 RECIPE = Path(__file__).with_name("recipes") / "phantoms.toml"  # for a training without a configuration
 SEED_STEP = 1_000_003  # between the seeds of a run's stages, so that none sees the phantoms of another
 
@@ -101,14 +92,3 @@ class RunConfig:
 def read_config(path: Path) -> RunConfig:
     """The run in a TOML file. Raises InputError that names the key or the line that is wrong."""
     return read_toml(RunConfig, path)
-
-
-def read_toml(kind: type[Config], path: Path) -> Config:
-    """A configuration of a ``kind`` of dataclass from a TOML file. Raises InputError as ``read_config``."""
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"Expected a configuration in TOML, got {path}, which does not exist.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is no TOML file: {error}.") from None
-    return dataclass_from_mapping(kind, values, str(path))

@@ -25,6 +25,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.resampling import resample
+from TomoRayLib.images.subjects import is_of_subjects
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.radiograph_input import normalise
 from TomoRayLib.projector.projection import project
@@ -45,7 +46,7 @@ from TomoRayLib.training.data.augmentation import (
     random_views,
     with_told_offset,
 )
-from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS, is_held_out_for_ever, is_of_subjects
+from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS, is_held_out_for_ever
 from TomoRayLib.training.data.samples import IsocenterRanges, random_isocenter
 from TomoRayLib.training.data.scenes_of_cts import read_pair
 from TomoRayLib.training.data.training_cases import find_labelled_cts

@@ -14,11 +14,12 @@ from support.anatomies import a_coarse_anatomy
 from support.labelled_cts import written
 from support.training_runs import TINY
 from support.validation_data import moved_away
+from TomoRayLib.base.toml_files import read_toml
 from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import read_labels
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.training import run as experiment
-from TomoRayLib.training.config_file import StageConfig, read_config, read_toml
+from TomoRayLib.training.config_file import StageConfig, read_config
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.licences import CASES, WATCHED, from_record, recorded_sources
 from TomoRayLib.training.data.training_cases import TrainingCases

@@ -9,12 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.training.data.held_out import (
-    VALIDATION_PEOPLE,
-    VALIDATION_SUBJECTS,
-    is_held_out_for_ever,
-    is_of_subjects,
-)
+from TomoRayLib.images.subjects import is_of_subjects
+from TomoRayLib.training.data.held_out import VALIDATION_PEOPLE, VALIDATION_SUBJECTS, is_held_out_for_ever
 from TomoRayLib.training.data.labelled_bodies import LabelledBody
 from TomoRayLib.training.data.licences import (
     BODIES,

@@ -22,8 +22,9 @@ from TomoRayLib.images.cohort_finder import CohortCase
 from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.images.masks.checks import placed_mask
 from TomoRayLib.images.masks.plausibility import check_mask_in_ct
+from TomoRayLib.images.subjects import is_of_subjects, subject_of
 from TomoRayLib.images.types import Volume
-from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS, is_held_out_for_ever, is_of_subjects, subject_of
+from TomoRayLib.training.data.held_out import VALIDATION_SUBJECTS, is_held_out_for_ever
 from TomoRayLib.training.data.licences import is_permissive
 from TomoRayLib.training.data.scenes_of_cts import LabelledCT, labelled_ct
 from TomoRayLib.training.phantoms.body_levels import LEVELS_OF_BODY, Anchors, level_at

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import Enum
 
-from TomoRayLib.training.data.held_out import is_of_subjects
+from TomoRayLib.images.subjects import is_of_subjects
 from TomoRayLib.training.data.licences import WATCHED, SourceUse
 
 

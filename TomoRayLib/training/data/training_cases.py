@@ -12,13 +12,8 @@ import numpy as np
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.cohort_finder import CohortCase, find_cases, names_its_ct, stem_of
-from TomoRayLib.training.data.held_out import (
-    DEMONSTRATION_CASE,
-    SCOUT_CASE,
-    VALIDATION_SUBJECTS,
-    is_held_out_for_ever,
-    is_of_subjects,
-)
+from TomoRayLib.images.subjects import is_of_subjects
+from TomoRayLib.training.data.held_out import DEMONSTRATION_CASE, SCOUT_CASE, VALIDATION_SUBJECTS, is_held_out_for_ever
 from TomoRayLib.training.data.labelled_bodies import LabelledBody, load_labelled_body
 from TomoRayLib.training.data.licences import is_permissive
 from TomoRayLib.training.data.scenes_of_cts import LabelledCT, load_labelled_ct

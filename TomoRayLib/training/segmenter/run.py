@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from TomoRayLib.training.config_file import DataConfig, read_toml
+from TomoRayLib.base.toml_files import read_toml
+from TomoRayLib.training.config_file import DataConfig
 from TomoRayLib.training.data.scenes_of_cts import read_pair
 from TomoRayLib.training.run import find_data
 from TomoRayLib.training.segmenter.crops import CropConfig

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from TomoRayLib.training.data.held_out import (
-    VALIDATION_PEOPLE,
-    is_held_out_for_ever,
-    is_of_subjects,
-    subject_of,
-)
+from TomoRayLib.images.subjects import is_of_subjects, subject_of
+from TomoRayLib.training.data.held_out import VALIDATION_PEOPLE, is_held_out_for_ever
 
 
 @pytest.mark.parametrize(
