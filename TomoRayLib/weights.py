@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -63,6 +64,7 @@ class ModelEntry:
     described_as: str | None = None  # a few words for who chooses: "closer on average"
     familiarity_file: str | None = None  # what its training looked like (synthesis.familiarity); None: it cannot tell
     familiarity_sha256: str | None = None
+    people: dict[str, list[str]] = field(default_factory=dict)  # "trained_on", "chosen_on": whose scores mean little
     folder: Path = field(default=Path(), compare=False)
 
     @property
@@ -98,7 +100,13 @@ class SegmenterEntry:
 
 
 def models_folder() -> Path:
-    """``Resources/Models``: inside the installed package, or next to it in a checkout and in Slicer."""
+    """``Resources/Models``: inside the installed package, or next to it in a checkout and in Slicer.
+
+    The environment variable ``TOMORAY_MODELS`` names another folder with a registry, also for workers.
+    """
+    given = os.environ.get("TOMORAY_MODELS")
+    if given:
+        return Path(given)
     package = Path(__file__).parent
     inside = package / "Resources" / "Models"
     return inside if inside.is_dir() else package.parent / "Resources" / "Models"

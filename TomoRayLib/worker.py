@@ -16,7 +16,7 @@ from TomoRayLib.jobs.events import STOP_WITH_PARENT, Emit, Ending, Event, ExitCo
 from TomoRayLib.jobs.failures import run_guarded
 
 if TYPE_CHECKING:
-    from TomoRayLib.jobs.job import Job
+    from TomoRayLib.jobs.job_files import Job
 
 
 def _stop(*_: object) -> None:
@@ -31,7 +31,8 @@ def print_event(event: Event) -> None:
 
 def run_job(job: Job, emit: Emit) -> None:
     """Run one job of any kind; only the modules that it needs are loaded."""
-    from TomoRayLib.jobs.job import DemonstrationJob, EvaluationJob, ProjectionJob, SegmentationJob
+    from TomoRayLib.jobs.evaluation_job import EvaluationJob
+    from TomoRayLib.jobs.job import DemonstrationJob, ProjectionJob, SegmentationJob
 
     if isinstance(job, DemonstrationJob):
         from TomoRayLib.jobs.demonstration import write_demonstration
@@ -71,7 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     ending = Ending(print_event)
 
     def work() -> None:
-        from TomoRayLib.jobs.job import read_job  # not above: without numpy, which it imports, an event has to say so
+        from TomoRayLib.jobs.job_files import (
+            read_job,  # not above: without numpy, which it imports, an event has to say so
+        )
 
         run_job(read_job(Path(arguments[0])), ending)
 

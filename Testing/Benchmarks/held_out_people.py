@@ -20,11 +20,11 @@ from scouts_as_study import CT_NAME, write_study
 from TomoRayLib.anatomy.vertebrae import vertebra_labels_in
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.views import Biplanar
+from TomoRayLib.images.data_files import sha256_of_image
 from TomoRayLib.images.dicom.scouts import read_scout_study
 from TomoRayLib.images.subjects import is_of_subjects
 from TomoRayLib.images.types import Volume
 from TomoRayLib.jobs.demonstration import default_cache, fetch_demonstration
-from TomoRayLib.jobs.provenance import sha256_of_input
 from TomoRayLib.metrics.vertebra_counts import labels_cut_by_ends
 from TomoRayLib.synthesis.inputs import SourceCT, project_ct, read_ct
 from TomoRayLib.synthesis.scout_views import scout_inputs
@@ -61,7 +61,7 @@ class Person:
         if self.radiographs is not None:
             files |= {name: self.radiographs / f"{name}.npy" for name in ("ap", "lateral")}
         taken_as = {"scouts_as": SCOUTS_AS} if self.radiographs is not None else {}
-        return {name: sha256_of_input(path) for name, path in files.items()} | taken_as
+        return {name: sha256_of_image(path) for name, path in files.items()} | taken_as
 
 
 @dataclass(frozen=True, eq=False)

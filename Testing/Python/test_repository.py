@@ -29,6 +29,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "weights",
         "images",
         "synthesis report segmentation",
+        "evaluation",
         "jobs",
         "worker",
         "slicer training",

@@ -7,12 +7,17 @@ import os
 _allowed: int | None = None
 
 
-def allow_threads(count: int) -> None:
-    """Set how many threads ``thread_count`` gives from now on. Raises ValueError below 1."""
+def allow_threads(count: int | None) -> None:
+    """Set how many threads ``thread_count`` gives from now on; None: no limit. Raises ValueError below 1."""
     global _allowed
-    if count < 1:
+    if count is not None and count < 1:
         raise ValueError(f"Expected at least one thread, got {count}.")
     _allowed = count
+
+
+def allowed_threads() -> int | None:
+    """Return the limit that ``allow_threads`` set; None if there is none."""
+    return _allowed
 
 
 def thread_count(most: int) -> int:

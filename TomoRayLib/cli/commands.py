@@ -18,8 +18,9 @@ from TomoRayLib.cli.display import escaped, print_sentence
 from TomoRayLib.cli.options import Json, OptionalPath, job_command, option_for, option_names
 from TomoRayLib.cli.running import console, finish
 from TomoRayLib.cli.training import learning_curves, publish, sample_sheet, train, train_segmenter
+from TomoRayLib.jobs.evaluation_job import EvaluationJob
 from TomoRayLib.jobs.events import Emit, ExitCode, Finished, Note
-from TomoRayLib.jobs.job import VIEW_NAMES, EvaluationJob, ProjectionJob, SegmentationJob, SynthesisJob
+from TomoRayLib.jobs.job import VIEW_NAMES, ProjectionJob, SegmentationJob, SynthesisJob
 
 Out = option_for(SynthesisJob, "out")
 Model = option_for(SynthesisJob, "model")

@@ -97,7 +97,9 @@ def _show_result(values: Mapping[str, Any]) -> None:
     if values.get("summary"):
         out.print(cohort_table(values["summary"], values["scored"], values["failed"]))
     if values.get("counting"):
-        out.print(counting_text(values["counting"]), highlight=False, soft_wrap=True)
+        for method, counted in values["counting"].items():
+            name = f"{method}: " if len(values["counting"]) > 1 else ""
+            out.print(f"{name}{counting_text(counted)}", highlight=False, soft_wrap=True)
     if values.get("synthetic"):
         if values.get("vertebrae"):
             names = " ".join(vertebra["name"] for vertebra in values["vertebrae"])
@@ -161,7 +163,7 @@ def cohort_table(summary: dict[str, Any], scored: int, failed: int) -> Table:
     """Mean ± SD and median (quartiles) of the main scores; ``summary`` is that of ``evaluation``'s result event."""
     from TomoRayLib.metrics.scores import MAIN_SCORES, METRIC_COLUMNS
     from TomoRayLib.metrics.statistics import Statistic
-    from TomoRayLib.report.cohort_page import mean_and_sd, median_and_quartiles
+    from TomoRayLib.report.cohort_numbers import mean_and_sd, median_and_quartiles
 
     rows = {
         name: {key: Statistic.from_json_dict(values) for key, values in metrics.items()}

@@ -94,8 +94,10 @@ def _parameter(item: Field[Any], option: Option, hint: Any) -> inspect.Parameter
 
 
 def _annotation(item: Field[Any], option: Option, hint: Any) -> Any:
-    if option.is_path:
-        kind: Any = Path if hint is str else OptionalPath
+    if option.is_path and hint == tuple[str, ...]:
+        kind: Any = list[Path]
+    elif option.is_path:
+        kind = Path if hint is str else OptionalPath
     elif hint == tuple[str, ...]:
         kind = list[str]
     elif hint == tuple[float, ...]:
@@ -123,6 +125,8 @@ def _to_command_line(default: Any) -> Any:
 def _from_command_line(value: Any, hint: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
+    if hint == tuple[str, ...] and any(isinstance(item, Path) for item in value):
+        return tuple(str(item) for item in value)
     if hint == tuple[str, ...]:
         return tuple(word.strip() for text in value for word in text.split(",") if word.strip())
     return tuple(value) if isinstance(value, list) else value

@@ -44,6 +44,17 @@ _SUBJECT = re.compile(r"^(sub-[a-z0-9]+|verse\d+|gl\d+)", re.IGNORECASE)
 _VERSE = re.compile(r"^(sub-)?verse\d+", re.IGNORECASE)
 _NO_DERIVATIVES = re.compile(r"^(sub-)?gl\d+", re.IGNORECASE)
 
+_TOTALSEGMENTATOR = re.compile(r"^s\d{4}$")
+_SOURCES = (
+    (re.compile(r"^(sub-)?verse\d+", re.IGNORECASE), "VerSe"),
+    (re.compile(r"^(sub-)?gl\d+", re.IGNORECASE), "VerSe (gl)"),
+    (re.compile(r"^1\.3\.6\.1\.4\.1\.9328\.50\.4\."), "CTSpine1K, COLONOG"),
+    (re.compile(r"^CTC-\d+", re.IGNORECASE), "CTSpine1K, COLONOG"),
+    (re.compile(r"^HN_", re.IGNORECASE), "CTSpine1K, HNSCC"),
+    (re.compile(r"^liver_\d+", re.IGNORECASE), "CTSpine1K, liver"),
+    (re.compile(r"^volume-covid19", re.IGNORECASE), "CTSpine1K, COVID-19"),
+)
+
 NO_SEGMENTATION = "CT without a segmentation"
 NO_CT = "segmentation without a CT"
 SEVERAL_SEGMENTATIONS = "CT with several segmentations of its name"
@@ -226,6 +237,20 @@ def only_named(cohort: Cohort, names: Sequence[str]) -> Cohort:
     cases = tuple(case for case in cohort.cases if case.name in wanted)
     unlabelled = tuple(case for case in cohort.unlabelled if case.name in wanted)
     return Cohort(cohort.folder, cases, cohort.left_out, unlabelled)
+
+
+def source_of(path: Path) -> str:
+    """Return the data set that a CT is from, by its name; else the first folder of its path, or "other".
+
+    ``path`` is relative to the cohort's folder. CTSpine1K keeps the names of the sets that it was made from.
+    """
+    stem = stem_of(path) or path.name
+    for pattern, source in _SOURCES:
+        if pattern.search(stem):
+            return source
+    if any(_TOTALSEGMENTATOR.match(part) for part in path.parts):
+        return "TotalSegmentator"
+    return path.parts[0] if len(path.parts) > 1 else "other"
 
 
 def names_its_ct(segmentation: Path) -> bool:

@@ -1,9 +1,9 @@
 """One evaluation: a folder of CTs with vertebra segmentations in, scores of every case and their summary out.
 
-Every case is a synthesis (``synthesis.case_result``): both radiographs are rendered from the CT, or are its scouts if
-the folder holds DICOM studies; the synthetic CT is made from them and compared with the real one. A case that fails is
-listed with its reason and does not stop the others. Scores are kept case by case, so that an evaluation that was
-stopped can be resumed.
+Every case goes through ``evaluation.score_case``, in this process or on workers: both radiographs are rendered from the
+CT, or are its scouts if the folder holds DICOM studies; each model makes a synthetic CT, predictions of other methods
+are read, and all are compared with the real one. A case that fails is listed with its reason and does not stop the
+others. What was computed is kept stage by stage, so that an evaluation that was stopped can be resumed.
 """
 
 from __future__ import annotations
@@ -11,148 +11,333 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import TomoRayLib
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.base.files import check_writable, staged_folder
+from TomoRayLib.base.files import check_writable, staged_folder, write_atomically
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
-from TomoRayLib.images.cohort_finder import (
-    Cohort,
-    CohortCase,
-    UnlabelledCase,
-    counted_reasons,
-    find_cases,
-    only_named,
+from TomoRayLib.evaluation.case_scoring import CaseTask, score_case
+from TomoRayLib.evaluation.dask_pool import cluster_pool, free_memory_bytes, is_dask_there, local_pool
+from TomoRayLib.evaluation.earlier_run import add_earlier_rows
+from TomoRayLib.evaluation.pool import Lost, OneProcess, Pool, worker_count
+from TomoRayLib.evaluation.roles import Known, LeakGuard
+from TomoRayLib.evaluation.spine_shape import alike, from_text
+from TomoRayLib.evaluation.stage_store import StageStore
+from TomoRayLib.images.cohort_finder import Cohort, counted_reasons
+from TomoRayLib.images.data_files import sha256_of_image
+from TomoRayLib.images.study_finder import is_study
+from TomoRayLib.jobs.disk_reserve import DiskReserve
+from TomoRayLib.jobs.evaluation_cases import (
+    AnyCase,
+    Methods,
+    cohort_of,
+    facts_of_source,
+    guard_of,
+    known_by_name,
+    methods_of,
+    stages_folder,
+    tasks_of,
 )
-from TomoRayLib.images.masks.label_names import names_of_labels
-from TomoRayLib.images.study_finder import find_studies, is_study
-from TomoRayLib.jobs.events import Emit, Event, Finished, Note, Warned
+from TomoRayLib.jobs.evaluation_job import EvaluationJob
+from TomoRayLib.jobs.events import Emit, ExitCode, Failed, Finished, Note, StageBegun, Warned
 from TomoRayLib.jobs.failures import failed_by
-from TomoRayLib.jobs.job import EvaluationJob
-from TomoRayLib.jobs.progress import Stages
-from TomoRayLib.jobs.provenance import PACKAGES, sha256_of_input, version_of
-from TomoRayLib.jobs.synthesis import case_result, expected_seconds
-from TomoRayLib.metrics.statistics import CaseScore, summarise
-from TomoRayLib.report.cohort_page import CohortResult
-from TomoRayLib.report.cohort_tables import TABLE_NAMES, write_tables
-from TomoRayLib.synthesis.model_run import ChosenModel, choose_model
-from TomoRayLib.synthesis.own_labels import is_segmenter_there
-from TomoRayLib.synthesis.settings import GeometryOptions
+from TomoRayLib.jobs.provenance import PACKAGES, version_of
+from TomoRayLib.metrics.statistics import EVERYTHING, CaseScore
+from TomoRayLib.report.cohort_case_page import case_page
+from TomoRayLib.report.cohort_result import CohortResult
+from TomoRayLib.report.cohort_tables import write_tables
+from TomoRayLib.synthesis.model_run import choose_device, choose_model
 from TomoRayLib.synthesis.stated_geometry import DEFAULT_PRESET
-from TomoRayLib.weights import ModelEntry, find_segmenter
 
-AnyCase = CohortCase | UnlabelledCase
-
-SCOUTS = "scouts of the CT (real X-rays)"
-RECORDS = "cases"  # folder of one JSON file per scored case
-SECONDS_A_CASE = 20.0  # on two cores
+RECORDS = "cases"  # folder of one JSON file and one page per scored case
+SECONDS_A_CASE = 12.0  # on one core
 NEED_BYTES = 50 * 1024 * 1024
+THREADS = 1  # for each case, wherever it runs: by their number the network's last digits differ
+NO_DASK = "One case after another: working on several at once needs the Python package distributed (tomoray[cluster])."
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a case on a worker: its record, or how it failed."""
+
+    record: dict[str, Any] | None = None
+    failure: Failed | None = None
+
+
+@dataclass
+class _Run:
+    """The state of an evaluation while cases come in."""
+
+    job: EvaluationJob
+    cohort: Cohort
+    cases: Sequence[AnyCase]
+    guard: LeakGuard
+    emit: Emit
+    records: dict[int, dict[str, Any]] = field(default_factory=dict)
+    failed: dict[int, list[str]] = field(default_factory=dict)
+    disk_is_full: bool = False
 
 
 def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     """Score a cohort and write its tables.
 
     Args:
-        job: The cohort, the settings and the output folder.
-        emit: Receives the events: one stage for each case, notes, warnings and ``Finished``.
+        job: The cohort, the methods, the settings and the output folder.
+        emit: Receives the events: one stage for each case that is done, notes, warnings and ``Finished``.
 
     Returns:
         The output folder.
 
     Raises:
         InputError: For a folder without usable cases, and if not one case could be scored.
-        OutputError: If the output folder cannot be written.
+        OutputError: If the output folder cannot be written, or a scheduler is gone; what is scored is kept.
     """
     begun = time.monotonic()
     check_writable(job.out, NEED_BYTES)
-    own_labels = job.segment and is_segmenter_there()
-    cohort = _cohort(job, own_labels)
-    if job.cases is not None:
-        cohort = only_named(cohort, names_in(Path(job.cases)))
-    model = choose_model(job.model, job.device, job.precision)
+    cohort, methods = cohort_of(job), methods_of(job)
     cases: tuple[AnyCase, ...] = (*cohort.cases, *cohort.unlabelled)
-    of_studies = any(is_study(case) for case in cases)
-    if of_studies and any(case.ct == cohort.folder for case in cases):
+    if any(is_study(case) for case in cases) and any(case.ct == cohort.folder for case in cases):
         emit(Note("All folders of DICOM files have one Study Instance UID: they are taken as one study."))
-    settings = scoring_settings(job, model) | ({"radiographs": SCOUTS} if of_studies else {})
+    settings = scoring_settings(job, methods)
     count = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
     unlabelled = f", of which {len(cohort.unlabelled)} get labels by TomoRay" if cohort.unlabelled else ""
     emit(Note(f"{count}{unlabelled}. Left out{counted_reasons(cohort) or ': nothing'}."))
-    scores, failed = _score_all(job, cases, settings, emit)
-    result = CohortResult(
-        title=f"{cohort.folder.resolve().name}, {model.entry.id}",
-        scores=tuple(scores),
-        failed=tuple(failed),
-        left_out=tuple((cohort.relative(item.path), item.reason) for item in cohort.left_out),
-        settings=_shown_settings(settings, model.entry, job),
-    )
-    with staged_folder(job.out) as folder:
-        write_tables(folder, result)
-    if not scores:
+    run = _Run(job, cohort, cases, guard_of(methods), emit)
+    todo = _unseen(run)
+    reserve = DiskReserve(Path(job.out))
+    try:
+        gone = _score_all(run, tasks_of(job, methods, cases, THREADS), todo)
+        reserve.release()
+        result = _result(run, methods, settings)
+        names = _write(job, result)
+    finally:
+        reserve.release()
+    if gone is not None:
+        raise gone
+    if not result.scores:
+        name, reason = result.failed[0]
         raise InputError(
-            f"Expected at least one of {len(cases)} cases to be scored, got none; the first reason: "
-            f"{failed[0][0]}: {failed[0][1]} All are in {Path(job.out) / 'not_scored.csv'}."
+            f"Expected at least one of {len(cases)} cases to be scored, got none; the first reason: {name}: {reason} "
+            f"All are in {Path(job.out) / 'not_scored.csv'}."
         )
-    emit(_finished(job, result, time.monotonic() - begun))
+    emit(_finished(job, result, names, time.monotonic() - begun))
     return Path(job.out)
 
 
-def _cohort(job: EvaluationJob, own_labels: bool) -> Cohort:
-    """The studies with scouts in the folder, or its labelled CTs. Raises InputError if there is neither."""
-    studies = find_studies(Path(job.folder), include_unlabelled=own_labels)
-    if studies is None:
-        return find_cases(Path(job.folder), job.include_gl, include_unlabelled=own_labels)
-    if job.geometry != GeometryOptions():
-        raise InputError(
-            "Expected no geometry with studies, the headers of whose scouts state it; leave it out.", "geometry"
+def scored(task: CaseTask) -> Outcome:
+    """Score a case on a worker; whatever is wrong with it must not cost the others."""
+    try:
+        return Outcome(score_case(task))
+    except Exception as error:
+        failure = failed_by(error)
+        details = failure.details or "".join(traceback.format_exception(error))
+        return Outcome(failure=Failed(failure.message, failure.code, failure.field, details))
+
+
+def _unseen(run: _Run) -> list[int]:
+    """The places of the cases to be scored: without those that a method knows by name, unless they are asked for."""
+    todo = []
+    for place, case in enumerate(run.cases):
+        known = known_by_name(run.guard, case)
+        if known and not run.job.include_seen:
+            run.failed[place] = [_refused(known)]
+        else:
+            todo.append(place)
+    refused = len(run.cases) - len(todo)
+    if refused:
+        run.emit(
+            Warned(
+                f"{refused} of {len(run.cases)} cases are not scored: a method was trained or chosen on these people. "
+                "They can be scored if that is asked for, and are marked then.",
+                "include_seen",
+            )
         )
-    if not studies.cases and not studies.unlabelled:
-        raise InputError(
-            f"Expected studies with scouts and segmentations in {job.folder}, found none that can be scored"
-            f"{counted_reasons(studies)}. How to name segmentations is in docs/evaluation.md."
+    return todo
+
+
+def _refused(known: Sequence[Known]) -> str:
+    sentences = "; ".join(one.sentence for one in known)
+    return f"{sentences[0].upper()}{sentences[1:]}: a score would say nothing about anybody else."
+
+
+def _score_all(run: _Run, tasks: Sequence[CaseTask], todo: Sequence[int]) -> OutputError | None:
+    """Score the cases at the places ``todo``; the error if the workers are gone before the end."""
+    if not todo:
+        return None
+    pool = _pool(run.job, len(todo))
+    run.emit(Note(pool.said))
+    begun, done = time.monotonic(), 0
+    _tell_progress(run.emit, begun, done, len(todo))
+    try:
+        for number, outcome in pool.run(scored, [tasks[place] for place in todo]):
+            _take(run, todo[number], outcome)
+            done += 1
+            if done < len(todo):
+                _tell_progress(run.emit, begun, done, len(todo))
+    except OutputError as error:
+        return error
+    finally:
+        pool.close()
+        kept = sum("made" not in record["stages"].values() for record in run.records.values())
+        if kept:
+            count = "1 case was" if kept == 1 else f"{kept} cases were"
+            run.emit(Note(f"{count} computed before, and nothing that they depend on has changed."))
+    return None
+
+
+def _tell_progress(emit: Emit, begun: float, done: int, of: int) -> None:
+    pace = (time.monotonic() - begun) / done if done else SECONDS_A_CASE
+    emit(StageBegun("Scoring", done + 1, of, round(pace * (of - done), 1)))
+
+
+def _pool(job: EvaluationJob, cases: int) -> Pool:
+    """The scheduler's workers, workers on this machine, or this process alone."""
+    if job.scheduler is not None:
+        if not is_dask_there():
+            raise InputError(
+                "Expected the Python package distributed for a Dask scheduler, which is not installed; install "
+                "tomoray[cluster].",
+                "scheduler",
+            )
+        Path(job.out).mkdir(parents=True, exist_ok=True)
+        places = [Path(job.folder).absolute(), *(Path(one).absolute() for one in job.predictions)]
+        return cluster_pool(job.scheduler, [*places, Path(job.out).absolute()])
+    on_gpu = choose_device(job.device).startswith("cuda")
+    if not is_dask_there():
+        return OneProcess(NO_DASK if cases > 1 else OneProcess().said)
+    count = worker_count(job.workers, cases, free_memory_bytes(), on_gpu)
+    return OneProcess() if count == 1 else local_pool(count, THREADS, job.memory_gb)
+
+
+def _take(run: _Run, place: int, outcome: Outcome | Lost) -> None:
+    """Keep what came of a case; tell its warnings."""
+    case = run.cases[place]
+    failure = Failed(outcome.sentence, ExitCode.OUT_OF_MEMORY) if isinstance(outcome, Lost) else outcome.failure
+    record = None if isinstance(outcome, Lost) else outcome.record
+    if failure is not None or record is None:
+        sentence = failure.message if failure is not None else "no answer"
+        run.failed[place] = [sentence]
+        run.emit(Warned(f"{case.name} failed: {sentence}", details=failure.details if failure is not None else None))
+        return
+    known = (*known_by_name(run.guard, case), *run.guard.by_shape(from_text(record["picture"])))
+    if known and not run.job.include_seen:
+        run.failed[place] = [_refused(known)]
+        run.emit(Warned(f"{case.name} is not scored: {_refused(known)}", "include_seen"))
+        return
+    record["known"] = "; ".join(dict.fromkeys(one.sentence for one in known)) or None
+    record["facts"] = {**facts_of_source(run.cohort, case), **record["facts"]}
+    for warning in record["warnings"]:
+        run.emit(Warned(f"{case.name}: {warning}"))
+    if record["failed"]:
+        run.failed[place] = [f"{method}: {reason}" for method, reason in record["failed"].items()]
+        for reason in run.failed[place]:
+            run.emit(Warned(f"{case.name}, {reason}"))
+    run.records[place] = record
+    _keep_record(run, case.name, record)
+
+
+def _keep_record(run: _Run, name: str, record: Mapping[str, Any]) -> None:
+    """Write the record and the page of a case. On a full disk the scores go on in memory."""
+    folder = Path(run.job.out) / RECORDS
+    try:
+        write_json(folder / f"{name}.json", record)
+        with write_atomically(folder / f"{name}.html") as partial:
+            partial.write_text(case_page(record, _png_of(run, record)), encoding="utf-8")
+    except OutputError as error:
+        if not run.disk_is_full:
+            run.emit(Warned(f"{error} Scores of further cases are in the tables alone, which are still written."))
+        run.disk_is_full = True
+
+
+def _png_of(run: _Run, record: Mapping[str, Any]) -> bytes | None:
+    stage = StageStore(stages_folder(run.job)).find(str(record["picture_key"]))
+    return stage.arrays["png"].tobytes() if stage is not None and "png" in stage.arrays else None
+
+
+def _result(run: _Run, methods: Methods, settings: dict[str, Any]) -> CohortResult:
+    """Scores in the order of the cases, without copies of one scan under several names."""
+    copies = _copies(run)
+    for place, sentence in copies.items():
+        run.failed.setdefault(place, []).append(sentence)
+        run.emit(Warned(f"{run.cases[place].name}: {sentence}"))
+    kept = {place: record for place, record in sorted(run.records.items()) if place not in copies}
+    remarks = [_predictions_without_case(one.name, one.without_case(_names(run))) for one in methods.predictions]
+    if run.job.against is not None:
+        remarks += add_earlier_rows(Path(run.job.against), kept.values())
+    remarks = [sentence for sentence in remarks if sentence]
+    for sentence in remarks:
+        run.emit(Warned(sentence))
+    scores = [
+        CaseScore.from_metrics(
+            record["case"], record["subject"], record["metrics"], record["facts"], record.get("known")
         )
-    return studies
+        for record in kept.values()
+    ]
+    failed = [(run.cases[place].name, reason) for place, reasons in sorted(run.failed.items()) for reason in reasons]
+    return CohortResult(
+        title=f"{run.cohort.folder.resolve().name}: {', '.join(_shown_methods(methods))}",
+        scores=tuple(scores),
+        failed=tuple(failed),
+        left_out=tuple((run.cohort.relative(item.path), item.reason) for item in run.cohort.left_out),
+        settings=_shown_settings(settings, methods, run.job),
+        remarks=tuple(remarks),
+        pages={score.name: f"{RECORDS}/{score.name}.html" for score in scores},
+    )
 
 
-def _score_all(
-    job: EvaluationJob, cases: Sequence[AnyCase], settings: dict[str, Any], emit: Emit
-) -> tuple[list[CaseScore], list[tuple[str, str]]]:
-    """Return the scores of the cases that have some, and names and reasons of the others."""
-    stages = Stages({case.name: SECONDS_A_CASE for case in cases}, emit)
-    scores: list[CaseScore] = []
-    failed: list[tuple[str, str]] = []
-    for case in cases:
-        with stages.stage(case.name):
-            try:
-                scores.append(_score(job, case, settings, emit))
-            except OutputError:
-                raise
-            except Exception as error:  # whatever is wrong with one case must not cost the others
-                failure = failed_by(error)
-                failed.append((case.name, failure.message))
-                details = "".join(traceback.format_exception(error))
-                emit(Warned(f"{case.name} failed: {failure.message}", failure.field, details))
-    return scores, failed
+def _names(run: _Run) -> list[tuple[str, str]]:
+    return [(case.name, case.subject) for case in run.cases]
 
 
-def scoring_settings(job: EvaluationJob, model: ChosenModel) -> dict[str, Any]:
-    """Return everything but the case itself that a score depends on, as it comes back from JSON."""
-    entry = model.entry
+def _predictions_without_case(method: str, files: Sequence[str]) -> str:
+    if not files:
+        return ""
+    more = ", ..." if len(files) > 3 else ""
+    return f"{method}: {len(files)} predictions belong to no case of the cohort ({', '.join(files[:3])}{more})."
+
+
+def _copies(run: _Run) -> dict[int, str]:
+    """The places of cases that show the same spine as an earlier one of another person, with a sentence for each."""
+    places = sorted(run.records)
+    pictures = [from_text(run.records[place]["picture"]) for place in places]
+    found: dict[int, str] = {}
+    for number, place in enumerate(places):
+        for other in alike([pictures[number]], pictures[:number])[0]:
+            first = places[other]
+            if first not in found and run.cases[first].subject != run.cases[place].subject:
+                found[place] = (
+                    f"Shows the same spine as {run.cases[first].name}, under another name: it would count twice, so it "
+                    "is not scored."
+                )
+                break
+    return found
+
+
+def scoring_settings(job: EvaluationJob, methods: Methods) -> dict[str, Any]:
+    """Return everything but the cases that scores depend on, as it comes back from JSON.
+
+    Raises InputError for a device that does not exist.
+    """
     geometry = asdict(job.geometry)
     if job.geometry.file is not None:
-        geometry["file"] = sha256_of_input(Path(job.geometry.file))
+        geometry["file"] = sha256_of_image(Path(job.geometry.file))
+    chosen = choose_model(methods.atlas.id, job.device, job.precision)
     settings = {
         "tomoray": TomoRayLib.__version__,
-        "model": {"id": entry.id, "weights_sha256": entry.sha256, "atlas_sha256": entry.atlas_sha256},
-        "device": model.device.partition(":")[0],
-        "precision": model.precision_name,
+        "models": {row: {"id": one.id, "weights_sha256": one.sha256} for row, one in methods.models.items()},
+        "predictions": {one.name: one.to_json_dict() for one in methods.predictions},
+        "mean_atlas": {"of_model": methods.atlas.id, "atlas_sha256": methods.atlas.atlas_sha256},
+        "device": chosen.device.partition(":")[0],
+        "precision": chosen.precision_name,
+        "threads_a_case": THREADS,
         "fov_mm": job.fov_mm,
+        "voxels": methods.atlas.size,
         "quantisation": job.quantisation,
         "labels": job.labels,
         "window_hu": {"center": BONE_WINDOW.center_hu, "width": BONE_WINDOW.width_hu},
@@ -162,110 +347,52 @@ def scoring_settings(job: EvaluationJob, model: ChosenModel) -> dict[str, Any]:
     return as_read
 
 
-def names_in(path: Path) -> list[str]:
-    """Return the names in a text file, one a line, without empty lines and what follows #. Raises InputError."""
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"Expected a text file of case names at {path}, which cannot be read ({error}).", "cases"
-        ) from None
-    return [name for line in lines if (name := line.partition("#")[0].strip())]
+def _shown_methods(methods: Methods) -> list[str]:
+    return [*(entry.id for entry in methods.models.values()), *(one.name for one in methods.predictions)]
 
 
-def _score(job: EvaluationJob, case: AnyCase, settings: dict[str, Any], emit: Emit) -> CaseScore:
-    """The scores of one case: those kept from an earlier run, if they may be used, else new ones, which are kept."""
-    path = Path(job.out) / RECORDS / f"{case.name}.json"
-    segmentation = segmentation_of(case)
-    files = {"study" if is_study(case) else "ct": case.ct}
-    files |= {} if segmentation is None else {"segmentation": segmentation}
-    made_with = {
-        "settings": settings if segmentation else {**settings, "segmenter_sha256": find_segmenter().sha256},
-        "inputs_sha256": {name: sha256_of_input(file) for name, file in files.items()},
-        "label_names": _label_names(segmentation) if segmentation else [],
-    }
-    metrics = _kept_metrics(path, made_with) if job.resume else None
-    if metrics is not None:
-        emit(Note(f"{case.name}: scored before, kept."))
-    else:
-        record = {"case": case.name, "subject": case.subject, "made_with": made_with, **_scored(job, case, emit)}
-        write_json(path, record)
-        metrics = record["metrics"]
-    return CaseScore.from_metrics(case.name, case.subject, metrics)
-
-
-def _scored(job: EvaluationJob, case: AnyCase, emit: Emit) -> dict[str, Any]:
-    """Run the synthesis of one case. Raises InputError if it has no scores."""
-    begun = time.monotonic()
-
-    def emit_of_case(event: Event) -> None:
-        if isinstance(event, Warned):  # notes are in the record
-            emit(replace(event, text=f"{case.name}: {event.text}"))
-
-    segmentation = segmentation_of(case)
-    case_job = job.case_job(str(case.ct), str(segmentation) if segmentation else None, is_study(case))
-    result = case_result(case_job, Stages(expected_seconds(case_job), emit_of_case), emit_of_case)
-    metrics = result.metrics_dict()
-    if metrics is None:
-        raise InputError(result.warnings[-1])
-    return {
-        "seconds": round(time.monotonic() - begun, 3),
-        "notes": list(result.inputs.notes),
-        "warnings": list(result.warnings),
-        "metrics": metrics,
-    }
-
-
-def segmentation_of(case: AnyCase) -> Path | None:
-    """Return the segmentation of a case; None if it is to be labelled by TomoRay."""
-    return case.segmentation if isinstance(case, CohortCase) else None
-
-
-def _label_names(segmentation: Path) -> list[list[Any]]:
-    """The names of a label map's numbers, which may be in a table beside it: a changed table gives other scores."""
-    names = names_of_labels(segmentation) if segmentation.is_file() else None
-    return [[label.number, label.layer, *label.texts] for label in names.labels] if names is not None else []
-
-
-def _kept_metrics(path: Path, made_with: dict[str, Any]) -> dict[str, Any] | None:
-    """The metrics of an earlier run if it was made with the same files and settings, else None."""
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    same = isinstance(record, dict) and record.get("made_with") == made_with
-    return record.get("metrics") if same else None
-
-
-def _shown_settings(settings: dict[str, Any], entry: ModelEntry, job: EvaluationJob) -> dict[str, Any]:
-    """The settings, with the model's licence and data and the versions of the packages."""
-    data = {item["name"]: item["use"] for item in entry.data}
+def _shown_settings(settings: dict[str, Any], methods: Methods, job: EvaluationJob) -> dict[str, Any]:
+    """The settings, with the models' licences and data and the versions of the packages."""
     geometry = {key: value for key, value in settings["geometry"].items() if value is not None}
-    if "radiographs" in settings:
-        geometry = {"from": "the headers of the scouts"}
-    elif not {"preset", "file"} & set(geometry):
+    if not {"preset", "file"} & set(geometry):
         geometry = {"preset": DEFAULT_PRESET, **geometry}
+    models = {
+        row: {**settings["models"][row], "licence": entry.licence, "made_from": _data_of(entry.data)}
+        for row, entry in methods.models.items()
+    }
     return {
         **settings,
-        "geometry": geometry,
-        "model": {**settings["model"], "licence": entry.licence},
-        "model_was_made_from": data,
+        "geometry": {**geometry, "studies": "the headers of their scouts"},
+        "models": models,
         "case_list": Path(job.cases).name if job.cases else "all cases",
         "packages": {name: version_of(name) for name in PACKAGES},
     }
 
 
-def _finished(job: EvaluationJob, result: CohortResult, seconds: float) -> Finished:
-    rows = summarise(result.summarised)["all"]
+def _data_of(data: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    return {item["name"]: item["use"] for item in data}
+
+
+def _write(job: EvaluationJob, result: CohortResult) -> tuple[str, ...]:
+    with staged_folder(job.out) as folder:
+        return write_tables(folder, result)
+
+
+def _finished(job: EvaluationJob, result: CohortResult, names: Sequence[str], seconds: float) -> Finished:
+    rows = result.summary[EVERYTHING]
+    incomplete = bool(job.strict and (result.failed or result.left_out or result.remarks))
     return Finished(
         {
             "folder": job.out,
-            "files": list(TABLE_NAMES),
+            "files": list(names),
             "metrics": None,
             "synthetic": True,
+            "incomplete": incomplete,
             "scored": len(result.summarised),
             "scored_with_own_labels": sum(score.labels_by is not None for score in result.scores),
-            "failed": len(result.failed),
+            "scored_known": sum(score.known is not None for score in result.scores),
+            "failed": len({name for name, _ in result.failed}),
+            "left_out": len(result.left_out),
             "summary": {row: {key: s.to_json_dict() for key, s in values.items()} for row, values in rows.items()},
             **result.counting_dict(),
             "seconds": round(seconds, 3),

@@ -24,6 +24,7 @@ class ExitCode(IntEnum):
     INPUT = 2  # an input or an output place that cannot be used
     OUT_OF_MEMORY = 3
     EMPTY = 4  # the results are written, but no vertebra is in them
+    INCOMPLETE = 5  # the tables are written, but not every case has a score, and that was asked for
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -67,7 +68,10 @@ class Finished:
 
     @property
     def code(self) -> ExitCode:
-        """``EMPTY`` for a synthetic CT without any bone, else ``DONE``."""
+        """``EMPTY`` for a synthetic CT without any bone, ``INCOMPLETE`` for a cohort that was to be scored whole
+        and is not, else ``DONE``."""
+        if self.values.get("incomplete"):
+            return ExitCode.INCOMPLETE
         return ExitCode.EMPTY if self.values.get("empty") else ExitCode.DONE
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 from TomoRayLib.anatomy.grey_levels import FIELDS_OF_VIEW_MM, Quantisation
 from TomoRayLib.anatomy.numbering_choice import check_labels
 from TomoRayLib.anatomy.numberings import AUTO, LABEL_CHOICES
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.base.mappings import dataclass_from_mapping
 from TomoRayLib.base.settings import same_setting, setting, settings
 from TomoRayLib.synthesis.settings import (
     FOR_RENDERING,
@@ -27,7 +25,7 @@ VIEW_NAMES = {"ap": "ap", "lat": "lat", "lateral": "lat"}
 PRECISIONS = ("auto", "float32")
 
 
-class _Written:
+class Written:
     """A job that can be written to a file."""
 
     kind: ClassVar[str]
@@ -39,7 +37,7 @@ class _Written:
 
 
 @dataclass(frozen=True)
-class SynthesisJob(_Written):
+class SynthesisJob(Written):
     """Two radiographs, or a CT that both are rendered from, to a synthetic CT.
 
     Args:
@@ -166,8 +164,8 @@ class SynthesisJob(_Written):
             raise InputError(
                 f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these.", "fov_mm"
             )
-        _check_choice("quantisation", self.quantisation, [choice.value for choice in Quantisation])
-        _check_choice("precision", self.precision, PRECISIONS)
+        check_choice("quantisation", self.quantisation, [choice.value for choice in Quantisation])
+        check_choice("precision", self.precision, PRECISIONS)
 
     @property
     def has_ct(self) -> bool:
@@ -187,7 +185,7 @@ class SynthesisJob(_Written):
 
 
 @dataclass(frozen=True)
-class ProjectionJob(_Written):
+class ProjectionJob(Written):
     """Radiographs (DRRs) rendered from a CT.
 
     Args:
@@ -226,7 +224,7 @@ class ProjectionJob(_Written):
 
 
 @dataclass(frozen=True)
-class SegmentationJob(_Written):
+class SegmentationJob(Written):
     """A CT whose vertebrae are to be found and named by a network.
 
     Args:
@@ -254,89 +252,11 @@ class SegmentationJob(_Written):
 
     def __post_init__(self) -> None:
         _check_labels_belong(self.labels, self.segmentation)
-        _check_choice("precision", self.precision, PRECISIONS)
+        check_choice("precision", self.precision, PRECISIONS)
 
 
 @dataclass(frozen=True)
-class EvaluationJob(_Written):
-    """A cohort to be scored.
-
-    Args:
-        folder: The cases, in any layout that ``images.find_cases`` knows, or folders of DICOM studies with scouts, as
-            ``images.study_finder`` has them. All paths are text.
-        out: Folder for the tables.
-        cases: Text file of case names, one a line (a split); None: all cases.
-        resume: Keep the scores in ``out`` that were made with the same model, settings and files.
-        segment: Score CTs without a segmentation against labels by TomoRay; these scores are marked, and in no mean
-            as soon as there are others.
-        include_gl: Take in VerSe's ``sub-gl`` images.
-        labels: Numbering of all label maps; see ``SynthesisJob``.
-        model: As in ``SynthesisJob``, like the following.
-        geometry: Geometry of the radiographs that are rendered from each CT.
-        device: See ``SynthesisJob``.
-        precision: See ``SynthesisJob``.
-        fov_mm: See ``SynthesisJob``.
-        quantisation: See ``SynthesisJob``.
-
-    Raises:
-        InputError: For settings that make no sense, and for ``out`` the same as ``folder``.
-    """
-
-    kind: ClassVar[str] = "evaluation"
-
-    folder: str = setting(
-        help="Cases: VerSe, CTSpine1K or TotalSegmentator layout, pairs of CT and segmentation, or DICOM studies with "
-        "scouts, a folder each.",
-        is_path=True,
-        is_argument=True,
-    )
-    out: str = setting(help="Folder for the tables.", is_path=True)
-    cases: str | None = setting(None, help="Text file of case names, one a line: only these.", is_path=True)
-    resume: bool = setting(False, help="Keep the scores in the folder made with the same model and settings.")
-    segment: bool = setting(
-        True,
-        help="Let TomoRay label CTs without a segmentation, to score against; these scores are marked.",
-        name="--segment/--no-segment",
-    )
-    include_gl: bool = setting(False, help="Also VerSe's sub-gl images, which are CC BY-NC-ND.")
-    labels: str = same_setting(SynthesisJob, "labels")
-    model: str | None = same_setting(SynthesisJob, "model")
-    geometry: GeometryOptions = settings(GeometryOptions, "preset")
-    device: str = same_setting(SynthesisJob, "device")
-    precision: str = same_setting(SynthesisJob, "precision")
-    fov_mm: float = same_setting(SynthesisJob, "fov_mm")
-    quantisation: str = same_setting(SynthesisJob, "quantisation")
-
-    def __post_init__(self) -> None:
-        self.case_job("ct", "segmentation")  # refuses settings that make no sense
-        if Path(self.out).resolve() == Path(self.folder).resolve():
-            raise InputError(
-                f"Expected an output folder other than that of the cases, got {self.out}, which holds the cases.", "out"
-            )
-
-    def case_job(self, ct: str, segmentation: str | None, is_study: bool = False) -> SynthesisJob:
-        """Return the synthesis of one case; ``ct`` is the folder of a study if it is one.
-
-        Raises InputError for settings that make no sense.
-        """
-        return SynthesisJob(
-            out=self.out,
-            ct=None if is_study else ct,
-            study=ct if is_study else None,
-            segmentation=segmentation,
-            labels=self.labels if segmentation is not None else AUTO,
-            geometry=self.geometry,
-            model=self.model,
-            device=self.device,
-            precision=self.precision,
-            fov_mm=self.fov_mm,
-            quantisation=self.quantisation,
-            report=False,
-        )
-
-
-@dataclass(frozen=True)
-class DemonstrationJob(_Written):
+class DemonstrationJob(Written):
     """The demonstration case as files: from ``cache``, downloaded into it, or a phantom written to ``out``."""
 
     kind: ClassVar[str] = "demonstration"
@@ -346,46 +266,6 @@ class DemonstrationJob(_Written):
     offline: bool = False
 
 
-Job = SynthesisJob | ProjectionJob | SegmentationJob | EvaluationJob | DemonstrationJob
-KINDS: dict[str, type[Job]] = {
-    kind.kind: kind for kind in (SynthesisJob, ProjectionJob, SegmentationJob, EvaluationJob, DemonstrationJob)
-}
-
-
-def read_job(path: Path) -> Job:
-    """Read a job from a JSON file.
-
-    Args:
-        path: The file: an object of the job's fields. The key "kind" names the kind of job; without it, the job is a
-            synthesis.
-
-    Returns:
-        The job.
-
-    Raises:
-        InputError: For a file that cannot be read, an unknown kind, unknown or missing keys and wrong values.
-    """
-    try:
-        return job_from_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"Expected a job file at {path}, which cannot be read ({error}).") from None
-
-
-def job_from_json(text: str) -> Job:
-    """Return the job in a JSON text. Raises InputError as ``read_job`` does."""
-    try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"Expected a job as JSON, got other text ({error}).") from None
-    if not isinstance(content, Mapping):
-        raise InputError("Expected a job as a JSON object of names and values.")
-    values = {name: value for name, value in content.items() if name != "geometry" or value is not None}
-    kind = values.pop("kind", SynthesisJob.kind)
-    if kind not in KINDS:
-        raise InputError(f"Expected a job of the kind {sorted(KINDS)}, got {kind!r}; choose one of these.")
-    return dataclass_from_mapping(KINDS[kind], values, "The job")
-
-
 def _check_labels_belong(labels: str, segmentation: str | None) -> None:
     """Raise InputError for an unknown numbering, and for one without a segmentation."""
     check_labels(labels)
@@ -393,6 +273,7 @@ def _check_labels_belong(labels: str, segmentation: str | None) -> None:
         raise InputError("A numbering belongs to a segmentation; give that too, or leave it out.", "labels")
 
 
-def _check_choice(field: str, value: str, choices: Sequence[str]) -> None:
+def check_choice(field: str, value: str, choices: Sequence[str]) -> None:
+    """Raise InputError for a value of the setting ``field`` that is not one of ``choices``."""
     if value not in choices:
         raise InputError(f"Expected the {field} {' or '.join(choices)}, got {value!r}; choose one of these.", field)

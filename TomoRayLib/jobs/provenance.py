@@ -12,11 +12,10 @@ from typing import Any
 
 import TomoRayLib
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
-from TomoRayLib.base.errors import InputError
-from TomoRayLib.base.hashes import sha256_of_file
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import Biplanar
+from TomoRayLib.images.data_files import sha256_of_image
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.synthesis.geometry_files import views_to_dict
 from TomoRayLib.synthesis.model_run import ChosenModel
@@ -65,7 +64,7 @@ def made_by(notice: str) -> dict[str, Any]:
 def named_inputs(job: object, *fields: str) -> dict[str, dict[str, str]]:
     """Return name and hash of the files in those fields of a job that hold one. Raises InputError as for a hash."""
     files = {field: Path(path) for field in fields if (path := getattr(job, field))}
-    return {field: {"name": path.name, "sha256": sha256_of_input(path)} for field, path in files.items()}
+    return {field: {"name": path.name, "sha256": sha256_of_image(path)} for field, path in files.items()}
 
 
 def version_of(package: str) -> str:
@@ -77,20 +76,3 @@ def version_of(package: str) -> str:
         if package == "vtk":
             return str(module.vtkVersion.GetVTKVersion())
         return str(getattr(module, "__version__", "unknown"))
-
-
-def sha256_of_input(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder in the order of their names.
-
-    A header without its voxels (.mhd, .nhdr) is hashed together with every file next to it that shares its name.
-    Raises InputError if a file cannot be read.
-    """
-    files = [path]
-    if path.is_dir():
-        files = sorted(item for item in path.rglob("*") if item.is_file())
-    elif path.suffix.lower() in (".mhd", ".nhdr"):
-        files = sorted(item for item in path.parent.glob(f"{path.stem}.*") if item.is_file())
-    try:
-        return sha256_of_file(*files)
-    except OSError as error:
-        raise InputError(f"Expected a file that can be read, got {path} ({error.strerror or error}).") from None

@@ -10,21 +10,19 @@ from TomoRayLib.anatomy.vertebra_decoding import UNSURE
 from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
-from TomoRayLib.images.dicom.scouts import read_scout_study
-from TomoRayLib.images.dicom.series import volume_of_files
 from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, write_case
 from TomoRayLib.synthesis.comparison import compare_with_ct
 from TomoRayLib.synthesis.familiarity import unlike_training
-from TomoRayLib.synthesis.inputs import Inputs, labelled_ct, project_ct, read_ct
+from TomoRayLib.synthesis.inputs import Inputs
 from TomoRayLib.synthesis.model_run import LINEAR, ChosenModel, choose_model
-from TomoRayLib.synthesis.own_labels import choose_segmenter, is_segmenter_there, with_own_labels
+from TomoRayLib.synthesis.own_labels import choose_segmenter, is_segmenter_there
 from TomoRayLib.synthesis.radiograph_inputs import read_radiographs
 from TomoRayLib.synthesis.reprojection import reproject
 from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubtful, doubts, measured
-from TomoRayLib.synthesis.scout_views import scout_inputs
+from TomoRayLib.synthesis.source_inputs import read_source
 from TomoRayLib.synthesis.spread import sureness_of
 from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
 from TomoRayLib.synthesis.trained_range import geometry_notes
@@ -170,19 +168,14 @@ def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
         if not job.has_ct:
             how = {"align": job.align, "clean": job.clean}
             return table, read_radiographs(str(job.ap), str(job.lateral), job.geometry, job.arrangement, **how)
-        study = read_scout_study(Path(job.study)) if job.study is not None else None
-        if study is not None:
-            volume = volume_of_files(study.ct, Path(str(job.study)))
-            source = labelled_ct(volume, Path(str(job.study)).name, job.segmentation, job.labels)
-        else:
-            source = read_ct(str(job.ct), job.segmentation, job.labels)
+        path = Path(str(job.ct if job.study is None else job.study))
+        mask = None if job.segmentation is None else Path(job.segmentation)
+        source = read_source(path, mask, job.labels, is_study=job.study is not None)
     if needs_own_labels(job):
         with stages.stage("Segmenting"):
-            source = with_own_labels(source, choose_segmenter(job.device, job.precision))
+            source = source.labelled_by(choose_segmenter(job.device, job.precision))
     with stages.stage("Projecting"):
-        if study is not None:
-            return table, scout_inputs(study, source, job.geometry)
-        return table, project_ct(source, job.geometry)
+        return table, source.radiographs(job.geometry)
 
 
 def _finished(result: CaseResult, stages: Stages) -> Finished:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from TomoRayLib.metrics.intensity import psnr_per_plane_db as psnr_per_plane_db
     from TomoRayLib.metrics.intensity import ssim_2d as ssim_2d
     from TomoRayLib.metrics.intensity import ssim_in_mask as ssim_in_mask
+    from TomoRayLib.metrics.row import MetricsRow as MetricsRow
+    from TomoRayLib.metrics.row import TruthReference as TruthReference
+    from TomoRayLib.metrics.row import prepare_truth as prepare_truth
     from TomoRayLib.metrics.scores import MAIN_SCORES as MAIN_SCORES
     from TomoRayLib.metrics.scores import METRIC_COLUMNS as METRIC_COLUMNS
     from TomoRayLib.metrics.scores import METRIC_KEYS as METRIC_KEYS
@@ -26,14 +29,11 @@ if TYPE_CHECKING:
     from TomoRayLib.metrics.surface import normalized_surface_dice as normalized_surface_dice
     from TomoRayLib.metrics.surface import surface_distances as surface_distances
     from TomoRayLib.metrics.surface import surface_of as surface_of
-    from TomoRayLib.metrics.table import MetricsRow as MetricsRow
     from TomoRayLib.metrics.table import MetricsSettings as MetricsSettings
     from TomoRayLib.metrics.table import MetricsTable as MetricsTable
-    from TomoRayLib.metrics.table import TruthReference as TruthReference
     from TomoRayLib.metrics.table import evaluate as evaluate
     from TomoRayLib.metrics.table import evaluate_case as evaluate_case
     from TomoRayLib.metrics.table import evaluate_table as evaluate_table
-    from TomoRayLib.metrics.table import prepare_truth as prepare_truth
     from TomoRayLib.metrics.vertebra import VertebraRow as VertebraRow
     from TomoRayLib.metrics.vertebra import dice as dice
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,8 @@ from TomoRayLib.metrics.vertebra_pooling import CountedCase
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 SEED = 0
-MODEL_ROW = "tomoray"
-ROWS = (MODEL_ROW, BLANK, MEAN_ATLAS)
+MODEL_ROW = "tomoray"  # the row of a model that is scored alone
+BASELINES = (BLANK, MEAN_ATLAS)
 EVERYTHING = "all"
 GAIN_KEY = "psnr_3d_db"  # the one metric whose difference from the blank volume does not depend on the field of view
 
@@ -32,7 +32,8 @@ class CaseScore:
     """The scores of one case: ``rows[row][metric]``, and ``vertebrae[row]`` as in ``MetricsTable.to_json_dict``.
 
     ``labels_by`` says whose labels they measure against if the case has no segmentation. ``counted`` are the vertebrae
-    found and named, None if model or labels do not tell them apart.
+    found and named by row, of methods and labels that tell them apart. ``facts`` divide a cohort into subgroups
+    (``{"plane": "sagittal"}``), ``known`` says which methods have seen the person.
     """
 
     name: str
@@ -40,23 +41,33 @@ class CaseScore:
     rows: Mapping[str, Mapping[str, float]]
     vertebrae: Mapping[str, Sequence[Mapping[str, Any]]]
     labels_by: str | None = None
-    counted: CountedCase | None = None
+    counted: Mapping[str, CountedCase] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+    known: str | None = None
 
     @classmethod
-    def from_metrics(cls, name: str, subject: str, metrics: Mapping[str, Any]) -> CaseScore:
-        """From the JSON form of a ``MetricsTable``, in which infinity and NaN are None."""
+    def from_metrics(
+        cls,
+        name: str,
+        subject: str,
+        metrics: Mapping[str, Any],
+        facts: Mapping[str, str] | None = None,
+        known: str | None = None,
+    ) -> CaseScore:
+        """From the JSON form of a case's rows, in which infinity and NaN are None, with ``countings`` by row."""
         rows = {
             row: {key: _number(value, key in metrics["flags"][row]["infinite"]) for key, value in values.items()}
             for row, values in metrics["rows"].items()
         }
-        counting = metrics.get("counting")
-        counted = CountedCase.from_json_dict(counting) if counting is not None else None
-        return cls(name, subject, rows, metrics["per_vertebra"], metrics.get("labels_by"), counted)
+        counted = {row: CountedCase.from_json_dict(one) for row, one in metrics.get("countings", {}).items()}
+        labels_by = metrics.get("labels_by")
+        return cls(name, subject, rows, metrics["per_vertebra"], labels_by, counted, facts or {}, known)
 
     @property
     def regions(self) -> tuple[str, ...]:
         """Parts of the spine with a labelled vertebra in view; empty if vertebrae are not told apart."""
-        found = {region_of(vertebra["name"]) for vertebra in self.vertebrae.get(MODEL_ROW, ())}
+        rows = next((vertebrae for vertebrae in self.vertebrae.values() if vertebrae), ())
+        found = {region_of(vertebra["name"]) for vertebra in rows}
         return tuple(region for region in REGIONS if region in found)
 
 
@@ -96,19 +107,37 @@ Summary = dict[str, dict[str, dict[str, Statistic]]]  # group, row, metric
 
 
 def summarise(scores: Sequence[CaseScore]) -> Summary:
-    """Compute the statistics of every metric, by group ("all" and each part of the spine that occurs) and row."""
-    groups = {EVERYTHING: list(scores)}
-    groups |= {region: [score for score in scores if region in score.regions] for region in REGIONS}
+    """Compute the statistics of every metric, by group and row.
+
+    Groups are "all", each part of the spine that occurs, and, of facts with several values in the cohort, each value
+    ("plane: sagittal").
+    """
     return {
         group: {row: {key: metric_statistic(members, row, key) for key in METRIC_KEYS} for row in rows_of(members)}
-        for group, members in groups.items()
-        if members
+        for group, members in groups_of(scores).items()
     }
 
 
+def groups_of(scores: Sequence[CaseScore]) -> dict[str, list[CaseScore]]:
+    """Divide a cohort as ``summarise`` does: the members of each group that has any. A case can be in several."""
+    groups = {EVERYTHING: list(scores)}
+    groups |= {region: [score for score in scores if region in score.regions] for region in REGIONS}
+    for fact in dict.fromkeys(fact for score in scores for fact in score.facts):
+        values = sorted({score.facts[fact] for score in scores if fact in score.facts})
+        if len(values) > 1:
+            groups |= {f"{fact}: {value}": [one for one in scores if one.facts.get(fact) == value] for value in values}
+    return {group: members for group, members in groups.items() if members}
+
+
 def rows_of(scores: Sequence[CaseScore]) -> tuple[str, ...]:
-    """The rows that occur, in printing order."""
-    return tuple(row for row in ROWS if any(row in score.rows for score in scores))
+    """The rows that occur, in printing order: methods as they come, then the baselines."""
+    found = dict.fromkeys(row for score in scores for row in score.rows)
+    return (*methods_of(scores), *(row for row in BASELINES if row in found))
+
+
+def methods_of(scores: Sequence[CaseScore]) -> tuple[str, ...]:
+    """The rows of methods, without the baselines."""
+    return tuple(dict.fromkeys(row for score in scores for row in score.rows if row not in BASELINES))
 
 
 def metric_statistic(scores: Sequence[CaseScore], row: str, key: str) -> Statistic:
@@ -116,20 +145,26 @@ def metric_statistic(scores: Sequence[CaseScore], row: str, key: str) -> Statist
     return statistic(values)
 
 
-def gain_over(scores: Sequence[CaseScore], other: str) -> Statistic:
-    """Statistic of each case's difference in ``GAIN_KEY`` between the model and another row."""
+def gain_over(scores: Sequence[CaseScore], other: str, method: str = MODEL_ROW) -> Statistic:
+    """Statistic of each case's difference in ``GAIN_KEY`` between a method and another row."""
     pairs = [
-        (score.rows[MODEL_ROW][GAIN_KEY] - score.rows[other][GAIN_KEY], score.subject)
+        (score.rows[method][GAIN_KEY] - score.rows[other][GAIN_KEY], score.subject)
         for score in scores
-        if other in score.rows
+        if other in score.rows and method in score.rows
     ]
     return statistic(pairs)
 
 
-def cases_better_than(scores: Sequence[CaseScore], other: str, key: str, higher_is_better: bool) -> tuple[int, int]:
-    """Count the cases in which the model's score is better than another row's, and those in which both are defined."""
+def cases_better_than(
+    scores: Sequence[CaseScore], other: str, key: str, higher_is_better: bool, method: str = MODEL_ROW
+) -> tuple[int, int]:
+    """Count the cases in which a method's score is better than another row's, and those in which both are defined."""
     sign = 1 if higher_is_better else -1
-    pairs = [(score.rows[MODEL_ROW][key], score.rows[other][key]) for score in scores if other in score.rows]
+    pairs = [
+        (score.rows[method][key], score.rows[other][key])
+        for score in scores
+        if other in score.rows and method in score.rows
+    ]
     defined = [(ours, theirs) for ours, theirs in pairs if not math.isnan(ours) and not math.isnan(theirs)]
     return sum(sign * ours > sign * theirs for ours, theirs in defined), len(defined)
 

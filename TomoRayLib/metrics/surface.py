@@ -90,6 +90,26 @@ def surface_of(mask: Mask, spacing_mm: Vector3, origin_ijk: tuple[int, int, int]
     return Surface(points, areas, cKDTree(points))
 
 
+def points_surface(points_mm: Floats) -> Surface:
+    """Return points on a surface as one, each with the same area.
+
+    Args:
+        points_mm: (n, 3), (z, y, x) in mm as ``surface_of`` has them.
+
+    Returns:
+        The surface. Without areas of its own, every point weighs as much as the next: a cloud should be even.
+
+    Raises:
+        ValueError: If the points do not have three coordinates.
+    """
+    if points_mm.ndim != 2 or points_mm.shape[1] != 3:
+        raise ValueError(f"Points must have three coordinates each, (n, 3); got the shape {points_mm.shape}.")
+    if not len(points_mm):
+        return Surface(np.empty((0, 3)), np.empty(0), None)
+    points = np.ascontiguousarray(points_mm, dtype=np.float64)
+    return Surface(points, np.ones(len(points)), cKDTree(points))
+
+
 def surface_distances(truth: Surface, prediction: Surface) -> SurfaceDistances:
     """Compute the distances both ways between two surfaces.
 

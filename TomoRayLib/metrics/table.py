@@ -11,67 +11,32 @@ and ``flags`` names those that are infinite.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.text_formats import csv_text
-from TomoRayLib.metrics import intensity, surface, vertebra
+from TomoRayLib.metrics import intensity, vertebra
 from TomoRayLib.metrics.intensity import Mask, Voxels
+from TomoRayLib.metrics.row import (
+    MetricsRow,
+    Prediction,
+    TruthReference,
+    json_number,
+    prepare_truth,
+    row_to_json,
+    score,
+)
 from TomoRayLib.metrics.scores import METRIC_KEYS
-from TomoRayLib.metrics.surface import Surface, Vector3
-from TomoRayLib.metrics.vertebra import Labels, NearestVertebra, TruthVertebra, VertebraRow
+from TomoRayLib.metrics.surface import Vector3
+from TomoRayLib.metrics.vertebra import Labels, VertebraRow
 
-RANGE_TOLERANCE = 1e-3  # how far a volume may leave [0, 1] by rounding
 BLANK, MEAN_ATLAS = "blank", "mean_atlas"
 
 GreyAndMask = tuple[Voxels, Mask]  # grey values in [0, 1] and bone mask
-
-
-@dataclass(frozen=True)
-class MetricsRow:
-    """All metrics of one prediction. ``row["dice"]`` and ``row.dice`` are the same; ``METRIC_COLUMNS`` explains them.
-
-    ``prediction_is_empty``: the predicted grey values are all zero, so the cosine similarity of 0 means "undefined".
-    """
-
-    psnr_3d_db: float
-    psnr_3d_db_axial: float
-    psnr_3d_db_coronal: float
-    psnr_3d_db_sagittal: float
-    ssim_2d: float
-    ssim_2d_axial: float
-    ssim_2d_coronal: float
-    ssim_2d_sagittal: float
-    cosine_similarity: float
-    psnr_in_mask_db: float
-    ssim_in_mask: float
-    mae_in_mask_hu: float
-    dice: float
-    hd95_mm: float
-    assd_mm: float
-    nsd_1mm: float
-    nsd_2mm: float
-    per_vertebra: tuple[VertebraRow, ...] = ()
-    prediction_is_empty: bool = False
-
-    def __getitem__(self, key: str) -> float:
-        if key not in METRIC_KEYS:
-            raise KeyError(f"{key!r} is not a metric; expected one of {', '.join(METRIC_KEYS)}.")
-        return float(getattr(self, key))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(METRIC_KEYS)
-
-    def keys(self) -> tuple[str, ...]:
-        return METRIC_KEYS
-
-    def items(self) -> tuple[tuple[str, float], ...]:
-        return tuple((key, self[key]) for key in METRIC_KEYS)
 
 
 @dataclass(frozen=True)
@@ -86,6 +51,11 @@ class MetricsSettings:
     lookup_table: str = "linear"
     mask_dilation_voxels: int = intensity.MASK_DILATION_VOXELS
     assignment_limit_mm: float = vertebra.ASSIGNMENT_LIMIT_MM
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """The settings by name, for ``json.dump``."""
+        values = asdict(self).items()
+        return {key: list(value) if isinstance(value, tuple) else json_number(value) for key, value in values}
 
 
 @dataclass(frozen=True)
@@ -110,12 +80,28 @@ class MetricsTable:
 
         ``flags[name]["infinite"]`` lists the metrics whose None stands for infinity.
         """
+        rows = {name: row_to_json(row) for name, row in self.rows}
         return {
-            "rows": {name: {key: _json_number(value) for key, value in row.items()} for name, row in self.rows},
-            "per_vertebra": {name: [_json_values(asdict(v)) for v in row.per_vertebra] for name, row in self.rows},
-            "flags": {name: _flags(row) for name, row in self.rows},
-            "settings": _json_values(asdict(self.settings)),
+            "rows": {name: row["row"] for name, row in rows.items()},
+            "per_vertebra": {name: row["per_vertebra"] for name, row in rows.items()},
+            "flags": {name: row["flags"] for name, row in rows.items()},
+            "settings": self.settings.to_json_dict(),
         }
+
+    @classmethod
+    def from_json_dict(cls, values: Mapping[str, Any]) -> MetricsTable:
+        """Back from ``to_json_dict``."""
+        rows = []
+        for name, row in values["rows"].items():
+            infinite = set(values["flags"][name]["infinite"])
+            numbers = {key: _number(value, key in infinite) for key, value in row.items()}
+            vertebrae = tuple(VertebraRow(**_vertebra(one)) for one in values["per_vertebra"].get(name, ()))
+            empty = bool(values["flags"][name]["prediction_is_empty"])
+            rows.append((name, MetricsRow(**numbers, per_vertebra=vertebrae, prediction_is_empty=empty)))
+        settings: dict[str, Any] = {
+            key: tuple(one) if isinstance(one, list) else one for key, one in values["settings"].items()
+        }
+        return cls(tuple(rows), MetricsSettings(**settings))
 
     def to_csv(self) -> str:
         """One line per row, columns ``row`` and the metric keys, full precision; may hold ``inf`` and ``nan``."""
@@ -128,59 +114,6 @@ class MetricsTable:
         keys = tuple(field.name for field in fields(VertebraRow))
         lines = [(name, *(getattr(v, key) for key in keys)) for name, row in self.rows for v in row.per_vertebra]
         return csv_text(("row", *keys), lines)
-
-
-@dataclass(frozen=True, eq=False)
-class TruthReference:
-    """The truth of one case with everything that does not depend on a prediction, computed once for all rows."""
-
-    volume: Voxels
-    mask: Mask
-    dilated_mask: Mask
-    spacing_mm: Vector3
-    surface: Surface
-    vertebrae: tuple[TruthVertebra, ...]
-    nearest: NearestVertebra
-
-
-def prepare_truth(truth: Voxels, truth_labels: Labels, spacing_mm: Vector3) -> TruthReference:
-    """Check the truth and compute its masks and surfaces.
-
-    Args:
-        truth: Grey values ``(z, y, x)`` in [0, 1].
-        truth_labels: VerSe numbers ``(z, y, x)``, or 255 for a spine whose vertebrae are not told apart, which then has
-            no row per vertebra. Voxels that are not vertebrae (sacrum, ribs) are not part of the bone mask.
-        spacing_mm: Voxel spacing (x, y, z) in mm.
-
-    Returns:
-        Everything about the truth that does not depend on a prediction.
-
-    Raises:
-        ValueError: If the shapes differ, values lie outside [0, 1], labels are not whole numbers, or a spacing is not
-            above 0.
-    """
-    spacing = surface.checked_spacing_mm(spacing_mm)
-    if truth.ndim != 3:
-        raise ValueError(
-            f"The truth must be one volume (z, y, x); got shape {truth.shape}. Drop batch and channel axes."
-        )
-    _check_shape("truth_labels", truth_labels, truth.shape)
-    _check_range("truth", truth)
-    if not np.issubdtype(truth_labels.dtype, np.integer):
-        raise ValueError(
-            f"truth_labels must hold whole numbers (VerSe: 1-25, 28); got {truth_labels.dtype}. "
-            f"Give the label volume, not its mask."
-        )
-    mask = vertebra_mask(truth_labels)
-    return TruthReference(
-        volume=truth,
-        mask=mask,
-        dilated_mask=intensity.dilated(mask),
-        spacing_mm=spacing,
-        surface=surface.surface_of(mask, spacing),
-        vertebrae=vertebra.truth_vertebrae(truth_labels, spacing),
-        nearest=vertebra.nearest_vertebra(truth_labels, spacing),
-    )
 
 
 def evaluate(
@@ -203,41 +136,7 @@ def evaluate(
     Raises:
         ValueError: As ``evaluate_case``.
     """
-    truth = reference.volume
-    _check_shape("prediction", prediction, truth.shape)
-    _check_shape("prediction_mask", prediction_mask, truth.shape)
-    _check_range("prediction", prediction)
-    if prediction_mask.dtype != np.bool_:
-        raise ValueError(f"prediction_mask must be boolean; got {prediction_mask.dtype}. Threshold it: mask > 0.5.")
-    if not window_width_hu > 0:
-        raise ValueError(f"window_width_hu must be above 0; got {window_width_hu}. Use 1300 for -250..1050 HU.")
-    psnr = intensity.psnr_per_plane_db(prediction, truth)
-    ssim = intensity.ssim_2d(prediction, truth)
-    near_bone = reference.dilated_mask
-    distances = surface.surface_distances(reference.surface, surface.surface_of(prediction_mask, reference.spacing_mm))
-    return MetricsRow(
-        psnr_3d_db=intensity.psnr_3d_db(prediction, truth),
-        psnr_3d_db_axial=psnr.axial,
-        psnr_3d_db_coronal=psnr.coronal,
-        psnr_3d_db_sagittal=psnr.sagittal,
-        ssim_2d=ssim.mean,
-        ssim_2d_axial=ssim.axial,
-        ssim_2d_coronal=ssim.coronal,
-        ssim_2d_sagittal=ssim.sagittal,
-        cosine_similarity=intensity.cosine_similarity(prediction, truth),
-        psnr_in_mask_db=intensity.psnr_in_mask_db(prediction, truth, near_bone),
-        ssim_in_mask=intensity.ssim_in_mask(prediction, truth, near_bone),
-        mae_in_mask_hu=intensity.mae_in_mask_hu(prediction, truth, reference.mask, window_width_hu),
-        dice=vertebra.dice(prediction_mask, reference.mask),
-        hd95_mm=surface.hausdorff_mm(distances, 95),
-        assd_mm=surface.average_symmetric_distance_mm(distances),
-        nsd_1mm=surface.normalized_surface_dice(distances, 1.0),
-        nsd_2mm=surface.normalized_surface_dice(distances, 2.0),
-        per_vertebra=vertebra.vertebra_rows(
-            prediction_mask, reference.vertebrae, reference.nearest, reference.spacing_mm
-        ),
-        prediction_is_empty=not np.any(prediction),
-    )
+    return score(reference, Prediction(prediction, prediction_mask), window_width_hu)
 
 
 def evaluate_case(
@@ -308,31 +207,16 @@ def evaluate_table(
     return MetricsTable(rows, MetricsSettings(window_width_hu, (x, y, z), fov_mm, lookup_table=lookup_table))
 
 
-def _check_shape(name: str, array: NDArray[Any], expected: tuple[int, ...]) -> None:
-    if array.shape != expected:
-        raise ValueError(
-            f"{name} must have the truth's shape (z, y, x) = {expected}; got {array.shape}. "
-            f"Resample it to the truth's grid first, so that voxels are compared at the same place."
-        )
+def _number(value: float | None, is_infinite: bool = False) -> float:
+    if value is None:
+        return math.inf if is_infinite else math.nan
+    return float(value)
 
 
-def _check_range(name: str, volume: Voxels) -> None:
-    low, high = float(volume.min()), float(volume.max())
-    if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):  # also catches NaN
-        raise ValueError(
-            f"The {name} must be finite and scaled to [0, 1]; got values from {low:g} to {high:g}. "
-            f"Apply the HU window (or clip the network's output) first."
-        )
-
-
-def _flags(row: MetricsRow) -> dict[str, Any]:
-    infinite = [key for key, value in row.items() if value == math.inf]
-    return {"prediction_is_empty": row.prediction_is_empty, "infinite": infinite}
-
-
-def _json_number(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _json_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: list(v) if isinstance(v, tuple) else _json_number(v) for key, v in values.items()}
+def _vertebra(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a ``VertebraRow``: without any predicted voxel distances are infinite and errors undefined."""
+    missing = values["centroid_error_mm"] is None
+    return {
+        key: _number(value, missing and key in ("hd95_mm", "assd_mm")) if value is None else value
+        for key, value in values.items()
+    }

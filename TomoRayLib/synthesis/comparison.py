@@ -11,7 +11,8 @@ from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation, vertebra_m
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
-from TomoRayLib.metrics.table import MetricsRow, MetricsTable, evaluate_table
+from TomoRayLib.metrics.row import MetricsRow
+from TomoRayLib.metrics.table import MetricsTable, evaluate_table
 from TomoRayLib.metrics.vertebra_matches import MatchedSpine, match_vertebrae
 from TomoRayLib.segmentation.agreement import labels_at_ends
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
@@ -93,7 +94,7 @@ def compare(synthetic: SyntheticCT, truth: GroundTruth, entry: ModelEntry) -> Me
     if truth.table.quantisation is Quantisation.LINEAR:
         return table
     greys = {name: grey for name, (grey, _) in predictions.items()}
-    rows = tuple((name, _with_hu_error(row, greys.get(name), truth)) for name, row in table.rows)
+    rows = tuple((name, with_hu_error(row, greys.get(name), truth)) for name, row in table.rows)
     return replace(table, rows=rows)
 
 
@@ -118,8 +119,11 @@ def in_table(grey: NDArray[np.float32], table: LookupTable) -> NDArray[np.float3
     return np.interp(hu, table.level_hu, numbers).astype(np.float32)
 
 
-def _with_hu_error(row: MetricsRow, grey: NDArray[np.float32] | None, truth: GroundTruth) -> MetricsRow:
-    """Replace the mean absolute error by that in the table's own HU: its grey levels are not evenly spread."""
+def with_hu_error(row: MetricsRow, grey: NDArray[np.float32] | None, truth: GroundTruth) -> MetricsRow:
+    """Return the row with the mean absolute error in the table's own HU, whose grey levels are not evenly spread.
+
+    ``grey`` (z, y, x) is in the table's grey values; None is an empty volume.
+    """
     mask = vertebra_mask(truth.labels)
     values = np.zeros_like(truth.grey) if grey is None else grey
     error = np.abs(truth.table.dequantise(values[mask]) - truth.table.dequantise(truth.grey[mask]))

@@ -34,6 +34,7 @@ from TomoRayLib.training.data.licences import (
     recorded_sources,
     to_record,
 )
+from TomoRayLib.training.data.roles import people_of
 from TomoRayLib.training.data.samples import StreamConfig
 from TomoRayLib.training.engine.checkpoints import ADDED_PARTS, averaged_geolift
 from TomoRayLib.training.registering import (
@@ -130,6 +131,7 @@ def publish_model(
         atlas_threshold=baseline.atlas_threshold,
         based_on=None if base is None else {"model": base.id, "sha256": base.sha256},
         described_as=wanted.described_as or kept_description(folder, wanted.model),
+        people=people_of(recorded).to_json_dict(),
         folder=folder,
     )
     for left_behind in register_model(folder, entry):

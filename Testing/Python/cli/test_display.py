@@ -38,6 +38,6 @@ def test_a_model_that_does_not_count_names_none(capsys: pytest.CaptureFixture[st
 def test_a_cohort_has_its_pooled_counts_in_one_unbroken_line(capsys: pytest.CaptureFixture[str]) -> None:
     counts = PooledCounts(41, 40, 25, 39, extra=0, cases=6, cases_unsure=4, cases_not_counted=1)
     display = Display(Console())
-    display(Finished({**RESULT, "counting": counts.to_json_dict()}))
+    display(Finished({**RESULT, "counting": {"tomoray": counts.to_json_dict()}}))
     display.close()
     assert f"{pooled_sentences(counts)}\n" in capsys.readouterr().out

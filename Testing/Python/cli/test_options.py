@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from TomoRayLib.cli.display import Display
 from TomoRayLib.cli.options import job_command, job_of, option_names
+from TomoRayLib.jobs.evaluation_job import EvaluationJob
 from TomoRayLib.jobs.events import Emit, ExitCode, Failed, Finished, Warned
-from TomoRayLib.jobs.job import EvaluationJob, ProjectionJob, SynthesisJob
+from TomoRayLib.jobs.job import ProjectionJob, SynthesisJob
 from TomoRayLib.synthesis.settings import Exposure, GeometryOptions, PoseOptions
 
 

@@ -14,23 +14,22 @@ import pytest
 
 from support.command_line import tomoray
 from support.tiny_model import SIZE
-from TomoRayLib import weights
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.evaluation import prepared
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
-from TomoRayLib.jobs import evaluation
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
-from TomoRayLib.jobs.evaluation import names_in, run_evaluation
+from TomoRayLib.jobs.evaluation import run_evaluation
+from TomoRayLib.jobs.evaluation_cases import names_in
+from TomoRayLib.jobs.evaluation_job import EvaluationJob
 from TomoRayLib.jobs.events import Event, ExitCode, Finished, Warned
 from TomoRayLib.jobs.failures import run_guarded
-from TomoRayLib.jobs.job import EvaluationJob
-from TomoRayLib.report.cohort_tables import TABLE_NAMES
+from TomoRayLib.report.cohort_tables import PARQUET_NAMES, TABLE_NAMES
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.model_run import LINEAR
 from TomoRayLib.synthesis.truth import ground_truth
 
-REAL_MODELS = weights.models_folder
 ROOT = Path(__file__).resolve().parents[3]
 Events = list[Event]
 
@@ -43,7 +42,7 @@ def shared_data() -> Path | None:
 
 def evaluated(folder: Path, out: Path, **options: Any) -> Events:
     events: Events = []
-    run_evaluation(EvaluationJob(str(folder), str(out), **options), events.append)
+    run_evaluation(EvaluationJob(str(folder), str(out), workers=1, **options), events.append)
     return events
 
 
@@ -56,7 +55,7 @@ def lines_of(path: Path) -> list[dict[str, str]]:
 def small_network(tiny_models: Path) -> Iterator[None]:
     """The tables are the subject, not the scores."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(weights, "models_folder", lambda: tiny_models)
+        monkeypatch.setenv("TOMORAY_MODELS", str(tiny_models))
         yield
 
 
@@ -87,14 +86,14 @@ def an_evaluation(a_cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The main job replaced by one that only notes its CT and fails: shows which cases are scored anew."""
+    """The reading of a CT replaced by one that only notes it and fails: shows which cases are computed anew."""
     asked: list[str] = []
 
-    def refuse(job: Any, *_: Any) -> Any:
-        asked.append(Path(job.ct).name)
+    def refuse(files: Any, *_: Any) -> Any:
+        asked.append(Path(files.ct).name)
         raise InputError("not scored in this test")
 
-    monkeypatch.setattr(evaluation, "case_result", refuse)
+    monkeypatch.setattr(prepared, "_prepared", refuse)
     return asked
 
 
@@ -102,7 +101,10 @@ def test_a_case_that_fails_is_listed_and_does_not_stop_the_others(an_evaluation:
     out, events = an_evaluation
     assert isinstance(events[-1], Finished)
     assert (events[-1].values["scored"], events[-1].values["failed"]) == (1, 1)
-    assert {path.name for path in out.iterdir() if path.is_file() and path.name[0] != "."} == set(TABLE_NAMES)
+    assert {path.name for path in out.iterdir() if path.is_file() and path.name[0] != "."} == {
+        *TABLE_NAMES,
+        *PARQUET_NAMES,
+    }
     failed, left_out = lines_of(out / "not_scored.csv")
     assert (failed["what"], failed["name"]) == ("failed", "sub-verse902")
     assert "every voxel is the same" in failed["reason"]
@@ -130,10 +132,10 @@ def test_the_blank_row_is_the_energy_of_the_truth(an_evaluation: tuple[Path, Eve
 def test_the_summary_says_how_the_scores_were_made(an_evaluation: tuple[Path, Events]) -> None:
     content = json.loads((an_evaluation[0] / "summary.json").read_text())
     settings = content["settings"]
-    assert settings["model"]["id"] == "geolift-s"
-    assert len(settings["model"]["weights_sha256"]) == 64
+    assert settings["models"]["tomoray"]["id"] == "geolift-s"
+    assert len(settings["models"]["tomoray"]["weights_sha256"]) == 64
     assert (settings["fov_mm"], settings["quantisation"], settings["case_list"]) == (256.0, "linear", "all cases")
-    assert settings["model_was_made_from"]
+    assert settings["models"]["tomoray"]["made_from"]
     assert content["statistics"]["all"]["tomoray"]["cosine_similarity"]["n"] == 1
 
 
@@ -188,12 +190,14 @@ def test_a_changed_table_of_names_beside_the_mask_is_scored_anew(
     assert "sub-verse901_ct.nii.gz" in no_network
 
 
-def test_a_damaged_record_is_scored_anew(
+def test_damaged_stages_and_records_are_made_anew(
     a_cohort: Path, an_evaluation: tuple[Path, Events], no_network: list[str], tmp_path: Path
 ) -> None:
     out = tmp_path / "tables"
     shutil.copytree(an_evaluation[0], out)
-    (out / "cases" / "sub-verse901.json").write_text('{"made_with": ')
+    for stage in (out / "stages").rglob("*.npz"):
+        stage.write_bytes(stage.read_bytes()[:-40])
+    (out / "cases" / "sub-verse901.json").write_text('{"case": ')
     with pytest.raises(InputError):
         evaluated(a_cohort, out, resume=True)
     assert no_network[0] == "sub-verse901_ct.nii.gz"
@@ -234,10 +238,10 @@ def test_an_internal_error_in_one_case_is_told_from_its_input(
     def broken(*_: Any) -> Any:
         raise ZeroDivisionError("somewhere deep")
 
-    monkeypatch.setattr(evaluation, "case_result", broken)
+    monkeypatch.setattr(prepared, "_prepared", broken)
     events: Events = []
     with pytest.raises(InputError):
-        run_evaluation(EvaluationJob(str(a_cohort), str(tmp_path / "out")), events.append)
+        run_evaluation(EvaluationJob(str(a_cohort), str(tmp_path / "out"), workers=1), events.append)
     warning = next(event for event in events if isinstance(event, Warned))
     assert "Internal error in TomoRay (ZeroDivisionError: somewhere deep)" in warning.text
     assert "broken" in warning.details
@@ -249,13 +253,14 @@ def test_an_interrupted_evaluation_keeps_what_it_scored_and_says_so(
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(evaluation, "case_result", interrupted)
+    monkeypatch.setattr(prepared, "_prepared", interrupted)
     out = tmp_path / "tables"
-    shutil.copytree(an_evaluation[0] / "cases", out / "cases")
-    job, events = EvaluationJob(str(a_cohort), str(out), resume=True), []
+    for part in ("cases", "stages"):
+        shutil.copytree(an_evaluation[0] / part, out / part)
+    job, events = EvaluationJob(str(a_cohort), str(out), resume=True, workers=1), []
     code = run_guarded(lambda: run_evaluation(job, events.append), events.append, "what is scored is kept")
     assert (code, events[-1].message) == (ExitCode.INTERRUPTED, "Interrupted; what is scored is kept.")
-    assert [path.name for path in (out / "cases").iterdir()] == ["sub-verse901.json"]
+    assert {path.name for path in (out / "cases").iterdir()} == {"sub-verse901.json", "sub-verse901.html"}
     assert not (out / "cases.csv").exists()
 
 
@@ -304,7 +309,7 @@ def test_the_command_scores_totalsegmentators_folders_and_prints_the_table(tmp_p
     for name, label in (("L2", 21), ("L3", 22)):
         mask = (labels.voxels == label).astype(np.uint8)
         write_volume(case / "segmentations" / f"vertebrae_{name}.nii.gz", Volume(mask, labels.grid))
-    result = tomoray("evaluate", str(tmp_path / "cohort"), "--out", str(tmp_path / "out"))
+    result = tomoray("evaluate", str(tmp_path / "cohort"), "--out", str(tmp_path / "out"), "--workers", "1")
     assert result.returncode == 0, result.stderr
     assert "1 case scored, 0 failed" in " ".join(result.stdout.split())
     vertebrae = {line["name"] for line in lines_of(tmp_path / "out" / "vertebrae.csv")}
@@ -314,13 +319,13 @@ def test_the_command_scores_totalsegmentators_folders_and_prints_the_table(tmp_p
 @pytest.mark.slow
 def test_real_cases_are_found_and_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real network."""
-    monkeypatch.setattr(weights, "models_folder", REAL_MODELS)
+    monkeypatch.delenv("TOMORAY_MODELS")
     data = shared_data()
     if data is None:
         pytest.skip("the real CTs of shared/data are not next to this checkout")
     names = tmp_path / "names.txt"
     names.write_text("sub-verse014\nsub-verse230\n")  # the folder may hold more people
-    events = evaluated(data / "verse", tmp_path / "out", cases=str(names))
+    events = evaluated(data / "verse", tmp_path / "out", cases=str(names), include_seen=True)
     assert events[-1].values["scored"] == 2
     rows = {(line["case"], line["row"]): line for line in lines_of(tmp_path / "out" / "cases.csv")}
     assert rows["sub-verse230", "tomoray"]["regions"] == "cervical thoracic"

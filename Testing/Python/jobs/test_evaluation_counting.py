@@ -32,12 +32,14 @@ def test_the_command_pools_what_its_cases_count_and_so_does_a_resumed_one(
     monkeypatch.setattr(weights, "models_folder", lambda: tmp_path / "models")
     out = tmp_path / "out"
     for more in ((), ("--resume",)):
-        result = tomoray("evaluate", str(a_cohort), "--out", str(out), *more)
+        result = tomoray("evaluate", str(a_cohort), "--out", str(out), "--workers", "1", *more)
         assert result.returncode == 0, result.stderr
-        cases = [json.loads(path.read_text())["metrics"]["counting"] for path in sorted(out.glob("cases/*.json"))]
+        cases = [
+            json.loads(path.read_text())["metrics"]["countings"]["tomoray"] for path in sorted(out.glob("cases/*.json"))
+        ]
         whole = [case["counts"]["whole"] for case in cases]
         assert whole == [4, 2]
-        summary = json.loads((out / "summary.json").read_text())["counting"]
+        summary = json.loads((out / "summary.json").read_text())["counting"]["tomoray"]
         assert {name: summary[name] for name in SUMS} == {
             name: sum(case["counts"][name] for case in cases) for name in SUMS
         }
@@ -48,14 +50,16 @@ def test_the_command_pools_what_its_cases_count_and_so_does_a_resumed_one(
         for text in (result.stdout, (out / "summary.html").read_text(encoding="utf-8")):
             assert beginning in text
             assert end in text
-    lines = tomoray("evaluate", str(a_cohort), "--out", str(out), "--resume", "--json").stdout.splitlines()
-    assert json.loads(lines[-1])["counting"] == summary
+    lines = tomoray(
+        "evaluate", str(a_cohort), "--out", str(out), "--workers", "1", "--resume", "--json"
+    ).stdout.splitlines()
+    assert json.loads(lines[-1])["counting"] == {"tomoray": summary}
 
 
 @pytest.mark.usefixtures("tiny_model")
 def test_a_model_that_does_not_count_has_nothing_to_pool(a_cohort: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = tomoray("evaluate", str(a_cohort), "--out", str(out))
+    result = tomoray("evaluate", str(a_cohort), "--out", str(out), "--workers", "1")
     assert result.returncode == 0, result.stderr
     assert "counting" not in json.loads((out / "summary.json").read_text())
     assert "vertebrae in view" not in result.stdout + (out / "summary.html").read_text(encoding="utf-8")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.jobs.job import SynthesisJob, job_from_json
+from TomoRayLib.jobs.job import SynthesisJob
+from TomoRayLib.jobs.job_files import job_from_json
 from TomoRayLib.synthesis.settings import GeometryOptions
 
 

@@ -18,7 +18,8 @@ from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.events import Event, ExitCode, Finished, StageBegun, Warned
-from TomoRayLib.jobs.job import SegmentationJob, job_from_json
+from TomoRayLib.jobs.job import SegmentationJob
+from TomoRayLib.jobs.job_files import job_from_json
 from TomoRayLib.jobs.segmentation import FILES, run_segmentation
 from TomoRayLib.metrics.vertebra import dice
 from TomoRayLib.worker import run_job

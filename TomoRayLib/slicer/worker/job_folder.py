@@ -15,7 +15,7 @@ from slicer.i18n import tr as _
 from TomoRayLib.base.errors import OutputError
 
 if TYPE_CHECKING:
-    from TomoRayLib.jobs.job import Job
+    from TomoRayLib.jobs.job_files import Job
 
 FOLDER_PREFIX = "tomoray-"  # of the name of a job's folder
 STALE_S = 24 * 3600.0  # age of folders left behind by a crash of Slicer, with the CT in them

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from enum import Enum
 
+from TomoRayLib.evaluation.roles import People, Role
 from TomoRayLib.images.subjects import is_of_subjects
 from TomoRayLib.training.data.licences import WATCHED, SourceUse
-
-
-class Role(str, Enum):
-    """A person's part in the making of a model."""
-
-    TRAINED_ON = "trained on"
-    CHOSEN_ON = "chosen on"
-    HELD_OUT = "held out"
 
 
 def role_of(names: Iterable[str], uses: Iterable[SourceUse]) -> Role:
@@ -34,6 +26,13 @@ def role_of(names: Iterable[str], uses: Iterable[SourceUse]) -> Role:
     if found - {WATCHED}:
         return Role.TRAINED_ON
     return Role.CHOSEN_ON if found else Role.HELD_OUT
+
+
+def people_of(uses: Iterable[SourceUse]) -> People:
+    """Return the people that a model knows, by the names of the files that it was made from."""
+    named = [(use.use == WATCHED, item) for use in uses for item in use.items]
+    trained_on = sorted({item for is_watched, item in named if not is_watched})
+    return People(tuple(trained_on), tuple(sorted({item for is_watched, item in named if is_watched})))
 
 
 def uses_in_registry(data: Iterable[Mapping[str, str]]) -> tuple[SourceUse, ...]:

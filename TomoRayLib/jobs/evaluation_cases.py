@@ -1,0 +1,162 @@
+"""The cases of an evaluation: found, given their methods, and checked against the people that the methods know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.evaluation.case_facts import SOURCE
+from TomoRayLib.evaluation.case_scoring import CaseTask, ScoredModel
+from TomoRayLib.evaluation.known_people import known_pictures
+from TomoRayLib.evaluation.predictions import PredictionFolder, read_predictions
+from TomoRayLib.evaluation.prepared import CaseFiles, CaseSettings
+from TomoRayLib.evaluation.roles import Known, LeakGuard, People
+from TomoRayLib.evaluation.stage_store import StageStore
+from TomoRayLib.images.cohort_finder import (
+    Cohort,
+    CohortCase,
+    UnlabelledCase,
+    counted_reasons,
+    find_cases,
+    only_named,
+    source_of,
+)
+from TomoRayLib.images.study_finder import find_studies, is_study
+from TomoRayLib.jobs.evaluation_job import EvaluationJob
+from TomoRayLib.metrics.statistics import MODEL_ROW
+from TomoRayLib.synthesis.own_labels import is_segmenter_there
+from TomoRayLib.synthesis.settings import GeometryOptions
+from TomoRayLib.weights import ModelEntry, find_model
+
+AnyCase = CohortCase | UnlabelledCase
+
+STAGES = "stages"  # folder of computed stages, in the output folder
+
+
+@dataclass(frozen=True)
+class Methods:
+    """What is compared: models of the registry, each under its row, and folders of predictions. ``atlas`` is the model
+    whose mean atlas is the baseline."""
+
+    models: Mapping[str, ModelEntry]
+    predictions: tuple[PredictionFolder, ...]
+    atlas: ModelEntry
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The rows, in printing order."""
+        return (*self.models, *(one.name for one in self.predictions))
+
+    @property
+    def people(self) -> dict[str, People]:
+        """The people that each method knows, by its row."""
+        known = {row: People.from_json_dict(entry.people) for row, entry in self.models.items()}
+        for one in self.predictions:
+            known[one.name] = People(one.description.trained_on, one.description.chosen_on)
+        return known
+
+
+def methods_of(job: EvaluationJob) -> Methods:
+    """Return what a job compares. Raises InputError for an unknown model and for predictions without description."""
+    predictions = tuple(read_predictions(Path(folder)) for folder in job.predictions)
+    ids: tuple[str | None, ...] = job.model or (() if predictions else (None,))
+    entries = [find_model(one) for one in ids]
+    models = {entries[0].id if len(entries) > 1 else MODEL_ROW: entries[0]} if entries else {}
+    models |= {entry.id: entry for entry in entries} if len(entries) > 1 else {}
+    names = [*models, *(one.name for one in predictions)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"Expected a name of its own for each method, got {', '.join(twice)} twice.", "predictions")
+    return Methods(models, predictions, entries[0] if entries else find_model())
+
+
+def cohort_of(job: EvaluationJob) -> Cohort:
+    """Find the cases: studies with scouts in the folder, or its labelled CTs. Raises InputError if there is neither."""
+    own_labels = job.segment and is_segmenter_there()
+    cohort = _cohort(job, own_labels)
+    return cohort if job.cases is None else only_named(cohort, names_in(Path(job.cases)))
+
+
+def _cohort(job: EvaluationJob, own_labels: bool) -> Cohort:
+    studies = find_studies(Path(job.folder), include_unlabelled=own_labels)
+    if studies is None:
+        return find_cases(Path(job.folder), job.include_gl, include_unlabelled=own_labels)
+    if job.geometry != GeometryOptions():
+        raise InputError(
+            "Expected no geometry with studies, the headers of whose scouts state it; leave it out.", "geometry"
+        )
+    if not studies.cases and not studies.unlabelled:
+        raise InputError(
+            f"Expected studies with scouts and segmentations in {job.folder}, found none that can be scored"
+            f"{counted_reasons(studies)}. How to name segmentations is in docs/evaluation.md."
+        )
+    return studies
+
+
+def names_in(path: Path) -> list[str]:
+    """Return the names in a text file, one a line, without empty lines and what follows #. Raises InputError."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"Expected a text file of case names at {path}, which cannot be read ({error}).", "cases"
+        ) from None
+    return [name for line in lines if (name := line.partition("#")[0].strip())]
+
+
+def segmentation_of(case: AnyCase) -> Path | None:
+    """Return the segmentation of a case; None if it is to be labelled by TomoRay."""
+    return case.segmentation if isinstance(case, CohortCase) else None
+
+
+def stages_folder(job: EvaluationJob) -> str:
+    """Return the folder in which computed stages are kept."""
+    return str(Path(job.stages).absolute() if job.stages is not None else Path(job.out).absolute() / STAGES)
+
+
+def tasks_of(job: EvaluationJob, methods: Methods, cases: Sequence[AnyCase], threads: int) -> list[CaseTask]:
+    """Return the work on each case, as it is sent to a worker."""
+    size = methods.atlas.size
+    settings = CaseSettings(job.geometry, job.labels, job.fov_mm, size, job.quantisation, job.device, job.precision)
+    store = StageStore(stages_folder(job), reuse=job.resume or job.stages is not None)
+    models = tuple(ScoredModel(row, entry.id) for row, entry in methods.models.items())
+    return [
+        CaseTask(
+            case.name,
+            case.subject,
+            _files_of(case),
+            settings,
+            models,
+            methods.predictions,
+            methods.atlas.id,
+            store,
+            threads,
+        )
+        for case in cases
+    ]
+
+
+def _files_of(case: AnyCase) -> CaseFiles:
+    segmentation = segmentation_of(case)
+    return CaseFiles(str(case.ct), None if segmentation is None else str(segmentation), is_study(case))
+
+
+def guard_of(methods: Methods) -> LeakGuard:
+    """Return the guard that knows whom the methods have seen. Raises InputError for a damaged file of known people."""
+    return LeakGuard(methods.people, known_pictures())
+
+
+def known_by_name(guard: LeakGuard, case: AnyCase) -> tuple[Known, ...]:
+    """Return which methods know a case by the names of its files and folders."""
+    segmentation = segmentation_of(case)
+    paths = [case.ct, *([segmentation] if segmentation is not None else [])]
+    places = [part for path in paths for part in path.parts[-4:]]
+    names = [case.name, case.subject, *(place.split(".")[0] for place in places)]
+    return guard.by_name(dict.fromkeys(names))
+
+
+def facts_of_source(cohort: Cohort, case: AnyCase) -> dict[str, str]:
+    """Return the data set that a case is from, as a fact."""
+    return {SOURCE: source_of(case.ct.relative_to(cohort.folder))}

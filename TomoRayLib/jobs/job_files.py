@@ -1,0 +1,51 @@
+"""Jobs of every kind from the file ``job.json`` of the worker."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.mappings import dataclass_from_mapping
+from TomoRayLib.jobs.evaluation_job import EvaluationJob
+from TomoRayLib.jobs.job import DemonstrationJob, ProjectionJob, SegmentationJob, SynthesisJob
+
+Job = SynthesisJob | ProjectionJob | SegmentationJob | EvaluationJob | DemonstrationJob
+KINDS: dict[str, type[Job]] = {
+    kind.kind: kind for kind in (SynthesisJob, ProjectionJob, SegmentationJob, EvaluationJob, DemonstrationJob)
+}
+
+
+def read_job(path: Path) -> Job:
+    """Read a job from a JSON file.
+
+    Args:
+        path: The file: an object of the job's fields. The key "kind" names the kind of job; without it, the job is a
+            synthesis.
+
+    Returns:
+        The job.
+
+    Raises:
+        InputError: For a file that cannot be read, an unknown kind, unknown or missing keys and wrong values.
+    """
+    try:
+        return job_from_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"Expected a job file at {path}, which cannot be read ({error}).") from None
+
+
+def job_from_json(text: str) -> Job:
+    """Return the job in a JSON text. Raises InputError as ``read_job`` does."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"Expected a job as JSON, got other text ({error}).") from None
+    if not isinstance(content, Mapping):
+        raise InputError("Expected a job as a JSON object of names and values.")
+    values = {name: value for name, value in content.items() if name != "geometry" or value is not None}
+    kind = values.pop("kind", SynthesisJob.kind)
+    if kind not in KINDS:
+        raise InputError(f"Expected a job of the kind {sorted(KINDS)}, got {kind!r}; choose one of these.")
+    return dataclass_from_mapping(KINDS[kind], values, "The job")
