@@ -31,6 +31,7 @@ def print_event(event: Event) -> None:
 
 def run_job(job: Job, emit: Emit) -> None:
     """Run one job of any kind; only the modules that it needs are loaded."""
+    from TomoRayLib.jobs.data_check_job import DataCheckJob
     from TomoRayLib.jobs.evaluation_job import EvaluationJob
     from TomoRayLib.jobs.job import DemonstrationJob, ProjectionJob, SegmentationJob
 
@@ -50,6 +51,10 @@ def run_job(job: Job, emit: Emit) -> None:
         from TomoRayLib.jobs.evaluation import run_evaluation
 
         run_evaluation(job, emit)
+    elif isinstance(job, DataCheckJob):
+        from TomoRayLib.jobs.data_check import run_data_check
+
+        run_data_check(job, emit)
     else:
         from TomoRayLib.jobs.synthesis import run_synthesis
 

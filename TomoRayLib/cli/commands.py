@@ -18,6 +18,7 @@ from TomoRayLib.cli.display import escaped, print_sentence
 from TomoRayLib.cli.options import Json, OptionalPath, job_command, option_for, option_names
 from TomoRayLib.cli.running import console, finish
 from TomoRayLib.cli.training import learning_curves, publish, sample_sheet, train, train_segmenter
+from TomoRayLib.jobs.data_check_job import DataCheckJob
 from TomoRayLib.jobs.evaluation_job import EvaluationJob
 from TomoRayLib.jobs.events import Emit, ExitCode, Finished, Note
 from TomoRayLib.jobs.job import VIEW_NAMES, ProjectionJob, SegmentationJob, SynthesisJob
@@ -117,6 +118,23 @@ def evaluate(job: EvaluationJob, emit: Emit) -> None:
     from TomoRayLib.jobs.evaluation import run_evaluation
 
     run_evaluation(job, emit)
+
+
+data = typer.Typer(
+    help="Look at data before it is used.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(data, name="data")
+
+
+@data.command("check")
+@job_command(DataCheckJob)
+def data_check(job: DataCheckJob, emit: Emit) -> None:
+    """Check the headers of a folder of cases, a thousand in seconds, or their voxels too."""
+    from TomoRayLib.jobs.data_check import run_data_check
+
+    run_data_check(job, emit)
 
 
 @app.command()

@@ -158,7 +158,7 @@ def local_pool(workers: int, threads: int, memory_gb: float | None) -> DaskPool:
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=limit_bytes,
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # any free port: the usual one may be another cluster's
                 local_directory=folder.name,
                 silence_logs=logging.CRITICAL,
             )

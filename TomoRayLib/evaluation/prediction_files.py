@@ -24,7 +24,7 @@ from TomoRayLib.images.types import Volume, check_finite, last_line
 LEAST_SEEN = 0.02  # share of the cube that a volume must cover
 SLACK = 0.05  # of the declared range: how far values may leave it
 ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
-NORMALISED = 4.0  # all values of a volume within this range are no HU
+NORMALISED = 4.0  # a volume whose values all lie this near 0 is not in HU
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +68,19 @@ def read_prediction(folder: PredictionFolder, names: tuple[str, str], case: Prep
     hu = _in_hu(volume, wanted, path)
     on_cube = resample(hu, case.grid, fill=BONE_WINDOW.low_hu).voxels
     grey = np.where(seen, BONE_WINDOW.apply(on_cube), 0.0).astype(np.float32)
-    mask_path = folder.mask_of(*names)
+    told = (*volume.warnings, *warnings)
+    mask_path, labels = folder.mask_of(*names), None
     if mask_path is not None:
-        mask = _labels(mask_path, wanted, case).mask
+        shape = _labels(mask_path, wanted, case)
+        mask, labels = shape.mask, shape.labels
         assert mask is not None
-        return Predicted(np.where(mask, grey, 0).astype(np.float32), mask, warnings=(*volume.warnings, *warnings))
-    if wanted.bone_above_hu is None:
-        return Predicted(grey, warnings=(*volume.warnings, *warnings))
-    mask = seen & (on_cube > wanted.bone_above_hu)
-    return Predicted(np.where(mask, grey, 0).astype(np.float32), mask, warnings=(*volume.warnings, *warnings))
+    elif wanted.bone_above_hu is not None:
+        mask = seen & (on_cube > wanted.bone_above_hu)
+    else:
+        return Predicted(grey, warnings=told)
+    if wanted.outside_mask == "empty":
+        grey = np.where(mask, grey, 0).astype(np.float32)
+    return Predicted(grey, mask, labels, warnings=told)
 
 
 def _labels(path: Path, wanted: Description, case: PreparedCase) -> Predicted:
@@ -88,6 +92,8 @@ def _labels(path: Path, wanted: Description, case: PreparedCase) -> Predicted:
         if not np.array_equal(volume.voxels, np.round(volume.voxels)):
             raise InputError(f"{path}: expected whole numbers in a label map, got others; threshold or round it.")
         volume = Volume(volume.voxels.astype(np.int32), volume.grid)
+    elif path.is_file() and not (found := read_volume(path)).voxels.any():
+        volume = Volume(np.zeros(found.grid.shape, np.uint8), found.grid)  # a method that found no bone
     else:
         volume = read_segmentation(path, wanted.numbering)
     volume = _placed(volume, wanted.grid, case, path)
@@ -198,7 +204,7 @@ def _in_hu(volume: Volume, wanted: Description, path: Path) -> Volume:
             f"{path}: expected values from {values.low:g} to {values.high:g}, as declared, got {low:g} to {high:g}; "
             "correct values in the description."
         )
-    if values.are_hu and high - low <= NORMALISED:
+    if values.are_hu and low >= -NORMALISED and high <= NORMALISED:
         raise InputError(
             f"{path}: expected HU, got values from {low:g} to {high:g}, which look normalised; say in the description "
             "what they mean (values: low, high, low_hu, high_hu)."

@@ -93,6 +93,8 @@ class Description:
         mask: File with the method's own vertebrae or bone mask, likewise, for a volume.
         bone_above_hu: Without one: voxels denser than this are its bone. Without both a volume has no mask, and no
             scores of shape.
+        outside_mask: Whether grey values outside of the mask are taken as ``empty``, as a CT of everything needs it, or
+            ``kept``: the volume shows vertebrae alone, as TomoRay's own.
         grid: Where the voxels lie.
         values: What a volume's numbers mean.
         numbering: Numbering of a label map, one of ``LABEL_CHOICES``.
@@ -108,6 +110,7 @@ class Description:
     dataset: str | None = None
     mask: str | None = None
     bone_above_hu: float | None = None
+    outside_mask: Literal["empty", "kept"] = "empty"
     grid: GridDescription = field(default_factory=GridDescription)
     values: ValuesDescription = field(default_factory=ValuesDescription)
     numbering: str = AUTO

@@ -8,16 +8,13 @@ others. What was computed is kept stage by stage, so that an evaluation that was
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import TomoRayLib
-from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import check_writable, staged_folder, write_atomically
 from TomoRayLib.base.memory import peak_memory_mb
@@ -27,10 +24,9 @@ from TomoRayLib.evaluation.dask_pool import cluster_pool, free_memory_bytes, is_
 from TomoRayLib.evaluation.earlier_run import add_earlier_rows
 from TomoRayLib.evaluation.pool import Lost, OneProcess, Pool, worker_count
 from TomoRayLib.evaluation.roles import Known, LeakGuard
-from TomoRayLib.evaluation.spine_shape import alike, from_text
+from TomoRayLib.evaluation.spine_shape import MAYBE, alike, from_text
 from TomoRayLib.evaluation.stage_store import StageStore
 from TomoRayLib.images.cohort_finder import Cohort, counted_reasons
-from TomoRayLib.images.data_files import sha256_of_image
 from TomoRayLib.images.study_finder import is_study
 from TomoRayLib.jobs.disk_reserve import DiskReserve
 from TomoRayLib.jobs.evaluation_cases import (
@@ -45,20 +41,18 @@ from TomoRayLib.jobs.evaluation_cases import (
     tasks_of,
 )
 from TomoRayLib.jobs.evaluation_job import EvaluationJob
+from TomoRayLib.jobs.evaluation_settings import THREADS, scoring_settings, shown_settings
 from TomoRayLib.jobs.events import Emit, ExitCode, Failed, Finished, Note, StageBegun, Warned
 from TomoRayLib.jobs.failures import failed_by
-from TomoRayLib.jobs.provenance import PACKAGES, version_of
 from TomoRayLib.metrics.statistics import EVERYTHING, CaseScore
 from TomoRayLib.report.cohort_case_page import case_page
 from TomoRayLib.report.cohort_result import CohortResult
 from TomoRayLib.report.cohort_tables import write_tables
-from TomoRayLib.synthesis.model_run import choose_device, choose_model
-from TomoRayLib.synthesis.stated_geometry import DEFAULT_PRESET
+from TomoRayLib.synthesis.model_run import choose_device
 
 RECORDS = "cases"  # folder of one JSON file and one page per scored case
 SECONDS_A_CASE = 12.0  # on one core
 NEED_BYTES = 50 * 1024 * 1024
-THREADS = 1  # for each case, wherever it runs: by their number the network's last digits differ
 NO_DASK = "One case after another: working on several at once needs the Python package distributed (tomoray[cluster])."
 
 
@@ -232,6 +226,12 @@ def _take(run: _Run, place: int, outcome: Outcome | Lost) -> None:
         return
     record["known"] = "; ".join(dict.fromkeys(one.sentence for one in known)) or None
     record["facts"] = {**facts_of_source(run.cohort, case), **record["facts"]}
+    maybe = () if known else run.guard.by_shape(from_text(record["picture"]), MAYBE)
+    if maybe:
+        record["warnings"].append(
+            f"The spine resembles that of {maybe[0].copy_of}, and {maybe[0].method} was {maybe[0].role.value} that "
+            "person: the same scan with other labels?"
+        )
     for warning in record["warnings"]:
         run.emit(Warned(f"{case.name}: {warning}"))
     if record["failed"]:
@@ -285,9 +285,10 @@ def _result(run: _Run, methods: Methods, settings: dict[str, Any]) -> CohortResu
         scores=tuple(scores),
         failed=tuple(failed),
         left_out=tuple((run.cohort.relative(item.path), item.reason) for item in run.cohort.left_out),
-        settings=_shown_settings(settings, methods, run.job),
+        settings=shown_settings(settings, methods, run.job),
         remarks=tuple(remarks),
         pages={score.name: f"{RECORDS}/{score.name}.html" for score in scores},
+        case_remarks=tuple((record["case"], warning) for record in kept.values() for warning in record["warnings"]),
     )
 
 
@@ -319,58 +320,8 @@ def _copies(run: _Run) -> dict[int, str]:
     return found
 
 
-def scoring_settings(job: EvaluationJob, methods: Methods) -> dict[str, Any]:
-    """Return everything but the cases that scores depend on, as it comes back from JSON.
-
-    Raises InputError for a device that does not exist.
-    """
-    geometry = asdict(job.geometry)
-    if job.geometry.file is not None:
-        geometry["file"] = sha256_of_image(Path(job.geometry.file))
-    chosen = choose_model(methods.atlas.id, job.device, job.precision)
-    settings = {
-        "tomoray": TomoRayLib.__version__,
-        "models": {row: {"id": one.id, "weights_sha256": one.sha256} for row, one in methods.models.items()},
-        "predictions": {one.name: one.to_json_dict() for one in methods.predictions},
-        "mean_atlas": {"of_model": methods.atlas.id, "atlas_sha256": methods.atlas.atlas_sha256},
-        "device": chosen.device.partition(":")[0],
-        "precision": chosen.precision_name,
-        "threads_a_case": THREADS,
-        "fov_mm": job.fov_mm,
-        "voxels": methods.atlas.size,
-        "quantisation": job.quantisation,
-        "labels": job.labels,
-        "window_hu": {"center": BONE_WINDOW.center_hu, "width": BONE_WINDOW.width_hu},
-        "geometry": geometry,
-    }
-    as_read: dict[str, Any] = json.loads(json.dumps(settings))
-    return as_read
-
-
 def _shown_methods(methods: Methods) -> list[str]:
     return [*(entry.id for entry in methods.models.values()), *(one.name for one in methods.predictions)]
-
-
-def _shown_settings(settings: dict[str, Any], methods: Methods, job: EvaluationJob) -> dict[str, Any]:
-    """The settings, with the models' licences and data and the versions of the packages."""
-    geometry = {key: value for key, value in settings["geometry"].items() if value is not None}
-    if not {"preset", "file"} & set(geometry):
-        geometry = {"preset": DEFAULT_PRESET, **geometry}
-    models = {
-        row: {**settings["models"][row], "licence": entry.licence, "made_from": _data_of(entry.data)}
-        for row, entry in methods.models.items()
-    }
-    return {
-        **settings,
-        "geometry": {**geometry, "studies": "the headers of their scouts"},
-        "models": models,
-        "case_list": Path(job.cases).name if job.cases else "all cases",
-        "packages": {name: version_of(name) for name in PACKAGES},
-    }
-
-
-def _data_of(data: Sequence[Mapping[str, str]]) -> dict[str, str]:
-    return {item["name"]: item["use"] for item in data}
 
 
 def _write(job: EvaluationJob, result: CohortResult) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
@@ -149,11 +150,13 @@ def guard_of(methods: Methods) -> LeakGuard:
 
 
 def known_by_name(guard: LeakGuard, case: AnyCase) -> tuple[Known, ...]:
-    """Return which methods know a case by the names of its files and folders."""
+    """Return which methods know a case by the names of its files and folders, one by one and two joined, as trainings
+    name ``totalsegmentator/example/ct.nii.gz``."""
     segmentation = segmentation_of(case)
-    paths = [case.ct, *([segmentation] if segmentation is not None else [])]
-    places = [part for path in paths for part in path.parts[-4:]]
-    names = [case.name, case.subject, *(place.split(".")[0] for place in places)]
+    names = [case.name, case.subject]
+    for path in (case.ct, *([segmentation] if segmentation is not None else [])):
+        parts = [part.split(".")[0] for part in path.parts[-4:]]
+        names += [*parts, *(f"{first}_{second}" for first, second in pairwise(parts))]
     return guard.by_name(dict.fromkeys(names))
 
 

@@ -8,13 +8,20 @@ from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.mappings import dataclass_from_mapping
+from TomoRayLib.jobs.data_check_job import DataCheckJob
 from TomoRayLib.jobs.evaluation_job import EvaluationJob
 from TomoRayLib.jobs.job import DemonstrationJob, ProjectionJob, SegmentationJob, SynthesisJob
 
-Job = SynthesisJob | ProjectionJob | SegmentationJob | EvaluationJob | DemonstrationJob
-KINDS: dict[str, type[Job]] = {
-    kind.kind: kind for kind in (SynthesisJob, ProjectionJob, SegmentationJob, EvaluationJob, DemonstrationJob)
-}
+Job = SynthesisJob | ProjectionJob | SegmentationJob | EvaluationJob | DemonstrationJob | DataCheckJob
+_JOBS: tuple[type[Job], ...] = (
+    SynthesisJob,
+    ProjectionJob,
+    SegmentationJob,
+    EvaluationJob,
+    DemonstrationJob,
+    DataCheckJob,
+)
+KINDS: dict[str, type[Job]] = {kind.kind: kind for kind in _JOBS}
 
 
 def read_job(path: Path) -> Job:

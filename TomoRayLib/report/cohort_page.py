@@ -49,6 +49,7 @@ def summary_page(result: CohortResult, interactive: str = "") -> str:
             _paper(result) if scored else "",
             _counts(result),
             _reasons("Cases without a score", result.failed),
+            _reasons("Remarks on scored cases", result.case_remarks, "remarks.csv"),
             _reasons("Files left out", result.left_out),
             provenance_table(result.settings),
         ],
@@ -232,10 +233,10 @@ def _counts(result: CohortResult) -> str:
     return f"<h2>Vertebrae told apart</h2>{lines}" if lines else ""
 
 
-def _reasons(title: str, items: Sequence[tuple[str, str]]) -> str:
+def _reasons(title: str, items: Sequence[tuple[str, str]], table: str = "not_scored.csv") -> str:
     if not items:
         return ""
     shown = items[:LONGEST_LIST]
     lines = "".join(f"<tr><td>{escape(name)}</td><td class='text'>{escape(reason)}</td></tr>" for name, reason in shown)
-    more = "" if len(shown) == len(items) else f"<p>And {len(items) - len(shown)} more, all in not_scored.csv.</p>"
+    more = "" if len(shown) == len(items) else f"<p>And {len(items) - len(shown)} more, all in {table}.</p>"
     return f"<h2>{title}</h2><table><tbody>{lines}</tbody></table>{more}"

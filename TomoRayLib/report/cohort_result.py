@@ -33,6 +33,7 @@ class CohortResult:
         settings: How the scores were made, JSON-like.
         remarks: Sentences for the page's head.
         pages: Name of each case's own page, relative to the cohort's.
+        case_remarks: (case, sentence) of what may be wrong with a scored case: its labels, its CT, a prediction.
     """
 
     title: str
@@ -42,6 +43,7 @@ class CohortResult:
     settings: Mapping[str, Any]
     remarks: tuple[str, ...] = ()
     pages: Mapping[str, str] | None = None
+    case_remarks: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def summarised(self) -> tuple[CaseScore, ...]:

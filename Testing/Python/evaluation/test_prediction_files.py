@@ -1,0 +1,236 @@
+"""Predictions onto the cube that is scored: places, axes, values, masks and points, on lopsided data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from support.prepared_cases import a_prepared_case
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.evaluation.prediction_files import Predicted, read_prediction
+from TomoRayLib.evaluation.predictions import PredictionFolder, description_of
+from TomoRayLib.evaluation.prepared import PreparedCase
+from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.resampling import resample
+from TomoRayLib.images.types import Volume
+from TomoRayLib.images.writing import write_volume
+from TomoRayLib.metrics.surface import surface_of
+
+NAMES = ("a", "a")
+
+
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> PreparedCase:
+    return a_prepared_case(tmp_path_factory.mktemp("case"))
+
+
+def read(folder: Path, case: PreparedCase, file: str, kind: str = "volume", **more: Any) -> Predicted:
+    values = {"name": "theirs", "kind": kind, "file": f"{{case}}{file}", **more}
+    return read_prediction(PredictionFolder(folder, description_of(values, "test")), NAMES, case)
+
+
+def truth_hu(case: PreparedCase) -> np.ndarray:
+    return np.asarray(case.truth.table.dequantise(case.truth.grey))
+
+
+def test_a_volume_in_its_own_place_is_put_onto_the_cube(case: PreparedCase, tmp_path: Path) -> None:
+    """Stored on an oblique, anisotropic grid with HU; resampled here by the same interpolation, done in two steps."""
+    angle = np.deg2rad(15)
+    turned = (np.cos(angle), -np.sin(angle), 0, np.sin(angle), np.cos(angle), 0, 0, 0, 1)
+    middle = np.array(case.grid.center_mm)
+    placed = Grid((130, 120, 110), (1.7, 1.9, 1.8), (0.0, 0.0, 0.0), turned)
+    x, y, z = middle - np.array(placed.center_mm)
+    oblique = Grid(placed.size, placed.spacing_mm, (x, y, z), turned)
+    theirs = resample(Volume(truth_hu(case).astype(np.float32), case.grid), oblique, fill=-250.0)
+    write_volume(tmp_path / "a.nii.gz", theirs)
+    found = read(tmp_path, case, ".nii.gz")
+    assert found.mask is None
+    expected = BONE_WINDOW.apply(resample(theirs, case.grid, fill=-250.0).voxels)
+    np.testing.assert_allclose(found.grey, expected, atol=1e-5)
+    assert np.corrcoef(found.grey.ravel(), case.truth.grey.ravel())[0, 1] > 0.9
+
+
+def test_bone_is_what_is_denser_or_what_the_mask_says_and_nothing_else_is_kept(
+    case: PreparedCase, tmp_path: Path
+) -> None:
+    write_volume(tmp_path / "a.nrrd", Volume(truth_hu(case).astype(np.int16), case.grid))
+    by_density = read(tmp_path, case, ".nrrd", bone_above_hu=300.0)
+    assert by_density.mask is not None
+    np.testing.assert_array_equal(by_density.mask, np.round(truth_hu(case)) > 300)
+    assert (by_density.grey[~by_density.mask] == 0).all()
+    half = case.truth.vertebrae().voxels * (np.arange(case.grid.size[0]) > 40)
+    write_volume(tmp_path / "a_mask.nrrd", Volume(half.astype(np.uint8), case.grid))
+    masked = read(tmp_path, case, ".nrrd", mask="{case}_mask.nrrd")
+    np.testing.assert_array_equal(masked.mask, half > 0)
+    assert (masked.grey[~masked.mask] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("axes", "transform"),
+    [
+        ("LPS", lambda zyx: zyx),
+        ("RAI", lambda zyx: zyx[::-1, ::-1, ::-1]),
+        ("SPL", lambda zyx: zyx.transpose(2, 1, 0)),
+        ("PIR", lambda zyx: zyx[::-1, :, ::-1].transpose(2, 0, 1)),
+    ],
+)
+@pytest.mark.parametrize("center", ["isocentre", "ct", "ct_top"])
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5"])
+def test_an_array_without_a_place_goes_where_the_description_says(
+    case: PreparedCase, tmp_path: Path, axes: str, transform: Any, center: str, suffix: str
+) -> None:
+    """The CT on a cube about each place, its axes as named (i, j, k): NumPy and HDF5 arrays have k first."""
+    size, spacing = (50, 60, 70), 2.5
+    straight = Grid(size, (spacing,) * 3)
+    middle = np.array(case.grid.center_mm if center == "isocentre" else case.ct_middle_mm)
+    if center == "ct_top":
+        middle[2] = case.ct_top_mm - size[2] * spacing / 2
+    x, y, z = middle - np.array(straight.center_mm)
+    there = Volume(truth_hu(case).astype(np.float32), case.grid)
+    zyx = resample(there, Grid(size, (spacing,) * 3, (x, y, z)), fill=-250.0)
+    share = (zyx.voxels + 250) / 1300
+    array = np.ascontiguousarray(transform(share))
+    path = tmp_path / f"a{suffix}"
+    if suffix == ".npy":
+        np.save(path, array)
+    elif suffix == ".npz":
+        np.savez(path, ct=array[None], other=np.zeros(3))
+    else:
+        with h5py.File(path, "w") as file:
+            file["ct"], file["xray1"] = array, np.zeros((4, 4))
+    found = read(
+        tmp_path,
+        case,
+        suffix,
+        grid={"center": center, "spacing_mm": [spacing] * 3, "axes": axes},
+        values={"low": 0.0, "high": 1.0, "low_hu": -250.0, "high_hu": 1050.0},
+        **({} if suffix == ".npy" else {"dataset": "ct"}),
+    )
+    expected = BONE_WINDOW.apply(resample(zyx, case.grid, fill=-250.0).voxels)
+    np.testing.assert_allclose(found.grey, expected, atol=2e-4)
+
+
+def test_a_label_map_keeps_its_vertebrae(case: PreparedCase, tmp_path: Path) -> None:
+    write_volume(tmp_path / "a.nii.gz", case.truth.vertebrae())
+    found = read(tmp_path, case, ".nii.gz", kind="labels", numbering="verse")
+    np.testing.assert_array_equal(found.labels, case.truth.vertebrae().voxels)
+    np.testing.assert_array_equal(found.mask, case.truth.vertebrae().voxels > 0)
+    assert found.grey is None
+    one = Volume((case.truth.vertebrae().voxels > 0).astype(np.uint8), case.grid)
+    write_volume(tmp_path / "a.nii.gz", one)
+    whole = read(tmp_path, case, ".nii.gz", kind="labels", numbering="whole-spine")
+    assert whole.labels is None
+    np.testing.assert_array_equal(whole.mask, one.voxels > 0)
+
+
+def write_points(path: Path, points: np.ndarray) -> None:
+    from vtkmodules.util.numpy_support import numpy_to_vtk
+    from vtkmodules.vtkCommonCore import vtkPoints
+    from vtkmodules.vtkCommonDataModel import vtkPolyData
+    from vtkmodules.vtkIOLegacy import vtkPolyDataWriter
+
+    if path.suffix == ".npy":
+        np.save(path, points)
+    elif path.suffix == ".csv":
+        np.savetxt(path, points, delimiter=",")
+    else:
+        cloud, data = vtkPoints(), vtkPolyData()
+        cloud.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float32), deep=True))
+        data.SetPoints(cloud)
+        writer = vtkPolyDataWriter()
+        writer.SetFileName(str(path))
+        writer.SetInputData(data)
+        writer.Write()
+
+
+@pytest.mark.parametrize("suffix", [".vtk", ".npy", ".csv"])
+@pytest.mark.parametrize(("frame", "scale_mm"), [("LPS", 1.0), ("RAS", 1.0), ("RAS", 10.0)])
+def test_points_lie_on_the_surface_that_they_were_taken_from(
+    case: PreparedCase, tmp_path: Path, suffix: str, frame: str, scale_mm: float
+) -> None:
+    surface = surface_of(case.truth.vertebrae().voxels > 0, case.grid.spacing_mm)
+    lps = surface.points_mm[:, ::-1] + np.array(case.grid.origin_mm)
+    theirs = (lps if frame == "LPS" else lps * [-1, -1, 1]) / scale_mm
+    write_points(tmp_path / f"a{suffix}", theirs)
+    found = read(tmp_path, case, suffix, kind="points", frame=frame, scale_mm=scale_mm)
+    np.testing.assert_allclose(found.points_mm, surface.points_mm, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("more", "change", "sentence"),
+    [
+        ({}, lambda hu: (hu + 250) / 1300, "look normalised"),
+        (
+            {"values": {"low": 0.0, "high": 1.0, "low_hu": -250.0, "high_hu": 1050.0}},
+            lambda hu: hu,
+            "expected values from 0 to 1",
+        ),
+        ({}, lambda hu: np.where(hu > 300, np.nan, hu), "NaN"),
+        ({"kind": "labels"}, lambda hu: hu * 0 + 0.5, "whole"),
+    ],
+)
+def test_numbers_of_another_unit_are_refused(
+    case: PreparedCase, tmp_path: Path, more: dict[str, Any], change: Any, sentence: str
+) -> None:
+    write_volume(tmp_path / "a.nrrd", Volume(change(truth_hu(case)).astype(np.float32), case.grid))
+    with pytest.raises(InputError, match=sentence):
+        read(tmp_path, case, ".nrrd", **more)
+
+
+def test_a_file_beside_its_case_is_refused_and_one_that_covers_half_is_told(case: PreparedCase, tmp_path: Path) -> None:
+    """An identity header, as of arrays saved without a place, and a volume that ends in the middle."""
+    hu = truth_hu(case).astype(np.float32)
+    image = sitk.GetImageFromArray(hu)
+    image.SetSpacing((1.0, 1.0, 1.0))
+    image.SetOrigin((2000.0, 0.0, 0.0))
+    sitk.WriteImage(image, str(tmp_path / "a.mha"))
+    with pytest.raises(InputError, match="beside the case's vertebrae"):
+        read(tmp_path, case, ".mha")
+    lower = Grid((96, 96, 48), case.grid.spacing_mm, case.grid.origin_mm)
+    write_volume(tmp_path / "a.nrrd", Volume(hu[:48], lower))
+    found = read(tmp_path, case, ".nrrd")
+    assert "of the case's vertebrae" in found.warnings[0]
+    assert (found.grey[48:] == 0).all()
+    np.save(tmp_path / "a.npy", np.full((5, 3), 1e4))
+    with pytest.raises(InputError, match="beside the case's vertebrae"):
+        read(tmp_path, case, ".npy", kind="points")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "more", "sentence"),
+    [
+        ("b.nrrd", b"", {}, "found none"),
+        ("a.npy", b"nonsense", {"grid": {"center": "ct"}}, "cannot be read"),
+        ("a.h5", b"nonsense", {"grid": {"center": "ct"}}, "cannot be read"),
+        ("a.vtk", b"nonsense", {"kind": "points"}, "expected points, found none"),
+        ("a.csv", b"x,y,z\n", {"kind": "points"}, "three numbers a line"),
+        ("a.doc", b"x", {"kind": "points"}, r"expected points as \.vtk"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_so(
+    case: PreparedCase, tmp_path: Path, name: str, content: bytes, more: dict[str, Any], sentence: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    suffix = Path(name).suffix
+    with pytest.raises(InputError, match=sentence):
+        read(tmp_path, case, suffix, **more)
+
+
+def test_arrays_need_a_place_and_a_name(case: PreparedCase, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", one=np.zeros((4, 4, 4)), two=np.zeros((4, 4, 4)))
+    with pytest.raises(InputError, match="expected one array, or the name of one"):
+        read(tmp_path, case, ".npz", grid={"center": "ct"})
+    with pytest.raises(InputError, match="expected the array 'ct', got one, two"):
+        read(tmp_path, case, ".npz", grid={"center": "ct"}, dataset="ct")
+    np.save(tmp_path / "a.npy", np.zeros((4, 4, 4)))
+    with pytest.raises(InputError, match="expected a place for an array"):
+        read(tmp_path, case, ".npy")
+    np.save(tmp_path / "a.npy", np.zeros((4, 4)))
+    with pytest.raises(InputError, match="three axes"):
+        read(tmp_path, case, ".npy", grid={"center": "ct"})

@@ -1,0 +1,206 @@
+"""One cohort on one process, on local workers and on a cluster: equal tables, whatever dies on the way."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from support.command_line import tomoray
+from support.dask_clusters import a_cluster
+from support.labelled_cts import written
+
+# Shapes that are no copies of each other: 4, 2 and 1 vertebrae.
+COHORT = {"sub-a": (20, 21, 22, 23), "sub-b": (20, 21), "sub-c": (20,)}
+
+
+@pytest.fixture(scope="module")
+def a_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three cases that can be scored and a damaged one."""
+    folder = tmp_path_factory.mktemp("cohort")
+    for name, labels in COHORT.items():
+        written(folder / f"{name}_ct.nii.gz", folder / f"{name}_seg.nii.gz", labels)
+    written(folder / "sub-d_ct.nii.gz", folder / "sub-d_seg.nii.gz")
+    content = (folder / "sub-d_ct.nii.gz").read_bytes()
+    (folder / "sub-d_ct.nii.gz").write_bytes(content[: len(content) // 2])
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def small_network(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOMORAY_MODELS", str(tiny_models))
+
+
+def evaluate(folder: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    return tomoray("evaluate", str(folder), "--out", str(out), "--no-segment", "--precision", "float32", *more)
+
+
+def tables(out: Path) -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(out.glob("*.csv"))}
+
+
+@pytest.fixture(scope="module")
+def of_one_process(a_cohort: Path, tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("one") / "out"
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("TOMORAY_MODELS", str(tiny_models))
+        result = evaluate(a_cohort, out, "--workers", "1")
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_local_workers_give_the_same_tables_to_the_last_digit(
+    a_cohort: Path, of_one_process: Path, tmp_path: Path, workers: int
+) -> None:
+    result = evaluate(a_cohort, tmp_path / "out", "--workers", str(workers), "--memory", "3")
+    assert result.returncode == 0, result.stderr
+    said = " ".join(result.stderr.split())
+    assert f"{workers} workers on this machine, 1 thread and at most 3.0 GB of memory each" in said
+    assert tables(tmp_path / "out") == tables(of_one_process)
+    assert "sub-d" in tables(of_one_process)["not_scored.csv"]
+
+
+def test_a_cluster_whose_worker_dies_gives_the_same_tables(
+    a_cohort: Path, of_one_process: Path, tmp_path: Path, tiny_models: Path
+) -> None:
+    """The worker is killed as soon as it has begun."""
+    models = {"TOMORAY_MODELS": str(tiny_models)}
+    with a_cluster(tmp_path, workers=2, environment=models) as running:
+        command = [sys.executable, "-m", "TomoRayLib.cli", "evaluate", str(a_cohort), "--out", str(tmp_path / "out")]
+        command += ["--no-segment", "--precision", "float32", "--scheduler", running.address]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        end = time.monotonic() + 60
+        while not (tmp_path / "out" / "stages").is_dir() and time.monotonic() < end:
+            time.sleep(0.02)
+        running.workers[0].kill()
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert tables(tmp_path / "out") == tables(of_one_process)
+
+
+def test_a_lost_scheduler_is_told_the_done_is_in_the_tables_and_resume_goes_on(
+    a_cohort: Path, of_one_process: Path, tmp_path: Path, tiny_models: Path
+) -> None:
+    models = {"TOMORAY_MODELS": str(tiny_models)}
+    out = tmp_path / "out"
+    with a_cluster(tmp_path, workers=1, environment=models) as running:
+        command = [sys.executable, "-m", "TomoRayLib.cli", "evaluate", str(a_cohort), "--out", str(out), "--json"]
+        command += ["--no-segment", "--precision", "float32", "--scheduler", running.address]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        end = time.monotonic() + 60
+        while not list((out / "cases").glob("*.json")) and time.monotonic() < end:
+            time.sleep(0.02)
+        running.scheduler.kill()
+        printed, errors = process.communicate(timeout=120)
+    assert process.returncode == 2, errors
+    last = json.loads(printed.splitlines()[-1])
+    assert "is gone after" in last["message"]
+    assert "resume" in last["message"]
+    with (out / "cases.csv").open(newline="") as stream:
+        done = {line["case"] for line in csv.DictReader(stream)}
+    assert done
+    assert done <= set(COHORT)
+    result = evaluate(a_cohort, out, "--workers", "1", "--resume")
+    assert result.returncode == 0, result.stderr
+    assert tables(out) == tables(of_one_process)
+
+
+def test_stages_that_runs_share_are_made_once(a_cohort: Path, of_one_process: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shutil.copytree(of_one_process / "stages", shared)
+    result = evaluate(a_cohort, tmp_path / "out", "--workers", "1", "--stages", str(shared))
+    assert result.returncode == 0, result.stderr
+    assert "3 cases were computed before" in " ".join(result.stderr.split())
+    assert not (tmp_path / "out" / "stages").exists()
+    assert tables(tmp_path / "out") == tables(of_one_process)
+
+
+def test_two_models_predictions_and_an_earlier_run_are_compared(
+    a_cohort: Path, of_one_process: Path, tmp_path: Path
+) -> None:
+    """TomoRay's own results as another method's, one of them of no case; and the run from before."""
+    theirs = tmp_path / "theirs"
+    for name in ("sub-a", "sub-b"):
+        result = tomoray(
+            "synthesize", "--ct", str(a_cohort / f"{name}_ct.nii.gz"), "--segmentation",
+            str(a_cohort / f"{name}_seg.nii.gz"), "--out", str(theirs / name), "--no-report", "--precision", "float32",
+        )  # fmt: skip
+        assert result.returncode == 0, result.stderr
+    shutil.copytree(theirs / "sub-a", theirs / "nobody")
+    (theirs / "predictions.toml").write_text('like = "tomoray"\nname = "theirs"\n')
+    out = tmp_path / "out"
+    more = ("--workers", "1", "--predictions", str(theirs), "--model", "geolift-s", "--against", str(of_one_process))
+    result = evaluate(a_cohort, out, *more, "--strict")
+    assert result.returncode == 5, result.stderr
+    with (out / "cases.csv").open(newline="") as stream:
+        lines = {(line["case"], line["row"]): line for line in csv.DictReader(stream)}
+    for name in ("sub-a", "sub-b"):
+        mine, other = lines[name, "tomoray"], lines[name, "theirs"]
+        assert float(other["dice"]) == pytest.approx(float(mine["dice"]), abs=1e-6)
+        assert float(other["cosine_similarity"]) == pytest.approx(float(mine["cosine_similarity"]), abs=1e-3)
+        assert lines[name, "tomoray (out)"]["dice"] == mine["dice"]
+    assert ("sub-c", "theirs") not in lines
+    not_scored = (out / "not_scored.csv").read_text()
+    assert "sub-c,theirs: Expected the prediction of theirs" in not_scored
+    assert "1 predictions belong to no case" in " ".join(result.stderr.split())
+    tests = json.loads((out / "summary.json").read_text())["tests"]
+    assert {(one["first"], one["second"]) for one in tests} >= {("tomoray", "theirs"), ("theirs", "mean_atlas")}
+
+
+def test_people_that_a_model_knows_are_refused_by_name_and_by_shape(a_cohort: Path, tmp_path: Path) -> None:
+    """sub-verse014 is in the registry of the small model, too; a copy in the cohort is told as well."""
+    folder = tmp_path / "cohort"
+    folder.mkdir()
+    for kind in ("ct", "seg"):
+        shutil.copy(a_cohort / f"sub-b_{kind}.nii.gz", folder / f"sub-verse014_{kind}.nii.gz")
+        shutil.copy(a_cohort / f"sub-a_{kind}.nii.gz", folder / f"first_{kind}.nii.gz")
+        shutil.copy(a_cohort / f"sub-a_{kind}.nii.gz", folder / f"second_{kind}.nii.gz")
+    result = evaluate(folder, tmp_path / "out", "--workers", "1")
+    assert result.returncode == 0, result.stderr
+    with (tmp_path / "out" / "not_scored.csv").open(newline="") as stream:
+        reasons = {line["name"]: line["reason"] for line in csv.DictReader(stream)}
+    assert "Tomoray was trained on this person" in reasons["sub-verse014"]
+    assert "same spine as first" in reasons["second"]
+    result = evaluate(folder, tmp_path / "out", "--workers", "1", "--include-seen", "--resume")
+    with (tmp_path / "out" / "cases.csv").open(newline="") as stream:
+        known = {line["case"]: line["known"] for line in csv.DictReader(stream)}
+    assert known == {"first": "", "sub-verse014": "tomoray was trained on this person"}
+    assert json.loads((tmp_path / "out" / "summary.json").read_text())["n_cases"] == 1
+
+
+def test_a_full_disk_leaves_the_tables_of_what_is_done(a_cohort: Path, of_one_process: Path, tmp_path: Path) -> None:
+    """A file system of its own that holds the reserve and little else."""
+    place = tmp_path / "small"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=56m", "tmpfs", str(place)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a file system of its own cannot be mounted here")
+    try:
+        with (place / "filler").open("wb") as filler:
+            filler.truncate()
+        # The check asks for 50 MB; a helper takes all but the reserve as soon as the run has begun.
+        code = (
+            "import sys, time, pathlib\n"
+            "place = pathlib.Path(sys.argv[1])\n"
+            "while not list(place.glob('out/.reserve-*')): time.sleep(0.01)\n"
+            "time.sleep(0.5)\n"
+            "with (place / 'filler').open('wb', buffering=0) as file:\n"
+            "    try:\n"
+            "        while True: file.write(b'x' * 65536)\n"
+            "    except OSError: pass\n"
+        )
+        helper = subprocess.Popen([sys.executable, "-c", code, str(place)])
+        result = evaluate(a_cohort, place / "out", "--workers", "1")
+        helper.wait(timeout=60)
+        assert result.returncode == 0, result.stderr
+        assert "full disk" in " ".join(result.stderr.split())
+        assert tables(place / "out") == tables(of_one_process)
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
