@@ -64,6 +64,7 @@ class SynthesisJob(Written):
         fov_mm: Edge of the synthetic CT, 256 or 192.
         quantisation: Lookup table of the truth, ``"linear"`` or ``"equal_frequency"``.
         report: Write ``report.html`` and ``overview.png``.
+        figures: Write the paper's figures of the case, ``figure2.png`` to ``figure4.png``.
         segment: Score against labels by TomoRay if the CT has no segmentation.
         comparison: Compare with the CT, if there is one.
         suggest: Judge a result from radiographs, and try likely mistakes with them if it may be wrong.
@@ -116,6 +117,7 @@ class SynthesisJob(Written):
     fov_mm: float = setting(256.0, help="Edge of the synthetic CT in mm: 256 or 192.", name="--fov")
     quantisation: str = setting(Quantisation.LINEAR.value, help="Lookup table: linear or equal_frequency.")
     report: bool = setting(True, help="Write report.html and overview.png.", name="--report/--no-report")
+    figures: bool = setting(False, help="Also draw the paper's figures of this case: figure2.png to figure4.png.")
     segment: bool = setting(
         True,
         help="Without a segmentation, let TomoRay label the CT's vertebrae, to score against.",

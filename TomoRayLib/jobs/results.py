@@ -19,6 +19,7 @@ from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.report.case_page import write_report
 from TomoRayLib.report.content import ReportContent
 from TomoRayLib.report.figures import overview_figure
+from TomoRayLib.report.paper_figures import paper_figures
 from TomoRayLib.synthesis.comparison import Comparison
 from TomoRayLib.synthesis.inputs import Inputs
 from TomoRayLib.synthesis.model_run import ChosenModel, SyntheticCT
@@ -176,6 +177,9 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
     if result.job.report:
         write_report(folder / "report.html", content)
         (folder / "overview.png").write_bytes(overview_figure(content))
+    if result.job.figures:
+        for name, png in paper_figures(content).items():
+            (folder / name).write_bytes(png)
 
 
 def write_case(folder: Path, result: CaseResult) -> None:

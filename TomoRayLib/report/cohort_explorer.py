@@ -69,14 +69,14 @@ def _layout(result: CohortResult) -> Any:
     from bokeh.layouts import column, row
     from bokeh.models import CDSView, ColumnDataSource, CustomJS, IndexFilter, Select, TextInput
 
-    source = ColumnDataSource(_lines(result))
+    source = ColumnDataSource(_lines(result), name="lines")
     names = [shown_row(name) for name in rows_of(result.scores)]
     groups = sorted({group for text in source.data["groups"] for group in text.split("|") if group})
-    words = TextInput(title="Case or person contains", width=240)
-    rows = Select(title="Row", options=[ANY, *names], value=names[0], width=180)
-    chosen = Select(title="Group", options=[ANY, *groups], value=ANY, width=240)
+    words = TextInput(name="words", title="Case or person contains", width=240)
+    rows = Select(name="rows", title="Row", options=[ANY, *names], value=names[0], width=180)
+    chosen = Select(name="groups", title="Group", options=[ANY, *groups], value=ANY, width=240)
     first = [place for place, name in enumerate(source.data["row"]) if name == names[0]]
-    only = IndexFilter(first)
+    only = IndexFilter(first, name="shown")
     arguments = {"source": source, "filter": only, "words": words, "rows": rows, "groups": chosen, "any": ANY}
     callback = CustomJS(args=arguments, code=_FILTER)
     for control in (words, rows, chosen):
@@ -146,7 +146,7 @@ def _plot(result: CohortResult, names: Sequence[str]) -> Any:
     key = "dice"
     up, across = names[0], names[-1]
     points = ColumnDataSource(
-        {"x": values[key][across], "y": values[key][up], "case": [score.name for score in result.scores]}
+        {"x": values[key][across], "y": values[key][up], "case": [score.name for score in result.scores]}, name="points"
     )
     plot = figure(width=PLOT_PX + 60, height=PLOT_PX, tools="pan,wheel_zoom,box_zoom,reset,save")
     plot.toolbar.logo = None
@@ -156,8 +156,10 @@ def _plot(result: CohortResult, names: Sequence[str]) -> Any:
     heading = COLUMN_OF_KEY[key].heading
     plot.xaxis.axis_label, plot.yaxis.axis_label = f"{heading}, {across}", f"{heading}, {up}"
     titles = {one: COLUMN_OF_KEY[one].heading for one in MAIN_SCORES}
-    metrics = Select(title="Score", options=[(one, titles[one]) for one in MAIN_SCORES], value=key, width=200)
-    going_up = Select(title="Row going up", options=list(names), value=up, width=200)
+    metrics = Select(
+        name="metrics", title="Score", options=[(one, titles[one]) for one in MAIN_SCORES], value=key, width=200
+    )
+    going_up = Select(name="up", title="Row going up", options=list(names), value=up, width=200)
     going_across = Select(title="Row going across", options=list(names), value=across, width=200)
     arguments = {
         "metrics": metrics,
