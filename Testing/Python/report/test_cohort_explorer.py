@@ -98,8 +98,8 @@ def test_the_table_filters_and_the_plot_follows(a_result: CohortResult, tmp_path
     assert "20.00" in seen["drawn"][0]
     assert seen["drawn"][2].startswith("<b>sub-b</b>")  # text, not markup
     assert seen["all"] == 9
-    assert {name.partition("/")[0] for name in seen["named"]} == {"sub-a_split-2"}
-    assert {name.partition("/")[0] for name in seen["lumbar"]} == {"sub-a_split-1", "<b>sub-b</b>"}
+    assert {name.rpartition("/")[0] for name in seen["named"]} == {"sub-a_split-2"}
+    assert {name.rpartition("/")[0] for name in seen["lumbar"]} == {"sub-a_split-1", "<b>sub-b</b>"}
     assert seen["points"] == [[21.0, 21.0, 21.0], [20.0, 22.0, 27.0]]
     assert seen["blank"] == [18.0, 18.0, 18.0]
 
