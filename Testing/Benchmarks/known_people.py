@@ -3,7 +3,7 @@
     python Testing/Benchmarks/known_people.py --data DATA [--labelled BODIES_LABELS] [--out FILE]
 
 DATA holds labelmaps/ and any cohorts (verse/, totalsegmentator/) as for training; BODIES_LABELS what ``tomoray
-segment`` made of its bodies. A picture is some 600 bytes: the vertebrae in cubes of 8 mm (``evaluation.spine_shape``).
+segment`` made of its bodies. A picture is some 3 kB: the vertebrae in cubes of 4 mm (``evaluation.spine_shape``).
 FILE is by default the one that comes with the models. Prints the likest two people, and who has no picture.
 """
 
@@ -18,7 +18,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.evaluation.known_people import FILE
 from TomoRayLib.evaluation.roles import People
-from TomoRayLib.evaluation.spine_shape import ONE_PERSON, Picture, likeness, spine_picture, to_text
+from TomoRayLib.evaluation.spine_shape import COPY, Picture, likeness, spine_picture, to_text
 from TomoRayLib.images.cohort_finder import find_cases, stem_of
 from TomoRayLib.images.files import read_label_map
 from TomoRayLib.images.structure_masks import read_segmentation
@@ -77,7 +77,7 @@ def main() -> None:
         for other in others
     ]
     most = max(pairs)
-    print(f"Likest two people: {most[0]:.3f} ({most[1]}, {most[2]}); one person from {ONE_PERSON} on.")
+    print(f"Likest two people: {most[0]:.3f} ({most[1]}, {most[2]}); a copy from {COPY} on.")
     print(json.dumps({"people": len(pictures), "likest": round(most[0], 4)}))
 
 

@@ -9,14 +9,18 @@ import TomoRayLib
 from TomoRayLib.base.hashes import sha256_of_bytes, sha256_of_file
 
 PACKAGE = Path(TomoRayLib.__file__).parent
-_READING = ("base", "anatomy", "geometry", "images")
-# What each stage is computed by: rooms, and modules of rooms.
+_LOWER = ("base", "anatomy", "geometry", "images")
+# What each stage is computed by: rooms, and modules of rooms. A test compares it with what the modules import.
 CODE_OF_STAGE: dict[str, tuple[str, ...]] = {
-    "prepared": (*_READING, "projector", "networks", "segmentation", "synthesis", "evaluation/prepared.py"),
-    "synthesis": ("base", "anatomy", "geometry", "networks", "synthesis", "weights.py", "evaluation/synthetic.py"),
-    "row": ("base", "anatomy", "metrics", "synthesis/comparison.py", "evaluation/rows.py"),
-    "picture": ("report",),
-    "prediction": (*_READING, "evaluation/predictions.py", "evaluation/prediction_files.py"),
+    "prepared": (
+        *_LOWER,
+        *("projector", "networks", "segmentation", "synthesis", "weights.py"),
+        *("evaluation/prepared.py", "evaluation/case_facts.py", "evaluation/spine_shape.py"),
+    ),
+    "synthesis": (*_LOWER, "networks", "synthesis", "weights.py", "evaluation/synthetic.py"),
+    "row": (*_LOWER, "metrics", "synthesis", "weights.py", "evaluation/rows.py"),
+    "picture": (*_LOWER, "report"),
+    "prediction": (*_LOWER, "evaluation/predictions.py", "evaluation/prediction_files.py"),
 }
 
 

@@ -1,7 +1,8 @@
 """Cases on Dask: a pool of processes on this machine, or the workers of a cluster that is there already.
 
-Both go one way: ``Client.submit`` for each case, a few more in flight than there are workers. If a worker dies, Dask
-gives its case to another; a case that takes several workers with it is lost, and said so.
+Both go one way: ``Client.submit`` for each case, as many in flight as there are workers: a case that waits on a worker
+that dies counts as one that killed it. If a worker dies, Dask gives its case to another; a case that takes several
+workers with it is lost, and said so.
 """
 
 from __future__ import annotations
@@ -23,8 +24,7 @@ from TomoRayLib.evaluation.code_version import package_version
 from TomoRayLib.evaluation.pool import CASE_BYTES, Lost
 
 CONNECT_S = 20.0
-IN_FLIGHT = 2  # tasks for each worker: one at work, one waiting
-DEATHS = 2  # of workers that one case may cause
+DEATHS = 3  # of workers after which a case is given up; one that waited beside it has at most two
 GONE = (
     "Expected the Dask scheduler at {address} to answer, but it is gone after {done} of {of} cases. What is scored is "
     "kept: start a scheduler and its workers, and resume."
@@ -47,33 +47,48 @@ class DaskPool:
     said: str
     cluster: Any = None
     folder: Any = None
+    places: Sequence[Path] | None = None
 
     def run(self, work: Callable[[Any], Any], tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        """Yield (place, answer) as cases are done; ``Lost`` for one whose workers died. Raises OutputError if the
-        scheduler is gone."""
+        """Yield (place, answer) as cases are done; ``Lost`` for one without an answer. Raises OutputError if the
+        scheduler is gone, and for a worker that joins and cannot do the work."""
         from distributed import as_completed
         from distributed.comm import CommClosedError
 
         run_id, waiting, done = uuid.uuid4().hex[:8], iter(enumerate(tasks)), 0
         places: dict[Any, int] = {}
-        at_once = IN_FLIGHT * max(1, len(self.client.scheduler_info(n_workers=-1)["workers"]))
+        ready = as_completed(loop=self.client.loop)
+        known = self._workers()
         try:
-            futures = [self._submitted(work, item, run_id, places) for item in islice(waiting, at_once)]
-            ready = as_completed(futures)
-            del futures
-            for future in ready:
+            while done < len(tasks):
+                for item in islice(waiting, max(0, max(1, len(known)) - len(places))):
+                    ready.add(self._submitted(work, item, run_id, places))
+                future = next(ready, None)
+                if future is None:
+                    break
                 place = places.pop(future.key)
                 answer = _answer_of(future)
                 future.release()
                 done += 1
                 yield place, answer
-                following = next(waiting, None)
-                if following is not None:
-                    ready.add(self._submitted(work, following, run_id, places))
+                known = self._with_new(known)
         except (CommClosedError, CancelledError, TimeoutError, ConnectionError):
             raise OutputError(GONE.format(address=self.address, done=done, of=len(tasks))) from None
         if done < len(tasks):
             raise OutputError(GONE.format(address=self.address, done=done, of=len(tasks)))
+
+    def _workers(self) -> set[str]:
+        return set(self.client.scheduler_info(n_workers=-1)["workers"])
+
+    def _with_new(self, known: set[str]) -> set[str]:
+        """The workers that there are now; new ones of a cluster are checked as the first were."""
+        now = self._workers()
+        if self.places is not None and now - known:
+            try:
+                _check_workers(self.client, self.places, sorted(now - known))
+            except InputError as error:
+                raise OutputError(f"A worker that joined cannot be used. {error}") from None
+        return now
 
     def _submitted(self, work: Callable[[Any], Any], item: tuple[int, Any], run_id: str, places: dict[Any, int]) -> Any:
         place, task = item
@@ -92,8 +107,9 @@ class DaskPool:
 
 
 def _answer_of(future: Any) -> Any:
-    """The answer of a finished future. Raises CancelledError if its scheduler is gone."""
+    """The answer of a finished future, or ``Lost``. Raises CancelledError and the like if its scheduler is gone."""
     from distributed import KilledWorker
+    from distributed.comm import CommClosedError
 
     try:
         return future.result()
@@ -102,6 +118,10 @@ def _answer_of(future: Any) -> Any:
             "Several workers died while they worked on it, probably for want of memory; give each worker more, or "
             "score it by itself."
         )
+    except (CommClosedError, CancelledError, TimeoutError, ConnectionError):
+        raise
+    except Exception as error:  # what a worker without the right packages says, for example
+        return Lost(f"A worker could not do it ({type(error).__name__}: {error}).")
 
 
 def is_dask_there() -> bool:
@@ -202,21 +222,15 @@ def cluster_pool(address: str, places: Sequence[Path]) -> DaskPool:
                 f"Expected workers at the Dask scheduler {address}, found none; start some (dask worker {address}).",
                 "scheduler",
             )
-        many = [name for name, one in workers.items() if one.get("nthreads", 1) > 1]
-        if many:
-            raise InputError(
-                f"Expected workers of one thread each, because a case is one process's work, got {many[0]} with "
-                f"{workers[many[0]]['nthreads']}; start them with dask worker {address} --nthreads 1 --nworkers N.",
-                "scheduler",
-            )
         _check_versions(client, address)
-        _check_workers(client, places)
+        _check_workers(client, places, sorted(workers))
     except BaseException:
         client.close()
         raise
     memory = [one.get("memory_limit") or 0 for one in workers.values()]
     bound = f"at most {min(memory) / 1e9:.1f} GB of memory each" if min(memory) else "memory not bounded"
-    return DaskPool(client, address, f"{len(workers)} workers of the Dask scheduler {address}, {bound}.")
+    said = f"{len(workers)} workers of the Dask scheduler {address}, {bound}."
+    return DaskPool(client, address, said, places=tuple(places))
 
 
 def _check_versions(client: Any, address: str) -> None:
@@ -231,9 +245,19 @@ def _check_versions(client: Any, address: str) -> None:
         ) from None
 
 
-def _check_workers(client: Any, places: Sequence[Path]) -> None:
+def _check_workers(client: Any, places: Sequence[Path], workers: Sequence[str]) -> None:
+    """Raise InputError for a worker of several threads, with other code, or that does not see a folder."""
+    told = client.scheduler_info(n_workers=-1)["workers"]
+    for worker in workers:
+        threads = told.get(worker, {}).get("nthreads", 1)
+        if threads > 1:
+            raise InputError(
+                f"Expected workers of one thread each, because a case is one process's work, got {worker} with "
+                f"{threads}; start them with dask worker ADDRESS --nthreads 1 --nworkers N.",
+                "scheduler",
+            )
     here = package_version()
-    seen = client.run(_state_of_worker, [str(place) for place in places], on_error="return")
+    seen = client.run(_state_of_worker, [str(place) for place in places], workers=list(workers), on_error="return")
     for worker, state in seen.items():
         if isinstance(state, BaseException):
             raise InputError(
@@ -257,10 +281,10 @@ def _check_workers(client: Any, places: Sequence[Path]) -> None:
 
 
 def _state_of_worker(places: Sequence[str]) -> tuple[str, list[str]]:
-    """The version of a worker's code, and the folders that it does not see or, of the last one, cannot write."""
-    missing = [place for place in places if not Path(place).is_dir()]
-    if places and not missing and not os.access(places[-1], os.W_OK):
-        missing = [places[-1]]
+    """The version of a worker's code, and the places that it does not see or, of the last two, cannot write to."""
+    missing = [place for place in places if not Path(place).exists()]
+    if not missing:
+        missing = [place for place in places[-2:] if not os.access(place, os.W_OK)]
     return package_version(), missing
 
 

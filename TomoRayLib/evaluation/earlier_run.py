@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,18 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 
 RECORDS = "cases"
-SAME_DB = 1e-6  # the blank volume's PSNR tells whether both runs have one truth
+
+
+def check_earlier_run(folder: Path, out: Path) -> None:
+    """Raise InputError if a folder holds no results, or is the one that is being written."""
+    if not (folder / RECORDS).is_dir() or not any((folder / RECORDS).glob("*.json")):
+        raise InputError(f"Expected results of an earlier run in {folder}, found none ({folder / RECORDS}).", "against")
+    if folder.resolve() == out.resolve():
+        raise InputError(
+            f"Expected results of another folder to compare with, got {out}, which is written now; choose another "
+            "output folder.",
+            "against",
+        )
 
 
 def add_earlier_rows(folder: Path, records: Iterable[dict[str, Any]]) -> list[str]:
@@ -24,25 +34,22 @@ def add_earlier_rows(folder: Path, records: Iterable[dict[str, Any]]) -> list[st
 
     Returns:
         Sentences on cases that cannot be compared.
-
-    Raises:
-        InputError: If the folder holds no results.
     """
     place = folder / RECORDS
-    if not place.is_dir():
-        raise InputError(f"Expected results of an earlier run in {folder}, found none ({place}).", "against")
     name = folder.resolve().name
     missing, other = [], []
     for record in records:
         earlier = _record(place / f"{record['case']}.json")
         if earlier is None:
             missing.append(record["case"])
-        elif not _have_one_truth(record, earlier):
+        elif earlier["truth_sha256"] != record["truth_sha256"]:
             other.append(record["case"])
         else:
             _add(record["metrics"], earlier["metrics"], name)
+            known = [record.get("known"), f"{earlier['known']} ({name})" if earlier.get("known") else None]
+            record["known"] = "; ".join(one for one in known if one) or None
     sentences = []
-    for cases, reason in ((missing, "no record"), (other, "another truth: other settings, labels or code")):
+    for cases, reason in ((missing, "no record"), (other, "another truth: other settings or labels")):
         if cases:
             more = ", ..." if len(cases) > 3 else ""
             sentences.append(f"{name}: {len(cases)} cases are not compared, {reason} ({', '.join(cases[:3])}{more}).")
@@ -50,18 +57,15 @@ def add_earlier_rows(folder: Path, records: Iterable[dict[str, Any]]) -> list[st
 
 
 def _record(path: Path) -> dict[str, Any] | None:
+    """The record of an earlier run; None if there is none, or it is damaged or of an earlier version."""
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        record["metrics"]["rows"][BLANK]["psnr_3d_db"], record["metrics"]["settings"]
+        metrics = record["metrics"]
+        rows = set(metrics["rows"])
+        whole = rows == set(metrics["flags"]) == set(metrics["per_vertebra"]) and record["truth_sha256"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return record if isinstance(record, dict) else None
-
-
-def _have_one_truth(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    blank, before = (record["metrics"]["rows"][BLANK]["psnr_3d_db"] for record in (one, other))
-    same_settings = one["metrics"]["settings"] == other["metrics"]["settings"]
-    return same_settings and math.isclose(blank or 0.0, before or 0.0, abs_tol=SAME_DB)
+    return record if whole else None
 
 
 def _add(metrics: dict[str, Any], earlier: dict[str, Any], name: str) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+from TomoRayLib.base.errors import InputError
+
 Task = TypeVar("Task")
 Answer = TypeVar("Answer")
 
@@ -52,7 +54,9 @@ class OneProcess:
         """Nothing is held."""
 
 
-def worker_count(wanted: int | None, cases: int, free_bytes: int | None, on_gpu: bool) -> int:
+def worker_count(
+    wanted: int | None, cases: int, free_bytes: int | None, on_gpu: bool, memory_gb: float | None = None
+) -> int:
     """Return how many workers a pool on this machine has.
 
     Args:
@@ -60,10 +64,22 @@ def worker_count(wanted: int | None, cases: int, free_bytes: int | None, on_gpu:
         cases: How many cases there are.
         free_bytes: Memory that is free; None if that is not known.
         on_gpu: One worker uses the GPU alone.
+        memory_gb: What the user gives each worker; None: what a case needs.
+
+    Raises:
+        InputError: If so many workers do not fit into memory.
     """
+    need_bytes = CASE_BYTES if memory_gb is None else int(memory_gb * 1e9)
+    fitting = None if free_bytes is None else int(free_bytes // need_bytes)
     if wanted is not None:
-        return max(1, min(wanted, cases))
+        count = max(1, min(wanted, cases))
+        if count > 1 and fitting is not None and count > fitting:
+            raise InputError(
+                f"Expected {need_bytes / 1e9:.1f} GB of memory for each of {count} workers, got "
+                f"{(free_bytes or 0) / 1e9:.1f} GB in all; take {max(1, fitting)}, or free memory.",
+                "workers",
+            )
+        return count
     if on_gpu:
         return 1
-    by_memory = free_bytes // CASE_BYTES if free_bytes is not None else 1
-    return int(max(1, min(os.cpu_count() or 1, by_memory, cases)))
+    return max(1, min(os.cpu_count() or 1, fitting if fitting is not None else 1, cases))

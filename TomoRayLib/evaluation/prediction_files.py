@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from TomoRayLib.evaluation.prepared import PreparedCase
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.cohort_finder import stem_of
 from TomoRayLib.images.files import read_volume
+from TomoRayLib.images.masks.checks import in_verse_numbers
 from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Volume, check_finite, last_line
@@ -91,7 +94,8 @@ def _labels(path: Path, wanted: Description, case: PreparedCase) -> Predicted:
         check_finite(volume.voxels, str(path))
         if not np.array_equal(volume.voxels, np.round(volume.voxels)):
             raise InputError(f"{path}: expected whole numbers in a label map, got others; threshold or round it.")
-        volume = Volume(volume.voxels.astype(np.int32), volume.grid)
+        whole = Volume(volume.voxels.astype(np.int32), volume.grid)
+        volume = in_verse_numbers(whole, path.name, wanted.numbering) if whole.voxels.any() else whole
     elif path.is_file() and not (found := read_volume(path)).voxels.any():
         volume = Volume(np.zeros(found.grid.shape, np.uint8), found.grid)  # a method that found no bone
     else:
@@ -133,7 +137,7 @@ def _array(path: Path, suffix: str, dataset: str | None) -> NDArray[Any]:
         with h5py.File(path, "r") as file:
             arrays = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
             return np.asarray(_one_of(arrays, dataset, path))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: expected an array file, which cannot be read ({last_line(error)}).") from None
@@ -150,11 +154,12 @@ def _one_of(arrays: Mapping[str, Any], dataset: str | None, path: Path) -> Any:
 
 def _placed(volume: Volume, wanted: GridDescription, case: PreparedCase, path: Path) -> Volume:
     """The volume where the description puts it."""
+    is_array = path.suffix.lower() in ARRAYS
+    if is_array and (wanted.center == "file" or wanted.spacing_mm is None or wanted.axes == "file"):
+        raise InputError(
+            f"{path}: expected a place for an array, whose file has none; set center, spacing_mm and axes of grid."
+        )
     if wanted.center == "file":
-        if path.suffix.lower() in ARRAYS:
-            raise InputError(
-                f"{path}: expected a place for an array, whose file has none; set center, spacing_mm and axes of grid."
-            )
         return volume
     grid = volume.grid
     if wanted.axes == "file":
@@ -170,7 +175,8 @@ def _placed(volume: Volume, wanted: GridDescription, case: PreparedCase, path: P
     placed = Grid(grid.size, spacing_mm, (0.0, 0.0, 0.0), direction)
     if wanted.center == "ct_top":
         half = float(np.abs(placed.direction_matrix[2] * np.array(spacing_mm) * np.array(grid.size)).sum() / 2)
-        middle[2] = case.ct_top_mm - half
+        if _is_taller(case, half):
+            middle[2] = case.ct_top_mm - half
     x, y, z = (middle - np.array(placed.center_mm)).tolist()
     return Volume(volume.voxels, Grid(grid.size, spacing_mm, (x, y, z), direction), warnings=volume.warnings)
 
@@ -193,21 +199,33 @@ def _check_seen(grid: Grid, case: PreparedCase, path: Path) -> tuple[NDArray[np.
     return inside, (f"{path.name}: covers {covered:.0%} of the case's vertebrae.",) if few else ()
 
 
+def _is_taller(case: PreparedCase, half_mm: float) -> bool:
+    """True if the case's CT is taller than a volume of twice ``half_mm``."""
+    return case.ct_top_mm - case.ct_middle_mm[2] > half_mm
+
+
 def _in_hu(volume: Volume, wanted: Description, path: Path) -> Volume:
     """The volume in HU. Raises InputError for numbers out of the declared range, or that are no HU."""
     check_finite(volume.voxels, str(path))
-    values = wanted.values
     low, high = float(volume.voxels.min()), float(volume.voxels.max())
+    values = wanted.values
+    if values is None:
+        if low >= -NORMALISED and high <= NORMALISED:
+            raise InputError(
+                f"{path}: expected HU, got values from {low:g} to {high:g}, which look normalised; say in the "
+                "description what they mean (values: low, high, low_hu, high_hu)."
+            )
+        if low >= 0:
+            raise InputError(
+                f"{path}: expected HU, got no value below 0 ({low:g} to {high:g}): are they HU + 1024, or 0 outside of "
+                "bone? Say in the description what they mean (values), or write -1000 where nothing is."
+            )
+        return Volume(volume.voxels.astype(np.float32), volume.grid)
     slack = SLACK * (values.high - values.low)
-    if not values.are_hu and (low < values.low - slack or high > values.high + slack):
+    if low < values.low - slack or high > values.high + slack:
         raise InputError(
             f"{path}: expected values from {values.low:g} to {values.high:g}, as declared, got {low:g} to {high:g}; "
             "correct values in the description."
-        )
-    if values.are_hu and low >= -NORMALISED and high <= NORMALISED:
-        raise InputError(
-            f"{path}: expected HU, got values from {low:g} to {high:g}, which look normalised; say in the description "
-            "what they mean (values: low, high, low_hu, high_hu)."
         )
     share = (volume.voxels.astype(np.float32) - values.low) / (values.high - values.low)
     return Volume((values.low_hu + share * (values.high_hu - values.low_hu)).astype(np.float32), volume.grid)

@@ -5,6 +5,7 @@ The description is ``predictions.toml`` in the folder. ``like = "swin-x2s"`` beg
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -31,7 +32,8 @@ class GridDescription:
 
     Args:
         center: The middle of the volume: as the file's header places it (``file``), at the middle of the case's CT
-            (``ct``), there but with both upper ends level (``ct_top``), or at the isocentre (``isocentre``).
+            (``ct``), there, but of a CT that is taller than the volume with both upper ends level (``ct_top``), or at
+            the isocentre (``isocentre``).
         spacing_mm: Spacing along the array's axes as the file has them, (i, j, k); None: that of the header.
         axes: Three letters, to where the indices i, j and k of the array grow: "LPS" is the order of DICOM. "file":
             as the header says.
@@ -47,7 +49,7 @@ class GridDescription:
                 f"Expected three letters for the axes of the array, one each of L or R, P or A, S or I, or file; got "
                 f"{self.axes!r}."
             )
-        if self.spacing_mm is not None and min(self.spacing_mm) <= 0:
+        if self.spacing_mm is not None and not all(0 < mm < math.inf for mm in self.spacing_mm):
             raise InputError(f"Expected a spacing above 0 mm, got {list(self.spacing_mm)}.")
         if self.center == "file" and (self.spacing_mm is not None or self.axes != "file"):
             raise InputError(
@@ -63,22 +65,17 @@ def _axis_of(letter: str) -> int:
 
 @dataclass(frozen=True)
 class ValuesDescription:
-    """What the numbers of a volume mean: ``low`` is ``low_hu`` and ``high`` is ``high_hu``, linearly. Without them,
-    the numbers are HU."""
+    """What the numbers of a volume mean: ``low`` is ``low_hu`` and ``high`` is ``high_hu``, linearly."""
 
-    low: float = -1024.0
-    high: float = 3071.0
-    low_hu: float = -1024.0
-    high_hu: float = 3071.0
+    low: float
+    high: float
+    low_hu: float
+    high_hu: float
 
     def __post_init__(self) -> None:
-        if not (self.high > self.low and self.high_hu > self.low_hu):
-            raise InputError("Expected low below high and low_hu below high_hu.")
-
-    @property
-    def are_hu(self) -> bool:
-        """True if the numbers are HU as they are."""
-        return (self.low, self.high) == (self.low_hu, self.high_hu)
+        finite = all(math.isfinite(value) for value in (self.low, self.high, self.low_hu, self.high_hu))
+        if not (finite and self.high > self.low and self.high_hu > self.low_hu):
+            raise InputError("Expected finite values, low below high and low_hu below high_hu.")
 
 
 @dataclass(frozen=True)
@@ -91,12 +88,12 @@ class Description:
         file: Where the file of a case lies below the folder; ``{case}`` and ``{subject}`` stand for its names.
         dataset: Name of the array, in an HDF5 file or an .npz.
         mask: File with the method's own vertebrae or bone mask, likewise, for a volume.
-        bone_above_hu: Without one: voxels denser than this are its bone. Without both a volume has no mask, and no
-            scores of shape.
+        bone_above_hu: Without one: voxels denser than this are its bone.
         outside_mask: Whether grey values outside of the mask are taken as ``empty``, as a CT of everything needs it, or
-            ``kept``: the volume shows vertebrae alone, as TomoRay's own.
+            ``kept``: the volume shows vertebrae alone, as TomoRay's own. Only such a volume may have neither mask nor
+            threshold; it then has no scores of shape.
         grid: Where the voxels lie.
-        values: What a volume's numbers mean.
+        values: What a volume's numbers mean; None: they are HU.
         numbering: Numbering of a label map, one of ``LABEL_CHOICES``.
         frame: Coordinates of points, LPS (DICOM) or RAS (NIfTI, Slicer's default for PLY), in mm.
         scale_mm: What one unit of points is.
@@ -112,7 +109,7 @@ class Description:
     bone_above_hu: float | None = None
     outside_mask: Literal["empty", "kept"] = "empty"
     grid: GridDescription = field(default_factory=GridDescription)
-    values: ValuesDescription = field(default_factory=ValuesDescription)
+    values: ValuesDescription | None = None
     numbering: str = AUTO
     frame: Literal["LPS", "RAS"] = "LPS"
     scale_mm: float = 1.0
@@ -132,6 +129,15 @@ class Description:
                 raise InputError(f"Expected a file below the folder of the predictions, got {pattern!r}.")
         if self.kind != VOLUME and (self.mask or self.bone_above_hu is not None):
             raise InputError("Expected a mask or a threshold with a volume alone: label maps and points are shapes.")
+        if self.kind == VOLUME and not self.mask and self.bone_above_hu is None and self.outside_mask == "empty":
+            raise InputError(
+                "Expected the bone of a volume, by a mask or by bone_above_hu: the truth shows vertebrae alone. If the "
+                'volume does too, say outside_mask = "kept".'
+            )
+        if self.kind == POINTS and self.grid.center == "ct_top":
+            raise InputError("Expected points about the CT's middle (ct), the isocentre, or in their own place (file).")
+        if not 0 < self.scale_mm < math.inf:
+            raise InputError(f"Expected a scale above 0 mm, got {self.scale_mm}.")
         if self.mask and self.bone_above_hu is not None:
             raise InputError("Expected a mask or a threshold for a volume's bone, got both; leave one out.")
 

@@ -118,7 +118,7 @@ def prepared_key(files: CaseFiles, settings: CaseSettings) -> str:
             geometry[name] = sha256_of_image(Path(geometry[name]))
     segmentation = None if files.segmentation is None else Path(files.segmentation)
     labelled_by = (
-        {"sha256": sha256_of_image(segmentation), "names": _label_names(segmentation), "numbering": settings.labels}
+        {"sha256": sha256_of_image(segmentation), "names": label_names(segmentation), "numbering": settings.labels}
         if segmentation is not None
         else {"segmenter": find_segmenter().sha256, "device": settings.device, "precision": settings.precision}
     )
@@ -130,7 +130,7 @@ def prepared_key(files: CaseFiles, settings: CaseSettings) -> str:
         labels=labelled_by,
         geometry=geometry,
         cube=[settings.fov_mm, settings.size],
-        quantisation=settings.quantisation,
+        table=asdict(settings.table),
     )
 
 
@@ -217,7 +217,7 @@ def _corners(grid: Grid) -> list[tuple[float, float, float]]:
     return [(i - 0.5, j - 0.5, k - 0.5) for i in (0, x) for j in (0, y) for k in (0, z)]
 
 
-def _label_names(segmentation: Path) -> list[list[Any]]:
-    """The names of a label map's numbers, which may be in a table beside it: a changed table gives other scores."""
+def label_names(segmentation: Path) -> list[list[Any]]:
+    """Return the names of a label map's numbers, which may be in a table beside it: another table, other scores."""
     names = names_of_labels(segmentation) if segmentation.is_file() else None
     return [[label.number, label.layer, *label.texts] for label in names.labels] if names is not None else []

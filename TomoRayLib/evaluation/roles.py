@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from TomoRayLib.evaluation.spine_shape import ONE_PERSON, Picture, alike
+from TomoRayLib.evaluation.spine_shape import COPY, Picture, alike
 from TomoRayLib.images.subjects import is_of_subjects
 
 
@@ -75,7 +75,7 @@ class LeakGuard:
         roles = {method: people.role_of(own) for method, people in self.people.items()}
         return tuple(Known(method, role) for method, role in roles.items() if role is not Role.HELD_OUT)
 
-    def by_shape(self, picture: Picture, least: float = ONE_PERSON) -> tuple[Known, ...]:
+    def by_shape(self, picture: Picture, least: float = COPY) -> tuple[Known, ...]:
         """Return which methods know a case by the shape of its spine, under whatever name, from a likeness on."""
         owners = [name for name, pictures in self.pictures.items() for _ in pictures]
         drawn = [one for pictures in self.pictures.values() for one in pictures]

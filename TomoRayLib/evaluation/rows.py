@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, Quantisation, vertebra_mask
+from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.metrics.row import Prediction, TruthReference, prepare_truth, row_to_json, score
 from TomoRayLib.metrics.surface import Surface, points_surface
 from TomoRayLib.metrics.table import MetricsSettings
@@ -71,6 +72,11 @@ def counting_of(
         return None
     said = spine or {"vertebrae": [], "numbering": "sure", "numbering_certainty": 1.0}
     return {**matched.to_json_dict(), **said}
+
+
+def truth_sha256(truth: GroundTruth) -> str:
+    """Return the hash of a truth: two runs with the same one can be compared case by case."""
+    return sha256_of_bytes(truth.grey.tobytes() + truth.labels.astype(np.uint8).tobytes())
 
 
 def settings_of(truth: GroundTruth) -> dict[str, Any]:

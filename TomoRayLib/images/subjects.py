@@ -8,6 +8,7 @@ from collections.abc import Iterable
 # People of whom a data folder has several files, each named by what it shows of them.
 _OF_SEVERAL_FILES = ("acrin_flt_001", "totalsegmentator_example")
 _VERSE = re.compile(r"verse\d+")
+_BIDS = re.compile(r"sub-[a-z0-9]+", re.IGNORECASE)
 _PART = re.compile(r"_(?:split|dir)-")
 
 
@@ -15,14 +16,16 @@ def subject_of(name: str) -> str:
     """The subject of a label map, a body, a case or a part: ``verse041`` for verse041_seg and sub-verse041_dir-iso.
 
     Of several VerSe numbers the first is the subject, the others are its scans (sub-verse401_split-verse253). A person
-    with several bodies or with a body and a case is one: ``acrin_flt_001`` for acrin_flt_001_head_neck. Any other name
-    is its own subject, but for VerSe's ``_split-`` and ``_dir-``.
+    with several bodies or with a body and a case is one: ``acrin_flt_001`` for acrin_flt_001_head_neck. In BIDS names
+    it is ``sub-`` with what follows up to the next underscore. Any other name is its own subject, but for VerSe's
+    ``_split-`` and ``_dir-``.
     """
     numbers = _numbers(name)
     if numbers:
         return numbers[0]
     people = (one for one in _OF_SEVERAL_FILES if name.lower() == one or name.lower().startswith(f"{one}_"))
-    return next(people, _PART.split(name)[0])
+    found = _BIDS.match(name)
+    return next(people, found[0] if found else _PART.split(name)[0])
 
 
 def is_of_subjects(name: str, names: Iterable[str]) -> bool:

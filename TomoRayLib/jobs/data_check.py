@@ -46,7 +46,7 @@ def run_data_check(job: DataCheckJob, emit: Emit) -> None:
         headers = list(pool.map(check_headers, cases))
     findings = [(one.name, sentence) for one in headers for sentence in one.findings]
     if job.voxels:
-        findings += _voxel_findings(job, cases, {name for name, _ in findings}, emit)
+        findings += _voxel_findings(job, cases, {one.name for one in headers if one.grid is None}, emit)
     for name, sentence in findings[:SHOWN]:
         emit(Warned(f"{name}: {sentence}"))
     if len(findings) > SHOWN:
@@ -67,15 +67,17 @@ def run_data_check(job: DataCheckJob, emit: Emit) -> None:
 
 
 def _voxel_findings(
-    job: DataCheckJob, cases: Sequence[CohortCase | UnlabelledCase], damaged: set[str], emit: Emit
+    job: DataCheckJob, cases: Sequence[CohortCase | UnlabelledCase], without_grid: set[str], emit: Emit
 ) -> list[tuple[str, str]]:
     """What reading a case says of it: the same checks and sentences as before it is scored."""
     from TomoRayLib.synthesis.source_inputs import read_source  # not above: headers need neither it nor torch
 
     found: list[tuple[str, str]] = []
+    unread = 0
     for number, case in enumerate(cases, 1):
         emit(StageBegun(case.name, number, len(cases)))
-        if case.name in damaged or not isinstance(case, CohortCase) or case.ct.is_dir():
+        if case.name in without_grid or not isinstance(case, CohortCase):
+            unread += 1
             continue
         try:
             source = read_source(case.ct, case.segmentation, job.labels)
@@ -83,6 +85,8 @@ def _voxel_findings(
             found.append((case.name, str(error)))
             continue
         found += [(case.name, warning) for warning in source.ct.warnings]
+    if unread:
+        emit(Note(f"Voxels of {unread} cases were not read: without a segmentation, damaged, or DICOM."))
     return found
 
 

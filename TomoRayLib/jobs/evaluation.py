@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.evaluation.case_scoring import CaseTask, score_case
 from TomoRayLib.evaluation.dask_pool import cluster_pool, free_memory_bytes, is_dask_there, local_pool
-from TomoRayLib.evaluation.earlier_run import add_earlier_rows
+from TomoRayLib.evaluation.earlier_run import add_earlier_rows, check_earlier_run
 from TomoRayLib.evaluation.pool import Lost, OneProcess, Pool, worker_count
 from TomoRayLib.evaluation.roles import Known, LeakGuard
 from TomoRayLib.evaluation.spine_shape import MAYBE, alike, from_text
@@ -32,6 +33,7 @@ from TomoRayLib.jobs.disk_reserve import DiskReserve
 from TomoRayLib.jobs.evaluation_cases import (
     AnyCase,
     Methods,
+    chosen_of,
     cohort_of,
     facts_of_source,
     guard_of,
@@ -53,6 +55,7 @@ from TomoRayLib.synthesis.model_run import choose_device
 RECORDS = "cases"  # folder of one JSON file and one page per scored case
 SECONDS_A_CASE = 12.0  # on one core
 NEED_BYTES = 50 * 1024 * 1024
+UNBOUNDED = "Its memory is not bounded: that takes several workers."
 NO_DASK = "One case after another: working on several at once needs the Python package distributed (tomoray[cluster])."
 
 
@@ -70,11 +73,13 @@ class _Run:
 
     job: EvaluationJob
     cohort: Cohort
+    everything: Cohort
     cases: Sequence[AnyCase]
     guard: LeakGuard
     emit: Emit
     records: dict[int, dict[str, Any]] = field(default_factory=dict)
     failed: dict[int, list[str]] = field(default_factory=dict)
+    by_shape: set[int] = field(default_factory=set)
     disk_is_full: bool = False
 
 
@@ -94,7 +99,10 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     """
     begun = time.monotonic()
     check_writable(job.out, NEED_BYTES)
-    cohort, methods = cohort_of(job), methods_of(job)
+    everything, methods = cohort_of(job), methods_of(job)
+    cohort = chosen_of(job, everything)
+    if job.against is not None:
+        check_earlier_run(Path(job.against), Path(job.out))
     cases: tuple[AnyCase, ...] = (*cohort.cases, *cohort.unlabelled)
     if any(is_study(case) for case in cases) and any(case.ct == cohort.folder for case in cases):
         emit(Note("All folders of DICOM files have one Study Instance UID: they are taken as one study."))
@@ -102,7 +110,10 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     count = "1 case" if len(cases) == 1 else f"{len(cases)} cases"
     unlabelled = f", of which {len(cohort.unlabelled)} get labels by TomoRay" if cohort.unlabelled else ""
     emit(Note(f"{count}{unlabelled}. Left out{counted_reasons(cohort) or ': nothing'}."))
-    run = _Run(job, cohort, cases, guard_of(methods), emit)
+    guard, unknown = guard_of(methods)
+    for sentence in unknown:
+        emit(Warned(sentence))
+    run = _Run(job, cohort, everything, cases, guard, emit)
     todo = _unseen(run)
     reserve = DiskReserve(Path(job.out))
     try:
@@ -200,13 +211,18 @@ def _pool(job: EvaluationJob, cases: int) -> Pool:
                 "scheduler",
             )
         Path(job.out).mkdir(parents=True, exist_ok=True)
-        places = [Path(job.folder).absolute(), *(Path(one).absolute() for one in job.predictions)]
-        return cluster_pool(job.scheduler, [*places, Path(job.out).absolute()])
+        stages = Path(stages_folder(job))
+        stages.mkdir(parents=True, exist_ok=True)
+        files = [job.folder, *job.predictions, *([job.geometry.file] if job.geometry.file is not None else [])]
+        places = [Path(one).absolute() for one in files]
+        return cluster_pool(job.scheduler, [*places, stages, Path(job.out).absolute()])
     on_gpu = choose_device(job.device).startswith("cuda")
     if not is_dask_there():
         return OneProcess(NO_DASK if cases > 1 else OneProcess().said)
-    count = worker_count(job.workers, cases, free_memory_bytes(), on_gpu)
-    return OneProcess() if count == 1 else local_pool(count, THREADS, job.memory_gb)
+    count = worker_count(job.workers, cases, free_memory_bytes(), on_gpu, job.memory_gb)
+    if count == 1:
+        return OneProcess() if job.memory_gb is None else OneProcess(f"{OneProcess().said} {UNBOUNDED}")
+    return local_pool(count, THREADS, job.memory_gb)
 
 
 def _take(run: _Run, place: int, outcome: Outcome | Lost) -> None:
@@ -222,6 +238,7 @@ def _take(run: _Run, place: int, outcome: Outcome | Lost) -> None:
     known = (*known_by_name(run.guard, case), *run.guard.by_shape(from_text(record["picture"])))
     if known and not run.job.include_seen:
         run.failed[place] = [_refused(known)]
+        run.by_shape.add(place)
         run.emit(Warned(f"{case.name} is not scored: {_refused(known)}", "include_seen"))
         return
     record["known"] = "; ".join(dict.fromkeys(one.sentence for one in known)) or None
@@ -255,6 +272,15 @@ def _keep_record(run: _Run, name: str, record: Mapping[str, Any]) -> None:
         run.disk_is_full = True
 
 
+def _remove_stale_records(run: _Run, without_score: Mapping[int, str]) -> None:
+    """Delete records that an earlier run, or this one, left of cases that have no score now."""
+    for place, case in enumerate(run.cases):
+        if place not in run.records or place in without_score:
+            for ending in (".json", ".html"):
+                with suppress(OSError):
+                    (Path(run.job.out) / RECORDS / f"{case.name}{ending}").unlink(missing_ok=True)
+
+
 def _png_of(run: _Run, record: Mapping[str, Any]) -> bytes | None:
     stage = StageStore(stages_folder(run.job)).find(str(record["picture_key"]))
     return stage.arrays["png"].tobytes() if stage is not None and "png" in stage.arrays else None
@@ -262,12 +288,14 @@ def _png_of(run: _Run, record: Mapping[str, Any]) -> bytes | None:
 
 def _result(run: _Run, methods: Methods, settings: dict[str, Any]) -> CohortResult:
     """Scores in the order of the cases, without copies of one scan under several names."""
-    copies = _copies(run)
+    copies = {**_copies(run), **_known_by_others(run)}
     for place, sentence in copies.items():
         run.failed.setdefault(place, []).append(sentence)
         run.emit(Warned(f"{run.cases[place].name}: {sentence}"))
+    _remove_stale_records(run, copies)
     kept = {place: record for place, record in sorted(run.records.items()) if place not in copies}
-    remarks = [_predictions_without_case(one.name, one.without_case(_names(run))) for one in methods.predictions]
+    names = _names(run.everything)
+    remarks = [_predictions_without_case(one.name, one.without_case(names)) for one in methods.predictions]
     if run.job.against is not None:
         remarks += add_earlier_rows(Path(run.job.against), kept.values())
     remarks = [sentence for sentence in remarks if sentence]
@@ -292,8 +320,9 @@ def _result(run: _Run, methods: Methods, settings: dict[str, Any]) -> CohortResu
     )
 
 
-def _names(run: _Run) -> list[tuple[str, str]]:
-    return [(case.name, case.subject) for case in run.cases]
+def _names(cohort: Cohort) -> list[tuple[str, str]]:
+    labelled = [(case.name, case.subject) for case in cohort.cases]
+    return labelled + [(case.name, case.subject) for case in cohort.unlabelled]
 
 
 def _predictions_without_case(method: str, files: Sequence[str]) -> str:
@@ -308,16 +337,26 @@ def _copies(run: _Run) -> dict[int, str]:
     places = sorted(run.records)
     pictures = [from_text(run.records[place]["picture"]) for place in places]
     found: dict[int, str] = {}
-    for number, place in enumerate(places):
-        for other in alike([pictures[number]], pictures[:number])[0]:
+    for number, (place, picture) in enumerate(zip(places, pictures, strict=True)):
+        for other in alike([picture], pictures[:number])[0]:
             first = places[other]
             if first not in found and run.cases[first].subject != run.cases[place].subject:
                 found[place] = (
-                    f"Shows the same spine as {run.cases[first].name}, under another name: it would count twice, so it "
-                    "is not scored."
+                    f"Has the same labelled spine as {run.cases[first].name}, under another name: it would count "
+                    "twice, so it is not scored."
                 )
                 break
     return found
+
+
+def _known_by_others(run: _Run) -> dict[int, str]:
+    """The places of cases whose person is known by the shape of another scan of theirs."""
+    of_person = {run.cases[place].subject: reasons[0] for place, reasons in run.failed.items() if place in run.by_shape}
+    return {
+        place: f"Another scan of this person is known. {of_person[run.cases[place].subject]}"
+        for place in run.records
+        if run.cases[place].subject in of_person
+    }
 
 
 def _shown_methods(methods: Methods) -> list[str]:
@@ -331,7 +370,8 @@ def _write(job: EvaluationJob, result: CohortResult) -> tuple[str, ...]:
 
 def _finished(job: EvaluationJob, result: CohortResult, names: Sequence[str], seconds: float) -> Finished:
     rows = result.summary[EVERYTHING]
-    incomplete = bool(job.strict and (result.failed or result.left_out or result.remarks))
+    left_out = result.left_out if job.cases is None else ()
+    incomplete = bool(job.strict and (result.failed or left_out or result.remarks))
     return Finished(
         {
             "folder": job.out,

@@ -27,6 +27,7 @@ from TomoRayLib.images.cohort_finder import (
 from TomoRayLib.images.study_finder import find_studies, is_study
 from TomoRayLib.jobs.evaluation_job import EvaluationJob
 from TomoRayLib.metrics.statistics import MODEL_ROW
+from TomoRayLib.synthesis.model_run import choose_model
 from TomoRayLib.synthesis.own_labels import is_segmenter_there
 from TomoRayLib.synthesis.settings import GeometryOptions
 from TomoRayLib.weights import ModelEntry, find_model
@@ -76,7 +77,11 @@ def methods_of(job: EvaluationJob) -> Methods:
 def cohort_of(job: EvaluationJob) -> Cohort:
     """Find the cases: studies with scouts in the folder, or its labelled CTs. Raises InputError if there is neither."""
     own_labels = job.segment and is_segmenter_there()
-    cohort = _cohort(job, own_labels)
+    return _cohort(job, own_labels)
+
+
+def chosen_of(job: EvaluationJob, cohort: Cohort) -> Cohort:
+    """Return the cases of a cohort that the job's list names, or all. Raises InputError for unknown names."""
     return cohort if job.cases is None else only_named(cohort, names_in(Path(job.cases)))
 
 
@@ -118,22 +123,28 @@ def stages_folder(job: EvaluationJob) -> str:
 
 
 def tasks_of(job: EvaluationJob, methods: Methods, cases: Sequence[AnyCase], threads: int) -> list[CaseTask]:
-    """Return the work on each case, as it is sent to a worker."""
-    size = methods.atlas.size
-    settings = CaseSettings(job.geometry, job.labels, job.fov_mm, size, job.quantisation, job.device, job.precision)
-    store = StageStore(stages_folder(job), reuse=job.resume or job.stages is not None)
-    models = tuple(ScoredModel(row, entry.id) for row, entry in methods.models.items())
+    """Return the work on each case, as it is sent to a worker: with weights, device and precision as they are here.
+
+    Raises InputError for a device that does not exist.
+    """
+    chosen = choose_model(methods.atlas.id, job.device, job.precision)
+    device, precision = chosen.device.partition(":")[0], "float32" if chosen.precision_name == "float32" else "auto"
+    settings = CaseSettings(
+        job.geometry, job.labels, job.fov_mm, methods.atlas.size, job.quantisation, device, precision
+    )
     return [
         CaseTask(
-            case.name,
-            case.subject,
-            _files_of(case),
-            settings,
-            models,
-            methods.predictions,
-            methods.atlas.id,
-            store,
-            threads,
+            name=case.name,
+            subject=case.subject,
+            files=_files_of(case),
+            settings=settings,
+            models=tuple(ScoredModel(row, entry.id, entry.sha256) for row, entry in methods.models.items()),
+            predictions=methods.predictions,
+            atlas=methods.atlas.id,
+            atlas_sha256=methods.atlas.atlas_sha256,
+            precision_name=chosen.precision_name,
+            store=StageStore(stages_folder(job), reuse=job.resume or job.stages is not None),
+            threads=threads,
         )
         for case in cases
     ]
@@ -144,9 +155,19 @@ def _files_of(case: AnyCase) -> CaseFiles:
     return CaseFiles(str(case.ct), None if segmentation is None else str(segmentation), is_study(case))
 
 
-def guard_of(methods: Methods) -> LeakGuard:
-    """Return the guard that knows whom the methods have seen. Raises InputError for a damaged file of known people."""
-    return LeakGuard(methods.people, known_pictures())
+def guard_of(methods: Methods) -> tuple[LeakGuard, tuple[str, ...]]:
+    """Return the guard that knows whom the methods have seen, and what it cannot know, in sentences.
+
+    Raises InputError for a damaged file of known people.
+    """
+    people, pictures = methods.people, known_pictures()
+    silent = [name for name, one in people.items() if not one.trained_on and not one.chosen_on]
+    sentences = []
+    if silent:
+        sentences.append(f"{', '.join(silent)}: whom it has seen is not stated, so anybody may be known to it.")
+    if not pictures and len(silent) < len(people):
+        sentences.append("There are no pictures of known people (known_people.json): their copies are not found.")
+    return LeakGuard(people, pictures), tuple(sentences)
 
 
 def known_by_name(guard: LeakGuard, case: AnyCase) -> tuple[Known, ...]:

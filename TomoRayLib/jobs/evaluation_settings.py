@@ -26,8 +26,9 @@ def scoring_settings(job: EvaluationJob, methods: Methods) -> dict[str, Any]:
     Raises InputError for a device that does not exist.
     """
     geometry = asdict(job.geometry)
-    if job.geometry.file is not None:
-        geometry["file"] = sha256_of_image(Path(job.geometry.file))
+    for name in ("file", "ap_matrix_file", "lateral_matrix_file"):
+        if geometry[name] is not None:
+            geometry[name] = sha256_of_image(Path(geometry[name]))
     chosen = choose_model(methods.atlas.id, job.device, job.precision)
     settings = {
         "tomoray": TomoRayLib.__version__,

@@ -106,7 +106,7 @@ def equivalence(metric: str, ours: Statistic, cohort: str) -> Equivalence:
 
     Args:
         metric: One of ``MARGINS``.
-        ours: The cohort's statistic of that metric, whose n are cases.
+        ours: The cohort's statistic of that metric over people (``statistics.by_person``).
         cohort: One of ``TABLE_2``.
 
     Returns:

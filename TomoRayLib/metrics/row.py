@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -127,7 +127,8 @@ class Prediction:
     Args:
         grey: Grey values ``(z, y, x)`` in [0, 1].
         mask: Bone, boolean ``(z, y, x)``.
-        surface: Points on the bone's surface in place of a mask's.
+        surface: Points on the bone's surface in place of a mask's: together they weigh as much as the true surface,
+            so that their number does not matter.
     """
 
     grey: Voxels | None = None
@@ -167,7 +168,7 @@ def score(
         per_vertebra = vertebra.vertebra_rows(
             prediction.mask, reference.vertebrae, reference.nearest, reference.spacing_mm
         )
-    found = prediction.surface
+    found = None if prediction.surface is None else _as_heavy(prediction.surface, reference.surface)
     if found is None and prediction.mask is not None:
         found = surface.surface_of(prediction.mask, reference.spacing_mm)
     if found is not None:
@@ -197,6 +198,13 @@ def _of_grey(reference: TruthReference, grey: Voxels, window_width_hu: float) ->
         "ssim_in_mask": intensity.ssim_in_mask(grey, truth, near_bone),
         "mae_in_mask_hu": intensity.mae_in_mask_hu(grey, truth, reference.mask, window_width_hu),
     }
+
+
+def _as_heavy(points: Surface, truth: Surface) -> Surface:
+    """Points with areas that add up to the truth's."""
+    if points.is_empty or truth.is_empty:
+        return points
+    return replace(points, areas_mm2=points.areas_mm2 * (truth.areas_mm2.sum() / points.areas_mm2.sum()))
 
 
 def _of_surface(reference: TruthReference, found: Surface) -> dict[str, float]:

@@ -145,6 +145,15 @@ def metric_statistic(scores: Sequence[CaseScore], row: str, key: str) -> Statist
     return statistic(values)
 
 
+def by_person(scores: Sequence[CaseScore], row: str, key: str) -> Statistic:
+    """Statistic of each person's mean over their cases: ``n`` counts people."""
+    of_person: dict[str, list[float]] = {}
+    for score in scores:
+        if row in score.rows and not math.isnan(score.rows[row][key]):
+            of_person.setdefault(score.subject, []).append(score.rows[row][key])
+    return statistic((sum(values) / len(values), person) for person, values in of_person.items())
+
+
 def gain_over(scores: Sequence[CaseScore], other: str, method: str = MODEL_ROW) -> Statistic:
     """Statistic of each case's difference in ``GAIN_KEY`` between a method and another row."""
     pairs = [

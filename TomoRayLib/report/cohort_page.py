@@ -33,7 +33,7 @@ def summary_page(result: CohortResult, interactive: str = "") -> str:
     remarks = " ".join((*result.marked_sentences, *result.remarks))
     opening = (
         f"<h1>{escape(result.title)}</h1>"
-        f'<p class="sub">{len(result.scores)} cases of {subjects} people scored, {len(result.failed)} without a score; '
+        f'<p class="sub">{len(result.scores)} cases of {subjects} people scored, {result.unscored} without a score; '
         f"files left out: {len(result.left_out)}. {escape(remarks)}</p>"
     )
     scored = bool(result.scores)

@@ -11,9 +11,9 @@ from TomoRayLib.metrics.paired import PairedTest, paired_tests
 from TomoRayLib.metrics.published import MARGINS, TABLE_2, Equivalence, equivalence
 from TomoRayLib.metrics.scores import COLUMN_OF_KEY
 from TomoRayLib.metrics.statistics import (
-    EVERYTHING,
     CaseScore,
     Summary,
+    by_person,
     methods_of,
     summarise,
 )
@@ -71,11 +71,19 @@ class CohortResult:
     @cached_property
     def equivalences(self) -> dict[str, tuple[Equivalence, ...]]:
         """Each method against the paper's cohorts."""
-        rows = self.summary.get(EVERYTHING, {})
         return {
-            method: tuple(equivalence(key, rows[method][key], cohort) for cohort in TABLE_2 for key in MARGINS)
+            method: tuple(
+                equivalence(key, by_person(self.summarised, method, key), cohort)
+                for cohort in TABLE_2
+                for key in MARGINS
+            )
             for method in self.methods
         }
+
+    @property
+    def unscored(self) -> int:
+        """How many cases have no score at all."""
+        return len({name for name, _ in self.failed} - {score.name for score in self.scores})
 
     def counted_of(self, method: str) -> PooledCounts | None:
         """Vertebrae that a method found and named, over the cases that means are made of; None if none is counted."""

@@ -23,7 +23,8 @@ def table_2(result: CohortResult) -> tuple[tuple[str, ...], list[tuple[str, ...]
         for column in columns:
             statistic = statistics[column.key]
             cells += [mean_and_sd(column, statistic), median_and_quartiles(column, statistic)]
-        lines.append((shown_row(row), str(len(result.summarised)), *cells))
+        count = max(statistics[column.key].n for column in columns)
+        lines.append((shown_row(row), str(count), *cells))
     for cohort, published in TABLE_2.items():
         cells = []
         for column in columns:

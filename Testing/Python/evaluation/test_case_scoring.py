@@ -22,6 +22,7 @@ from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.metrics.scores import METRIC_KEYS
 from TomoRayLib.metrics.surface import surface_of
+from TomoRayLib.weights import find_model
 
 WITH_MASK = 'kind = "volume"\nfile = "{case}.nrrd"\nmask = "{case}_mask.nrrd"\n'
 
@@ -49,9 +50,10 @@ def predicted(folder: Path, name: str, hu: np.ndarray, mask: np.ndarray, case: P
 
 def a_task(folder: Path, *predictions: PredictionFolder, models: tuple[str, ...] = ()) -> CaseTask:
     files = case_files(folder)
-    rows = tuple(ScoredModel(row, "geolift-s") for row in models)
-    store = StageStore(str(folder / "stages"))
-    return CaseTask("a", "a", files, case_settings(), rows, predictions, "geolift-s", store)
+    entry = find_model("geolift-s")
+    rows = tuple(ScoredModel(row, entry.id, entry.sha256) for row in models)
+    store, atlas = StageStore(str(folder / "stages")), entry.atlas_sha256
+    return CaseTask("a", "a", files, case_settings(), rows, predictions, entry.id, atlas, "float32", store)
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +165,9 @@ def test_a_detached_headers_voxels_are_part_of_the_key(tmp_path: Path) -> None:
     (tmp_path / "b.raw").rename(tmp_path / "voxels.bin")
     header = (tmp_path / "b.mhd").read_text().replace("b.raw", "voxels.bin")
     (tmp_path / "b.mhd").write_text(header)
-    task = replace(task, files=replace(task.files, ct=str(tmp_path / "b.mhd")), models=(ScoredModel("m", "geolift-s"),))
+    entry = find_model()
+    models = (ScoredModel("m", entry.id, entry.sha256),)
+    task = replace(task, files=replace(task.files, ct=str(tmp_path / "b.mhd")), models=models)
     first = score_case(task)
     voxels = bytearray((tmp_path / "voxels.bin").read_bytes())
     voxels[len(voxels) // 2] ^= 1
@@ -171,6 +175,66 @@ def test_a_detached_headers_voxels_are_part_of_the_key(tmp_path: Path) -> None:
     second = score_case(task)
     assert second["stages"]["prepared"] == "made"
     assert second["made_from"]["prepared"] != first["made_from"]["prepared"]
+
+
+def test_the_network_runs_once_though_a_picture_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is taken from the store, as without --resume."""
+    from TomoRayLib.synthesis.model_run import ChosenModel
+
+    runs, run = [], ChosenModel.synthesize
+
+    def counted(self: ChosenModel, *given: Any) -> Any:
+        runs.append(1)
+        return run(self, *given)
+
+    monkeypatch.setattr(ChosenModel, "synthesize", counted)
+    task = a_task(tmp_path, models=("tomoray",))
+    record = score_case(replace(task, store=StageStore(task.store.folder, reuse=False)))
+    assert len(runs) == 1
+    found = task.store.find(record["picture_key"])
+    assert found is not None
+    assert found.arrays["png"].tobytes().startswith(b"\x89PNG")
+
+
+def test_other_weights_or_precision_than_meant_are_refused(tmp_path: Path) -> None:
+    """As on a worker whose registry or processor is another one."""
+    task = a_task(tmp_path, models=("tomoray",))
+    with pytest.raises(InputError, match=r"Expected the weights of geolift-s .*TOMORAY_MODELS"):
+        score_case(replace(task, models=(replace(task.models[0], sha256="0" * 64),)))
+    with pytest.raises(InputError, match="in bfloat16, got one for float32"):
+        score_case(replace(task, precision_name="bfloat16"))
+    with pytest.raises(InputError, match="mean atlas of geolift-s"):
+        score_case(replace(task, atlas_sha256="0" * 64))
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.npz", "a.npy", "a.nii.gz", "a.h5", "a.vtk"])
+def test_a_damaged_prediction_costs_the_other_methods_nothing(case: PreparedCase, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "damaged"
+    folder.mkdir()
+    kind = "points" if name.endswith("vtk") else "labels"
+    place = (
+        '[grid]\ncenter = "ct"\naxes = "LPS"\nspacing_mm = [2, 2, 2]\n' if name[-3:] in ("npy", "npz", ".h5") else ""
+    )
+    suffix = name.partition(".")[2]
+    (folder / "predictions.toml").write_text(f'name = "d"\nkind = "{kind}"\nfile = "{{case}}.{suffix}"\n{place}')
+    if name.endswith("npz"):
+        np.savez_compressed(folder / name, a=np.random.default_rng(0).integers(0, 9, (40, 40, 40)))
+    elif name.endswith("npy"):
+        np.save(folder / name, np.ones((40, 40, 40)))
+    elif name.endswith("h5"):
+        import h5py
+
+        with h5py.File(folder / name, "w") as file:
+            file["a"] = np.ones((40, 40, 40))
+    elif name.endswith("vtk"):
+        (folder / name).write_bytes(b"# vtk DataFile Version 4.2\nx\nBINARY\nDATASET POLYDATA\nPOINTS 5000 float\n")
+    else:
+        write_volume(folder / name, case.truth.vertebrae())
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: max(20, len(content) * 2 // 3)])
+    record = score_case(a_task(tmp_path, read_predictions(folder), models=("tomoray",)))
+    assert list(record["metrics"]["rows"]) == ["tomoray", "blank", "mean_atlas"]
+    assert "Expected" in record["failed"]["d"] or "expected" in record["failed"]["d"]
 
 
 def test_a_method_that_fails_costs_the_others_nothing(case: PreparedCase, tmp_path: Path) -> None:

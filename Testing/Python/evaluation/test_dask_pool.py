@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from support.dask_clusters import Cluster, a_cluster
+from support.dask_clusters import Cluster, a_cluster, started_worker
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.evaluation.dask_pool import cluster_pool, local_pool
 from TomoRayLib.evaluation.pool import Lost, OneProcess, worker_count
@@ -23,12 +23,23 @@ def square(number: int) -> int:
     return number * number
 
 
+def where(_: int) -> int:
+    time.sleep(0.2)
+    return os.getpid()
+
+
 def dies_once(task: tuple[int, str]) -> int:
     number, marker = task
     time.sleep(0.1)
     if number == 3 and not os.path.exists(marker):
         Path(marker).touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def raises(number: int) -> int:
+    if number == 1:
+        raise ModuleNotFoundError("no such package here")
     return number
 
 
@@ -60,6 +71,9 @@ def test_every_task_is_answered_once_however_many_there_are(tmp_path: Path) -> N
         marker = str(tmp_path / "died")
         answers = sorted(pool.run(dies_once, [(number, marker) for number in range(7)]))
         assert answers == [(number, number) for number in range(7)]
+        answers = dict(pool.run(raises, [0, 1, 2]))
+        assert "ModuleNotFoundError" in answers[1].sentence
+        assert (answers[0], answers[2]) == (0, 2)
         answers = dict(pool.run(dies_always, list(range(6))))
         assert isinstance(answers.pop(2), Lost)
         assert answers == {number: number for number in (0, 1, 3, 4, 5)}
@@ -75,6 +89,29 @@ def test_a_cluster_of_separate_processes_goes_on_without_a_dead_worker(cluster: 
     cluster.workers[0].kill()
     assert sorted([*first, *answers]) == [(number, number * number) for number in range(40)]
     pool.close()
+
+
+def test_a_worker_that_joins_late_is_used(tmp_path: Path) -> None:
+    with a_cluster(tmp_path, workers=1) as running:
+        pool = cluster_pool(running.address, [tmp_path])
+        answers = pool.run(where, list(range(60)))
+        seen = {next(answers)[1] for _ in range(4)}
+        assert len(seen) == 1
+        with started_worker(running.address, tmp_path, "late"):
+            seen |= {answer for _, answer in answers}
+        assert len(seen) == 2
+        pool.close()
+
+
+def test_a_worker_that_joins_late_and_cannot_do_the_work_ends_it(tmp_path: Path) -> None:
+    with a_cluster(tmp_path, workers=1) as running:
+        pool = cluster_pool(running.address, [tmp_path])
+        answers = pool.run(where, list(range(200)))
+        next(answers)
+        refused = pytest.raises(OutputError, match=r"worker that joined cannot be used.*one thread each")
+        with started_worker(running.address, tmp_path, "late", threads=2), refused:
+            list(answers)
+        pool.close()
 
 
 def test_a_scheduler_that_dies_is_told_with_how_far_it_came(tmp_path: Path) -> None:
@@ -127,4 +164,8 @@ def test_how_many_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worker_count(None, 100, gib, on_gpu=False) == 1
     assert worker_count(None, 100, None, on_gpu=False) == 1
     assert worker_count(None, 100, 64 * gib, on_gpu=True) == 1
-    assert worker_count(20, 100, gib, on_gpu=False) == 20
+    assert worker_count(None, 100, 64 * gib, on_gpu=False, memory_gb=16) == 4
+    assert worker_count(4, 100, 9 * gib, on_gpu=False) == 4
+    assert worker_count(9, 1, gib, on_gpu=False) == 1
+    with pytest.raises(InputError, match="of memory for each of 20 workers"):
+        worker_count(20, 100, 9 * gib, on_gpu=False)

@@ -17,12 +17,13 @@ from TomoRayLib.evaluation.prediction_files import Predicted, read_prediction
 from TomoRayLib.evaluation.predictions import PredictionFolder, description_of
 from TomoRayLib.evaluation.prepared import PreparedCase
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.resampling import resample
+from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.metrics.surface import surface_of
 
 NAMES = ("a", "a")
+PLACE = {"center": "ct", "axes": "LPS", "spacing_mm": [2.0, 2.0, 2.0]}
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +33,8 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> PreparedCase:
 
 def read(folder: Path, case: PreparedCase, file: str, kind: str = "volume", **more: Any) -> Predicted:
     values = {"name": "theirs", "kind": kind, "file": f"{{case}}{file}", **more}
+    if kind == "volume" and not {"mask", "bone_above_hu"} & set(more):
+        values["outside_mask"] = "kept"
     return read_prediction(PredictionFolder(folder, description_of(values, "test")), NAMES, case)
 
 
@@ -172,6 +175,13 @@ def test_points_lie_on_the_surface_that_they_were_taken_from(
             "expected values from 0 to 1",
         ),
         ({}, lambda hu: np.where(hu > 300, np.nan, hu), "NaN"),
+        ({}, lambda hu: hu + 1024, r"HU \+ 1024"),
+        ({}, lambda hu: np.where(hu > -250, hu, 0), "0 outside of bone"),
+        (
+            {"values": {"low": -1024.0, "high": 1476.0, "low_hu": -1024.0, "high_hu": 1476.0}},
+            lambda hu: hu + 2048,
+            "expected values from -1024 to 1476",
+        ),
         ({"kind": "labels"}, lambda hu: hu * 0 + 0.5, "whole"),
     ],
 )
@@ -206,8 +216,10 @@ def test_a_file_beside_its_case_is_refused_and_one_that_covers_half_is_told(case
     ("name", "content", "more", "sentence"),
     [
         ("b.nrrd", b"", {}, "found none"),
-        ("a.npy", b"nonsense", {"grid": {"center": "ct"}}, "cannot be read"),
-        ("a.h5", b"nonsense", {"grid": {"center": "ct"}}, "cannot be read"),
+        ("a.npy", b"nonsense", {"grid": PLACE}, "cannot be read"),
+        ("a.npy", b"", {"grid": PLACE}, "cannot be read"),
+        ("a.npz", b"PK nonsense", {"grid": PLACE}, "cannot be read"),
+        ("a.h5", b"nonsense", {"grid": PLACE}, "cannot be read"),
         ("a.vtk", b"nonsense", {"kind": "points"}, "expected points, found none"),
         ("a.csv", b"x,y,z\n", {"kind": "points"}, "three numbers a line"),
         ("a.doc", b"x", {"kind": "points"}, r"expected points as \.vtk"),
@@ -225,12 +237,77 @@ def test_a_file_that_cannot_be_read_says_so(
 def test_arrays_need_a_place_and_a_name(case: PreparedCase, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", one=np.zeros((4, 4, 4)), two=np.zeros((4, 4, 4)))
     with pytest.raises(InputError, match="expected one array, or the name of one"):
-        read(tmp_path, case, ".npz", grid={"center": "ct"})
+        read(tmp_path, case, ".npz", grid=PLACE)
     with pytest.raises(InputError, match="expected the array 'ct', got one, two"):
-        read(tmp_path, case, ".npz", grid={"center": "ct"}, dataset="ct")
+        read(tmp_path, case, ".npz", grid=PLACE, dataset="ct")
     np.save(tmp_path / "a.npy", np.zeros((4, 4, 4)))
-    with pytest.raises(InputError, match="expected a place for an array"):
-        read(tmp_path, case, ".npy")
+    for left_out in ({}, {"center": "ct"}, {"center": "ct", "axes": "LPS"}, {"center": "ct", "spacing_mm": [2.0] * 3}):
+        with pytest.raises(InputError, match="expected a place for an array"):
+            read(tmp_path, case, ".npy", grid=left_out)
     np.save(tmp_path / "a.npy", np.zeros((4, 4)))
     with pytest.raises(InputError, match="three axes"):
-        read(tmp_path, case, ".npy", grid={"center": "ct"})
+        read(tmp_path, case, ".npy", grid=PLACE)
+
+
+def test_the_numbers_of_an_array_are_those_of_its_numbering(case: PreparedCase, tmp_path: Path) -> None:
+    """TotalSegmentator counts L5 as 27 and upwards from there."""
+    verse = case.truth.vertebrae().voxels
+    theirs = np.where(verse > 0, 51 - verse.astype(int), 0)  # L5 (24) is 27, L1 (20) is 31
+    np.save(tmp_path / "a.npy", theirs)
+    grid = {"center": "isocentre", "axes": "LPS", "spacing_mm": list(case.grid.spacing_mm)}
+    found = read(tmp_path, case, ".npy", kind="labels", numbering="totalsegmentator", grid=grid)
+    np.testing.assert_array_equal(found.labels, verse)
+
+
+def upright_ct_as_visual_py_writes_it(case: PreparedCase, height_mm: float) -> np.ndarray:
+    """What X2CT-GAN makes of a CT: 1 mm, the upper 320 mm or padded evenly to that, then 128 voxels of 2.5 mm."""
+    middle = np.array(case.ct_middle_mm)
+    upper = case.ct_top_mm - 160.0 if height_mm > 320 else middle[2]
+    cube = Grid.cube((middle[0], middle[1], upper), 320.0, 128)
+    there = Volume(np.asarray(case.truth.table.dequantise(case.truth.grey), np.float32), case.grid)
+    return resample(there, cube, fill=-1000.0).voxels
+
+
+def test_x2ct_gans_files_are_read_as_its_code_writes_them(case: PreparedCase, tmp_path: Path) -> None:
+    """fake_ct.mha stands upright with a header of 1 mm at 0; an HDF5 array runs from head to feet, as HU + 1024."""
+    height_mm = 2 * (case.ct_top_mm - case.ct_middle_mm[2])
+    assert height_mm < 320
+    hu = upright_ct_as_visual_py_writes_it(case, height_mm)
+    place = tmp_path / "CT" / "a_ct_xray_data"
+    place.mkdir(parents=True)
+    image = sitk.GetImageFromArray(hu.astype(np.int32))
+    sitk.WriteImage(image, str(place / "fake_ct.mha"))
+    (tmp_path / "a").mkdir()
+    with h5py.File(tmp_path / "a" / "fake_ct.h5", "w") as file:
+        file["ct"] = np.clip(hu[::-1] + 1024, 0, 2500)
+    found = {}
+    for method in ("x2ct-gan", "x2ct-gan-hdf5"):
+        description = description_of({"like": method}, method)
+        found[method] = read_prediction(PredictionFolder(tmp_path, description), NAMES, case)
+        bone = truth_hu(case) > 300
+        overlap = 2 * (found[method].mask & bone).sum() / (found[method].mask.sum() + bone.sum())
+        assert overlap > 0.8
+    np.testing.assert_allclose(found["x2ct-gan"].grey, found["x2ct-gan-hdf5"].grey, atol=2e-3)
+
+
+def test_swin_x2s_label_maps_are_placed_at_the_cts_middle(case: PreparedCase, tmp_path: Path) -> None:
+    """Its header has the right spacing, identity directions and an origin that means nothing."""
+    x, y, z = case.ct_middle_mm
+    spacing = 1.6
+    grid = Grid((128, 128, 160), (spacing,) * 3)
+    centred = Grid(grid.size, grid.spacing_mm, tuple((np.array((x, y, z)) - np.array(grid.center_mm)).tolist()))
+    labels = resample(case.truth.vertebrae(), centred, Interpolation.NEAREST, fill=0).voxels
+    image = sitk.GetImageFromArray(labels)
+    image.SetSpacing((spacing,) * 3)
+    sitk.WriteImage(image, str(tmp_path / "a_pred.nii.gz"))
+    folder = PredictionFolder(tmp_path, description_of({"like": "swin-x2s"}, "test"))
+    found = read_prediction(folder, NAMES, case)
+    truth = case.truth.vertebrae().voxels
+    assert (found.labels[truth > 0] == truth[truth > 0]).mean() > 0.85
+
+
+def test_ppcnets_points_are_read(case: PreparedCase, tmp_path: Path) -> None:
+    surface = surface_of(case.truth.vertebrae().voxels > 0, case.grid.spacing_mm)
+    write_points(tmp_path / "a_pred.vtk", surface.points_mm[:, ::-1] + np.array(case.grid.origin_mm))
+    folder = PredictionFolder(tmp_path, description_of({"like": "ppcnet"}, "test"))
+    np.testing.assert_allclose(read_prediction(folder, NAMES, case).points_mm, surface.points_mm, atol=1e-3)

@@ -10,7 +10,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.toml_files import toml_values
 from TomoRayLib.evaluation.predictions import READY, description_of, read_predictions, ready_methods
 
-PLAIN = 'name = "theirs"\nkind = "volume"\nfile = "{case}.nii.gz"\n'
+PLAIN = 'name = "theirs"\nkind = "volume"\noutside_mask = "kept"\nfile = "{case}.nii.gz"\n'
 
 
 def described(folder: Path, text: str) -> Path:
@@ -62,7 +62,12 @@ def test_predictions_of_no_case_are_listed(tmp_path: Path) -> None:
         (PLAIN + "[grid]\nspacing_mm = [1, 1, 1]\n", "centre other than that of the file"),
         (PLAIN + '[grid]\ncenter = "ct"\naxes = "LPX"\n', "three letters"),
         (PLAIN + '[grid]\ncenter = "ct"\nspacing_mm = [1, 0, 1]\n', "above 0 mm"),
-        (PLAIN + "[values]\nlow = 1\nhigh = 0\n", "low below high"),
+        (PLAIN + "[values]\nlow = 1\nhigh = 0\nlow_hu = 0\nhigh_hu = 1\n", "low below high"),
+        (PLAIN + "[values]\nlow = 0\nhigh = nan\nlow_hu = 0\nhigh_hu = 1\n", "finite"),
+        (PLAIN + "[values]\nlow = 1\n", "lacks"),
+        (PLAIN.replace("kept", "empty"), "Expected the bone of a volume"),
+        (PLAIN.replace("volume", "points") + "scale_mm = 0\n", "above 0 mm"),
+        (PLAIN.replace("volume", "points") + '[grid]\ncenter = "ct_top"\n', "Expected points about"),
         (PLAIN + 'mask = "{case}.nrrd"\nbone_above_hu = 200\n', "got both"),
         (PLAIN.replace("volume", "labels") + "bone_above_hu = 200\n", "with a volume alone"),
         ('like = "nothing"\n', "x2ct-gan"),

@@ -10,7 +10,9 @@ from TomoRayLib.evaluation.roles import LeakGuard, People, Role
 from TomoRayLib.evaluation.spine_shape import spine_picture
 from TomoRayLib.weights import read_registry
 
-PEOPLE = People(trained_on=("sub-verse401_split-verse253", "s0308"), chosen_on=("sub-verse005", "s0308"))
+PEOPLE = People(
+    trained_on=("sub-verse401_split-verse253", "s0308", "sub-hosp01_ses-1"), chosen_on=("sub-verse005", "s0308")
+)
 
 
 @pytest.mark.parametrize(
@@ -19,6 +21,7 @@ PEOPLE = People(trained_on=("sub-verse401_split-verse253", "s0308"), chosen_on=(
         (("verse253",), Role.TRAINED_ON),
         (("sub-verse401_split-verse252",), Role.TRAINED_ON),
         (("elsewhere", "s0308"), Role.TRAINED_ON),
+        (("sub-hosp01_ses-2",), Role.TRAINED_ON),
         (("verse005_CT-iso",), Role.CHOSEN_ON),
         (("sub-verse050",), Role.HELD_OUT),
         ((), Role.HELD_OUT),
@@ -42,7 +45,7 @@ def test_a_copy_under_another_name_is_known_by_its_shape() -> None:
         ("b", Role.CHOSEN_ON, "s0308"),
     ]
     assert found[0].sentence == "a was trained on this person (by its shape a copy of s0308)"
-    assert guard.by_shape(np.roll(picture, 9, axis=2)) == ()
+    assert guard.by_shape(picture[:, :, ::-1] & (np.arange(40) > 18)) == ()
     assert [one.method for one in guard.by_name(["s0308"])] == ["a", "b"]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_every_part_of_what_it_is_made_from_is_in_the_key() -> None:
 def test_changed_code_changes_the_stages_that_it_makes_and_no_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for room in ("metrics", "networks", "base", "anatomy", "synthesis", "evaluation", "geometry"):
+    for room in ("metrics", "networks", "base", "anatomy", "synthesis", "evaluation", "geometry", "images"):
         (tmp_path / room).mkdir()
         (tmp_path / room / "a.py").write_text("x = 1\n")
     for file in ("synthesis/comparison.py", "evaluation/rows.py", "evaluation/synthetic.py", "weights.py"):
@@ -97,6 +98,54 @@ def test_changed_code_changes_the_stages_that_it_makes_and_no_others(
     versions()
 
 
-def test_the_code_of_every_stage_exists() -> None:
-    for places in code_version.CODE_OF_STAGE.values():
-        assert all((code_version.PACKAGE / place).exists() for place in places)
+MODULE_OF_STAGE = {
+    "prepared": "prepared",
+    "synthesis": "synthetic",
+    "row": "rows",
+    "picture": None,
+    "prediction": "prediction_files",
+}
+# What a stage's module imports without computing with it: the store, its own inputs, and one function of anatomy.
+NOT_COMPUTED_BY = {"evaluation/stage_store.py", "evaluation/code_version.py"}
+ALLOWED = {
+    "prepared": {"metrics"},  # segmentation.agreement, of which the labels at a CT's ends alone are used
+    # through the prepared case, which is its input
+    "synthesis": {"metrics", "evaluation", "projector", "segmentation"},
+    # through synthesis.comparison, whose input is a finished volume
+    "row": {"projector", "segmentation", "networks"},
+    "prediction": {"metrics", "evaluation", "projector", "segmentation", "networks", "synthesis", "weights.py"},
+}
+
+
+def imported_files(module: str) -> set[str]:
+    """Every file of the package that a module of ``evaluation`` imports, directly or not."""
+    package = code_version.PACKAGE
+    todo, seen = [package / "evaluation" / f"{module}.py"], set()
+    while todo:
+        path = todo.pop()
+        seen.add(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in names:
+                target = package.parent / f"{name.replace('.', '/')}.py"
+                if name.startswith("TomoRayLib.") and target.is_file() and target not in seen:
+                    todo.append(target)
+    return {path.relative_to(package).as_posix() for path in seen}
+
+
+@pytest.mark.parametrize(("stage", "module"), MODULE_OF_STAGE.items())
+def test_the_code_of_a_stage_is_all_that_it_imports(stage: str, module: str | None) -> None:
+    places = code_version.CODE_OF_STAGE[stage]
+    assert all((code_version.PACKAGE / place).exists() for place in places)
+    if module is None:
+        return
+    missing = [
+        file
+        for file in imported_files(module) - NOT_COMPUTED_BY
+        if not any(file == place or file.startswith(f"{place}/") for place in (*places, *ALLOWED[stage]))
+    ]
+    assert not missing

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import time
+import gzip
 from pathlib import Path
 
 import nibabel as nib
@@ -78,7 +78,7 @@ def test_voxels_tell_the_rest(a_cohort: Path, tmp_path: Path) -> None:
     checked(a_cohort, out=str(tmp_path / "out"), voxels=True)
     found = findings_in(tmp_path / "out")
     assert "which VerSe's numbering does not explain" in found["upside"]
-    assert "good" not in found or "crop inside the body" in found["good"]
+    assert "VerSe's numbering does not explain" not in found.get("good", "")
 
 
 def test_the_command_is_strict_if_asked(a_cohort: Path) -> None:
@@ -90,13 +90,17 @@ def test_the_command_is_strict_if_asked(a_cohort: Path) -> None:
 
 
 def test_a_thousand_headers_are_read_in_one_go(tmp_path: Path) -> None:
-    """The same small case a thousand times; voxels are not read, or this would take minutes."""
+    """The same small case a thousand times, with a wrong checksum at the end of its voxels: only headers are read."""
     first = tmp_path / "cohort" / "c0000_ct.nii.gz"
     written(first, first.with_name("c0000_seg.nii.gz"))
+    for kind in ("ct", "seg"):
+        file = first.with_name(f"c0000_{kind}.nii.gz")
+        content = file.read_bytes()
+        file.write_bytes(content[:-8] + b"\0\0\0\0" + content[-4:])
+        with pytest.raises(gzip.BadGzipFile):
+            gzip.decompress(file.read_bytes())
     for number in range(1, 1000):
         for kind in ("ct", "seg"):
             (tmp_path / "cohort" / f"c{number:04d}_{kind}.nii.gz").hardlink_to(first.with_name(f"c0000_{kind}.nii.gz"))
-    begun = time.monotonic()
     last = checked(tmp_path / "cohort")
-    print(f"{time.monotonic() - begun:.1f} s")
     assert (last.values["cases"], last.values["cases_with_findings"]) == (1000, 0)

@@ -77,8 +77,10 @@ def test_a_cluster_whose_worker_dies_gives_the_same_tables(
         command += ["--no-segment", "--precision", "float32", "--scheduler", running.address]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
         end = time.monotonic() + 60
-        while not (tmp_path / "out" / "stages").is_dir() and time.monotonic() < end:
-            time.sleep(0.02)
+        while not list((tmp_path / "out" / "stages").glob("*/*")):  # both workers have a case
+            assert time.monotonic() < end, "no case was begun"
+            time.sleep(0.01)
+        assert process.poll() is None
         running.workers[0].kill()
         _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
@@ -168,7 +170,7 @@ def test_people_that_a_model_knows_are_refused_by_name_and_by_shape(a_cohort: Pa
     with (tmp_path / "out" / "not_scored.csv").open(newline="") as stream:
         reasons = {line["name"]: line["reason"] for line in csv.DictReader(stream)}
     assert "Tomoray was trained on this person" in reasons["sub-verse014"]
-    assert "same spine as first" in reasons["second"]
+    assert "same labelled spine as first" in reasons["second"]
     result = evaluate(folder, tmp_path / "out", "--workers", "1", "--include-seen", "--resume")
     with (tmp_path / "out" / "cases.csv").open(newline="") as stream:
         known = {line["case"]: line["known"] for line in csv.DictReader(stream)}

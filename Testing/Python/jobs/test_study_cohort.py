@@ -83,7 +83,8 @@ def test_the_scores_of_a_study_are_those_of_a_synthesis_of_it(studies: Path, tmp
     assert (cohort.returncode, one.returncode) == (0, 0), cohort.stderr + one.stderr
     of_all, of_one = (json.loads(answer.stdout.strip().splitlines()[-1]) for answer in (cohort, one))
     assert of_all["summary"]["tomoray"]["dice"]["mean"] == pytest.approx(
-        of_one["metrics"]["rows"]["tomoray"]["dice"], abs=1e-6
+        of_one["metrics"]["rows"]["tomoray"]["dice"],
+        abs=1e-4,  # kept in 16 bits, and on other threads
     )
 
 

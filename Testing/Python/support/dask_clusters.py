@@ -61,6 +61,25 @@ def a_cluster(
             process.wait()
 
 
+@contextmanager
+def started_worker(address: str, folder: Path, name: str, threads: int = 1) -> Iterator[subprocess.Popen[bytes]]:
+    """Start one more worker of a running cluster, and wait until it has joined; it is killed at the end."""
+    from distributed import Client
+
+    values = {**os.environ, "PYTHONPATH": str(TESTS)}
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": values, "cwd": folder}
+    options = ["--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--name", name, "--host", "127.0.0.1"]
+    place = ["--local-directory", str(folder / name)]
+    process = subprocess.Popen([sys.executable, "-m", "dask", "worker", address, *options, *place], **quiet)
+    try:
+        with Client(address, timeout=STARTED_S) as client:
+            client.wait_for_workers(len(client.scheduler_info(n_workers=-1)["workers"]) + 1, timeout=STARTED_S)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 def _wait_for(address: str, workers: int, end: float) -> None:
     from distributed import Client
 
