@@ -44,6 +44,11 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
     assert dead == []
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_figure_is_filled_in(page: Path) -> None:
+    assert re.findall(r"@[A-Z][A-Z_0-9]+@|\b(?:TODO|FIXME|XXX)\b", page.read_text(encoding="utf-8")) == []
+
+
 def test_the_readmes_python_is_that_of_an_example() -> None:
     """The examples are run; what the README shows differs in the files that are read and written alone."""
     code = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)

@@ -22,7 +22,7 @@ def test_words_are_read_and_kept(tmp_path: Path) -> None:
 
 def test_a_model_without_words_has_none(tmp_path: Path) -> None:
     register_model(tmp_path, replace(find_model("geolift-s"), described_as=None))
-    assert "described_as" not in json.loads((tmp_path / REGISTRY_NAME).read_text())["models"][0]
+    assert "described_as" not in json.loads((tmp_path / REGISTRY_NAME).read_text(encoding="utf-8"))["models"][0]
     assert find_model("geolift-s", tmp_path).described_as is None
 
 

@@ -115,4 +115,4 @@ def test_folder_that_is_no_environment_is_left_as_it_is(a_checkout: Path) -> Non
     result = _set_up(a_checkout)
     assert result.returncode == 2
     assert "holds no working Python environment" in result.stderr
-    assert (a_checkout / ".venv" / "thesis.txt").read_text() == "the only copy"
+    assert (a_checkout / ".venv" / "thesis.txt").read_text(encoding="utf-8") == "the only copy"

@@ -166,7 +166,8 @@ def local_pool(workers: int, threads: int, memory_gb: float | None) -> DaskPool:
         "distributed.worker.memory.spill": False,
         "distributed.worker.memory.pause": False,
         "distributed.worker.memory.terminate": 0.98,
-        "distributed.nanny.pre-spawn-environ": dict.fromkeys(
+        "distributed.nanny.pre-spawn-environ": {},  # what is set there stays set in this process as well
+        "distributed.nanny.environ": dict.fromkeys(
             ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), threads
         ),
     }

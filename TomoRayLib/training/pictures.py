@@ -148,7 +148,7 @@ def _validation_by_stage(run: Path, score: str) -> list[tuple[str, dict[str, lis
     """Per stage, from coarse to fine: case (all phantoms as one, their mean) to its (minutes, score)."""
     stages = []
     for path in sorted(run.glob("*/validation.csv"), key=lambda one: one.stat().st_mtime):
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         if rows and score not in rows[0]:
             raise InputError(f"Expected one of {sorted(set(rows[0]) - {'case', 'step', 'minutes'})}, got {score!r}.")

@@ -49,7 +49,7 @@ def test_file_appears_only_when_complete(tmp_path: Path) -> None:
         partial.write_text("half")
         assert partial.name.endswith(".nii.gz")
         assert not target.exists()
-    assert target.read_text() == "half"
+    assert target.read_text(encoding="utf-8") == "half"
     assert names_in(tmp_path) == {"new/ct.nii.gz"}
 
 
@@ -59,7 +59,7 @@ def test_interrupted_file_leaves_the_old_one(tmp_path: Path, stop: type[BaseExce
     target.write_text("old")
     with pytest.raises(stop):
         interrupted_file(target, stop)
-    assert target.read_text() == "old"
+    assert target.read_text(encoding="utf-8") == "old"
     assert names_in(tmp_path) == {"ct.nrrd"}
 
 
@@ -89,7 +89,7 @@ def test_interrupted_second_run_leaves_the_first(tmp_path: Path) -> None:
     run_of(out, ct="1", deep__mask="1")
     with pytest.raises(KeyboardInterrupt):
         interrupted_run(out, KeyboardInterrupt)
-    assert (out / "ct").read_text() == "1"
+    assert (out / "ct").read_text(encoding="utf-8") == "1"
     assert names_in(tmp_path) == {"out/ct", "out/deep/mask", f"out/{MANIFEST_NAME}"}
 
 
@@ -98,8 +98,8 @@ def test_second_run_replaces_our_files_and_removes_those_no_longer_written(tmp_p
     run_of(out, ct="1", deep__mask="1")
     (out / "notes.txt").write_text("mine")
     run_of(out, ct="2", report="2")
-    assert (out / "ct").read_text() == "2"
-    assert (out / "notes.txt").read_text() == "mine"
+    assert (out / "ct").read_text(encoding="utf-8") == "2"
+    assert (out / "notes.txt").read_text(encoding="utf-8") == "mine"
     assert names_in(out) == {"ct", "report", "notes.txt", MANIFEST_NAME}
     assert not (out / "deep").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -110,8 +110,8 @@ def test_foreign_file_in_the_way_is_kept_under_another_name(tmp_path: Path) -> N
     out.mkdir()
     (out / "ct").write_text("a user's file")
     run_of(out, ct="1")
-    assert (out / "ct").read_text() == "1"
-    assert (out / "ct.kept-1").read_text() == "a user's file"
+    assert (out / "ct").read_text(encoding="utf-8") == "1"
+    assert (out / "ct.kept-1").read_text(encoding="utf-8") == "a user's file"
 
 
 def test_our_file_that_a_user_changed_is_kept(tmp_path: Path) -> None:
@@ -119,8 +119,8 @@ def test_our_file_that_a_user_changed_is_kept(tmp_path: Path) -> None:
     run_of(out, ct="1", mask="1")
     (out / "mask").write_text("corrected by hand")
     run_of(out, ct="2", mask="2")
-    assert (out / "mask").read_text() == "2"
-    assert (out / "mask.kept-1").read_text() == "corrected by hand"
+    assert (out / "mask").read_text(encoding="utf-8") == "2"
+    assert (out / "mask.kept-1").read_text(encoding="utf-8") == "corrected by hand"
 
 
 def test_manifest_cannot_point_outside_the_folder(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_manifest_cannot_point_outside_the_folder(tmp_path: Path) -> None:
         run_of(out, ct="1")
         (out / MANIFEST_NAME).write_text(f'{{"files": {{"{name}": {stamp}}}}}')
         run_of(out, ct="2")
-        assert outside.read_text() == "x"
+        assert outside.read_text(encoding="utf-8") == "x"
 
 
 def test_failure_while_moving_into_place_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def test_failure_while_moving_into_place_is_undone(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(files.os, "replace", replace)
     with pytest.raises(OutputError, match="full disk"):
         run_of(out, a="2", b="2", c="2")
-    assert [(out / name).read_text() for name in ("a", "b", "c")] == ["1", "1", "mine"]
+    assert [(out / name).read_text(encoding="utf-8") for name in ("a", "b", "c")] == ["1", "1", "mine"]
     assert names_in(out) == {"a", "b", "c", MANIFEST_NAME}
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -162,9 +162,9 @@ def test_full_disk_becomes_a_sentence(tmp_path: Path) -> None:
 
 def test_missing_input_inside_the_block_keeps_its_own_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), staged_folder(tmp_path / "out"):
-        (tmp_path / "no such input").read_text()
+        (tmp_path / "no such input").read_text(encoding="utf-8")
     with pytest.raises(FileNotFoundError), write_atomically(tmp_path / "out"):
-        (tmp_path / "no such input").read_text()
+        (tmp_path / "no such input").read_text(encoding="utf-8")
 
 
 def test_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
@@ -221,7 +221,7 @@ def test_mount_point_itself_can_be_the_output_folder() -> None:
     try:
         run_of(mounted, **{name: "1"})
         run_of(mounted, **{name: "2"})
-        assert (mounted / name).read_text() == "2"
+        assert (mounted / name).read_text(encoding="utf-8") == "2"
         left = {path.name for path in mounted.iterdir() if str(os.getpid()) in path.name}
         assert left == {name}
     finally:

@@ -163,7 +163,7 @@ def test_a_detached_headers_voxels_are_part_of_the_key(tmp_path: Path) -> None:
     image = sitk.ReadImage(task.files.ct)
     sitk.WriteImage(image, str(tmp_path / "b.mhd"))
     (tmp_path / "b.raw").rename(tmp_path / "voxels.bin")
-    header = (tmp_path / "b.mhd").read_text().replace("b.raw", "voxels.bin")
+    header = (tmp_path / "b.mhd").read_text(encoding="utf-8").replace("b.raw", "voxels.bin")
     (tmp_path / "b.mhd").write_text(header)
     entry = find_model()
     models = (ScoredModel("m", entry.id, entry.sha256),)

@@ -60,9 +60,16 @@ def test_one_process_answers_in_order() -> None:
     assert list(OneProcess().run(square, [3, 1, 2])) == [(0, 9), (1, 1), (2, 4)]
 
 
+def threads_of(_: int) -> tuple[str | None, ...]:
+    return tuple(os.environ.get(f"{name}_NUM_THREADS") for name in ("OMP", "OPENBLAS", "NUMBA"))
+
+
 def test_every_task_is_answered_once_however_many_there_are(tmp_path: Path) -> None:
+    before = threads_of(0)
     pool = local_pool(2, 1, None)
     try:
+        assert dict(pool.run(threads_of, [0])) == {0: ("1", "1", "1")}
+        assert threads_of(0) == before
         assert "2 workers on this machine" in pool.said
         assert "GB of memory each" in pool.said
         for count in (1, 4, 5, 23):
@@ -150,7 +157,7 @@ def test_workers_that_cannot_do_the_work_are_refused(tmp_path: Path) -> None:
     )  # fmt: skip
     assert copied.returncode == 0
     changed = code / "TomoRayLib" / "base" / "threads.py"
-    changed.write_text(changed.read_text() + "\n# another version\n")
+    changed.write_text(changed.read_text(encoding="utf-8") + "\n# another version\n")
     with a_cluster(tmp_path, workers=1, python_path=code) as running, pytest.raises(InputError, match="other code"):
         cluster_pool(running.address, [tmp_path])
 

@@ -203,7 +203,7 @@ def test_interrupted_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(images.sitk, "WriteImage", half_write)
     with pytest.raises(OutputError, match=r"couldn't write.*check free space"):
         write_volume(tmp_path / "ct.nrrd", Volume(np.zeros((2, 2, 2), np.int16), Grid((2, 2, 2), (1, 1, 1))))
-    assert (tmp_path / "ct.nrrd").read_text() == "old"
+    assert (tmp_path / "ct.nrrd").read_text(encoding="utf-8") == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["ct.nrrd"]
 
 

@@ -54,7 +54,7 @@ def checked(folder: Path, **options: object) -> Finished:
 
 
 def findings_in(out: Path) -> dict[str, str]:
-    with (out / "findings.csv").open(newline="") as stream:
+    with (out / "findings.csv").open(newline="", encoding="utf-8") as stream:
         return {line["case"]: line["finding"] for line in csv.DictReader(stream)}
 
 
@@ -69,7 +69,7 @@ def test_headers_tell_what_they_can(a_cohort: Path, tmp_path: Path) -> None:
     assert "3D volume" in found["flat"]
     assert "38 mm along the body" in found["short"]
     assert (last.values["cases"], last.values["cases_with_findings"]) == (8, 6)
-    with (tmp_path / "out" / "cases.csv").open(newline="") as stream:
+    with (tmp_path / "out" / "cases.csv").open(newline="", encoding="utf-8") as stream:
         line = next(one for one in csv.DictReader(stream) if one["case"] == "good")
     assert (line["i"], line["j_mm"], line["findings"]) == ("60", "4.0", "0")
 

@@ -47,7 +47,7 @@ def evaluated(folder: Path, out: Path, **options: Any) -> Events:
 
 
 def lines_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as stream:
+    with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 
 
@@ -130,7 +130,7 @@ def test_the_blank_row_is_the_energy_of_the_truth(an_evaluation: tuple[Path, Eve
 
 
 def test_the_summary_says_how_the_scores_were_made(an_evaluation: tuple[Path, Events]) -> None:
-    content = json.loads((an_evaluation[0] / "summary.json").read_text())
+    content = json.loads((an_evaluation[0] / "summary.json").read_text(encoding="utf-8"))
     settings = content["settings"]
     assert settings["models"]["tomoray"]["id"] == "geolift-s"
     assert len(settings["models"]["tomoray"]["weights_sha256"]) == 64
@@ -145,10 +145,10 @@ def test_resuming_scores_only_what_has_no_score(
     """The failed case is tried again, the scored one is not, and the tables are the same."""
     out = tmp_path / "tables"
     shutil.copytree(an_evaluation[0], out)
-    before = (out / "cases.csv").read_text()
+    before = (out / "cases.csv").read_text(encoding="utf-8")
     evaluated(a_cohort, out, resume=True)
     assert no_network == ["sub-verse902_ct.nii.gz"]
-    assert (out / "cases.csv").read_text() == before
+    assert (out / "cases.csv").read_text(encoding="utf-8") == before
 
 
 def test_other_settings_or_no_resume_score_everything_anew(

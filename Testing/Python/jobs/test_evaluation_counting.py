@@ -35,11 +35,12 @@ def test_the_command_pools_what_its_cases_count_and_so_does_a_resumed_one(
         result = tomoray("evaluate", str(a_cohort), "--out", str(out), "--workers", "1", *more)
         assert result.returncode == 0, result.stderr
         cases = [
-            json.loads(path.read_text())["metrics"]["countings"]["tomoray"] for path in sorted(out.glob("cases/*.json"))
+            json.loads(path.read_text(encoding="utf-8"))["metrics"]["countings"]["tomoray"]
+            for path in sorted(out.glob("cases/*.json"))
         ]
         whole = [case["counts"]["whole"] for case in cases]
         assert whole == [4, 2]
-        summary = json.loads((out / "summary.json").read_text())["counting"]["tomoray"]
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))["counting"]["tomoray"]
         assert {name: summary[name] for name in SUMS} == {
             name: sum(case["counts"][name] for case in cases) for name in SUMS
         }
@@ -61,5 +62,5 @@ def test_a_model_that_does_not_count_has_nothing_to_pool(a_cohort: Path, tmp_pat
     out = tmp_path / "out"
     result = tomoray("evaluate", str(a_cohort), "--out", str(out), "--workers", "1")
     assert result.returncode == 0, result.stderr
-    assert "counting" not in json.loads((out / "summary.json").read_text())
+    assert "counting" not in json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert "vertebrae in view" not in result.stdout + (out / "summary.html").read_text(encoding="utf-8")

@@ -36,7 +36,7 @@ def evaluated(folder: Path, out: Path, **options: Any) -> tuple[Finished, list[E
 
 
 def labels_by_case(out: Path) -> dict[str, str]:
-    with (out / "cases.csv").open(newline="") as stream:
+    with (out / "cases.csv").open(newline="", encoding="utf-8") as stream:
         return {line["case"]: line["labels_by"] for line in csv.DictReader(stream)}
 
 
@@ -46,7 +46,7 @@ def test_own_labels_are_marked_and_in_no_mean(a_cohort: Path, tiny_segmenter: No
     assert labels_by_case(out) == {"sub-a": "", "sub-b": "labels by TomoRay", "sub-c": ""}
     assert (last.values["scored"], last.values["scored_with_own_labels"]) == (2, 1)
     assert last.values["summary"]["tomoray"]["dice"]["n"] == 2
-    summary = json.loads((out / "summary.json").read_text())
+    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     assert (summary["n_cases"], summary["cases_with_own_labels"]) == (2, ["sub-b"])
     assert "1 of 3 cases have no segmentation and are scored against labels by TomoRay" in (
         out / "summary.html"
@@ -77,7 +77,7 @@ def test_they_are_left_out_if_not_wanted_or_without_a_network(
     evaluated(a_cohort, tmp_path / "none")
     for name in ("off", "none"):
         assert set(labels_by_case(tmp_path / name)) == {"sub-a", "sub-c"}
-        assert "CT without a segmentation" in (tmp_path / name / "not_scored.csv").read_text()
+        assert "CT without a segmentation" in (tmp_path / name / "not_scored.csv").read_text(encoding="utf-8")
     (a_cohort / "sub-a_seg.nii.gz").unlink()
     (a_cohort / "sub-c_seg.nii.gz").unlink()
     with pytest.raises(InputError, match="Expected a CT with a vertebra segmentation"):

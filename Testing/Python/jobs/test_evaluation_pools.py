@@ -75,7 +75,7 @@ def test_a_cluster_whose_worker_dies_gives_the_same_tables(
     with a_cluster(tmp_path, workers=2, environment=models) as running:
         command = [sys.executable, "-m", "TomoRayLib.cli", "evaluate", str(a_cohort), "--out", str(tmp_path / "out")]
         command += ["--no-segment", "--precision", "float32", "--scheduler", running.address]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8")
         end = time.monotonic() + 60
         while not list((tmp_path / "out" / "stages").glob("*/*")):  # both workers have a case
             assert time.monotonic() < end, "no case was begun"
@@ -95,7 +95,7 @@ def test_a_lost_scheduler_is_told_the_done_is_in_the_tables_and_resume_goes_on(
     with a_cluster(tmp_path, workers=1, environment=models) as running:
         command = [sys.executable, "-m", "TomoRayLib.cli", "evaluate", str(a_cohort), "--out", str(out), "--json"]
         command += ["--no-segment", "--precision", "float32", "--scheduler", running.address]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
         end = time.monotonic() + 60
         while not list((out / "cases").glob("*.json")) and time.monotonic() < end:
             time.sleep(0.02)
@@ -105,7 +105,7 @@ def test_a_lost_scheduler_is_told_the_done_is_in_the_tables_and_resume_goes_on(
     last = json.loads(printed.splitlines()[-1])
     assert "is gone after" in last["message"]
     assert "resume" in last["message"]
-    with (out / "cases.csv").open(newline="") as stream:
+    with (out / "cases.csv").open(newline="", encoding="utf-8") as stream:
         done = {line["case"] for line in csv.DictReader(stream)}
     assert done
     assert done <= set(COHORT)
@@ -141,7 +141,7 @@ def test_two_models_predictions_and_an_earlier_run_are_compared(
     more = ("--workers", "1", "--predictions", str(theirs), "--model", "geolift-s", "--against", str(of_one_process))
     result = evaluate(a_cohort, out, *more, "--strict")
     assert result.returncode == 5, result.stderr
-    with (out / "cases.csv").open(newline="") as stream:
+    with (out / "cases.csv").open(newline="", encoding="utf-8") as stream:
         lines = {(line["case"], line["row"]): line for line in csv.DictReader(stream)}
     for name in ("sub-a", "sub-b"):
         mine, other = lines[name, "tomoray"], lines[name, "theirs"]
@@ -149,11 +149,11 @@ def test_two_models_predictions_and_an_earlier_run_are_compared(
         assert float(other["cosine_similarity"]) == pytest.approx(float(mine["cosine_similarity"]), abs=1e-3)
         assert lines[name, "tomoray (out)"]["dice"] == mine["dice"]
     assert ("sub-c", "theirs") not in lines
-    with (out / "not_scored.csv").open(newline="") as stream:
+    with (out / "not_scored.csv").open(newline="", encoding="utf-8") as stream:
         reasons = {line["name"]: line["reason"] for line in csv.DictReader(stream)}
     assert reasons["sub-c"].startswith("theirs: Expected the prediction of theirs")
     assert "1 predictions belong to no case" in " ".join(result.stderr.split())
-    tests = json.loads((out / "summary.json").read_text())["tests"]
+    tests = json.loads((out / "summary.json").read_text(encoding="utf-8"))["tests"]
     assert {(one["first"], one["second"]) for one in tests} >= {("tomoray", "theirs"), ("theirs", "mean_atlas")}
 
 
@@ -167,15 +167,15 @@ def test_people_that_a_model_knows_are_refused_by_name_and_by_shape(a_cohort: Pa
         shutil.copy(a_cohort / f"sub-a_{kind}.nii.gz", folder / f"second_{kind}.nii.gz")
     result = evaluate(folder, tmp_path / "out", "--workers", "1")
     assert result.returncode == 0, result.stderr
-    with (tmp_path / "out" / "not_scored.csv").open(newline="") as stream:
+    with (tmp_path / "out" / "not_scored.csv").open(newline="", encoding="utf-8") as stream:
         reasons = {line["name"]: line["reason"] for line in csv.DictReader(stream)}
     assert "Tomoray was trained on this person" in reasons["sub-verse014"]
     assert "same labelled spine as first" in reasons["second"]
     result = evaluate(folder, tmp_path / "out", "--workers", "1", "--include-seen", "--resume")
-    with (tmp_path / "out" / "cases.csv").open(newline="") as stream:
+    with (tmp_path / "out" / "cases.csv").open(newline="", encoding="utf-8") as stream:
         known = {line["case"]: line["known"] for line in csv.DictReader(stream)}
     assert known == {"first": "", "sub-verse014": "tomoray was trained on this person"}
-    assert json.loads((tmp_path / "out" / "summary.json").read_text())["n_cases"] == 1
+    assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["n_cases"] == 1
 
 
 def test_a_full_disk_leaves_the_tables_of_what_is_done(a_cohort: Path, of_one_process: Path, tmp_path: Path) -> None:

@@ -34,11 +34,11 @@ def run(case: Path, name: str, **settings: object) -> tuple[Path, Events]:
 def test_scores_rest_on_own_labels_and_say_so_everywhere(a_case: Path, tiny_segmenter: None) -> None:
     own, events = run(a_case, "own")
     given, _ = run(a_case, "given", segmentation=str(a_case / "labels.nii.gz"), report=False)
-    scores, expected = (json.loads((folder / "metrics.json").read_text()) for folder in (own, given))
+    scores, expected = (json.loads((folder / "metrics.json").read_text(encoding="utf-8")) for folder in (own, given))
     assert (scores["labels_by"], expected["labels_by"]) == ("labels by TomoRay", None)
     assert scores["rows"]["tomoray"]["dice"] == pytest.approx(expected["rows"]["tomoray"]["dice"], abs=0.02)
     assert [row["name"] for row in scores["per_vertebra"]["tomoray"]] == ["L1", "L2", "L3", "L4"]
-    made, usual = (json.loads((folder / "provenance.json").read_text()) for folder in (own, given))
+    made, usual = (json.loads((folder / "provenance.json").read_text(encoding="utf-8")) for folder in (own, given))
     assert made["labels_by"] == "labels by TomoRay"
     assert made["segmenter"]["id"] == "tiny-segmenter"
     assert usual["labels_by"] is usual["segmenter"] is None
@@ -58,7 +58,7 @@ def test_it_can_be_switched_off(a_case: Path, tiny_segmenter: None, settings: di
     folder, events = run(a_case, "out", report=False, **settings)
     assert not (folder / "metrics.json").exists()
     assert "Segmenting" not in [event.stage for event in events if isinstance(event, StageBegun)]
-    assert json.loads((folder / "provenance.json").read_text())["labels_by"] is None
+    assert json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["labels_by"] is None
 
 
 def test_a_ct_without_a_vertebra_is_shown_and_not_scored(a_case: Path, tiny_segmenter: None) -> None:

@@ -42,12 +42,12 @@ def test_labels_list_and_picture_are_written_and_marked(
     labels = read_segmentation(folder / "vertebrae.nrrd")
     assert labels.grid.same_as(ct.grid)
     assert dice(labels.voxels == 21, truth.voxels == 21) > 0.95
-    listed = json.loads((folder / "vertebrae.json").read_text())
+    listed = json.loads((folder / "vertebrae.json").read_text(encoding="utf-8"))
     assert [vertebra["name"] for vertebra in listed["vertebrae"]] == ["L1", "L2", "L3", "L4"]
     assert listed["comparison"]["named"] == listed["comparison"]["whole"] == 4
     assert listed["comparison"]["dice"] > 0.95
     assert listed["numbering"] == "sure"
-    made = json.loads((folder / "provenance.json").read_text())
+    made = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     assert made["segmenter"]["id"] == "tiny-segmenter"
     assert set(made["inputs"]) == {"ct", "segmentation"}
     assert made["precision"] == "float32"

@@ -38,14 +38,14 @@ def test_a_study_goes_from_its_scouts_to_scores_against_its_ct(tmp_path: Path) -
     run_synthesis(job, events.append)
     values = next(event for event in events if isinstance(event, Finished)).values
     assert set(values["metrics"]["rows"]) >= {"tomoray", "blank"}
-    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text(encoding="utf-8"))
     assert provenance["inputs"]["study"]["name"] == "study"
     assert provenance["views"]["center_mm"] == list(CENTER_MM)
     assert provenance["views"]["lateral"]["beam"]["kind"] == "slot"
     synthetic = sitk.ReadImage(str(tmp_path / "out" / "synthetic_ct.nrrd"))
     middle = synthetic.TransformContinuousIndexToPhysicalPoint([(n - 1) / 2 for n in synthetic.GetSize()])
     np.testing.assert_allclose(middle, CENTER_MM, atol=1e-3)
-    said = " ".join(str(event) for event in events) + (tmp_path / "out" / "provenance.json").read_text()
+    said = " ".join(str(event) for event in events) + (tmp_path / "out" / "provenance.json").read_text(encoding="utf-8")
     assert "somebody" not in said
     assert "Secret" not in said
     again = SynthesisJob(

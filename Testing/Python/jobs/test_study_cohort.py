@@ -49,12 +49,12 @@ def test_studies_are_scored_from_their_scouts_and_those_without_a_pair_listed(st
     assert (last.values["scored"], last.values["failed"]) == (2, 1)
     assert set(last.values["summary"]) >= {"tomoray", "blank"}
     out = tmp_path / "out"
-    with (out / "cases.csv").open(newline="") as stream:
+    with (out / "cases.csv").open(newline="", encoding="utf-8") as stream:
         assert {line["case"] for line in csv.DictReader(stream)} == {"p1", "p2"}
-    with (out / "not_scored.csv").open(newline="") as stream:
+    with (out / "not_scored.csv").open(newline="", encoding="utf-8") as stream:
         reasons = {line["name"]: line["reason"] for line in csv.DictReader(stream)}
     assert "got AP alone" in reasons["p3"]
-    record = json.loads((out / "cases" / "p1.json").read_text())
+    record = json.loads((out / "cases" / "p1.json").read_text(encoding="utf-8"))
     assert record["facts"]["radiographs"] == "scouts of the CT (real X-rays)"
     assert any(note.startswith("lateral: tube at the patient's") for note in record["notes"])
     assert "the headers of their scouts" in (out / "summary.html").read_text(encoding="utf-8")

@@ -111,7 +111,7 @@ def test_the_truth_overlaps_the_ct_it_came_from(a_case: Path, a_finished_case: t
 
 
 def test_every_metric_has_its_blank_and_mean_atlas(a_finished_case: tuple[Path, Events]) -> None:
-    rows = json.loads((a_finished_case[0] / "metrics.json").read_text())["rows"]
+    rows = json.loads((a_finished_case[0] / "metrics.json").read_text(encoding="utf-8"))["rows"]
     assert set(rows) == {"tomoray", "blank", "mean_atlas"}
     for row in rows.values():
         assert {"psnr_3d_db", "ssim_2d", "cosine_similarity", "dice", "hd95_mm", "nsd_1mm", "mae_in_mask_hu"} <= set(
@@ -123,7 +123,7 @@ def test_every_metric_has_its_blank_and_mean_atlas(a_finished_case: tuple[Path, 
 
 
 def test_the_provenance_says_how_to_make_the_result_again(a_case: Path, a_finished_case: tuple[Path, Events]) -> None:
-    provenance = json.loads((a_finished_case[0] / "provenance.json").read_text())
+    provenance = json.loads((a_finished_case[0] / "provenance.json").read_text(encoding="utf-8"))
     entry = weights.find_model()
     assert provenance["model"]["weights_sha256"] == entry.sha256
     assert provenance["inputs"]["ct"]["name"] == "ct.nrrd"
@@ -136,7 +136,7 @@ def test_the_provenance_says_how_to_make_the_result_again(a_case: Path, a_finish
 
 
 def test_the_report_marks_the_volume_as_synthetic(a_finished_case: tuple[Path, Events]) -> None:
-    text = (a_finished_case[0] / "report.html").read_text()
+    text = (a_finished_case[0] / "report.html").read_text(encoding="utf-8")
     assert "SYNTHETIC" in text
     assert "research use only" in text.lower()
 
@@ -169,7 +169,7 @@ def test_views_in_the_wrong_order_are_asked_about(a_pair_without_views: tuple[st
     suggestion = events[-1].values["suggestion"]
     assert suggestion["question"] == "Did you mean the two radiographs the other way round?"
     assert (suggestion["swap"], suggestion["settings"]) == (True, {})
-    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text(encoding="utf-8"))
     assert provenance["suggestion"] == suggestion
     assert any("Did you mean" in note for note in provenance["notes"])
 
@@ -183,7 +183,7 @@ def test_nothing_is_tried_if_the_user_does_not_want_it(
     assert (code, events[-1].values["suggestion"]) == (ExitCode.DONE, None)
     judged = {key: events[-1].values[key] for key in ("certainty", "doubts")}
     assert 0.0 < judged["certainty"] < 1.0
-    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text(encoding="utf-8"))
     assert {key: provenance[key] for key in judged} == judged
     assert bool(judged["doubts"]) == any("doubtful" in event.text for event in events if isinstance(event, Warned))
     stages = [event.stage for event in events if isinstance(event, StageBegun)]
@@ -203,11 +203,14 @@ def test_a_radiograph_unlike_those_of_the_training_is_a_doubt_everywhere(
     doubt = "the lateral radiograph is unlike those that the network was trained on"
     assert events[-1].values["doubts"][-1] == doubt
     assert not any("the AP radiograph is unlike" in said for said in events[-1].values["doubts"])
-    assert json.loads((tmp_path / "out" / "provenance.json").read_text())["doubts"] == events[-1].values["doubts"]
+    assert (
+        json.loads((tmp_path / "out" / "provenance.json").read_text(encoding="utf-8"))["doubts"]
+        == events[-1].values["doubts"]
+    )
     if code == ExitCode.DONE:  # an empty result has a warning of its own
         (warning,) = [event.text for event in events if isinstance(event, Warned) and "doubtful" in event.text]
         assert f"{doubt}. Check views" in warning
-        assert doubt in (tmp_path / "out" / "report.html").read_text()
+        assert doubt in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_empty_result_has_its_own_exit_code_and_is_written_and_marked(
@@ -218,7 +221,7 @@ def test_an_empty_result_has_its_own_exit_code_and_is_written_and_marked(
     shutil.copytree(tiny_models, models)
     state = weights.load_network(weights.find_model(folder=models)).state_dict()
     state["heads.1.bias"][1] -= 1000.0
-    registry = json.loads((models / "registry.json").read_text())
+    registry = json.loads((models / "registry.json").read_text(encoding="utf-8"))
     (entry,) = registry["models"]
     entry["sha256"] = weights.save_weights(state, models / entry["file"], {})
     (models / "registry.json").write_text(json.dumps(registry))
@@ -231,7 +234,7 @@ def test_an_empty_result_has_its_own_exit_code_and_is_written_and_marked(
     assert result.returncode == ExitCode.EMPTY, result.stderr
     assert (events[-1].values["empty"], events[-1].values["suggestion"]) == (True, None)
     assert EMPTY in [event.text for event in events if isinstance(event, Warned)]
-    assert json.loads((out / "provenance.json").read_text())["empty"] is True
+    assert json.loads((out / "provenance.json").read_text(encoding="utf-8"))["empty"] is True
     assert EMPTY in (out / "report.html").read_text(encoding="utf-8")
     assert not read_volume(out / "synthetic_vertebrae.nrrd").voxels.any()
 
@@ -265,5 +268,5 @@ def test_equal_frequency_quantisation_changes_the_truth_and_not_the_synthetic_hu
     other = read_volume(tmp_path / "other" / "synthetic_ct.nrrd").voxels.astype(int)
     assert other.max() > 100  # two empty volumes would agree as well
     assert np.abs(read_volume(tmp_path / "out" / "synthetic_ct.nrrd").voxels - other).max() <= 2
-    rows = json.loads((tmp_path / "out" / "metrics.json").read_text())["rows"]
+    rows = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))["rows"]
     assert rows["tomoray"]["mae_in_mask_hu"] < rows["blank"]["mae_in_mask_hu"]

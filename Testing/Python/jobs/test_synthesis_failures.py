@@ -114,7 +114,7 @@ def test_an_output_place_that_is_a_file_is_refused(a_case: Path, tmp_path: Path)
     code, events = run_here(SynthesisJob(out=str(tmp_path / "out"), ct=str(a_case / "ct.nrrd")))
     assert code == ExitCode.INPUT
     assert "folder" in events[-1].message
-    assert (tmp_path / "out").read_text() == "mine"
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "mine"
 
 
 def test_damaged_weights_are_refused_before_they_are_used(
@@ -136,7 +136,7 @@ def test_damaged_weights_are_refused_before_they_are_used(
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     models = tmp_path / "models"
     shutil.copytree(weights.models_folder(), models)
-    registry = json.loads((models / "registry.json").read_text())
+    registry = json.loads((models / "registry.json").read_text(encoding="utf-8"))
     default = next(model for model in registry["models"] if model["id"] == registry["default"])
     default["network"]["volume_widths"] = [8, 20, 48, 96, 64]
     (models / "registry.json").write_text(json.dumps(registry))

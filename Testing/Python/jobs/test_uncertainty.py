@@ -46,7 +46,7 @@ def test_it_is_high_at_the_border_of_the_bone_and_low_far_from_it(a_run: tuple[P
 
 def test_the_figures_are_in_provenance_last_event_and_report(a_run: tuple[Path, Events]) -> None:
     folder, events = a_run
-    figures = json.loads((folder / "provenance.json").read_text())["uncertainty"]
+    figures = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))["uncertainty"]
     last = next(event for event in events if isinstance(event, Finished))
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert last.values["uncertainty"] == figures
@@ -59,6 +59,6 @@ def test_the_figures_are_in_provenance_last_event_and_report(a_run: tuple[Path, 
 def test_nothing_is_said_of_it_if_it_was_not_asked_for(a_finished_case: tuple[Path, Events]) -> None:
     folder, events = a_finished_case
     assert not (folder / "uncertainty.nrrd").exists()
-    assert "uncertainty" not in json.loads((folder / "provenance.json").read_text())
+    assert "uncertainty" not in json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     assert "Varying" not in [event.stage for event in events if isinstance(event, StageBegun)]
     assert "How sure it is" not in (folder / "report.html").read_text(encoding="utf-8")

@@ -81,7 +81,7 @@ def in_chromium(page: str, folder: Path) -> dict[str, Any]:
     path.write_text(f"{before}{SCRIPT}{end}{after}", encoding="utf-8")
     with tempfile.TemporaryDirectory() as profile:
         command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={profile}", "--dump-dom", path.absolute().as_uri()]
-        printed = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
+        printed = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=120).stdout
     found = re.search(r'<pre id="seen">(.*?)</pre>', printed, re.DOTALL)
     assert found, printed[-3000:]
     seen: dict[str, Any] = json.loads(found[1].replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))

@@ -57,7 +57,7 @@ def test_one_case_prints_its_mean_alone() -> None:
 def test_every_table_is_written_with_what_it_should_hold(a_result: CohortResult, tmp_path: Path) -> None:
     write_tables(tmp_path, a_result)
     assert {path.name for path in tmp_path.iterdir()} == {*TABLE_NAMES, *PARQUET_NAMES}
-    cases = read_csv((tmp_path / "cases.csv").read_text())
+    cases = read_csv((tmp_path / "cases.csv").read_text(encoding="utf-8"))
     assert [(line["case"], line["row"]) for line in cases[:3]] == [
         ("sub-a_split-1", "tomoray"),
         ("sub-a_split-1", "blank"),
@@ -67,14 +67,18 @@ def test_every_table_is_written_with_what_it_should_hold(a_result: CohortResult,
     assert cases[0]["regions"] == "thoracic lumbar"
     assert float(cases[6]["hd95_mm"]) == math.inf
     summary = {
-        (line["group"], line["row"], line["metric"]): line for line in read_csv((tmp_path / "summary.csv").read_text())
+        (line["group"], line["row"], line["metric"]): line
+        for line in read_csv((tmp_path / "summary.csv").read_text(encoding="utf-8"))
     }
     ours = summary["all", "tomoray", "psnr_3d_db"]
     assert (ours["n"], float(ours["mean"]), float(ours["median"]), ours["unit"]) == ("3", 23.0, 22.0, "dB")
     assert float(ours["sd"]) == pytest.approx(np.std([20, 22, 27], ddof=1))
-    assert len(read_csv((tmp_path / "vertebrae.csv").read_text())) == 3 * 5
-    assert [line["what"] for line in read_csv((tmp_path / "not_scored.csv").read_text())] == ["failed", "left out"]
-    content = json.loads((tmp_path / "summary.json").read_text())
+    assert len(read_csv((tmp_path / "vertebrae.csv").read_text(encoding="utf-8"))) == 3 * 5
+    assert [line["what"] for line in read_csv((tmp_path / "not_scored.csv").read_text(encoding="utf-8"))] == [
+        "failed",
+        "left out",
+    ]
+    content = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert (content["n_cases"], content["n_subjects"]) == (3, 2)
     assert content["psnr_3d_db_above"]["tomoray"]["blank"]["mean"] == 5.0
     assert content["statistics"]["all"]["tomoray"]["hd95_mm"]["mean"] == "inf"
@@ -115,7 +119,9 @@ def test_vertebrae_told_apart_are_pooled_over_the_cases_of_the_means(a_result: C
     )
     write_tables(tmp_path, replace(a_result, scores=(a_result.scores[0], *more)))
     pooled = PooledCounts(10, 9, 3, 9, extra=0, cases=2, cases_unsure=1, cases_not_counted=1)
-    assert json.loads((tmp_path / "summary.json").read_text())["counting"] == {"tomoray": pooled.to_json_dict()}
+    assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["counting"] == {
+        "tomoray": pooled.to_json_dict()
+    }
     page = (tmp_path / "summary.html").read_text(encoding="utf-8")
     assert "Whole vertebrae in view: 10 in 2 cases; found within 10 mm 9 (90 %), named right 3 (30 %)" in page
     assert "numbering unsure in 1 of 2 cases. Not counted: 1 case without vertebrae told apart." in page
@@ -123,7 +129,7 @@ def test_vertebrae_told_apart_are_pooled_over_the_cases_of_the_means(a_result: C
 
 def test_without_counts_nothing_is_said_of_vertebrae_told_apart(a_result: CohortResult, tmp_path: Path) -> None:
     write_tables(tmp_path, a_result)
-    assert "counting" not in json.loads((tmp_path / "summary.json").read_text())
+    assert "counting" not in json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert "told apart" not in (tmp_path / "summary.html").read_text(encoding="utf-8")
 
 
@@ -131,14 +137,14 @@ def test_a_long_list_of_files_is_cut_on_the_page_and_whole_in_the_table(a_result
     many = tuple((f"file{number}.nii.gz", "CT without a segmentation") for number in range(130))
     write_tables(tmp_path, CohortResult("many", a_result.scores, (), many, a_result.settings))
     assert "And 30 more, all in not_scored.csv" in (tmp_path / "summary.html").read_text(encoding="utf-8")
-    assert len(read_csv((tmp_path / "not_scored.csv").read_text())) == 130
+    assert len(read_csv((tmp_path / "not_scored.csv").read_text(encoding="utf-8"))) == 130
 
 
 def test_a_cohort_without_scores_still_lists_why(a_result: CohortResult, tmp_path: Path) -> None:
     empty = CohortResult("none", (), a_result.failed, a_result.left_out, a_result.settings)
     write_tables(tmp_path, empty)
     assert "sub-c" in (tmp_path / "summary.html").read_text(encoding="utf-8")
-    assert read_csv((tmp_path / "cases.csv").read_text()) == []
+    assert read_csv((tmp_path / "cases.csv").read_text(encoding="utf-8")) == []
 
 
 def test_infinite_and_single_values_are_printed_without_a_false_spread() -> None:

@@ -23,7 +23,7 @@ class Answer:
 def tomoray_process(*arguments: str) -> Answer:
     """The command in a process of its own."""
     command = [sys.executable, "-m", "TomoRayLib.cli", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=300)
     return Answer(result.returncode, result.stdout, result.stderr)
 
 

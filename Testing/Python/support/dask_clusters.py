@@ -48,7 +48,7 @@ def a_cluster(
             assert time.monotonic() < end, "the scheduler does not start"
             time.sleep(0.1)
         time.sleep(0.1)
-        where = json.loads(file.read_text())["address"]
+        where = json.loads(file.read_text(encoding="utf-8"))["address"]
         for number in range(workers):
             options = ["--nthreads", str(threads), "--no-nanny", "--no-dashboard", "--name", f"w{number}"]
             place = ["--local-directory", str(folder / f"local-{number}"), "--host", "127.0.0.1"]

@@ -19,7 +19,7 @@ def run_worker(job: SynthesisJob, folder: Path) -> tuple[int, Events, str]:
     path = folder / "job.json"
     path.write_text(job.to_json())
     command = [sys.executable, "-m", "TomoRayLib.worker", str(path)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    result = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=300)
     return (
         result.returncode,
         [event for line in result.stdout.splitlines() if (event := from_json(line))],

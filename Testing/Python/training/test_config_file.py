@@ -175,7 +175,7 @@ def test_a_run_on_a_cohort_trains_its_stages_and_scores_what_is_held_out(
     assert "step 4" in told
     assert "b CS" in told
     for stage in ("coarse", "fine"):  # the second also inherits what the first was made from
-        recorded = json.loads((tmp_path / "out" / stage / "config.json").read_text())["sources"]
+        recorded = json.loads((tmp_path / "out" / stage / "config.json").read_text(encoding="utf-8"))["sources"]
         assert [(one["use"], one["items"]) for one in recorded] == [(CASES, ["a", "c"]), (WATCHED, ["b"])]
     assert recorded_sources(last) == from_record(recorded)
     again: list[str] = []

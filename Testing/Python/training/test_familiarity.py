@@ -87,6 +87,6 @@ def test_the_registry_names_the_file_and_drops_it_with_new_weights(tmp_path: Pat
     back = find_model(folder=tmp_path)
     assert (back.familiarity_file, back.familiarity_sha256) == ("known.safetensors", "ab" * 32)
     register_model(tmp_path, replace(entry, familiarity_file=None, familiarity_sha256=None))
-    (content,) = json.loads((tmp_path / REGISTRY_NAME).read_text())["models"]
+    (content,) = json.loads((tmp_path / REGISTRY_NAME).read_text(encoding="utf-8"))["models"]
     assert "familiarity_file" not in content
     assert find_model(folder=tmp_path).familiarity_file is None

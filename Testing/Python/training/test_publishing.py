@@ -163,7 +163,7 @@ def test_the_table_is_made_of_cases_that_suit_every_model_and_were_not_watched(a
             file.write_bytes(b"reading this would fail")
     record(a_place.checkpoint, uses_of(SHAPES, ["column"]) + uses_of(WATCHED, ["verse8"]))
     publish(a_place)
-    table = json.loads((a_place.models / LOOKUP_NAME).read_text())
+    table = json.loads((a_place.models / LOOKUP_NAME).read_text(encoding="utf-8"))
     assert table["sources"] == to_record(uses_of(GREY, ["sub-verse9"]))
 
 

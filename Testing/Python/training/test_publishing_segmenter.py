@@ -132,7 +132,7 @@ def test_what_must_not_be_published_is_refused(
 
 def test_damaged_weights_and_those_of_another_network_are_refused(models: Path, tmp_path: Path) -> None:
     entry = publish_segmenter(a_checkpoint(tmp_path / "last.ckpt")[0], "", report=quiet)
-    registry = json.loads((models / REGISTRY_NAME).read_text())
+    registry = json.loads((models / REGISTRY_NAME).read_text(encoding="utf-8"))
     registry["segmenters"][0]["network"]["widths"] = [8, 8, 12, 16, 24]
     (models / REGISTRY_NAME).write_text(json.dumps(registry))
     with pytest.raises(ValueError, match="another network than registry entry ct-segmenter"):

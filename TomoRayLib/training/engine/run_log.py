@@ -51,7 +51,7 @@ class RunLog:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
 
 

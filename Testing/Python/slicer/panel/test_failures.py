@@ -302,7 +302,7 @@ def test_scores_into_a_place_that_cannot_be_written(panel, slicer_host, tmp_path
     slicer_host.dialogs.answer_file(tmp_path / "file" / "scores.csv")
     drive.click(panel.ui.exportButton)
     assert str(tmp_path / "file") in drive.status(panel)
-    assert (tmp_path / "file").read_text() == "not a folder"
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "not a folder"
 
 
 def test_a_result_that_was_deleted_is_no_longer_shown(panel, slicer_host, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_a_case_from_radiographs_has_no_truth(case_nodes, results: Path, tmp_pat
     shutil.copytree(results, folder)
     for name in ("truth_ct.nrrd", "truth_vertebrae.nrrd", "truth_surface.vtp", "metrics.json"):
         (folder / name).unlink()
-    provenance = json.loads((folder / "provenance.json").read_text())
+    provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
     provenance["inputs"] = {"ap": {"name": "ap.dcm"}}
     (folder / "provenance.json").write_text(json.dumps(provenance))
     case = case_nodes.add_case(folder, "case")
@@ -204,7 +204,7 @@ def test_the_table_has_both_floors_for_every_score(case_nodes, results: Path, tm
     headings = [node.GetColumnName(n) for n in range(node.GetNumberOfColumns())]
     assert headings == ["Score", "Synthetic", "Blank", "Mean atlas", "Better"]
     assert node.GetNumberOfRows() == len(METRIC_COLUMNS)
-    stored = json.loads((results / "metrics.json").read_text())["rows"]
+    stored = json.loads((results / "metrics.json").read_text(encoding="utf-8"))["rows"]
     row_of = {node.GetCellText(row, 0): row for row in range(node.GetNumberOfRows())}
     assert set(row_of) == {column.heading for column in METRIC_COLUMNS}
     assert float(node.GetCellText(row_of["Dice"], 1)) == pytest.approx(stored["tomoray"]["dice"], abs=5e-4)

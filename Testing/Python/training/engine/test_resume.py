@@ -75,9 +75,9 @@ def test_a_run_goes_on_with_as_many_processes_as_it_began_with(tmp_path: Path) -
     train(config, STREAM, ANATOMY, [], tmp_path / "run")
     longer = dataclasses.replace(config, steps=2, workers=None)  # left out it would be 1 on a CPU
     train(longer, STREAM, ANATOMY, [], tmp_path / "run", resume=True)
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["training"]["workers"] == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["training"]["workers"] == 0
     train(longer, STREAM, ANATOMY, [], tmp_path / "new")
-    assert json.loads((tmp_path / "new" / "config.json").read_text())["training"]["workers"] == 1
+    assert json.loads((tmp_path / "new" / "config.json").read_text(encoding="utf-8"))["training"]["workers"] == 1
 
 
 def test_a_run_that_is_stopped_by_hand_keeps_its_last_step_and_says_that_it_goes_on(

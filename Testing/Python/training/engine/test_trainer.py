@@ -49,7 +49,7 @@ def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_leaves_its_checkpoint_configuration_and_logs(a_run: Path) -> None:
     steps = content_of(a_run / "last.ckpt")["progress"]["steps"]
     assert 10 <= steps <= 13
-    configuration = json.loads((a_run / "config.json").read_text())
+    configuration = json.loads((a_run / "config.json").read_text(encoding="utf-8"))
     assert configuration["training"]["network"]["output_size"] == 32
     assert configuration["stream"]["scene"]["spacing_mm"] == 8.0
     log = rows_of(a_run / "log.csv")
@@ -220,7 +220,7 @@ def test_samples_come_from_a_worker_process_in_mixed_precision(tmp_path: Path) -
     network = dataclasses.replace(TINY, output_size=64)
     config = a_config(2, workers=None, precision="bf16-mixed", finest_level=2, batch_size=2, network=network)
     content = content_of(run(config, tmp_path / "run"))
-    made_by = json.loads((tmp_path / "run" / "config.json").read_text())["training"]["workers"]
+    made_by = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["training"]["workers"]
     assert made_by >= 1 or torch.cuda.is_available()  # left out: as many as there were, which the samples depend on
     assert content["progress"]["steps"] >= 1
     assert all(bool(torch.isfinite(value).all()) for value in content["model"].values())
