@@ -3,7 +3,7 @@
     python Testing/Benchmarks/cohort_scale.py [--cases 1000] [--workers 2] [--out output/cohort_scale]
 
 Cases are one small labelled CT with bone drawn at random, each another file; the network is the tests' own small one
-(48^3), because it is the machinery around the network that is looked at: 192^3 takes some 11 s a case on one core.
+(48^3), because it is the machinery around the network that is looked at: 192^3 takes some 8 s a case on one core.
 Prints seconds a case for each tenth of the run, the memory of this process as it goes, the size of the tables, and, if
 Chromium is installed, the time until the page's table is drawn.
 """
