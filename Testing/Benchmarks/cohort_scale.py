@@ -36,7 +36,7 @@ def write_cases(folder: Path, count: int) -> None:
     rng = np.random.default_rng(0)
     ct, labels = a_labelled_ct()
     for number in range(count):
-        blocks = rng.random([-(-size // 4) for size in labels.voxels.shape]) < 0.55
+        blocks = rng.random([-(-size // 4) for size in labels.voxels.shape]) < 0.75
         kept = np.kron(blocks, np.ones((4, 4, 4), bool))[tuple(slice(0, size) for size in labels.voxels.shape)]
         mask = np.where(kept, labels.voxels, 0).astype(np.int16)
         hu = np.where(mask > 0, 700, ct.voxels) + rng.integers(-20, 20, ct.voxels.shape)

@@ -90,18 +90,38 @@ def alike(pictures: Sequence[Picture], known: Sequence[Picture], least: float = 
     """
     if not pictures or not known:
         return [[] for _ in pictures]
-    profiles = np.stack([picture.sum(axis=(1, 2)) for picture in known]).astype(np.int32)
-    return [_alike(picture, known, profiles, least) for picture in pictures]
+    profiles = _profiles(known)
+    return [
+        _alike(picture, own, known, profiles, least) for picture, own in zip(pictures, _profiles(pictures), strict=True)
+    ]
 
 
-def _alike(picture: Picture, known: Sequence[Picture], profiles: NDArray[np.int32], least: float) -> list[int]:
-    """The places of ``known``; the counts of cubes in each slice along z bound a Dice and leave few to compare."""
-    profile = picture.sum(axis=(1, 2)).astype(np.int32)
-    totals = np.maximum(profiles.sum(axis=1) + profile.sum(), 1)
-    bound = np.max(
-        [2 * np.minimum(profiles, np.roll(profile, shift)).sum(axis=1) / totals for shift in (-1, 0, 1)], axis=0
-    )
-    found = [(likeness(picture, known[int(place)]), int(place)) for place in np.flatnonzero(bound >= least)]
+def alike_earlier(pictures: Sequence[Picture], least: float = COPY) -> list[list[int]]:
+    """Return for each of a cohort's pictures the places of those before it that show the same scan."""
+    profiles = _profiles(pictures)
+    return [
+        _alike(picture, profiles[place], pictures[:place], profiles[:place], least) if place else []
+        for place, picture in enumerate(pictures)
+    ]
+
+
+def _profiles(pictures: Sequence[Picture]) -> NDArray[np.int32]:
+    """How many cubes each slice along z, y and x has, one row for a picture."""
+    rows = [[picture.sum(axis=(1, 2)), picture.sum(axis=(0, 2)), picture.sum(axis=(0, 1))] for picture in pictures]
+    return np.array([np.concatenate(row) for row in rows], dtype=np.int32).reshape(len(rows), sum(SHAPE))
+
+
+def _alike(
+    picture: Picture, own: NDArray[np.int32], known: Sequence[Picture], profiles: NDArray[np.int32], least: float
+) -> list[int]:
+    """The places of ``known``; the counts of cubes in the slices bound a Dice and leave few to compare."""
+    total = np.maximum(profiles[:, : SHAPE[0]].sum(axis=1) + own[: SHAPE[0]].sum(), 1)
+    likely = np.arange(len(profiles))
+    for axis in range(3):
+        part = slice(sum(SHAPE[:axis]), sum(SHAPE[: axis + 1]))
+        shared = [np.minimum(profiles[likely, part], np.roll(own[part], shift)).sum(axis=1) for shift in (-1, 0, 1)]
+        likely = likely[2 * np.max(shared, axis=0) / total[likely] >= least]
+    found = [(likeness(picture, known[int(place)]), int(place)) for place in likely]
     return [place for value, place in sorted(found, key=lambda item: (-item[0], item[1])) if value >= least]
 
 

@@ -25,7 +25,7 @@ from TomoRayLib.evaluation.dask_pool import cluster_pool, free_memory_bytes, is_
 from TomoRayLib.evaluation.earlier_run import add_earlier_rows, check_earlier_run
 from TomoRayLib.evaluation.pool import Lost, OneProcess, Pool, worker_count
 from TomoRayLib.evaluation.roles import Known, LeakGuard
-from TomoRayLib.evaluation.spine_shape import MAYBE, alike, from_text
+from TomoRayLib.evaluation.spine_shape import MAYBE, alike_earlier, from_text
 from TomoRayLib.evaluation.stage_store import StageStore
 from TomoRayLib.images.cohort_finder import Cohort, counted_reasons
 from TomoRayLib.images.study_finder import is_study
@@ -337,8 +337,8 @@ def _copies(run: _Run) -> dict[int, str]:
     places = sorted(run.records)
     pictures = [from_text(run.records[place]["picture"]) for place in places]
     found: dict[int, str] = {}
-    for number, (place, picture) in enumerate(zip(places, pictures, strict=True)):
-        for other in alike([picture], pictures[:number])[0]:
+    for place, others in zip(places, alike_earlier(pictures), strict=True):
+        for other in others:
             first = places[other]
             if first not in found and run.cases[first].subject != run.cases[place].subject:
                 found[place] = (

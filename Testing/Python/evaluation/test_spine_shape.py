@@ -12,6 +12,7 @@ from TomoRayLib.evaluation.spine_shape import (
     MAYBE,
     SHAPE,
     alike,
+    alike_earlier,
     from_text,
     likeness,
     spine_picture,
@@ -50,6 +51,18 @@ def test_a_copy_is_found_whatever_its_directions_place_and_numbers(a_spine: Volu
     )
     for other in (moved, mirrored, exchanged):
         assert likeness(picture, spine_picture(other)) >= COPY
+
+
+def test_a_copy_in_a_cohort_is_told_of_the_later_one(a_spine: Volume) -> None:
+    """One cube further along an axis it is a copy still; another row of vertebrae is none."""
+    picture = spine_picture(a_spine)
+    others = [spine_picture(a_labelled_ct((20, 21))[1]), spine_picture(a_labelled_ct((17, 18, 19, 20, 21))[1])]
+    for axis in range(3):
+        cohort = [others[0], picture, others[1], np.roll(picture, 1, axis=axis)]
+        assert alike_earlier(cohort) == [[], [], [], [1]]
+        assert alike(cohort, [picture]) == [[], [0], [], [0]]
+    assert alike_earlier([]) == []
+    assert alike_earlier([picture]) == [[]]
 
 
 def test_a_copy_on_oblique_voxels_may_be_one(a_spine: Volume) -> None:
