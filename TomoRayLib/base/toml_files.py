@@ -19,7 +19,7 @@ def toml_values(path: Path) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"Expected a TOML file, got {path}, which does not exist.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -24,6 +24,7 @@ from TomoRayLib.evaluation.synthetic import KeptSynthesis, synthesis_key, synthe
 from TomoRayLib.images.data_files import sha256_of_image
 from TomoRayLib.metrics.row import TruthReference
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
+from TomoRayLib.networks.weight_files import checked_content
 from TomoRayLib.report.methods_picture import GreyAndMask, methods_picture
 from TomoRayLib.synthesis.comparison import placed_atlas
 from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, ChosenModel, choose_model
@@ -203,6 +204,7 @@ class _CaseRun:
                 f"Expected a processor that runs {one.model} in {self.task.precision_name}, got one for "
                 f"{model.precision_name}; use workers of one kind, or the precision float32."
             )
+        checked_content(model.entry.path, one.sha256)  # another file under the same name is another model
         return model
 
     def _synthesis(self, one: ScoredModel) -> KeptSynthesis:
@@ -256,6 +258,8 @@ class _CaseRun:
                 f"Expected the mean atlas of {entry.id} to be the same on all machines, got another one; use the same "
                 "registry on all of them (TOMORAY_MODELS)."
             )
+
+        checked_content(entry.folder / entry.atlas_file, entry.atlas_sha256)
 
         def make() -> dict[str, Any]:
             atlas = placed_atlas(entry, self.case.truth)

@@ -52,7 +52,8 @@ def add_earlier_rows(folder: Path, records: Iterable[dict[str, Any]]) -> list[st
     for cases, reason in ((missing, "no record"), (other, "another truth: other settings or labels")):
         if cases:
             more = ", ..." if len(cases) > 3 else ""
-            sentences.append(f"{name}: {len(cases)} cases are not compared, {reason} ({', '.join(cases[:3])}{more}).")
+            count = "1 case is" if len(cases) == 1 else f"{len(cases)} cases are"
+            sentences.append(f"{name}: {count} not compared, {reason} ({', '.join(cases[:3])}{more}).")
     return sentences
 
 

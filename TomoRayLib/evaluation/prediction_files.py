@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -13,20 +14,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
+from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.evaluation.label_predictions import predicted_vertebrae
 from TomoRayLib.evaluation.predictions import LABELS, POINTS, Description, GridDescription, PredictionFolder
 from TomoRayLib.evaluation.prepared import PreparedCase
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.cohort_finder import stem_of
-from TomoRayLib.images.files import read_volume
-from TomoRayLib.images.masks.checks import in_verse_numbers
+from TomoRayLib.images.files import read_label_map, read_volume
 from TomoRayLib.images.resampling import labels_on_grid, resample
-from TomoRayLib.images.structure_masks import read_segmentation
+from TomoRayLib.images.structure_masks import read_structures
 from TomoRayLib.images.types import Volume, check_finite, last_line
 
 LEAST_SEEN = 0.02  # share of the cube that a volume must cover
 SLACK = 0.05  # of the declared range: how far values may leave it
 ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
+_HEADING = re.compile(r"\s*\"?[xX]\"?[\s;]+\"?[yY]\"?[\s;]+\"?[zZ]\"?")
 NORMALISED = 4.0  # a volume whose values all lie this near 0 is not in HU
 
 
@@ -89,18 +92,10 @@ def read_prediction(folder: PredictionFolder, names: tuple[str, str], case: Prep
 def _labels(path: Path, wanted: Description, case: PreparedCase) -> Predicted:
     if not path.exists():
         raise InputError(f"Expected a mask at {path}, found none.")
-    if stem_of(path) is None and path.is_file():
-        volume = _volume(path, wanted.dataset)
-        check_finite(volume.voxels, str(path))
-        if not np.array_equal(volume.voxels, np.round(volume.voxels)):
-            raise InputError(f"{path}: expected whole numbers in a label map, got others; threshold or round it.")
-        whole = Volume(volume.voxels.astype(np.int32), volume.grid)
-        volume = in_verse_numbers(whole, path.name, wanted.numbering) if whole.voxels.any() else whole
-    elif path.is_file() and not (found := read_volume(path)).voxels.any():
-        volume = Volume(np.zeros(found.grid.shape, np.uint8), found.grid)  # a method that found no bone
-    else:
-        volume = read_segmentation(path, wanted.numbering)
-    volume = _placed(volume, wanted.grid, case, path)
+    stored, is_named = _stored_labels(path, wanted)
+    volume = _placed(stored, wanted.grid, case, path)  # first: an order along the body is one of the declared axes
+    if not is_named:
+        volume = predicted_vertebrae(volume, path.name, wanted.numbering)
     _, warnings = _check_seen(volume.grid, case, path)
     on_cube = labels_on_grid(volume, case.grid).voxels
     mask = vertebra_mask(on_cube)
@@ -109,12 +104,30 @@ def _labels(path: Path, wanted: Description, case: PreparedCase) -> Predicted:
     return Predicted(None, mask, labels, warnings=(*volume.warnings, *warnings))
 
 
+def _stored_labels(path: Path, wanted: Description) -> tuple[Volume, bool]:
+    """Labels as they are stored, and whether they are VerSe's already, by the names of segments or files."""
+    if path.is_dir() and any(stem_of(file) for file in path.iterdir()):
+        return read_structures(path), True
+    if not is_array(path):
+        found = read_label_map(path, by_name=wanted.numbering == AUTO)
+        return found.volume, found.is_named
+    volume = _volume(path, wanted.dataset)
+    check_finite(volume.voxels, str(path))
+    if not np.array_equal(volume.voxels, np.round(volume.voxels)):
+        raise InputError(f"{path}: expected whole numbers in a label map, got others; threshold or round it.")
+    return Volume(volume.voxels.astype(np.int32), volume.grid), False
+
+
+def is_array(path: Path) -> bool:
+    """Return whether a file is an array of NumPy or HDF5, which has no geometry."""
+    return path.suffix.lower() in ARRAYS
+
+
 def _volume(path: Path, dataset: str | None) -> Volume:
     """A volume with its own grid; arrays without geometry have voxels of 1 mm, their last axis first (k, j, i)."""
-    suffix = "".join(path.suffixes[-1:]).lower()
-    if suffix not in ARRAYS:
+    if not is_array(path):
         return read_volume(path)
-    array = np.squeeze(_array(path, suffix, dataset))
+    array = np.squeeze(_array(path, path.suffix.lower(), dataset))
     if array.ndim != 3:
         raise InputError(f"{path}: expected one volume of three axes, got the shape {array.shape}.")
     k, j, i = array.shape
@@ -135,7 +148,8 @@ def _array(path: Path, suffix: str, dataset: str | None) -> NDArray[Any]:
                 f"{path}: reading HDF5 needs the Python package h5py; install tomoray[cluster], or save it as NIfTI."
             ) from None
         with h5py.File(path, "r") as file:
-            arrays = {name: item for name, item in file.items() if isinstance(item, h5py.Dataset)}
+            arrays: dict[str, Any] = {}
+            file.visititems(lambda name, item: arrays.update({name: item} if isinstance(item, h5py.Dataset) else {}))
             return np.asarray(_one_of(arrays, dataset, path))
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):
@@ -147,9 +161,11 @@ def _one_of(arrays: Mapping[str, Any], dataset: str | None, path: Path) -> Any:
     names = ", ".join(sorted(arrays)) or "none"
     if dataset is None and len(arrays) != 1:
         raise InputError(f"{path}: expected one array, or the name of one (dataset), got {names}.")
-    if dataset is not None and dataset not in arrays:
+    if dataset is None:
+        return next(iter(arrays.values()))
+    if dataset.strip("/") not in arrays:
         raise InputError(f"{path}: expected the array {dataset!r}, got {names}.")
-    return arrays[dataset] if dataset is not None else next(iter(arrays.values()))
+    return arrays[dataset.strip("/")]
 
 
 def _placed(volume: Volume, wanted: GridDescription, case: PreparedCase, path: Path) -> Volume:
@@ -233,6 +249,8 @@ def _in_hu(volume: Volume, wanted: Description, path: Path) -> Volume:
 
 def _points(path: Path, wanted: Description, case: PreparedCase) -> Predicted:
     points = _read_points(path) * wanted.scale_mm
+    if not len(points):
+        return Predicted(points_mm=points)
     if wanted.frame == "RAS":
         points = points * np.array([-1.0, -1.0, 1.0])
     if wanted.grid.center != "file":
@@ -260,13 +278,19 @@ def _read_points(path: Path) -> NDArray[np.float64]:
         points = np.asarray(_array(path, suffix, None), dtype=np.float64)
     elif suffix in (".txt", ".xyz", ".csv"):
         try:
-            text = path.read_text(encoding="utf-8").replace(",", " ")
-            points = np.loadtxt(text.splitlines(), ndmin=2)
+            lines = path.read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
+            if lines and _HEADING.match(lines[0]):  # as a table of x, y, z
+                lines = lines[1:]
+            if not any(line.strip() for line in lines):
+                return np.zeros((0, 3))  # a method that found no bone
+            points = np.loadtxt(lines, ndmin=2)
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: expected three numbers a line, got other text ({last_line(error)}).") from None
     else:
         points = _mesh_points(path, suffix)
-    if points.ndim != 2 or points.shape[1] < 3 or not len(points):
+    if not points.size:
+        return np.zeros((0, 3))
+    if points.ndim != 2 or points.shape[1] < 3:
         raise InputError(f"{path}: expected points of three coordinates each, got the shape {points.shape}.")
     check_finite(points, str(path))
     return points[:, :3].astype(np.float64)

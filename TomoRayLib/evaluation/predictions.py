@@ -165,6 +165,7 @@ class PredictionFolder:
     def without_case(self, cases: Sequence[tuple[str, str]]) -> list[str]:
         """Return the files that fit the pattern, but belong to none of the cases (name, subject), relative."""
         expected = {self.file_of(*case).resolve() for case in cases}
+        expected |= {mask.resolve() for case in cases if (mask := self.mask_of(*case)) is not None}
         anything = _PLACEHOLDER.sub("*", self.description.file)
         found = sorted(path for path in self.folder.glob(anything) if path.is_file())
         return [path.relative_to(self.folder).as_posix() for path in found if path.resolve() not in expected]

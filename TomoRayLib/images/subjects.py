@@ -8,7 +8,7 @@ from collections.abc import Iterable
 # People of whom a data folder has several files, each named by what it shows of them.
 _OF_SEVERAL_FILES = ("acrin_flt_001", "totalsegmentator_example")
 _VERSE = re.compile(r"verse\d+")
-_BIDS = re.compile(r"sub-[a-z0-9]+", re.IGNORECASE)
+_BIDS = re.compile(r"sub-[^_/]+", re.IGNORECASE)
 _PART = re.compile(r"_(?:split|dir)-")
 
 

@@ -104,7 +104,7 @@ def _cohort(job: EvaluationJob, own_labels: bool) -> Cohort:
 def names_in(path: Path) -> list[str]:
     """Return the names in a text file, one a line, without empty lines and what follows #. Raises InputError."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"Expected a text file of case names at {path}, which cannot be read ({error}).", "cases"

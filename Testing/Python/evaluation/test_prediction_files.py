@@ -132,6 +132,72 @@ def test_a_label_map_keeps_its_vertebrae(case: PreparedCase, tmp_path: Path) -> 
     np.testing.assert_array_equal(whole.mask, one.voxels > 0)
 
 
+@pytest.mark.parametrize("axes", ["PIR", "LPI", "ASL", "RAS"])
+@pytest.mark.parametrize("suffix", [".npy", ".nii.gz"])
+@pytest.mark.parametrize("numbering", ["verse", "auto"])
+def test_labels_are_looked_at_where_they_lie(
+    case: PreparedCase, tmp_path: Path, axes: str, suffix: str, numbering: str
+) -> None:
+    """Axes that the description alone tells: numbers run from head to feet along them, not along the array's last."""
+    x, y, z = case.grid.spacing_mm
+    image = sitk.GetImageFromArray(case.truth.vertebrae().voxels.astype(np.int16))
+    image.SetSpacing((x, y, z))
+    turned = sitk.DICOMOrient(image, axes)
+    array = sitk.GetArrayFromImage(turned)
+    if suffix == ".npy":
+        np.save(tmp_path / "a.npy", array)
+    else:
+        sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / "a.nii.gz"))
+    place = {"center": "isocentre", "axes": axes, "spacing_mm": list(turned.GetSpacing())}
+    found = read(tmp_path, case, suffix, kind="labels", numbering=numbering, grid=place)
+    np.testing.assert_array_equal(found.labels, case.truth.vertebrae().voxels)
+    assert found.warnings == ()
+
+
+def test_labels_in_a_wrong_order_are_scored_as_what_they_claim(case: PreparedCase, tmp_path: Path) -> None:
+    truth = case.truth.vertebrae().voxels
+    first, last = int(truth[truth > 0].min()), int(truth[truth > 0].max())
+    reversed_ = np.where(truth > 0, first + last - truth, 0).astype(np.uint8)
+    write_volume(tmp_path / "a.nii.gz", Volume(reversed_, case.grid))
+    found = read(tmp_path, case, ".nii.gz", kind="labels", numbering="verse")
+    np.testing.assert_array_equal(found.labels, reversed_)
+    with pytest.raises(InputError, match="of a stated one the numbers alone count"):
+        read(tmp_path, case, ".nii.gz", kind="labels")
+
+
+def test_a_small_mask_of_255_is_bone(case: PreparedCase, tmp_path: Path) -> None:
+    truth = case.truth.vertebrae().voxels
+    one = truth == truth.max()
+    write_volume(tmp_path / "a.nii.gz", Volume((one * 255).astype(np.uint8), case.grid))
+    found = read(tmp_path, case, ".nii.gz", kind="labels")
+    np.testing.assert_array_equal(found.mask, one)
+    assert (found.labels, found.warnings) == (None, ())
+
+
+def test_labels_of_another_numbering_are_told(case: PreparedCase, tmp_path: Path) -> None:
+    truth = case.truth.vertebrae().voxels.astype(np.uint8)
+    lowest = int(truth.max())
+    write_volume(tmp_path / "a.nii.gz", Volume(np.where(truth == lowest, 31, truth), case.grid))
+    found = read(tmp_path, case, ".nii.gz", kind="labels", numbering="verse")
+    np.testing.assert_array_equal(found.labels, np.where(truth == lowest, 0, truth))
+    assert "also has the labels 31, which the numbering of VerSe does not have" in found.warnings[0]
+
+
+def test_an_array_in_a_group_of_hdf5(case: PreparedCase, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["g/ct"] = case.truth.vertebrae().voxels
+    place = {"center": "isocentre", "axes": "LPS", "spacing_mm": list(case.grid.spacing_mm)}
+    found = read(tmp_path, case, ".h5", kind="labels", numbering="verse", dataset="g/ct", grid=place)
+    np.testing.assert_array_equal(found.labels, case.truth.vertebrae().voxels)
+
+
+def test_no_points_are_a_method_that_found_no_bone(case: PreparedCase, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y,z\n", encoding="utf-8")
+    assert read(tmp_path, case, ".csv", kind="points").points_mm.shape == (0, 3)
+    (tmp_path / "a.xyz").write_text("", encoding="utf-8")
+    assert read(tmp_path, case, ".xyz", kind="points").points_mm.shape == (0, 3)
+
+
 def write_points(path: Path, points: np.ndarray) -> None:
     from vtkmodules.util.numpy_support import numpy_to_vtk
     from vtkmodules.vtkCommonCore import vtkPoints
@@ -141,7 +207,7 @@ def write_points(path: Path, points: np.ndarray) -> None:
     if path.suffix == ".npy":
         np.save(path, points)
     elif path.suffix == ".csv":
-        np.savetxt(path, points, delimiter=",")
+        np.savetxt(path, points, delimiter=",", header="x,y,z", comments="")
     else:
         cloud, data = vtkPoints(), vtkPolyData()
         cloud.SetData(numpy_to_vtk(np.ascontiguousarray(points, dtype=np.float32), deep=True))
@@ -221,7 +287,7 @@ def test_a_file_beside_its_case_is_refused_and_one_that_covers_half_is_told(case
         ("a.npz", b"PK nonsense", {"grid": PLACE}, "cannot be read"),
         ("a.h5", b"nonsense", {"grid": PLACE}, "cannot be read"),
         ("a.vtk", b"nonsense", {"kind": "points"}, "expected points, found none"),
-        ("a.csv", b"x,y,z\n", {"kind": "points"}, "three numbers a line"),
+        ("a.csv", b"x,y,z\n1,two,3\n", {"kind": "points"}, "three numbers a line"),
         ("a.doc", b"x", {"kind": "points"}, r"expected points as \.vtk"),
     ],
 )

@@ -10,7 +10,7 @@ import numpy as np
 
 from TomoRayLib.anatomy.grey_levels import vertebra_mask
 from TomoRayLib.anatomy.numbering_choice import check_labels, choose_reading, shown
-from TomoRayLib.anatomy.numberings import AUTO, WHOLE_SPINE
+from TomoRayLib.anatomy.numberings import AUTO, WHOLE_SPINE, Reading
 from TomoRayLib.anatomy.vertebrae import COCCYX_LABEL, SACRUM_LABEL, WHOLE_SPINE_LABEL, vertebra_labels_in
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
@@ -79,8 +79,10 @@ def describe_mask(mask: Volume, name: str = "The mask", labels: str = AUTO) -> M
     if numbering.sacrum in parts:
         meaning[numbering.sacrum] = SACRUM_LABEL
     note = _note_on_others(tuple(number for number in found if number not in meaning), name)
-    present = vertebra_labels_in(meaning.values())
-    return MaskDescription(MaskContent.VERTEBRAE, present, note, chosen.warning, meaning)
+    warning = chosen.warning
+    if labels != AUTO and (foreign := note_on_unknown(chosen.reading, name)):
+        note, warning = None, foreign
+    return MaskDescription(MaskContent.VERTEBRAE, vertebra_labels_in(meaning.values()), note, warning, meaning)
 
 
 def in_verse_numbers(mask: Volume, name: str = "The mask", labels: str = AUTO) -> Volume:
@@ -228,6 +230,18 @@ def _spine_note(label: int, name: str) -> str:
 def _note_on_others(numbers: tuple[int, ...], name: str) -> str | None:
     others = tuple(number for number in numbers if number != COCCYX_LABEL)
     return f"{name} also has the labels {shown(others)}, which are not vertebrae: left out." if others else None
+
+
+def note_on_unknown(reading: Reading, name: str) -> str | None:
+    """Return a sentence on labels that a stated numbering does not have; None without any."""
+    known = reading.numbering.spine | reading.numbering.organs | {WHOLE_SPINE_LABEL}
+    unknown = tuple(number for number in reading.others if number not in known)
+    if not unknown:
+        return None
+    return (
+        f"{name} also has the labels {shown(unknown)}, which the numbering of {reading.numbering.title} does not have: "
+        "left out. Is it another numbering?"
+    )
 
 
 def _place(grid: Grid) -> str:
