@@ -95,10 +95,12 @@ def _show_result(values: Mapping[str, Any]) -> None:
     if values.get("metrics"):
         out.print(metrics_table(values["metrics"], "∞" if out.encoding.startswith("utf") else "inf"))
     if values.get("summary"):
-        out.print(cohort_table(values["summary"], values["scored"], values["failed"]))
+        out.print(cohort_table(values["summary"], _cases_sentence(values)))
     if values.get("counting"):
         for method, counted in values["counting"].items():
-            name = f"{method}: " if len(values["counting"]) > 1 else ""
+            name = (
+                f"{method}: " if len(values.get("summary") or ()) > 3 else ""
+            )  # more than one method and two baselines
             out.print(f"{name}{counting_text(counted)}", highlight=False, soft_wrap=True)
     if values.get("synthetic"):
         if values.get("vertebrae"):
@@ -159,7 +161,18 @@ def counting_text(counting: Mapping[str, int]) -> str:
     return pooled_sentences(PooledCounts(**counting))
 
 
-def cohort_table(summary: dict[str, Any], scored: int, failed: int) -> Table:
+def _cases_sentence(values: Mapping[str, Any]) -> str:
+    """How many cases the means hold, and what became of the others."""
+    count = "1 case" if values["scored"] == 1 else f"{values['scored']} cases"
+    parts = [f"{count} scored, {values['failed']} failed"]
+    if values["refused"]:
+        parts.append(f"{values['refused']} not scored on purpose")
+    if values["failed_in_part"]:
+        parts.append(f"{values['failed_in_part']} scored without one of the methods")
+    return ", ".join(parts)
+
+
+def cohort_table(summary: dict[str, Any], cases: str) -> Table:
     """Mean ± SD and median (quartiles) of the main scores; ``summary`` is that of ``evaluation``'s result event."""
     from TomoRayLib.metrics.scores import MAIN_SCORES, METRIC_COLUMNS
     from TomoRayLib.metrics.statistics import Statistic
@@ -170,7 +183,7 @@ def cohort_table(summary: dict[str, Any], scored: int, failed: int) -> Table:
         for name, metrics in summary.items()
     }
     table = Table("metric", "better", *(name.replace("_", " ") for name in rows), show_lines=True)
-    table.caption = f"mean ± SD, median (IQR); {scored} {'case' if scored == 1 else 'cases'} scored, {failed} failed"
+    table.caption = f"mean ± SD, median (IQR); {cases}"
     for column in METRIC_COLUMNS:
         if column.key in MAIN_SCORES:
             values = [statistics[column.key] for statistics in rows.values()]

@@ -37,7 +37,7 @@ def add_earlier_rows(folder: Path, records: Iterable[dict[str, Any]]) -> list[st
     """
     place = folder / RECORDS
     name = folder.resolve().name
-    missing, other = [], []
+    missing, other, same_atlas = [], [], True
     for record in records:
         earlier = _record(place / f"{record['case']}.json")
         if earlier is None:
@@ -46,9 +46,13 @@ def add_earlier_rows(folder: Path, records: Iterable[dict[str, Any]]) -> list[st
             other.append(record["case"])
         else:
             _add(record["metrics"], earlier["metrics"], name)
-            known = [record.get("known"), f"{earlier['known']} ({name})" if earlier.get("known") else None]
-            record["known"] = "; ".join(one for one in known if one) or None
+            own = (record.get("known") or "").split("; ")
+            theirs = [one for one in (earlier.get("known") or "").split("; ") if one and one not in own]
+            record["known"] = "; ".join([*filter(None, own), *(f"{one} ({name})" for one in theirs)]) or None
+            same_atlas &= earlier["metrics"]["rows"].get(MEAN_ATLAS) == record["metrics"]["rows"].get(MEAN_ATLAS)
     sentences = []
+    if not same_atlas:
+        sentences.append(f"{name}: it was scored beside another mean atlas; the one shown is that of this run.")
     for cases, reason in ((missing, "no record"), (other, "another truth: other settings or labels")):
         if cases:
             more = ", ..." if len(cases) > 3 else ""

@@ -62,15 +62,14 @@ def counting_of(
 ) -> dict[str, Any] | None:
     """Count the vertebrae that a labelled prediction found and named; None if it, or the truth, tells none apart.
 
-    ``spine`` says how sure a model is of its numbers (``DecodedSpine.to_json_dict``); of others that is not known, and
-    they count as sure.
+    ``spine`` says how sure a model is of its numbers (``DecodedSpine.to_json_dict``); of others that is not known.
     """
     if labels is None:
         return None
     matched = match_vertebrae(labels, truth.vertebrae().voxels, truth.grid.spacing_mm, cut)
     if matched is None:
         return None
-    said = spine or {"vertebrae": [], "numbering": "sure", "numbering_certainty": 1.0}
+    said = spine or {"vertebrae": [], "numbering": None, "numbering_certainty": None}
     return {**matched.to_json_dict(), **said}
 
 

@@ -39,6 +39,8 @@ from TomoRayLib.jobs.evaluation_cases import (
     guard_of,
     known_by_name,
     methods_of,
+    names_of,
+    predictions_without_case,
     stages_folder,
     tasks_of,
 )
@@ -53,6 +55,7 @@ from TomoRayLib.report.cohort_tables import write_tables
 from TomoRayLib.synthesis.model_run import choose_device
 
 RECORDS = "cases"  # folder of one JSON file and one page per scored case
+RESULTS = "summary.json"  # of an earlier run
 SECONDS_A_CASE = 12.0  # on one core
 NEED_BYTES = 50 * 1024 * 1024
 UNBOUNDED = "Its memory is not bounded: that takes several workers."
@@ -79,6 +82,7 @@ class _Run:
     emit: Emit
     records: dict[int, dict[str, Any]] = field(default_factory=dict)
     failed: dict[int, list[str]] = field(default_factory=dict)
+    refused: dict[int, str] = field(default_factory=dict)
     by_shape: set[int] = field(default_factory=set)
     disk_is_full: bool = False
 
@@ -120,17 +124,22 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
         gone = _score_all(run, tasks_of(job, methods, cases, THREADS), todo)
         reserve.release()
         result = _result(run, methods, settings)
-        names = _write(job, result)
+        kept = not result.scores and (Path(job.out) / RESULTS).exists()
+        if not kept:
+            _remove_stale_records(run, result)
+            names = _write(job, result)
     finally:
         reserve.release()
     if gone is not None:
         raise gone
     if not result.scores:
-        name, reason = result.failed[0]
-        raise InputError(
-            f"Expected at least one of {len(cases)} cases to be scored, got none; the first reason: {name}: {reason} "
-            f"All are in {Path(job.out) / 'not_scored.csv'}."
-        )
+        name, reason = (*result.failed, *result.refused)[0]
+        left = f"The earlier results in {job.out} are left as they were."
+        told = left if kept else f"All are in {Path(job.out) / 'not_scored.csv'}."
+        why = f"got none; the first reason: {name}: {reason} {told}"
+        raise InputError(f"Expected at least one of {len(cases)} cases to be scored, {why}")
+    for sentence in result.marked_sentences:
+        emit(Warned(sentence))
     emit(_finished(job, result, names, time.monotonic() - begun))
     return Path(job.out)
 
@@ -151,7 +160,7 @@ def _unseen(run: _Run) -> list[int]:
     for place, case in enumerate(run.cases):
         known = known_by_name(run.guard, case)
         if known and not run.job.include_seen:
-            run.failed[place] = [_refused(known)]
+            run.refused[place] = _refused(known)
         else:
             todo.append(place)
     refused = len(run.cases) - len(todo)
@@ -167,8 +176,7 @@ def _unseen(run: _Run) -> list[int]:
 
 
 def _refused(known: Sequence[Known]) -> str:
-    sentences = "; ".join(one.sentence for one in known)
-    return f"{sentences[0].upper()}{sentences[1:]}: a score would say nothing about anybody else."
+    return f"{'; '.join(one.sentence for one in known)}: a score would say nothing about anybody else."
 
 
 def _score_all(run: _Run, tasks: Sequence[CaseTask], todo: Sequence[int]) -> OutputError | None:
@@ -235,9 +243,11 @@ def _take(run: _Run, place: int, outcome: Outcome | Lost) -> None:
         run.failed[place] = [sentence]
         run.emit(Warned(f"{case.name} failed: {sentence}", details=failure.details if failure is not None else None))
         return
-    known = (*known_by_name(run.guard, case), *run.guard.by_shape(from_text(record["picture"])))
+    by_name = known_by_name(run.guard, case)
+    told = {one.method for one in by_name}
+    known = (*by_name, *(one for one in run.guard.by_shape(from_text(record["picture"])) if one.method not in told))
     if known and not run.job.include_seen:
-        run.failed[place] = [_refused(known)]
+        run.refused[place] = _refused(known)
         run.by_shape.add(place)
         run.emit(Warned(f"{case.name} is not scored: {_refused(known)}", "include_seen"))
         return
@@ -272,10 +282,11 @@ def _keep_record(run: _Run, name: str, record: Mapping[str, Any]) -> None:
         run.disk_is_full = True
 
 
-def _remove_stale_records(run: _Run, without_score: Mapping[int, str]) -> None:
+def _remove_stale_records(run: _Run, result: CohortResult) -> None:
     """Delete records that an earlier run, or this one, left of cases that have no score now."""
-    for place, case in enumerate(run.cases):
-        if place not in run.records or place in without_score:
+    scored_cases = {score.name for score in result.scores}
+    for case in run.cases:
+        if case.name not in scored_cases:
             for ending in (".json", ".html"):
                 with suppress(OSError):
                     (Path(run.job.out) / RECORDS / f"{case.name}{ending}").unlink(missing_ok=True)
@@ -290,12 +301,11 @@ def _result(run: _Run, methods: Methods, settings: dict[str, Any]) -> CohortResu
     """Scores in the order of the cases, without copies of one scan under several names."""
     copies = {**_copies(run), **_known_by_others(run)}
     for place, sentence in copies.items():
-        run.failed.setdefault(place, []).append(sentence)
+        run.refused[place] = sentence
         run.emit(Warned(f"{run.cases[place].name}: {sentence}"))
-    _remove_stale_records(run, copies)
     kept = {place: record for place, record in sorted(run.records.items()) if place not in copies}
-    names = _names(run.everything)
-    remarks = [_predictions_without_case(one.name, one.without_case(names)) for one in methods.predictions]
+    names = names_of(run.everything)
+    remarks = [predictions_without_case(one.name, one.without_case(names)) for one in methods.predictions]
     if run.job.against is not None:
         remarks += add_earlier_rows(Path(run.job.against), kept.values())
     remarks = [sentence for sentence in remarks if sentence]
@@ -307,29 +317,23 @@ def _result(run: _Run, methods: Methods, settings: dict[str, Any]) -> CohortResu
         )
         for record in kept.values()
     ]
-    failed = [(run.cases[place].name, reason) for place, reasons in sorted(run.failed.items()) for reason in reasons]
+    failed = [
+        (run.cases[place].name, reason)
+        for place, reasons in sorted(run.failed.items())
+        if place not in copies
+        for reason in reasons
+    ]
     return CohortResult(
         title=f"{run.cohort.folder.resolve().name}: {', '.join(_shown_methods(methods))}",
         scores=tuple(scores),
         failed=tuple(failed),
+        refused=tuple((run.cases[place].name, reason) for place, reason in sorted(run.refused.items())),
         left_out=tuple((run.cohort.relative(item.path), item.reason) for item in run.cohort.left_out),
         settings=shown_settings(settings, methods, run.job),
         remarks=tuple(remarks),
         pages={score.name: f"{RECORDS}/{score.name}.html" for score in scores},
         case_remarks=tuple((record["case"], warning) for record in kept.values() for warning in record["warnings"]),
     )
-
-
-def _names(cohort: Cohort) -> list[tuple[str, str]]:
-    labelled = [(case.name, case.subject) for case in cohort.cases]
-    return labelled + [(case.name, case.subject) for case in cohort.unlabelled]
-
-
-def _predictions_without_case(method: str, files: Sequence[str]) -> str:
-    if not files:
-        return ""
-    more = ", ..." if len(files) > 3 else ""
-    return f"{method}: {len(files)} predictions belong to no case of the cohort ({', '.join(files[:3])}{more})."
 
 
 def _copies(run: _Run) -> dict[int, str]:
@@ -351,7 +355,7 @@ def _copies(run: _Run) -> dict[int, str]:
 
 def _known_by_others(run: _Run) -> dict[int, str]:
     """The places of cases whose person is known by the shape of another scan of theirs."""
-    of_person = {run.cases[place].subject: reasons[0] for place, reasons in run.failed.items() if place in run.by_shape}
+    of_person = {run.cases[place].subject: run.refused[place] for place in sorted(run.by_shape)}
     return {
         place: f"Another scan of this person is known. {of_person[run.cases[place].subject]}"
         for place in run.records
@@ -371,7 +375,7 @@ def _write(job: EvaluationJob, result: CohortResult) -> tuple[str, ...]:
 def _finished(job: EvaluationJob, result: CohortResult, names: Sequence[str], seconds: float) -> Finished:
     rows = result.summary[EVERYTHING]
     left_out = result.left_out if job.cases is None else ()
-    incomplete = bool(job.strict and (result.failed or left_out or result.remarks))
+    incomplete = bool(job.strict and (result.failed or result.refused or left_out or result.remarks))
     return Finished(
         {
             "folder": job.out,
@@ -382,7 +386,9 @@ def _finished(job: EvaluationJob, result: CohortResult, names: Sequence[str], se
             "scored": len(result.summarised),
             "scored_with_own_labels": sum(score.labels_by is not None for score in result.scores),
             "scored_known": sum(score.known is not None for score in result.scores),
-            "failed": len({name for name, _ in result.failed}),
+            "failed": result.unscored,
+            "refused": len(result.refused),
+            "failed_in_part": len({name for name, _ in result.failed}) - result.unscored,
             "left_out": len(result.left_out),
             "summary": {row: {key: s.to_json_dict() for key, s in values.items()} for row, values in rows.items()},
             **result.counting_dict(),

@@ -53,8 +53,8 @@ class Methods:
 
     @property
     def people(self) -> dict[str, People]:
-        """The people that each method knows, by its row."""
-        known = {row: People.from_json_dict(entry.people) for row, entry in self.models.items()}
+        """The people that each method knows, by the model's id or the name of the predictions."""
+        known = {entry.id: People.from_json_dict(entry.people) for entry in self.models.values()}
         for one in self.predictions:
             known[one.name] = People(one.description.trained_on, one.description.chosen_on)
         return known
@@ -184,3 +184,17 @@ def known_by_name(guard: LeakGuard, case: AnyCase) -> tuple[Known, ...]:
 def facts_of_source(cohort: Cohort, case: AnyCase) -> dict[str, str]:
     """Return the data set that a case is from, as a fact."""
     return {SOURCE: source_of(case.ct.relative_to(cohort.folder))}
+
+
+def names_of(cohort: Cohort) -> list[tuple[str, str]]:
+    """Return name and person of every case of a cohort."""
+    labelled = [(case.name, case.subject) for case in cohort.cases]
+    return labelled + [(case.name, case.subject) for case in cohort.unlabelled]
+
+
+def predictions_without_case(method: str, files: Sequence[str]) -> str:
+    """Return a sentence on predictions that belong to no case; nothing without any."""
+    if not files:
+        return ""
+    more = ", ..." if len(files) > 3 else ""
+    return f"{method}: {len(files)} predictions belong to no case of the cohort ({', '.join(files[:3])}{more})."

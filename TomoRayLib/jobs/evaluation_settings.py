@@ -63,6 +63,7 @@ def shown_settings(settings: dict[str, Any], methods: Methods, job: EvaluationJo
         "geometry": {**geometry, "studies": "the headers of their scouts"},
         "models": models,
         "case_list": Path(job.cases).name if job.cases else "all cases",
+        **({"compared_with": Path(job.against).resolve().name} if job.against else {}),
         "packages": {name: version_of(name) for name in PACKAGES},
     }
 

@@ -16,29 +16,31 @@ from TomoRayLib.metrics.vertebra_counts import FoundAndNamed, VertebraCounts
 
 @dataclass(frozen=True)
 class CountedCase:
-    """The counts of one case, and whether the model called its own numbering unsure."""
+    """The counts of one case, and whether the method called its own numbering unsure; None if it says nothing of it."""
 
     counts: VertebraCounts
-    is_unsure: bool
+    is_unsure: bool | None
 
     @classmethod
     def from_json_dict(cls, counting: Mapping[str, Any]) -> CountedCase:
         """From ``counting`` in a case's scores: ``MatchedSpine.to_json_dict`` with ``DecodedSpine.to_json_dict``."""
-        return cls(VertebraCounts(**counting["counts"]), counting["numbering"] == UNSURE)
+        numbering = counting["numbering"]
+        return cls(VertebraCounts(**counting["counts"]), None if numbering is None else numbering == UNSURE)
 
 
 @dataclass(frozen=True)
 class PooledCounts(FoundAndNamed):
-    """Sums over a cohort: of ``cases`` cases with counts, in ``cases_unsure`` of which the numbering is unsure.
+    """Sums over a cohort: of ``cases`` cases with counts, in ``cases_unsure`` of which the numbering is unsure; None of
+    a method that says nothing of it.
 
     ``cases_not_counted`` are those without counts, which no other number holds.
     """
 
     cases: int
-    cases_unsure: int
+    cases_unsure: int | None
     cases_not_counted: int
 
-    def to_json_dict(self) -> dict[str, int]:
+    def to_json_dict(self) -> dict[str, int | None]:
         """The sums by name; ``PooledCounts(**values)`` reads them back."""
         return asdict(self)
 
@@ -63,6 +65,10 @@ def pool_counts(cases: Iterable[CountedCase | None]) -> PooledCounts | None:
         named_up_to_shift=sum(case.counts.named_up_to_shift for case in counted),
         extra=sum(case.counts.extra for case in counted),
         cases=len(counted),
-        cases_unsure=sum(case.is_unsure for case in counted),
+        cases_unsure=None if all(case.is_unsure is None for case in counted) else sum(map(_is_unsure, counted)),
         cases_not_counted=len(everyone) - len(counted),
     )
+
+
+def _is_unsure(case: CountedCase) -> bool:
+    return bool(case.is_unsure)

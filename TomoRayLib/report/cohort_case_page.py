@@ -32,7 +32,13 @@ def case_page(record: Mapping[str, Any], png: bytes | None) -> str:
     if png is not None:
         picture = f'<figure><img src="{data_uri(png)}" alt="{PICTURE}" style="width: auto; max-width: 100%">'
         picture += f"<figcaption>{PICTURE}</figcaption></figure>"
-    made = {"facts": record["facts"], "notes": record["notes"], "made_from": record["made_from"]["prepared"]}
+    made = {
+        "facts": record["facts"],
+        "notes": record["notes"],
+        "settings": record["metrics"]["settings"],
+        "stages": record["stages"],
+        "made_from": {"prepared": record["made_from"]["prepared"], **record["made_from"]["rows"]},
+    }
     return html_page(
         f"{record['case']} \N{EN DASH} TomoRay, cohort",
         [

@@ -18,6 +18,7 @@ WITHOUT_BOKEH = (
     "tomoray[cluster] and run the same command with --resume. All cases are in cases.csv.</p>"
 )
 TABLE_HEIGHT_PX, TABLE_WIDTH_PX, PLOT_PX = 420, 1040, 420
+LINE_PX, LETTER_PX = 25, 8
 ANY = "all"
 _FILTER = """
 const text = words.value.toLowerCase();
@@ -111,27 +112,34 @@ def _table(source: Any, view: Any, result: CohortResult) -> Any:
         template='<% if (page) { %><a href="<%- page %>"><%- value %></a><% } else { %><%- value %><% } %>'
     )
     columns = [
-        TableColumn(field="case", title="Case", formatter=link, width=190),
-        TableColumn(field="subject", title="Person", width=120),
-        TableColumn(field="row", title="Row", width=100),
+        TableColumn(field="case", title="Case", formatter=link, width=_width(source.data["case"], 60)),
+        TableColumn(field="subject", title="Person", width=_width(source.data["subject"], 60)),
+        TableColumn(field="row", title="Row", width=_width(source.data["row"], 90)),
     ]
     for key in MAIN_SCORES:
         column = COLUMN_OF_KEY[key]
         digits = "0." + "0" * column.decimals if column.decimals else "0"
         formatter = NumberFormatter(format=digits, text_align="right", nan_format="–")
-        columns.append(TableColumn(field=key, title=column.heading, formatter=formatter, width=82))
+        width = _width([column.heading], 60)
+        columns.append(TableColumn(field=key, title=column.heading, formatter=formatter, width=width))
     if any(score.known for score in result.scores):
-        columns.append(TableColumn(field="known", title="Known to", width=160))
+        columns.append(TableColumn(field="known", title="Known to", width=_width(source.data["known"], 160, 480)))
     return DataTable(
         source=source,
         view=view,
         columns=columns,
         width=TABLE_WIDTH_PX,
-        height=TABLE_HEIGHT_PX,
+        height=min(TABLE_HEIGHT_PX, LINE_PX * (len(result.scores) + 3)),
+        autosize_mode="none",  # columns keep their widths, and the table scrolls sideways
         index_position=None,
         selectable=True,
         sortable=True,
     )
+
+
+def _width(texts: Sequence[str], least: int, most: int = 320) -> int:
+    """The width in pixels that the longest of the texts needs, with room for the sign of sorting."""
+    return max(least, min(most, 24 + LETTER_PX * max(map(len, texts), default=0)))
 
 
 def _plot(result: CohortResult, names: Sequence[str]) -> Any:
@@ -148,7 +156,14 @@ def _plot(result: CohortResult, names: Sequence[str]) -> Any:
     points = ColumnDataSource(
         {"x": values[key][across], "y": values[key][up], "case": [score.name for score in result.scores]}, name="points"
     )
-    plot = figure(width=PLOT_PX + 60, height=PLOT_PX, tools="pan,wheel_zoom,box_zoom,reset,save")
+    rim = _range_of([*values[key][across], *values[key][up]])
+    plot = figure(
+        width=PLOT_PX + 60,
+        height=PLOT_PX,
+        tools="pan,wheel_zoom,box_zoom,reset,save",
+        x_range=rim,
+        y_range=rim,
+    )
     plot.toolbar.logo = None
     plot.scatter("x", "y", source=points, size=7, alpha=0.6)
     plot.add_layout(Slope(gradient=1, y_intercept=0, line_color="#888888", line_dash="dashed"))
@@ -177,6 +192,15 @@ def _plot(result: CohortResult, names: Sequence[str]) -> Any:
     for control in (metrics, going_up, going_across):
         control.js_on_change("value", callback)
     return row(plot, column(metrics, going_up, going_across))
+
+
+def _range_of(values: Sequence[float]) -> tuple[float, float]:
+    """One range for both axes, so that the line where both rows are equal runs through the plot; as in ``_PLOT``."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return 0.0, 1.0
+    rim = 0.05 * (max(finite) - min(finite)) or 0.5
+    return min(finite) - rim, max(finite) + rim
 
 
 def _column(scores: Sequence[CaseScore], row: str, key: str) -> list[float]:

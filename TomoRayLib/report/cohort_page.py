@@ -33,8 +33,8 @@ def summary_page(result: CohortResult, interactive: str = "") -> str:
     remarks = " ".join((*result.marked_sentences, *result.remarks))
     opening = (
         f"<h1>{escape(result.title)}</h1>"
-        f'<p class="sub">{len(result.scores)} cases of {subjects} people scored, {result.unscored} without a score; '
-        f"files left out: {len(result.left_out)}. {escape(remarks)}</p>"
+        f'<p class="sub">{len(result.scores)} cases of {subjects} people scored, {result.unscored} failed, '
+        f"{len(result.refused)} not scored on purpose; files left out: {len(result.left_out)}. {escape(remarks)}</p>"
     )
     scored = bool(result.scores)
     return html_page(
@@ -48,7 +48,8 @@ def summary_page(result: CohortResult, interactive: str = "") -> str:
             _tests(result) if scored else "",
             _paper(result) if scored else "",
             _counts(result),
-            _reasons("Cases without a score", result.failed),
+            _reasons("Cases not scored on purpose", result.refused),
+            _reasons("Cases that failed, for all methods or one", result.failed),
             _reasons("Remarks on scored cases", result.case_remarks, "remarks.csv"),
             _reasons("Files left out", result.left_out),
             provenance_table(result.settings),
@@ -60,23 +61,40 @@ def _main_table(result: CohortResult) -> str:
     rows = result.summary[EVERYTHING]
     heads = "".join(f"<th>{escape(shown_row(row))}</th>" for row in rows)
     body = "".join(_main_line(COLUMN_OF_KEY[key], result) for key in PAGE_KEYS)
-    better = "".join(
-        f"<th>{escape(shown_row(method))} better than {name}</th>"
-        for method in result.methods
-        for name in ("blank", "atlas")
-    )
     return (
         "<h2>Scores</h2>"
         "<p>Every score is shown next to two baselines that use no radiograph: a <b>blank volume</b> without bone and "
         "the <b>mean atlas</b>, the average of the training spines, placed on the true vertebrae. Most of the volume "
         "is empty, so even the blank one reaches a high PSNR and SSIM: a score counts for a method only as far as it "
         f"is better than both.{_gains_sentence(result)}</p>"
-        "<table><caption>Mean ± SD; below it median (interquartile range), and of methods the 95 % interval of the "
+        "<div class='wide'><table class='numbers'><caption>"
+        "Mean ± SD; below it median (interquartile range), and of methods the 95 % interval of the "
         "mean, by bootstrap over people. ↑ higher is better, ↓ lower is better. "
         f"n = {len(result.summarised)} cases unless stated otherwise; ∞: a surface is missing in a case; – not "
         "defined for the method.</caption>"
-        f"<thead><tr><th>Score</th>{heads}{better}</tr></thead>"
-        f"<tbody>{body}</tbody></table>"
+        f"<thead><tr><th>Score</th>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"{_better_table(result)}"
+    )
+
+
+def _better_table(result: CohortResult) -> str:
+    """In how many cases each method is better than each baseline."""
+    heads = "".join(
+        f"<th>{escape(shown_row(method))} better than {name}</th>"
+        for method in result.methods
+        for name in ("blank", "atlas")
+    )
+    lines = ""
+    for column in (COLUMN_OF_KEY[key] for key in PAGE_KEYS):
+        cells = ""
+        for method in result.methods:
+            for other in (BLANK, MEAN_ATLAS):
+                won, of = cases_better_than(result.summarised, other, column.key, column.higher_is_better, method)
+                cells += f"<td>{f'{won} of {of}' if of else '–'}</td>"
+        lines += f'<tr><th scope="row">{escape(column.heading)}</th>{cells}</tr>'
+    return (
+        "<details><summary>In how many cases a method is better than the baselines</summary><table>"
+        f"<thead><tr><th>Score</th>{heads}</tr></thead><tbody>{lines}</tbody></table></details>"
     )
 
 
@@ -90,10 +108,6 @@ def _main_line(column: MetricColumn, result: CohortResult) -> str:
         cells += (
             f"<td>{mean_and_sd(column, statistic)}<br>{median_and_quartiles(column, statistic)}{interval}{count}</td>"
         )
-    for method in result.methods:
-        for other in (BLANK, MEAN_ATLAS):
-            won, of = cases_better_than(result.summarised, other, column.key, column.higher_is_better, method)
-            cells += f"<td>{f'{won} of {of}' if of else '–'}</td>"
     return f'<tr><th scope="row">{escape(column.heading)} {arrow}</th>{cells}</tr>'
 
 

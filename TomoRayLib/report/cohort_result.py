@@ -28,12 +28,13 @@ class CohortResult:
     Args:
         title: Of the page.
         scores: The scored cases.
-        failed: (case, reason) of those without a score.
+        failed: (case, reason) of those without a score, of all methods or of one.
         left_out: (file, reason) of files that are no case.
         settings: How the scores were made, JSON-like.
         remarks: Sentences for the page's head.
         pages: Name of each case's own page, relative to the cohort's.
         case_remarks: (case, sentence) of what may be wrong with a scored case: its labels, its CT, a prediction.
+        refused: (case, reason) of those that are not scored because a method knows them, or because they are copies.
     """
 
     title: str
@@ -44,6 +45,7 @@ class CohortResult:
     remarks: tuple[str, ...] = ()
     pages: Mapping[str, str] | None = None
     case_remarks: tuple[tuple[str, str], ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
 
     @cached_property
     def summarised(self) -> tuple[CaseScore, ...]:
@@ -82,12 +84,12 @@ class CohortResult:
 
     @property
     def unscored(self) -> int:
-        """How many cases have no score at all."""
+        """How many cases have no score at all, those that were refused left out."""
         return len({name for name, _ in self.failed} - {score.name for score in self.scores})
 
     def counted_of(self, method: str) -> PooledCounts | None:
         """Vertebrae that a method found and named, over the cases that means are made of; None if none is counted."""
-        return pool_counts(score.counted.get(method) for score in self.summarised)
+        return pool_counts(score.counted.get(method) for score in self.summarised if method in score.rows)
 
     def counting_dict(self) -> dict[str, Any]:
         """The same of all methods as ``counting`` among JSON-like values; nothing if no case is counted."""
@@ -107,7 +109,7 @@ class CohortResult:
             in_means = any(score in self.summarised for score in own)
             sentences.append(f"{words}." if in_means else f"{words}: they are in cases.csv alone, and in no mean.")
         if seen:
-            words = f"{len(seen)} of {len(self.scores)} cases show people that a method was trained or chosen on"
+            words = f"{len(seen)} of {len(self.scores)} scored cases show people that a method was trained or chosen on"
             in_means = any(score in self.summarised for score in seen)
             sentences.append(
                 f"{words}: these figures say nothing about anybody else." if in_means else f"{words}: in no mean."

@@ -61,7 +61,7 @@ def write_tables(folder: Path, result: CohortResult) -> tuple[str, ...]:
         levels_csv(result),
         comparisons_csv(result),
         not_scored_csv(result),
-        csv_text(("case", "remark"), result.case_remarks),
+        csv_text(("case", "remark"), [*(("", remark) for remark in result.remarks), *result.case_remarks]),
         summary_csv(result.summary),
         table_2_csv(result),
         table_2_markdown(result),
@@ -110,8 +110,9 @@ def comparisons_csv(result: CohortResult) -> str:
 
 
 def not_scored_csv(result: CohortResult) -> str:
-    """List what has no score: cases that failed, and files that do not belong to a case, with the reason."""
-    lines = [("failed", *item) for item in result.failed] + [("left out", *item) for item in result.left_out]
+    """List what has no score: cases that failed or were refused, and files that belong to no case, with the reason."""
+    lines = [("failed", *item) for item in result.failed] + [("refused", *item) for item in result.refused]
+    lines += [("left out", *item) for item in result.left_out]
     return csv_text(("what", "name", "reason"), lines)
 
 

@@ -46,7 +46,7 @@ def table_2_markdown(result: CohortResult) -> str:
     head, lines = table_2(result)
     rows = [head, ("---",) * len(head), *lines]
     text = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows)
-    return f"{text}\n\n{_caveat()}\n"
+    return f"{text}\n\n{_caveat(result)}\n"
 
 
 def table_2_latex(result: CohortResult) -> str:
@@ -62,16 +62,17 @@ def table_2_latex(result: CohortResult) -> str:
             *body[1:],
             r"\bottomrule",
             r"\end{tabular}",
-            f"% {_caveat()}",
+            f"% {_caveat(result)}",
             "",
         ]
     )
 
 
-def _caveat() -> str:
+def _caveat(result: CohortResult) -> str:
+    marks = "".join(f" {sentence}" for sentence in result.marked_sentences)
     return (
         f"Paper: {PAPER}; other people, and settings that it does not state. Compare every row with the blank volume's "
-        "and the mean atlas's."
+        f"and the mean atlas's.{marks}"
     )
 
 

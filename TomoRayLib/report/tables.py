@@ -61,7 +61,7 @@ def scores_section(table: MetricsTable) -> str:
         "<h2>Scores</h2>"
         "<p>Every score is shown next to two baselines that use no radiograph. The <b>blank volume</b> has no bone. "
         "The <b>mean atlas</b> is the average of the training spines, the same for every patient. Most of the volume "
-        "is empty, so even the blank one reaches a high SSIM and PSNR: a score counts for TomoRay only as far as it is "
+        "is empty, so even the blank one reaches a high SSIM and PSNR: a score counts only as far as it is "
         f"better than both.{_verdict(table)}</p>"
         f'<table><caption>{escape(caption)}</caption><thead><tr><th>Score</th>{heads}<th class="text">Meaning</th>'
         f"</tr></thead><tbody>{body}</tbody></table>{_per_vertebra(table)}"

@@ -31,20 +31,20 @@ def vertebra_section(spine: DecodedSpine | None, matched: MatchedSpine | None) -
 def pooled_sentences(pooled: PooledCounts) -> str:
     """What was found and named over all cases together, and what an empty volume and the mean atlas find."""
     of_cases = _count(pooled.cases, "case")
-    unsure = f"numbering unsure in {pooled.cases_unsure} of {of_cases}"
+    unsure = "" if pooled.cases_unsure is None else f"; numbering unsure in {pooled.cases_unsure} of {of_cases}"
     left_out = (
         f" Not counted: {_count(pooled.cases_not_counted, 'case')} without vertebrae told apart."
         if pooled.cases_not_counted
         else ""
     )
     if not pooled.whole:
-        return f"Whole vertebrae in view: none in {of_cases}; {unsure}.{left_out}"
+        return f"Whole vertebrae in view: none in {of_cases}{unsure}.{left_out}"
     found = f"{pooled.found} ({_percent(pooled.found_share)})"
     named = f"{pooled.named} ({_percent(pooled.named_share)})"
     shifted = f"{pooled.named_up_to_shift} ({_percent(pooled.named_up_to_shift_share)})"
     return (
         f"Whole vertebrae in view: {pooled.whole} in {of_cases}; found within {FOUND_WITHIN_MM:g} mm {found}, "
-        f"named right {named}, up to a common shift {shifted}; {unsure}.{left_out} {FLOORS_SENTENCE}"
+        f"named right {named}, up to a common shift {shifted}{unsure}.{left_out} {FLOORS_SENTENCE}"
     )
 
 

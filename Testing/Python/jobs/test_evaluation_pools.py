@@ -168,14 +168,25 @@ def test_people_that_a_model_knows_are_refused_by_name_and_by_shape(a_cohort: Pa
     result = evaluate(folder, tmp_path / "out", "--workers", "1")
     assert result.returncode == 0, result.stderr
     with (tmp_path / "out" / "not_scored.csv").open(newline="", encoding="utf-8") as stream:
-        reasons = {line["name"]: line["reason"] for line in csv.DictReader(stream)}
-    assert "Tomoray was trained on this person" in reasons["sub-verse014"]
+        lines = list(csv.DictReader(stream))
+    reasons = {line["name"]: line["reason"] for line in lines}
+    assert {line["what"] for line in lines} == {"refused"}
+    assert reasons["sub-verse014"].startswith("geolift-s was trained on this person: ")
     assert "same labelled spine as first" in reasons["second"]
+    assert "1 case scored, 0 failed, 2 not scored on purpose" in " ".join(result.stdout.split())
     result = evaluate(folder, tmp_path / "out", "--workers", "1", "--include-seen", "--resume")
+    assert "1 of 2 scored cases show people that a method was trained or chosen on" in " ".join(result.stderr.split())
     with (tmp_path / "out" / "cases.csv").open(newline="", encoding="utf-8") as stream:
         known = {line["case"]: line["known"] for line in csv.DictReader(stream)}
-    assert known == {"first": "", "sub-verse014": "tomoray was trained on this person"}
+    assert known == {"first": "", "sub-verse014": "geolift-s was trained on this person"}
     assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8"))["n_cases"] == 1
+    before = {path: path.read_bytes() for path in sorted((tmp_path / "out").rglob("*")) if path.is_file()}
+    names = tmp_path / "names.txt"
+    names.write_text("sub-verse014\n", encoding="utf-8")
+    result = evaluate(folder, tmp_path / "out", "--workers", "1", "--cases", str(names))
+    assert result.returncode == 2
+    assert "are left as they were" in " ".join(result.stderr.split())
+    assert {path: path.read_bytes() for path in sorted((tmp_path / "out").rglob("*")) if path.is_file()} == before
 
 
 def test_a_full_disk_leaves_the_tables_of_what_is_done(a_cohort: Path, of_one_process: Path, tmp_path: Path) -> None:

@@ -118,6 +118,8 @@ def test_vertebrae_told_apart_are_pooled_over_the_cases_of_the_means(a_result: C
         counted("sub-e", "labels by TomoRay", 100, 100, 100, "unsure"),
     )
     write_tables(tmp_path, replace(a_result, scores=(a_result.scores[0], *more)))
+    silent = PooledCounts(10, 9, 3, 9, extra=0, cases=2, cases_unsure=None, cases_not_counted=0)
+    assert "unsure" not in pooled_sentences(silent)
     pooled = PooledCounts(10, 9, 3, 9, extra=0, cases=2, cases_unsure=1, cases_not_counted=1)
     assert json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))["counting"] == {
         "tomoray": pooled.to_json_dict()
@@ -158,7 +160,7 @@ def test_infinite_and_single_values_are_printed_without_a_false_spread() -> None
 def test_the_terminal_shows_the_same_numbers(scores: tuple[CaseScore, ...]) -> None:
     rows = summarise(scores)["all"]
     as_event = {row: {key: value.to_json_dict() for key, value in values.items()} for row, values in rows.items()}
-    table = cohort_table(as_event, scored=3, failed=1)
+    table = cohort_table(as_event, "3 cases scored, 1 failed")
     cells = [list(column.cells) for column in table.columns]
     psnr = cells[0].index("PSNR 3D (dB)")
     assert cells[2][psnr] == "23.00 ± 3.61\n22.00 (21.00–24.50)"
