@@ -26,6 +26,7 @@ from TomoRayLib.metrics.vertebra_pooling import PooledCounts
 from TomoRayLib.report.cohort_numbers import mean_and_sd, median_and_quartiles
 from TomoRayLib.report.cohort_result import CohortResult
 from TomoRayLib.report.cohort_tables import PARQUET_NAMES, TABLE_NAMES, write_tables
+from TomoRayLib.report.vertebra_section import pooled_sentences
 
 PSNR = METRIC_COLUMNS[0]
 
