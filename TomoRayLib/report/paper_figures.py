@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from PIL import Image
 
+from TomoRayLib.report.color_maps import DIFFERENCE_COLORS
 from TomoRayLib.report.content import ReportContent, shown_volumes
 from TomoRayLib.report.drawing import png_bytes, write_text
 from TomoRayLib.report.figures import radiograph_picture, slice_rows, surface_views, truth_heading
@@ -42,7 +43,8 @@ def paper_figures(content: ReportContent) -> dict[str, bytes]:
         truths = [row.truth for row in rows if row.truth is not None]
         slices.insert(0, (truth_heading(shown), truths))
     if shown.is_scored:
-        slices.append(("Synthetic minus truth", [row.difference for row in rows if row.difference is not None]))
+        heading = f"Synthetic minus truth, ±{DIFFERENCE_COLORS.high:.0f} {DIFFERENCE_COLORS.unit}"
+        slices.append((heading, [row.difference for row in rows if row.difference is not None]))
         surfaces.insert(0, (truth_heading(shown), [view.truth for view in views if view.truth is not None]))
     sheets = (_sheet(radiographs), _sheet(slices), _sheet(surfaces))
     return {name: png_bytes(sheet) for name, sheet in zip(FIGURE_NAMES, sheets, strict=True)}
