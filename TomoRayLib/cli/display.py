@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape as escaped
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from TomoRayLib.base.notices import LABELS_NOTICE, NOTICE
 from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
@@ -161,6 +161,9 @@ def counting_text(counting: Mapping[str, int]) -> str:
     return pooled_sentences(PooledCounts(**counting))
 
 
+SIDE_BY_SIDE = 3  # methods and baselines; more leave no room for quartiles and which way is better
+
+
 def _cases_sentence(values: Mapping[str, Any]) -> str:
     """How many cases the means hold, and what became of the others."""
     count = "1 case" if values["scored"] == 1 else f"{values['scored']} cases"
@@ -182,11 +185,18 @@ def cohort_table(summary: dict[str, Any], cases: str) -> Table:
         name: {key: Statistic.from_json_dict(values) for key, values in metrics.items()}
         for name, metrics in summary.items()
     }
-    table = Table("metric", "better", *(name.replace("_", " ") for name in rows), show_lines=True)
-    table.caption = f"mean ± SD, median (IQR); {cases}"
+    heads = [Column(name.replace("_", " "), overflow="fold") for name in rows]  # no number may be cut off
+    own_column = len(rows) <= SIDE_BY_SIDE
+    table = Table("metric", *(["better"] if own_column else []), *heads, show_lines=True)
+    below = "median (IQR)" if own_column else "median (quartiles are in summary.csv)"
+    table.caption = f"mean ± SD, {below}; {cases}"
     for column in METRIC_COLUMNS:
         if column.key in MAIN_SCORES:
             values = [statistics[column.key] for statistics in rows.values()]
-            cells = [f"{mean_and_sd(column, value)}\n{median_and_quartiles(column, value)}" for value in values]
-            table.add_row(column.heading, "higher" if column.higher_is_better else "lower", *cells)
+            medians = [median_and_quartiles(column, value) for value in values]
+            if not own_column:
+                medians = [median.partition(" ")[0] for median in medians]
+            cells = [f"{mean_and_sd(column, value)}\n{median}" for value, median in zip(values, medians, strict=True)]
+            better = "higher" if column.higher_is_better else "lower"
+            table.add_row(*([column.heading, better] if own_column else [f"{column.heading}, {better}"]), *cells)
     return table

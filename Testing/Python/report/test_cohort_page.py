@@ -166,3 +166,7 @@ def test_the_terminal_shows_the_same_numbers(scores: tuple[CaseScore, ...]) -> N
     psnr = cells[0].index("PSNR 3D (dB)")
     assert cells[2][psnr] == "23.00 ± 3.61\n22.00 (21.00–24.50)"
     assert table.caption == "mean ± SD, median (IQR); 3 cases scored, 1 failed"
+    wide = cohort_table({**as_event, "theirs": as_event["tomoray"]}, "3 cases scored, 1 failed")
+    cells = [list(column.cells) for column in wide.columns]
+    assert cells[1][cells[0].index("PSNR 3D (dB), higher")] == "23.00 ± 3.61\n22.00"
+    assert "quartiles are in summary.csv" in str(wide.caption)
