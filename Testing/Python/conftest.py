@@ -79,6 +79,14 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made_once(tmp_path_factory, "tiny-models", write_tiny_model)
 
 
+@pytest.fixture(scope="module")
+def small_network(tiny_models: Path) -> Iterator[None]:
+    """This process and those that it starts run the small network, for modules whose subject is not the result."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("TOMORAY_MODELS", str(tiny_models))
+        yield
+
+
 @pytest.fixture(scope="session")
 def fitted_segmenter() -> CTSegmenter:
     """A small CT segmenter that knows the column of ``a_labelled_ct``."""

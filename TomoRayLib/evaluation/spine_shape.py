@@ -55,13 +55,13 @@ def spine_picture(labels: Volume) -> Picture:
 
 def to_text(picture: Picture) -> str:
     """Return a picture as a text of some 3 kB; ``from_text`` reads it."""
-    return base64.b64encode(zlib.compress(np.packbits(picture).tobytes(), 9)).decode("ascii")
+    return base64.urlsafe_b64encode(zlib.compress(np.packbits(picture).tobytes(), 9)).decode("ascii")
 
 
 def from_text(text: str) -> Picture:
     """Return the picture of a text. Raises ValueError for another text."""
     try:
-        bits = np.frombuffer(zlib.decompress(base64.b64decode(text, validate=True)), np.uint8)
+        bits = np.frombuffer(zlib.decompress(base64.b64decode(text, altchars=b"-_", validate=True)), np.uint8)
         return np.unpackbits(bits, count=int(np.prod(SHAPE))).astype(bool).reshape(SHAPE)
     except (zlib.error, ValueError) as error:
         raise ValueError(f"Expected the text of a spine's picture, got another one ({error}).") from None

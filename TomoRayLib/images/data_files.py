@@ -75,16 +75,7 @@ def _named_by_nrrd(header: NrrdHeader, path: Path) -> Iterator[Path]:
         start = next((number for number, line in enumerate(lines) if "LIST" in line.upper()), len(lines))
         yield from (path.parent / line.strip() for line in lines[start + 1 :] if line.strip())
     elif "%" in data:
-        pattern, *numbers = data.split()
-        try:
-            first, last, step = (int(number) for number in numbers[:3])
-            numbered = range(first, last + (step > 0) - (step < 0), step)
-            yield from (path.parent / (pattern % number) for number in islice(numbered, MOST_FILES))
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"{path}: expected a pattern with first, last and step for its files of voxels (data file), got "
-                f"{data!r} ({error}); correct the header."
-            ) from None
+        yield from _numbered(path, data, data.split()[1:4], "data file")
     elif data:
         yield path.parent / data
 
@@ -96,15 +87,19 @@ def _named_by_meta_image(header: MetaImageHeader, path: Path) -> Iterator[Path]:
         start = next((number for number, line in enumerate(lines) if line.startswith("ElementDataFile")), len(lines))
         yield from (path.parent / line.strip() for line in lines[start + 1 :] if line.strip())
     elif "%" in data:
-        pattern, *numbers = data.split()
-        try:
-            first, last, step = (int(number) for number in [*numbers, "1"][:3])
-            numbered = range(first, last + 1, step)
-            yield from (path.parent / (pattern % number) for number in islice(numbered, MOST_FILES))
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"{path}: expected a pattern with first and last number for its files of voxels (ElementDataFile), got "
-                f"{data!r} ({error}); correct the header."
-            ) from None
+        yield from _numbered(path, data, [*data.split()[1:], "1"][:3], "ElementDataFile")
     elif data.lower() != LOCAL:
         yield path.parent / data
+
+
+def _numbered(path: Path, data: str, numbers: list[str], key: str) -> Iterator[Path]:
+    """The files that a pattern with first number, last number and step names, the last among them."""
+    try:
+        first, last, step = (int(number) for number in numbers)
+        numbered = range(first, last + (step > 0) - (step < 0), step)
+        yield from (path.parent / (data.split()[0] % number) for number in islice(numbered, MOST_FILES))
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"{path}: expected a pattern with first number, last number and step for its files of voxels ({key}), got "
+            f"{data!r} ({error}); correct the header."
+        ) from None

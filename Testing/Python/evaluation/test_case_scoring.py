@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +26,7 @@ from TomoRayLib.weights import find_model
 WITH_MASK = 'kind = "volume"\nfile = "{case}.nrrd"\nmask = "{case}_mask.nrrd"\n'
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_network(tiny_models: Path) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("TOMORAY_MODELS", str(tiny_models))
-        yield
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +50,7 @@ def lines_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_network(tiny_models: Path) -> Iterator[None]:
-    """The tables are the subject, not the scores."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setenv("TOMORAY_MODELS", str(tiny_models))
-        yield
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 @pytest.fixture(scope="module")

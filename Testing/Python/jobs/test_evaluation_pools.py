@@ -32,9 +32,7 @@ def a_cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(autouse=True)
-def small_network(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOMORAY_MODELS", str(tiny_models))
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 def evaluate(folder: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
