@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.networks.image_half import ImageDecoder, RowExchange
+from TomoRayLib.networks.norm_silu import can_run_in_place, norm_silu_
 
 LEVELS = 5
 IMAGE_CHANNELS = 2
@@ -31,7 +32,8 @@ EXCHANGE_LEVELS = (3, 2)
 PRODUCT_FROM_LEVEL = 2  # A * L is added from 48^3 downwards, where it costs next to nothing
 CONTEXT_BLOCKS = 2
 CONTEXT_HEADS = 4
-LIFT_VOXELS_AT_ONCE = 1 << 20
+LIFT_VOXELS_AT_ONCE = 1 << 18
+ENLARGED_AT_ONCE = 12  # slices of the coarser volume
 LIFTINGS = ("pinhole", "replicate")
 PIXELS_PER_CUBE = 192  # of the network's detector, 4/3 mm each, for a cube of 256 mm
 
@@ -167,10 +169,10 @@ class GeoLiftUNet(nn.Module):
         nn.init.zeros_(self.heads[level].bias)  # type: ignore[arg-type]
 
     def _logits(self, level: int, volume: Tensor, coarser: Tensor | None) -> Tensor:
-        logits = self.heads[level](volume).float()
+        logits = _head(self.heads[level], volume).float()
         if coarser is None or not self.config.residual_heads:
             return logits
-        return logits + F.interpolate(coarser, scale_factor=2, mode="trilinear", align_corners=False)
+        return logits + _enlarged(coarser) if logits.requires_grad else _add_enlarged_(logits, coarser)
 
     def to_channels_last(self) -> GeoLiftUNet:
         """The 3D layers in the memory order that CPUs and tensor cores are fast with; in place."""
@@ -208,10 +210,10 @@ class GeoLiftUNet(nn.Module):
     def _lift(self, features: list[list[Tensor]], cube_to_pixel: Tensor, level: int) -> Tensor:
         size = self.config.output_size >> level
         ap = lift(features[0][level], cube_to_pixel[:, 0], size, 2**level)
+        if level < PRODUCT_FROM_LEVEL and not ap.requires_grad:
+            return lift(features[1][level], cube_to_pixel[:, 1], size, 2**level, onto=ap)
         lateral = lift(features[1][level], cube_to_pixel[:, 1], size, 2**level)
-        if level >= PRODUCT_FROM_LEVEL:
-            return ap + lateral + ap * lateral
-        return ap + lateral if ap.requires_grad else ap.add_(lateral)
+        return ap + lateral + ap * lateral if level >= PRODUCT_FROM_LEVEL else ap + lateral
 
 
 def parallel_matrices(radiographs: Tensor) -> Tensor:
@@ -226,20 +228,23 @@ def parallel_matrices(radiographs: Tensor) -> Tensor:
     return torch.tensor(views, device=radiographs.device)
 
 
-def lift(features: Tensor, cube_to_pixel: Tensor, size: int, stride: int) -> Tensor:
+def lift(features: Tensor, cube_to_pixel: Tensor, size: int, stride: int, onto: Tensor | None = None) -> Tensor:
     """Image features (n, c, h, w) carried into the cube along their rays: (n, c, size, size, size) as (z, y, x).
 
     ``cube_to_pixel`` (n, 4, 4) maps cube coordinates (x, y, z, 1) in [-1, 1] to (column * w, row * v, w, v) of the full
     radiograph; ``stride`` is the radiograph pixels per feature pixel (feature j sits on pixel j * stride). Bilinear;
-    0 outside the detector. Differentiable with respect to the features.
+    0 outside the detector. Differentiable with respect to the features, but not if they are added ``onto`` a volume of
+    that shape, in its memory.
     """
     count, channels, height, width = features.shape
-    volume = torch.empty(
-        (count, channels, size, size, size),
-        dtype=features.dtype,
-        device=features.device,
-        memory_format=torch.channels_last_3d,
-    )
+    volume = onto
+    if volume is None:
+        volume = torch.empty(
+            (count, channels, size, size, size),
+            dtype=features.dtype,
+            device=features.device,
+            memory_format=torch.channels_last_3d,
+        )
     plane, chunks = features.float(), []
     slabs = max(1, LIFT_VOXELS_AT_ONCE // (size * size))
     for first in range(0, size, slabs):
@@ -247,7 +252,9 @@ def lift(features: Tensor, cube_to_pixel: Tensor, size: int, stride: int) -> Ten
         places = _feature_places(cube_to_pixel.float(), size, first, last, (height, width), stride)
         chunk = F.grid_sample(plane, places, mode="bilinear", padding_mode="zeros", align_corners=True)
         chunk = chunk.view(count, channels, last - first, size, size)
-        if chunk.requires_grad:
+        if onto is not None:
+            volume[:, :, first:last] += chunk.to(volume.dtype)
+        elif chunk.requires_grad:
             chunks.append(chunk)
         else:  # straight into place: half the memory
             volume[:, :, first:last] = chunk
@@ -261,18 +268,49 @@ def _feature_places(
     axis = (torch.arange(size, device=cube_to_pixel.device, dtype=torch.float32) + 0.5) * (2.0 / size) - 1.0
     matrix = cube_to_pixel[:, :, :, None, None, None]
     x, y, z = axis[None, None, None, :], axis[None, None, :, None], axis[first:last][None, :, None, None]
-    column, row, across, along = (
-        matrix[:, i, 0] * x + matrix[:, i, 1] * y + matrix[:, i, 2] * z + matrix[:, i, 3] for i in range(4)
-    )
+
+    def image(i: int) -> Tensor:
+        return (matrix[:, i, 0] * x + matrix[:, i, 1] * y) + (matrix[:, i, 2] * z + matrix[:, i, 3])
+
     height, width = feature_shape
-    scale_x, scale_y = 2.0 / (stride * max(width - 1, 1)), 2.0 / (stride * max(height - 1, 1))
-    places = torch.stack([column / across * scale_x - 1.0, row / along * scale_y - 1.0], dim=-1)
-    return places.view(cube_to_pixel.shape[0], (last - first) * size, size, 2)
+    places = torch.empty((len(matrix), last - first, size, size, 2), device=matrix.device)
+    for axis_of_place, length in enumerate((width, height)):  # column / across, row / along
+        scale = 2.0 / (stride * max(length - 1, 1))
+        places[..., axis_of_place] = image(axis_of_place).div_(image(axis_of_place + 2)).mul_(scale).sub_(1.0)
+    return places.view(len(matrix), (last - first) * size, size, 2)
 
 
 def _prediction(logits: Tensor | None, field: Tensor | None, bone_images: Tensor | None) -> Prediction:
     assert logits is not None
     return Prediction(torch.sigmoid(logits[:, :1]), logits[:, 1:], field, bone_images)
+
+
+def _enlarged(volume: Tensor) -> Tensor:
+    return F.interpolate(volume, scale_factor=2, mode="trilinear", align_corners=False)
+
+
+def _add_enlarged_(volume: Tensor, coarser: Tensor) -> Tensor:
+    """The coarser volume enlarged twofold and added to the other, in its memory, some slices at a time."""
+    depth = coarser.shape[2]
+    for first in range(0, depth, ENLARGED_AT_ONCE):
+        last = min(first + ENLARGED_AT_ONCE, depth)
+        around = slice(max(first - 1, 0), min(last + 1, depth))  # one slice more on both sides, for those between
+        start = 2 * (first - around.start)
+        enlarged = _enlarged(coarser[:, :, around])[:, :, start : start + 2 * (last - first)]
+        volume[:, :, 2 * first : 2 * last] += enlarged
+    return volume
+
+
+def _head(convolution: nn.Module, volume: Tensor) -> Tensor:
+    """The two logits of a head. A processor convolves to as many channels as go in far faster than to two of them."""
+    assert isinstance(convolution, nn.Conv3d)
+    assert convolution.bias is not None
+    weight, bias = convolution.weight, convolution.bias
+    missing = volume.shape[1] - len(weight)
+    if missing <= 0 or not can_run_in_place(volume):
+        return convolution(volume)
+    weight, bias = F.pad(weight, (0,) * 9 + (missing,)), F.pad(bias, (0, missing))
+    return F.conv3d(volume, weight.to(memory_format=torch.channels_last_3d), bias, padding=1)[:, :2]
 
 
 def _norm(channels: int) -> nn.GroupNorm:
@@ -315,10 +353,18 @@ class _VolumeBlock(nn.Module):
 
     def forward(self, coarser: Tensor | None, lifted: Tensor) -> Tensor:
         if self.widen is not None and coarser is not None:
-            upsampled = F.interpolate(self.widen(coarser), scale_factor=2, mode="trilinear", align_corners=False)
-            lifted = lifted + upsampled if lifted.requires_grad else lifted.add_(upsampled)
-            del upsampled
-        return self.body(F.silu(self.norm(lifted), inplace=True))
+            widened = self.widen(coarser)
+            lifted = lifted + _enlarged(widened) if lifted.requires_grad else _add_enlarged_(lifted, widened)
+            del widened
+        if not can_run_in_place(lifted):
+            return self.body(F.silu(self.norm(lifted), inplace=True))
+        volume = norm_silu_(lifted, self.norm)
+        for layer in self.body:
+            if isinstance(layer, nn.GroupNorm) and can_run_in_place(volume):
+                volume = norm_silu_(volume, layer)
+            elif not (isinstance(layer, nn.SiLU) and can_run_in_place(volume)):
+                volume = layer(volume)
+        return volume
 
 
 class _ContextBlock(nn.Module):
