@@ -11,10 +11,11 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.cohort_finder import CohortCase, UnlabelledCase
 from TomoRayLib.images.dicom.files import is_dicom
+from TomoRayLib.images.existing import unreadable
 from TomoRayLib.images.headers.stated_grid import check_plausible
 from TomoRayLib.images.headers.volume_header import checked_header, geometry_of
 from TomoRayLib.images.simpleitk_files import read_information
-from TomoRayLib.images.types import grid_of_sitk, unreadable
+from TomoRayLib.images.types import grid_of_sitk
 
 SAME_MM = 0.1  # by which grids of CT and mask may lie apart
 THICK_MM = 5.0

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.hashes import sha256_of_bytes, sha256_of_file
+from TomoRayLib.images.existing import unreadable
 from TomoRayLib.images.headers.meta_image_header import MetaImageHeader
 from TomoRayLib.images.headers.nifti_header import NiftiHeader, is_nifti_pair, voxel_file
 from TomoRayLib.images.headers.nrrd_header import NrrdHeader
 from TomoRayLib.images.headers.volume_header import checked_header
-from TomoRayLib.images.types import unreadable
 
 LOCAL = "local"  # MetaImage: the voxels follow the header
 MOST_FILES = 100_000  # of one volume

@@ -7,8 +7,6 @@ asked for.
 from __future__ import annotations
 
 import math
-import os
-import stat
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from TomoRayLib.images.dicom.files import is_dicom
 from TomoRayLib.images.dicom.radiograph import read_dicom_radiograph
 from TomoRayLib.images.dicom.segmentation import find_dicom_segmentation, read_dicom_segmentation
 from TomoRayLib.images.dicom.series import read_dicom_volume
+from TomoRayLib.images.existing import existing_path
 from TomoRayLib.images.headers.nifti_voxels import is_read_here, nifti_voxels
 from TomoRayLib.images.headers.nrrd_header import NrrdHeader
 from TomoRayLib.images.headers.stated_grid import StatedGrid, check_plausible
@@ -45,7 +44,6 @@ from TomoRayLib.images.types import (
     Volume,
     check_finite,
     check_scalar,
-    unreadable,
     volume_from_sitk,
 )
 from TomoRayLib.images.writing import UNKNOWN, UNKNOWN_SPACING_KEY, PathLike
@@ -70,7 +68,7 @@ def read_volume(path: PathLike) -> Volume:
             colour, voxels are not finite, a spacing is not above 0 or no CT's, directions are sheared, the header
             states no orientation or several, or DICOM slices do not form an even, straight stack.
     """
-    path = _existing(path)
+    path = existing_path(path)
     if path.is_dir() or is_dicom(path):
         return read_dicom_volume(path)
     return _read_volume_file(path, checked_header(path))
@@ -166,7 +164,7 @@ def read_label_map(path: PathLike, by_name: bool = True) -> LabelMap:
     Raises:
         InputError: As ``read_labels`` does, and if two labels have the name of one vertebra.
     """
-    path = _existing(path)
+    path = existing_path(path)
     is_stack = path.is_dir() or is_dicom(path)
     segmentation = find_dicom_segmentation(path) if is_stack else None
     if segmentation is not None:
@@ -232,7 +230,7 @@ def read_radiograph(path: PathLike) -> Radiograph:
     Raises:
         InputError: If the file is missing or unreadable, a folder, a volume or in colour, or pixels are not finite.
     """
-    path = _existing(path)
+    path = existing_path(path)
     if path.is_dir():
         raise InputError(f"{path}: expected a radiograph file (2D), got a folder; choose the file in it.")
     if is_dicom(path):
@@ -253,24 +251,3 @@ def read_radiograph(path: PathLike) -> Radiograph:
             radiograph = replace(radiograph, pixel_spacing_mm=None)
     check_finite(radiograph.pixels, str(path))
     return radiograph
-
-
-def _existing(path: PathLike) -> Path:
-    """Return the path of a folder, or of a file that is not empty, if it can be opened. Raises InputError."""
-    path = Path(path)
-    try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            with os.scandir(path):
-                return path
-        if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{path}: expected a file or folder, got a device, pipe or socket; choose an image file.")
-        with path.open("rb"):
-            pass
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(f"{path}: expected an existing file or folder, got none there; check the spelling.") from None
-    except OSError as error:
-        raise unreadable(path, error) from error
-    if status.st_size == 0:
-        raise InputError(f"{path}: expected an image, got an empty file; export or copy it again.")
-    return path

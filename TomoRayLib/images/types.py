@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -163,15 +162,6 @@ def check_scalar(image: sitk.Image, name: str) -> None:
             f"{name}: expected one grey value per voxel, got {count} (a colour or vector image); "
             "export it as a greyscale image."
         )
-
-
-def unreadable(path: Path, error: OSError) -> InputError:
-    """Turn the operating system's error on opening a file or folder into a sentence."""
-    reason = (error.strerror or str(error)).lower()
-    advice = "ask for the right to read it, or copy it to a folder of your own"
-    if not isinstance(error, PermissionError):
-        advice = "check the disk or the connection to it, or copy it again"
-    return InputError(f"{path}: expected a file or folder that can be read, but it cannot be read: {reason}; {advice}.")
 
 
 def last_line(error: Exception) -> str:

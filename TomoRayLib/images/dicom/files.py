@@ -13,8 +13,8 @@ from pydicom.filereader import read_partial
 from pydicom.uid import AllTransferSyntaxes, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.existing import unreadable
 from TomoRayLib.images.quiet import no_warnings
-from TomoRayLib.images.types import unreadable
 
 _ENDINGS = (".dcm", ".ima", ".dicom")
 _PREAMBLE_BYTES = 128

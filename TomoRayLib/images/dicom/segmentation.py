@@ -7,13 +7,13 @@ background. BINARY, FRACTIONAL and LABELMAP are read.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
 
 from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME, NAME_OF_LABEL, label_of_structure
 from TomoRayLib.base.errors import InputError
@@ -27,15 +27,15 @@ from TomoRayLib.images.dicom.voxels import one_frame_each
 from TomoRayLib.images.headers.stated_grid import check_plausible
 from TomoRayLib.images.types import Volume
 
+if TYPE_CHECKING:
+    from pydicom.sr.coding import Code
+
 LARGEST_OVERLAP = 0.1  # of the smaller of two vertebrae
 LABEL_MAP = "LABELMAP"
 _TYPES = ("BINARY", "FRACTIONAL", LABEL_MAP)
 _OLD_SCHEMES = ("SNM3", "99SDM")  # other designators of SRT (PS3.16 8)
 _TYPE_SEQUENCES = ("SegmentedPropertyTypeCodeSequence", "SegmentedPropertyTypeModifierCodeSequence")
 _REGION_SEQUENCES = ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence")
-_NAME_OF_CODE: dict[Code, str] = {
-    getattr(codes.SCT, f"{name}Vertebra"): name for name in LABEL_OF_NAME if hasattr(codes.SCT, f"{name}Vertebra")
-} | {codes.SCT.Sacrum: "sacrum", codes.SCT.Coccyx: "coccyx"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +119,7 @@ def _segment_names(dataset: pydicom.Dataset, path: Path) -> dict[int, str]:
     for segment in value_of(dataset, "SegmentSequence") or []:
         number = int(value_of(segment, "SegmentNumber") or 0)
         label = str(value_of(segment, "SegmentLabel") or "").strip()
-        if number > 0 and codes.DCM.Background not in _codes(segment, _TYPE_SEQUENCES):
+        if number > 0 and not _is_background(segment):
             names[number] = _name(segment, label, path) or label or f"segment {number}"
     if not names:
         raise InputError(f"{path}: expected segments in Segment Sequence (0062,0002), got none; export it again.")
@@ -144,14 +144,32 @@ def _name(segment: pydicom.Dataset, label: str, path: Path) -> str | None:
 
 def _named(code: Code) -> str | None:
     """The vertebra of a code, by the code itself or by what its meaning says (``L3 vertebra``)."""
-    by_code = next((name for known, name in _NAME_OF_CODE.items() if known == code), None)
+    by_code = next((name for known, name in _name_of_code().items() if known == code), None)
     if by_code is not None:
         return by_code
     words = str(code.meaning).replace("vertebra", "").strip()
     return words.upper() if words.upper() in LABEL_OF_NAME else None
 
 
+@cache
+def _name_of_code() -> dict[Code, str]:
+    """Names by SNOMED codes. pydicom's code tables take .1 s to load: segmentations alone need them."""
+    from pydicom.sr.codedict import codes
+
+    vertebrae = {name: getattr(codes.SCT, f"{name}Vertebra", None) for name in LABEL_OF_NAME}
+    named = {code: name for name, code in vertebrae.items() if code is not None}
+    return named | {codes.SCT.Sacrum: "sacrum", codes.SCT.Coccyx: "coccyx"}
+
+
+def _is_background(segment: pydicom.Dataset) -> bool:
+    from pydicom.sr.codedict import codes
+
+    return codes.DCM.Background in _codes(segment, _TYPE_SEQUENCES)
+
+
 def _codes(segment: pydicom.Dataset, sequences: tuple[str, ...]) -> list[Code]:
+    from pydicom.sr.coding import Code
+
     found = []
     for sequence in sequences:
         for item in value_of(segment, sequence) or []:

@@ -25,9 +25,10 @@ from TomoRayLib.images.dicom.header import value_of
 from TomoRayLib.images.dicom.pixels import compression_notes
 from TomoRayLib.images.dicom.stack import stack_of, two_numbered_runs
 from TomoRayLib.images.dicom.voxels import hu_voxels
+from TomoRayLib.images.existing import unreadable
 from TomoRayLib.images.headers.stated_grid import check_plausible
 from TomoRayLib.images.quiet import no_warnings
-from TomoRayLib.images.types import Volume, unreadable
+from TomoRayLib.images.types import Volume
 
 _log = logging.getLogger(__name__)
 _LARGEST_HEADER_VALUE = 4096  # bytes; what is longer is read only if it is used
