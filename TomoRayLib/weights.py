@@ -27,6 +27,7 @@ __all__ = [
     "SegmenterEntry",
     "find_model",
     "find_segmenter",
+    "kept_network",
     "load_atlas",
     "load_equal_frequency_table",
     "load_network",
@@ -239,6 +240,22 @@ def load_network(entry: ModelEntry, device: str = "cpu") -> GeoLiftUNet:
     network = GeoLiftUNet(GeoLiftConfig(**entry.network))
     _fill(network, entry)
     return network.to_channels_last().to(torch.device(device)).eval()
+
+
+_kept: dict[tuple[object, ...], GeoLiftUNet] = {}  # at most one
+
+
+def kept_network(entry: ModelEntry, device: str = "cpu") -> GeoLiftUNet:
+    """Load a network as ``load_network`` does, or return the one loaded last if it is the same, from the same file.
+
+    Whoever takes it must not change it.
+    """
+    stamp = (entry.path.stat().st_size, entry.path.stat().st_mtime_ns) if entry.path.exists() else ()
+    key = (str(entry.path), *stamp, entry.sha256, json.dumps(entry.network, sort_keys=True), device)
+    if key not in _kept:
+        _kept.clear()  # before the next is loaded: one in memory at a time
+        _kept[key] = load_network(entry, device)
+    return _kept[key]
 
 
 def load_segmenter(device: str = "cpu", entry: SegmenterEntry | None = None) -> CTSegmenter:

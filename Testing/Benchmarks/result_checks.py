@@ -155,7 +155,7 @@ def figures_of(right: Pair, model: ChosenModel, quick: bool) -> Figures:
         if doubts(found) or found.certainty < CERTAINTY_TO_TRY:
             words = MISTAKES if not quick or mistake == Arrangement() else (*COMMONEST, *([wanted] if wanted else ()))
             suggestion = what_was_meant(
-                lambda how, given=given: measures(given.arranged(how)).certainty,
+                lambda arrangements, given=given: [measures(given.arranged(how)).certainty for how in arrangements],
                 Arrangement(),
                 tuple(dict.fromkeys(words)),
                 everything=all_are_tried(found),

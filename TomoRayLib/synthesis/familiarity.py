@@ -29,7 +29,7 @@ from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.networks.weight_files import checked_content
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import model_grid
-from TomoRayLib.weights import ModelEntry, load_network
+from TomoRayLib.weights import ModelEntry, kept_network
 
 TEXTURE_LEVELS = (1, 2)  # of the encoder's blocks: pixels of 2.7 and 5.3 mm
 LAYOUT_LEVEL, REGIONS = 3, 4  # pixels of 10.7 mm; regions along each edge, of 75 mm
@@ -115,7 +115,7 @@ def unlike_training(pair: Pair, entry: ModelEntry) -> tuple[str, ...]:
     images = [torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32)) for image in (pair.ap, pair.lateral)]
     views = pair.views
     radiographs, _ = network_input(images, [views.ap, views.lateral], model_grid(entry, views.isocenter_mm))
-    return known.unlike(image_features(radiographs[0], load_network(entry)))
+    return known.unlike(image_features(radiographs[0], kept_network(entry)))
 
 
 def image_features(radiographs: Tensor, network: GeoLiftUNet) -> ImageFeatures:

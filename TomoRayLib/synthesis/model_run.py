@@ -20,7 +20,7 @@ from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftUNet, Prediction
 from TomoRayLib.networks.precision import fast_precision
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.result_checks import COARSE_SIZE
-from TomoRayLib.weights import ModelEntry, find_model, load_network
+from TomoRayLib.weights import ModelEntry, find_model, kept_network
 
 MASK_THRESHOLD = 0.5
 LINEAR = LookupTable.linear()
@@ -178,8 +178,14 @@ class ChosenModel:
         return str(self.precision).removeprefix("torch.")
 
     def synthesize(self, ap: NDArray[np.float32], lateral: NDArray[np.float32], views: Biplanar) -> SyntheticCT:
-        """Load the network, which is freed afterwards, and run ``synthesize``."""
-        return synthesize(ap, lateral, views, load_network(self.entry, self.device), self.entry, self.precision)
+        """Run ``synthesize``."""
+        return synthesize(ap, lateral, views, self.network, self.entry, self.precision)
+
+    @property
+    def network(self) -> GeoLiftUNet:
+        """The network on its device, which must not be changed: loaded when it is first asked for, and kept until
+        another model is."""
+        return kept_network(self.entry, self.device)
 
 
 def choose_model(model: str | None, device: str, precision: str) -> ChosenModel:

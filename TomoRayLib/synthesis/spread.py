@@ -36,7 +36,7 @@ from TomoRayLib.networks.radiograph_input import (
 from TomoRayLib.projector.physics.blur import blur
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import ChosenModel, SyntheticCT, coarse_level, model_grid, run_network
-from TomoRayLib.weights import ModelEntry, load_network
+from TomoRayLib.weights import ModelEntry
 
 Shift = tuple[float, float]
 UNSURE_FROM = 0.25  # a voxel whose answer is wrong with this probability or more counts as unsure
@@ -137,7 +137,7 @@ def spread(pair: Pair, network: GeoLiftUNet, entry: ModelEntry, precision: torch
 
 
 def sureness_of(pair: Pair, synthetic: SyntheticCT, model: ChosenModel) -> Sureness:
-    """Say how sure the result of two radiographs is; the network is loaded for it and freed afterwards.
+    """Say how sure the result of two radiographs is; by variations of them.
 
     Args:
         pair: The radiographs, bone bright.
@@ -147,7 +147,7 @@ def sureness_of(pair: Pair, synthetic: SyntheticCT, model: ChosenModel) -> Suren
     Returns:
         The probability that the mask is wrong on the grid of ``synthetic``, and figures of the whole volume.
     """
-    found = spread(pair, load_network(model.entry, model.device), model.entry, model.precision)
+    found = spread(pair, model.network, model.entry, model.precision)
     return sureness(found, synthetic.mask, synthetic.grid)
 
 

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
+
+from TomoRayLib.base.threads import thread_count
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.synthesis.alignment import aligned
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import ChosenModel, coarse_probability
 from TomoRayLib.synthesis.result_checks import ResultMeasures, doubts, measured
 from TomoRayLib.synthesis.settings import Arrangement
-from TomoRayLib.weights import load_network
 
 CERTAINTY_TO_TRY = 0.42  # below it the commonest mistakes are tried; one in ten right pairs lies above
 CERTAINTY_TO_TRY_ALL = 0.28  # below it all of them; two in three right pairs lie above
 LEAST_GAIN = 0.03  # of certainty, by which another arrangement must be better
 LEAST_CERTAINTY_OF_SUGGESTION = 0.22
 EQUALLY_GOOD = 0.03  # difference in certainty that tells nothing
+MOST_AT_ONCE = 8  # passes; each takes 60 MB
 
 Change = Callable[[Arrangement], Arrangement]
 
@@ -98,7 +102,7 @@ def suggest(
     Args:
         pair: The radiographs as they are in their files.
         given: How they were taken.
-        model: The network, which is loaded once and freed afterwards.
+        model: The network.
         everything: Whether all mistakes are tried in any case, ``all_are_tried``.
         as_seen: What of the radiographs shows the patient, if their heights are compared in each arrangement, as in the
             given one.
@@ -106,7 +110,7 @@ def suggest(
     Returns:
         The arrangement with the best spine if that is clearly better than the given one, else None.
     """
-    network = load_network(model.entry, model.device)
+    network = model.network
 
     def certainty(how: Arrangement) -> float:
         arranged = pair.arranged(how)
@@ -114,24 +118,40 @@ def suggest(
             arranged = aligned(arranged, as_seen.arranged(how)).pair
         return certainty_of(arranged, network, model)
 
-    return what_was_meant(certainty, given, everything=everything)
+    at_once = thread_count(MOST_AT_ONCE) if model.device == "cpu" else 1
+    return what_was_meant(lambda arrangements: _beside(certainty, arrangements, at_once), given, everything=everything)
 
 
 def what_was_meant(
-    certainty: Callable[[Arrangement], float],
+    certainties_of: Callable[[Sequence[Arrangement]], Sequence[float]],
     given: Arrangement,
     mistakes: Sequence[str] = tuple(MISTAKES),
     *,
     everything: bool,
 ) -> Suggestion | None:
-    """Try mistakes, the commonest ones first; see ``suggest``. ``certainty`` of an arrangement costs a pass."""
-    as_given, certainties = certainty(given), dict[str, float]()
-    for common in (True, False):
-        part = [words for words in mistakes if (words in COMMONEST) == common]
-        certainties |= {words: certainty(MISTAKES[words](given)) for words in part}
-        if not everything and chosen(as_given, certainties, given) is None:
-            return None
+    """Try mistakes, the commonest ones first, see ``suggest``; each arrangement that is asked for costs a pass."""
+    first = [words for words in mistakes if everything or words in COMMONEST]
+    as_given, *found = certainties_of([given, *(MISTAKES[words](given) for words in first)])
+    certainties = dict(zip(first, found, strict=True))
+    if not everything and chosen(as_given, certainties, given) is not None:
+        others = [words for words in mistakes if words not in certainties]
+        found = list(certainties_of([MISTAKES[words](given) for words in others]))
+        certainties |= dict(zip(others, found, strict=True))
     return chosen(as_given, certainties, given)
+
+
+def _beside(
+    certainty: Callable[[Arrangement], float], arrangements: Sequence[Arrangement], at_once: int
+) -> list[float]:
+    """The certainty of each arrangement, several at once on one thread each: small passes gain little from more."""
+    if at_once == 1:
+        return [certainty(how) for how in arrangements]
+    before = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(certainty, arrangements))
+    finally:
+        torch.set_num_threads(before)  # what threads that come later begin with
 
 
 def all_are_tried(measures: ResultMeasures) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from support.phantom_pairs import rendered_phantom
@@ -46,20 +48,20 @@ def test_nothing_is_suggested_for_the_right_pair(a_right_pair: Pair, model: Chos
 def test_the_rest_is_tried_only_if_asked_for_or_if_a_common_mistake_was_made() -> None:
     tried: list[Arrangement] = []
 
-    def certainty(how: Arrangement) -> float:
-        tried.append(how)
-        return 0.4 if how.turn_ap == 180 and not how.turn_lateral else 0.3
+    def certainties(arrangements: Sequence[Arrangement]) -> list[float]:
+        tried.extend(arrangements)
+        return [0.4 if how.turn_ap == 180 and not how.turn_lateral else 0.3 for how in arrangements]
 
-    assert what_was_meant(certainty, Arrangement(), everything=False) is None
+    assert what_was_meant(certainties, Arrangement(), everything=False) is None
     assert len(tried) == 1 + len(COMMONEST)
-    meant = what_was_meant(certainty, Arrangement(), everything=True)
+    meant = what_was_meant(certainties, Arrangement(), everything=True)
     assert meant is not None
     assert meant.arrangement == Arrangement(turn_ap=180)
     tried.clear()
 
-    def swapped_is_better(how: Arrangement) -> float:
-        tried.append(how)
-        return 0.35 if how.swapped else 0.3
+    def swapped_is_better(arrangements: Sequence[Arrangement]) -> list[float]:
+        tried.extend(arrangements)
+        return [0.35 if how.swapped else 0.3 for how in arrangements]
 
     meant = what_was_meant(swapped_is_better, Arrangement(), everything=False)
     assert meant is not None
