@@ -23,7 +23,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -34,6 +33,10 @@ from TomoRayLib.base.text_formats import csv_text  # noqa: E402
 
 BEFORE = "63c38ef"
 GB = 1e6  # kilobytes
+HEADINGS = (
+    f"{'':9} {'before, s':>10} {'now, s':>8} {'ratio (range)':>20} {'mark':>6} {'GB':>6} {'now':>6} {'ratio':>6} "
+    f"{'mark':>6}"
+)
 START = "import sys; from TomoRayLib.cli import main; sys.argv[0] = 'tomoray'; sys.exit(main())"
 
 
@@ -55,7 +58,12 @@ class Command:
 
 COMMANDS = (
     Command("demo", ("demo", "--out", "{out}"), 0.40, 0.65),
-    Command("pair", ("synthesize", "--ap", "{inputs}/ap.nrrd", "--lateral", "{inputs}/lat.nrrd", "--out", "{out}"), 0.60, 0.80),
+    Command(
+        "pair",
+        ("synthesize", "--ap", "{inputs}/ap.nrrd", "--lateral", "{inputs}/lat.nrrd", "--out", "{out}"),
+        0.60,
+        0.80,
+    ),
     Command("project", ("project", "{inputs}/ct.nrrd", "--out", "{out}", "--size", "256", "256"), 0.50),
     Command("help", ("--help",), seconds_mark=0.4),
     Command("models", ("models",), seconds_mark=0.4),
@@ -88,7 +96,7 @@ def main() -> int:
         before = checkout_of(arguments.against, Path(folder) / "before")
         inputs = make_inputs(Path(folder) / "inputs")
         rows, missed = [], 0
-        print(f"{'':9} {'before, s':>10} {'now, s':>8} {'ratio (range)':>20} {'mark':>6} {'GB':>6} {'now':>6} {'ratio':>6} {'mark':>6}")
+        print(HEADINGS)
         for command in chosen:
             pairs = [paired(command, before, inputs, Path(folder), number) for number in range(arguments.runs + 1)][1:]
             rows += [(command.name, *pair_row(*pair)) for pair in pairs]

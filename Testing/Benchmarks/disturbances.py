@@ -46,11 +46,12 @@ from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
 from TomoRayLib.images.types import Volume
+from TomoRayLib.jobs.case import reprojected
 from TomoRayLib.jobs.demonstration import case_files, default_cache, fetch_demonstration
 from TomoRayLib.jobs.events import Event, Note, Warned
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
-from TomoRayLib.jobs.synthesis import case_result, expected_seconds, reprojected
+from TomoRayLib.jobs.synthesis import case_result, expected_seconds
 from TomoRayLib.metrics.intensity import cosine_similarity
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.inputs import SourceCT, read_ct

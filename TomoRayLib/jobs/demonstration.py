@@ -16,13 +16,14 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from TomoRayLib.anatomy.vertebrae import label_of_structure
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.base.files import staged_folder
+from TomoRayLib.base.files import staged_folder, write_atomically
 from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.images.types import Volume
@@ -40,6 +41,7 @@ SHA256_OF_FILE = {
     TABLE_NAME: "47991ddd8b2bbcce5282039d45f7752288d876192e989f3ca584e168f70b0e7f",
 }
 LABELS_NAME = "labels.nii.gz"  # the mask in VerSe numbering, vertebrae only, written here
+LABELS_HASH_NAME = "labels.sha256"  # of that file as it was written, so that it need not be made to be checked
 
 NAME = "LIDC-IDRI-0001"
 CITATION = (
@@ -58,8 +60,6 @@ class DemonstrationCase:
     The paths are those of the same two volumes as files; the phantom has none.
     """
 
-    ct: Volume
-    labels: Volume
     name: str
     source: str
     licence: str
@@ -67,6 +67,17 @@ class DemonstrationCase:
     is_phantom: bool
     ct_path: Path | None = None
     labels_path: Path | None = None
+    made: tuple[Volume, Volume] | None = None
+
+    @cached_property
+    def ct(self) -> Volume:
+        """The CT in HU, read from its file when it is first asked for."""
+        return self.made[0] if self.made is not None else read_volume(str(self.ct_path))
+
+    @cached_property
+    def labels(self) -> Volume:
+        """The vertebrae in VerSe numbers on the CT's grid, read when they are first asked for."""
+        return self.made[1] if self.made is not None else read_labels(str(self.labels_path))
 
 
 class _DownloadError(Exception):
@@ -100,20 +111,18 @@ def fetch_demonstration(cache: Path, offline: bool = False, report: Report = lam
                 "its scores say little about real anatomy. Run again with network for the real CT."
             )
             return built_in_phantom()
-    return _read_case(folder)
+    return _case_in(folder)
 
 
 def built_in_phantom() -> DemonstrationCase:
     """Return the torso of ``demonstration_phantom``, made in about a second, the same each time."""
-    ct, labels = phantom_volumes()
     return DemonstrationCase(
-        ct=ct,
-        labels=labels,
         name="built-in phantom",
         source="analytical phantom made by TomoRay; no patient data",
         licence="Apache-2.0",
         citation="",
         is_phantom=True,
+        made=phantom_volumes(),
     )
 
 
@@ -187,15 +196,10 @@ def _is_complete(folder: Path) -> bool:
     )
 
 
-def _read_case(folder: Path) -> DemonstrationCase:
-    ct, mask = read_volume(folder / CT_NAME), read_volume(folder / MASK_NAME)
-    table = (folder / TABLE_NAME).read_text(encoding="utf-8")
-    labels = labels_in_verse_numbering(mask, io.StringIO(table))
-    if not _holds(folder / LABELS_NAME, labels):
-        write_volume(folder / LABELS_NAME, labels)
+def _case_in(folder: Path) -> DemonstrationCase:
+    if not _labels_are_ours(folder):
+        _write_labels(folder)
     return DemonstrationCase(
-        ct=ct,
-        labels=labels,
         name=NAME,
         source=f"The Cancer Imaging Archive, LIDC-IDRI; from the PyPI wheel {REQUIREMENT} (labels: TotalSegmentator)",
         licence="CC BY 3.0",
@@ -206,13 +210,22 @@ def _read_case(folder: Path) -> DemonstrationCase:
     )
 
 
-def _holds(path: Path, labels: Volume) -> bool:
-    """True if the file at ``path`` holds exactly these labels."""
+def _labels_are_ours(folder: Path) -> bool:
+    """True if the labels are as they were written here."""
     try:
-        stored = read_labels(path)
-    except InputError:
+        written = (folder / LABELS_HASH_NAME).read_text(encoding="utf-8")
+        return written == sha256_of_bytes((folder / LABELS_NAME).read_bytes())
+    except (OSError, UnicodeDecodeError):
         return False
-    return stored.grid.same_as(labels.grid) and np.array_equal(stored.voxels, labels.voxels)
+
+
+def _write_labels(folder: Path) -> None:
+    """Make the labels from the mask; their hash is written last."""
+    mask = read_volume(folder / MASK_NAME)
+    table = (folder / TABLE_NAME).read_text(encoding="utf-8")
+    write_volume(folder / LABELS_NAME, labels_in_verse_numbering(mask, io.StringIO(table)))
+    with write_atomically(folder / LABELS_HASH_NAME) as partial:
+        partial.write_text(sha256_of_bytes((folder / LABELS_NAME).read_bytes()), encoding="utf-8")
 
 
 def _download_into(folder: Path, report: Report) -> None:
@@ -221,10 +234,7 @@ def _download_into(folder: Path, report: Report) -> None:
         report(f"Fetching the demonstration CT {NAME} (35 MB, once) ...")
         with tempfile.TemporaryDirectory(prefix="tomoray-") as download:
             _extract(_download_wheel(Path(download)), staging)
-        mask = read_volume(staging / MASK_NAME)
-        table = (staging / TABLE_NAME).read_text(encoding="utf-8")
-        labels = labels_in_verse_numbering(mask, io.StringIO(table))
-        write_volume(staging / LABELS_NAME, labels)
+        _write_labels(staging)
     report(f"Kept in {folder}.")
 
 

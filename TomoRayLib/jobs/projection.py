@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
+from TomoRayLib.base.early_import import import_beside
 from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.jobs.events import Emit, Finished, tell
+from TomoRayLib.jobs.input_paths import check_input_paths
 from TomoRayLib.jobs.job import ProjectionJob
 from TomoRayLib.jobs.progress import Stages
-from TomoRayLib.projector.projection import Method
-from TomoRayLib.synthesis.acquisition import default_isocenter_mm
-from TomoRayLib.synthesis.cameras import cameras_of
-from TomoRayLib.synthesis.inputs import read_ct
-from TomoRayLib.synthesis.rendering import render, write_radiograph
 
 STAGE_SECONDS = {"Reading": 5.0, "Projecting": 1.5, "Writing": 0.5}
 
@@ -32,16 +30,24 @@ def run_projection(job: ProjectionJob, emit: Emit) -> Path:
         OutputError: If the output folder cannot be written.
     """
     stages = Stages(STAGE_SECONDS, emit)
+    check_input_paths(job)
     check_writable(job.out)
+    import_beside("torch")
     with stages.stage("Reading"):
+        from TomoRayLib.synthesis.inputs import read_ct
+
         source = read_ct(job.ct, job.segmentation, job.labels)
         tell(emit, source.notes, source.warnings)
     with stages.stage("Projecting"):
+        from TomoRayLib.synthesis.acquisition import default_isocenter_mm
+        from TomoRayLib.synthesis.cameras import cameras_of
+        from TomoRayLib.synthesis.rendering import render, write_radiograph
+
         isocenter_mm, _ = default_isocenter_mm(source.ct, source.labels)
         cameras = cameras_of(job.geometry, job.poses, job.views, isocenter_mm)
         spacing_mm = job.geometry.pixel_spacing_mm
-        method: Method = "rays" if job.exact else "auto"
-        images = render(source.ct, cameras, job.exposure, method=method, pixel_spacing_mm=spacing_mm)
+        method: Literal["rays", "auto"] = "rays" if job.exact else "auto"
+        images = render(source.ct, cameras, job.exposure, method=method, pixel_spacing_mm=spacing_mm, once=True)
     with stages.stage("Writing"), staged_folder(job.out) as folder:
         for name, image in images.items():
             write_radiograph(folder, name, image, cameras[name], spacing_mm)

@@ -20,7 +20,6 @@ from TomoRayLib.images.structure_masks import read_segmentation
 from TomoRayLib.images.types import Volume
 from TomoRayLib.synthesis.acquisition import default_isocenter_mm, rendering_views
 from TomoRayLib.synthesis.arrangement import Pair
-from TomoRayLib.synthesis.rendering import render
 from TomoRayLib.synthesis.settings import GeometryOptions
 
 
@@ -47,7 +46,8 @@ class Inputs:
     ``notes`` say how they were read, ``warnings`` what may be wrong with them. ``as_read`` are two radiographs as their
     files hold them, but for borders and letters, which are filled; None with a CT. ``as_seen`` is what of these shows
     the patient, if their heights were compared and may have been changed. ``cleaned`` are ``ap`` and ``lateral``
-    without borders and letters, if there were any.
+    without borders and letters, if there were any. ``state_their_views``: the files of both hold the view that TomoRay
+    rendered them with, and nothing in them contradicts it.
     """
 
     ap: NDArray[np.float32]
@@ -59,6 +59,7 @@ class Inputs:
     as_read: Pair | None = None
     as_seen: Pair | None = None
     cleaned: Pair | None = None
+    state_their_views: bool = False
 
     @property
     def for_network(self) -> Pair:
@@ -94,11 +95,16 @@ def labelled_ct(volume: Volume, name: str, segmentation: str | None, labels: str
     return SourceCT(volume, mask, notes, (*warnings, *_said("Mask", (*mask.warnings, *remarks))))
 
 
-def project_ct(source: SourceCT, geometry: GeometryOptions) -> Inputs:
-    """Render AP and lateral line integrals of a CT. Raises InputError for a view that misses it."""
+def project_ct(source: SourceCT, geometry: GeometryOptions, *, once: bool = False) -> Inputs:
+    """Render AP and lateral line integrals of a CT. Raises InputError for a view that misses it.
+
+    ``once`` is as in ``rendering.render``.
+    """
+    from TomoRayLib.synthesis.rendering import render  # here, as it loads PyTorch
+
     center_mm, middle = default_isocenter_mm(source.ct, source.labels)
     views = rendering_views(geometry, center_mm)
-    images = render(source.ct, {"ap": views.ap, "lat": views.lateral})
+    images = render(source.ct, {"ap": views.ap, "lat": views.lateral}, once=once)
     given = geometry.isocenter_mm is not None or geometry.file is not None
     place = ", ".join(f"{value:.1f}" for value in views.isocenter_mm)
     note = f"Isocentre ({place}) mm: {'given or from the geometry file' if given else middle}."

@@ -60,7 +60,8 @@ def read_radiographs(
     is_cleaned = any(found.borders or found.letters for found in without)
     notes = [*read.notes, *(note for one in named for note in one.notes), *_header_notes(images)]
     notes += [f"{name}: {note}" for name, found in zip(NAMES, without, strict=True) for note in found.notes]
-    warnings = [*read.warnings, *pair_warnings(*images, views, how), *_header_warnings(images, how)]
+    doubtful = pair_warnings(*images, views, how)
+    warnings = [*read.warnings, *doubtful, *_header_warnings(images, how)]
     warnings += [f"{name}: {found.warning}" for name, found in zip(NAMES, without, strict=True) if found.warning]
     warnings += [alignment.warning] if alignment.warning is not None else []
     warnings += [SCALES_DIFFER.format(*(view.beam.magnification for view in (views.ap, views.lateral)))] * (
@@ -73,6 +74,7 @@ def read_radiographs(
         as_read=as_read,
         as_seen=seen if align else None,
         cleaned=alignment.pair if is_cleaned else None,
+        state_their_views=not doubtful and all(VIEW_KEY in image.metadata for image in images),
         notes=_told_once(notes),
         warnings=_told_once(warnings),
     )

@@ -23,6 +23,7 @@ from TomoRayLib.projector.physics.attenuation import hu_to_attenuation, water_an
 from TomoRayLib.projector.physics.detection import add_noise, add_scatter, log_signal, transmission
 from TomoRayLib.projector.physics.spectrum import kramers_spectrum, polyenergetic_transmission
 from TomoRayLib.projector.projection import Method, project
+from TomoRayLib.synthesis.one_run import backend_of_one_run
 from TomoRayLib.synthesis.settings import Exposure
 
 MATRIX_KEY = "TomoRay.projection_matrix"  # under which image files carry their 3 x 4 matrix as JSON
@@ -35,6 +36,7 @@ def render(
     *,
     method: Method = "auto",
     pixel_spacing_mm: tuple[float, float] | None = None,
+    once: bool = False,
 ) -> dict[str, NDArray[np.float32]]:
     """Render one radiograph of a CT for each camera.
 
@@ -44,6 +46,7 @@ def render(
         exposure: What the image shows; by default the line integral of attenuation, dimensionless, bone bright.
         method: ``"rays"`` traces every ray (Siddon), ``"auto"`` chooses the faster method.
         pixel_spacing_mm: (row, column) at the detector for the width of scatter, if cameras are matrices.
+        once: Whether nothing else will be projected in this process: see ``backend_of_one_run``.
 
     Returns:
         One image (rows, columns) for each camera, by name.
@@ -55,11 +58,11 @@ def render(
     hu = torch.from_numpy(np.ascontiguousarray(ct.voxels, dtype=np.float32))
     generator = torch.Generator().manual_seed(exposure.seed)
     volume = _attenuation(hu, exposure)
-    images = {}
+    images, backend = {}, backend_of_one_run(ct.voxels.size) if once else "auto"
     for name, camera in cameras.items():
         with warnings.catch_warnings():  # the error below says more
             warnings.filterwarnings("ignore", message="Every ray misses", category=RuntimeWarning)
-            integrals = project(volume, ct.grid, camera, method=method)
+            integrals = project(volume, ct.grid, camera, method=method, backend=backend)
         if not bool((integrals > 0).any()):
             raise _miss(name, camera, ct)
         images[name] = _exposed(integrals, exposure, spread_px, generator).numpy()

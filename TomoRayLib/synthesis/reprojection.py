@@ -24,6 +24,7 @@ from TomoRayLib.images.writing import write_image_2d
 from TomoRayLib.networks.radiograph_input import network_view, normalise, to_network_detector
 from TomoRayLib.projector.projection import project
 from TomoRayLib.synthesis.model_run import SyntheticCT
+from TomoRayLib.synthesis.one_run import backend_of_one_run
 
 Image = NDArray[np.float32]
 
@@ -65,7 +66,9 @@ def reproject(synthetic: SyntheticCT, image: Image, view: View) -> Reprojection:
         Shadow and agreement.
     """
     bone = torch.from_numpy(synthetic.mask.astype(np.float32))
-    thickness = project(bone, synthetic.grid, replace(view, detector=coarse_detector(view.detector)))
+    backend = backend_of_one_run(bone.numel())
+    coarse = replace(view, detector=coarse_detector(view.detector))
+    thickness = project(bone, synthetic.grid, coarse, backend=backend)
     return Reprojection(thickness.numpy(), agreement(synthetic, image, view))
 
 
@@ -96,7 +99,12 @@ def agreement(synthetic: SyntheticCT, image: Image, view: View) -> float | None:
     center_mm = synthetic.grid.center_mm
     seen = network_view(view, center_mm)
     grey, bone = (
-        project(torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)), synthetic.grid, seen)
+        project(
+            torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)),
+            synthetic.grid,
+            seen,
+            backend=backend_of_one_run(values.size),
+        )
         for values in (synthetic.grey, synthetic.mask)
     )
     zone = ndimage.binary_dilation(bone.numpy() > OUTLINE_MM, iterations=BESIDE_PX) & _seen_by(view, seen)

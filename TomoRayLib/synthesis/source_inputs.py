@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.images.dicom.scouts import ScoutStudy, read_scout_study
 from TomoRayLib.images.dicom.series import volume_of_files
 from TomoRayLib.synthesis.inputs import Inputs, SourceCT, labelled_ct, project_ct, read_ct
-from TomoRayLib.synthesis.own_labels import ChosenSegmenter, with_own_labels
-from TomoRayLib.synthesis.scout_views import scout_inputs
 from TomoRayLib.synthesis.settings import GeometryOptions
+
+if TYPE_CHECKING:
+    from TomoRayLib.synthesis.own_labels import ChosenSegmenter
 
 
 @dataclass(frozen=True)
@@ -23,16 +25,20 @@ class Source:
 
     def labelled_by(self, segmenter: ChosenSegmenter) -> Source:
         """Return the same with labels by TomoRay. The CT must have none."""
+        from TomoRayLib.synthesis.own_labels import with_own_labels  # here, as it loads PyTorch
+
         return replace(self, ct=with_own_labels(self.ct, segmenter))
 
-    def radiographs(self, geometry: GeometryOptions) -> Inputs:
-        """Return both radiographs: the scouts, or rendered from the CT.
+    def radiographs(self, geometry: GeometryOptions, *, once: bool = False) -> Inputs:
+        """Return both radiographs: the scouts, or rendered from the CT; ``once`` is as in ``rendering.render``.
 
         Raises InputError for a view that misses the CT, and for settings that contradict the scouts' headers.
         """
         if self.study is not None:
+            from TomoRayLib.synthesis.scout_views import scout_inputs  # here, as it loads PyTorch
+
             return scout_inputs(self.study, self.ct, geometry)
-        return project_ct(self.ct, geometry)
+        return project_ct(self.ct, geometry, once=once)
 
 
 def read_source(path: Path, segmentation: Path | None, labels: str = AUTO, *, is_study: bool = False) -> Source:

@@ -17,9 +17,9 @@ from support.tiny_model import write_tiny_model
 from TomoRayLib import weights
 from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
 from TomoRayLib.images.files import read_volume
+from TomoRayLib.jobs.case import COUNT_UNSURE
 from TomoRayLib.jobs.events import ExitCode, Finished, Warned
 from TomoRayLib.jobs.job import SynthesisJob
-from TomoRayLib.jobs.synthesis import COUNT_UNSURE
 
 
 @pytest.fixture(scope="module")

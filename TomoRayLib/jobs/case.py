@@ -1,0 +1,143 @@
+"""A case whose radiographs are there: synthesized, compared and judged, drawn and written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from TomoRayLib.anatomy.grey_levels import LookupTable
+from TomoRayLib.anatomy.vertebra_decoding import UNSURE
+from TomoRayLib.base.files import staged_folder
+from TomoRayLib.base.memory import peak_memory_mb
+from TomoRayLib.base.text_formats import write_json
+from TomoRayLib.jobs.events import Emit, Finished, tell
+from TomoRayLib.jobs.job import SynthesisJob
+from TomoRayLib.jobs.progress import Stages
+from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, write_case
+from TomoRayLib.synthesis.comparison import compare_with_ct
+from TomoRayLib.synthesis.familiarity import unlike_training
+from TomoRayLib.synthesis.inputs import Inputs
+from TomoRayLib.synthesis.model_run import ChosenModel
+from TomoRayLib.synthesis.reprojection import reproject
+from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubtful, doubts, measured
+from TomoRayLib.synthesis.settings import Arrangement
+from TomoRayLib.synthesis.spread import sureness_of
+from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
+from TomoRayLib.synthesis.trained_range import geometry_notes
+
+COUNT_UNSURE = (
+    "Count unsure: vertebrae are told apart, but all their numbers may be too high or too low by one or more. Check "
+    "them against the sacrum, the lowest ribs or the skull."
+)
+EXPECTED = (
+    "By its own answers to variations, the bone mask has an expected Dice of {dice:.2f}, and {unsure:.0%} of it is "
+    "unsure; where, uncertainty.nrrd and the report show. It says little about one person as a whole."
+)
+MORE_CERTAIN = "It gives a spine that the network is more certain of."
+
+
+def case_result(
+    job: SynthesisJob, model: ChosenModel, table: LookupTable, inputs: Inputs, stages: Stages, emit: Emit
+) -> CaseResult:
+    """Run a synthesis up to its scores, without writing anything.
+
+    Args:
+        job: The settings.
+        model: The network, its device and precision.
+        table: Lookup table of the scores.
+        inputs: Both radiographs.
+        stages: Receives the stages from "Synthesizing" on.
+        emit: Receives notes and warnings.
+
+    Returns:
+        The result, not yet reprojected.
+
+    Raises:
+        InputError: For an input that cannot be used.
+    """
+    warnings = [*inputs.warnings, *geometry_notes(inputs.views, model.entry)]
+    tell(emit, inputs.notes, warnings)
+    with stages.stage("Synthesizing"):
+        pair = inputs.for_network
+        whole = model.synthesize(pair.ap, pair.lateral, pair.views)
+        synthetic = whole.on_field_of_view(job.fov_mm)
+    sureness = None
+    if job.uncertainty:
+        with stages.stage("Varying"):
+            sureness = sureness_of(pair, synthetic, model)
+        tell(emit, (EXPECTED.format(dice=sureness.expected_dice, unsure=sureness.unsure_share),), ())
+    comparison, remarks, suggestion = None, [] if synthetic.mask.any() else [EMPTY], None
+    if inputs.source is not None and job.comparison:
+        with stages.stage("Comparing"):
+            comparison = compare_with_ct(synthetic, inputs.source.ct, inputs.source.labels, table, model.entry)
+        remarks += comparison.warnings
+    if synthetic.spine is not None and synthetic.spine.vertebrae and synthetic.spine.numbering == UNSURE:
+        remarks.append(COUNT_UNSURE)
+    judgement = None
+    if inputs.as_read is not None:
+        measures = measured(whole.probability, model.entry.fov_mm)
+        if tries_arrangements(job, inputs):
+            with stages.stage("Judging"):
+                suggestion = _suggested(measures, inputs, job, model)
+        found, unlike = doubts(measures), unlike_training(pair, model.entry)
+        judgement = Judgement(measures.certainty, (*found, *unlike), suggestion)
+        if judgement.doubts and synthetic.mask.any():
+            remarks.append(doubtful(found, unlike))
+    tell(emit, (), remarks)
+    asked = (f"{suggestion.question} {MORE_CERTAIN}",) if suggestion else ()  # told last, with ``Finished``
+    told = (*warnings, *remarks, *asked)
+    return CaseResult(job, model, inputs, synthetic, comparison, told, judgement, sureness=sureness)
+
+
+def tries_arrangements(job: SynthesisJob, inputs: Inputs) -> bool:
+    """Return whether likely mistakes with two radiographs are tried: not if their files hold the views that TomoRay
+    rendered them with, and nothing is done to them."""
+    return job.tries_arrangements and not (inputs.state_their_views and job.arrangement == Arrangement())
+
+
+def reprojected(result: CaseResult) -> CaseResult:
+    """Return the result with its bone projected back onto the radiographs, which is then written with it."""
+    pair, synthetic = result.inputs.for_network, result.synthetic
+    shadows = (reproject(synthetic, pair.ap, pair.views.ap), reproject(synthetic, pair.lateral, pair.views.lateral))
+    return replace(result, reprojections=shadows)
+
+
+def write_result(result: CaseResult, stages: Stages) -> Finished:
+    """Draw and write a result into the folder of its job, whole or not at all; return what is to be told at the end.
+
+    Raises OutputError if the folder cannot be written.
+    """
+    with staged_folder(result.job.out) as folder:
+        with stages.stage("Drawing"):
+            result = reprojected(result)
+            provenance = result.provenance()
+            draw_case(folder, result, {**provenance, **cost_of(stages)})
+        with stages.stage("Writing"):
+            write_case(folder, result)
+        write_json(folder / "provenance.json", {**provenance, **cost_of(stages)})
+    return _finished(result, stages)
+
+
+def _suggested(measures: ResultMeasures, inputs: Inputs, job: SynthesisJob, model: ChosenModel) -> Suggestion | None:
+    """What was meant if the result is uncertain and another arrangement of the radiographs clearly better."""
+    if inputs.as_read is None or (not doubts(measures) and measures.certainty >= CERTAINTY_TO_TRY):
+        return None
+    everything = all_are_tried(measures)
+    return suggest(inputs.as_read, job.arrangement, model, everything=everything, as_seen=inputs.as_seen)
+
+
+def _finished(result: CaseResult, stages: Stages) -> Finished:
+    folder = Path(result.job.out)
+    return Finished(
+        {
+            "synthetic": True,
+            "folder": str(folder),
+            "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
+            **result.judgement_dict(),
+            **result.sureness_dict(),
+            **result.spine_dict(),
+            "metrics": result.metrics_dict(),
+            "seconds": stages.total_seconds,
+            "peak_memory_mb": peak_memory_mb(),
+        }
+    )
