@@ -12,8 +12,8 @@ With ``--against`` two processes are open, one with each checkout's package. In 
 same case, one after the other; the order changes from round to round. Printed is the time of this checkout over that
 of the other one, pair by pair, on the wall and of the processor: below 1 this checkout is faster. The run fails (exit
 status 1) if a digit that TomoRay prints of any score differs. With ``--real`` the case is the demonstration's CT and a
-synthesis of it, made once before, and truth and atlas are made in the time as well; the other checkout's atlas serves
-both.
+synthesis of it, made once before, and truth, its HU and the atlas are made in the time as well; the other checkout's
+atlas serves both.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ if "ct" in case:
     synthetic = SyntheticCT(case["grey"], case["probability"], grid_of("grey"), model)
     entry = find_model(model, models)
     def scored():
-        return compare(synthetic, ground_truth(ct, labels, synthetic.grid, LINEAR), entry)
+        truth = ground_truth(ct, labels, synthetic.grid, LINEAR)
+        truth.hu()
+        return compare(synthetic, truth, entry)
 else:
     truth, labels, spacing_mm = case["truth"], case["labels"], tuple(case["spacing_mm"].tolist())
     predictions = {name: (case[name], case[name] > limit) for name, limit in (("tomoray", 0.2), ("mean_atlas", 0.1))}

@@ -32,7 +32,7 @@ K1, K2 = 0.01, 0.03
 # Of the data range: windows of such values beside an empty truth are less than 1e-13 below an SSIM of 1.
 NEGLIGIBLE = 3e-9
 _LOST = WINDOW - 1
-_BLOCK_SLICES, _BLOCK_ROWS = 12, 16  # with all columns of 192 and the reach of windows 0.6 MB: they stay in the cache
+_BLOCK_SLICES, _BLOCK_ROWS = 12, 24  # with all columns of 192 and the reach of windows 0.8 MB: they stay in the cache
 
 
 @dataclass(frozen=True)

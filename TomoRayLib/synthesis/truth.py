@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, LookupTable, make_target, vertebra_mask
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.geometry.masks import bounding_box
+from TomoRayLib.geometry.masks import bounding_box, support_of
 from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.types import Volume
 
@@ -31,7 +31,12 @@ class GroundTruth:
 
     def hu(self) -> Volume:
         """Return the target in HU (int16); everything but the vertebrae is at the window's lower end."""
-        return Volume(np.round(self.table.dequantise(self.grey)).astype(np.int16), self.grid)
+        low = np.round(self.table.dequantise(0.0)).astype(np.int16)
+        hu = np.full(self.grey.shape, low, dtype=np.int16)
+        box = support_of(self.grey).box
+        if box is not None:
+            hu[box] = np.round(self.table.dequantise(self.grey[box]))
+        return Volume(hu, self.grid)
 
     def vertebrae(self) -> Volume:
         """Return the labels of the vertebrae alone (uint8, VerSe numbers)."""

@@ -34,6 +34,8 @@ def test_the_truth_is_the_target_of_the_whole_ct_on_the_grid() -> None:
     expected = make_target(resample(ct, grid).voxels, labels_on_grid(labels, grid).voxels, LINEAR)
     assert expected.any()
     np.testing.assert_array_equal(truth.grey, expected)
+    np.testing.assert_array_equal(truth.hu().voxels, np.round(LINEAR.dequantise(expected)).astype(np.int16))
     far = ground_truth(ct, labels, Grid.cube((9000.0, 0.0, 0.0), 192.0, 16), LINEAR)
     assert far.is_empty
     assert not far.grey.any()
+    assert (far.hu().voxels == -250).all()
