@@ -169,4 +169,7 @@ def make_target(hu: NDArray[Any], labels: NDArray[np.integer], table: LookupTabl
         raise ValueError(
             f"CT and vertebra labels must have one shape; got {hu.shape} and {labels.shape}. Resample first."
         )
-    return np.where(vertebra_mask(labels), table.quantise(hu), np.float32(0.0))
+    mask = vertebra_mask(labels)
+    target = np.zeros(hu.shape, dtype=np.float32)
+    target[mask] = table.quantise(hu[mask])
+    return target

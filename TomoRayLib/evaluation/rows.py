@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, Quantisation, vertebra_mask
+from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, Quantisation
 from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.metrics.row import Prediction, TruthReference, prepare_truth, row_to_json, score
 from TomoRayLib.metrics.surface import Surface, points_surface
-from TomoRayLib.metrics.table import MetricsSettings
+from TomoRayLib.metrics.table import MetricsSettings, blank_prediction
 from TomoRayLib.metrics.vertebra_matches import match_vertebrae
 from TomoRayLib.synthesis.comparison import in_table, with_hu_error
 from TomoRayLib.synthesis.truth import GroundTruth
@@ -20,8 +20,7 @@ from TomoRayLib.synthesis.truth import GroundTruth
 
 def reference_of(truth: GroundTruth) -> TruthReference:
     """Return the truth with everything that does not depend on a prediction, computed once for all methods."""
-    kept = np.where(vertebra_mask(truth.labels), truth.labels, 0)
-    return prepare_truth(truth.grey, kept, truth.grid.spacing_mm)
+    return prepare_truth(truth.grey, truth.vertebrae().voxels, truth.grid.spacing_mm)
 
 
 def scored_row(
@@ -53,8 +52,7 @@ def scored_row(
 
 def blank_row(truth: GroundTruth, reference: TruthReference) -> dict[str, Any]:
     """Return the scores of an empty volume."""
-    shape = truth.grey.shape
-    return scored_row(truth, reference, np.zeros(shape, np.float32), np.zeros(shape, dtype=bool))
+    return scored_row(truth, reference, *blank_prediction(truth.grey.shape))
 
 
 def counting_of(

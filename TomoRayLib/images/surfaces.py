@@ -26,8 +26,8 @@ from vtkmodules.vtkIOXML import vtkXMLPolyDataWriter
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.base.notices import NOTICE, STL_NOTICE, TRUTH_NOTICE
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.masks import bounding_box
 from TomoRayLib.images.types import Volume
-from TomoRayLib.metrics.intensity import bounding_box
 
 Floats = NDArray[np.float64]
 PathLike = str | os.PathLike[str]

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from TomoRayLib.geometry.masks import Mask
 from TomoRayLib.metrics.discs import Disc, Floats
-from TomoRayLib.metrics.intensity import Mask
 from TomoRayLib.metrics.surface import Vector3
 
 LEAST_GAP_MM = 1.0

@@ -2,32 +2,26 @@
 
 Volumes are ``(z, y, x)`` on one grid, scaled to [0, 1] after the HU window; ``data_range`` is 1.0 unless said
 otherwise and is never guessed from the data. Planes: axial = z slices, coronal = y slices, sagittal = x slices.
-Sums run in float64.
-
-SSIM follows Wang et al. 2004 (https://doi.org/10.1109/TIP.2003.819861) with a 7 x 7 uniform window, K1 = 0.01,
-K2 = 0.03 and the sample covariance, which are scikit-image's defaults.
+Sums run in float64. SSIM itself is in ``structural_similarity``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
+from TomoRayLib.geometry.masks import NO_BOX, Mask, Support, dilated_by, support_of
+from TomoRayLib.metrics.structural_similarity import WINDOW, ssim_around, ssim_of_planes
 
 Voxels = NDArray[Any]
-Mask = NDArray[np.bool_]
-Box = tuple[slice, slice, slice]
 
-SSIM_WINDOW = 7
-SSIM_K1, SSIM_K2 = 0.01, 0.03
 MASK_DILATION_VOXELS = 3
-_SLICES_PER_CHUNK = 8  # 8 slices of 192 x 192 in float64 are 2.4 MB: larger chunks fall out of the cache
 
 
 @dataclass(frozen=True)
@@ -42,6 +36,79 @@ class PlaneValues:
     def mean(self) -> float:
         """Mean of the three planes."""
         return (self.axial + self.coronal + self.sagittal) / 3
+
+
+@dataclass(frozen=True, eq=False)
+class ErrorSums:
+    """Sums over the voxels of a prediction p and a truth t, in float64, from one pass over both.
+
+    ``squared_errors`` has (p - t)^2 by z slice, by y slice and by x slice; ``product`` is the sum of p * t,
+    ``prediction_energy`` that of p^2 and ``truth_energy`` that of t^2. ``shape`` is that of the volumes, and
+    ``shown`` tells for each axis which slices have any truth.
+    """
+
+    shape: tuple[int, ...]
+    squared_errors: tuple[Voxels, Voxels, Voxels]
+    product: float
+    prediction_energy: float
+    truth_energy: float
+    shown: tuple[Mask, Mask, Mask]
+
+    def psnr_3d_db(self, data_range: float = 1.0) -> float:
+        """As the function of this name."""
+        return psnr_db(float(self.squared_errors[0].sum()) / math.prod(self.shape), data_range)
+
+    def psnr_per_plane_db(self, data_range: float = 1.0) -> PlaneValues:
+        """As the function of this name."""
+        values = []
+        for size, errors, shown in zip(self.shape, self.squared_errors, self.shown, strict=True):
+            means = errors[shown] / (math.prod(self.shape) // size)
+            values.append(float(np.mean([psnr_db(mean, data_range) for mean in means])) if len(means) else math.nan)
+        return PlaneValues(*values)
+
+    def cosine_similarity(self) -> float:
+        """As the function of this name."""
+        norm = math.sqrt(self.prediction_energy) * math.sqrt(self.truth_energy)
+        return self.product / norm if norm > 0 else 0.0
+
+
+def error_sums(prediction: Voxels, truth: Voxels, support: Support | None = None) -> ErrorSums:
+    """Sum products and squared errors of two volumes in one pass.
+
+    Args:
+        prediction: Grey values ``(z, y, x)``.
+        truth: Grey values ``(z, y, x)`` on the same grid.
+        support: Where the truth is not 0, if that is known already: elsewhere the error is the prediction.
+
+    Returns:
+        The sums.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    _check_same_shape(prediction, truth)
+    support = support_of(truth) if support is None else support
+    depth, height, width = support.box or NO_BOX
+    per_z, per_y, per_x = (np.zeros(size) for size in truth.shape)
+    product = prediction_energy = truth_energy = 0.0
+    for z, p_slice in enumerate(prediction):
+        is_empty = not p_slice.any()
+        y, x = (height, width) if is_empty else (slice(None), slice(None))
+        squared = p_slice[y, x].astype(np.float64)
+        p = (squared if is_empty else squared[height, width]).copy()
+        squared *= squared
+        prediction_energy += float(squared.sum())
+        if depth.start <= z < depth.stop:
+            t = truth[z, height, width].astype(np.float64)
+            product += float(np.sum(p * t))  # np.vdot wakes BLAS threads per slice: 15 x slower or worse
+            truth_energy += float(np.sum(t * t))
+            p -= t
+            np.multiply(p, p, out=squared if is_empty else squared[height, width])
+        per_row = squared.sum(axis=1)
+        per_z[z] = per_row.sum()
+        per_y[y] += per_row
+        per_x[x] += squared.sum(axis=0)
+    return ErrorSums(truth.shape, (per_z, per_y, per_x), product, prediction_energy, truth_energy, support.slices)
 
 
 def psnr_3d_db(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> float:
@@ -60,8 +127,7 @@ def psnr_3d_db(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> fl
     Raises:
         ValueError: If the shapes differ or ``data_range`` is not above 0.
     """
-    sums = _squared_error_sums(prediction, truth)
-    return psnr_db(float(sums[0].sum()) / truth.size, data_range)
+    return error_sums(prediction, truth).psnr_3d_db(data_range)
 
 
 def psnr_per_plane_db(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> PlaneValues:
@@ -81,13 +147,7 @@ def psnr_per_plane_db(prediction: Voxels, truth: Voxels, data_range: float = 1.0
     Raises:
         ValueError: If the shapes differ or ``data_range`` is not above 0.
     """
-    sums = _squared_error_sums(prediction, truth)
-    values = []
-    for axis, sum_per_slice in enumerate(sums):
-        others = tuple(other for other in range(3) if other != axis)
-        errors = sum_per_slice[np.any(truth, axis=others)] / (truth.size // truth.shape[axis])
-        values.append(float(np.mean([psnr_db(error, data_range) for error in errors])) if len(errors) else math.nan)
-    return PlaneValues(*values)
+    return error_sums(prediction, truth).psnr_per_plane_db(data_range)
 
 
 def psnr_in_mask_db(prediction: Voxels, truth: Voxels, mask: Mask, data_range: float = 1.0) -> float:
@@ -154,15 +214,7 @@ def cosine_similarity(prediction: Voxels, truth: Voxels) -> float:
     Raises:
         ValueError: If the shapes differ.
     """
-    _check_same_shape(prediction, truth)
-    product = prediction_energy = truth_energy = 0.0
-    for p_slice, t_slice in zip(prediction, truth, strict=True):
-        p, t = p_slice.astype(np.float64), t_slice.astype(np.float64)
-        product += float(np.sum(p * t))  # np.vdot wakes BLAS threads per slice: 15 x slower or worse
-        prediction_energy += float(np.sum(p * p))
-        truth_energy += float(np.sum(t * t))
-    norm = math.sqrt(prediction_energy) * math.sqrt(truth_energy)
-    return product / norm if norm > 0 else 0.0
+    return error_sums(prediction, truth).cosine_similarity()
 
 
 def ssim_2d(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> PlaneValues:
@@ -182,17 +234,22 @@ def ssim_2d(prediction: Voxels, truth: Voxels, data_range: float = 1.0) -> Plane
     Raises:
         ValueError: If the shapes differ, or the volume has an edge below 7 voxels.
     """
-    _check_same_shape(prediction, truth)
-    if min(truth.shape) < SSIM_WINDOW:
+    return ssims_2d([prediction], truth, data_range)[0]
+
+
+def ssims_2d(predictions: Sequence[Voxels], truth: Voxels, data_range: float = 1.0) -> list[PlaneValues]:
+    """``ssim_2d`` of several predictions in less time: the truth's window sums are made once.
+
+    Raises ValueError as ``ssim_2d``.
+    """
+    for prediction in predictions:
+        _check_same_shape(prediction, truth)
+    if min(truth.shape) < WINDOW:
         raise ValueError(
-            f"SSIM needs at least {SSIM_WINDOW} voxels along each axis (its window); got shape {truth.shape}. "
+            f"SSIM needs at least {WINDOW} voxels along each axis (its window); got shape {truth.shape}. "
             f"Pad the volume or use a finer grid."
         )
-    box = _box_of_interest(prediction, truth)
-    if box is None:
-        return PlaneValues(1.0, 1.0, 1.0)
-    p, t = prediction[box], truth[box]
-    return PlaneValues(*(_plane_ssim(p, t, axis, truth.shape, data_range) for axis in range(3)))
+    return [PlaneValues(*planes) for planes in ssim_of_planes(predictions, truth, data_range)]
 
 
 def ssim_in_mask(prediction: Voxels, truth: Voxels, mask: Mask, data_range: float = 1.0) -> float:
@@ -212,19 +269,17 @@ def ssim_in_mask(prediction: Voxels, truth: Voxels, mask: Mask, data_range: floa
     Raises:
         ValueError: If the shapes differ.
     """
-    _check_same_shape(prediction, truth, mask)
-    box = bounding_box(mask)
-    if box is None:
-        return math.nan
-    margin = SSIM_WINDOW // 2
-    p, t = (_cut_with_mirrored_margin(volume, box, margin) for volume in (prediction, truth))
-    total = 0.0
-    inside = mask[box]
-    for start in range(0, len(inside), _SLICES_PER_CHUNK):
-        rows = slice(start, start + _SLICES_PER_CHUNK)
-        window_rows = slice(start, start + _SLICES_PER_CHUNK + 2 * margin)
-        total += float(_ssim_map(p[window_rows], t[window_rows], (0, 1, 2), data_range)[inside[rows]].sum())
-    return total / int(np.count_nonzero(inside))
+    return ssims_in_mask([prediction], truth, mask, data_range)[0]
+
+
+def ssims_in_mask(predictions: Sequence[Voxels], truth: Voxels, mask: Mask, data_range: float = 1.0) -> list[float]:
+    """``ssim_in_mask`` of several predictions in less time: the truth's window sums are made once.
+
+    Raises ValueError as ``ssim_in_mask``.
+    """
+    for prediction in predictions:
+        _check_same_shape(prediction, truth, mask)
+    return ssim_around(predictions, truth, mask, data_range)
 
 
 def dilated(mask: Mask, voxels: float = MASK_DILATION_VOXELS) -> Mask:
@@ -237,25 +292,7 @@ def dilated(mask: Mask, voxels: float = MASK_DILATION_VOXELS) -> Mask:
     Returns:
         True at all voxels whose centre lies within ``voxels`` of the centre of a mask voxel.
     """
-    box = bounding_box(mask, margin=math.ceil(voxels))
-    result = np.zeros_like(mask, dtype=bool)
-    if box is not None:
-        result[box] = ndimage.distance_transform_edt(~mask[box]) <= voxels
-    return result
-
-
-def bounding_box(mask: Mask, margin: int = 0) -> Box | None:
-    """Slices ``(z, y, x)`` around the true voxels, widened by ``margin`` and clipped; None for an empty mask."""
-    plane = np.any(mask, axis=0)
-    profiles = (np.any(mask, axis=(1, 2)), np.any(plane, axis=1), np.any(plane, axis=0))
-    if not profiles[0].any():
-        return None
-    found = [np.flatnonzero(profile) for profile in profiles]
-    z, y, x = (
-        slice(max(int(f[0]) - margin, 0), min(int(f[-1]) + 1 + margin, n))
-        for f, n in zip(found, mask.shape, strict=True)
-    )
-    return (z, y, x)
+    return dilated_by(mask, voxels)
 
 
 def psnr_db(mean_squared_error: float, data_range: float = 1.0) -> float:
@@ -272,75 +309,3 @@ def _check_same_shape(prediction: Voxels, truth: Voxels, mask: Mask | None = Non
                 f"The {name} must have the truth's shape (z, y, x) = {truth.shape}; got {array.shape}. "
                 f"Resample it to the truth's grid first."
             )
-
-
-def _squared_error_sums(prediction: Voxels, truth: Voxels) -> tuple[Voxels, Voxels, Voxels]:
-    """Sums of (p - t)^2 per z slice, per y slice and per x slice, in float64."""
-    _check_same_shape(prediction, truth)
-    depth, height, width = truth.shape
-    per_z, per_y, per_x = np.zeros(depth), np.zeros(height), np.zeros(width)
-    for z, (p, t) in enumerate(zip(prediction, truth, strict=True)):
-        squared = (p.astype(np.float64) - t) ** 2
-        rows = squared.sum(axis=1)
-        per_z[z] = rows.sum()
-        per_y += rows
-        per_x += squared.sum(axis=0)
-    return per_z, per_y, per_x
-
-
-def _box_of_interest(prediction: Voxels, truth: Voxels) -> Box | None:
-    """The box outside which every SSIM window is zero in both volumes; never smaller than one window."""
-    return bounding_box((prediction != 0) | (truth != 0), margin=SSIM_WINDOW - 1)
-
-
-def _plane_ssim(p: Voxels, t: Voxels, axis: int, full_shape: tuple[int, ...], data_range: float) -> float:
-    """Mean SSIM of the slices along ``axis``; ``p`` and ``t`` are the box, the windows outside it count as 1."""
-    p, t = np.moveaxis(p, axis, 0), np.moveaxis(t, axis, 0)
-    total = 0.0
-    for start in range(0, len(p), _SLICES_PER_CHUNK):
-        chunk = slice(start, start + _SLICES_PER_CHUNK)
-        total += float(_ssim_map(p[chunk], t[chunk], (1, 2), data_range).sum())
-    lost = SSIM_WINDOW - 1
-    computed = len(p) * (p.shape[1] - lost) * (p.shape[2] - lost)
-    window_counts = [size if other == axis else size - lost for other, size in enumerate(full_shape)]
-    all_windows = math.prod(window_counts)
-    return (total + all_windows - computed) / all_windows
-
-
-def _ssim_map(p: Voxels, t: Voxels, axes: tuple[int, ...], data_range: float) -> Voxels:
-    """SSIM of every complete window that spans ``axes`` (equation 13 of Wang et al. 2004), in float64."""
-    p, t = (np.ascontiguousarray(volume, dtype=np.float64) for volume in (p, t))
-    count = SSIM_WINDOW ** len(axes)
-    sample = count / (count - 1)
-
-    def mean(volume: Voxels) -> Voxels:
-        return _window_sums(volume, axes) / count
-
-    mean_p, mean_t = mean(p), mean(t)
-    product = mean_p * mean_t
-    squares = mean_p * mean_p + mean_t * mean_t
-    covariance = sample * (mean(p * t) - product)
-    variances = sample * (mean(p * p + t * t) - squares)
-    c1, c2 = (SSIM_K1 * data_range) ** 2, (SSIM_K2 * data_range) ** 2
-    return ((2 * product + c1) * (2 * covariance + c2)) / ((squares + c1) * (variances + c2))
-
-
-def _window_sums(volume: Voxels, axes: tuple[int, ...]) -> Voxels:
-    """Sums over all complete 7-voxel windows along ``axes``, built from windows of 2 and 4 (4 adds, not 6)."""
-    for axis in axes:
-        view = np.moveaxis(volume, axis, 0)
-        two = view[:-1] + view[1:]
-        four = two[:-2] + two[2:]
-        seven = four[:-3] + two[4:-1]
-        seven += view[6:]
-        volume = np.moveaxis(seven, 0, axis)
-    return volume
-
-
-def _cut_with_mirrored_margin(volume: Voxels, box: Box, margin: int) -> Voxels:
-    """The box widened by ``margin`` on all sides, mirrored (edge repeated) beyond the volume."""
-    wide = tuple(
-        slice(max(s.start - margin, 0), min(s.stop + margin, n)) for s, n in zip(box, volume.shape, strict=True)
-    )
-    missing = [(w.start - (s.start - margin), (s.stop + margin) - w.stop) for s, w in zip(box, wide, strict=True)]
-    return np.pad(volume[wide], missing, mode="symmetric")

@@ -8,16 +8,19 @@ those that are infinite.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
+from TomoRayLib.base.threads import in_threads
+from TomoRayLib.geometry.masks import NO_BOX, Box, Mask, Support, bounding_box, support_of
 from TomoRayLib.metrics import intensity, surface, vertebra
-from TomoRayLib.metrics.intensity import Mask, Voxels
+from TomoRayLib.metrics.intensity import PlaneValues, Voxels
 from TomoRayLib.metrics.scores import METRIC_KEYS
 from TomoRayLib.metrics.surface import Surface, Vector3
 from TomoRayLib.metrics.vertebra import Labels, NearestVertebra, TruthVertebra, VertebraRow
@@ -69,7 +72,11 @@ class MetricsRow:
 
 @dataclass(frozen=True, eq=False)
 class TruthReference:
-    """The truth of one case with everything that does not depend on a prediction, computed once for all rows."""
+    """The truth of one case with everything that does not depend on a prediction, computed once for all rows.
+
+    ``support`` is where the truth's grey values are not 0, ``bone_box`` lies around ``mask`` and ``near_bone_box``
+    around ``dilated_mask``; of an empty mask they are empty.
+    """
 
     volume: Voxels
     mask: Mask
@@ -78,6 +85,9 @@ class TruthReference:
     surface: Surface
     vertebrae: tuple[TruthVertebra, ...]
     nearest: NearestVertebra
+    support: Support
+    bone_box: Box
+    near_bone_box: Box
 
 
 def prepare_truth(truth: Voxels, truth_labels: Labels, spacing_mm: Vector3) -> TruthReference:
@@ -109,14 +119,24 @@ def prepare_truth(truth: Voxels, truth_labels: Labels, spacing_mm: Vector3) -> T
             f"Give the label volume, not its mask."
         )
     mask = vertebra_mask(truth_labels)
+    parts: list[Callable[[], Any]] = [
+        partial(vertebra.nearest_vertebra, truth_labels, spacing),
+        partial(intensity.dilated, mask),
+        partial(surface.surface_of, mask, spacing),
+        partial(vertebra.truth_vertebrae, truth_labels, spacing),
+    ]
+    nearest, dilated_mask, whole, vertebrae = in_threads(parts)
     return TruthReference(
         volume=truth,
         mask=mask,
-        dilated_mask=intensity.dilated(mask),
+        dilated_mask=dilated_mask,
         spacing_mm=spacing,
-        surface=surface.surface_of(mask, spacing),
-        vertebrae=vertebra.truth_vertebrae(truth_labels, spacing),
-        nearest=vertebra.nearest_vertebra(truth_labels, spacing),
+        surface=whole,
+        vertebrae=vertebrae,
+        nearest=nearest,
+        support=support_of(truth),
+        bone_box=bounding_box(mask) or NO_BOX,
+        near_bone_box=bounding_box(dilated_mask) or NO_BOX,
     )
 
 
@@ -156,36 +176,54 @@ def score(
     Raises:
         ValueError: As ``evaluate_case``, and for a prediction of nothing.
     """
+    return score_all(reference, [prediction], window_width_hu)[0]
+
+
+def score_all(
+    reference: TruthReference, predictions: Sequence[Prediction], window_width_hu: float = BONE_WINDOW.width_hu
+) -> list[MetricsRow]:
+    """Compute the metrics of several predictions as ``score`` does, in less time than one by one.
+
+    Args:
+        reference: The truth, from ``prepare_truth``.
+        predictions: Grey values, mask or surface of each.
+        window_width_hu: Width of the HU window that [0, 1] stands for.
+
+    Returns:
+        The metrics in the order of the predictions; the same for any number of threads.
+
+    Raises:
+        ValueError: As ``score``.
+    """
     if not window_width_hu > 0:
         raise ValueError(f"window_width_hu must be above 0; got {window_width_hu}. Use 1300 for -250..1050 HU.")
-    values = dict.fromkeys(METRIC_KEYS, math.nan)
-    per_vertebra: tuple[VertebraRow, ...] = ()
-    if prediction.grey is not None:
-        values |= _of_grey(reference, prediction.grey, window_width_hu)
-    if prediction.mask is not None:
-        _check_mask(prediction.mask, reference)
-        values["dice"] = vertebra.dice(prediction.mask, reference.mask)
-        per_vertebra = vertebra.vertebra_rows(
-            prediction.mask, reference.vertebrae, reference.nearest, reference.spacing_mm
-        )
-    found = None if prediction.surface is None else _as_heavy(prediction.surface, reference.surface)
-    if found is None and prediction.mask is not None:
-        found = surface.surface_of(prediction.mask, reference.spacing_mm)
-    if found is not None:
-        values |= _of_surface(reference, found)
-    empty = prediction.grey is not None and not np.any(prediction.grey)
-    return MetricsRow(**values, per_vertebra=per_vertebra, prediction_is_empty=empty)
+    for prediction in predictions:
+        _check_prediction(prediction, reference)
+    greys = [prediction.grey for prediction in predictions if prediction.grey is not None]
+    in_planes = intensity.ssims_2d(greys, reference.volume) if greys else []
+    near_bone = intensity.ssims_in_mask(greys, reference.volume, reference.dilated_mask)
+    ssims = iter(zip(in_planes, near_bone, strict=True))
+    tasks: list[tuple[int, Callable[[], dict[str, Any]]]] = []
+    for place, one in enumerate(predictions):
+        tasks.append((place, partial(_of_surface, reference, one)))
+        tasks.append((place, partial(_of_mask, reference, one.mask)))
+        if one.grey is not None:
+            tasks.append((place, partial(_of_grey, reference, one.grey, *next(ssims), window_width_hu)))
+    rows: list[dict[str, Any]] = [dict.fromkeys(METRIC_KEYS, math.nan) for _ in predictions]
+    for (place, _), found in zip(tasks, in_threads([task for _, task in tasks]), strict=True):
+        rows[place] |= found
+    return [MetricsRow(**row) for row in rows]
 
 
-def _of_grey(reference: TruthReference, grey: Voxels, window_width_hu: float) -> dict[str, float]:
+def _of_grey(
+    reference: TruthReference, grey: Voxels, ssim: PlaneValues, ssim_in_mask: float, window_width_hu: float
+) -> dict[str, Any]:
     truth = reference.volume
-    _check_shape("prediction", grey, truth.shape)
-    _check_range("prediction", grey)
-    psnr = intensity.psnr_per_plane_db(grey, truth)
-    ssim = intensity.ssim_2d(grey, truth)
-    near_bone = reference.dilated_mask
+    sums = intensity.error_sums(grey, truth, reference.support)
+    psnr = sums.psnr_per_plane_db()
+    near, bone = reference.near_bone_box, reference.bone_box
     return {
-        "psnr_3d_db": intensity.psnr_3d_db(grey, truth),
+        "psnr_3d_db": sums.psnr_3d_db(),
         "psnr_3d_db_axial": psnr.axial,
         "psnr_3d_db_coronal": psnr.coronal,
         "psnr_3d_db_sagittal": psnr.sagittal,
@@ -193,10 +231,20 @@ def _of_grey(reference: TruthReference, grey: Voxels, window_width_hu: float) ->
         "ssim_2d_axial": ssim.axial,
         "ssim_2d_coronal": ssim.coronal,
         "ssim_2d_sagittal": ssim.sagittal,
-        "cosine_similarity": intensity.cosine_similarity(grey, truth),
-        "psnr_in_mask_db": intensity.psnr_in_mask_db(grey, truth, near_bone),
-        "ssim_in_mask": intensity.ssim_in_mask(grey, truth, near_bone),
-        "mae_in_mask_hu": intensity.mae_in_mask_hu(grey, truth, reference.mask, window_width_hu),
+        "cosine_similarity": sums.cosine_similarity(),
+        "psnr_in_mask_db": intensity.psnr_in_mask_db(grey[near], truth[near], reference.dilated_mask[near]),
+        "ssim_in_mask": ssim_in_mask,
+        "mae_in_mask_hu": intensity.mae_in_mask_hu(grey[bone], truth[bone], reference.mask[bone], window_width_hu),
+        "prediction_is_empty": not np.any(grey),
+    }
+
+
+def _of_mask(reference: TruthReference, mask: Mask | None) -> dict[str, Any]:
+    if mask is None:
+        return {}
+    return {
+        "dice": vertebra.dice(mask, reference.mask),
+        "per_vertebra": vertebra.vertebra_rows(mask, reference.vertebrae, reference.nearest, reference.spacing_mm),
     }
 
 
@@ -207,8 +255,14 @@ def _as_heavy(points: Surface, truth: Surface) -> Surface:
     return replace(points, areas_mm2=points.areas_mm2 * (truth.areas_mm2.sum() / points.areas_mm2.sum()))
 
 
-def _of_surface(reference: TruthReference, found: Surface) -> dict[str, float]:
-    distances = surface.surface_distances(reference.surface, found)
+def _of_surface(reference: TruthReference, prediction: Prediction) -> dict[str, Any]:
+    if prediction.surface is not None:
+        found = _as_heavy(prediction.surface, reference.surface)
+    elif prediction.mask is not None:
+        found = surface.surface_of(prediction.mask, reference.spacing_mm)
+    else:
+        return {}
+    distances = surface.surface_distances(reference.surface, found, threads=1)  # rows share the threads
     return {
         "hd95_mm": surface.hausdorff_mm(distances, 95),
         "assd_mm": surface.average_symmetric_distance_mm(distances),
@@ -233,6 +287,14 @@ def row_to_json(row: MetricsRow) -> dict[str, Any]:
 def json_number(value: Any) -> Any:
     """A value for JSON, which has neither NaN nor infinity: both become None."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _check_prediction(prediction: Prediction, reference: TruthReference) -> None:
+    if prediction.grey is not None:
+        _check_shape("prediction", prediction.grey, reference.volume.shape)
+        _check_range("prediction", prediction.grey)
+    if prediction.mask is not None:
+        _check_mask(prediction.mask, reference)
 
 
 def _check_mask(mask: Mask, reference: TruthReference) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from TomoRayLib.metrics.intensity import Mask, bounding_box
+from TomoRayLib.geometry.masks import Mask, bounding_box
 from TomoRayLib.metrics.surface import Vector3, checked_spacing_mm
 
 # Wavelengths in mm: stretches of several vertebrae; a vertebra and its disc; bodies, discs, processes; edges.

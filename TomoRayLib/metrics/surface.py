@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from TomoRayLib.base.threads import thread_count
-from TomoRayLib.metrics.intensity import Mask, bounding_box
+from TomoRayLib.geometry.masks import Mask, bounding_box
 
 Floats = NDArray[np.float64]
 Vector3 = tuple[float, float, float]
@@ -87,7 +87,7 @@ def surface_of(mask: Mask, spacing_mm: Vector3, origin_ijk: tuple[int, int, int]
     start = np.array([s.start for s in box]) + origin_ijk
     points = (np.stack(index, axis=1) + start - 0.5) * spacing[::-1]  # cell n lies between voxels n - 1 and n
     areas = _surfel_areas_mm2(spacing)[codes[index]]
-    return Surface(points, areas, cKDTree(points))
+    return Surface(points, areas, _tree_of(points))
 
 
 def points_surface(points_mm: Floats) -> Surface:
@@ -107,22 +107,25 @@ def points_surface(points_mm: Floats) -> Surface:
     if not len(points_mm):
         return Surface(np.empty((0, 3)), np.empty(0), None)
     points = np.ascontiguousarray(points_mm, dtype=np.float64)
-    return Surface(points, np.ones(len(points)), cKDTree(points))
+    return Surface(points, np.ones(len(points)), _tree_of(points))
 
 
-def surface_distances(truth: Surface, prediction: Surface) -> SurfaceDistances:
+def surface_distances(truth: Surface, prediction: Surface, threads: int | None = None) -> SurfaceDistances:
     """Compute the distances both ways between two surfaces.
 
     Args:
         truth: The truth's surface.
         prediction: The predicted surface.
+        threads: Threads to search in; None: as many as ``base.threads`` allows, at most 2.
 
     Returns:
         Distances in mm of each surfel to the other surface, with areas; infinite if the other surface is empty.
     """
-    return SurfaceDistances(
-        _nearest_mm(truth, prediction), truth.areas_mm2, _nearest_mm(prediction, truth), prediction.areas_mm2
+    count = thread_count(2) if threads is None else threads
+    from_truth_mm, from_prediction_mm = (
+        _nearest_mm(source, target, count) for source, target in ((truth, prediction), (prediction, truth))
     )
+    return SurfaceDistances(from_truth_mm, truth.areas_mm2, from_prediction_mm, prediction.areas_mm2)
 
 
 def hausdorff_mm(distances: SurfaceDistances, percent: float = 95.0) -> float:
@@ -204,10 +207,15 @@ def checked_spacing_mm(spacing_mm: Vector3) -> Vector3:
     return (x, y, z)
 
 
-def _nearest_mm(source: Surface, target: Surface) -> Floats:
+def _tree_of(points_mm: Floats) -> cKDTree:
+    """A tree for many searches from near and far: its boxes are not shrunk and not balanced, half of the usual time."""
+    return cKDTree(points_mm, leafsize=32, compact_nodes=False, balanced_tree=False)
+
+
+def _nearest_mm(source: Surface, target: Surface, threads: int) -> Floats:
     if target.tree is None:
         return np.full(len(source.points_mm), math.inf)
-    distances, _ = target.tree.query(source.points_mm, workers=thread_count(2))
+    distances, _ = target.tree.query(source.points_mm, workers=threads)
     return np.asarray(distances, dtype=np.float64)
 
 
@@ -223,12 +231,10 @@ def _neighbour_codes(mask: Mask) -> NDArray[np.uint8]:
 
     Cell n of an axis lies between the voxels n - 1 and n; voxels beyond the mask are background.
     """
-    padded = np.pad(mask, 1).astype(np.uint8)
-    depth, height, width = (n - 1 for n in padded.shape)
-    codes = np.zeros((depth, height, width), dtype=np.uint8)
-    for bit, (dz, dy, dx) in enumerate(np.ndindex(2, 2, 2)):
-        codes |= padded[dz : dz + depth, dy : dy + height, dx : dx + width] << np.uint8(bit)
-    return codes
+    codes = np.pad(mask, 1).astype(np.uint8)
+    codes = codes[:, :, :-1] | codes[:, :, 1:] << np.uint8(1)
+    codes = codes[:, :-1] | codes[:, 1:] << np.uint8(2)
+    return codes[:-1] | codes[1:] << np.uint8(4)
 
 
 @lru_cache(maxsize=16)

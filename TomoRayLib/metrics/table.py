@@ -19,8 +19,9 @@ import numpy as np
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
 from TomoRayLib.base.text_formats import csv_text
+from TomoRayLib.geometry.masks import Mask
 from TomoRayLib.metrics import intensity, vertebra
-from TomoRayLib.metrics.intensity import Mask, Voxels
+from TomoRayLib.metrics.intensity import Voxels
 from TomoRayLib.metrics.row import (
     MetricsRow,
     Prediction,
@@ -29,6 +30,7 @@ from TomoRayLib.metrics.row import (
     prepare_truth,
     row_to_json,
     score,
+    score_all,
 )
 from TomoRayLib.metrics.scores import METRIC_KEYS
 from TomoRayLib.metrics.surface import Vector3
@@ -192,19 +194,56 @@ def evaluate_table(
     Raises:
         ValueError: As ``evaluate_case``, and if a prediction is called "blank".
     """
-    if BLANK in predictions:
-        raise ValueError(f"The row {BLANK!r} is made by the table itself; give your prediction another name.")
+    check_names(predictions)
     reference = prepare_truth(truth, truth_labels, spacing_mm)
-    nothing = (np.zeros(truth.shape, dtype=np.float32), np.zeros(truth.shape, dtype=bool))
+    return table_of(reference, predictions, window_width_hu=window_width_hu, lookup_table=lookup_table)
+
+
+def table_of(
+    reference: TruthReference,
+    predictions: Mapping[str, GreyAndMask],
+    *,
+    window_width_hu: float = BONE_WINDOW.width_hu,
+    lookup_table: str = "linear",
+) -> MetricsTable:
+    """Compute the table of one case as ``evaluate_table``, against a prepared truth.
+
+    Args:
+        reference: The truth, from ``prepare_truth``.
+        predictions: Grey values and mask by name.
+        window_width_hu: Width of the HU window that [0, 1] stands for.
+        lookup_table: The name of the lookup table, recorded in the settings.
+
+    Returns:
+        The models' rows, then "blank", which is made here, then "mean_atlas" if given.
+
+    Raises:
+        ValueError: As ``evaluate_table``.
+    """
+    check_names(predictions)
+    shape = reference.volume.shape
     ordered = {name: pair for name, pair in predictions.items() if name != MEAN_ATLAS}
-    ordered[BLANK] = nothing
+    ordered[BLANK] = blank_prediction(shape)
     if MEAN_ATLAS in predictions:
         ordered[MEAN_ATLAS] = predictions[MEAN_ATLAS]
-    rows = tuple((name, evaluate(reference, *pair, window_width_hu)) for name, pair in ordered.items())
+    rows = score_all(reference, [Prediction(*pair) for pair in ordered.values()], window_width_hu)
     x, y, z = reference.spacing_mm
-    depth, height, width = truth.shape
-    fov_mm = (x * width, y * height, z * depth)
-    return MetricsTable(rows, MetricsSettings(window_width_hu, (x, y, z), fov_mm, lookup_table=lookup_table))
+    depth, height, width = shape
+    settings = MetricsSettings(
+        window_width_hu, (x, y, z), (x * width, y * height, z * depth), lookup_table=lookup_table
+    )
+    return MetricsTable(tuple(zip(ordered, rows, strict=True)), settings)
+
+
+def blank_prediction(shape: tuple[int, ...]) -> GreyAndMask:
+    """Return grey values and mask of an empty volume ``(z, y, x)``, which take no memory and cannot be written."""
+    return np.broadcast_to(np.float32(0), shape), np.broadcast_to(np.bool_(False), shape)
+
+
+def check_names(predictions: Mapping[str, GreyAndMask]) -> None:
+    """Raise ValueError if a prediction has the name of the row that the table makes itself."""
+    if BLANK in predictions:
+        raise ValueError(f"The row {BLANK!r} is made by the table itself; give your prediction another name.")
 
 
 def _number(value: float | None, is_infinite: bool = False) -> float:

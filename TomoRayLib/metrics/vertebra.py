@@ -22,7 +22,7 @@ from scipy import ndimage
 
 from TomoRayLib.anatomy.grey_levels import vertebra_mask
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, vertebra_labels_in
-from TomoRayLib.metrics.intensity import Box, Mask, bounding_box
+from TomoRayLib.geometry.masks import Box, Mask, bounding_box, support_of
 from TomoRayLib.metrics.surface import (
     Surface,
     Vector3,
@@ -102,9 +102,12 @@ def truth_vertebrae(labels: Labels, spacing_mm: Vector3) -> tuple[TruthVertebra,
 
 def vertebra_boxes(labels: Labels) -> dict[int, Box]:
     """Slices ``(z, y, x)`` around each vertebra of a label volume, by VerSe number from cranial to caudal."""
-    boxes = dict(enumerate(ndimage.find_objects(labels.astype(np.int32)), start=1))
-    present = vertebra_labels_in(label for label, box in boxes.items() if box is not None)
-    return {label: boxes[label] for label in present}
+    around = support_of(labels).box
+    if around is None:
+        return {}
+    found = dict(enumerate(ndimage.find_objects(labels[around].astype(np.int32)), start=1))
+    present = vertebra_labels_in(label for label, box in found.items() if box is not None)
+    return {label: _moved(found[label], around) for label in present}
 
 
 def nearest_vertebra(labels: Labels, spacing_mm: Vector3, limit_mm: float = ASSIGNMENT_LIMIT_MM) -> NearestVertebra:
@@ -120,11 +123,26 @@ def nearest_vertebra(labels: Labels, spacing_mm: Vector3, limit_mm: float = ASSI
         slice(max(s.start - math.ceil(limit_mm / step), 0), s.stop + math.ceil(limit_mm / step))
         for s, step in zip(found, sampling, strict=True)
     )
-    distances, indices = ndimage.distance_transform_edt(~mask[z, y, x], sampling=sampling, return_indices=True)
-    nearest = labels[z, y, x][tuple(indices)].astype(np.uint8)
-    nearest[distances > limit_mm] = 0
+    indices = ndimage.distance_transform_edt(
+        ~mask[z, y, x], sampling=sampling, return_distances=False, return_indices=True
+    )
+    nearest = _labels_within(labels[z, y, x], indices, sampling, limit_mm)
     box = tuple(slice(s.start, s.start + n) for s, n in zip((z, y, x), nearest.shape, strict=True))
     return NearestVertebra((box[0], box[1], box[2]), nearest)
+
+
+def _labels_within(
+    labels: Labels, indices: NDArray[np.int32], steps_mm: tuple[float, ...], limit_mm: float
+) -> NDArray[np.uint8]:
+    """Labels at ``indices`` (3, z, y, x), 0 if that voxel is beyond ``limit_mm``; ``steps_mm`` is (z, y, x)."""
+    nearest = np.zeros(labels.shape, dtype=np.uint8)
+    for z, part in enumerate(nearest):  # slice by slice: distances in float64 would be eight times the labels
+        places = np.ogrid[z : z + 1, : part.shape[0], : part.shape[1]]
+        apart = [(found[z] - own[0]) * step for found, own, step in zip(indices, places, steps_mm, strict=True)]
+        distances_mm = np.sqrt(apart[0] ** 2 + apart[1] ** 2 + apart[2] ** 2)
+        part[:] = labels[indices[0, z], indices[1, z], indices[2, z]]
+        part[distances_mm > limit_mm] = 0
+    return nearest
 
 
 def vertebra_rows(
@@ -137,6 +155,12 @@ def vertebra_rows(
     boxes = dict(enumerate(ndimage.find_objects(assigned), start=1))
     start = np.array([s.start for s in nearest.box])
     return tuple(_row(vertebra, assigned, boxes.get(vertebra.label), start, spacing_mm) for vertebra in vertebrae)
+
+
+def _moved(box: Box, around: Box) -> Box:
+    """A box inside another one, as slices of the volume that holds both."""
+    z, y, x = (slice(a.start + b.start, a.start + b.stop) for a, b in zip(around, box, strict=True))
+    return (z, y, x)
 
 
 def _truth_vertebra(labels: Labels, label: int, box: Box, spacing_mm: Vector3) -> TruthVertebra:
@@ -165,7 +189,7 @@ def _row(
         return VertebraRow(truth.label, name, *missing, truth.height_mm, truth.touches_edge)
     mask = assigned[box] == truth.label
     first = start + [s.start for s in box]
-    distances = surface_distances(truth.surface, surface_of(mask, spacing_mm, _ijk(first)))
+    distances = surface_distances(truth.surface, surface_of(mask, spacing_mm, _ijk(first)), threads=1)
     truth_box = tuple(slice(s.start - offset, s.stop - offset) for s, offset in zip(truth.box, start, strict=True))
     overlap = int(np.count_nonzero((assigned[truth_box] == truth.label) & truth.mask))
     return VertebraRow(

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -94,15 +94,26 @@ def count_vertebrae(
     Raises:
         ValueError: If the shapes differ, or a spacing or the limit is not above 0.
     """
+    check_shapes(prediction, truth)
+    if not limit_mm > 0:
+        raise ValueError(f"limit_mm must be above 0; got {limit_mm}. Use {FOUND_WITHIN_MM} mm.")
+    true_places, predicted_places = (centroids_mm(labels, spacing_mm) for labels in (truth, prediction))
+    return counts_of(true_places, predicted_places, {*cut, *labels_cut_by_ends(truth)}, limit_mm)
+
+
+def check_shapes(prediction: Labels, truth: Labels) -> None:
+    """Raise ValueError unless both are volumes of one shape."""
     if prediction.shape != truth.shape or truth.ndim != 3:
         raise ValueError(
             f"The prediction must have the truth's shape (z, y, x) = {truth.shape}; got {prediction.shape}. "
             f"Resample it to the truth's grid first."
         )
-    if not limit_mm > 0:
-        raise ValueError(f"limit_mm must be above 0; got {limit_mm}. Use {FOUND_WITHIN_MM} mm.")
-    true_places, predicted_places = (centroids_mm(labels, spacing_mm) for labels in (truth, prediction))
-    incomplete = {*cut, *labels_cut_by_ends(truth)}
+
+
+def counts_of(
+    true_places: Centroids, predicted_places: Centroids, incomplete: Collection[int], limit_mm: float = FOUND_WITHIN_MM
+) -> VertebraCounts:
+    """Count as ``count_vertebrae`` from centroids in mm; ``incomplete`` are the true vertebrae that are not whole."""
     pairs = nearest_pairs(true_places, predicted_places, limit_mm)
     whole = [label for label in true_places if label not in incomplete]
     found = {label: pairs[label] for label in whole if label in pairs}

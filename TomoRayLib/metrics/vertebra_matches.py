@@ -14,7 +14,8 @@ from TomoRayLib.metrics.vertebra_counts import (
     Labels,
     VertebraCounts,
     centroids_mm,
-    count_vertebrae,
+    check_shapes,
+    counts_of,
     labels_cut_by_ends,
     nearest_pairs,
 )
@@ -68,10 +69,10 @@ def match_vertebrae(
     Raises:
         ValueError: As ``count_vertebrae``.
     """
-    cut = frozenset(cut)
-    counts = count_vertebrae(prediction, truth, spacing_mm, cut)
+    check_shapes(prediction, truth)
     places, predicted = centroids_mm(truth, spacing_mm), centroids_mm(prediction, spacing_mm)
-    pairs, incomplete = nearest_pairs(places, predicted), cut | labels_cut_by_ends(truth)
+    pairs, incomplete = nearest_pairs(places, predicted), {*cut, *labels_cut_by_ends(truth)}
+    counts = counts_of(places, predicted, incomplete)
     rows = []
     for label, place in places.items():
         found_as = pairs.get(label)

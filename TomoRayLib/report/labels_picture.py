@@ -11,9 +11,9 @@ from PIL import Image
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, vertebra_labels_in
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.masks import bounding_box
 from TomoRayLib.images.resampling import cropped, labels_on_grid, resample_averaged
 from TomoRayLib.images.types import Volume
-from TomoRayLib.metrics.intensity import bounding_box
 from TomoRayLib.report.drawing import (
     AMBER,
     INK,

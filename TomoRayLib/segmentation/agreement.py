@@ -9,9 +9,9 @@ import numpy as np
 
 from TomoRayLib.anatomy.grey_levels import vertebra_mask
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, vertebra_labels_in
+from TomoRayLib.geometry.masks import bounding_box
 from TomoRayLib.images.resampling import cropped, labels_on_grid
 from TomoRayLib.images.types import Volume
-from TomoRayLib.metrics.intensity import bounding_box
 from TomoRayLib.metrics.vertebra import dice
 from TomoRayLib.metrics.vertebra_counts import VertebraCounts, count_vertebrae
 

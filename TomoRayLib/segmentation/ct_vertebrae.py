@@ -14,9 +14,9 @@ from scipy import ndimage
 
 from TomoRayLib.anatomy.vertebra_decoding import UNSURE, DecodedVertebra, decode_vertebrae
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.masks import bounding_box
 from TomoRayLib.images.resampling import Interpolation, cropped, labels_on_grid, resample, resample_averaged
 from TomoRayLib.images.types import Volume
-from TomoRayLib.metrics.intensity import bounding_box
 from TomoRayLib.networks.ct_segmenter import SPACING_MM
 from TomoRayLib.segmentation.agreement import labels_at_ends
 from TomoRayLib.segmentation.network_run import BONE_HU, predict

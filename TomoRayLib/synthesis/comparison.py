@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation, vertebra_mask
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.resampling import Interpolation, resample
+from TomoRayLib.images.resampling import Interpolation, resample, resample_sparse
 from TomoRayLib.images.types import Volume
-from TomoRayLib.metrics.row import MetricsRow
-from TomoRayLib.metrics.table import MetricsTable, evaluate_table
+from TomoRayLib.metrics.row import MetricsRow, prepare_truth
+from TomoRayLib.metrics.table import MetricsTable, table_of
 from TomoRayLib.metrics.vertebra_matches import MatchedSpine, match_vertebrae
 from TomoRayLib.segmentation.agreement import labels_at_ends
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
@@ -82,15 +82,14 @@ def compare(synthetic: SyntheticCT, truth: GroundTruth, entry: ModelEntry) -> Me
     Returns:
         All metrics, one row for each of ``tomoray``, ``blank`` and ``mean_atlas``.
     """
-    atlas = placed_atlas(entry, truth)
-    volumes = {"tomoray": synthetic, "mean_atlas": atlas}
+    kept = truth.vertebrae().voxels
+    reference = prepare_truth(truth.grey, kept, synthetic.grid.spacing_mm)
+    volumes = {"tomoray": synthetic, "mean_atlas": placed_atlas(entry, truth)}
     predictions = {
         name: (in_table(volume.grey, truth.table), volume.probability > MASK_THRESHOLD)
         for name, volume in volumes.items()
     }
-    kept = np.where(vertebra_mask(truth.labels), truth.labels, 0)
-    quantisation = truth.table.quantisation.value
-    table = evaluate_table(predictions, truth.grey, kept, synthetic.grid.spacing_mm, lookup_table=quantisation)
+    table = table_of(reference, predictions, lookup_table=truth.table.quantisation.value)
     if truth.table.quantisation is Quantisation.LINEAR:
         return table
     greys = {name: grey for name, (grey, _) in predictions.items()}
@@ -103,17 +102,17 @@ def placed_atlas(entry: ModelEntry, truth: GroundTruth) -> SyntheticCT:
     grey, mask = load_atlas(entry)
     middle_mm = vertebrae_center_mm(truth.vertebrae())
     cube = Grid.cube(middle_mm, entry.fov_mm, entry.size)
-    on_grid = [
-        resample(Volume(values, cube), truth.grid, Interpolation.LINEAR, fill=0.0).voxels
-        for values in (grey, mask.astype(np.float32))
-    ]
-    return SyntheticCT(on_grid[0], on_grid[1], truth.grid, "mean_atlas")
+    # Half-way between two voxels the last bit depends on the grid's first place, so that grey values are not cut out.
+    on_grid = resample(Volume(grey, cube), truth.grid, Interpolation.LINEAR, fill=0.0).voxels
+    bone = resample_sparse(Volume(mask.astype(np.float32), cube), truth.grid).voxels
+    return SyntheticCT(on_grid, bone, truth.grid, "mean_atlas")
 
 
 def in_table(grey: NDArray[np.float32], table: LookupTable) -> NDArray[np.float32]:
     """Return the network's grey values, which are linear in HU, as grey values of another lookup table."""
     if table.quantisation is Quantisation.LINEAR:
-        return np.clip(grey, 0.0, 1.0)
+        within = grey.min() >= 0.0 and grey.max() <= 1.0  # then there is nothing to clip, and no copy to make
+        return grey if within else np.clip(grey, 0.0, 1.0)
     hu = LINEAR.dequantise(grey)
     numbers = np.linspace(0.0, 1.0, table.levels)
     return np.interp(hu, table.level_hu, numbers).astype(np.float32)

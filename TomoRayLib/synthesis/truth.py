@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, LookupTable, make_target, vertebra_mask
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.geometry.masks import bounding_box, support_of
 from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.types import Volume
 
@@ -25,16 +27,24 @@ class GroundTruth:
     @property
     def is_empty(self) -> bool:
         """True if there is no vertebra on the grid."""
-        return not vertebra_mask(self.labels).any()
+        return not self._vertebrae.any()
 
     def hu(self) -> Volume:
         """Return the target in HU (int16); everything but the vertebrae is at the window's lower end."""
-        return Volume(np.round(self.table.dequantise(self.grey)).astype(np.int16), self.grid)
+        low = np.round(self.table.dequantise(0.0)).astype(np.int16)
+        hu = np.full(self.grey.shape, low, dtype=np.int16)
+        box = support_of(self.grey).box
+        if box is not None:
+            hu[box] = np.round(self.table.dequantise(self.grey[box]))
+        return Volume(hu, self.grid)
 
     def vertebrae(self) -> Volume:
         """Return the labels of the vertebrae alone (uint8, VerSe numbers)."""
-        kept = np.where(vertebra_mask(self.labels), self.labels, 0)
-        return Volume(kept.astype(np.uint8), self.grid)
+        return Volume(self._vertebrae, self.grid)
+
+    @cached_property
+    def _vertebrae(self) -> NDArray[np.uint8]:
+        return np.where(vertebra_mask(self.labels), self.labels, 0).astype(np.uint8)
 
 
 def ground_truth(ct: Volume, labels: Volume, grid: Grid, table: LookupTable) -> GroundTruth:
@@ -50,7 +60,12 @@ def ground_truth(ct: Volume, labels: Volume, grid: Grid, table: LookupTable) -> 
         The target, resampled to ``grid``.
     """
     on_grid = labels_on_grid(labels, grid).voxels
-    return GroundTruth(make_target(resample(ct, grid).voxels, on_grid, table), on_grid, grid, table)
+    grey = np.zeros(on_grid.shape, dtype=np.float32)
+    box = bounding_box(vertebra_mask(on_grid))
+    if box is not None:  # outside it the target is 0, whatever the CT
+        part = grid.part([side.start for side in box[::-1]], [side.stop for side in box[::-1]])
+        grey[box] = make_target(resample(ct, part).voxels, on_grid[box], table)
+    return GroundTruth(grey, on_grid, grid, table)
 
 
 def windowed_ct(ct: Volume, grid: Grid) -> Volume:

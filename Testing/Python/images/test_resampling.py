@@ -8,7 +8,14 @@ import numpy as np
 
 from support.volumes import BLOB_MM, blob_on
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.resampling import Interpolation, cropped, labels_on_grid, resample, resample_averaged
+from TomoRayLib.images.resampling import (
+    Interpolation,
+    cropped,
+    labels_on_grid,
+    resample,
+    resample_averaged,
+    resample_sparse,
+)
 from TomoRayLib.images.types import Volume
 
 # An eighth of the smallest voxel edge: a shift of half a voxel along any axis fails.
@@ -108,3 +115,21 @@ def test_a_cropped_volume_stays_at_its_place(a_ct: Volume) -> None:
         part.grid.index_to_world @ (2, 3, 4, 1), a_ct.grid.index_to_world @ (5, 8, 14, 1), atol=1e-9
     )
     np.testing.assert_allclose(moments_mm(part)[0], BLOB_MM, atol=0.3)
+
+
+def test_sparse_values_resample_as_all_values_do(a_grid: Grid) -> None:
+    rng = np.random.default_rng(4)
+    voxels = np.zeros(a_grid.shape, dtype=np.float32)
+    voxels[2:9, 4:7, 3:11] = rng.uniform(0.1, 1.0, voxels[2:9, 4:7, 3:11].shape)
+    volume = Volume(voxels, a_grid)
+    for onto in (a_grid, Grid.cube(tuple(a_grid.center_mm), 90.0, 61), Grid.cube((9000.0, 0.0, 0.0), 50.0, 12)):
+        whole = resample(volume, onto, fill=0.0)
+        np.testing.assert_allclose(resample_sparse(volume, onto).voxels, whole.voxels, atol=1e-6)
+    assert not resample_sparse(Volume(np.zeros_like(voxels), a_grid), a_grid).voxels.any()
+
+
+def test_a_small_grid_sees_the_same_values_in_a_large_volume(a_ct: Volume) -> None:
+    large = Grid((60, 50, 55), (1.3, 1.1, 0.9), tuple(np.subtract(BLOB_MM, (38.0, 27.0, 24.0))))
+    low, high = (20, 17, 21), (33, 29, 40)
+    whole, part = resample(a_ct, large), resample(a_ct, large.part(low, high))
+    np.testing.assert_allclose(part.voxels, whole.voxels[21:40, 17:29, 20:33], atol=1e-3)

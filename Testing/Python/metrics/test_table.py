@@ -15,6 +15,8 @@ from scipy import ndimage
 
 from TomoRayLib import metrics
 from TomoRayLib.anatomy.vertebrae import WHOLE_SPINE_LABEL
+from TomoRayLib.base.threads import allow_threads, allowed_threads
+from TomoRayLib.metrics.row import Prediction, score, score_all
 
 SPACING_MM = (0.5, 1.0, 2.0)  # (x, y, z)
 SHAPE = (24, 20, 28)  # (z, y, x)
@@ -205,3 +207,30 @@ def test_a_truth_without_vertebrae_gives_undefined_scores_not_an_error(truth: ND
     assert row.hd95_mm == math.inf
     assert math.isnan(row.mae_in_mask_hu)
     assert (row.dice, row.cosine_similarity) == (0.0, 0.0)
+
+
+def test_rows_scored_together_equal_each_alone_whatever_the_threads(
+    truth: NDArray[np.float32], labels: NDArray[np.uint8]
+) -> None:
+    grey = {"model": ndimage.gaussian_filter(truth, 0.7), "blank": np.zeros_like(truth)}
+    grey["moved"] = np.roll(truth, (1, -2, 3), axis=(0, 1, 2))
+    predictions = [Prediction(one, one > 0.3) for one in grey.values()]
+    before = allowed_threads()
+    found = []
+    for count in (1, 2):
+        allow_threads(count)
+        try:
+            reference = metrics.prepare_truth(truth, labels, SPACING_MM)
+            found += [score_all(reference, predictions), [score(reference, one) for one in predictions]]
+        finally:
+            allow_threads(before)
+    as_text = [repr(rows) for rows in found]  # NaN is not equal to itself
+    assert as_text[1:] == as_text[:1] * 3
+
+
+def test_the_blank_row_equals_an_empty_volume_scored_as_a_model(
+    full_table: metrics.MetricsTable, truth: NDArray[np.float32], labels: NDArray[np.uint8]
+) -> None:
+    nothing = np.zeros_like(truth)
+    row = metrics.evaluate_case(nothing, nothing > 0, truth, labels, SPACING_MM)
+    assert repr(row) == repr(full_table["blank"])
