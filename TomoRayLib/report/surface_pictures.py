@@ -30,6 +30,7 @@ BONE_COLOR = (236, 226, 204)
 SYNTHETIC_COLOR = (176, 203, 224)
 _SURROUNDINGS = ((2.0, 0.045), (7.0, 0.022))  # standard deviation in mm, darkening for each mm of depth
 _ALPHA_OF_COUNT = np.array([*(255 * covered // 9 for covered in range(9)), 255], np.uint8)
+_SLICES_PER_PART = 64  # at a time: what the rays see of them fits a processor's cache
 _STEP_VOXELS = 0.75  # of the smallest spacing: the smoothed field has no plate thinner than that
 
 
@@ -129,9 +130,9 @@ def first_hits(field: Volume | None, viewpoint: Viewpoint, frame: Frame) -> Hits
     down_mm = (np.arange(rows) - (rows - 1) / 2) * frame.pixel_mm
     reach = away @ viewpoint.right
     used = np.flatnonzero((right_mm >= reach.min()) & (right_mm <= reach.max()))
-    turned = _turned(field, viewpoint, origin, right_mm[used], depths)
+    sampling = _sampling(field.grid, viewpoint, origin, right_mm[used], depths)
     slices = (origin[2] - down_mm - field.grid.origin_mm[2]) / field.grid.spacing_mm[2]
-    row, column, place = _crossings(turned, slices)
+    row, column, place = _crossings(field.voxels, sampling, (len(depths), len(used)), slices)
     depth_mm, column = depths[0] + place * step_mm, used[column]
     plane = origin + down_mm[row, None] * viewpoint.down + right_mm[column, None] * viewpoint.right
     points = plane - depth_mm[:, None] * viewpoint.to_eye
@@ -179,20 +180,17 @@ def _upright(field: Volume) -> Volume:
     return resample(field, Grid(tuple(size), (step_mm,) * 3, tuple(origin)), fill=0.0)
 
 
-def _turned(
-    field: Volume, viewpoint: Viewpoint, origin: Floats, right_mm: Floats, depths: Floats
-) -> NDArray[np.float32]:
-    """(depths, columns, z) the field's slices sampled along the rays; 0 outside it.
+def _sampling(grid: Grid, viewpoint: Viewpoint, origin: Floats, right_mm: Floats, depths: Floats) -> csr_array:
+    """(depths * columns, y * x) how each place along the rays mixes a slice's voxels; outside it they count as 0.
 
-    The four neighbours of a place and their weights are the same in all slices: a sparse matrix times all of them.
+    The four neighbours of a place and their weights are the same in all slices.
     """
-    places = (len(depths), len(right_mm))
     world = origin[:2] + right_mm[:, None] * viewpoint.right[:2] - depths[:, None, None] * viewpoint.to_eye[:2]
-    index = ((world - field.grid.origin_mm[:2]) / field.grid.spacing_mm[:2]).reshape(-1, 2)
+    index = ((world - grid.origin_mm[:2]) / grid.spacing_mm[:2]).reshape(-1, 2)
     first = np.floor(index)
     share = index - first
     first = first.astype(np.int32)
-    nx, ny, nz = field.grid.size
+    nx, ny, _ = grid.size
     neighbours, weights = np.zeros((len(index), 4), np.int32), np.zeros((len(index), 4), np.float32)
     for number, (right, back) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
         x, y = first[:, 0] + right, first[:, 1] + back
@@ -200,25 +198,44 @@ def _turned(
         inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
         neighbours[:, number], weights[:, number] = np.where(inside, y * nx + x, 0), np.where(inside, weight, 0.0)
     ends = np.arange(0, 4 * len(index) + 1, 4, dtype=np.int32)
-    sampling = csr_array((weights.ravel(), neighbours.ravel(), ends), shape=(len(index), nx * ny))
-    columns = np.ascontiguousarray(field.voxels.reshape(nz, -1).T)
-    turned: NDArray[np.float32] = (sampling @ columns).reshape(*places, nz)
-    return turned
+    return csr_array((weights.ravel(), neighbours.ravel(), ends), shape=(len(index), nx * ny))
 
 
-def _crossings(turned: NDArray[np.float32], slices: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """(row, column, depth in steps) of each ray's first crossing; ``slices`` (rows,) are positions along z in turned.
+def _crossings(
+    voxels: NDArray[np.float32], sampling: csr_array, places: tuple[int, int], slices: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """(row, column, depth in steps) of each ray's first crossing of voxels (z, y, x), some slices at a time.
 
-    A ray lies between two slices. It cannot cross before either of them does, and is looked at from there on.
+    ``places`` are the numbers of depths and columns in ``sampling``, ``slices`` (rows,) the rows' positions along z.
+    """
+    found, last = [], len(voxels) - 2
+    rows = np.flatnonzero((slices >= 0) & (slices <= last + 1))
+    lower = np.minimum(slices[rows].astype(np.int64), last)
+    for low in range(0, last + 1, _SLICES_PER_PART):
+        part = voxels[low : low + _SLICES_PER_PART + 1]
+        turned: NDArray[np.float32] = sampling @ np.ascontiguousarray(part.reshape(len(part), -1).T)
+        here = (lower >= low) & (lower < low + _SLICES_PER_PART)
+        row, column, steps = _crossings_of_part(
+            turned.reshape(*places, len(part)), lower[here] - low, slices[rows[here]] - lower[here]
+        )
+        found.append((rows[here][row], column, steps))
+    rows, columns, depths = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return rows, columns, depths
+
+
+def _crossings_of_part(
+    turned: NDArray[np.float32], lower: NDArray[np.int64], shares: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """(number in ``lower``, column, depth) where rays at ``shares`` between slices ``lower`` and the next cross first.
+
+    ``turned`` is (depths, columns, z). A ray cannot cross before either of its slices does: it is followed from there.
     """
     count, columns, nz = turned.shape
     first = np.full((columns, nz), count, np.int32)
-    for depth in range(count - 1, -1, -1):
-        np.copyto(first, depth, where=turned[depth] > FIELD_LEVEL)
-    rows = np.flatnonzero((slices >= 0) & (slices <= nz - 1))
-    lower = np.minimum(slices[rows].astype(np.int64), nz - 2)
-    share = (slices[rows] - lower).astype(np.float32)
-    row, column = np.nonzero(count > np.minimum(first[:, lower], first[:, lower + 1]).T)
+    for step in range(count - 1, -1, -1):
+        np.copyto(first, step, where=turned[step] > FIELD_LEVEL)
+    share = shares.astype(np.float32)
+    row, column = np.nonzero(np.minimum(first[:, lower], first[:, lower + 1]).T < count)
     depth = np.minimum(first[column, lower[row]], first[column, lower[row] + 1]).astype(np.int64)
     below, above, flat = share[row], 1 - share[row], turned.reshape(-1)
     place = (depth * columns + column) * nz + lower[row]  # in ``flat``
@@ -236,7 +253,7 @@ def _crossings(turned: NDArray[np.float32], slices: Floats) -> tuple[NDArray[np.
     before = place[found] - columns * nz
     value_before = flat[before] * above[found] + flat[before + 1] * below[found]
     steps = depth[found] - (values[found] - FIELD_LEVEL) / (values[found] - value_before)
-    return rows[row[found]], column[found], steps.astype(np.float64)
+    return row[found], column[found], steps.astype(np.float64)
 
 
 def _normals(field: Volume, points: Floats, step_mm: float) -> Floats:
