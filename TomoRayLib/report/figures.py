@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,21 +139,23 @@ def slice_row(
     pixels_per_mm: float | None = None,
     text_px: int = TEXT_PX,
     bar_mm: float | None = 50.0,
+    compared: bool = True,
 ) -> SliceRow:
-    """One slice in all readings that the case allows, in the bone window."""
+    """One slice in all readings that the case allows, in the bone window; those that compare only if ``compared``."""
     default = AXIAL_PIXELS_PER_MM if choice.plane is Plane.AXIAL else LONG_PIXELS_PER_MM
     painter = _SlicePainter(shown, choice, pixels_per_mm or default, text_px, bar_mm)
-    synthetic = painter.grey(shown.synthetic_hu, SHORT, shown.synthetic_names)
+    plain = painter.plain(shown.synthetic_hu)
+    synthetic = painter.lettered(plain, SHORT, shown.synthetic_names)
     if shown.truth_hu is None:
         return SliceRow(choice.caption, synthetic)
-    truth = painter.grey(shown.truth_hu, None, shown.truth_names)
-    if shown.truth_mask is None:
+    truth = painter.lettered(painter.plain(shown.truth_hu), None, shown.truth_names)
+    if shown.truth_mask is None or not compared:
         return SliceRow(choice.caption, synthetic, truth)
     return SliceRow(
         caption=choice.caption,
         synthetic=synthetic,
         truth=truth,
-        outlined=painter.outlined(shown.synthetic_hu, shown.truth_mask),
+        outlined=painter.outlined(plain, shown.truth_mask),
         difference=painter.difference(shown.synthetic_hu, shown.truth_hu),
     )
 
@@ -177,9 +180,9 @@ class _SlicePainter:
         self.edges = EDGES_OF_PLANE[choice.plane]
         self.grid = shown.grid
 
-    def grey(self, hu: Array, marking: str | None, names: Names = ()) -> Image.Image:
-        """The slice, in a sagittal one with the names of vertebrae before them."""
-        picture = self._annotated(self._grey(hu), marking)
+    def lettered(self, plain: Image.Image, marking: str | None, names: Names = ()) -> Image.Image:
+        """The plain slice with its letters, in a sagittal one with the names of vertebrae before them."""
+        picture = self._annotated(plain.copy(), marking)
         if self.choice.plane is Plane.SAGITTAL:
             for name, center_mm in names:
                 x, y = name_place(self.grid, self.choice, center_mm, self.pixels_per_mm)
@@ -188,11 +191,11 @@ class _SlicePainter:
                 write_text(picture, (within, y), name, size_px=size_px, color=NAME, anchor="rm", halo=BLACK)
         return picture
 
-    def outlined(self, hu: Array, mask: NDArray[np.bool_]) -> Image.Image:
-        smooth = self._scaled(mask.astype(np.float32), smooth=False)
-        return self._annotated(paint(self._grey(hu), outline(smooth), OUTLINE), SHORT)
+    def outlined(self, plain: Image.Image, mask: NDArray[np.bool_]) -> Image.Image:
+        """The plain slice with the outline of a mask (z, y, x)."""
+        return self._annotated(paint(plain, outline(self._scaled(mask, smooth=False)), OUTLINE), SHORT)
 
-    def difference(self, synthetic_hu: Array, truth_hu: Array) -> Image.Image:
+    def difference(self, synthetic_hu: NDArray[Any], truth_hu: NDArray[Any]) -> Image.Image:
         """Synthetic minus truth, both clipped to the bone window first, as they are shown."""
         low, high = BONE_WINDOW.low_hu, BONE_WINDOW.high_hu
         ours, true = (cut(hu, self.choice).astype(np.float32) for hu in (synthetic_hu, truth_hu))
@@ -200,10 +203,11 @@ class _SlicePainter:
         picture = Image.fromarray(DIFFERENCE_COLORS(scaled(gap, self.pixel_mm, self.pixels_per_mm)))
         return self._annotated(picture, SHORT, dark_on_light=True)
 
-    def _grey(self, hu: Array) -> Image.Image:
+    def plain(self, hu: NDArray[Any]) -> Image.Image:
+        """The slice of HU (z, y, x) without letters."""
         return grey_picture((self._scaled(hu) - BONE_WINDOW.low_hu) / BONE_WINDOW.width_hu)
 
-    def _scaled(self, values: Array, smooth: bool = True) -> Array:
+    def _scaled(self, values: NDArray[Any], smooth: bool = True) -> Array:
         return scaled(cut(values, self.choice), self.pixel_mm, self.pixels_per_mm, smooth=smooth)
 
     def _annotated(self, picture: Image.Image, marking: str | None, dark_on_light: bool = False) -> Image.Image:

@@ -52,8 +52,8 @@ def overview_figure(content: ReportContent) -> bytes:
 def _paste_results(sheet: Image.Image, shown: Shown) -> None:
     """Slices and 3D pictures into the right part of the overview: truth above, synthetic below."""
     choices = choose_slices(shown)
-    rows = [slice_row(shown, choice, pixels_per_mm=2.2, text_px=15) for choice in choices[:2]]
-    rows += [slice_row(shown, choice, pixels_per_mm=228 / 120, text_px=19, bar_mm=None) for choice in choices[2:]]
+    rows = [slice_row(shown, choice, pixels_per_mm=2.2, text_px=15, compared=False) for choice in choices[:2]]
+    rows += [slice_row(shown, choice, 228 / 120, text_px=19, bar_mm=None, compared=False) for choice in choices[2:]]
     solids = SolidPainter(shown, VIEWPOINTS, pixel_mm=0.6, text_px=16)
     has_truth = shown.truth_hu is not None
     truth_name = truth_heading(shown) if shown.is_scored else NOT_SCORED
