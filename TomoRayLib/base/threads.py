@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 _allowed: int | None = None
 
@@ -23,3 +25,19 @@ def allowed_threads() -> int | None:
 def thread_count(most: int) -> int:
     """Return how many threads to use, at most ``most``: those allowed, else one for each processor core."""
     return max(1, min(most, _allowed or os.cpu_count() or 1))
+
+
+def side_by_side(*tasks: Callable[[], object]) -> None:
+    """Do tasks that do not need each other's results in as many threads as allowed, begun in their order.
+
+    If one fails, the others are finished before its exception is raised.
+    """
+    threads = thread_count(len(tasks) or 1)
+    if threads == 1:
+        for task in tasks:
+            task()
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        begun = [pool.submit(task) for task in tasks]
+    for one in begun:
+        one.result()

@@ -11,6 +11,7 @@ from TomoRayLib.anatomy.vertebra_decoding import LEAST_CERTAINTY
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.base.text_formats import write_json
+from TomoRayLib.base.threads import side_by_side
 from TomoRayLib.images.case_surfaces import CaseSurfaces, write_surfaces
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
@@ -163,7 +164,6 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
     """Write the surfaces in LPS mm and, if the job wants them, the report and its overview."""
     vertebrae, seen = result.synthetic.bone(), result.reprojections
     surfaces = CaseSurfaces(vertebrae, result.true_vertebrae)
-    write_surfaces(folder, surfaces)
     content = ReportContent(
         title=result.title,
         views=result.inputs.views,
@@ -187,12 +187,20 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
         expected_dice=result.sureness.to_json_dict()["expected_dice"] if result.sureness else None,
         surfaces=surfaces,
     )
-    if result.job.report:
-        write_report(folder / "report.html", content)
+
+    def overview() -> None:
         (folder / "overview.png").write_bytes(overview_figure(content))
-    if result.job.figures:
+
+    def figures() -> None:
         for name, png in paper_figures(content).items():
             (folder / name).write_bytes(png)
+
+    _ = content.shown  # which report, overview and figures share
+    side_by_side(
+        lambda: write_surfaces(folder, surfaces),
+        *((lambda: write_report(folder / "report.html", content), overview) if result.job.report else ()),
+        *((figures,) if result.job.figures else ()),
+    )
 
 
 def write_case(folder: Path, result: CaseResult) -> None:
