@@ -19,6 +19,7 @@ from TomoRayLib.base.errors import InputError
 AIR_HU = -1000.0  # by the definition of the unit; water is 0
 GREY_LEVELS = 100
 FIELDS_OF_VIEW_MM = (256.0, 192.0)
+_VALUES_PER_PART = 1 << 15  # of a volume at a time: what fits a processor's cache
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,26 @@ class LookupTable:
         return (level / (self.levels - 1)).astype(np.float32)
 
     def dequantise(self, grey: ArrayLike) -> NDArray[np.float32]:
-        """Map grey in [0, 1] back to HU; between two levels, linearly between their HU."""
-        values = np.clip(np.asarray(grey, dtype=np.float32), 0.0, 1.0)
+        """Map grey in [0, 1] back to HU; between two levels, linearly between their HU.
+
+        In double precision, a part at a time: a volume is never held as float64.
+        """
+        values = np.asarray(grey, dtype=np.float32)
+        given = values.reshape(-1)
+        result = np.empty_like(given)
+        low, high = self.level_hu[0], self.level_hu[-1]
+        is_even = np.allclose(np.diff(self.level_hu), (high - low) / (self.levels - 1), rtol=1e-9, atol=0.0)
         numbers = np.linspace(0.0, 1.0, self.levels)
-        return np.interp(values, numbers, self.level_hu).astype(np.float32)
+        for start in range(0, len(given), _VALUES_PER_PART):
+            part = slice(start, start + _VALUES_PER_PART)
+            if is_even:
+                hu = np.clip(given[part], 0.0, 1.0).astype(np.float64)
+                hu *= high - low
+                hu += low
+            else:
+                hu = np.interp(given[part], numbers, self.level_hu)
+            result[part] = hu
+        return result.reshape(values.shape)
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from TomoRayLib.images.resampling import labels_on_grid as labels_on_grid
     from TomoRayLib.images.resampling import resample as resample
     from TomoRayLib.images.structure_masks import read_structures as read_structures
+    from TomoRayLib.images.surface_files import write_stl as write_stl
+    from TomoRayLib.images.surface_files import write_vtp as write_vtp
     from TomoRayLib.images.surfaces import make_surface as make_surface
     from TomoRayLib.images.surfaces import signed_distance_mm as signed_distance_mm
-    from TomoRayLib.images.surfaces import write_stl as write_stl
-    from TomoRayLib.images.surfaces import write_vtp as write_vtp
     from TomoRayLib.images.types import Radiograph as Radiograph
     from TomoRayLib.images.types import RadiographHeader as RadiographHeader
     from TomoRayLib.images.types import Volume as Volume
@@ -45,7 +45,8 @@ __all__, __getattr__, __dir__ = lazy_face(
         "pair_checks": ["check_pair"],
         "resampling": ["Interpolation", "labels_on_grid", "resample"],
         "structure_masks": ["read_structures"],
-        "surfaces": ["make_surface", "signed_distance_mm", "write_stl", "write_vtp"],
+        "surface_files": ["write_stl", "write_vtp"],
+        "surfaces": ["make_surface", "signed_distance_mm"],
         "types": ["Radiograph", "RadiographHeader", "Volume", "volume_from_sitk", "volume_to_sitk"],
         "writing": ["write_image_2d", "write_png", "write_volume"],
     },

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,9 @@ from TomoRayLib.anatomy.vertebra_decoding import LEAST_CERTAINTY
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.base.text_formats import write_json
-from TomoRayLib.images.surfaces import write_surfaces
+from TomoRayLib.base.threads import in_threads
+from TomoRayLib.images.case_surfaces import CaseSurfaces, write_surfaces
+from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
@@ -18,7 +22,7 @@ from TomoRayLib.jobs.provenance import provenance_of
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.report.case_page import write_report
 from TomoRayLib.report.content import ReportContent
-from TomoRayLib.report.figures import overview_figure
+from TomoRayLib.report.overview import overview_figure
 from TomoRayLib.report.paper_figures import paper_figures
 from TomoRayLib.synthesis.comparison import Comparison
 from TomoRayLib.synthesis.inputs import Inputs
@@ -72,6 +76,16 @@ class CaseResult:
     @property
     def metrics(self) -> MetricsTable | None:
         return self.comparison.metrics if self.comparison else None
+
+    @cached_property
+    def hu(self) -> Volume:
+        """The synthetic CT in HU, which pictures and files share."""
+        return self.synthetic.hu()
+
+    @cached_property
+    def true_vertebrae(self) -> Volume | None:
+        """The labels of the true vertebrae, which pictures and files share; None without a truth."""
+        return self.truth.vertebrae() if self.truth is not None else None
 
     @property
     def title(self) -> str:
@@ -149,18 +163,17 @@ def _shown_name(path: Path) -> str:
 
 def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> None:
     """Write the surfaces in LPS mm and, if the job wants them, the report and its overview."""
-    vertebrae = result.synthetic.bone()
-    true_vertebrae, seen = result.truth.vertebrae() if result.truth else None, result.reprojections
-    write_surfaces(folder, vertebrae, true_vertebrae)
+    vertebrae, seen = result.synthetic.bone(), result.reprojections
+    surfaces = CaseSurfaces(vertebrae, result.true_vertebrae)
     content = ReportContent(
         title=result.title,
         views=result.inputs.views,
         ap=result.inputs.ap,
         lateral=result.inputs.lateral,
-        synthetic=result.synthetic.hu(),
+        synthetic=result.hu,
         synthetic_mask=vertebrae,
         truth=result.comparison.true_hu if result.comparison else None,
-        truth_labels=true_vertebrae,
+        truth_labels=result.true_vertebrae,
         metrics=result.metrics,
         provenance={key: value for key, value in provenance.items() if key not in result.spine_dict()},
         spine=result.synthetic.spine,
@@ -173,25 +186,35 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
         labels_unsure=result.labels_unsure,
         uncertainty=result.sureness.volume() if result.sureness else None,
         expected_dice=result.sureness.to_json_dict()["expected_dice"] if result.sureness else None,
+        surfaces=surfaces,
     )
-    if result.job.report:
-        write_report(folder / "report.html", content)
+
+    def overview() -> None:
         (folder / "overview.png").write_bytes(overview_figure(content))
-    if result.job.figures:
+
+    def figures() -> None:
         for name, png in paper_figures(content).items():
             (folder / name).write_bytes(png)
+
+    _ = content.shown  # which report, overview and figures share
+    tasks: list[Callable[[], object]] = [lambda: write_surfaces(folder, surfaces)]
+    if result.job.report:
+        tasks += [lambda: write_report(folder / "report.html", content), overview]
+    if result.job.figures:
+        tasks.append(figures)
+    in_threads(tasks, most=len(tasks))
 
 
 def write_case(folder: Path, result: CaseResult) -> None:
     """Write volumes, radiographs and scores."""
     synthetic, inputs, metrics = result.synthetic, result.inputs, result.metrics
-    volumes = {"synthetic_ct": synthetic.hu(), "synthetic_vertebrae": synthetic.vertebrae()}
+    volumes = {"synthetic_ct": result.hu, "synthetic_vertebrae": synthetic.vertebrae()}
     if result.sureness is not None:
         volumes["uncertainty"] = result.sureness.volume()
     if result.comparison is not None:
         volumes["truth_ct"] = result.comparison.true_hu
-    if result.truth is not None:
-        volumes["truth_vertebrae"] = result.truth.vertebrae()
+    if result.true_vertebrae is not None:
+        volumes["truth_vertebrae"] = result.true_vertebrae
     for name, volume in volumes.items():
         marking = {} if name.startswith("truth") else {"TomoRay.notice": NOTICE}
         if name == "truth_vertebrae" and result.labels_by is not None:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from TomoRayLib.report.case_page import write_report as write_report
     from TomoRayLib.report.cohort_tables import write_tables as write_tables
     from TomoRayLib.report.content import ReportContent as ReportContent
-    from TomoRayLib.report.figures import overview_figure as overview_figure
+    from TomoRayLib.report.overview import overview_figure as overview_figure
 
 __all__, __getattr__, __dir__ = lazy_face(
     __name__,
@@ -17,6 +17,6 @@ __all__, __getattr__, __dir__ = lazy_face(
         "case_page": ["render_report", "write_report"],
         "cohort_tables": ["write_tables"],
         "content": ["ReportContent"],
-        "figures": ["overview_figure"],
+        "overview": ["overview_figure"],
     },
 )

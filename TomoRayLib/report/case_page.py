@@ -13,20 +13,19 @@ from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.geometry.beams import ParallelBeam
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS, color_bar
-from TomoRayLib.report.content import UNSURE_MARK, ReportContent, Shown, shown_volumes
+from TomoRayLib.report.content import UNSURE_MARK, ReportContent, Shown
 from TomoRayLib.report.drawing import data_uri, png_bytes
 from TomoRayLib.report.figures import (
     NOT_SCORED,
     SliceRow,
-    SurfaceView,
     geometry_text,
     radiograph_picture,
     slice_rows,
-    surface_views,
     truth_heading,
 )
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.reprojection_section import reprojection_section
+from TomoRayLib.report.solids import SurfaceView, surface_views
 from TomoRayLib.report.tables import at_a_glance, provenance_table, scores_section
 from TomoRayLib.report.uncertainty_section import uncertainty_section
 from TomoRayLib.report.vertebra_section import vertebra_section
@@ -59,7 +58,7 @@ def render_report(content: ReportContent) -> str:
     Returns:
         The page as HTML text.
     """
-    shown = shown_volumes(content)
+    shown = content.shown
     metrics = content.metrics if shown.is_scored else None
     sections = [
         _opening(content, shown, metrics),

@@ -25,10 +25,13 @@ class ColorMap:
         """(..., 3) colours of ``values`` (any shape); values outside take the end colours."""
         place = (np.asarray(values, dtype=np.float32) - self.low) / (self.high - self.low)
         place = np.clip(place, 0.0, 1.0) * (len(self.stops) - 1)
-        lower = np.minimum(place.astype(np.int64), len(self.stops) - 2)
-        table = np.asarray(self.stops, dtype=np.float32)
-        share = (place - lower)[..., None]
-        return np.rint(table[lower] * (1 - share) + table[lower + 1] * share).astype(np.uint8)
+        lower = np.minimum(place.astype(np.intp), len(self.stops) - 2)
+        share = place - lower.astype(np.float32)
+        rest = 1 - share
+        colors = np.empty((*place.shape, 3), np.uint8)
+        for channel, stops in enumerate(np.asarray(self.stops, dtype=np.float32).T):
+            colors[..., channel] = np.rint(stops[:-1].take(lower) * rest + stops[1:].take(lower) * share)
+        return colors
 
 
 # Magma (CC0, matplotlib) from 0.97 to 0.2 at 11 places: light is near, dark is far, also in grey print.

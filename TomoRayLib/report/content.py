@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
 from TomoRayLib.anatomy.vertebra_decoding import UNSURE, DecodedSpine
-from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, vertebra_labels_in
+from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.views import Biplanar
+from TomoRayLib.images.case_surfaces import CaseSurfaces
 from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.metrics.vertebra_matches import MatchedSpine
+from TomoRayLib.report.label_places import vertebra_places
 
 Names = tuple[tuple[str, Vector3], ...]
 UNSURE_MARK = "?"  # behind a name
@@ -38,7 +40,8 @@ class ReportContent:
     are of the true ones. ``bone_mm`` are (rows, columns) millimetres of synthetic bone along the rays of the AP and the
     lateral radiograph, over their fields on pixels of their own, and ``agreements`` how well each fits its radiograph.
     ``uncertainty`` is the probability that the bone mask is wrong, ``expected_dice`` what follows from it; None if it
-    was not asked for. ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note`` says
+    was not asked for. ``surfaces`` are those of ``synthetic_mask`` and ``truth_labels`` if they are made already.
+    ``provenance`` is JSON-like; ``notes`` are sentences to the reader, ``demonstration_note`` says
     what the demonstration case is.
 
     Raises:
@@ -66,6 +69,7 @@ class ReportContent:
     agreements: tuple[float | None, float | None] = (None, None)
     uncertainty: Volume | None = None
     expected_dice: float | None = None
+    surfaces: CaseSurfaces | None = None
 
     def __post_init__(self) -> None:
         for name, pixels, view in (("ap", self.ap, self.views.ap), ("lateral", self.lateral, self.views.lateral)):
@@ -79,23 +83,30 @@ class ReportContent:
         if self.truth_labels is None and self.metrics is not None:
             raise ValueError("metrics need the truth's vertebra labels; got truth_labels None. Give metrics None too.")
 
+    @cached_property
+    def shown(self) -> Shown:
+        """The volumes as they are shown, brought onto one grid once for all pictures."""
+        return shown_volumes(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """The volumes of a case on one grid along the axes of LPS: HU float32 and boolean masks (z, y, x).
+    """The volumes of a case on one grid along the axes of LPS: HU and boolean masks (z, y, x).
 
     ``truth_labels`` is None without a CT, and with one that is shown but not scored. ``synthetic_names`` and
     ``truth_names`` are names of whole vertebrae with their centres in LPS mm, none if they are not told apart.
+    ``made_surfaces`` are those of the masks if they were made before.
     """
 
     grid: Grid
-    synthetic_hu: NDArray[np.float32]
+    synthetic_hu: NDArray[Any]
     synthetic_mask: NDArray[np.bool_]
-    truth_hu: NDArray[np.float32] | None
+    truth_hu: NDArray[Any] | None
     truth_labels: NDArray[Any] | None
     labels_by: str | None = None
     synthetic_names: Names = ()
     truth_names: Names = ()
+    made_surfaces: CaseSurfaces | None = None
 
     @property
     def is_scored(self) -> bool:
@@ -111,6 +122,14 @@ class Shown:
         """The spine: the truth's mask if there is one, else the synthetic one."""
         return self.synthetic_mask if self.truth_mask is None else self.truth_mask
 
+    @cached_property
+    def surfaces(self) -> CaseSurfaces:
+        """The surfaces of both masks: those made already, else made from these."""
+        if self.made_surfaces is not None:
+            return self.made_surfaces
+        truth = None if self.truth_mask is None else Volume(self.truth_mask, self.grid)
+        return CaseSurfaces(Volume(self.synthetic_mask, self.grid), truth)
+
 
 def shown_volumes(content: ReportContent) -> Shown:
     """Bring the case's volumes onto the synthetic CT's grid, or onto one along the axes of LPS if that is oblique."""
@@ -119,6 +138,8 @@ def shown_volumes(content: ReportContent) -> Shown:
     labels = None if content.truth_labels is None else _labels(content.truth_labels, grid)
     if labels is not None and not vertebra_mask(labels).any():
         labels = None
+    masks = [content.synthetic_mask, *([] if labels is None else [content.truth_labels])]
+    are_on_grid = all(mask is not None and mask.grid.same_as(grid) for mask in masks)
     return Shown(
         grid,
         _grey(content.synthetic, grid),
@@ -128,6 +149,7 @@ def shown_volumes(content: ReportContent) -> Shown:
         content.labels_by,
         _names_of_spine(content.spine),
         () if labels is None else _names_of_labels(labels, grid, UNSURE_MARK if content.labels_unsure else ""),
+        content.surfaces if are_on_grid and (labels is None) == (content.truth_labels is None) else None,
     )
 
 
@@ -142,11 +164,10 @@ def _names_of_spine(spine: DecodedSpine | None) -> Names:
 def _names_of_labels(labels: NDArray[Any], grid: Grid, doubt: str) -> Names:
     """The vertebrae of a label map (z, y, x) that neither its first nor its last slice cuts; none of a whole spine."""
     names = []
-    for label in vertebra_labels_in(np.unique(labels)):
-        index = np.argwhere(labels == label)
-        if index[:, 0].min() > 0 and index[:, 0].max() < labels.shape[0] - 1:
-            x, y, z = (grid.index_to_world @ np.append(index.mean(axis=0)[::-1], 1.0))[:3].tolist()
-            names.append((NAME_OF_LABEL[int(label)] + doubt, (x, y, z)))
+    for label, place in vertebra_places(labels).items():
+        if place.is_whole:
+            x, y, z = (grid.index_to_world @ np.append(place.center_index[::-1], 1.0))[:3].tolist()
+            names.append((NAME_OF_LABEL[label] + doubt, (x, y, z)))
     return tuple(names)
 
 
@@ -155,9 +176,9 @@ def upright_grid(grid: Grid) -> Grid:
     return grid if grid.is_upright else grid.upright(min(grid.spacing_mm))
 
 
-def _grey(volume: Volume, grid: Grid) -> NDArray[np.float32]:
+def _grey(volume: Volume, grid: Grid) -> NDArray[Any]:
     if volume.grid.same_as(grid):
-        return volume.voxels.astype(np.float32, copy=False)
+        return volume.voxels
     return resample(volume, grid, fill=BONE_WINDOW.low_hu).voxels
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 from functools import lru_cache
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from TomoRayLib.report.png import png_of
 from TomoRayLib.report.slices import Edges
 
 Rgb = tuple[int, int, int]
@@ -129,9 +129,8 @@ def on_white(rgba: NDArray[np.uint8], background: Rgb = WHITE) -> Image.Image:
 
 def png_bytes(picture: Image.Image) -> bytes:
     """The picture as a PNG file, 8 bits; grey pictures without colour are stored as grey."""
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG", compress_level=6)
-    return buffer.getvalue()
+    known = picture if picture.mode in ("L", "RGB", "RGBA") else picture.convert("RGB")
+    return png_of(np.asarray(known))
 
 
 def data_uri(png: bytes) -> str:

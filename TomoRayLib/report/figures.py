@@ -1,32 +1,27 @@
-"""The pictures of one case as PNG: radiographs, slices with truth and difference, surfaces in 3D, and one overview."""
+"""The flat pictures of one case: its radiographs, and its slices with truth and difference."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW
-from TomoRayLib.base.notices import NOTICE, SHORT
+from TomoRayLib.base.notices import SHORT
 from TomoRayLib.geometry.beams import ConeBeam, ParallelBeam
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.views import View
-from TomoRayLib.images.surfaces import make_surface, mask_field, signed_distance_mm
-from TomoRayLib.images.types import Volume
-from TomoRayLib.report.color_maps import DIFFERENCE_COLORS, DISTANCE_COLORS
-from TomoRayLib.report.content import Names, ReportContent, Shown, shown_volumes
+from TomoRayLib.report.color_maps import DIFFERENCE_COLORS
+from TomoRayLib.report.content import Names, Shown
 from TomoRayLib.report.drawing import (
-    AMBER,
-    INK,
     OUTLINE,
     annotate,
     grey_picture,
-    on_white,
     outline,
     paint,
-    png_bytes,
     scaled,
     text_width_px,
     write_text,
@@ -37,36 +32,20 @@ from TomoRayLib.report.slices import (
     SliceChoice,
     choose_slices,
     cut,
-    edges_of_axes,
     edges_of_view,
     pixel_size_mm,
-)
-from TomoRayLib.report.surface_pictures import (
-    BONE_COLOR,
-    SYNTHETIC_COLOR,
-    VIEWPOINTS,
-    Viewpoint,
-    common_frame,
-    first_hits,
-    shade,
 )
 
 Array = NDArray[np.float32]
 
 RADIOGRAPH_PX = 720  # longer side
 LONG_PIXELS_PER_MM, AXIAL_PIXELS_PER_MM = 3.1, 3.8
-SURFACE_PIXEL_MM = 0.5
 TEXT_PX = 24  # the page shows pictures at half size
 RADIOGRAPH_PERCENTILES = (1.0, 99.7)
 NAME, BLACK = (235, 205, 120), (0, 0, 0)
 OUTLINE_MM = 3.0  # of synthetic bone along a ray, where its outline runs on a radiograph
 BEFORE_MM = 34.0  # from a vertebra's centroid, near its canal, to before its body
 TRUTH, NOT_SCORED = "Truth (CT)", "CT (not scored)"  # headings above pictures of the CT
-_WHY_NOT_SCORED = (
-    "Scores and true surfaces need a vertebra segmentation:",
-    "none was given, or none of its vertebrae lies in this",
-    "field of view.",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,16 +60,6 @@ class SliceRow:
     truth: Image.Image | None = None
     outlined: Image.Image | None = None
     difference: Image.Image | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class SurfaceView:
-    """The surfaces from one side. ``distance`` is the synthetic one coloured by its distance to the truth."""
-
-    caption: str
-    synthetic: Image.Image
-    truth: Image.Image | None = None
-    distance: Image.Image | None = None
 
 
 def radiograph_picture(pixels: Array, view: View, size_px: int = RADIOGRAPH_PX, text_px: int = TEXT_PX) -> Image.Image:
@@ -170,86 +139,25 @@ def slice_row(
     pixels_per_mm: float | None = None,
     text_px: int = TEXT_PX,
     bar_mm: float | None = 50.0,
+    compared: bool = True,
 ) -> SliceRow:
-    """One slice in all readings that the case allows, in the bone window."""
+    """One slice in all readings that the case allows, in the bone window; those that compare only if ``compared``."""
     default = AXIAL_PIXELS_PER_MM if choice.plane is Plane.AXIAL else LONG_PIXELS_PER_MM
     painter = _SlicePainter(shown, choice, pixels_per_mm or default, text_px, bar_mm)
-    synthetic = painter.grey(shown.synthetic_hu, SHORT, shown.synthetic_names)
+    plain = painter.plain(shown.synthetic_hu)
+    synthetic = painter.lettered(plain, SHORT, shown.synthetic_names)
     if shown.truth_hu is None:
         return SliceRow(choice.caption, synthetic)
-    truth = painter.grey(shown.truth_hu, None, shown.truth_names)
-    if shown.truth_mask is None:
+    truth = painter.lettered(painter.plain(shown.truth_hu), None, shown.truth_names)
+    if shown.truth_mask is None or not compared:
         return SliceRow(choice.caption, synthetic, truth)
     return SliceRow(
         caption=choice.caption,
         synthetic=synthetic,
         truth=truth,
-        outlined=painter.outlined(shown.synthetic_hu, shown.truth_mask),
+        outlined=painter.outlined(plain, shown.truth_mask),
         difference=painter.difference(shown.synthetic_hu, shown.truth_hu),
     )
-
-
-def surface_views(
-    shown: Shown,
-    viewpoints: tuple[Viewpoint, ...] = VIEWPOINTS,
-    pixel_mm: float = SURFACE_PIXEL_MM,
-    text_px: int = TEXT_PX,
-) -> tuple[SurfaceView, ...]:
-    """The surfaces of the synthetic spine and the true one from each viewpoint; empty masks give empty pictures."""
-    synthetic = Volume(shown.synthetic_mask, shown.grid)
-    truth = None if shown.truth_mask is None else Volume(shown.truth_mask, shown.grid)
-    frame = common_frame([synthetic, truth], viewpoints, pixel_mm=pixel_mm)
-    synthetic_field, truth_field = mask_field(synthetic), None if truth is None else mask_field(truth)
-    hits = [first_hits(synthetic_field, viewpoint, frame) for viewpoint in viewpoints]
-    plain = [
-        _finished_3d(shade(hit, viewpoint, SYNTHETIC_COLOR, pixel_mm), viewpoint, pixel_mm, SHORT, text_px)
-        for hit, viewpoint in zip(hits, viewpoints, strict=True)
-    ]
-    if truth is None:
-        return tuple(SurfaceView(viewpoint.name, picture) for viewpoint, picture in zip(viewpoints, plain, strict=True))
-    ends = np.cumsum([len(hit.points_mm) for hit in hits])[:-1]
-    distance_mm = signed_distance_mm(np.concatenate([hit.points_mm for hit in hits]), make_surface(truth))
-    views = []
-    for viewpoint, hit, picture, away in zip(viewpoints, hits, plain, np.split(np.abs(distance_mm), ends), strict=True):
-        colored = shade(hit, viewpoint, DISTANCE_COLORS(away), pixel_mm)
-        bone = shade(first_hits(truth_field, viewpoint, frame), viewpoint, BONE_COLOR, pixel_mm)
-        views.append(
-            SurfaceView(
-                caption=viewpoint.name,
-                synthetic=picture,
-                truth=_finished_3d(bone, viewpoint, pixel_mm, None, text_px),
-                distance=_finished_3d(colored, viewpoint, pixel_mm, SHORT, text_px),
-            )
-        )
-    return tuple(views)
-
-
-def overview_figure(content: ReportContent) -> bytes:
-    """Draw one picture of a case: radiographs, arrow, truth above synthetic in slices and in 3D.
-
-    Args:
-        content: One case's radiographs, volumes and scores.
-
-    Returns:
-        A PNG of 1600 x 900 pixels.
-    """
-    shown = shown_volumes(content)
-    sheet = Image.new("RGB", (1600, 900), (255, 255, 255))
-    ImageDraw.Draw(sheet).rectangle((0, 0, 1600, 62), fill=INK)
-    write_text(sheet, (32, 32), "TomoRay", size_px=30, color=(255, 255, 255), anchor="lm")
-    write_text(
-        sheet, (176, 33), "two spine radiographs in, a synthetic CT out", size_px=22, color=(214, 222, 230), anchor="lm"
-    )
-    write_text(sheet, (1568, 33), NOTICE, size_px=20, color=AMBER, anchor="rm")
-    for top, name, pixels, view in (
-        (104, "AP radiograph", content.ap, content.views.ap),
-        (504, "Lateral radiograph", content.lateral, content.views.lateral),
-    ):
-        write_text(sheet, (32, top - 11), name, size_px=19, anchor="ls")
-        _paste(sheet, radiograph_picture(pixels, view, 350, 15), (32, top, 350, 350))
-    _arrow(ImageDraw.Draw(sheet), 404, 478)
-    _paste_results(sheet, shown)
-    return png_bytes(sheet)
 
 
 def name_place(grid: Grid, choice: SliceChoice, center_mm: Vector3, pixels_per_mm: float) -> tuple[float, float]:
@@ -272,9 +180,9 @@ class _SlicePainter:
         self.edges = EDGES_OF_PLANE[choice.plane]
         self.grid = shown.grid
 
-    def grey(self, hu: Array, marking: str | None, names: Names = ()) -> Image.Image:
-        """The slice, in a sagittal one with the names of vertebrae before them."""
-        picture = self._annotated(self._grey(hu), marking)
+    def lettered(self, plain: Image.Image, marking: str | None, names: Names = ()) -> Image.Image:
+        """The plain slice with its letters, in a sagittal one with the names of vertebrae before them."""
+        picture = self._annotated(plain.copy(), marking)
         if self.choice.plane is Plane.SAGITTAL:
             for name, center_mm in names:
                 x, y = name_place(self.grid, self.choice, center_mm, self.pixels_per_mm)
@@ -283,21 +191,23 @@ class _SlicePainter:
                 write_text(picture, (within, y), name, size_px=size_px, color=NAME, anchor="rm", halo=BLACK)
         return picture
 
-    def outlined(self, hu: Array, mask: NDArray[np.bool_]) -> Image.Image:
-        smooth = self._scaled(mask.astype(np.float32), smooth=False)
-        return self._annotated(paint(self._grey(hu), outline(smooth), OUTLINE), SHORT)
+    def outlined(self, plain: Image.Image, mask: NDArray[np.bool_]) -> Image.Image:
+        """The plain slice with the outline of a mask (z, y, x)."""
+        return self._annotated(paint(plain, outline(self._scaled(mask, smooth=False)), OUTLINE), SHORT)
 
-    def difference(self, synthetic_hu: Array, truth_hu: Array) -> Image.Image:
+    def difference(self, synthetic_hu: NDArray[Any], truth_hu: NDArray[Any]) -> Image.Image:
         """Synthetic minus truth, both clipped to the bone window first, as they are shown."""
         low, high = BONE_WINDOW.low_hu, BONE_WINDOW.high_hu
-        gap = np.clip(cut(synthetic_hu, self.choice), low, high) - np.clip(cut(truth_hu, self.choice), low, high)
+        ours, true = (cut(hu, self.choice).astype(np.float32) for hu in (synthetic_hu, truth_hu))
+        gap = np.clip(ours, low, high) - np.clip(true, low, high)
         picture = Image.fromarray(DIFFERENCE_COLORS(scaled(gap, self.pixel_mm, self.pixels_per_mm)))
         return self._annotated(picture, SHORT, dark_on_light=True)
 
-    def _grey(self, hu: Array) -> Image.Image:
+    def plain(self, hu: NDArray[Any]) -> Image.Image:
+        """The slice of HU (z, y, x) without letters."""
         return grey_picture((self._scaled(hu) - BONE_WINDOW.low_hu) / BONE_WINDOW.width_hu)
 
-    def _scaled(self, values: Array, smooth: bool = True) -> Array:
+    def _scaled(self, values: NDArray[Any], smooth: bool = True) -> Array:
         return scaled(cut(values, self.choice), self.pixel_mm, self.pixels_per_mm, smooth=smooth)
 
     def _annotated(self, picture: Image.Image, marking: str | None, dark_on_light: bool = False) -> Image.Image:
@@ -310,76 +220,3 @@ class _SlicePainter:
             dark_on_light=dark_on_light,
             text_px=self.text_px,
         )
-
-
-def _finished_3d(
-    rgba: NDArray[np.uint8], viewpoint: Viewpoint, pixel_mm: float, marking: str | None, text_px: int
-) -> Image.Image:
-    edges = edges_of_axes(viewpoint.right, viewpoint.down)
-    return annotate(
-        on_white(rgba), edges, 1 / pixel_mm, marking=marking, dark_on_light=True, text_px=round(text_px * 0.85)
-    )
-
-
-def _paste_results(sheet: Image.Image, shown: Shown) -> None:
-    """Slices and 3D pictures into the right part of the overview: truth above, synthetic below."""
-    choices = choose_slices(shown)
-    rows = [slice_row(shown, choice, pixels_per_mm=2.2, text_px=15) for choice in choices[:2]]
-    rows += [slice_row(shown, choice, pixels_per_mm=228 / 120, text_px=19, bar_mm=None) for choice in choices[2:]]
-    views = surface_views(shown, VIEWPOINTS, pixel_mm=0.6, text_px=16)
-    has_truth = shown.truth_hu is not None
-    truth_name = truth_heading(shown) if shown.is_scored else NOT_SCORED
-    lines = [(truth_name, 104, True), ("Synthetic", 504, False)] if has_truth else [("Synthetic", 304, False)]
-    for name, top, is_truth in lines:
-        write_text(sheet, (500, top - 11), name, size_px=19, anchor="ls")
-        left = 500
-        for row in rows[:2]:
-            left += _paste(sheet, _required(row.truth if is_truth else row.synthetic), (left, top, 220, 350)) + 8
-        for number, row in enumerate(rows[2:]):
-            box = (left, top + number * 118, 114, 114)
-            _paste(sheet, _required(row.truth if is_truth else row.synthetic), box)
-        left_3d = left + 114 + 34
-        if is_truth and not shown.is_scored:  # a CT without labelled vertebrae has no surface
-            for number, line in enumerate(_WHY_NOT_SCORED):
-                write_text(sheet, (left_3d, top + 24 * number), line, size_px=17)
-            continue
-        colored = shown.is_scored and not is_truth
-        title = f"{name} in 3D" + (", coloured by distance to the truth" if colored else "")
-        write_text(sheet, (left_3d, top - 11), title, size_px=19, anchor="ls")
-        width = (1568 - left_3d) // len(views)
-        for number, view in enumerate(views):
-            picture = _required(view.truth if is_truth else view.distance if colored else view.synthetic)
-            _paste(sheet, picture, (left_3d + number * width, top, width - 6, 350))
-    if shown.is_scored:
-        _color_bar(sheet, (1290, 868, 1568, 880))
-
-
-def _required(picture: Image.Image | None) -> Image.Image:
-    if picture is None:
-        raise ValueError("This picture needs the case's truth; got none. Ask for the synthetic one.")
-    return picture
-
-
-def _paste(sheet: Image.Image, picture: Image.Image, box: tuple[int, int, int, int]) -> int:
-    """Fit the picture into the box (left, top, width, height), at its upper left; return the width that it takes."""
-    left, top, width, height = box
-    share = min(width / picture.width, height / picture.height)
-    size = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))
-    sheet.paste(picture.resize(size, Image.Resampling.LANCZOS), (left, top))
-    return size[0]
-
-
-def _arrow(draw: ImageDraw.ImageDraw, left: int, right: int) -> None:
-    middle = 478
-    draw.rectangle((left, middle - 5, right - 22, middle + 5), fill=(90, 104, 120))
-    draw.polygon(((right - 26, middle - 20), (right, middle), (right - 26, middle + 20)), fill=(90, 104, 120))
-
-
-def _color_bar(sheet: Image.Image, box: tuple[int, int, int, int]) -> None:
-    left, top, right, bottom = box
-    ramp = np.linspace(DISTANCE_COLORS.low, DISTANCE_COLORS.high, right - left)
-    strip = np.broadcast_to(DISTANCE_COLORS(ramp)[None], (bottom - top, right - left, 3))
-    sheet.paste(Image.fromarray(np.ascontiguousarray(strip)), (left, top))
-    write_text(sheet, (left - 10, (top + bottom) / 2), "0 mm", size_px=15, anchor="rm")
-    write_text(sheet, (left - 62, (top + bottom) / 2), "Distance", size_px=15, anchor="rm")
-    write_text(sheet, (right, bottom + 3), f"{DISTANCE_COLORS.high:g} mm or more", size_px=13, anchor="rt")

@@ -41,7 +41,7 @@ def methods_picture(
         drawn = np.where(mask, BONE_HU, BONE_WINDOW.low_hu).astype(np.float32) if hu is None else hu
         shown = Shown(grid, drawn, mask, truth_hu, truth_labels)
         choices = [one for one in choose_slices(shown) if one.plane is not Plane.AXIAL]
-        rows = [slice_row(shown, choice, PIXELS_PER_MM, TEXT_PX, bar_mm=None) for choice in choices]
+        rows = [slice_row(shown, choice, PIXELS_PER_MM, TEXT_PX, bar_mm=None, compared=False) for choice in choices]
         if not columns:
             columns.append((TRUTH, [_truth_of(row) for row in rows]))
         columns.append((name, [row.synthetic for row in rows]))

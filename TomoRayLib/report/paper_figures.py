@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from PIL import Image
 
 from TomoRayLib.report.color_maps import DIFFERENCE_COLORS
-from TomoRayLib.report.content import ReportContent, shown_volumes
+from TomoRayLib.report.content import ReportContent
 from TomoRayLib.report.drawing import png_bytes, write_text
-from TomoRayLib.report.figures import radiograph_picture, slice_rows, surface_views, truth_heading
+from TomoRayLib.report.figures import radiograph_picture, slice_rows, truth_heading
+from TomoRayLib.report.solids import surface_views
 
 FIGURE_NAMES = ("figure2.png", "figure3.png", "figure4.png")
 GAP_PX, HEAD_PX, TEXT_PX = 16, 44, 24
@@ -31,7 +32,7 @@ def paper_figures(content: ReportContent) -> dict[str, bytes]:
     Returns:
         PNGs by file name: radiographs, slices, surfaces. What is synthetic is marked in the picture.
     """
-    shown = shown_volumes(content)
+    shown = content.shown
     radiographs = [
         ("AP radiograph", [radiograph_picture(content.ap, content.views.ap)]),
         ("Lateral radiograph", [radiograph_picture(content.lateral, content.views.lateral)]),

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, vertebra_labels_in
+from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import View
 from TomoRayLib.report.content import Shown
+from TomoRayLib.report.label_places import counts_along_axes, vertebra_places
 
 AXIAL_SHARES = (0.82, 0.5, 0.18)  # of the spine's height: superior, middle, inferior level
 
@@ -101,12 +102,7 @@ def choose_slices(shown: Shown, axial_side_mm: float = 120.0, margin_mm: float =
     width in mm. Without any bone: the middle of the field of view.
     """
     bone, grid = shown.bone, shown.grid
-    where = np.argwhere(bone)
-    if not len(where):
-        where = np.argwhere(np.ones(tuple(min(n, 2) for n in grid.shape))) * (np.array(grid.shape) - 1)
-    middle = np.rint(where.mean(axis=0)).astype(int)
-    both = np.argwhere(bone | shown.synthetic_mask) if bone.any() else where
-    low, high = both.min(axis=0), both.max(axis=0)
+    low, middle, high = _middle_and_ends(shown)
     rows = _box(low[0], high[0], margin_mm, grid.spacing_mm[2], grid.shape[0])
     rows = slice(grid.shape[0] - rows.stop, grid.shape[0] - rows.start)  # row 0 is superior
     half_mm = max((high[1] - low[1]) * grid.spacing_mm[1], (high[2] - low[2]) * grid.spacing_mm[0]) / 2 + margin_mm
@@ -124,6 +120,18 @@ def choose_slices(shown: Shown, axial_side_mm: float = 120.0, margin_mm: float =
         x_box = _around(x, half_side, grid.spacing_mm[0], grid.shape[2])
         choices.append(SliceChoice(Plane.AXIAL, level, y_box, x_box, f"Axial{name}, {_place(grid, 0, level)}"))
     return tuple(choices)
+
+
+def _middle_and_ends(shown: Shown) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """First index (k, j, i) of any bone, middle of the spine, last index of bone; without any, those of the grid."""
+    counts = counts_along_axes(shown.bone)
+    if counts is None:
+        last = np.array(shown.grid.shape) - 1
+        return np.zeros(3, np.int64), np.rint(last / 2).astype(np.int64), last
+    middle = [float(along @ np.arange(len(along))) / float(along.sum()) for along in counts]
+    both = [counts, counts_along_axes(shown.synthetic_mask) or counts]
+    ends = np.array([[np.flatnonzero(along)[[0, -1]] for along in one] for one in both])  # (mask, axis, end)
+    return ends[:, :, 0].min(axis=0), np.rint(middle).astype(np.int64), ends[:, :, 1].max(axis=0)
 
 
 def _axial_levels(shown: Shown, low: int, high: int) -> list[tuple[int, str]]:
@@ -145,12 +153,8 @@ def _vertebra_centers(shown: Shown) -> dict[str, float]:
     """Height index of the centre of each vertebra that lies completely inside the field of view."""
     if shown.truth_labels is None:
         return {}
-    counts_of = {}
-    for label in vertebra_labels_in(np.unique(shown.truth_labels)):
-        counts = np.count_nonzero(shown.truth_labels == label, axis=(1, 2))
-        if counts[0] == 0 and counts[-1] == 0:
-            counts_of[NAME_OF_LABEL[label]] = float(counts @ np.arange(len(counts)) / counts.sum())
-    return counts_of
+    places = vertebra_places(shown.truth_labels).items()
+    return {NAME_OF_LABEL[label]: float(place.center_index[0]) for label, place in places if place.is_whole}
 
 
 def _place(grid: Grid, axis: int, index: int) -> str:

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy.fft import fft2, ifft2, next_fast_len
+from scipy.sparse import csr_array
 
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.images.resampling import resample
@@ -27,6 +28,9 @@ Rgba = NDArray[np.uint8]
 
 BONE_COLOR = (236, 226, 204)
 SYNTHETIC_COLOR = (176, 203, 224)
+_SURROUNDINGS = ((2.0, 0.045), (7.0, 0.022))  # standard deviation in mm, darkening for each mm of depth
+_ALPHA_OF_COUNT = np.array([*(255 * covered // 9 for covered in range(9)), 255], np.uint8)
+_SLICES_PER_PART = 64  # at a time: what the rays see of them fits a processor's cache
 _STEP_VOXELS = 0.75  # of the smallest spacing: the smoothed field has no plate thinner than that
 
 
@@ -126,9 +130,9 @@ def first_hits(field: Volume | None, viewpoint: Viewpoint, frame: Frame) -> Hits
     down_mm = (np.arange(rows) - (rows - 1) / 2) * frame.pixel_mm
     reach = away @ viewpoint.right
     used = np.flatnonzero((right_mm >= reach.min()) & (right_mm <= reach.max()))
-    slabs = _turned(field, viewpoint, origin, right_mm[used], depths)
+    sampling = _sampling(field.grid, viewpoint, origin, right_mm[used], depths)
     slices = (origin[2] - down_mm - field.grid.origin_mm[2]) / field.grid.spacing_mm[2]
-    row, column, place = _crossings(slabs, slices)
+    row, column, place = _crossings(field.voxels, sampling, (len(depths), len(used)), slices)
     depth_mm, column = depths[0] + place * step_mm, used[column]
     plane = origin + down_mm[row, None] * viewpoint.down + right_mm[column, None] * viewpoint.right
     points = plane - depth_mm[:, None] * viewpoint.to_eye
@@ -140,17 +144,27 @@ def shade(hits: Hits, viewpoint: Viewpoint, colors: NDArray[np.uint8] | tuple[in
 
     ``colors`` is one colour or one per hit (n, 3).
     """
-    picture = np.zeros((*hits.shape, 4), np.uint8)
-    if not len(hits.depth_mm):
-        return picture
+    return painted(hits, brightness(hits, viewpoint, pixel_mm), colors)
+
+
+def brightness(hits: Hits, viewpoint: Viewpoint, pixel_mm: float) -> Floats:
+    """(n,) how bright each hit is: Lambert from the upper left, hollows darkened."""
     light = unit_vectors(viewpoint.to_eye - 0.45 * viewpoint.right - 0.6 * viewpoint.down)
     lambert = np.clip(hits.normals @ light, 0.0, 1.0)
     facing = np.clip(hits.normals @ viewpoint.to_eye, 0.0, 1.0)
-    brightness = (0.30 + 0.62 * lambert + 0.12 * facing) * _openness(hits, pixel_mm) * (0.55 + 0.45 * facing**0.5)
-    rgb = np.broadcast_to(np.asarray(colors, dtype=np.float64), (len(hits.depth_mm), 3)) * brightness[:, None] * 1.06
+    bright = (0.30 + 0.62 * lambert + 0.12 * facing) * _openness(hits, pixel_mm) * (0.55 + 0.45 * facing**0.5)
+    return np.asarray(bright * 1.06)
+
+
+def painted(hits: Hits, bright: Floats, colors: NDArray[np.uint8] | tuple[int, int, int]) -> Rgba:
+    """(rows, columns, 4) picture of the hits in ``colors`` as for ``shade``, times ``bright`` (n,) of each."""
+    picture = np.zeros((*hits.shape, 4), np.uint8)
+    if not len(hits.depth_mm):
+        return picture
     row, column = hits.pixels.T
-    picture[row, column, :3] = np.clip(rgb, 0, 255).astype(np.uint8)
     picture[row, column, 3] = 255
+    for channel, color in enumerate(np.asarray(colors, dtype=np.float64).T):
+        picture[row, column, channel] = np.clip(color * bright, 0, 255).astype(np.uint8)
     return _soft_edge(picture)
 
 
@@ -166,33 +180,80 @@ def _upright(field: Volume) -> Volume:
     return resample(field, Grid(tuple(size), (step_mm,) * 3, tuple(origin)), fill=0.0)
 
 
-def _turned(
-    field: Volume, viewpoint: Viewpoint, origin: Floats, right_mm: Floats, depths: Floats
-) -> NDArray[np.float32]:
-    """(z, columns, depths) the field's slices sampled along the rays."""
-    world = origin[:2] + right_mm[:, None, None] * viewpoint.right[:2] - depths[None, :, None] * viewpoint.to_eye[:2]
-    index = (world - field.grid.origin_mm[:2]) / field.grid.spacing_mm[:2]
-    places = torch.from_numpy(((2 * index + 1) / field.grid.size[:2] - 1).astype(np.float32))
-    slices = torch.from_numpy(np.ascontiguousarray(field.voxels))[None]
-    return F.grid_sample(slices, places[None], align_corners=False)[0].numpy()
+def _sampling(grid: Grid, viewpoint: Viewpoint, origin: Floats, right_mm: Floats, depths: Floats) -> csr_array:
+    """(depths * columns, y * x) how each place along the rays mixes a slice's voxels; outside it they count as 0.
+
+    The four neighbours of a place and their weights are the same in all slices.
+    """
+    world = origin[:2] + right_mm[:, None] * viewpoint.right[:2] - depths[:, None, None] * viewpoint.to_eye[:2]
+    index = ((world - grid.origin_mm[:2]) / grid.spacing_mm[:2]).reshape(-1, 2)
+    first = np.floor(index)
+    share = index - first
+    first = first.astype(np.int32)
+    nx, ny, _ = grid.size
+    neighbours, weights = np.zeros((len(index), 4), np.int32), np.zeros((len(index), 4), np.float32)
+    for number, (right, back) in enumerate(((0, 0), (1, 0), (0, 1), (1, 1))):
+        x, y = first[:, 0] + right, first[:, 1] + back
+        weight = (share[:, 0] if right else 1 - share[:, 0]) * (share[:, 1] if back else 1 - share[:, 1])
+        inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny)
+        neighbours[:, number], weights[:, number] = np.where(inside, y * nx + x, 0), np.where(inside, weight, 0.0)
+    ends = np.arange(0, 4 * len(index) + 1, 4, dtype=np.int32)
+    return csr_array((weights.ravel(), neighbours.ravel(), ends), shape=(len(index), nx * ny))
 
 
-def _crossings(slabs: NDArray[np.float32], slices: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
-    """(row, column, depth in steps) of each ray's first crossing; ``slices`` (rows,) are positions along z in slabs."""
-    found = []
-    for row in np.flatnonzero((slices >= 0) & (slices <= len(slabs) - 1)):
-        lower = min(int(slices[row]), len(slabs) - 2)
-        share = np.float32(slices[row] - lower)
-        values = slabs[lower] * (1 - share) + slabs[lower + 1] * share  # (columns, depths)
-        behind = (values > FIELD_LEVEL).argmax(axis=1)
-        column = np.flatnonzero(behind)
-        behind = behind[column]
-        value, before = values[column, behind], values[column, behind - 1]
-        found.append((np.full(len(column), row), column, behind - (value - FIELD_LEVEL) / (value - before)))
-    if not found:
-        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    rows, columns, places = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return rows, columns, places.astype(np.float64)
+def _crossings(
+    voxels: NDArray[np.float32], sampling: csr_array, places: tuple[int, int], slices: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """(row, column, depth in steps) of each ray's first crossing of voxels (z, y, x), some slices at a time.
+
+    ``places`` are the numbers of depths and columns in ``sampling``, ``slices`` (rows,) the rows' positions along z.
+    """
+    found, last = [], len(voxels) - 2
+    rows = np.flatnonzero((slices >= 0) & (slices <= last + 1))
+    lower = np.minimum(slices[rows].astype(np.int64), last)
+    for low in range(0, last + 1, _SLICES_PER_PART):
+        part = voxels[low : low + _SLICES_PER_PART + 1]
+        turned: NDArray[np.float32] = sampling @ np.ascontiguousarray(part.reshape(len(part), -1).T)
+        here = (lower >= low) & (lower < low + _SLICES_PER_PART)
+        row, column, steps = _crossings_of_part(
+            turned.reshape(*places, len(part)), lower[here] - low, slices[rows[here]] - lower[here]
+        )
+        found.append((rows[here][row], column, steps))
+    rows, columns, depths = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return rows, columns, depths
+
+
+def _crossings_of_part(
+    turned: NDArray[np.float32], lower: NDArray[np.int64], shares: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """(number in ``lower``, column, depth) where rays at ``shares`` between slices ``lower`` and the next cross first.
+
+    ``turned`` is (depths, columns, z). A ray cannot cross before either of its slices does: it is followed from there.
+    """
+    count, columns, nz = turned.shape
+    first = np.full((columns, nz), count, np.int32)
+    for step in range(count - 1, -1, -1):
+        np.copyto(first, step, where=turned[step] > FIELD_LEVEL)
+    share = shares.astype(np.float32)
+    row, column = np.nonzero(count > np.minimum(first[:, lower], first[:, lower + 1]).T)
+    depth = np.minimum(first[column, lower[row]], first[column, lower[row] + 1]).astype(np.int64)
+    below, above, flat = share[row], 1 - share[row], turned.reshape(-1)
+    place = (depth * columns + column) * nz + lower[row]  # in ``flat``
+    looked = np.arange(len(row))
+    found, values = np.zeros(len(row), bool), np.zeros(len(row), np.float32)
+    while len(looked):
+        value = flat[place[looked]] * above[looked] + flat[place[looked] + 1] * below[looked]
+        crosses = value > FIELD_LEVEL
+        found[looked[crosses]], values[looked[crosses]] = True, value[crosses]
+        looked = looked[~crosses]
+        depth[looked] += 1
+        place[looked] += columns * nz
+        looked = looked[depth[looked] < count]
+    found &= depth > 0
+    before = place[found] - columns * nz
+    value_before = flat[before] * above[found] + flat[before + 1] * below[found]
+    steps = depth[found] - (values[found] - FIELD_LEVEL) / (values[found] - value_before)
+    return row[found], column[found], steps.astype(np.float64)
 
 
 def _normals(field: Volume, points: Floats, step_mm: float) -> Floats:
@@ -203,7 +264,7 @@ def _normals(field: Volume, points: Floats, step_mm: float) -> Floats:
     places = centers[None] + (offsets @ to_cube[:3, :3].T)[:, None]
     grid = torch.from_numpy(places).view(1, 1, 6, -1, 3)
     voxels = torch.from_numpy(np.ascontiguousarray(field.voxels))[None, None]
-    values = F.grid_sample(voxels, grid, align_corners=False)[0, 0, 0].double().numpy()
+    values = F.grid_sample(voxels, grid, align_corners=False)[0, 0, 0].numpy()
     return unit_vectors(values[3:].T - values[:3].T)
 
 
@@ -229,27 +290,50 @@ def _occupied_mm(mask: Volume) -> Floats:
 
 def _openness(hits: Hits, pixel_mm: float) -> Floats:
     """(n,) 0.45..1.1: how far a point lies behind its surroundings (depth unsharp masking, Luft et al. 2006)."""
-    row, column = hits.pixels.T
-    depth, covered = np.zeros(hits.shape), np.zeros(hits.shape)
-    depth[row, column], covered[row, column] = hits.depth_mm, 1.0
-    result = np.ones(len(row))
-    for sd_mm, strength in ((2.0, 0.045), (7.0, 0.022)):
-        sd = sd_mm / pixel_mm
-        weight = ndimage.gaussian_filter(covered, sd, truncate=2.5)[row, column]
-        around = ndimage.gaussian_filter(depth, sd, truncate=2.5)[row, column] / np.maximum(weight, 1e-6)
+    result = np.ones(len(hits.depth_mm))
+    if not len(result):
+        return result
+    place = hits.pixels - hits.pixels.min(axis=0)
+    widest_px = _reach_px(max(sd_mm for sd_mm, _ in _SURROUNDINGS) / pixel_mm)
+    shape = tuple(next_fast_len(int(size) + 1 + widest_px) for size in place.max(axis=0))
+    both = np.zeros(shape, np.complex64)  # covered or not in its real part, depth in its imaginary one
+    both[place[:, 0], place[:, 1]] = 1 + 1j * hits.depth_mm
+    spectrum = fft2(both, overwrite_x=True)
+    for sd_mm, strength in _SURROUNDINGS:
+        rows, columns = (_gaussian_spectrum(sd_mm / pixel_mm, count) for count in shape)
+        blurred = ifft2(spectrum * rows[:, None] * columns, overwrite_x=True)[place[:, 0], place[:, 1]]
+        around = blurred.imag.astype(np.float64) / np.maximum(blurred.real, 1e-6)
         result -= strength * (hits.depth_mm - around)
     return np.clip(result, 0.45, 1.1)
 
 
+def _reach_px(sd_px: float) -> int:
+    """Where a Gaussian is cut off."""
+    return int(2.5 * sd_px + 0.5)
+
+
+def _gaussian_spectrum(sd_px: float, count: int) -> NDArray[np.float32]:
+    """(count,) Fourier transform, which is real, of a Gaussian with sum 1, cut off, about the first pixel of a ring."""
+    away = np.arange(-_reach_px(sd_px), _reach_px(sd_px) + 1)
+    weights = np.exp(-0.5 * (away / sd_px) ** 2)
+    waves = 2 * np.pi / count * np.outer(np.arange(count), away)
+    return np.asarray(np.cos(waves) @ (weights / weights.sum()), np.float32)
+
+
 def _soft_edge(picture: Rgba) -> Rgba:
     """The same picture with an outline of half-transparent pixels instead of stairs."""
-    alpha = picture[..., 3].astype(np.float32)
-    soft = ndimage.uniform_filter(alpha, 3, mode="constant")
+    inside = np.pad(picture[..., 3] != 0, 1)
+    rows, columns = picture.shape[:2]
+    shifts = [(down, right) for down in range(3) for right in range(3)]
+    count = np.zeros((rows, columns), np.uint8)  # of covered pixels among the nine
+    for down, right in shifts:
+        count += inside[down : down + rows, right : right + columns]
     filled = picture.copy()
-    outside = (picture[..., 3] == 0) & (soft > 0)
-    weight = np.maximum(soft / 255.0, 1e-6)
-    for channel in range(3):
-        blurred = ndimage.uniform_filter(picture[..., channel].astype(np.float32), 3, mode="constant") / weight
-        filled[..., channel][outside] = np.clip(blurred, 0, 255)[outside].astype(np.uint8)
-    filled[..., 3] = np.where(soft < 254, np.clip(soft * 1.0, 0, 255), 255).astype(np.uint8)
+    filled[..., 3] = _ALPHA_OF_COUNT[count]
+    row, column = np.nonzero((picture[..., 3] == 0) & (count > 0))
+    padded = np.pad(picture[..., :3], ((1, 1), (1, 1), (0, 0)))
+    total = np.zeros((len(row), 3), np.uint16)
+    for down, right in shifts:
+        total += padded[row + down, column + right]
+    filled[row, column, :3] = total // count[row, column, None]
     return filled

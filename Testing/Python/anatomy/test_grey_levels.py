@@ -7,6 +7,8 @@ import pytest
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, LookupTable, Quantisation, Window, make_target, vertebra_mask
 
+UNEVEN = LookupTable(Quantisation.EQUAL_FREQUENCY, (0.0, 50.0, 300.0), (-250.0, 20.0, 90.0, 800.0))
+
 
 def test_the_window_spans_minus_250_to_1050_hu() -> None:
     np.testing.assert_allclose(BONE_WINDOW.apply([-251, -250, 400, 1050, 3000]), [0, 0, 0.5, 1, 1])
@@ -28,6 +30,22 @@ def test_the_linear_table_has_100_levels_and_rounds_to_half_a_level() -> None:
 def test_the_linear_table_is_the_window_rounded() -> None:
     hu = np.linspace(-400, 1200, 999)
     np.testing.assert_allclose(LookupTable.linear().quantise(hu), np.round(BONE_WINDOW.apply(hu) * 99) / 99, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "table", [LookupTable.linear(), LookupTable.linear(levels=7), UNEVEN], ids=("100", "7", "uneven")
+)
+def test_the_way_back_to_hu_is_a_line_between_levels(table: LookupTable) -> None:
+    levels = np.linspace(0.0, 1.0, table.levels)
+    between = np.random.default_rng(4).uniform(-0.1, 1.1, 70_000)
+    for grey in (levels, between.reshape(7, 100, 100), between.reshape(100, 700)[:, ::3], np.float32(0.25)):
+        grey = np.asarray(grey, np.float32)
+        back, expected = table.dequantise(grey), np.interp(grey, levels, table.level_hu).astype(np.float32)
+        assert back.dtype == np.float32
+        assert back.shape == grey.shape
+        np.testing.assert_array_equal(np.round(back).astype(np.int16), np.round(expected).astype(np.int16))
+        np.testing.assert_allclose(back, expected, rtol=1e-6, atol=1e-5)
+    np.testing.assert_allclose(table.dequantise(levels), table.level_hu, rtol=1e-6, atol=1e-4)
 
 
 def test_the_equal_frequency_table_gives_each_level_the_same_share() -> None:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkCommonDataModel import vtkPolyData
-from vtkmodules.vtkFiltersCore import vtkFeatureEdges
+from vtkmodules.vtkFiltersCore import vtkFeatureEdges, vtkImplicitPolyDataDistance
 from vtkmodules.vtkIOGeometry import vtkSTLReader
 from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
 
 from TomoRayLib.base.errors import OutputError
 from TomoRayLib.base.notices import NOTICE, STL_NOTICE
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.case_surfaces import CaseSurfaces, write_surfaces
+from TomoRayLib.images.surface_distance import SurfaceDistance
+from TomoRayLib.images.surface_files import write_stl, write_vtp
 from TomoRayLib.images.surfaces import (
     is_empty,
     make_surface,
     mask_of_surface,
     points_mm,
     signed_distance_mm,
+    surface_of_triangles,
     triangles,
     with_distance,
-    write_stl,
-    write_vtp,
 )
 from TomoRayLib.images.types import Volume
 
@@ -103,6 +107,13 @@ def test_a_single_voxel_is_not_lost() -> None:
     assert not is_empty(make_surface(Volume(voxels, Grid((9, 9, 9), (1.0, 1.0, 1.0)))))
 
 
+def read_vtp(path: Path) -> vtkPolyData:
+    reader = vtkXMLPolyDataReader()
+    reader.SetFileName(str(path))
+    reader.Update()
+    return reader.GetOutput()
+
+
 def test_an_empty_mask_gives_an_empty_surface_that_can_be_written(tmp_path) -> None:
     surface = make_surface(Volume(np.zeros((4, 5, 6), np.uint8), Grid((6, 5, 4), (1.0, 1.0, 1.0))))
     assert is_empty(surface)
@@ -111,16 +122,16 @@ def test_an_empty_mask_gives_an_empty_surface_that_can_be_written(tmp_path) -> N
     write_stl(tmp_path / "empty.stl", surface)
     assert (tmp_path / "empty.stl").stat().st_size == 84
     assert np.isinf(signed_distance_mm(np.zeros((3, 3)), surface)).all()
-    assert with_distance(surface, surface).GetPointData().HasArray("distance_mm")
+    assert with_distance(surface, SurfaceDistance(surface)).GetPointData().HasArray("distance_mm")
 
 
 def test_distance_between_two_spheres_is_the_difference_of_their_radii() -> None:
-    outer = with_distance(make_surface(sphere(15.0)), make_surface(sphere(11.0)))
+    outer = with_distance(make_surface(sphere(15.0)), SurfaceDistance(make_surface(sphere(11.0))))
     distance = vtk_to_numpy(outer.GetPointData().GetArray("distance_mm"))
     signed = vtk_to_numpy(outer.GetPointData().GetArray("signed_distance_mm"))
     assert distance.mean() == pytest.approx(4.0, abs=0.15)
     np.testing.assert_allclose(signed, distance)  # outside the truth is positive
-    inner = with_distance(make_surface(sphere(11.0)), make_surface(sphere(15.0)))
+    inner = with_distance(make_surface(sphere(11.0)), SurfaceDistance(make_surface(sphere(15.0))))
     assert vtk_to_numpy(inner.GetPointData().GetArray("signed_distance_mm")).mean() == pytest.approx(-4.0, abs=0.15)
 
 
@@ -133,13 +144,52 @@ def test_distance_to_itself_is_nought_and_between_points_exact_to_the_triangles(
     np.testing.assert_allclose(signed_distance_mm(far, surface), 18.0, atol=0.7)  # half a voxel
 
 
+def test_distance_to_one_triangle_is_that_to_its_plane_its_edges_or_its_corners() -> None:
+    triangle = surface_of_triangles(np.array([[0.0, 0, 0], [4, 0, 0], [0, 3, 0]]), np.array([[0, 1, 2]]))
+    cases = {(1.0, 1.0, 2.0): 2.0, (2.0, -3.0, 4.0): 5.0, (-1.0, -2.0, 2.0): 3.0, (7.0, -4.0, 0.0): 5.0}
+    cases |= {(0.0, 9.0, 8.0): 10.0, (2.0 + 3.0, 1.5 + 4.0, 0.0): 5.0}  # 5 mm off the middle of the longest edge
+    distance = SurfaceDistance(triangle).away_mm(np.array(list(cases)))
+    np.testing.assert_allclose(distance, list(cases.values()), atol=1e-9)
+
+
+def test_a_triangle_without_an_area_is_as_far_away_as_its_edges() -> None:
+    line = surface_of_triangles(np.array([[0.0, 0, 0], [4, 0, 0], [2, 0, 0]]), np.array([[0, 1, 2]]))
+    np.testing.assert_allclose(SurfaceDistance(line).away_mm(np.array([[3.0, 2.0, 0.0], [7.0, 4.0, 0.0]])), [2.0, 5.0])
+
+
+def test_distance_agrees_with_a_search_through_all_triangles(a_grid: Grid) -> None:
+    surface = make_surface(ellipsoid(a_grid))
+    reference = vtkImplicitPolyDataDistance()
+    reference.SetInput(surface)
+    points = np.random.default_rng(3).normal(CENTER_MM, 12.0, (500, 3))
+    ours = SurfaceDistance(surface).signed_mm(points)
+    np.testing.assert_allclose(ours, [reference.EvaluateFunction(*point) for point in points], atol=0.03)
+
+
+def test_the_surfaces_of_a_case_are_those_made_alone(a_grid: Grid, tmp_path) -> None:
+    synthetic, truth = ellipsoid(a_grid, radii_mm=0.9 * RADII_MM), ellipsoid(a_grid)
+    shared, alone = CaseSurfaces(synthetic, truth), (make_surface(synthetic), make_surface(truth))
+    write_surfaces(tmp_path, shared)
+    for ours, theirs in zip((shared.synthetic, shared.truth), alone, strict=True):
+        np.testing.assert_array_equal(points_mm(ours), points_mm(theirs))
+        np.testing.assert_array_equal(triangles(ours), triangles(theirs))
+    written = read_vtp(tmp_path / "synthetic_surface.vtp")
+    signed = vtk_to_numpy(written.GetPointData().GetArray("signed_distance_mm"))
+    np.testing.assert_allclose(signed, signed_distance_mm(points_mm(alone[0]), alone[1]), atol=1e-6)
+    np.testing.assert_array_equal(points_mm(read_vtp(tmp_path / "truth_surface.vtp")), points_mm(alone[1]))
+    assert not shared.synthetic.GetPointData().HasArray("signed_distance_mm")  # only the written one carries it
+
+
+def test_the_surfaces_of_a_case_without_a_truth_have_no_distance(tmp_path) -> None:
+    write_surfaces(tmp_path, CaseSurfaces(sphere(12.0)))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["synthetic_surface.stl", "synthetic_surface.vtp"]
+    assert not read_vtp(tmp_path / "synthetic_surface.vtp").GetPointData().HasArray("distance_mm")
+
+
 def test_vtp_reads_back_with_arrays_and_says_lps_mm_synthetic(tmp_path) -> None:
-    surface = with_distance(make_surface(sphere(12.0)), make_surface(sphere(11.0)))
+    surface = with_distance(make_surface(sphere(12.0)), SurfaceDistance(make_surface(sphere(11.0))))
     write_vtp(tmp_path / "s.vtp", surface)
-    reader = vtkXMLPolyDataReader()
-    reader.SetFileName(str(tmp_path / "s.vtp"))
-    reader.Update()
-    back = reader.GetOutput()
+    back = read_vtp(tmp_path / "s.vtp")
     np.testing.assert_array_equal(points_mm(back), points_mm(surface))
     np.testing.assert_array_equal(triangles(back), triangles(surface))
     assert back.GetPointData().HasArray("distance_mm")

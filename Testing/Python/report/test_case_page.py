@@ -24,8 +24,10 @@ from TomoRayLib.jobs.events import Finished, Note, Warned
 from TomoRayLib.metrics.scores import METRIC_COLUMNS
 from TomoRayLib.report.case_page import render_report, write_report
 from TomoRayLib.report.content import ReportContent, shown_volumes
-from TomoRayLib.report.figures import overview_figure, slice_row, surface_views
+from TomoRayLib.report.figures import slice_row
+from TomoRayLib.report.overview import overview_figure
 from TomoRayLib.report.slices import choose_slices
+from TomoRayLib.report.solids import surface_views
 from TomoRayLib.report.tables import at_a_glance, best_of_row, provenance_table, scores_section
 
 SHA256 = "0123abcd" * 8

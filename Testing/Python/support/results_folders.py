@@ -9,7 +9,9 @@ import numpy as np
 
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.images.surfaces import make_surface, with_distance, write_vtp
+from TomoRayLib.images.surface_distance import SurfaceDistance
+from TomoRayLib.images.surface_files import write_vtp
+from TomoRayLib.images.surfaces import make_surface, with_distance
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_image_2d, write_volume
 from TomoRayLib.metrics import evaluate_table
@@ -34,7 +36,8 @@ def write_results(folder: Path) -> Path:
     write_volume(folder / "truth_vertebrae.nrrd", Volume(labels, grid))
     truth_surface = make_surface(Volume(labels, grid))
     write_vtp(folder / "truth_surface.vtp", truth_surface)
-    write_vtp(folder / "synthetic_surface.vtp", with_distance(make_surface(vertebrae), truth_surface))
+    to_truth = SurfaceDistance(truth_surface)
+    write_vtp(folder / "synthetic_surface.vtp", with_distance(make_surface(vertebrae), to_truth))
     for name, step in (("ap", 1.0), ("lat", 2.0)):
         pixels = (np.arange(66 * 70, dtype=np.float32) * step).reshape(66, 70)
         write_image_2d(folder / f"{name}.nrrd", pixels, (1.25, 1.5), {"TomoRay.view": "{}"})
