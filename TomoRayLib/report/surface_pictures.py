@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.fft import fft2, ifft2, next_fast_len
 from scipy.sparse import csr_array
 
@@ -150,8 +149,8 @@ def shade(hits: Hits, viewpoint: Viewpoint, colors: NDArray[np.uint8] | tuple[in
 def brightness(hits: Hits, viewpoint: Viewpoint, pixel_mm: float) -> Floats:
     """(n,) how bright each hit is: Lambert from the upper left, hollows darkened."""
     light = unit_vectors(viewpoint.to_eye - 0.45 * viewpoint.right - 0.6 * viewpoint.down)
-    lambert = np.clip(hits.normals @ light, 0.0, 1.0)
-    facing = np.clip(hits.normals @ viewpoint.to_eye, 0.0, 1.0)
+    lambert = np.clip(np.einsum("ij,j->i", hits.normals, light), 0.0, 1.0)
+    facing = np.clip(np.einsum("ij,j->i", hits.normals, viewpoint.to_eye), 0.0, 1.0)
     bright = (0.30 + 0.62 * lambert + 0.12 * facing) * _openness(hits, pixel_mm) * (0.55 + 0.45 * facing**0.5)
     return np.asarray(bright * 1.06)
 
@@ -235,8 +234,9 @@ def _crossings_of_part(
     for step in range(count - 1, -1, -1):
         np.copyto(first, step, where=turned[step] > FIELD_LEVEL)
     share = shares.astype(np.float32)
-    row, column = np.nonzero(count > np.minimum(first[:, lower], first[:, lower + 1]).T)
-    depth = np.minimum(first[column, lower[row]], first[column, lower[row] + 1]).astype(np.int64)
+    nearer = np.minimum(first[:, lower], first[:, lower + 1]).T  # (row, column)
+    row, column = np.nonzero(nearer < count)
+    depth = nearer[row, column].astype(np.int64)
     below, above, flat = share[row], 1 - share[row], turned.reshape(-1)
     place = (depth * columns + column) * nz + lower[row]  # in ``flat``
     looked = np.arange(len(row))
@@ -258,22 +258,19 @@ def _crossings_of_part(
 
 def _normals(field: Volume, points: Floats, step_mm: float) -> Floats:
     """(n, 3) outward unit normals: minus the gradient of the field, by central differences."""
-    to_cube = _world_to_cube(field).astype(np.float32)
-    offsets = np.concatenate([np.eye(3), -np.eye(3)]).astype(np.float32) * np.float32(step_mm)
-    centers = points.astype(np.float32) @ to_cube[:3, :3].T + to_cube[:3, 3]
-    places = centers[None] + (offsets @ to_cube[:3, :3].T)[:, None]
-    grid = torch.from_numpy(places).view(1, 1, 6, -1, 3)
-    voxels = torch.from_numpy(np.ascontiguousarray(field.voxels))[None, None]
-    values = F.grid_sample(voxels, grid, align_corners=False)[0, 0, 0].numpy()
-    return unit_vectors(values[3:].T - values[:3].T)
-
-
-def _world_to_cube(field: Volume) -> Floats:
-    """4 x 4 from LPS mm to torch's sampling coordinates (x, y, z), -1..1 between the outer faces."""
-    index_to_cube = np.eye(4)
-    for axis, count in enumerate(field.grid.size):
-        index_to_cube[axis, axis], index_to_cube[axis, 3] = 2 / count, 1 / count - 1
-    return index_to_cube @ field.grid.world_to_index
+    spacing, origin = np.array(field.grid.spacing_mm[::-1]), np.array(field.grid.origin_mm[::-1])
+    index = np.ascontiguousarray(points.T[::-1], np.float32)  # (k, j, i)
+    index -= origin.astype(np.float32)[:, None]
+    index /= spacing.astype(np.float32)[:, None]
+    normals = np.empty((len(points), 3), np.float32)
+    for axis in range(3):
+        ends = []
+        for sign in (-1, 1):
+            moved = index.copy()
+            moved[axis] += sign * step_mm / spacing[axis]
+            ends.append(ndimage.map_coordinates(field.voxels, moved, order=1, prefilter=False))
+        np.subtract(ends[0], ends[1], out=normals[:, 2 - axis])
+    return unit_vectors(normals.astype(np.float64))
 
 
 def _occupied_mm(mask: Volume) -> Floats:
