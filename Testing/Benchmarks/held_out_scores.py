@@ -34,7 +34,8 @@ from TomoRayLib.metrics.vertebra_pooling import CountedCase
 from TomoRayLib.networks.geolift import COUNT_LEVEL, HEAD_LEVELS, GeoLiftUNet, Prediction
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.comparison import compare, placed_atlas
-from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, SyntheticCT, model_grid, synthesize
+from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, SyntheticCT, synthesize
+from TomoRayLib.synthesis.result_grid import model_grid
 from TomoRayLib.synthesis.truth import GroundTruth, ground_truth
 from TomoRayLib.training.data.licences import SourceUse, recorded_sources
 from TomoRayLib.training.data.roles import uses_in_registry

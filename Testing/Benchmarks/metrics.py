@@ -144,10 +144,11 @@ def real_case() -> dict[str, NDArray[Any]]:
     from TomoRayLib.jobs.progress import Stages
     from TomoRayLib.jobs.synthesis import case_result, expected_seconds
 
-    with case_files(fetch_demonstration(default_cache(dict(os.environ)), report=print)) as (ct, labels):
+    source = fetch_demonstration(default_cache(dict(os.environ)), report=print)
+    with case_files(source) as (ct, labels):
         job = SynthesisJob(out="", ct=str(ct), segmentation=str(labels), model=MODEL, comparison=False)
         result = case_result(job, Stages(expected_seconds(job), lambda event: None), lambda event: None)
-    source, synthetic = result.inputs.source, result.synthetic
+    synthetic = result.synthetic
     case = {"ct": source.ct.voxels, "labels": source.labels.voxels}
     case |= {"grey": synthetic.grey, "probability": synthetic.probability}
     for name, grid in (("ct", source.ct.grid), ("grey", synthetic.grid)):

@@ -39,8 +39,8 @@ from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.familiarity import image_features, load_familiarity
 from TomoRayLib.synthesis.inputs import read_ct
-from TomoRayLib.synthesis.model_run import model_grid
 from TomoRayLib.synthesis.rendering import render
+from TomoRayLib.synthesis.result_grid import model_grid
 from TomoRayLib.synthesis.settings import Exposure
 from TomoRayLib.training.data.held_out import DEMONSTRATION_CASE, SCOUT_CASE
 from TomoRayLib.training.data.licences import recorded_sources

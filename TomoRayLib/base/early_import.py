@@ -10,18 +10,19 @@ import importlib
 import threading
 
 
-def import_beside(module: str) -> None:
-    """Begin to import a module, and return at once; whoever imports it next waits until it is there.
+def import_beside(*modules: str) -> None:
+    """Begin to import modules, one after another, and return at once; whoever imports one next waits until it is there.
 
     numpy is imported first, in this thread, as two threads that meet in one package may block each other. A module that
     cannot be imported is left for the next import to complain about.
     """
     importlib.import_module("numpy")
-    threading.Thread(target=_import_quietly, args=(module,), name=f"import {module}", daemon=True).start()
+    threading.Thread(target=_import_quietly, args=(modules,), name=f"import {modules[0]}", daemon=True).start()
 
 
-def _import_quietly(module: str) -> None:
-    try:
-        importlib.import_module(module)
-    except Exception:  # broken installations raise anything; the next import raises it again, where it is told
-        return
+def _import_quietly(modules: tuple[str, ...]) -> None:
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except Exception:  # broken installations raise anything; the next import raises it again, where it is told
+            return

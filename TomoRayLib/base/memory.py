@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
+from functools import cache
+from typing import Any
 
 # What numpy, torch, CUDA and the operating system say in an error that is not a MemoryError.
 EXHAUSTED = (
@@ -30,3 +33,23 @@ def peak_memory_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
+def give_back_freed_memory() -> None:
+    """Give memory that was freed back to the system, if the C library is glibc, which keeps much of it for later.
+
+    Worth a millisecond before work that needs much memory of another kind.
+    """
+    trim = _glibc_trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _glibc_trim() -> Any:
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError):  # another C library
+        return None

@@ -90,9 +90,6 @@ def demo(
     """Run a synthesis on the public demonstration case LIDC-IDRI-0001, a real CT that no model was trained on."""
 
     def work(emit: Emit) -> None:
-        from TomoRayLib.base.early_import import import_beside
-
-        import_beside("torch")
         from TomoRayLib.jobs.demonstration import case_files, default_cache, fetch_demonstration
         from TomoRayLib.jobs.synthesis import run_synthesis
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from TomoRayLib.anatomy.grey_levels import LookupTable
 from TomoRayLib.anatomy.vertebra_decoding import UNSURE
 from TomoRayLib.base.files import staged_folder
-from TomoRayLib.base.memory import peak_memory_mb
+from TomoRayLib.base.memory import give_back_freed_memory, peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, write_case
-from TomoRayLib.synthesis.comparison import compare_with_ct
+from TomoRayLib.synthesis.comparison import compare_with_truth
 from TomoRayLib.synthesis.familiarity import unlike_training
 from TomoRayLib.synthesis.inputs import Inputs
 from TomoRayLib.synthesis.model_run import ChosenModel
@@ -24,6 +23,7 @@ from TomoRayLib.synthesis.settings import Arrangement
 from TomoRayLib.synthesis.spread import sureness_of
 from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
 from TomoRayLib.synthesis.trained_range import geometry_notes
+from TomoRayLib.synthesis.true_case import TrueCase
 
 COUNT_UNSURE = (
     "Count unsure: vertebrae are told apart, but all their numbers may be too high or too low by one or more. Check "
@@ -37,15 +37,15 @@ MORE_CERTAIN = "It gives a spine that the network is more certain of."
 
 
 def case_result(
-    job: SynthesisJob, model: ChosenModel, table: LookupTable, inputs: Inputs, stages: Stages, emit: Emit
+    job: SynthesisJob, model: ChosenModel, inputs: Inputs, true: TrueCase | None, stages: Stages, emit: Emit
 ) -> CaseResult:
     """Run a synthesis up to its scores, without writing anything.
 
     Args:
         job: The settings.
         model: The network, its device and precision.
-        table: Lookup table of the scores.
         inputs: Both radiographs.
+        true: What the result is compared with, if there is a CT.
         stages: Receives the stages from "Synthesizing" on.
         emit: Receives notes and warnings.
 
@@ -57,19 +57,21 @@ def case_result(
     """
     warnings = [*inputs.warnings, *geometry_notes(inputs.views, model.entry)]
     tell(emit, inputs.notes, warnings)
+    give_back_freed_memory()
     with stages.stage("Synthesizing"):
         pair = inputs.for_network
         whole = model.synthesize(pair.ap, pair.lateral, pair.views)
         synthetic = whole.on_field_of_view(job.fov_mm)
+    give_back_freed_memory()
     sureness = None
     if job.uncertainty:
         with stages.stage("Varying"):
             sureness = sureness_of(pair, synthetic, model)
         tell(emit, (EXPECTED.format(dice=sureness.expected_dice, unsure=sureness.unsure_share),), ())
     comparison, remarks, suggestion = None, [] if synthetic.mask.any() else [EMPTY], None
-    if inputs.source is not None and job.comparison:
+    if true is not None:
         with stages.stage("Comparing"):
-            comparison = compare_with_ct(synthetic, inputs.source.ct, inputs.source.labels, table, model.entry)
+            comparison = compare_with_truth(synthetic, true, model.entry)
         remarks += comparison.warnings
     if synthetic.spine is not None and synthetic.spine.vertebrae and synthetic.spine.numbering == UNSURE:
         remarks.append(COUNT_UNSURE)
@@ -107,6 +109,7 @@ def write_result(result: CaseResult, stages: Stages) -> Finished:
 
     Raises OutputError if the folder cannot be written.
     """
+    give_back_freed_memory()
     with staged_folder(result.job.out) as folder:
         with stages.stage("Drawing"):
             result = reprojected(result)

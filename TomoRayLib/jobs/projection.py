@@ -32,13 +32,14 @@ def run_projection(job: ProjectionJob, emit: Emit) -> Path:
     stages = Stages(STAGE_SECONDS, emit)
     check_input_paths(job)
     check_writable(job.out)
-    import_beside("torch")
     with stages.stage("Reading"):
         from TomoRayLib.synthesis.inputs import read_ct
 
+        import_beside("torch")
         source = read_ct(job.ct, job.segmentation, job.labels)
         tell(emit, source.notes, source.warnings)
     with stages.stage("Projecting"):
+        from TomoRayLib.projector.backends.one_run import backend_of_one_run
         from TomoRayLib.synthesis.acquisition import default_isocenter_mm
         from TomoRayLib.synthesis.cameras import cameras_of
         from TomoRayLib.synthesis.rendering import render, write_radiograph
@@ -46,8 +47,9 @@ def run_projection(job: ProjectionJob, emit: Emit) -> Path:
         isocenter_mm, _ = default_isocenter_mm(source.ct, source.labels)
         cameras = cameras_of(job.geometry, job.poses, job.views, isocenter_mm)
         spacing_mm = job.geometry.pixel_spacing_mm
+        backend = backend_of_one_run(source.ct.voxels.size)
         method: Literal["rays", "auto"] = "rays" if job.exact else "auto"
-        images = render(source.ct, cameras, job.exposure, method=method, pixel_spacing_mm=spacing_mm, once=True)
+        images = render(source.ct, cameras, job.exposure, method=method, pixel_spacing_mm=spacing_mm, backend=backend)
     with stages.stage("Writing"), staged_folder(job.out) as folder:
         for name, image in images.items():
             write_radiograph(folder, name, image, cameras[name], spacing_mm)

@@ -5,21 +5,24 @@ What is slow to load, PyTorch above all, is loaded beside the reading; a job tha
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from TomoRayLib.base.early_import import import_beside
 from TomoRayLib.base.files import check_writable
+from TomoRayLib.base.memory import give_back_freed_memory
 from TomoRayLib.jobs.events import Emit
 from TomoRayLib.jobs.input_paths import check_input_paths
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
-from TomoRayLib.weights import find_model, read_segmenters
+from TomoRayLib.weights import ModelEntry, find_model, read_segmenters
 
 if TYPE_CHECKING:
-    from TomoRayLib.anatomy.grey_levels import LookupTable
+    from TomoRayLib.geometry.views import Biplanar
     from TomoRayLib.jobs.results import CaseResult
-    from TomoRayLib.synthesis.inputs import Inputs
+    from TomoRayLib.synthesis.inputs import Inputs, SourceCT
+    from TomoRayLib.synthesis.true_case import TrueCase
 
 NEED_BYTES = 200 * 1024 * 1024
 # Usual seconds of each stage on two cores.
@@ -72,14 +75,13 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
 
     Raises InputError for an input or a setting that cannot be used.
     """
-    find_model(job.model)
-    import_beside("torch")
-    table, inputs = _read(job, stages)
+    entry = find_model(job.model)
+    inputs, true = _read(job, entry, stages)
     from TomoRayLib.jobs import case
     from TomoRayLib.synthesis.model_run import choose_model
 
     model = choose_model(job.model, job.device, job.precision)
-    return case.case_result(job, model, table, inputs, stages, emit)
+    return case.case_result(job, model, inputs, true, stages, emit)
 
 
 def expected_seconds(job: SynthesisJob) -> dict[str, float]:
@@ -98,19 +100,25 @@ def needs_own_labels(job: SynthesisJob) -> bool:
     return job.has_ct and job.segmentation is None and job.segment and job.comparison and bool(read_segmenters()[1])
 
 
-def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
-    """The lookup table, and both radiographs: read, the scouts of a CT, or rendered from one."""
+def _read(job: SynthesisJob, entry: ModelEntry, stages: Stages) -> tuple[Inputs, TrueCase | None]:
+    """Both radiographs, and what the result is compared with if there is a CT."""
+    if job.has_ct:
+        return _read_source(job, entry, stages)
     with stages.stage("Reading"):
-        from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation
         from TomoRayLib.synthesis.radiograph_inputs import read_radiographs
-        from TomoRayLib.synthesis.source_inputs import read_source
-        from TomoRayLib.weights import load_equal_frequency_table
 
-        equal_frequency = job.quantisation == Quantisation.EQUAL_FREQUENCY.value
-        table = load_equal_frequency_table() if equal_frequency else LookupTable.linear()
-        if not job.has_ct:
-            how = {"align": job.align, "clean": job.clean}
-            return table, read_radiographs(str(job.ap), str(job.lateral), job.geometry, job.arrangement, **how)
+        import_beside("torch")
+        how = {"align": job.align, "clean": job.clean}
+        return read_radiographs(str(job.ap), str(job.lateral), job.geometry, job.arrangement, **how), None
+
+
+def _read_source(job: SynthesisJob, entry: ModelEntry, stages: Stages) -> tuple[Inputs, TrueCase | None]:
+    """The scouts of a CT, or radiographs rendered from it, and what of it the result is compared with."""
+    with stages.stage("Reading"):
+        from TomoRayLib.synthesis.inputs import views_of_ct
+        from TomoRayLib.synthesis.source_inputs import read_source
+
+        import_beside("torch", "TomoRayLib.projector.backends.numba_kernel")
         path = Path(str(job.ct if job.study is None else job.study))
         mask = None if job.segmentation is None else Path(job.segmentation)
         source = read_source(path, mask, job.labels, is_study=job.study is not None)
@@ -119,5 +127,24 @@ def _read(job: SynthesisJob, stages: Stages) -> tuple[LookupTable, Inputs]:
             from TomoRayLib.synthesis.own_labels import choose_segmenter
 
             source = source.labelled_by(choose_segmenter(job.device, job.precision))
+    true = None
+    if job.comparison and source.study is None:  # while PyTorch is still being loaded
+        true = _true_case(job, entry, source.ct, views_of_ct(source.ct, job.geometry)[0])
+    give_back_freed_memory()
     with stages.stage("Projecting"):
-        return table, source.radiographs(job.geometry, once=True)
+        inputs = source.radiographs(job.geometry)
+    if job.comparison and source.study is not None:
+        true = _true_case(job, entry, source.ct, inputs.views)
+    return replace(inputs, source=source.ct.without_voxels()), true
+
+
+def _true_case(job: SynthesisJob, entry: ModelEntry, source: SourceCT, views: Biplanar) -> TrueCase:
+    from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation
+    from TomoRayLib.synthesis.result_grid import model_grid, with_field_of_view
+    from TomoRayLib.synthesis.true_case import true_case
+    from TomoRayLib.weights import load_equal_frequency_table
+
+    equal_frequency = job.quantisation == Quantisation.EQUAL_FREQUENCY.value
+    table = load_equal_frequency_table() if equal_frequency else LookupTable.linear()
+    grid = with_field_of_view(model_grid(entry, views.isocenter_mm), job.fov_mm)
+    return true_case(source.ct, source.labels, grid, table)

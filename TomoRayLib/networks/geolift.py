@@ -9,7 +9,7 @@ Sizes follow the levels k = 0..4: voxels of the output times 2^k, radiograph fea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +34,7 @@ CONTEXT_BLOCKS = 2
 CONTEXT_HEADS = 4
 LIFT_VOXELS_AT_ONCE = 1 << 18
 ENLARGED_AT_ONCE = 12  # slices of the coarser volume
+SLICES_AT_ONCE = 24  # of a convolution over a large volume
 LIFTINGS = ("pinhole", "replicate")
 PIXELS_PER_CUBE = 192  # of the network's detector, 4/3 mm each, for a cube of 256 mm
 
@@ -169,7 +170,7 @@ class GeoLiftUNet(nn.Module):
         nn.init.zeros_(self.heads[level].bias)  # type: ignore[arg-type]
 
     def _logits(self, level: int, volume: Tensor, coarser: Tensor | None) -> Tensor:
-        logits = _head(self.heads[level], volume).float()
+        logits = _head(self.heads[level], volume)
         if coarser is None or not self.config.residual_heads:
             return logits
         return logits + _enlarged(coarser) if logits.requires_grad else _add_enlarged_(logits, coarser)
@@ -291,26 +292,48 @@ def _enlarged(volume: Tensor) -> Tensor:
 
 def _add_enlarged_(volume: Tensor, coarser: Tensor) -> Tensor:
     """The coarser volume enlarged twofold and added to the other, in its memory, some slices at a time."""
-    depth = coarser.shape[2]
-    for first in range(0, depth, ENLARGED_AT_ONCE):
-        last = min(first + ENLARGED_AT_ONCE, depth)
-        around = slice(max(first - 1, 0), min(last + 1, depth))  # one slice more on both sides, for those between
+    for first, last, around in _slabs(coarser.shape[2], ENLARGED_AT_ONCE):
         start = 2 * (first - around.start)
         enlarged = _enlarged(coarser[:, :, around])[:, :, start : start + 2 * (last - first)]
         volume[:, :, 2 * first : 2 * last] += enlarged
     return volume
 
 
+def _convolve_(volume: Tensor, convolution: nn.Conv3d) -> None:
+    """Convolve a volume into its own memory, slab by slab: the slice that the next slab still needs is kept aside."""
+    before: Tensor | None = None
+    for first, last, around in _slabs(volume.shape[2], SLICES_AT_ONCE):
+        slab = volume[:, :, around].clone(memory_format=torch.channels_last_3d)
+        start = first - around.start
+        if before is not None:
+            slab[:, :, :1] = before
+        before = slab[:, :, start + last - first - 1 : start + last - first].clone()
+        volume[:, :, first:last] = convolution(slab)[:, :, start : start + last - first]
+
+
 def _head(convolution: nn.Module, volume: Tensor) -> Tensor:
-    """The two logits of a head. A processor convolves to as many channels as go in far faster than to two of them."""
+    """The two logits (n, 2, z, y, x) of a head, float32. A processor convolves to as many channels as go in far faster
+    than to two of them; some slices at a time, as all these channels would fill another volume."""
     assert isinstance(convolution, nn.Conv3d)
     assert convolution.bias is not None
-    weight, bias = convolution.weight, convolution.bias
-    missing = volume.shape[1] - len(weight)
+    missing = volume.shape[1] - convolution.out_channels
     if missing <= 0 or not can_run_in_place(volume):
-        return convolution(volume)
-    weight, bias = F.pad(weight, (0,) * 9 + (missing,)), F.pad(bias, (0, missing))
-    return F.conv3d(volume, weight.to(memory_format=torch.channels_last_3d), bias, padding=1)[:, :2]
+        return convolution(volume).float()
+    weight = F.pad(convolution.weight, (0,) * 9 + (missing,)).to(memory_format=torch.channels_last_3d)
+    bias, depth = F.pad(convolution.bias, (0, missing)), volume.shape[2]
+    logits = torch.empty((len(volume), convolution.out_channels, *volume.shape[2:]))
+    for first, last, around in _slabs(depth, SLICES_AT_ONCE):
+        channels = F.conv3d(volume[:, :, around], weight, bias, padding=1)
+        start = first - around.start
+        logits[:, :, first:last] = channels[:, : convolution.out_channels, start : start + last - first]
+    return logits
+
+
+def _slabs(depth: int, at_once: int) -> Iterator[tuple[int, int, slice]]:
+    """First and last slice (exclusive) of each slab of a volume, and the slab with one slice more on both sides."""
+    for first in range(0, depth, at_once):
+        last = min(first + at_once, depth)
+        yield first, last, slice(max(first - 1, 0), min(last + 1, depth))
 
 
 def _norm(channels: int) -> nn.GroupNorm:
@@ -359,11 +382,12 @@ class _VolumeBlock(nn.Module):
         if not can_run_in_place(lifted):
             return self.body(F.silu(self.norm(lifted), inplace=True))
         volume = norm_silu_(lifted, self.norm)
+        del lifted
         for layer in self.body:
-            if isinstance(layer, nn.GroupNorm) and can_run_in_place(volume):
-                volume = norm_silu_(volume, layer)
-            elif not (isinstance(layer, nn.SiLU) and can_run_in_place(volume)):
-                volume = layer(volume)
+            if isinstance(layer, nn.Conv3d):
+                _convolve_(volume, layer)
+            elif isinstance(layer, nn.GroupNorm):
+                norm_silu_(volume, layer)  # and the SiLU after it
         return volume
 
 

@@ -11,19 +11,14 @@ from TomoRayLib.anatomy.grey_levels import LookupTable, Quantisation, vertebra_m
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.resampling import Interpolation, resample, resample_sparse
 from TomoRayLib.images.types import Volume
-from TomoRayLib.metrics.row import MetricsRow, prepare_truth
+from TomoRayLib.metrics.row import MetricsRow, TruthReference, prepare_truth
 from TomoRayLib.metrics.table import MetricsTable, table_of
 from TomoRayLib.metrics.vertebra_matches import MatchedSpine, match_vertebrae
-from TomoRayLib.segmentation.agreement import labels_at_ends
 from TomoRayLib.synthesis.acquisition import vertebrae_center_mm
 from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, SyntheticCT
-from TomoRayLib.synthesis.truth import GroundTruth, ground_truth, windowed_ct
+from TomoRayLib.synthesis.true_case import TrueCase
+from TomoRayLib.synthesis.truth import GroundTruth
 from TomoRayLib.weights import ModelEntry, load_atlas
-
-NO_SEGMENTATION = (
-    "No metrics: they compare vertebrae, which needs a vertebra segmentation of the CT. truth_ct.nrrd holds the CT "
-    "itself, windowed, on the grid of the synthetic one."
-)
 
 
 @dataclass(frozen=True)
@@ -40,32 +35,23 @@ class Comparison:
     warnings: tuple[str, ...] = ()
 
 
-def compare_with_ct(
-    synthetic: SyntheticCT, ct: Volume, labels: Volume | None, table: LookupTable, entry: ModelEntry
-) -> Comparison:
-    """Compare a synthetic CT with the CT (HU) that its radiographs were rendered from.
-
-    ``labels`` are the CT's vertebrae in VerSe numbering; without them, or without one in view, nothing is scored.
-    """
-    if labels is None:
-        return Comparison(windowed_ct(ct, synthetic.grid), warnings=(NO_SEGMENTATION,))
-    truth = ground_truth(ct, labels, synthetic.grid, table)
-    if truth.is_empty:
-        remark = "No metrics: no labelled vertebra lies in the field of view. Check the isocentre."
-        return Comparison(windowed_ct(ct, synthetic.grid), warnings=(remark,))
-    matched = matched_vertebrae(synthetic, truth, labels)
-    return Comparison(truth.hu(), truth, compare(synthetic, truth, entry), matched)
+def compare_with_truth(synthetic: SyntheticCT, true: TrueCase, entry: ModelEntry) -> Comparison:
+    """Compare a synthetic CT with the true case on its grid; without vertebrae in it nothing is scored."""
+    if true.vertebrae is None:
+        return Comparison(true.hu, warnings=(str(true.remark),))
+    truth, reference = true.vertebrae.truth, true.vertebrae.reference
+    matched = matched_vertebrae(synthetic, truth, true.vertebrae.cut)
+    return Comparison(true.hu, truth, _scored(synthetic, truth, reference, entry), matched)
 
 
-def matched_vertebrae(synthetic: SyntheticCT, truth: GroundTruth, labels: Volume) -> MatchedSpine | None:
-    """Match the vertebrae of a synthetic CT with the true ones on its grid; None if either tells none apart.
+def matched_vertebrae(synthetic: SyntheticCT, truth: GroundTruth, cut: frozenset[int]) -> MatchedSpine | None:
+    """Match the vertebrae of a synthetic CT with the true ones on its grid; None if it tells none apart.
 
-    What the CT's own ends cut is cut in view as well; ``labels`` are those of the whole CT.
+    ``cut`` are the labels that the CT's own ends cut, in the middle of the field of view or not.
     """
     if synthetic.spine is None:
         return None
-    true, cut = truth.vertebrae().voxels, labels_at_ends(labels)
-    return match_vertebrae(synthetic.spine.labels, true, synthetic.grid.spacing_mm, cut)
+    return match_vertebrae(synthetic.spine.labels, truth.vertebrae().voxels, synthetic.grid.spacing_mm, cut)
 
 
 def compare(synthetic: SyntheticCT, truth: GroundTruth, entry: ModelEntry) -> MetricsTable:
@@ -82,8 +68,11 @@ def compare(synthetic: SyntheticCT, truth: GroundTruth, entry: ModelEntry) -> Me
     Returns:
         All metrics, one row for each of ``tomoray``, ``blank`` and ``mean_atlas``.
     """
-    kept = truth.vertebrae().voxels
-    reference = prepare_truth(truth.grey, kept, synthetic.grid.spacing_mm)
+    reference = prepare_truth(truth.grey, truth.vertebrae().voxels, synthetic.grid.spacing_mm)
+    return _scored(synthetic, truth, reference, entry)
+
+
+def _scored(synthetic: SyntheticCT, truth: GroundTruth, reference: TruthReference, entry: ModelEntry) -> MetricsTable:
     volumes = {"tomoray": synthetic, "mean_atlas": placed_atlas(entry, truth)}
     predictions = {
         name: (in_table(volume.grey, truth.table), volume.probability > MASK_THRESHOLD)

@@ -28,7 +28,7 @@ from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.networks.weight_files import checked_content
 from TomoRayLib.synthesis.arrangement import Pair
-from TomoRayLib.synthesis.model_run import model_grid
+from TomoRayLib.synthesis.result_grid import model_grid
 from TomoRayLib.weights import ModelEntry, kept_network
 
 TEXTURE_LEVELS = (1, 2)  # of the encoder's blocks: pixels of 2.7 and 5.3 mm

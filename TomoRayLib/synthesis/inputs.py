@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,15 @@ class SourceCT:
     warnings: tuple[str, ...] = ()
     labels_by: str | None = None
     segmenter: Mapping[str, Any] | None = None
+
+    def without_voxels(self) -> SourceCT:
+        """Return the same with voxels of nothing, which take no memory, on their grids."""
+        volumes = [
+            None if one is None else replace(one, voxels=np.broadcast_to(one.voxels.dtype.type(0), one.voxels.shape))
+            for one in (self.ct, self.labels)
+        ]
+        assert volumes[0] is not None
+        return replace(self, ct=volumes[0], labels=volumes[1])
 
 
 @dataclass(frozen=True)
@@ -95,20 +104,22 @@ def labelled_ct(volume: Volume, name: str, segmentation: str | None, labels: str
     return SourceCT(volume, mask, notes, (*warnings, *_said("Mask", (*mask.warnings, *remarks))))
 
 
-def project_ct(source: SourceCT, geometry: GeometryOptions, *, once: bool = False) -> Inputs:
-    """Render AP and lateral line integrals of a CT. Raises InputError for a view that misses it.
-
-    ``once`` is as in ``rendering.render``.
-    """
+def project_ct(source: SourceCT, geometry: GeometryOptions) -> Inputs:
+    """Render AP and lateral line integrals of a CT. Raises InputError for a view that misses it."""
     from TomoRayLib.synthesis.rendering import render  # here, as it loads PyTorch
 
-    center_mm, middle = default_isocenter_mm(source.ct, source.labels)
-    views = rendering_views(geometry, center_mm)
-    images = render(source.ct, {"ap": views.ap, "lat": views.lateral}, once=once)
+    views, middle = views_of_ct(source, geometry)
+    images = render(source.ct, {"ap": views.ap, "lat": views.lateral})
     given = geometry.isocenter_mm is not None or geometry.file is not None
     place = ", ".join(f"{value:.1f}" for value in views.isocenter_mm)
     note = f"Isocentre ({place}) mm: {'given or from the geometry file' if given else middle}."
     return Inputs(images["ap"], images["lat"], views, source, (*source.notes, note), source.warnings)
+
+
+def views_of_ct(source: SourceCT, geometry: GeometryOptions) -> tuple[Biplanar, str]:
+    """Return the views that a CT is rendered from, and what their isocentre is the middle of if none is given."""
+    center_mm, middle = default_isocenter_mm(source.ct, source.labels)
+    return rendering_views(geometry, center_mm), middle
 
 
 def _said(name: str, sentences: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from TomoRayLib.anatomy.grey_levels import LookupTable
 from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine, decode_vertebrae
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.geometry.grid import Grid, Vector3
+from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.resampling import Interpolation, resample
 from TomoRayLib.images.types import Volume
@@ -20,6 +20,7 @@ from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftUNet, Prediction
 from TomoRayLib.networks.precision import fast_precision
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.result_checks import COARSE_SIZE
+from TomoRayLib.synthesis.result_grid import model_grid, with_field_of_view
 from TomoRayLib.weights import ModelEntry, find_model, kept_network
 
 MASK_THRESHOLD = 0.5
@@ -61,9 +62,9 @@ class SyntheticCT:
 
     def on_field_of_view(self, fov_mm: float) -> SyntheticCT:
         """Return the volume resampled to a cube with another edge, the same centre and as many voxels."""
-        if abs(fov_mm - self.grid.extent_mm[0]) < 1e-6:
+        cube = with_field_of_view(self.grid, fov_mm)
+        if cube is self.grid:
             return self
-        cube = Grid.cube(self.grid.center_mm, fov_mm, self.grid.size[0])
         grey, probability = (
             resample(Volume(values, self.grid), cube, Interpolation.LINEAR, fill=0.0).voxels
             for values in (self.grey, self.probability)
@@ -73,11 +74,6 @@ class SyntheticCT:
             labels = resample(Volume(self.spine.labels, self.grid), cube, Interpolation.NEAREST, fill=0).voxels
             spine = self.spine.on_grid(np.where(probability > MASK_THRESHOLD, labels, 0).astype(np.uint8), cube)
         return SyntheticCT(grey, probability, cube, self.model_id, spine)
-
-
-def model_grid(entry: ModelEntry, isocenter_mm: Vector3) -> Grid:
-    """Return the grid that a model fills: its cube about the isocentre."""
-    return Grid.cube(isocenter_mm, entry.fov_mm, entry.size)
 
 
 def synthesize(

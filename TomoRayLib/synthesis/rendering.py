@@ -19,11 +19,11 @@ from TomoRayLib.geometry.view_json import CENTER, VIEW_KEY, view_to_dict
 from TomoRayLib.geometry.views import View
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_image_2d, write_png
+from TomoRayLib.projector.backends.choice import Backend
 from TomoRayLib.projector.physics.attenuation import hu_to_attenuation, water_and_bone, water_attenuation_per_mm
 from TomoRayLib.projector.physics.detection import add_noise, add_scatter, log_signal, transmission
 from TomoRayLib.projector.physics.spectrum import kramers_spectrum, polyenergetic_transmission
 from TomoRayLib.projector.projection import Method, project
-from TomoRayLib.synthesis.one_run import backend_of_one_run
 from TomoRayLib.synthesis.settings import Exposure
 
 MATRIX_KEY = "TomoRay.projection_matrix"  # under which image files carry their 3 x 4 matrix as JSON
@@ -36,7 +36,7 @@ def render(
     *,
     method: Method = "auto",
     pixel_spacing_mm: tuple[float, float] | None = None,
-    once: bool = False,
+    backend: Backend = "auto",
 ) -> dict[str, NDArray[np.float32]]:
     """Render one radiograph of a CT for each camera.
 
@@ -46,7 +46,7 @@ def render(
         exposure: What the image shows; by default the line integral of attenuation, dimensionless, bone bright.
         method: ``"rays"`` traces every ray (Siddon), ``"auto"`` chooses the faster method.
         pixel_spacing_mm: (row, column) at the detector for the width of scatter, if cameras are matrices.
-        once: Whether nothing else will be projected in this process: see ``backend_of_one_run``.
+        backend: As for ``projector.projection.project``.
 
     Returns:
         One image (rows, columns) for each camera, by name.
@@ -55,10 +55,10 @@ def render(
         InputError: For a camera whose rays all miss the CT, and for an exposure or a camera that is impossible.
     """
     spread_px = scatter_spread_px(exposure, cameras, pixel_spacing_mm)
-    hu = torch.from_numpy(np.ascontiguousarray(ct.voxels, dtype=np.float32))
+    hu = _tensor(ct.voxels)
     generator = torch.Generator().manual_seed(exposure.seed)
     volume = _attenuation(hu, exposure)
-    images, backend = {}, backend_of_one_run(ct.voxels.size) if once else "auto"
+    images = {}
     for name, camera in cameras.items():
         with warnings.catch_warnings():  # the error below says more
             warnings.filterwarnings("ignore", message="Every ray misses", category=RuntimeWarning)
@@ -67,6 +67,12 @@ def render(
             raise _miss(name, camera, ct)
         images[name] = _exposed(integrals, exposure, spread_px, generator).numpy()
     return images
+
+
+def _tensor(voxels: NDArray[np.number]) -> Tensor:
+    """The voxels without a copy if PyTorch computes with their number type, else as float32."""
+    kept = voxels.dtype in (np.int16, np.int32, np.float32) and voxels.flags.c_contiguous and voxels.flags.writeable
+    return torch.from_numpy(voxels if kept else np.array(voxels, dtype=np.float32))
 
 
 def _attenuation(hu: Tensor, exposure: Exposure) -> Tensor:

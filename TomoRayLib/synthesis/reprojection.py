@@ -22,12 +22,13 @@ from TomoRayLib.geometry.view_json import VIEW_KEY, view_to_dict
 from TomoRayLib.geometry.views import View
 from TomoRayLib.images.writing import write_image_2d
 from TomoRayLib.networks.radiograph_input import network_view, normalise, to_network_detector
+from TomoRayLib.projector.backends.choice import Backend
 from TomoRayLib.projector.projection import project
 from TomoRayLib.synthesis.model_run import SyntheticCT
-from TomoRayLib.synthesis.one_run import backend_of_one_run
 
 Image = NDArray[np.float32]
 
+BACKEND: Backend = "torch"  # loading numba takes longer than these few images
 SHADOW_PX = 360  # at most, along the longer side: half of what the report draws
 OUTLINE_MM = 3.0  # of bone along the ray; the outline runs where there is more
 BESIDE_PX = 6  # around the shadow, what counts for the agreement
@@ -66,9 +67,8 @@ def reproject(synthetic: SyntheticCT, image: Image, view: View) -> Reprojection:
         Shadow and agreement.
     """
     bone = torch.from_numpy(synthetic.mask.astype(np.float32))
-    backend = backend_of_one_run(bone.numel())
     coarse = replace(view, detector=coarse_detector(view.detector))
-    thickness = project(bone, synthetic.grid, coarse, backend=backend)
+    thickness = project(bone, synthetic.grid, coarse, backend=BACKEND)
     return Reprojection(thickness.numpy(), agreement(synthetic, image, view))
 
 
@@ -103,7 +103,7 @@ def agreement(synthetic: SyntheticCT, image: Image, view: View) -> float | None:
             torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)),
             synthetic.grid,
             seen,
-            backend=backend_of_one_run(values.size),
+            backend=BACKEND,
         )
         for values in (synthetic.grey, synthetic.mask)
     )

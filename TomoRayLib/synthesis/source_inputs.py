@@ -29,8 +29,8 @@ class Source:
 
         return replace(self, ct=with_own_labels(self.ct, segmenter))
 
-    def radiographs(self, geometry: GeometryOptions, *, once: bool = False) -> Inputs:
-        """Return both radiographs: the scouts, or rendered from the CT; ``once`` is as in ``rendering.render``.
+    def radiographs(self, geometry: GeometryOptions) -> Inputs:
+        """Return both radiographs: the scouts, or rendered from the CT.
 
         Raises InputError for a view that misses the CT, and for settings that contradict the scouts' headers.
         """
@@ -38,7 +38,7 @@ class Source:
             from TomoRayLib.synthesis.scout_views import scout_inputs  # here, as it loads PyTorch
 
             return scout_inputs(self.study, self.ct, geometry)
-        return project_ct(self.ct, geometry, once=once)
+        return project_ct(self.ct, geometry)
 
 
 def read_source(path: Path, segmentation: Path | None, labels: str = AUTO, *, is_study: bool = False) -> Source:

@@ -35,7 +35,8 @@ from TomoRayLib.networks.radiograph_input import (
 )
 from TomoRayLib.projector.physics.blur import blur
 from TomoRayLib.synthesis.arrangement import Pair
-from TomoRayLib.synthesis.model_run import ChosenModel, SyntheticCT, coarse_level, model_grid, run_network
+from TomoRayLib.synthesis.model_run import ChosenModel, SyntheticCT, coarse_level, run_network
+from TomoRayLib.synthesis.result_grid import model_grid
 from TomoRayLib.weights import ModelEntry
 
 Shift = tuple[float, float]

@@ -68,6 +68,7 @@ def test_the_network_gives_the_same_in_its_run_as_in_training(
     """What is done in place, slice by slice and with wider heads, against the plain operators of a training."""
     monkeypatch.setattr(norm_silu, "LEAST_VALUES", 1)
     monkeypatch.setattr(geolift, "ENLARGED_AT_ONCE", 3)
+    monkeypatch.setattr(geolift, "SLICES_AT_ONCE", 5)
     monkeypatch.setattr(geolift, "LIFT_VOXELS_AT_ONCE", 5 * 32 * 32)
     torch.manual_seed(3)
     network = GeoLiftUNet(

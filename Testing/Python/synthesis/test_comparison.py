@@ -9,6 +9,7 @@ from TomoRayLib.anatomy.grey_levels import make_target
 from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.resampling import cropped, labels_on_grid, resample
+from TomoRayLib.segmentation.agreement import labels_at_ends
 from TomoRayLib.synthesis.comparison import matched_vertebrae
 from TomoRayLib.synthesis.model_run import LINEAR, SyntheticCT
 from TomoRayLib.synthesis.truth import ground_truth
@@ -21,7 +22,7 @@ def test_a_vertebra_that_the_ct_cuts_within_the_field_of_view_is_not_whole() -> 
     found = truth.vertebrae().voxels
     nothing = np.zeros(cube.shape, np.float32)
     synthetic = SyntheticCT(nothing, nothing, cube, "perfect", DecodedSpine(found, (), 1.0))
-    matched = matched_vertebrae(synthetic, truth, labels)
+    matched = matched_vertebrae(synthetic, truth, labels_at_ends(labels))
     assert matched is not None
     assert {row.label: row.whole for row in matched.rows} == {20: True, 21: True, 22: True, 23: False}
     assert (matched.counts.whole, matched.counts.named) == (3, 3)

@@ -93,7 +93,8 @@ def hu_to_attenuation(hu: Tensor, water_per_mm: float = 0.022, air_below_hu: flo
     Returns:
         1/mm, float32, shaped as ``hu``, on its device.
     """
-    attenuation = (hu.float() * (water_per_mm / 1000.0)).add_(water_per_mm).clamp_min_(0.0)
+    factor = water_per_mm / 1000.0  # whole numbers times it are float32 at once, without a copy of the volume
+    attenuation = ((hu.float() if hu.is_floating_point() else hu) * factor).add_(water_per_mm).clamp_min_(0.0)
     return attenuation.masked_fill_(hu <= air_below_hu, 0.0)
 
 
