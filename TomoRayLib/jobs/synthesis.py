@@ -128,12 +128,13 @@ def _read_source(job: SynthesisJob, entry: ModelEntry, stages: Stages) -> tuple[
 
             source = source.labelled_by(choose_segmenter(job.device, job.precision))
     true = None
-    if job.comparison and source.study is None:  # while PyTorch is still being loaded
-        true = _true_case(job, entry, source.ct, views_of_ct(source.ct, job.geometry)[0])
+    of_ct = views_of_ct(source.ct, job.geometry) if source.study is None else None
+    if job.comparison and of_ct is not None:  # while PyTorch is still being loaded
+        true = _true_case(job, entry, source.ct, of_ct[0])
     give_back_freed_memory()
     with stages.stage("Projecting"):
-        inputs = source.radiographs(job.geometry)
-    if job.comparison and source.study is not None:
+        inputs = source.radiographs(job.geometry, of_ct)
+    if job.comparison and of_ct is None:
         true = _true_case(job, entry, source.ct, inputs.views)
     return replace(inputs, source=source.ct.without_voxels()), true
 

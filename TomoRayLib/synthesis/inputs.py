@@ -104,11 +104,14 @@ def labelled_ct(volume: Volume, name: str, segmentation: str | None, labels: str
     return SourceCT(volume, mask, notes, (*warnings, *_said("Mask", (*mask.warnings, *remarks))))
 
 
-def project_ct(source: SourceCT, geometry: GeometryOptions) -> Inputs:
-    """Render AP and lateral line integrals of a CT. Raises InputError for a view that misses it."""
+def project_ct(source: SourceCT, geometry: GeometryOptions, of_ct: tuple[Biplanar, str] | None = None) -> Inputs:
+    """Render AP and lateral line integrals of a CT; ``of_ct`` is what ``views_of_ct`` gives, if that is known.
+
+    Raises InputError for a view that misses it.
+    """
     from TomoRayLib.synthesis.rendering import render  # here, as it loads PyTorch
 
-    views, middle = views_of_ct(source, geometry)
+    views, middle = of_ct or views_of_ct(source, geometry)
     images = render(source.ct, {"ap": views.ap, "lat": views.lateral})
     given = geometry.isocenter_mm is not None or geometry.file is not None
     place = ", ".join(f"{value:.1f}" for value in views.isocenter_mm)

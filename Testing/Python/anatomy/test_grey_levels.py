@@ -97,3 +97,13 @@ def test_the_target_keeps_vertebrae_and_blacks_out_the_rest() -> None:
 def test_ct_and_labels_of_different_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="one shape"):
         make_target(np.zeros((2, 2, 2)), np.zeros((2, 2, 3), int), LookupTable.linear())
+
+
+@pytest.mark.parametrize("kind", ["u1", "<u2", ">u2", "<i2", ">i2", "i1", "<i4", "<i8"])
+def test_vertebrae_are_selected_whatever_the_number_type(kind: str) -> None:
+    """By a table where there is one, else by a search; a negative number of one byte is not the spine's 255."""
+    limits = np.iinfo(kind)
+    numbers = np.array([n for n in (-1, 0, 1, 25, 26, 27, 28, 29, 255, 256, 511) if limits.min <= n <= limits.max])
+    labels = np.tile(numbers.astype(kind), (2, 3, 1)).transpose(2, 0, 1)
+    expected = np.isin(labels, [*range(1, 26), 28, 255])
+    np.testing.assert_array_equal(vertebra_mask(labels), expected)

@@ -19,7 +19,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.headers.nifti_header import GZIP_MAGIC, NUMBER_TYPES, NiftiHeader, voxel_file
 
 _GZIP = 31  # zlib's wbits for a stream with the header and checksum of gzip
-_BLOCK = 2**18  # bytes at a time, packed or not: what stays in the processor's cache
+_BLOCK = 2**23  # bytes at a time, packed or not: few, as each waits for its turn if another thread runs Python
 
 
 def is_read_here(header: object) -> TypeGuard[NiftiHeader]:
