@@ -196,13 +196,17 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
         for name, png in paper_figures(content).items():
             (folder / name).write_bytes(png)
 
-    _ = content.shown  # which report, overview and figures share
-    tasks: list[Callable[[], object]] = [lambda: write_surfaces(folder, surfaces)]
+    pictures: list[Callable[[], object]] = []
     if result.job.report:
-        tasks += [lambda: write_report(folder / "report.html", content), overview]
+        pictures += [lambda: write_report(folder / "report.html", content), overview]
     if result.job.figures:
-        tasks.append(figures)
-    in_threads(tasks, most=len(tasks))
+        pictures.append(figures)
+    shared: list[Callable[[], object]] = [lambda: write_surfaces(folder, surfaces)]
+    if pictures:
+        solids = content.solids
+        shared.append(lambda: (solids.synthetic, *((solids.truth, solids.distance) if solids.has_truth else ())))
+    for tasks in (shared, pictures):
+        in_threads(tasks, most=len(tasks))
 
 
 def write_case(folder: Path, result: CaseResult) -> None:

@@ -66,7 +66,7 @@ def render_report(content: ReportContent) -> str:
         reprojection_section(content, shown.synthetic_names),
         _slices(slice_rows(shown), shown),
         uncertainty_section(shown, content.uncertainty, content.expected_dice),
-        _surfaces(surface_views(shown), shown),
+        _surfaces(surface_views(shown, content.solids), shown),
         "" if metrics is None else scores_section(metrics),
         vertebra_section(content.spine, content.matched),
         provenance_table(content.provenance),

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from TomoRayLib.base.notices import NOTICE
+from TomoRayLib.base.notices import NOTICE, SHORT
 from TomoRayLib.report.color_maps import DISTANCE_COLORS
 from TomoRayLib.report.content import ReportContent, Shown
 from TomoRayLib.report.drawing import AMBER, INK, png_bytes, write_text
 from TomoRayLib.report.figures import NOT_SCORED, radiograph_picture, slice_row, truth_heading
 from TomoRayLib.report.slices import choose_slices
-from TomoRayLib.report.solids import SolidPainter
-from TomoRayLib.report.surface_pictures import VIEWPOINTS
+from TomoRayLib.report.solids import Solids
 
+SURFACE_TEXT_PX = 19  # on pictures of half a millimetre a pixel, which are made smaller
 _WHY_NOT_SCORED = (
     "Scores and true surfaces need a vertebra segmentation:",
     "none was given, or none of its vertebrae lies in this",
@@ -45,16 +45,15 @@ def overview_figure(content: ReportContent) -> bytes:
         write_text(sheet, (32, top - 11), name, size_px=19, anchor="ls")
         _paste(sheet, radiograph_picture(pixels, view, 350, 15), (32, top, 350, 350))
     _arrow(ImageDraw.Draw(sheet), 404, 478)
-    _paste_results(sheet, shown)
+    _paste_results(sheet, shown, content.solids)
     return png_bytes(sheet)
 
 
-def _paste_results(sheet: Image.Image, shown: Shown) -> None:
+def _paste_results(sheet: Image.Image, shown: Shown, solids: Solids) -> None:
     """Slices and 3D pictures into the right part of the overview: truth above, synthetic below."""
     choices = choose_slices(shown)
     rows = [slice_row(shown, choice, pixels_per_mm=2.2, text_px=15, compared=False) for choice in choices[:2]]
     rows += [slice_row(shown, choice, 228 / 120, text_px=19, bar_mm=None, compared=False) for choice in choices[2:]]
-    solids = SolidPainter(shown, VIEWPOINTS, pixel_mm=0.6, text_px=16)
     has_truth = shown.truth_hu is not None
     truth_name = truth_heading(shown) if shown.is_scored else NOT_SCORED
     lines = [(truth_name, 104, True), ("Synthetic", 504, False)] if has_truth else [("Synthetic", 304, False)]
@@ -74,8 +73,9 @@ def _paste_results(sheet: Image.Image, shown: Shown) -> None:
         colored = shown.is_scored and not is_truth
         title = f"{name} in 3D" + (", coloured by distance to the truth" if colored else "")
         write_text(sheet, (left_3d, top - 11), title, size_px=19, anchor="ls")
-        width = (1568 - left_3d) // len(VIEWPOINTS)
-        pictures = solids.truth() if is_truth else solids.distance() if colored else solids.synthetic()
+        width = (1568 - left_3d) // len(solids.viewpoints)
+        colors = solids.truth if is_truth else solids.distance if colored else solids.synthetic
+        pictures = solids.pictures(colors, SURFACE_TEXT_PX, None if is_truth else SHORT)
         for number, picture in enumerate(pictures):
             _paste(sheet, picture, (left_3d + number * width, top, width - 6, 350))
     if shown.is_scored:

@@ -37,7 +37,7 @@ def paper_figures(content: ReportContent) -> dict[str, bytes]:
         ("AP radiograph", [radiograph_picture(content.ap, content.views.ap)]),
         ("Lateral radiograph", [radiograph_picture(content.lateral, content.views.lateral)]),
     ]
-    rows, views = slice_rows(shown), surface_views(shown)
+    rows, views = slice_rows(shown), surface_views(shown, content.solids)
     slices: list[Column] = [("Synthetic CT", [row.synthetic for row in rows])]
     surfaces: list[Column] = [("Synthetic CT", [view.synthetic for view in views])]
     if shown.truth_hu is not None:

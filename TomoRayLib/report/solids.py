@@ -29,6 +29,8 @@ from TomoRayLib.report.surface_pictures import (
     shade,
 )
 
+Rgba = NDArray[np.uint8]
+
 SURFACE_PIXEL_MM = 0.5
 TEXT_PX = 24  # the page shows pictures at half size
 
@@ -43,52 +45,67 @@ class SurfaceView:
     distance: Image.Image | None = None
 
 
-def surface_views(
-    shown: Shown,
-    viewpoints: tuple[Viewpoint, ...] = VIEWPOINTS,
-    pixel_mm: float = SURFACE_PIXEL_MM,
-    text_px: int = TEXT_PX,
-) -> tuple[SurfaceView, ...]:
-    """The surfaces of the synthetic spine and the true one from each viewpoint; empty masks give empty pictures."""
-    painter = SolidPainter(shown, viewpoints, pixel_mm, text_px)
-    captions, plain = [viewpoint.name for viewpoint in viewpoints], painter.synthetic()
-    if not painter.has_truth:
-        return tuple(SurfaceView(*both) for both in zip(captions, plain, strict=True))
-    pictures = zip(captions, plain, painter.truth(), painter.distance(), strict=True)
-    return tuple(SurfaceView(*four) for four in pictures)
+def surface_views(shown: Shown, solids: Solids | None = None) -> tuple[SurfaceView, ...]:
+    """The surfaces of the synthetic spine and the true one from each viewpoint; empty masks give empty pictures.
+
+    ``solids`` are those of ``shown`` if they are made already.
+    """
+    solids = solids or Solids(shown)
+    captions = [viewpoint.name for viewpoint in solids.viewpoints]
+    lists = [solids.pictures(colors, TEXT_PX, marking) for colors, marking in _readings(solids)]
+    return tuple(SurfaceView(*one) for one in zip(captions, *lists, strict=True))
+
+
+def _readings(solids: Solids) -> list[tuple[list[Rgba], str | None]]:
+    """The coloured surfaces of a view in its order, and how each is marked."""
+    if not solids.has_truth:
+        return [(solids.synthetic, SHORT)]
+    return [(solids.synthetic, SHORT), (solids.truth, None), (solids.distance, SHORT)]
 
 
 @dataclass(frozen=True, eq=False)
-class SolidPainter:
-    """Draws the surfaces of a case from all viewpoints in one frame; rays meet each surface once for all readings."""
+class Solids:
+    """The surfaces of a case from all viewpoints in one frame; rays meet each surface once for all pictures of it."""
 
     shown: Shown
-    viewpoints: tuple[Viewpoint, ...]
-    pixel_mm: float
-    text_px: int
+    viewpoints: tuple[Viewpoint, ...] = VIEWPOINTS
+    pixel_mm: float = SURFACE_PIXEL_MM
 
     @property
     def has_truth(self) -> bool:
         return self.shown.surfaces.truth_mask is not None
 
-    def synthetic(self) -> list[Image.Image]:
-        return [self._finished(painted(*lit, SYNTHETIC_COLOR), number) for number, lit in enumerate(self._lit)]
+    @cached_property
+    def synthetic(self) -> list[Rgba]:
+        return [painted(*lit, SYNTHETIC_COLOR) for lit in self._lit]
 
-    def truth(self) -> list[Image.Image]:
+    @cached_property
+    def truth(self) -> list[Rgba]:
         """Those of the true surface; of none if there is no truth."""
         field, frame = self.shown.surfaces.truth_field, self._frame
-        return [
-            self._finished(shade(first_hits(field, eye, frame), eye, BONE_COLOR, self.pixel_mm), number, None)
-            for number, eye in enumerate(self.viewpoints)
-        ]
+        return [shade(first_hits(field, eye, frame), eye, BONE_COLOR, self.pixel_mm) for eye in self.viewpoints]
 
-    def distance(self) -> list[Image.Image]:
+    @cached_property
+    def distance(self) -> list[Rgba]:
         """The synthetic surface, each point in the colour of its distance to the true one."""
         points = [hits.points_mm for hits, _ in self._lit]
         away_mm = self.shown.surfaces.to_truth.away_mm(np.concatenate(points))
         parts = np.split(DISTANCE_COLORS(away_mm), np.cumsum([len(some) for some in points])[:-1])
-        lit = zip(self._lit, parts, strict=True)
-        return [self._finished(painted(*one, colors), number) for number, (one, colors) in enumerate(lit)]
+        return [painted(*lit, colors) for lit, colors in zip(self._lit, parts, strict=True)]
+
+    def pictures(self, colors: list[Rgba], text_px: int, marking: str | None = SHORT) -> list[Image.Image]:
+        """One of the readings above as pictures with letters at their edges and a scale bar."""
+        return [
+            annotate(
+                on_white(rgba),
+                edges_of_axes(eye.right, eye.down),
+                1 / self.pixel_mm,
+                marking=marking,
+                dark_on_light=True,
+                text_px=round(text_px * 0.85),
+            )
+            for rgba, eye in zip(colors, self.viewpoints, strict=True)
+        ]
 
     @cached_property
     def _frame(self) -> Frame:
@@ -101,8 +118,3 @@ class SolidPainter:
         """The hits on the synthetic surface from each viewpoint, and how bright they are."""
         hits = [first_hits(self.shown.surfaces.synthetic_field, eye, self._frame) for eye in self.viewpoints]
         return [(one, brightness(one, eye, self.pixel_mm)) for one, eye in zip(hits, self.viewpoints, strict=True)]
-
-    def _finished(self, rgba: NDArray[np.uint8], number: int, marking: str | None = SHORT) -> Image.Image:
-        eye, text_px = self.viewpoints[number], round(self.text_px * 0.85)
-        edges = edges_of_axes(eye.right, eye.down)
-        return annotate(on_white(rgba), edges, 1 / self.pixel_mm, marking=marking, dark_on_light=True, text_px=text_px)
