@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -243,6 +244,7 @@ def load_network(entry: ModelEntry, device: str = "cpu") -> GeoLiftUNet:
 
 
 _kept: dict[tuple[object, ...], GeoLiftUNet] = {}  # at most one
+_keeping = threading.Lock()
 
 
 def kept_network(entry: ModelEntry, device: str = "cpu") -> GeoLiftUNet:
@@ -252,10 +254,11 @@ def kept_network(entry: ModelEntry, device: str = "cpu") -> GeoLiftUNet:
     """
     stamp = (entry.path.stat().st_size, entry.path.stat().st_mtime_ns) if entry.path.exists() else ()
     key = (str(entry.path), *stamp, entry.sha256, json.dumps(entry.network, sort_keys=True), device)
-    if key not in _kept:
-        _kept.clear()  # before the next is loaded: one in memory at a time
-        _kept[key] = load_network(entry, device)
-    return _kept[key]
+    with _keeping:
+        if key not in _kept:
+            _kept.clear()  # before the next is loaded: one in memory at a time
+            _kept[key] = load_network(entry, device)
+        return _kept[key]
 
 
 def load_segmenter(device: str = "cpu", entry: SegmenterEntry | None = None) -> CTSegmenter:

@@ -91,4 +91,6 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from TomoRayLib.base.one_job_process import run_one_job
+
+    run_one_job(main)

@@ -33,7 +33,6 @@ KEPT = Path(__file__).with_suffix(".json")
 BEFORE = "63c38ef"
 KILOBYTES_OF_GB = 1e6
 COHORT = 20
-START = "import sys; from TomoRayLib.cli import main; sys.argv[0] = 'tomoray'; sys.exit(main())"
 HEADINGS = (
     *("command  ", "before, s", " now, s", "      ratio (range)", " mark"),
     *("GB before", " now", "ratio", "mark", "kept"),
@@ -194,7 +193,7 @@ def run_of(command: Command, checkout: Path, inputs: Path, folder: Path) -> Run:
 def process_of(words: str, code: int, checkout: Path, inputs: Path, folder: Path) -> Run:
     """Run one process. Raises RuntimeError if it does not end with the exit code."""
     with tempfile.TemporaryDirectory(dir=folder) as out, tempfile.TemporaryFile() as said:
-        command = [sys.executable, "-c", START, *words.format(out=f"{out}/result", inputs=inputs).split()]
+        command = [sys.executable, "-m", "TomoRayLib.cli", *words.format(out=f"{out}/result", inputs=inputs).split()]
         started = time.perf_counter()
         environment = {**os.environ, "PYTHONPATH": str(checkout)}
         process = subprocess.Popen(command, cwd=checkout, env=environment, stdout=said, stderr=said)

@@ -22,6 +22,7 @@ from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS, LEVEL_MIDDLE, LEVE
 from TomoRayLib.anatomy.vertebra_islands import without_islands
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
 from TomoRayLib.geometry.grid import Grid, Vector3
+from TomoRayLib.geometry.masks import bounding_box
 
 BONE = 0.5
 MOST_VOTES = 30_000  # that place the centres; every voxel is given to one of them
@@ -156,7 +157,9 @@ def decode_vertebrae(mask: NDArray[Any], field: NDArray[Any], grid: Grid) -> Dec
     labels[bone] = np.append(numbers, 0)[nearest]
     agreed = np.zeros(grid.shape, bool)
     agreed[bone] = misses_mm <= AGREEMENT_MM
-    labels = without_islands(labels, bone, grid.spacing_mm)
+    box = bounding_box(bone)
+    assert box is not None
+    labels[box] = without_islands(labels[box], bone[box], grid.spacing_mm)
     return _described(labels, agreed, dict(zip(numbers.tolist(), centers_mm, strict=True)), certainty, grid)
 
 

@@ -1,8 +1,8 @@
-"""A slow import begun in a thread of its own, while this one reads files.
+"""What is slow to load, loaded in a thread of its own while this one reads files.
 
 Python lets one thread at a time run, but others go on while they wait for a disk, unpack a file, work on an array or
-open a library: that is what the import goes on beside. Threads take turns of 5 ms, which each of many short steps of
-the reading would wait for; during the import turns are shorter.
+open a library: that is what the loading goes on beside. Threads take turns of 5 ms, which each of many short steps of
+the reading would wait for; during the loading turns are shorter.
 """
 
 from __future__ import annotations
@@ -10,32 +10,29 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
+from collections.abc import Callable
 
-TURN_S = 0.0005
+TURN_S = 0.00005
 
 
-def import_beside(*modules: str) -> None:
-    """Begin to import modules, one after another, and return at once; whoever imports one next waits until it is there.
+def beside(*steps: str | Callable[[], object]) -> None:
+    """Begin to import modules and call functions, one after another, and return at once.
 
-    numpy is imported first, in this thread, as two threads that meet in one package may block each other. A module that
-    cannot be imported is left for the next import to complain about.
+    Whoever imports one of the modules next waits until it is there. numpy is imported first, in this thread, as two
+    threads that meet in one package may block each other. A step that fails ends the loading; who needs what it should
+    have loaded tries again, and is told why.
     """
     importlib.import_module("numpy")
-    threading.Thread(target=_import_quietly, args=(modules,), name=f"import {modules[0]}", daemon=True).start()
+    threading.Thread(target=_load_quietly, args=(steps,), name="loading beside", daemon=True).start()
 
 
-def _import_quietly(modules: tuple[str, ...]) -> None:
+def _load_quietly(steps: tuple[str | Callable[[], object], ...]) -> None:
     turn_s = sys.getswitchinterval()
     sys.setswitchinterval(TURN_S)
     try:
-        _import_all(modules)
+        for step in steps:
+            importlib.import_module(step) if isinstance(step, str) else step()
+    except Exception:  # broken installations raise anything; the next to need it raises it again, where it is told
+        return
     finally:
         sys.setswitchinterval(turn_s)
-
-
-def _import_all(modules: tuple[str, ...]) -> None:
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except Exception:  # broken installations raise anything; the next import raises it again, where it is told
-            return

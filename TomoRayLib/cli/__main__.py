@@ -1,6 +1,6 @@
 """``python -m TomoRayLib.cli``: the same as ``tomoray``."""
 
-from TomoRayLib.cli.commands import main
+from TomoRayLib.cli.commands import run
 
 if __name__ == "__main__":
-    main()
+    run()

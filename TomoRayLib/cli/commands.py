@@ -14,6 +14,7 @@ from typer.core import TyperCommand
 
 from TomoRayLib import __version__
 from TomoRayLib.base.errors import InputError, OutputError
+from TomoRayLib.base.one_job_process import run_one_job
 from TomoRayLib.cli.display import escaped, print_sentence
 from TomoRayLib.cli.options import Json, OptionalPath, job_command, option_for, option_names
 from TomoRayLib.cli.running import console, finish
@@ -198,8 +199,13 @@ def _root(
     pass
 
 
+def run() -> None:
+    """Entry point of the ``tomoray`` command: ``main`` as a process."""
+    run_one_job(main)
+
+
 def main() -> None:
-    """Entry point of the ``tomoray`` command."""
+    """Run the command that was typed; leaves with its exit code."""
     try:
         app(prog_name="tomoray")
     except (InputError, OutputError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from TomoRayLib.base.early_import import import_beside
+from TomoRayLib.base.early_import import beside
 from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.input_paths import check_input_paths
@@ -35,7 +35,7 @@ def run_projection(job: ProjectionJob, emit: Emit) -> Path:
     with stages.stage("Reading"):
         from TomoRayLib.synthesis.inputs import read_ct
 
-        import_beside("torch")
+        beside("torch")
         source = read_ct(job.ct, job.segmentation, job.labels)
         tell(emit, source.notes, source.warnings)
     with stages.stage("Projecting"):

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from TomoRayLib.base.early_import import import_beside
 from TomoRayLib.base.files import check_writable
 from TomoRayLib.base.memory import give_back_freed_memory
 from TomoRayLib.jobs.events import Emit
 from TomoRayLib.jobs.input_paths import check_input_paths
 from TomoRayLib.jobs.job import SynthesisJob
+from TomoRayLib.jobs.preloading import preload
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.weights import ModelEntry, find_model, read_segmenters
 
@@ -107,7 +107,7 @@ def _read(job: SynthesisJob, entry: ModelEntry, stages: Stages) -> tuple[Inputs,
     with stages.stage("Reading"):
         from TomoRayLib.synthesis.radiograph_inputs import read_radiographs
 
-        import_beside("torch")
+        preload(job, entry)
         how = {"align": job.align, "clean": job.clean}
         return read_radiographs(str(job.ap), str(job.lateral), job.geometry, job.arrangement, **how), None
 
@@ -118,7 +118,7 @@ def _read_source(job: SynthesisJob, entry: ModelEntry, stages: Stages) -> tuple[
         from TomoRayLib.synthesis.inputs import views_of_ct
         from TomoRayLib.synthesis.source_inputs import read_source
 
-        import_beside("torch", "TomoRayLib.projector.backends.numba_kernel")
+        preload(job, entry)
         path = Path(str(job.ct if job.study is None else job.study))
         mask = None if job.segmentation is None else Path(job.segmentation)
         source = read_source(path, mask, job.labels, is_study=job.study is not None)

@@ -9,9 +9,10 @@ Sizes follow the levels k = 0..4: voxels of the output times 2^k, radiograph fea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.networks.image_half import ImageDecoder, RowExchange
 from TomoRayLib.networks.norm_silu import can_run_in_place, norm_silu_
+from TomoRayLib.networks.side_by_side import side_by_side
 
 LEVELS = 5
 IMAGE_CHANNELS = 2
@@ -246,20 +248,34 @@ def lift(features: Tensor, cube_to_pixel: Tensor, size: int, stride: int, onto: 
             device=features.device,
             memory_format=torch.channels_last_3d,
         )
-    plane, chunks = features.float(), []
-    slabs = max(1, LIFT_VOXELS_AT_ONCE // (size * size))
-    for first in range(0, size, slabs):
-        last = min(first + slabs, size)
+    plane = features.float()
+
+    def chunk(first: int, last: int) -> Tensor:
         places = _feature_places(cube_to_pixel.float(), size, first, last, (height, width), stride)
-        chunk = F.grid_sample(plane, places, mode="bilinear", padding_mode="zeros", align_corners=True)
-        chunk = chunk.view(count, channels, last - first, size, size)
-        if onto is not None:
-            volume[:, :, first:last] += chunk.to(volume.dtype)
-        elif chunk.requires_grad:
-            chunks.append(chunk)
-        else:  # straight into place: half the memory
-            volume[:, :, first:last] = chunk
-    return torch.cat(chunks, dim=2).to(features.dtype) if chunks else volume
+        lifted = F.grid_sample(plane, places, mode="bilinear", padding_mode="zeros", align_corners=True)
+        return lifted.view(count, channels, last - first, size, size)
+
+    def write(first: int, last: int) -> None:  # straight into place: half the memory
+        if onto is None:
+            volume[:, :, first:last] = chunk(first, last)
+        else:
+            volume[:, :, first:last] += chunk(first, last).to(volume.dtype)
+
+    slabs = max(1, LIFT_VOXELS_AT_ONCE // (size * size))
+    parts = [(first, min(first + slabs, size)) for first in range(0, size, slabs)]
+    if plane.requires_grad:
+        return torch.cat([chunk(*part) for part in parts], dim=2).to(features.dtype)
+    _each_part(write, parts, volume)
+    return volume
+
+
+def _each_part(work: Callable[..., None], parts: Sequence[tuple[Any, ...]], volume: Tensor) -> None:
+    """Call ``work`` with each of several parts of a volume, on a processor side by side."""
+    if volume.device.type == "cpu" and torch.is_inference_mode_enabled():
+        side_by_side([partial(work, *part) for part in parts])
+        return
+    for part in parts:
+        work(*part)
 
 
 def _feature_places(
@@ -292,10 +308,13 @@ def _enlarged(volume: Tensor) -> Tensor:
 
 def _add_enlarged_(volume: Tensor, coarser: Tensor) -> Tensor:
     """The coarser volume enlarged twofold and added to the other, in its memory, some slices at a time."""
-    for first, last, around in _slabs(coarser.shape[2], ENLARGED_AT_ONCE):
+
+    def add(first: int, last: int, around: slice) -> None:
         start = 2 * (first - around.start)
         enlarged = _enlarged(coarser[:, :, around])[:, :, start : start + 2 * (last - first)]
         volume[:, :, 2 * first : 2 * last] += enlarged
+
+    _each_part(add, list(_slabs(coarser.shape[2], ENLARGED_AT_ONCE)), volume)
     return volume
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-import torch
-
-from TomoRayLib.base.threads import thread_count
 from TomoRayLib.networks.geolift import GeoLiftUNet
+from TomoRayLib.networks.side_by_side import side_by_side
 from TomoRayLib.synthesis.alignment import aligned
 from TomoRayLib.synthesis.arrangement import Pair
 from TomoRayLib.synthesis.model_run import ChosenModel, coarse_probability
@@ -22,7 +20,6 @@ CERTAINTY_TO_TRY_ALL = 0.28  # below it all of them; two in three right pairs li
 LEAST_GAIN = 0.03  # of certainty, by which another arrangement must be better
 LEAST_CERTAINTY_OF_SUGGESTION = 0.22
 EQUALLY_GOOD = 0.03  # difference in certainty that tells nothing
-MOST_AT_ONCE = 8  # passes; each takes 60 MB
 
 Change = Callable[[Arrangement], Arrangement]
 
@@ -110,7 +107,7 @@ def suggest(
     Returns:
         The arrangement with the best spine if that is clearly better than the given one, else None.
     """
-    network = model.network
+    network = model.network  # before the threads begin
 
     def certainty(how: Arrangement) -> float:
         arranged = pair.arranged(how)
@@ -118,8 +115,12 @@ def suggest(
             arranged = aligned(arranged, as_seen.arranged(how)).pair
         return certainty_of(arranged, network, model)
 
-    at_once = thread_count(MOST_AT_ONCE) if model.device == "cpu" else 1
-    return what_was_meant(lambda arrangements: _beside(certainty, arrangements, at_once), given, everything=everything)
+    def certainties(arrangements: Sequence[Arrangement]) -> list[float]:
+        if model.device != "cpu":
+            return [certainty(how) for how in arrangements]
+        return side_by_side([partial(certainty, how) for how in arrangements])
+
+    return what_was_meant(certainties, given, everything=everything)
 
 
 def what_was_meant(
@@ -138,20 +139,6 @@ def what_was_meant(
         found = list(certainties_of([MISTAKES[words](given) for words in others]))
         certainties |= dict(zip(others, found, strict=True))
     return chosen(as_given, certainties, given)
-
-
-def _beside(
-    certainty: Callable[[Arrangement], float], arrangements: Sequence[Arrangement], at_once: int
-) -> list[float]:
-    """The certainty of each arrangement, several at once on one thread each: small passes gain little from more."""
-    if at_once == 1:
-        return [certainty(how) for how in arrangements]
-    before = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(certainty, arrangements))
-    finally:
-        torch.set_num_threads(before)  # what threads that come later begin with
 
 
 def all_are_tried(measures: ResultMeasures) -> bool:

@@ -18,7 +18,7 @@ def ends_with(code: str) -> str:
 
 def test_the_next_import_waits_until_the_module_is_there() -> None:
     code = (
-        "import sys; from TomoRayLib.base.early_import import import_beside; import_beside('torch'); "
+        "import sys; from TomoRayLib.base.early_import import beside; beside('torch'); "
         "import torch; print(torch.zeros(2).shape[0], 'numpy' in sys.modules)"
     )
     assert ends_with(code) == "2 True"
@@ -26,8 +26,8 @@ def test_the_next_import_waits_until_the_module_is_there() -> None:
 
 def test_a_module_that_is_not_there_is_told_by_who_needs_it() -> None:
     code = (
-        "import threading; from TomoRayLib.base.early_import import import_beside; import_beside('no_such_module')\n"
-        "[one.join() for one in threading.enumerate() if one.name == 'import no_such_module']\n"
+        "import threading; from TomoRayLib.base.early_import import beside; beside('no_such_module')\n"
+        "[one.join() for one in threading.enumerate() if one.name == 'loading beside']\n"
         "try:\n    import no_such_module\nexcept ModuleNotFoundError as error:\n    print(error.name)"
     )
     assert ends_with(code) == "no_such_module"

@@ -1,0 +1,56 @@
+"""A process of one job: its exit code, its output and what is done at its end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def process(main: str) -> subprocess.CompletedProcess[str]:
+    code = f"import sys; from TomoRayLib.base.one_job_process import run_one_job\n{main}\nrun_one_job(main)"
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, encoding="utf-8", timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("main", "code"),
+    [
+        ("main = lambda: None", 0),
+        ("main = lambda: 3", 3),
+        ("main = lambda: sys.exit(4)", 4),
+        ("main = lambda: sys.exit()", 0),
+        ("main = lambda: sys.exit('a reason')", 1),
+        ("main = lambda: [][1]", 1),
+    ],
+)
+def test_the_exit_code_is_that_of_main(main: str, code: int) -> None:
+    assert process(main).returncode == code
+
+
+def test_reasons_and_errors_are_printed() -> None:
+    assert process("main = lambda: sys.exit('a reason')").stderr == "a reason\n"
+    assert "IndexError" in process("main = lambda: [][1]").stderr
+
+
+def test_output_is_written_threads_are_waited_for_and_the_end_is_kept() -> None:
+    main = (
+        "import atexit, threading, time\n"
+        "def late():\n    time.sleep(0.3)\n    print('thread')\n"
+        "def main():\n"
+        "    atexit.register(print, 'at exit')\n"
+        "    threading.Thread(target=late).start()\n"
+        "    print('main', end=' ')\n"
+        "    return 5"
+    )
+    done = process(main)
+    assert (done.stdout, done.returncode) == ("main thread\nat exit\n", 5)
+
+
+def test_nobody_reading_is_no_error() -> None:
+    main = "def main():\n    sys.stdout.close()\n    return 2"
+    assert process(main).returncode == 2
