@@ -36,7 +36,13 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
         "cli",
     )
 )
-FLOORS_OF_TRAINING = ("phantoms", "data", "engine")  # their own, from the bottom up; the rest of ``training`` is above
+FLOORS_OF_TRAINING = (
+    "kernels",
+    "cpu_step",
+    "phantoms",
+    "data",
+    "engine",
+)  # their own, from the bottom up; the rest of ``training`` is above
 # Likewise in ``slicer``; its own modules (request, runs, ...) are "".
 FLOOR_IN_SLICER = {"worker": 0, "scene": 0, "views": 1, "": 1, "extensions": 2, "panel": 3}
 OF_SLICER = frozenset({"slicer", "qt", "ctk", "vtkSlicer", "PythonQt", "PySide6"})

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.training.kernels import has_kernels
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,14 @@ class CubeSampling:
         return volume
 
     def interpolated(self, needed: Tensor) -> Tensor:
-        """(..., z, y, x) floating values at the cube's voxels, from those of ``needed``."""
+        """(c, z, y, x) floating values at the cube's voxels, from those of ``needed``."""
+        if needed.dtype == torch.float32 and has_kernels(needed.device):
+            from TomoRayLib.training.data.cube_kernel import interpolate_rows
+
+            result = np.empty((len(needed), *(len(axis.low) for axis in self.axes)), np.float32)
+            z, y, x = ((axis.low, axis.high, axis.low_weight, axis.high_weight) for axis in self.axes)
+            interpolate_rows(needed.contiguous().numpy(), z, y, x, result)
+            return torch.from_numpy(result)
         for dim, axis in zip((-3, -2, -1), self.axes, strict=True):
             low, high, low_weight, high_weight = (
                 torch.from_numpy(one).to(needed.device)

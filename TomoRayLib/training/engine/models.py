@@ -11,6 +11,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.mappings import dataclass_from_mapping
 from TomoRayLib.networks.geolift import COUNT_LEVEL, PIXELS_PER_CUBE, GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.networks.x2ct import X2CTConfig, X2CTGenerator, radiographs_for_x2ct
+from TomoRayLib.training.kernels import has_kernels
 
 ARCHITECTURES = ("geolift", "x2ct")
 BONE_ABOVE_GREY = 0.15  # of an output without a mask: half of what a voxel of weak bone (60 HU) has, rounded up
@@ -58,8 +59,12 @@ NetworkConfig = GeoLiftConfig | X2CTConfig
 
 
 def build_model(config: NetworkConfig, device: str = "cpu") -> Model:
-    """The network of a configuration. Its 3D layers are channels_last_3d on a CPU, which is faster there; on an H100
-    that took 10 to 20 % longer."""
+    """The network of a configuration, its parts compiled on a CPU if there is numba, with the same weights. Its 3D
+    layers are channels_last_3d on a CPU, which is faster there; on an H100 that took 10 to 20 % longer."""
+    if isinstance(config, GeoLiftConfig) and has_kernels(device):
+        from TomoRayLib.training.cpu_step.network import CpuGeoLiftUNet
+
+        return CpuGeoLiftUNet(config)
     model: Model = GeoLiftUNet(config) if isinstance(config, GeoLiftConfig) else X2CTModel(config)
     for module in model.modules():
         if isinstance(module, nn.Conv3d) and device == "cpu":

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
+from TomoRayLib.base.allocator import keep_freed_memory
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.networks.precision import fast_autocast
@@ -143,6 +144,8 @@ class Trainer:
         """Networks, optimizer and progress: new, from the weights to start from, or from the run's own checkpoint."""
         checkpoint = out / CHECKPOINT
         fabric = launched_fabric(config.precision, os.environ)
+        if fabric.device.type == "cpu":
+            keep_freed_memory()  # processes that make samples are forked from this one and inherit it
         cores = cores_of_process(os.environ, fabric.world_size)
         asked_for = config.workers if config.workers is not None else _workers_before(out)
         config = replace(config, workers=workers_for(asked_for, fabric.device, stream.size, cores))
@@ -150,7 +153,13 @@ class Trainer:
         network = build_model(config.trained_network, fabric.device.type)
         asked = {"counting": config.loss.count > 0, "imaging": config.loss.image > 0}
         trained = parameters_to_train(network, config.finest_level, config.last_trained_level, **asked)
-        optimizer = torch.optim.AdamW(trained, lr=config.peak_lr, weight_decay=config.weight_decay, betas=config.betas)
+        optimizer = torch.optim.AdamW(
+            trained,
+            lr=config.peak_lr,
+            weight_decay=config.weight_decay,
+            betas=config.betas,
+            fused=fabric.device.type == "cpu",
+        )
         ema = AveragedModel(network, multi_avg_fn=moving_average(config.ema_decay)).to(fabric.device)
         model, optimizer = fabric.setup(network, optimizer)
         adversary = Adversary(fabric, config.adversary) if config.adversary.weight > 0 else None

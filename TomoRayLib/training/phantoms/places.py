@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.projector.backends.choice import chosen_library
+from TomoRayLib.training.kernels import has_kernels
 from TomoRayLib.training.phantoms.sampling import labels_at, sample_at
 
 NODE_MM = 4.0
@@ -100,9 +100,7 @@ class Places:
         return slices[0], slices[1], slices[2]
 
     def _is_compiled(self, volume: Tensor) -> bool:
-        device = self.nodes.device
-        on_cpu = device.type == volume.device.type == "cpu"
-        return on_cpu and chosen_library("auto", "cpu", torch.float32, differentiable=False) == "numba"
+        return volume.device.type == "cpu" and has_kernels(self.nodes.device)
 
     def _in_voxels(self, grid: Grid) -> np.ndarray:
         """The nodes in voxels of an axis-aligned grid, (3, z, y, x)."""
