@@ -9,10 +9,12 @@ from TomoRayLib.anatomy.vertebra_decoding import UNSURE
 from TomoRayLib.base.files import staged_folder
 from TomoRayLib.base.memory import give_back_freed_memory, peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
+from TomoRayLib.base.threads import in_threads
+from TomoRayLib.images.case_surfaces import CaseSurfaces
 from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
-from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, write_case
+from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, surfaces_of, write_case
 from TomoRayLib.synthesis.comparison import compare_with_truth
 from TomoRayLib.synthesis.familiarity import unlike_training
 from TomoRayLib.synthesis.inputs import Inputs
@@ -112,13 +114,27 @@ def write_result(result: CaseResult, stages: Stages) -> Finished:
     give_back_freed_memory()
     with staged_folder(result.job.out) as folder:
         with stages.stage("Drawing"):
-            result = reprojected(result)
+            result = _drawable(result)
             provenance = result.provenance()
             draw_case(folder, result, {**provenance, **cost_of(stages)})
         with stages.stage("Writing"):
             write_case(folder, result)
         write_json(folder / "provenance.json", {**provenance, **cost_of(stages)})
     return _finished(result, stages)
+
+
+def _drawable(result: CaseResult) -> CaseResult:
+    """The result reprojected, with its surfaces made meanwhile."""
+
+    def make_surfaces() -> CaseSurfaces:
+        made = surfaces_of(result)
+        _ = made.synthetic, made.to_truth if made.truth_mask is not None else None
+        return made
+
+    seen, surfaces = in_threads([lambda: reprojected(result), make_surfaces])
+    assert isinstance(seen, CaseResult)
+    assert isinstance(surfaces, CaseSurfaces)
+    return replace(seen, surfaces=surfaces)
 
 
 def _suggested(measures: ResultMeasures, inputs: Inputs, job: SynthesisJob, model: ChosenModel) -> Suggestion | None:

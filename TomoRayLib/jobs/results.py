@@ -63,6 +63,7 @@ class CaseResult:
     judgement: Judgement | None = None
     reprojections: tuple[Reprojection, Reprojection] | None = None
     sureness: Sureness | None = None
+    surfaces: CaseSurfaces | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -161,10 +162,15 @@ def _shown_name(path: Path) -> str:
     return path.resolve().name if path.is_dir() else path.name.split(".")[0]
 
 
+def surfaces_of(result: CaseResult) -> CaseSurfaces:
+    """The surfaces of the synthetic vertebrae and the true ones, which are made when they are first asked for."""
+    return CaseSurfaces(result.synthetic.bone(), result.true_vertebrae)
+
+
 def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> None:
     """Write the surfaces in LPS mm and, if the job wants them, the report and its overview."""
-    vertebrae, seen = result.synthetic.bone(), result.reprojections
-    surfaces = CaseSurfaces(vertebrae, result.true_vertebrae)
+    surfaces, seen = result.surfaces or surfaces_of(result), result.reprojections
+    vertebrae = surfaces.synthetic_mask
     content = ReportContent(
         title=result.title,
         views=result.inputs.views,

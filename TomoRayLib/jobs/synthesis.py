@@ -115,7 +115,7 @@ def _read(job: SynthesisJob, entry: ModelEntry, stages: Stages) -> tuple[Inputs,
 def _read_source(job: SynthesisJob, entry: ModelEntry, stages: Stages) -> tuple[Inputs, TrueCase | None]:
     """The scouts of a CT, or radiographs rendered from it, and what of it the result is compared with."""
     with stages.stage("Reading"):
-        from TomoRayLib.synthesis.inputs import views_of_ct
+        from TomoRayLib.synthesis.inputs import rendered, views_of_ct
         from TomoRayLib.synthesis.source_inputs import read_source
 
         preload(job, entry)
@@ -127,16 +127,20 @@ def _read_source(job: SynthesisJob, entry: ModelEntry, stages: Stages) -> tuple[
             from TomoRayLib.synthesis.own_labels import choose_segmenter
 
             source = source.labelled_by(choose_segmenter(job.device, job.precision))
-    true = None
-    of_ct = views_of_ct(source.ct, job.geometry) if source.study is None else None
-    if job.comparison and of_ct is not None:  # while PyTorch is still being loaded
-        true = _true_case(job, entry, source.ct, of_ct[0])
-    give_back_freed_memory()
-    with stages.stage("Projecting"):
-        inputs = source.radiographs(job.geometry, of_ct)
-    if job.comparison and of_ct is None:
-        true = _true_case(job, entry, source.ct, inputs.views)
-    return replace(inputs, source=source.ct.without_voxels()), true
+    if source.study is not None:
+        with stages.stage("Projecting"):
+            inputs = source.radiographs(job.geometry)
+        true = _true_case(job, entry, source.ct, inputs.views) if job.comparison else None
+    else:
+        views, ct = views_of_ct(source.ct, job.geometry), source.ct
+        true = _true_case(job, entry, ct, views.views) if job.comparison else None  # while PyTorch is being loaded
+        del source
+        ct = replace(ct, labels=None)  # which are not needed any more; nor is the CT after this
+        give_back_freed_memory()
+        with stages.stage("Projecting"):
+            inputs = rendered(ct, views, overwrite=True)
+    assert inputs.source is not None
+    return replace(inputs, source=inputs.source.without_voxels()), true
 
 
 def _true_case(job: SynthesisJob, entry: ModelEntry, source: SourceCT, views: Biplanar) -> TrueCase:

@@ -152,6 +152,8 @@ class GeoLiftUNet(nn.Module):
             lifted = self._lift(features, cube_to_pixel, level)
             for view in features:
                 view[level] = torch.empty(0)  # free what is no longer needed
+            if volume is not None:
+                volume = self.decoder[level].widen(volume)  # type: ignore[operator]  # and the coarser one is freed
             volume = self.decoder[level](volume, lifted)
             del lifted
             if level == LEVELS - 1:
@@ -259,7 +261,7 @@ def lift(features: Tensor, cube_to_pixel: Tensor, size: int, stride: int, onto: 
         if onto is None:
             volume[:, :, first:last] = chunk(first, last)
         else:
-            volume[:, :, first:last] += chunk(first, last).to(volume.dtype)
+            volume[:, :, first:last].add_(chunk(first, last).to(volume.dtype))
 
     slabs = max(1, LIFT_VOXELS_AT_ONCE // (size * size))
     parts = [(first, min(first + slabs, size)) for first in range(0, size, slabs)]
@@ -312,7 +314,7 @@ def _add_enlarged_(volume: Tensor, coarser: Tensor) -> Tensor:
     def add(first: int, last: int, around: slice) -> None:
         start = 2 * (first - around.start)
         enlarged = _enlarged(coarser[:, :, around])[:, :, start : start + 2 * (last - first)]
-        volume[:, :, 2 * first : 2 * last] += enlarged
+        volume[:, :, 2 * first : 2 * last].add_(enlarged)
 
     _each_part(add, list(_slabs(coarser.shape[2], ENLARGED_AT_ONCE)), volume)
     return volume
@@ -379,7 +381,8 @@ class _ImageBlock(nn.Module):
 
 
 class _VolumeBlock(nn.Module):
-    """Carry the coarser volume up, add the lifted features, and convolve."""
+    """Enlarge the coarser volume, which ``widen`` has brought to the channels of this one, add the lifted features, and
+    convolve."""
 
     def __init__(self, inputs: int, outputs: int, convolutions: int, has_coarser: bool) -> None:
         super().__init__()
@@ -394,10 +397,8 @@ class _VolumeBlock(nn.Module):
         )
 
     def forward(self, coarser: Tensor | None, lifted: Tensor) -> Tensor:
-        if self.widen is not None and coarser is not None:
-            widened = self.widen(coarser)
-            lifted = lifted + _enlarged(widened) if lifted.requires_grad else _add_enlarged_(lifted, widened)
-            del widened
+        if coarser is not None:
+            lifted = lifted + _enlarged(coarser) if lifted.requires_grad else _add_enlarged_(lifted, coarser)
         if not can_run_in_place(lifted):
             return self.body(F.silu(self.norm(lifted), inplace=True))
         volume = norm_silu_(lifted, self.norm)

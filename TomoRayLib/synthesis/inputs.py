@@ -104,25 +104,39 @@ def labelled_ct(volume: Volume, name: str, segmentation: str | None, labels: str
     return SourceCT(volume, mask, notes, (*warnings, *_said("Mask", (*mask.warnings, *remarks))))
 
 
-def project_ct(source: SourceCT, geometry: GeometryOptions, of_ct: tuple[Biplanar, str] | None = None) -> Inputs:
-    """Render AP and lateral line integrals of a CT; ``of_ct`` is what ``views_of_ct`` gives, if that is known.
+def project_ct(source: SourceCT, geometry: GeometryOptions) -> Inputs:
+    """Render AP and lateral line integrals of a CT. Raises InputError for a view that misses it."""
+    return rendered(source, views_of_ct(source, geometry))
+
+
+def rendered(source: SourceCT, views: RenderedViews, *, overwrite: bool = False) -> Inputs:
+    """Render a CT's line integrals; ``views`` are from ``views_of_ct``, ``overwrite`` is as in ``rendering.render``.
 
     Raises InputError for a view that misses it.
     """
     from TomoRayLib.synthesis.rendering import render  # here, as it loads PyTorch
 
-    views, middle = of_ct or views_of_ct(source, geometry)
-    images = render(source.ct, {"ap": views.ap, "lat": views.lateral})
+    both = views.views
+    images = render(source.ct, {"ap": both.ap, "lat": both.lateral}, overwrite=overwrite)
+    notes, warnings = (*source.notes, views.note), source.warnings
+    return Inputs(images["ap"], images["lat"], both, source, notes, warnings)
+
+
+@dataclass(frozen=True)
+class RenderedViews:
+    """The views that a CT is rendered from, and where their isocentre comes from, in a sentence."""
+
+    views: Biplanar
+    note: str
+
+
+def views_of_ct(source: SourceCT, geometry: GeometryOptions) -> RenderedViews:
+    """Return the views that a CT is rendered from."""
+    center_mm, middle = default_isocenter_mm(source.ct, source.labels)
+    views = rendering_views(geometry, center_mm)
     given = geometry.isocenter_mm is not None or geometry.file is not None
     place = ", ".join(f"{value:.1f}" for value in views.isocenter_mm)
-    note = f"Isocentre ({place}) mm: {'given or from the geometry file' if given else middle}."
-    return Inputs(images["ap"], images["lat"], views, source, (*source.notes, note), source.warnings)
-
-
-def views_of_ct(source: SourceCT, geometry: GeometryOptions) -> tuple[Biplanar, str]:
-    """Return the views that a CT is rendered from, and what their isocentre is the middle of if none is given."""
-    center_mm, middle = default_isocenter_mm(source.ct, source.labels)
-    return rendering_views(geometry, center_mm), middle
+    return RenderedViews(views, f"Isocentre ({place}) mm: {'given or from the geometry file' if given else middle}.")
 
 
 def _said(name: str, sentences: tuple[str, ...]) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ def render(
     method: Method = "auto",
     pixel_spacing_mm: tuple[float, float] | None = None,
     backend: Backend = "auto",
+    overwrite: bool = False,
 ) -> dict[str, NDArray[np.float32]]:
     """Render one radiograph of a CT for each camera.
 
@@ -47,6 +48,7 @@ def render(
         method: ``"rays"`` traces every ray (Siddon), ``"auto"`` chooses the faster method.
         pixel_spacing_mm: (row, column) at the detector for the width of scatter, if cameras are matrices.
         backend: As for ``projector.projection.project``.
+        overwrite: Whether the voxels of ``ct`` may be lost, which saves their memory.
 
     Returns:
         One image (rows, columns) for each camera, by name.
@@ -57,7 +59,7 @@ def render(
     spread_px = scatter_spread_px(exposure, cameras, pixel_spacing_mm)
     hu = _tensor(ct.voxels)
     generator = torch.Generator().manual_seed(exposure.seed)
-    volume = _attenuation(hu, exposure)
+    volume = _attenuation(hu, exposure, overwrite)
     images = {}
     for name, camera in cameras.items():
         with warnings.catch_warnings():  # the error below says more
@@ -75,13 +77,13 @@ def _tensor(voxels: NDArray[np.number]) -> Tensor:
     return torch.from_numpy(voxels if kept else np.array(voxels, dtype=np.float32))
 
 
-def _attenuation(hu: Tensor, exposure: Exposure) -> Tensor:
+def _attenuation(hu: Tensor, exposure: Exposure, overwrite: bool) -> Tensor:
     """(z, y, x) in 1 / mm at one energy, or (2, z, y, x) fractions of water and bone for a spectrum."""
     if exposure.kvp is not None:
         return torch.stack(water_and_bone(hu))
     if exposure.energy_kev is not None:
         return hu_to_attenuation(hu, water_attenuation_per_mm(exposure.energy_kev))
-    return hu_to_attenuation(hu)
+    return hu_to_attenuation(hu, overwrite=overwrite)
 
 
 def _exposed(integrals: Tensor, exposure: Exposure, spread_px: float, generator: torch.Generator) -> Tensor:

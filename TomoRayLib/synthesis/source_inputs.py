@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from TomoRayLib.anatomy.numberings import AUTO
-from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.images.dicom.scouts import ScoutStudy, read_scout_study
 from TomoRayLib.images.dicom.series import volume_of_files
 from TomoRayLib.synthesis.inputs import Inputs, SourceCT, labelled_ct, project_ct, read_ct
@@ -30,8 +29,8 @@ class Source:
 
         return replace(self, ct=with_own_labels(self.ct, segmenter))
 
-    def radiographs(self, geometry: GeometryOptions, of_ct: tuple[Biplanar, str] | None = None) -> Inputs:
-        """Return both radiographs: the scouts, or rendered from the CT; ``of_ct`` is as in ``project_ct``.
+    def radiographs(self, geometry: GeometryOptions) -> Inputs:
+        """Return both radiographs: the scouts, or rendered from the CT.
 
         Raises InputError for a view that misses the CT, and for settings that contradict the scouts' headers.
         """
@@ -39,7 +38,7 @@ class Source:
             from TomoRayLib.synthesis.scout_views import scout_inputs  # here, as it loads PyTorch
 
             return scout_inputs(self.study, self.ct, geometry)
-        return project_ct(self.ct, geometry, of_ct)
+        return project_ct(self.ct, geometry)
 
 
 def read_source(path: Path, segmentation: Path | None, labels: str = AUTO, *, is_study: bool = False) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, overload
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -80,7 +81,9 @@ def water_attenuation_per_mm(energy_kev: float) -> float:
     return attenuation_per_mm("water", energy_kev)
 
 
-def hu_to_attenuation(hu: Tensor, water_per_mm: float = 0.022, air_below_hu: float = -800.0) -> Tensor:
+def hu_to_attenuation(
+    hu: Tensor, water_per_mm: float = 0.022, air_below_hu: float = -800.0, *, overwrite: bool = False
+) -> Tensor:
     """Linear attenuation of a CT: ``water_per_mm * (1 + HU / 1000)``.
 
     The defaults are those of plastimatch: water at 50 keV, 0.22 / cm (its ``-P preprocess``).
@@ -89,10 +92,15 @@ def hu_to_attenuation(hu: Tensor, water_per_mm: float = 0.022, air_below_hu: flo
         hu: CT values in HU, of any shape and number type.
         water_per_mm: Attenuation of water in 1/mm.
         air_below_hu: At or below this value the attenuation is 0.
+        overwrite: Whether the result may take the place of ``hu``, if that is float32.
 
     Returns:
         1/mm, float32, shaped as ``hu``, on its device.
     """
+    if overwrite and hu.dtype == torch.float32:
+        for part in hu if hu.ndim > 2 else (hu,):  # plane by plane: without a mask of the whole volume
+            part.copy_(hu_to_attenuation(part, water_per_mm, air_below_hu))
+        return hu
     factor = water_per_mm / 1000.0  # whole numbers times it are float32 at once, without a copy of the volume
     attenuation = ((hu.float() if hu.is_floating_point() else hu) * factor).add_(water_per_mm).clamp_min_(0.0)
     return attenuation.masked_fill_(hu <= air_below_hu, 0.0)

@@ -70,8 +70,8 @@ class _VolumeBlock(nn.Module):
         self.widen, self.norm, self.body = block.widen, block.norm, block.body
 
     def forward(self, coarser: Tensor | None, lifted: Tensor) -> Tensor:
-        if self.widen is not None and coarser is not None:
-            lifted = plus_enlarged(lifted, self.widen(coarser))  # type: ignore[operator]
+        if coarser is not None:
+            lifted = plus_enlarged(lifted, coarser)
         x = norm_silu(self.norm, lifted)  # type: ignore[arg-type]
         layers = list(self.body)  # type: ignore[arg-type]
         for convolution, norm in zip(layers[0::3], layers[1::3], strict=True):
