@@ -7,10 +7,13 @@ the reading would wait for; during the loading turns are shorter.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import importlib.util
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 TURN_S = 0.00005
 
@@ -24,6 +27,15 @@ def beside(*steps: str | Callable[[], object]) -> None:
     """
     importlib.import_module("numpy")
     threading.Thread(target=_load_quietly, args=(steps,), name="loading beside", daemon=True).start()
+
+
+def open_library(package: str, pattern: str) -> None:
+    """Open a package's library without importing the package, which is then imported the sooner; nothing elsewhere than
+    on Linux."""
+    spec = importlib.util.find_spec(package) if sys.platform.startswith("linux") else None
+    for folder in spec.submodule_search_locations or () if spec is not None else ():
+        for library in Path(folder).glob(pattern):
+            ctypes.CDLL(str(library))  # others may run meanwhile
 
 
 def _load_quietly(steps: tuple[str | Callable[[], object], ...]) -> None:

@@ -91,6 +91,9 @@ def demo(
     """Run a synthesis on the public demonstration case LIDC-IDRI-0001, a real CT that no model was trained on."""
 
     def work(emit: Emit) -> None:
+        from TomoRayLib.jobs.preloading import open_libraries
+
+        open_libraries()
         from TomoRayLib.jobs.demonstration import case_files, default_cache, fetch_demonstration
         from TomoRayLib.jobs.synthesis import run_synthesis
 

@@ -10,11 +10,10 @@ from TomoRayLib.base.files import staged_folder
 from TomoRayLib.base.memory import give_back_freed_memory, peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.base.threads import in_threads
-from TomoRayLib.images.case_surfaces import CaseSurfaces
+from TomoRayLib.jobs.case_result import CaseResult, Judgement, cost_of
 from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.progress import Stages
-from TomoRayLib.jobs.results import CaseResult, Judgement, cost_of, draw_case, surfaces_of, write_case
 from TomoRayLib.synthesis.comparison import compare_with_truth
 from TomoRayLib.synthesis.familiarity import unlike_training
 from TomoRayLib.synthesis.inputs import Inputs
@@ -111,6 +110,8 @@ def write_result(result: CaseResult, stages: Stages) -> Finished:
 
     Raises OutputError if the folder cannot be written.
     """
+    from TomoRayLib.jobs.results import draw_case, write_case  # loaded beside the network's run
+
     give_back_freed_memory()
     with staged_folder(result.job.out) as folder:
         with stages.stage("Drawing"):
@@ -125,6 +126,9 @@ def write_result(result: CaseResult, stages: Stages) -> Finished:
 
 def _drawable(result: CaseResult) -> CaseResult:
     """The result reprojected, with its surfaces made meanwhile."""
+
+    from TomoRayLib.images.case_surfaces import CaseSurfaces
+    from TomoRayLib.jobs.results import surfaces_of
 
     def make_surfaces() -> CaseSurfaces:
         made = surfaces_of(result)

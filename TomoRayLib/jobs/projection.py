@@ -10,6 +10,7 @@ from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.input_paths import check_input_paths
 from TomoRayLib.jobs.job import ProjectionJob
+from TomoRayLib.jobs.preloading import open_libraries
 from TomoRayLib.jobs.progress import Stages
 
 STAGE_SECONDS = {"Reading": 5.0, "Projecting": 1.5, "Writing": 0.5}
@@ -32,6 +33,7 @@ def run_projection(job: ProjectionJob, emit: Emit) -> Path:
     stages = Stages(STAGE_SECONDS, emit)
     check_input_paths(job)
     check_writable(job.out)
+    open_libraries()
     with stages.stage("Reading"):
         from TomoRayLib.synthesis.inputs import read_ct
 

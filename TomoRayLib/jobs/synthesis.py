@@ -14,13 +14,13 @@ from TomoRayLib.base.memory import give_back_freed_memory
 from TomoRayLib.jobs.events import Emit
 from TomoRayLib.jobs.input_paths import check_input_paths
 from TomoRayLib.jobs.job import SynthesisJob
-from TomoRayLib.jobs.preloading import preload
+from TomoRayLib.jobs.preloading import open_libraries, preload
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.weights import ModelEntry, find_model, read_segmenters
 
 if TYPE_CHECKING:
     from TomoRayLib.geometry.views import Biplanar
-    from TomoRayLib.jobs.results import CaseResult
+    from TomoRayLib.jobs.case_result import CaseResult
     from TomoRayLib.synthesis.inputs import Inputs, SourceCT
     from TomoRayLib.synthesis.true_case import TrueCase
 
@@ -63,6 +63,7 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
     stages = Stages(expected_seconds(job), emit)
     check_input_paths(job)
     check_writable(job.out, NEED_BYTES)
+    open_libraries()
     result = case_result(job, stages, emit)
     from TomoRayLib.jobs.case import write_result
 
