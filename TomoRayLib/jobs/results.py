@@ -16,6 +16,7 @@ from TomoRayLib.report.case_page import write_report
 from TomoRayLib.report.content import ReportContent
 from TomoRayLib.report.overview import overview_figure
 from TomoRayLib.report.paper_figures import paper_figures
+from TomoRayLib.report.solids import Solids
 from TomoRayLib.synthesis.own_labels import labels_marking
 from TomoRayLib.synthesis.rendering import write_radiograph
 from TomoRayLib.synthesis.reprojection import write_reprojection
@@ -54,21 +55,22 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
         surfaces=surfaces,
     )
 
+    solids = Solids(content.shown)
+
     def overview() -> None:
-        (folder / "overview.png").write_bytes(overview_figure(content))
+        (folder / "overview.png").write_bytes(overview_figure(content, solids))
 
     def figures() -> None:
-        for name, png in paper_figures(content).items():
+        for name, png in paper_figures(content, solids).items():
             (folder / name).write_bytes(png)
 
     pictures: list[Callable[[], object]] = []
     if result.job.report:
-        pictures += [lambda: write_report(folder / "report.html", content), overview]
+        pictures += [lambda: write_report(folder / "report.html", content, solids), overview]
     if result.job.figures:
         pictures.append(figures)
     shared: list[Callable[[], object]] = [lambda: write_surfaces(folder, surfaces)]
     if pictures:
-        solids = content.solids
         shared.append(lambda: (solids.synthetic, *((solids.truth, solids.distance) if solids.has_truth else ())))
     for tasks in (shared, pictures):
         in_threads(tasks, most=len(tasks))

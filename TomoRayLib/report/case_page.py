@@ -25,7 +25,7 @@ from TomoRayLib.report.figures import (
 )
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.reprojection_section import reprojection_section
-from TomoRayLib.report.solids import SurfaceView, surface_views
+from TomoRayLib.report.solids import Solids, SurfaceView, surface_views
 from TomoRayLib.report.tables import at_a_glance, provenance_table, scores_section
 from TomoRayLib.report.uncertainty_section import uncertainty_section
 from TomoRayLib.report.vertebra_section import vertebra_section
@@ -49,11 +49,12 @@ MANY_NOTES = 5  # more are set smaller, in two columns
 _SLICE_HEADS = ("Synthetic", "Synthetic, outline of the truth", "Difference")
 
 
-def render_report(content: ReportContent) -> str:
+def render_report(content: ReportContent, solids: Solids | None = None) -> str:
     """Render the page of one case. All pictures are in it as PNG; nothing is fetched when it is opened.
 
     Args:
         content: One case's radiographs, volumes, scores and provenance.
+        solids: Its surfaces in 3D if they are made already.
 
     Returns:
         The page as HTML text.
@@ -66,7 +67,7 @@ def render_report(content: ReportContent) -> str:
         reprojection_section(content, shown.synthetic_names),
         _slices(slice_rows(shown), shown),
         uncertainty_section(shown, content.uncertainty, content.expected_dice),
-        _surfaces(surface_views(shown, content.solids), shown),
+        _surfaces(surface_views(shown, solids), shown),
         "" if metrics is None else scores_section(metrics),
         vertebra_section(content.spine, content.matched),
         provenance_table(content.provenance),
@@ -75,17 +76,18 @@ def render_report(content: ReportContent) -> str:
     return html_page(f"{content.title} \N{EN DASH} TomoRay, SYNTHETIC CT", sections)
 
 
-def write_report(path: str | os.PathLike[str], content: ReportContent) -> None:
+def write_report(path: str | os.PathLike[str], content: ReportContent, solids: Solids | None = None) -> None:
     """Write the page of one case atomically.
 
     Args:
         path: The HTML file to write.
         content: One case's radiographs, volumes, scores and provenance.
+        solids: Its surfaces in 3D if they are made already.
 
     Raises:
         OutputError: If the file cannot be written.
     """
-    text = render_report(content)
+    text = render_report(content, solids)
     with write_atomically(path) as partial:
         partial.write_text(text, encoding="utf-8")
 

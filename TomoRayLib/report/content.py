@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +21,6 @@ from TomoRayLib.images.types import Volume
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.metrics.vertebra_matches import MatchedSpine
 from TomoRayLib.report.label_places import vertebra_places
-
-if TYPE_CHECKING:
-    from TomoRayLib.report.solids import Solids
 
 Names = tuple[tuple[str, Vector3], ...]
 UNSURE_MARK = "?"  # behind a name
@@ -85,13 +82,6 @@ class ReportContent:
             raise ValueError("truth_labels need the CT that they belong to; got truth None. Give both, or no labels.")
         if self.truth_labels is None and self.metrics is not None:
             raise ValueError("metrics need the truth's vertebra labels; got truth_labels None. Give metrics None too.")
-
-    @cached_property
-    def solids(self) -> Solids:
-        """The surfaces in 3D, which report, overview and figures share."""
-        from TomoRayLib.report.solids import Solids  # which needs this module
-
-        return Solids(self.shown)
 
     @cached_property
     def shown(self) -> Shown:

@@ -21,11 +21,12 @@ _WHY_NOT_SCORED = (
 )
 
 
-def overview_figure(content: ReportContent) -> bytes:
+def overview_figure(content: ReportContent, solids: Solids | None = None) -> bytes:
     """Draw one picture of a case: radiographs, arrow, truth above synthetic in slices and in 3D.
 
     Args:
         content: One case's radiographs, volumes and scores.
+        solids: Its surfaces in 3D if they are made already.
 
     Returns:
         A PNG of 1600 x 900 pixels.
@@ -45,7 +46,7 @@ def overview_figure(content: ReportContent) -> bytes:
         write_text(sheet, (32, top - 11), name, size_px=19, anchor="ls")
         _paste(sheet, radiograph_picture(pixels, view, 350, 15), (32, top, 350, 350))
     _arrow(ImageDraw.Draw(sheet), 404, 478)
-    _paste_results(sheet, shown, content.solids)
+    _paste_results(sheet, shown, solids or Solids(shown))
     return png_bytes(sheet)
 
 

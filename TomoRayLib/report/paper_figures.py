@@ -14,7 +14,7 @@ from TomoRayLib.report.color_maps import DIFFERENCE_COLORS
 from TomoRayLib.report.content import ReportContent
 from TomoRayLib.report.drawing import png_bytes, write_text
 from TomoRayLib.report.figures import radiograph_picture, slice_rows, truth_heading
-from TomoRayLib.report.solids import surface_views
+from TomoRayLib.report.solids import Solids, surface_views
 
 FIGURE_NAMES = ("figure2.png", "figure3.png", "figure4.png")
 GAP_PX, HEAD_PX, TEXT_PX = 16, 44, 24
@@ -23,11 +23,12 @@ WHITE = (255, 255, 255)
 Column = tuple[str, Sequence[Image.Image]]
 
 
-def paper_figures(content: ReportContent) -> dict[str, bytes]:
+def paper_figures(content: ReportContent, solids: Solids | None = None) -> dict[str, bytes]:
     """Draw the figures of a case.
 
     Args:
         content: The case; without a truth the columns of the truth are left out.
+        solids: Its surfaces in 3D if they are made already.
 
     Returns:
         PNGs by file name: radiographs, slices, surfaces. What is synthetic is marked in the picture.
@@ -37,7 +38,7 @@ def paper_figures(content: ReportContent) -> dict[str, bytes]:
         ("AP radiograph", [radiograph_picture(content.ap, content.views.ap)]),
         ("Lateral radiograph", [radiograph_picture(content.lateral, content.views.lateral)]),
     ]
-    rows, views = slice_rows(shown), surface_views(shown, content.solids)
+    rows, views = slice_rows(shown), surface_views(shown, solids)
     slices: list[Column] = [("Synthetic CT", [row.synthetic for row in rows])]
     surfaces: list[Column] = [("Synthetic CT", [view.synthetic for view in views])]
     if shown.truth_hu is not None:
