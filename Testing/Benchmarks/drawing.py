@@ -34,7 +34,11 @@ if find_spec("TomoRayLib.jobs"):
     from TomoRayLib.jobs.job import SynthesisJob
     from TomoRayLib.jobs.progress import Stages
     from TomoRayLib.jobs.results import draw_case, write_case
-    from TomoRayLib.jobs.synthesis import SECONDS_FROM_CT, case_result, reprojected
+    from TomoRayLib.jobs.synthesis import SECONDS_FROM_CT, case_result
+    try:
+        from TomoRayLib.jobs.case import reprojected
+    except ImportError:
+        from TomoRayLib.jobs.synthesis import reprojected
     def draw(result):
         draw_case(Path(out), result, result.provenance())
         write_case(Path(out), result)

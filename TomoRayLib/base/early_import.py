@@ -39,12 +39,32 @@ def open_library(package: str, pattern: str) -> None:
 
 
 def _load_quietly(steps: tuple[str | Callable[[], object], ...]) -> None:
-    turn_s = sys.getswitchinterval()
-    sys.setswitchinterval(TURN_S)
-    try:
-        for step in steps:
-            importlib.import_module(step) if isinstance(step, str) else step()
-    except Exception:  # broken installations raise anything; the next to need it raises it again, where it is told
-        return
-    finally:
-        sys.setswitchinterval(turn_s)
+    with _SHORT_TURNS:
+        try:
+            for step in steps:
+                importlib.import_module(step) if isinstance(step, str) else step()
+        except Exception:  # broken installations raise anything; the next to need it raises it again, where it is told
+            return
+
+
+class _ShortTurns:
+    """Short turns of all threads while at least one block is entered; after the last one they are as before."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._before_s = threading.Lock(), 0, sys.getswitchinterval()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before_s = sys.getswitchinterval()
+                sys.setswitchinterval(TURN_S)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                sys.setswitchinterval(self._before_s)
+
+
+_SHORT_TURNS = _ShortTurns()

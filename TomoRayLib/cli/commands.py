@@ -24,6 +24,7 @@ from TomoRayLib.jobs.evaluation_job import EvaluationJob
 from TomoRayLib.jobs.events import Emit, ExitCode, Finished, Note
 from TomoRayLib.jobs.job import VIEW_NAMES, ProjectionJob, SegmentationJob, SynthesisJob
 
+LONG = ("evaluate", "train", "train-segmenter", "publish", "sample-sheet")
 Out = option_for(SynthesisJob, "out")
 Model = option_for(SynthesisJob, "model")
 Device = option_for(SynthesisJob, "device")
@@ -203,8 +204,11 @@ def _root(
 
 
 def run() -> None:
-    """Entry point of the ``tomoray`` command: ``main`` as a process."""
-    run_one_job(main)
+    """Entry point of the ``tomoray`` command: ``main`` as a process, which ends at once after a command of seconds."""
+    if any(word in LONG for word in sys.argv[1:2]):
+        main()
+    else:
+        run_one_job(main)
 
 
 def main() -> None:

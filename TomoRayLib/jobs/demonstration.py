@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from TomoRayLib.anatomy.vertebrae import label_of_structure
-from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import staged_folder, write_atomically
 from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.images.files import read_labels, read_volume
@@ -211,21 +211,45 @@ def _case_in(folder: Path) -> DemonstrationCase:
 
 
 def _labels_are_ours(folder: Path) -> bool:
-    """True if the labels are as they were written here."""
+    """True if the labels are as they were written here, by today's numbering."""
     try:
-        written = (folder / LABELS_HASH_NAME).read_text(encoding="utf-8")
-        return written == sha256_of_bytes((folder / LABELS_NAME).read_bytes())
+        return (folder / LABELS_HASH_NAME).read_text(encoding="utf-8") == _hash_of_labels(folder)
     except (OSError, UnicodeDecodeError):
         return False
 
 
-def _write_labels(folder: Path) -> None:
-    """Make the labels from the mask; their hash is written last."""
+def _hash_of_labels(folder: Path) -> str:
+    """The labels' hash, and that of the numbering that they are made by."""
+    with (folder / TABLE_NAME).open(encoding="utf-8") as table:
+        numbering = sorted(verse_label_of_id(table).items())
+    return f"{sha256_of_bytes((folder / LABELS_NAME).read_bytes())} {sha256_of_bytes(repr(numbering).encode())}"
+
+
+def _made_labels(folder: Path) -> Volume:
     mask = read_volume(folder / MASK_NAME)
-    table = (folder / TABLE_NAME).read_text(encoding="utf-8")
-    write_volume(folder / LABELS_NAME, labels_in_verse_numbering(mask, io.StringIO(table)))
-    with write_atomically(folder / LABELS_HASH_NAME) as partial:
-        partial.write_text(sha256_of_bytes((folder / LABELS_NAME).read_bytes()), encoding="utf-8")
+    return labels_in_verse_numbering(mask, io.StringIO((folder / TABLE_NAME).read_text(encoding="utf-8")))
+
+
+def _write_labels(folder: Path) -> None:
+    """Make the labels from the mask; their hash is written last. In a folder that cannot be written, labels that are
+    right are kept."""
+    labels = _made_labels(folder)
+    try:
+        write_volume(folder / LABELS_NAME, labels)
+        with write_atomically(folder / LABELS_HASH_NAME) as partial:
+            partial.write_text(_hash_of_labels(folder), encoding="utf-8")
+    except OutputError:
+        if not _holds(folder / LABELS_NAME, labels):
+            raise
+
+
+def _holds(path: Path, labels: Volume) -> bool:
+    """True if the file at ``path`` holds exactly these labels."""
+    try:
+        stored = read_labels(path)
+    except InputError:
+        return False
+    return stored.grid.same_as(labels.grid) and np.array_equal(stored.voxels, labels.voxels)
 
 
 def _download_into(folder: Path, report: Report) -> None:

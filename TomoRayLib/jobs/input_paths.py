@@ -1,17 +1,30 @@
-"""Whether the files that a job names are there, asked before anything slow is loaded."""
+"""Whether a job can begin: its files are there and its device has a name, asked before anything slow is loaded."""
 
 from __future__ import annotations
 
+from TomoRayLib.base.device_names import check_device_name
 from TomoRayLib.images.existing import existing_path
 from TomoRayLib.jobs.job import ProjectionJob, SegmentationJob, SynthesisJob
+from TomoRayLib.synthesis.geometry_files import read_views
+from TomoRayLib.synthesis.matrix_files import read_matrices
 
 
-def check_input_paths(job: SynthesisJob | ProjectionJob | SegmentationJob) -> None:
-    """Raise InputError, in the words that reading it would end with, for a file or folder that is not there.
+def check_can_begin(job: SynthesisJob | ProjectionJob | SegmentationJob) -> None:
+    """Raise InputError, in the words that the job would end with later, for what can be told at once.
 
-    The folder of a study is left to its reader, which says more.
+    Looked at are images, segmentation and geometry files and the name of the device. The folder of a study is left to
+    its reader, which says more.
     """
     named = (job.ap, job.lateral) if isinstance(job, SynthesisJob) else ()
-    for path in (job.ct, *named):
+    for path in (job.ct, *named, job.segmentation):
         if path is not None:
             existing_path(path)
+    if not isinstance(job, ProjectionJob):
+        check_device_name(job.device)
+    if not isinstance(job, SegmentationJob):
+        if job.geometry.file is not None:
+            read_views(job.geometry.file)
+        for name, field in (("AP", "ap_matrix_file"), ("lateral", "lateral_matrix_file")):
+            matrix = job.geometry.matrix_file(name)
+            if matrix is not None:
+                read_matrices(matrix, field)

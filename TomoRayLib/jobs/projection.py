@@ -8,7 +8,7 @@ from typing import Literal
 from TomoRayLib.base.early_import import beside
 from TomoRayLib.base.files import check_writable, staged_folder
 from TomoRayLib.jobs.events import Emit, Finished, tell
-from TomoRayLib.jobs.input_paths import check_input_paths
+from TomoRayLib.jobs.input_paths import check_can_begin
 from TomoRayLib.jobs.job import ProjectionJob
 from TomoRayLib.jobs.preloading import open_libraries
 from TomoRayLib.jobs.progress import Stages
@@ -31,7 +31,7 @@ def run_projection(job: ProjectionJob, emit: Emit) -> Path:
         OutputError: If the output folder cannot be written.
     """
     stages = Stages(STAGE_SECONDS, emit)
-    check_input_paths(job)
+    check_can_begin(job)
     check_writable(job.out)
     open_libraries()
     with stages.stage("Reading"):

@@ -11,7 +11,7 @@ from TomoRayLib.base.notices import LABELS_NOTICE
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.events import Emit, Finished, tell
-from TomoRayLib.jobs.input_paths import check_input_paths
+from TomoRayLib.jobs.input_paths import check_can_begin
 from TomoRayLib.jobs.job import SegmentationJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.provenance import made_by, named_inputs
@@ -41,7 +41,7 @@ def run_segmentation(job: SegmentationJob, emit: Emit) -> Path:
         OutputError: If the output folder cannot be written.
     """
     stages = Stages(STAGE_SECONDS, emit)
-    check_input_paths(job)
+    check_can_begin(job)
     check_writable(job.out, NEED_BYTES)
     segmenter = choose_segmenter(job.device, job.precision)
     with stages.stage("Reading"):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from TomoRayLib.base.files import check_writable
 from TomoRayLib.base.memory import give_back_freed_memory
 from TomoRayLib.jobs.events import Emit
-from TomoRayLib.jobs.input_paths import check_input_paths
+from TomoRayLib.jobs.input_paths import check_can_begin
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.preloading import open_libraries, preload
 from TomoRayLib.jobs.progress import Stages
@@ -61,7 +61,7 @@ def run_synthesis(job: SynthesisJob, emit: Emit) -> Path:
         OutputError: If the output folder cannot be written.
     """
     stages = Stages(expected_seconds(job), emit)
-    check_input_paths(job)
+    check_can_begin(job)
     check_writable(job.out, NEED_BYTES)
     open_libraries()
     result = case_result(job, stages, emit)

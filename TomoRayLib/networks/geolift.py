@@ -9,10 +9,9 @@ Sizes follow the levels k = 0..4: voxels of the output times 2^k, radiograph fea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,8 +20,8 @@ from torch import Tensor, nn
 from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.networks.image_half import ImageDecoder, RowExchange
+from TomoRayLib.networks.in_place import add_enlarged_, convolve_, each_part, enlarged, head_logits
 from TomoRayLib.networks.norm_silu import can_run_in_place, norm_silu_
-from TomoRayLib.networks.side_by_side import side_by_side
 
 LEVELS = 5
 IMAGE_CHANNELS = 2
@@ -34,9 +33,8 @@ EXCHANGE_LEVELS = (3, 2)
 PRODUCT_FROM_LEVEL = 2  # A * L is added from 48^3 downwards, where it costs next to nothing
 CONTEXT_BLOCKS = 2
 CONTEXT_HEADS = 4
-LIFT_VOXELS_AT_ONCE = 1 << 18
-ENLARGED_AT_ONCE = 12  # slices of the coarser volume
-SLICES_AT_ONCE = 24  # of a convolution over a large volume
+LIFT_VOXELS_AT_ONCE = {"cpu": 1 << 18}  # by device; on a GPU more, as each part costs a launch
+LIFT_VOXELS_ELSEWHERE = 1 << 20
 LIFTINGS = ("pinhole", "replicate")
 PIXELS_PER_CUBE = 192  # of the network's detector, 4/3 mm each, for a cube of 256 mm
 
@@ -174,10 +172,10 @@ class GeoLiftUNet(nn.Module):
         nn.init.zeros_(self.heads[level].bias)  # type: ignore[arg-type]
 
     def _logits(self, level: int, volume: Tensor, coarser: Tensor | None) -> Tensor:
-        logits = _head(self.heads[level], volume)
+        logits = head_logits(self.heads[level], volume)
         if coarser is None or not self.config.residual_heads:
             return logits
-        return logits + _enlarged(coarser) if logits.requires_grad else _add_enlarged_(logits, coarser)
+        return logits + enlarged(coarser) if logits.requires_grad else add_enlarged_(logits, coarser)
 
     def to_channels_last(self) -> GeoLiftUNet:
         """The 3D layers in the memory order that CPUs and tensor cores are fast with; in place."""
@@ -263,21 +261,13 @@ def lift(features: Tensor, cube_to_pixel: Tensor, size: int, stride: int, onto: 
         else:
             volume[:, :, first:last].add_(chunk(first, last).to(volume.dtype))
 
-    slabs = max(1, LIFT_VOXELS_AT_ONCE // (size * size))
-    parts = [(first, min(first + slabs, size)) for first in range(0, size, slabs)]
+    at_once = LIFT_VOXELS_AT_ONCE.get(features.device.type, LIFT_VOXELS_ELSEWHERE)
+    thick = max(1, at_once // (size * size))
+    parts = [(first, min(first + thick, size)) for first in range(0, size, thick)]
     if plane.requires_grad:
         return torch.cat([chunk(*part) for part in parts], dim=2).to(features.dtype)
-    _each_part(write, parts, volume)
+    each_part(write, parts, volume)
     return volume
-
-
-def _each_part(work: Callable[..., None], parts: Sequence[tuple[Any, ...]], volume: Tensor) -> None:
-    """Call ``work`` with each of several parts of a volume, on a processor side by side."""
-    if volume.device.type == "cpu" and torch.is_inference_mode_enabled():
-        side_by_side([partial(work, *part) for part in parts])
-        return
-    for part in parts:
-        work(*part)
 
 
 def _feature_places(
@@ -302,59 +292,6 @@ def _feature_places(
 def _prediction(logits: Tensor | None, field: Tensor | None, bone_images: Tensor | None) -> Prediction:
     assert logits is not None
     return Prediction(torch.sigmoid(logits[:, :1]), logits[:, 1:], field, bone_images)
-
-
-def _enlarged(volume: Tensor) -> Tensor:
-    return F.interpolate(volume, scale_factor=2, mode="trilinear", align_corners=False)
-
-
-def _add_enlarged_(volume: Tensor, coarser: Tensor) -> Tensor:
-    """The coarser volume enlarged twofold and added to the other, in its memory, some slices at a time."""
-
-    def add(first: int, last: int, around: slice) -> None:
-        start = 2 * (first - around.start)
-        enlarged = _enlarged(coarser[:, :, around])[:, :, start : start + 2 * (last - first)]
-        volume[:, :, 2 * first : 2 * last].add_(enlarged)
-
-    _each_part(add, list(_slabs(coarser.shape[2], ENLARGED_AT_ONCE)), volume)
-    return volume
-
-
-def _convolve_(volume: Tensor, convolution: nn.Conv3d) -> None:
-    """Convolve a volume into its own memory, slab by slab: the slice that the next slab still needs is kept aside."""
-    before: Tensor | None = None
-    for first, last, around in _slabs(volume.shape[2], SLICES_AT_ONCE):
-        slab = volume[:, :, around].clone(memory_format=torch.channels_last_3d)
-        start = first - around.start
-        if before is not None:
-            slab[:, :, :1] = before
-        before = slab[:, :, start + last - first - 1 : start + last - first].clone()
-        volume[:, :, first:last] = convolution(slab)[:, :, start : start + last - first]
-
-
-def _head(convolution: nn.Module, volume: Tensor) -> Tensor:
-    """The two logits (n, 2, z, y, x) of a head, float32. A processor convolves to as many channels as go in far faster
-    than to two of them; some slices at a time, as all these channels would fill another volume."""
-    assert isinstance(convolution, nn.Conv3d)
-    assert convolution.bias is not None
-    missing = volume.shape[1] - convolution.out_channels
-    if missing <= 0 or not can_run_in_place(volume):
-        return convolution(volume).float()
-    weight = F.pad(convolution.weight, (0,) * 9 + (missing,)).to(memory_format=torch.channels_last_3d)
-    bias, depth = F.pad(convolution.bias, (0, missing)), volume.shape[2]
-    logits = torch.empty((len(volume), convolution.out_channels, *volume.shape[2:]))
-    for first, last, around in _slabs(depth, SLICES_AT_ONCE):
-        channels = F.conv3d(volume[:, :, around], weight, bias, padding=1)
-        start = first - around.start
-        logits[:, :, first:last] = channels[:, : convolution.out_channels, start : start + last - first]
-    return logits
-
-
-def _slabs(depth: int, at_once: int) -> Iterator[tuple[int, int, slice]]:
-    """First and last slice (exclusive) of each slab of a volume, and the slab with one slice more on both sides."""
-    for first in range(0, depth, at_once):
-        last = min(first + at_once, depth)
-        yield first, last, slice(max(first - 1, 0), min(last + 1, depth))
 
 
 def _norm(channels: int) -> nn.GroupNorm:
@@ -398,14 +335,14 @@ class _VolumeBlock(nn.Module):
 
     def forward(self, coarser: Tensor | None, lifted: Tensor) -> Tensor:
         if coarser is not None:
-            lifted = lifted + _enlarged(coarser) if lifted.requires_grad else _add_enlarged_(lifted, coarser)
+            lifted = lifted + enlarged(coarser) if lifted.requires_grad else add_enlarged_(lifted, coarser)
         if not can_run_in_place(lifted):
             return self.body(F.silu(self.norm(lifted), inplace=True))
         volume = norm_silu_(lifted, self.norm)
         del lifted
         for layer in self.body:
             if isinstance(layer, nn.Conv3d):
-                _convolve_(volume, layer)
+                convolve_(volume, layer)
             elif isinstance(layer, nn.GroupNorm):
                 norm_silu_(volume, layer)  # and the SiLU after it
         return volume

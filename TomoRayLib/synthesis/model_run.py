@@ -11,6 +11,7 @@ from torch import Tensor
 
 from TomoRayLib.anatomy.grey_levels import LookupTable
 from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine, decode_vertebrae
+from TomoRayLib.base.device_names import check_device_name
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.views import Biplanar
@@ -211,11 +212,8 @@ def choose_device(wanted: str) -> str:
         return "cuda:0" if torch.cuda.is_available() else "cpu"
     if wanted == "cpu":
         return wanted
-    kind, _, number = wanted.partition(":")
-    if kind != "cuda" or not (number.isdecimal() or wanted == "cuda"):
-        raise InputError(
-            f"Expected the device auto, cpu, cuda or cuda:<number>, got {wanted!r}; choose one of these.", "device"
-        )
+    check_device_name(wanted)
+    number = wanted.partition(":")[2]
     if int(number or 0) >= torch.cuda.device_count():
         found = torch.cuda.device_count()
         raise InputError(

@@ -74,7 +74,9 @@ def read_radiographs(
         as_read=as_read,
         as_seen=seen if align else None,
         cleaned=alignment.pair if is_cleaned else None,
-        state_their_views=not doubtful and all(VIEW_KEY in image.metadata for image in images),
+        state_their_views=not (doubtful or read.warnings)
+        and geometry == GeometryOptions()
+        and all(VIEW_KEY in image.metadata for image in images),
         notes=_told_once(notes),
         warnings=_told_once(warnings),
     )

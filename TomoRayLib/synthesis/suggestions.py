@@ -20,6 +20,7 @@ CERTAINTY_TO_TRY_ALL = 0.28  # below it all of them; two in three right pairs li
 LEAST_GAIN = 0.03  # of certainty, by which another arrangement must be better
 LEAST_CERTAINTY_OF_SUGGESTION = 0.22
 EQUALLY_GOOD = 0.03  # difference in certainty that tells nothing
+MOST_AT_ONCE = 2  # passes; each takes 120 MB
 
 Change = Callable[[Arrangement], Arrangement]
 
@@ -118,7 +119,7 @@ def suggest(
     def certainties(arrangements: Sequence[Arrangement]) -> list[float]:
         if model.device != "cpu":
             return [certainty(how) for how in arrangements]
-        return side_by_side([partial(certainty, how) for how in arrangements])
+        return side_by_side([partial(certainty, how) for how in arrangements], MOST_AT_ONCE)
 
     return what_was_meant(certainties, given, everything=everything)
 

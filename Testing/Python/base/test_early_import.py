@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -50,3 +52,43 @@ def test_a_missing_file_is_told_before_anything_slow_is_loaded() -> None:
         "print(code, sorted({'torch', 'vtkmodules', 'SimpleITK', 'scipy', 'pydicom'} & set(sys.modules)))"
     )
     assert ends_with(code) == "2 []"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--ct", "HERE", "--segmentation", "nowhere.nii.gz"], "nowhere.nii.gz"),
+        (["--ct", "HERE", "--device", "gpu"], "auto, cpu, cuda"),
+        (["--ap", "HERE", "--lateral", "HERE", "--geometry", "nowhere.json"], "nowhere.json"),
+        (
+            ["--ap", "HERE", "--lateral", "HERE", "--ap-matrix", "nowhere.txt", "--lateral-matrix", "HERE"],
+            "nowhere.txt",
+        ),
+    ],
+)
+def test_what_can_be_told_at_once_is(words: list[str], said: str, tmp_path: Path) -> None:
+    here = tmp_path / "here.nrrd"
+    here.write_bytes(b"NRRD0004")
+    given = [str(here) if word == "HERE" else word for word in words]
+    code = (
+        "import sys; from TomoRayLib.cli import main; "
+        f"sys.argv = ['tomoray', 'synthesize', '--out', 'nowhere', *{given}]"
+        "\nsys.stderr = sys.stdout\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\n"
+        "print(code, sorted({'torch', 'vtkmodules', 'SimpleITK', 'scipy', 'pydicom'} & set(sys.modules)))"
+    )
+    *printed, last = ends_with(code).splitlines()
+    assert last == "2 []"
+    assert said in " ".join(printed).replace("\n", "")
+
+
+def test_turns_are_as_long_as_before_once_all_has_been_loaded() -> None:
+    code = (
+        "import sys, threading, time; from TomoRayLib.base.early_import import beside\n"
+        "before = sys.getswitchinterval()\n"
+        "beside(lambda: time.sleep(0.2)); beside(lambda: time.sleep(0.4)); beside('no_such_module')\n"
+        "during = sys.getswitchinterval()\n"
+        "[one.join() for one in threading.enumerate() if one.name == 'loading beside']\n"
+        "print(during < before, sys.getswitchinterval() == before)"
+    )
+    assert ends_with(code) == "True True"

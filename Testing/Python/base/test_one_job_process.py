@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,25 @@ def test_output_is_written_threads_are_waited_for_and_the_end_is_kept() -> None:
 def test_nobody_reading_is_no_error() -> None:
     main = "def main():\n    sys.stdout.close()\n    return 2"
     assert process(main).returncode == 2
+
+
+def test_a_pool_that_nobody_closed_does_not_keep_the_process() -> None:
+    main = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "pool = ThreadPoolExecutor(2)\n"
+        "main = lambda: pool.submit(int, '7').result()"
+    )
+    assert process(main).returncode == 7
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+def test_output_that_cannot_be_written_is_told() -> None:
+    with open("/dev/full", "w") as full:
+        code = "from TomoRayLib.base.one_job_process import run_one_job\nrun_one_job(lambda: print('lost'))"
+        buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=buffered, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 120
+    assert "could not be written" in done.stderr

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from TomoRayLib.networks import geolift, norm_silu
+from TomoRayLib.networks import geolift, in_place, norm_silu
 from TomoRayLib.networks.geolift import GeoLiftConfig, GeoLiftUNet, lift
 from TomoRayLib.networks.norm_silu import can_run_in_place, norm_silu_
 
@@ -67,9 +67,9 @@ def test_the_network_gives_the_same_in_its_run_as_in_training(
 ) -> None:
     """What is done in place, slice by slice and with wider heads, against the plain operators of a training."""
     monkeypatch.setattr(norm_silu, "LEAST_VALUES", 1)
-    monkeypatch.setattr(geolift, "ENLARGED_AT_ONCE", 3)
-    monkeypatch.setattr(geolift, "SLICES_AT_ONCE", 5)
-    monkeypatch.setattr(geolift, "LIFT_VOXELS_AT_ONCE", 5 * 32 * 32)
+    monkeypatch.setattr(in_place, "ENLARGED_AT_ONCE", 3)
+    monkeypatch.setattr(in_place, "SLICES_AT_ONCE", 5)
+    monkeypatch.setattr(geolift, "LIFT_VOXELS_AT_ONCE", {"cpu": 5 * 32 * 32})
     torch.manual_seed(3)
     network = GeoLiftUNet(
         GeoLiftConfig(**{**vars(SMALL), "residual_heads": residual_heads, "counts": True})
