@@ -6,6 +6,7 @@ torch 2.13), and small networks gain little from a second one.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -15,13 +16,15 @@ import torch
 from TomoRayLib.base.threads import thread_count
 
 Result = TypeVar("Result")
+_one_at_a_time = threading.Lock()  # the number of PyTorch's threads is one of the process
 
 
 def side_by_side(tasks: Sequence[Callable[[], Result]], most: int = 8) -> list[Result]:
     """Run tasks without gradients, as many at once as PyTorch has threads here, each on one of them.
 
     Args:
-        tasks: What to call; they must not write to the same place.
+        tasks: What to call; they must not write to the same place, and set their own autocast, which each thread has
+            of its own.
         most: The most tasks at once.
 
     Returns:
@@ -32,7 +35,7 @@ def side_by_side(tasks: Sequence[Callable[[], Result]], most: int = 8) -> list[R
     if at_once < 2:
         return [_without_gradients(task) for task in tasks]
     try:
-        with ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        with _one_at_a_time, ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return list(pool.map(_without_gradients, tasks))
     finally:
         torch.set_num_threads(before)  # what threads that come later begin with

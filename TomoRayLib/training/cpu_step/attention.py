@@ -18,15 +18,16 @@ from torch import Tensor
 
 from TomoRayLib.training.cpu_step.attention_kernel import softmax_gradient
 from TomoRayLib.training.cpu_step.numbers import as_array
-from TomoRayLib.training.cpu_step.threads import in_threads, parts_of
+from TomoRayLib.training.cpu_step.threads import make_calls, parts_of
 
+FORWARD = "_scaled_dot_product_flash_attention_for_cpu"  # PyTorch's own, which also gives the rows' sums
 PARTS = 3  # of 8 bits each, together those of a float32
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """``F.scaled_dot_product_attention`` of (n, heads, tokens, width); differentiable in bfloat16 by matrix products of
     whole heads, else by stock operators."""
-    if query.dtype != torch.bfloat16 or not torch.is_grad_enabled():
+    if query.dtype != torch.bfloat16 or not torch.is_grad_enabled() or not hasattr(torch.ops.aten, FORWARD):
         return F.scaled_dot_product_attention(query, key, value)
     result: Tensor = _Attention.apply(query, key, value)
     return result
@@ -35,7 +36,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        result, log_sums = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(query, key, value)
+        result, log_sums = getattr(torch.ops.aten, FORWARD)(query, key, value)
         ctx.save_for_backward(query, key, value, result, log_sums)
         return result
 
@@ -58,7 +59,7 @@ class _Attention(torch.autograd.Function):
                 torch.mm(asking[at], asked[at].T, out=scores)
                 torch.mm(answering[at], answered[at].T, out=of_scores)
                 rows = (as_array(scores), as_array(of_scores))
-                in_threads(
+                make_calls(
                     [
                         partial(softmax_gradient, *(one[a:b] for one in rows), np.float32(scale))
                         for a, b in parts_of(tokens)

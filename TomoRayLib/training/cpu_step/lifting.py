@@ -16,7 +16,7 @@ from torch import Tensor
 
 from TomoRayLib.training.cpu_step.lift_kernel import lift_gradient, lift_slices
 from TomoRayLib.training.cpu_step.numbers import as_array
-from TomoRayLib.training.cpu_step.threads import in_threads, parts_of
+from TomoRayLib.training.cpu_step.threads import make_calls, parts_of
 
 
 def lifted_pair(ap: Tensor, lateral: Tensor, cube_to_pixel: Tensor, size: int, stride: int, product: bool) -> Tensor:
@@ -51,7 +51,7 @@ class _LiftedPair(torch.autograd.Function):
             views = (planes[0][n], planes[1][n], matrices[n], np.float32(stride), size)
             for first, last in parts_of(size):
                 calls.append(partial(lift_slices, *views, first, product, volumes[n, first:last]))
-        in_threads(calls)
+        make_calls(calls)
         ctx.save_for_backward(ap, lateral, cube_to_pixel)
         ctx.size, ctx.stride, ctx.product = size, stride, product
         return result
@@ -69,7 +69,7 @@ class _LiftedPair(torch.autograd.Function):
             for number, (first, last) in enumerate(parts):
                 own = (totals[0][number, n], totals[1][number, n])
                 calls.append(partial(lift_gradient, *views, first, ctx.product, gradient[n, first:last], *own))
-        in_threads(calls)
+        make_calls(calls)
         of_ap, of_lateral = (torch.from_numpy(total.sum(axis=0)).movedim(-1, 1).to(ap.dtype) for total in totals)
         return of_ap, of_lateral, None, None, None, None
 

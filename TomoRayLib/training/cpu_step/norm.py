@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from TomoRayLib.training.cpu_step import norm_kernel
 from TomoRayLib.training.cpu_step.numbers import as_array
-from TomoRayLib.training.cpu_step.threads import in_threads, parts_of
+from TomoRayLib.training.cpu_step.threads import make_calls, parts_of
 
 Floats = NDArray[np.float64]
 
@@ -59,7 +59,7 @@ class _NormSilu(torch.autograd.Function):
                 else:
                     more = _rows(added)[n, first:last]
                     calls.append(partial(norm_kernel.scale_add_and_activate, *part, more, out[n, first:last]))
-        in_threads(calls)
+        make_calls(calls)
         ctx.save_for_backward(x, weight, added)
         ctx.groups, ctx.statistics, ctx.wide = groups, (mean, rate), wide
         return result
@@ -104,7 +104,7 @@ class _NormSilu(torch.autograd.Function):
                     calls.append(partial(norm_kernel.norm_gradient_in_place, *part))
                 else:
                     calls.append(partial(norm_kernel.norm_gradient, *part, out[n, first:last]))
-        in_threads(calls)
+        make_calls(calls)
         of_weight = torch.from_numpy(along.sum(axis=0)).to(weight.dtype)
         of_bias = torch.from_numpy(sums[:, 0].sum(axis=0)).to(weight.dtype)
         return result, of_weight, of_bias, None if added is None else before, None, None
@@ -135,7 +135,7 @@ def _summed(
         for number, (first, last) in enumerate(parts):
             cut = [array[n, first:last] if array.ndim == 3 else array[n, 0] for array in arrays]
             calls.append(partial(add_up, cut, totals[n, number]))
-    in_threads(calls)
+    make_calls(calls)
     return totals.sum(axis=1, dtype=np.float64).reshape(len(rows), 2, -1, channels).sum(axis=2)
 
 

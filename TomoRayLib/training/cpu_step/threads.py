@@ -17,7 +17,7 @@ def parts_of(count: int) -> list[tuple[int, int]]:
     return list(pairwise(edges))
 
 
-def in_threads(calls: Sequence[Callable[[], object]]) -> None:
+def make_calls(calls: Sequence[Callable[[], object]]) -> None:
     """Make all calls, at the same time if torch has several threads; they must not write to the same place."""
     if len(calls) == 1 or torch.get_num_threads() == 1:
         for call in calls:

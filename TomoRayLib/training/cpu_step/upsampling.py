@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from TomoRayLib.training.cpu_step.numbers import as_array
-from TomoRayLib.training.cpu_step.threads import in_threads, parts_of
+from TomoRayLib.training.cpu_step.threads import make_calls, parts_of
 from TomoRayLib.training.cpu_step.upsample_kernel import add_enlarged, enlarged_gradient
 
 
@@ -32,7 +32,7 @@ class _PlusEnlarged(torch.autograd.Function):
             for n in range(len(fine))
             for first, last in parts_of(fine.shape[1])
         ]
-        in_threads(calls)
+        make_calls(calls)
         return result
 
     @staticmethod
@@ -47,5 +47,5 @@ class _PlusEnlarged(torch.autograd.Function):
             for n in range(count)
             for first, last in parts_of(halves[0])
         ]
-        in_threads(calls)
+        make_calls(calls)
         return gradient, small
