@@ -92,8 +92,14 @@ def demo(
     """Run a synthesis on the public demonstration case LIDC-IDRI-0001, a real CT that no model was trained on."""
 
     def work(emit: Emit) -> None:
+        from TomoRayLib.base.device_names import check_device_name
+        from TomoRayLib.base.files import check_writable
         from TomoRayLib.jobs.preloading import open_libraries
+        from TomoRayLib.weights import find_model
 
+        check_device_name(device)
+        find_model(model)
+        check_writable(out)
         open_libraries()
         from TomoRayLib.jobs.demonstration import case_files, default_cache, fetch_demonstration
         from TomoRayLib.jobs.synthesis import run_synthesis
