@@ -30,13 +30,19 @@ def as_array(tensor: Tensor) -> NDArray:
 
 
 def widened(value):  # type: ignore[no-untyped-def]
-    """A kept number as float32; compiled kernels alone call it."""
-    raise NotImplementedError
+    """A kept number as float32; a compiled kernel has ``_widened`` in its place."""
+    if isinstance(value, np.integer):
+        return (np.uint32(value) << np.uint32(16)).view(np.float32)
+    return np.float32(value)
 
 
 def narrowed(value, like):  # type: ignore[no-untyped-def]
-    """A float32 as the kept type of ``like``, rounded to the nearest, ties to even; compiled kernels alone call it."""
-    raise NotImplementedError
+    """A float32 as the kept type of ``like``, rounded to the nearest, ties to even; a compiled kernel has ``_narrowed``
+    in its place."""
+    if not isinstance(like, np.integer):
+        return np.float32(value)
+    bits = int(np.float32(value).view(np.uint32))
+    return np.uint16((bits + 0x7FFF + (bits >> 16 & 1)) >> 16)
 
 
 @overload(widened)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -131,3 +132,27 @@ def test_two_threads_give_what_one_gives() -> None:
         check_alike(everything(), alone, 1e-6)
     finally:
         torch.set_num_threads(1)
+
+
+def test_bfloat16_is_kept_and_rounded_as_torch_does_it() -> None:
+    """Plain and compiled alike, ties and both signs among the numbers."""
+    from TomoRayLib.base.compiled import compiled_for_vectors
+    from TomoRayLib.training.cpu_step.numbers import as_array, narrowed, widened
+
+    @compiled_for_vectors
+    def there_and_back(values, kept, wide):  # type: ignore[no-untyped-def]
+        for i in range(len(values)):
+            kept[i] = narrowed(values[i], kept[i])
+            wide[i] = widened(kept[i])
+
+    values = np.append(np.float32([1.00390625, 1.01171875, -1.00390625, 0.0]), np.random.default_rng(0).normal(size=50))
+    values = values.astype(np.float32)
+    expected = torch.from_numpy(values).bfloat16()
+    plain = np.array([narrowed(value, np.uint16(0)) for value in values])
+    np.testing.assert_array_equal(plain, as_array(expected))
+    np.testing.assert_array_equal([widened(one) for one in plain], expected.float().numpy())
+    kept, wide = np.zeros(len(values), np.uint16), np.zeros(len(values), np.float32)
+    there_and_back(values, kept, wide)
+    np.testing.assert_array_equal(kept, plain)
+    np.testing.assert_array_equal(wide, expected.float().numpy())
+    assert narrowed(values[0], np.float32(0)) == widened(values[0]) == values[0]
