@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from TomoRayLib.anatomy.grey_levels import Window as Window
     from TomoRayLib.anatomy.grey_levels import make_target as make_target
     from TomoRayLib.anatomy.grey_levels import vertebra_mask as vertebra_mask
+    from TomoRayLib.anatomy.vertebra_codes import SNOMED_CODE_OF_LABEL as SNOMED_CODE_OF_LABEL
+    from TomoRayLib.anatomy.vertebra_codes import code_of_label as code_of_label
+    from TomoRayLib.anatomy.vertebra_codes import totalsegmentator_name as totalsegmentator_name
     from TomoRayLib.anatomy.vertebrae import CRANIOCAUDAL_ORDER as CRANIOCAUDAL_ORDER
     from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME as LABEL_OF_NAME
     from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL as NAME_OF_LABEL
@@ -31,6 +34,7 @@ __all__, __getattr__, __dir__ = lazy_face(
             "make_target",
             "vertebra_mask",
         ],
+        "vertebra_codes": ["SNOMED_CODE_OF_LABEL", "code_of_label", "totalsegmentator_name"],
         "vertebrae": [
             "CRANIOCAUDAL_ORDER",
             "LABEL_OF_NAME",
