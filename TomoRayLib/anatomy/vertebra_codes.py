@@ -1,8 +1,8 @@
 """Names and codes of vertebrae for other software: TotalSegmentator's structure names and SNOMED CT.
 
-The codes are those of DICOM's context group CID 7603, "Vertebra" (PS3.16, version 20220115), which 3D Slicer's
-terminology for TotalSegmentator uses too. The group ends at L5 and T12: the rare T13 and L6 have no code of their own and get
-the one of a vertebra in general.
+The codes are those of DICOM's context group CID 7603, "Vertebra" (PS3.16, version 20220115), which the terminology of
+Slicer's TotalSegmentator uses too. The group ends at L5 and T12: the rare T13 and L6 get the code of a vertebra in
+general.
 """
 
 from __future__ import annotations
