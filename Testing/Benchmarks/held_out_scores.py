@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 import TomoRayLib
 from TomoRayLib.anatomy.grey_levels import vertebra_mask
-from TomoRayLib.anatomy.vertebra_decoding import UNSURE, DecodedSpine, decode_vertebrae
+from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine, decode_vertebrae
+from TomoRayLib.anatomy.vertebra_naming import UNSURE
 from TomoRayLib.base.hashes import sha256_of_bytes
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.geometry.grid import Grid

@@ -20,6 +20,7 @@ from TomoRayLib.anatomy.spine_chain import FIRST_NUMBER, LAST_NUMBER, Candidates
 from TomoRayLib.anatomy.spine_course import places_along_course
 from TomoRayLib.anatomy.vertebra_field import FIELD_CHANNELS, LEVEL_MIDDLE, LEVEL_UNIT, OFFSET_UNIT_MM
 from TomoRayLib.anatomy.vertebra_islands import without_islands
+from TomoRayLib.anatomy.vertebra_naming import SURE, UNSURE, Naming
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.masks import bounding_box
@@ -39,7 +40,6 @@ LARGEST_MISS_MM = 20.0  # of a vote from its centre
 HIDDEN_SD, LEAST_CERTAINTY = 0.25, 0.9
 SIXTH_LUMBAR_LOG = -2.5  # one spine in twelve has an L6
 MAD_OF_SD = 0.6745  # of a normal distribution
-SURE, UNSURE = "sure", "unsure"
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ class DecodedVertebra:
     """One vertebra.
 
     Args:
-        number: VerSe number, 1 (C1) to 25 (L6).
+        number: VerSe number, 1 (C1) to 25 (L6); 28 (T13) only if a person named it so.
         center_mm: LPS mm (x, y, z), where its voxels' votes are densest; outside the grid for some that are cut.
         volume_mm3: Volume of its voxels.
         whole: False if the first or the last slice of the grid along the patient's z cuts it.
@@ -80,12 +80,14 @@ class DecodedSpine:
     Args:
         labels: VerSe numbers (z, y, x), uint8; 0 where no bone is, and on islands of bone that are no vertebra's.
         vertebrae: From cranial to caudal.
-        certainty: Probability, 0 to 1, that the numbers are right as far as the stated levels show.
+        certainty: Probability, 0 to 1, that the numbers are right as far as the stated levels show; 1 if named.
+        named: The vertebra that a person named, from which all are numbered; None: the network's own numbers.
     """
 
     labels: NDArray[np.uint8]
     vertebrae: tuple[DecodedVertebra, ...]
     certainty: float
+    named: Naming | None = None
 
     @property
     def numbering(self) -> str:
@@ -103,14 +105,15 @@ class DecodedSpine:
                 whole = vertebra.whole and box[axis].start > 0 and box[axis].stop < labels.shape[axis]
                 volume_mm3 = np.count_nonzero(labels[box] == vertebra.number) * voxel_mm3
                 held.append(replace(vertebra, volume_mm3=volume_mm3, whole=whole))
-        return DecodedSpine(labels, tuple(held), self.certainty)
+        return DecodedSpine(labels, tuple(held), self.certainty, self.named)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """``vertebrae``, ``numbering`` and ``numbering_certainty`` for ``json.dump``."""
+        """``vertebrae``, ``numbering``, ``numbering_certainty`` and ``named_by_you`` for ``json.dump``."""
         return {
             "vertebrae": [vertebra.to_json_dict() for vertebra in self.vertebrae],
             "numbering": self.numbering,
             "numbering_certainty": round(self.certainty, 3),
+            "named_by_you": self.named.to_json_dict() if self.named is not None else None,
         }
 
 

@@ -11,6 +11,7 @@ from rich.markup import escape as escaped
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from TomoRayLib.anatomy.vertebra_naming import numbering_text
 from TomoRayLib.base.notices import LABELS_NOTICE, NOTICE
 from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
 
@@ -105,8 +106,9 @@ def _show_result(values: Mapping[str, Any]) -> None:
     if values.get("synthetic"):
         if values.get("vertebrae"):
             names = " ".join(vertebra["name"] for vertebra in values["vertebrae"])
-            unsure = " (count unsure)" if values["numbering"] != "sure" else ""
-            out.print(f"Vertebrae: {names}{unsure}", highlight=False, soft_wrap=True)
+            named = values.get("named_by_you") is not None
+            count = numbering_text(values["numbering"], values.get("numbering_certainty"), named)
+            out.print(f"Vertebrae: {names} (count {count})", highlight=False, soft_wrap=True)
         out.print(f"[bold]{NOTICE}.[/]")
     elif "vertebrae" in values:
         _show_vertebrae(out, values)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from TomoRayLib.anatomy.vertebra_decoding import UNSURE
+from TomoRayLib.anatomy.vertebra_naming import UNSURE
 from TomoRayLib.base.files import staged_folder
 from TomoRayLib.base.memory import give_back_freed_memory, peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
@@ -13,6 +13,7 @@ from TomoRayLib.base.threads import in_threads
 from TomoRayLib.jobs.case_result import CaseResult, Judgement, cost_of
 from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import SynthesisJob
+from TomoRayLib.jobs.naming import as_named, check_place
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.synthesis.comparison import compare_with_truth
 from TomoRayLib.synthesis.familiarity import unlike_training
@@ -20,6 +21,7 @@ from TomoRayLib.synthesis.inputs import Inputs
 from TomoRayLib.synthesis.model_run import ChosenModel
 from TomoRayLib.synthesis.reprojection import reproject
 from TomoRayLib.synthesis.result_checks import EMPTY, ResultMeasures, doubtful, doubts, measured
+from TomoRayLib.synthesis.result_grid import model_grid
 from TomoRayLib.synthesis.settings import Arrangement
 from TomoRayLib.synthesis.spread import sureness_of
 from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
@@ -28,7 +30,7 @@ from TomoRayLib.synthesis.true_case import TrueCase
 
 COUNT_UNSURE = (
     "Count unsure: vertebrae are told apart, but all their numbers may be too high or too low by one or more. Check "
-    "them against the sacrum, the lowest ribs or the skull."
+    "them against the sacrum, the lowest ribs or the skull, and name one of them: all others are counted from it."
 )
 EXPECTED = (
     "By its own answers to variations, the bone mask has an expected Dice of {dice:.2f}, and {unsure:.0%} of it is "
@@ -59,9 +61,10 @@ def case_result(
     warnings = [*inputs.warnings, *geometry_notes(inputs.views, model.entry)]
     tell(emit, inputs.notes, warnings)
     give_back_freed_memory()
+    pair = inputs.for_network
+    check_place(job, model_grid(model.entry, pair.views.isocenter_mm))
     with stages.stage("Synthesizing"):
-        pair = inputs.for_network
-        whole = model.synthesize(pair.ap, pair.lateral, pair.views)
+        whole = as_named(job, model.synthesize(pair.ap, pair.lateral, pair.views))
         synthetic = whole.on_field_of_view(job.fov_mm)
     give_back_freed_memory()
     sureness = None
@@ -121,7 +124,8 @@ def write_result(result: CaseResult, stages: Stages) -> Finished:
         with stages.stage("Writing"):
             write_case(folder, result)
         write_json(folder / "provenance.json", {**provenance, **cost_of(stages)})
-    return _finished(result, stages)
+        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return _finished(result, files, stages)
 
 
 def _drawable(result: CaseResult) -> CaseResult:
@@ -149,13 +153,12 @@ def _suggested(measures: ResultMeasures, inputs: Inputs, job: SynthesisJob, mode
     return suggest(inputs.as_read, job.arrangement, model, everything=everything, as_seen=inputs.as_seen)
 
 
-def _finished(result: CaseResult, stages: Stages) -> Finished:
-    folder = Path(result.job.out)
+def _finished(result: CaseResult, files: list[str], stages: Stages) -> Finished:
     return Finished(
         {
             "synthetic": True,
-            "folder": str(folder),
-            "files": sorted(path.name for path in folder.iterdir() if path.is_file() and path.name[0] != "."),
+            "folder": str(Path(result.job.out)),
+            "files": files,
             **result.judgement_dict(),
             **result.sureness_dict(),
             **result.spine_dict(),

@@ -5,14 +5,17 @@ from __future__ import annotations
 from TomoRayLib.base.device_names import check_device_name
 from TomoRayLib.images.existing import existing_path
 from TomoRayLib.jobs.job import ProjectionJob, SegmentationJob, SynthesisJob
+from TomoRayLib.jobs.naming import check_model_counts
 from TomoRayLib.synthesis.geometry_files import read_views
 from TomoRayLib.synthesis.matrix_files import read_matrices
+from TomoRayLib.weights import find_model
 
 
 def check_can_begin(job: SynthesisJob | ProjectionJob | SegmentationJob) -> None:
     """Raise InputError, in the words that the job would end with later, for what can be told at once.
 
-    Looked at are images, segmentation and geometry files and the name of the device. The folder of a study is left to
+    Looked at are images, segmentation and geometry files, the name of the device, and whether the model tells apart
+    the vertebrae that are asked for one by one. The folder of a study is left to
     its reader, which says more.
     """
     named = (job.ap, job.lateral) if isinstance(job, SynthesisJob) else ()
@@ -21,6 +24,8 @@ def check_can_begin(job: SynthesisJob | ProjectionJob | SegmentationJob) -> None
             existing_path(path)
     if not isinstance(job, ProjectionJob):
         check_device_name(job.device)
+    if isinstance(job, SynthesisJob):
+        check_model_counts(job, find_model(job.model))
     if not isinstance(job, SegmentationJob):
         if job.geometry.file is not None:
             read_views(job.geometry.file)

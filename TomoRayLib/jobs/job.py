@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from TomoRayLib.anatomy.grey_levels import FIELDS_OF_VIEW_MM, Quantisation
 from TomoRayLib.anatomy.numbering_choice import check_labels
 from TomoRayLib.anatomy.numberings import AUTO, LABEL_CHOICES
+from TomoRayLib.anatomy.vertebra_naming import Anchor, parsed_anchor
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.settings import same_setting, setting, settings
 from TomoRayLib.synthesis.settings import (
@@ -64,6 +65,8 @@ class SynthesisJob(Written):
         fov_mm: Edge of the synthetic CT, 256 or 192.
         quantisation: Lookup table of the truth, ``"linear"`` or ``"equal_frequency"``.
         report: Write ``report.html`` and ``overview.png``.
+        anchor: One vertebra named by the user, ``"L1=X,Y,Z"`` in LPS mm or ``"L1=T12"``, that all are counted from.
+        vertebra_surfaces: Write the surface of each synthetic vertebra too.
         figures: Write the paper's figures of the case, ``figure2.png`` to ``figure4.png``.
         segment: Score against labels by TomoRay if the CT has no segmentation.
         comparison: Compare with the CT, if there is one.
@@ -117,6 +120,12 @@ class SynthesisJob(Written):
     fov_mm: float = setting(256.0, help="Edge of the synthetic CT in mm: 256 or 192.", name="--fov")
     quantisation: str = setting(Quantisation.LINEAR.value, help="Lookup table: linear or equal_frequency.")
     report: bool = setting(True, help="Write report.html and overview.png.", name="--report/--no-report")
+    anchor: str | None = setting(
+        None,
+        help="Name one vertebra, and count all others from it: L1=X,Y,Z (a place in LPS mm) or L1=T12 (its name now).",
+        metavar="NAME=PLACE",
+    )
+    vertebra_surfaces: bool = setting(False, help="Also write vertebrae/vertebrae_L1.vtp and .stl of each vertebra.")
     figures: bool = setting(False, help="Also draw the paper's figures of this case: figure2.png to figure4.png.")
     segment: bool = setting(
         True,
@@ -168,6 +177,12 @@ class SynthesisJob(Written):
             )
         check_choice("quantisation", self.quantisation, [choice.value for choice in Quantisation])
         check_choice("precision", self.precision, PRECISIONS)
+        _ = self.named_vertebra
+
+    @property
+    def named_vertebra(self) -> Anchor | None:
+        """The vertebra that the user names. Raises InputError if the text names none."""
+        return None if self.anchor is None else parsed_anchor(self.anchor)
 
     @property
     def has_ct(self) -> bool:

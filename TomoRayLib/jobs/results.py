@@ -10,6 +10,7 @@ from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.base.threads import in_threads
 from TomoRayLib.images.case_surfaces import CaseSurfaces, write_surfaces
+from TomoRayLib.images.vertebra_surfaces import write_vertebra_surfaces
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.case_result import CaseResult
 from TomoRayLib.report.case_page import write_report
@@ -28,7 +29,7 @@ def surfaces_of(result: CaseResult) -> CaseSurfaces:
 
 
 def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> None:
-    """Write the surfaces in LPS mm and, if the job wants them, the report and its overview."""
+    """Write the surfaces in LPS mm and, if the job wants them, those of each vertebra, the report and its overview."""
     surfaces, seen = result.surfaces or surfaces_of(result), result.reprojections
     vertebrae = surfaces.synthetic_mask
     content = ReportContent(
@@ -70,6 +71,8 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
     if result.job.figures:
         pictures.append(figures)
     shared: list[Callable[[], object]] = [lambda: write_surfaces(folder, surfaces)]
+    if result.job.vertebra_surfaces:
+        shared.append(lambda: write_vertebra_surfaces(folder, result.synthetic.vertebrae()))
     if pictures:
         shared.append(lambda: (solids.synthetic, *((solids.truth, solids.distance) if solids.has_truth else ())))
     for tasks in (shared, pictures):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from TomoRayLib.anatomy.vertebra_decoding import UNSURE
+from TomoRayLib.anatomy.vertebra_naming import UNSURE
 from TomoRayLib.metrics.vertebra_counts import FoundAndNamed, VertebraCounts
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
-from TomoRayLib.anatomy.vertebra_decoding import UNSURE, DecodedSpine
+from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine
+from TomoRayLib.anatomy.vertebra_naming import UNSURE
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
 from TomoRayLib.geometry.grid import Grid, Vector3
 from TomoRayLib.geometry.views import Biplanar

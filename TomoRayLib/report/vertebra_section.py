@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from html import escape
 
-from TomoRayLib.anatomy.vertebra_decoding import SURE, DecodedSpine
+from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine
+from TomoRayLib.anatomy.vertebra_naming import SURE
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
 from TomoRayLib.metrics.vertebra_counts import FOUND_WITHIN_MM
 from TomoRayLib.metrics.vertebra_matches import MatchedSpine, VertebraMatch
@@ -24,8 +25,21 @@ def vertebra_section(spine: DecodedSpine | None, matched: MatchedSpine | None) -
     if spine is None or not spine.vertebrae:
         return ""
     names = ", ".join(vertebra.name if vertebra.whole else f"{vertebra.name} (cut)" for vertebra in spine.vertebrae)
-    count = "sure, as far as the network can tell" if spine.numbering == SURE else "unsure"
-    return f"<h2>Vertebrae told apart</h2><p>{escape(names)}. <b>Count {count}.</b></p>{_matches(matched)}"
+    return f"<h2>Vertebrae told apart</h2><p>{escape(names)}. <b>{_count_sentence(spine)}</b></p>{_matches(matched)}"
+
+
+def _count_sentence(spine: DecodedSpine) -> str:
+    """How sure the numbers are, and by whom."""
+    if spine.named is not None:
+        was, certainty = NAME_OF_LABEL[spine.named.was], spine.named.certainty_before
+        before = f"called it {was}" if spine.named.number != spine.named.was else "did so too"
+        return (
+            f"Count named by you: {NAME_OF_LABEL[spine.named.number]}, from which all are counted; the network had "
+            f"{before} ({certainty:.0%} certain)."
+        )
+    if spine.numbering == SURE:
+        return f"Count sure, as far as the network can tell ({spine.certainty:.0%} certain)."
+    return f"Count unsure ({spine.certainty:.0%} certain)."
 
 
 def pooled_sentences(pooled: PooledCounts) -> str:

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from TomoRayLib.anatomy.vertebra_decoding import UNSURE, DecodedVertebra, decode_vertebrae
+from TomoRayLib.anatomy.vertebra_decoding import DecodedVertebra, decode_vertebrae
+from TomoRayLib.anatomy.vertebra_naming import UNSURE
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.geometry.masks import bounding_box
 from TomoRayLib.images.resampling import Interpolation, cropped, labels_on_grid, resample, resample_averaged

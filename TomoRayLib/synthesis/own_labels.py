@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from TomoRayLib.anatomy.vertebra_decoding import UNSURE
+from TomoRayLib.anatomy.vertebra_naming import UNSURE
 from TomoRayLib.base.notices import LABELS_NOTICE
 from TomoRayLib.images.types import Volume
 from TomoRayLib.networks.precision import fast_precision

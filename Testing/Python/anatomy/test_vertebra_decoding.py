@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from support.vertebra_fields import course, labelled_spine, with_errors
-from TomoRayLib.anatomy.vertebra_decoding import SURE, UNSURE, DecodedSpine, decode_vertebrae
+from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine, decode_vertebrae
 from TomoRayLib.anatomy.vertebra_field import LEVEL_UNIT, centroids_of_labels, vertebra_field
+from TomoRayLib.anatomy.vertebra_naming import SURE, UNSURE
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import read_volume
 

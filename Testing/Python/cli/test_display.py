@@ -15,13 +15,21 @@ VERTEBRAE = [{"number": 19, "name": "T12"}, {"number": 20, "name": "L1"}]
 
 
 @pytest.mark.parametrize(
-    ("numbering", "line"), [("sure", "Vertebrae: T12 L1\n"), ("unsure", "Vertebrae: T12 L1 (count unsure)\n")]
+    ("numbering", "line"),
+    [
+        ({"numbering": "sure", "numbering_certainty": 0.97}, "Vertebrae: T12 L1 (count sure, 97 %)\n"),
+        ({"numbering": "unsure", "numbering_certainty": 0.41}, "Vertebrae: T12 L1 (count unsure, 41 %)\n"),
+        (
+            {"numbering": "sure", "numbering_certainty": 1.0, "named_by_you": {"name": "L1"}},
+            "Vertebrae: T12 L1 (count named by you)\n",
+        ),
+    ],
 )
 def test_vertebrae_are_named_with_how_sure_their_count_is(
-    numbering: str, line: str, capsys: pytest.CaptureFixture[str]
+    numbering: dict[str, object], line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     display = Display(Console())
-    display(Finished({**RESULT, "vertebrae": VERTEBRAE, "numbering": numbering}))
+    display(Finished({**RESULT, "vertebrae": VERTEBRAE, **numbering}))
     display.close()
     assert line in capsys.readouterr().out
 

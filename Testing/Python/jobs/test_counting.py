@@ -61,7 +61,7 @@ def test_an_unsure_count_is_told_everywhere(counted: tuple[Path, Events]) -> Non
     assert provenance["numbering"] == "unsure"
     assert provenance["vertebrae"] == result["vertebrae"]
     report = (out / "report.html").read_text(encoding="utf-8")
-    assert "Count unsure." in report
+    assert f"Count unsure ({result['numbering_certainty']:.0%} certain)." in report
     assert COUNT_UNSURE in report
 
 

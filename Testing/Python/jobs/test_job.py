@@ -27,6 +27,8 @@ def test_a_job_survives_json() -> None:
         ({"ct": "c", "fov_mm": 200.0}, "256 or 192"),
         ({"ct": "c", "quantisation": "log"}, "equal_frequency"),
         ({"ct": "c", "precision": "half"}, "float32"),
+        ({"ct": "c", "anchor": "L1"}, "L1=X,Y,Z"),
+        ({"ct": "c", "anchor": "S1=T12"}, "got 'S1=T12'"),
     ],
 )
 def test_a_job_that_makes_no_sense_is_refused(values: dict, message: str) -> None:
