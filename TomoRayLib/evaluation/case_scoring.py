@@ -117,6 +117,7 @@ def _scored(task: CaseTask) -> dict[str, Any]:
         "subject": task.subject,
         "metrics": {
             "rows": {name: row["row"] for name, row in rows.items()},
+            "shifts": {name: row["shift"] for name, row in rows.items()},
             "per_vertebra": {name: row["per_vertebra"] for name, row in rows.items()},
             "flags": {name: row["flags"] for name, row in rows.items()},
             "settings": settings_of(case.truth),

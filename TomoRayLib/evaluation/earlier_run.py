@@ -82,6 +82,8 @@ def _add(metrics: dict[str, Any], earlier: dict[str, Any], name: str) -> None:
             metrics["rows"][called] = values
             for part in ("per_vertebra", "flags"):
                 metrics[part][called] = earlier[part][row]
+            if row in earlier.get("shifts", {}):
+                metrics.setdefault("shifts", {})[called] = earlier["shifts"][row]
             if row in earlier.get("countings", {}):
                 metrics["countings"][called] = earlier["countings"][row]
     metrics["rows"] |= baselines

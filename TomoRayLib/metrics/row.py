@@ -22,6 +22,7 @@ from TomoRayLib.geometry.masks import NO_BOX, Box, Mask, Support, bounding_box, 
 from TomoRayLib.metrics import intensity, surface, vertebra
 from TomoRayLib.metrics.intensity import PlaneValues, Voxels
 from TomoRayLib.metrics.scores import METRIC_KEYS
+from TomoRayLib.metrics.shift import Shift, shift_between
 from TomoRayLib.metrics.surface import Surface, Vector3
 from TomoRayLib.metrics.vertebra import Labels, NearestVertebra, TruthVertebra, VertebraRow
 
@@ -33,6 +34,7 @@ class MetricsRow:
     """All metrics of one prediction. ``row["dice"]`` and ``row.dice`` are the same; ``METRIC_COLUMNS`` explains them.
 
     ``prediction_is_empty``: the predicted grey values are all zero, so the cosine similarity of 0 means "undefined".
+    ``shift`` is that of the whole mask; None without a mask, and in results of earlier versions.
     """
 
     psnr_3d_db: float
@@ -54,6 +56,7 @@ class MetricsRow:
     nsd_2mm: float
     per_vertebra: tuple[VertebraRow, ...] = ()
     prediction_is_empty: bool = False
+    shift: Shift | None = None
 
     def __getitem__(self, key: str) -> float:
         if key not in METRIC_KEYS:
@@ -244,6 +247,7 @@ def _of_mask(reference: TruthReference, mask: Mask | None) -> dict[str, Any]:
         return {}
     return {
         "dice": vertebra.dice(mask, reference.mask),
+        "shift": shift_between(mask, reference.mask, reference.spacing_mm),
         "per_vertebra": vertebra.vertebra_rows(mask, reference.vertebrae, reference.nearest, reference.spacing_mm),
     }
 
@@ -272,13 +276,14 @@ def _of_surface(reference: TruthReference, prediction: Prediction) -> dict[str, 
 
 
 def row_to_json(row: MetricsRow) -> dict[str, Any]:
-    """``row``, ``per_vertebra`` and ``flags`` for ``json.dump``; NaN and infinity become None.
+    """``row``, ``shift``, ``per_vertebra`` and ``flags`` for ``json.dump``; NaN and infinity become None.
 
     ``flags["infinite"]`` lists the metrics whose None stands for infinity.
     """
     infinite = [key for key, value in row.items() if value == math.inf]
     return {
         "row": {key: json_number(value) for key, value in row.items()},
+        "shift": None if row.shift is None else row.shift.to_json_dict(),
         "per_vertebra": [{key: json_number(value) for key, value in asdict(v).items()} for v in row.per_vertebra],
         "flags": {"prediction_is_empty": row.prediction_is_empty, "infinite": infinite},
     }

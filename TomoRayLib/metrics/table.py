@@ -33,6 +33,7 @@ from TomoRayLib.metrics.row import (
     score_all,
 )
 from TomoRayLib.metrics.scores import METRIC_KEYS
+from TomoRayLib.metrics.shift import Shift
 from TomoRayLib.metrics.surface import Vector3
 from TomoRayLib.metrics.vertebra import Labels, VertebraRow
 
@@ -78,13 +79,15 @@ class MetricsTable:
         return tuple(name for name, _ in self.rows)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """``rows``, ``per_vertebra``, ``flags`` and ``settings`` for ``json.dump``; NaN and infinity become None.
+        """``rows``, ``shifts``, ``per_vertebra``, ``flags`` and ``settings`` for ``json.dump``; NaN and infinity become
+        None.
 
         ``flags[name]["infinite"]`` lists the metrics whose None stands for infinity.
         """
         rows = {name: row_to_json(row) for name, row in self.rows}
         return {
             "rows": {name: row["row"] for name, row in rows.items()},
+            "shifts": {name: row["shift"] for name, row in rows.items()},
             "per_vertebra": {name: row["per_vertebra"] for name, row in rows.items()},
             "flags": {name: row["flags"] for name, row in rows.items()},
             "settings": self.settings.to_json_dict(),
@@ -98,8 +101,10 @@ class MetricsTable:
             infinite = set(values["flags"][name]["infinite"])
             numbers = {key: _number(value, key in infinite) for key, value in row.items()}
             vertebrae = tuple(VertebraRow(**_vertebra(one)) for one in values["per_vertebra"].get(name, ()))
-            empty = bool(values["flags"][name]["prediction_is_empty"])
-            rows.append((name, MetricsRow(**numbers, per_vertebra=vertebrae, prediction_is_empty=empty)))
+            empty, moved = bool(values["flags"][name]["prediction_is_empty"]), values.get("shifts", {}).get(name)
+            shift = None if moved is None else Shift.from_json_dict(moved)
+            one = MetricsRow(**numbers, per_vertebra=vertebrae, prediction_is_empty=empty, shift=shift)
+            rows.append((name, one))
         settings: dict[str, Any] = {
             key: tuple(one) if isinstance(one, list) else one for key, one in values["settings"].items()
         }

@@ -1,4 +1,4 @@
-"""Metrics of each vertebra: Dice, HD95, ASSD, NSD at 1 and 2 mm, error of the centroid and of the height.
+"""Metrics of each vertebra: Dice, HD95, ASSD, NSD at 1 and 2 mm, error of the centroid and of the height, its shift.
 
 The truth has labels (VerSe numbers, see ``vertebrae.py``), the prediction is one binary bone mask. Each predicted
 voxel is given to the nearest truth vertebra within ``ASSIGNMENT_LIMIT_MM``; what lies farther away belongs to none
@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from scipy import ndimage
 from TomoRayLib.anatomy.grey_levels import vertebra_mask
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, vertebra_labels_in
 from TomoRayLib.geometry.masks import Box, Mask, bounding_box, support_of
+from TomoRayLib.metrics.shift import Shift, ShiftTarget, shift_onto
 from TomoRayLib.metrics.surface import (
     Surface,
     Vector3,
@@ -43,7 +45,9 @@ class VertebraRow:
 
     A vertebra without any predicted voxel has Dice and NSD 0, infinite HD95 and ASSD, and NaN errors.
     ``touches_edge``: the truth reaches the edge of the field of view, so it is probably cut and its height and
-    centroid mean little.
+    centroid mean little. ``shift_left_mm``, ``shift_posterior_mm`` and ``shift_superior_mm`` say where the predicted
+    bone near the vertebra lies, seen from it, and ``dice_moved`` is the Dice after moving it back (``metrics.shift``);
+    voxels are given to vertebrae anew after the move. NaN of cut ones, and in results of earlier versions.
     """
 
     label: int
@@ -57,6 +61,15 @@ class VertebraRow:
     height_error_mm: float
     height_mm: float
     touches_edge: bool
+    shift_left_mm: float = math.nan
+    shift_posterior_mm: float = math.nan
+    shift_superior_mm: float = math.nan
+    dice_moved: float = math.nan
+
+    @property
+    def shift(self) -> Shift:
+        """The shift with the Dice before and after."""
+        return Shift(self.shift_left_mm, self.shift_posterior_mm, self.shift_superior_mm, self.dice, self.dice_moved)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +92,12 @@ class NearestVertebra:
 
     box: Box | None
     labels: Labels
+
+    @cached_property
+    def boxes(self) -> dict[int, Box]:
+        """Slices of ``labels`` around the voxels of each vertebra."""
+        found = enumerate(ndimage.find_objects(self.labels), start=1)
+        return {label: box for label, box in found if box is not None}
 
 
 def dice(prediction: Mask, truth: Mask) -> float:
@@ -153,8 +172,15 @@ def vertebra_rows(
         return ()
     assigned = np.where(prediction[nearest.box], nearest.labels, 0)
     boxes = dict(enumerate(ndimage.find_objects(assigned), start=1))
-    start = np.array([s.start for s in nearest.box])
-    return tuple(_row(vertebra, assigned, boxes.get(vertebra.label), start, spacing_mm) for vertebra in vertebrae)
+    rows = []
+    for vertebra in vertebrae:
+        row, centroid_mm = _row(vertebra, assigned, boxes.get(vertebra.label), nearest.box, spacing_mm)
+        if centroid_mm is not None and not vertebra.touches_edge:
+            away_mm = centroid_mm - vertebra.centroid_mm
+            target = _shift_target(vertebra, nearest)
+            row = _with_shift(row, shift_onto(prediction, target, spacing_mm, _xyz(away_mm)))
+        rows.append(row)
+    return tuple(rows)
 
 
 def _moved(box: Box, around: Box) -> Box:
@@ -180,19 +206,23 @@ def _truth_vertebra(labels: Labels, label: int, box: Box, spacing_mm: Vector3) -
 
 
 def _row(
-    truth: TruthVertebra, assigned: Labels, box: Box | None, start: NDArray[np.int_], spacing_mm: Vector3
-) -> VertebraRow:
-    """Scores of one vertebra; ``box`` is relative to ``assigned``, which begins at voxel ``start``."""
-    name = NAME_OF_LABEL[truth.label]
+    truth: TruthVertebra, assigned: Labels, box: Box | None, around: Box, spacing_mm: Vector3
+) -> tuple[VertebraRow, NDArray[np.float64] | None]:
+    """Scores of one vertebra without its shift, and the (z, y, x) mm of the predicted centroid.
+
+    ``box`` is relative to ``assigned``, which lies in the box ``around`` of the volume.
+    """
+    name, start = NAME_OF_LABEL[truth.label], np.array([s.start for s in around])
     if box is None:
         missing = (0.0, math.inf, math.inf, 0.0, 0.0, math.nan, math.nan)
-        return VertebraRow(truth.label, name, *missing, truth.height_mm, truth.touches_edge)
+        return VertebraRow(truth.label, name, *missing, truth.height_mm, truth.touches_edge), None
     mask = assigned[box] == truth.label
     first = start + [s.start for s in box]
     distances = surface_distances(truth.surface, surface_of(mask, spacing_mm, _ijk(first)), threads=1)
     truth_box = tuple(slice(s.start - offset, s.stop - offset) for s, offset in zip(truth.box, start, strict=True))
     overlap = int(np.count_nonzero((assigned[truth_box] == truth.label) & truth.mask))
-    return VertebraRow(
+    centroid_mm = _centroid_mm(mask, first, spacing_mm)
+    row = VertebraRow(
         label=truth.label,
         name=name,
         dice=2 * overlap / (truth.voxels + int(np.count_nonzero(mask))),
@@ -200,11 +230,33 @@ def _row(
         assd_mm=average_symmetric_distance_mm(distances),
         nsd_1mm=normalized_surface_dice(distances, 1.0),
         nsd_2mm=normalized_surface_dice(distances, 2.0),
-        centroid_error_mm=float(np.linalg.norm(_centroid_mm(mask, first, spacing_mm) - truth.centroid_mm)),
+        centroid_error_mm=float(np.linalg.norm(centroid_mm - truth.centroid_mm)),
         height_error_mm=abs(mask.shape[0] * spacing_mm[2] - truth.height_mm),
         height_mm=truth.height_mm,
         touches_edge=truth.touches_edge,
     )
+    return row, centroid_mm
+
+
+def _with_shift(row: VertebraRow, shift: Shift) -> VertebraRow:
+    return replace(
+        row,
+        shift_left_mm=shift.left_mm,
+        shift_posterior_mm=shift.posterior_mm,
+        shift_superior_mm=shift.superior_mm,
+        dice_moved=shift.dice_moved,
+    )
+
+
+def _shift_target(truth: TruthVertebra, nearest: NearestVertebra) -> ShiftTarget:
+    """The vertebra with the voxels that are nearest to it, in the box of these."""
+    assert nearest.box is not None
+    inside = nearest.boxes[truth.label]
+    box = _moved(inside, nearest.box)
+    counted = nearest.labels[inside] == truth.label
+    mask = np.zeros(counted.shape, dtype=bool)
+    mask[tuple(slice(t.start - s.start, t.stop - s.start) for t, s in zip(truth.box, box, strict=True))] = truth.mask
+    return ShiftTarget(box, mask, counted)
 
 
 def _centroid_mm(mask: Mask, start: NDArray[np.int_], spacing_mm: Vector3) -> NDArray[np.float64]:
@@ -215,3 +267,8 @@ def _centroid_mm(mask: Mask, start: NDArray[np.int_], spacing_mm: Vector3) -> ND
 def _ijk(start: NDArray[np.int_]) -> tuple[int, int, int]:
     z, y, x = (int(value) for value in start)
     return (z, y, x)
+
+
+def _xyz(zyx: NDArray[np.float64]) -> Vector3:
+    z, y, x = zyx.tolist()
+    return (x, y, z)

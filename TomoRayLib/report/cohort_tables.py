@@ -86,7 +86,7 @@ def cases_csv(scores: Sequence[CaseScore]) -> str:
 def vertebrae_csv(scores: Sequence[CaseScore]) -> str:
     """One line per case, row and vertebra; a value that is undefined or infinite is empty."""
     lines = [
-        (score.name, score.subject, row, *(vertebra[key] for key in _VERTEBRA_KEYS))
+        (score.name, score.subject, row, *(vertebra.get(key) for key in _VERTEBRA_KEYS))
         for score, row in _each(scores)
         for vertebra in score.vertebrae.get(row, ())
     ]
@@ -187,7 +187,7 @@ def _write_parquet(folder: Path, scores: Sequence[CaseScore]) -> tuple[str, ...]
     facts = _fact_names(scores)
     of_cases = [(*_case_values(score, row), *(score.facts.get(fact) for fact in facts)) for score, row in _each(scores)]
     of_vertebrae = [
-        (score.name, score.subject, row, *(vertebra[key] for key in _VERTEBRA_KEYS))
+        (score.name, score.subject, row, *(vertebra.get(key) for key in _VERTEBRA_KEYS))
         for score, row in _each(scores)
         for vertebra in score.vertebrae.get(row, ())
     ]

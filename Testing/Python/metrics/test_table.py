@@ -96,7 +96,7 @@ def test_rows_come_as_model_blank_atlas_whatever_the_order_given(full_table: met
 def test_columns_rows_and_keys_name_the_same_metrics_in_the_same_order() -> None:
     names = tuple(field.name for field in fields(metrics.MetricsRow))
     assert names[: len(metrics.METRIC_KEYS)] == metrics.METRIC_KEYS
-    assert names[len(metrics.METRIC_KEYS) :] == ("per_vertebra", "prediction_is_empty")
+    assert names[len(metrics.METRIC_KEYS) :] == ("per_vertebra", "prediction_is_empty", "shift")
     lower_is_better = [column.key for column in metrics.METRIC_COLUMNS if not column.higher_is_better]
     assert lower_is_better == ["mae_in_mask_hu", "hd95_mm", "assd_mm"]
     assert all(column.meaning.endswith(".") for column in metrics.METRIC_COLUMNS)
@@ -117,10 +117,14 @@ def test_a_column_prints_its_unit_decimals_and_undefined_values() -> None:
 
 def test_json_holds_null_for_infinite_and_undefined_values(full_table: metrics.MetricsTable) -> None:
     content = json.loads(json.dumps(full_table.to_json_dict(), allow_nan=False))
-    assert list(content) == ["rows", "per_vertebra", "flags", "settings"]
+    assert list(content) == ["rows", "shifts", "per_vertebra", "flags", "settings"]
     assert list(content["rows"]) == ["tomoray", "blank", "mean_atlas"]
     assert content["rows"]["blank"]["hd95_mm"] is None
     assert content["rows"]["tomoray"]["dice"] == full_table["tomoray"].dice
+    shift = full_table["tomoray"].shift
+    assert shift is not None
+    assert content["shifts"]["tomoray"] == shift.to_json_dict()
+    assert content["shifts"]["blank"]["left_mm"] is None
     assert [vertebra["name"] for vertebra in content["per_vertebra"]["tomoray"]] == ["L1", "L2"]
     assert content["per_vertebra"]["blank"][0]["hd95_mm"] is None
     assert content["per_vertebra"]["blank"][0]["assd_mm"] is None
