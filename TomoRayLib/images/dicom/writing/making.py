@@ -1,0 +1,58 @@
+"""How a result was made, as DICOM objects state it: software, network, time, and what to be warned of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydicom.dataset import Dataset
+
+from TomoRayLib.base.notices import NOTICE
+
+MANUFACTURER = "TomoRay"
+CT_SERIES_NUMBER, SEGMENTATION_SERIES_NUMBER = 9001, 9002  # behind a study's own series
+NO_SERIAL_NUMBER = "none"
+
+
+@dataclass(frozen=True)
+class Making:
+    """The making of one result.
+
+    Args:
+        software_version: TomoRay's.
+        model_id: The network's id.
+        weights_sha256: Hash of its weights.
+        made_at: Local time.
+        made_from: What the network was given, such as "two radiographs".
+        numbering_unsure: True if all vertebrae may be named one or more too high or too low; None if the network does
+            not count them.
+    """
+
+    software_version: str
+    model_id: str
+    weights_sha256: str
+    made_at: datetime
+    made_from: str = "two radiographs"
+    numbering_unsure: bool | None = None
+
+    @property
+    def derivation(self) -> str:
+        """Derivation Description (0008,2111)."""
+        return (
+            f"{NOTICE}. Made by the network {self.model_id} (weights sha256 {self.weights_sha256}) of TomoRay "
+            f"{self.software_version} from {self.made_from}: not acquired by a scanner. Vertebrae alone; all else has "
+            "the lowest value of the bone window."
+        )
+
+    def equipment(self) -> Dataset:
+        """General Equipment (PS3.3 C.7.5.1) and the times of a series and its instances."""
+        attributes = Dataset()
+        attributes.Manufacturer = MANUFACTURER
+        attributes.ManufacturerModelName = self.model_id[:64]
+        attributes.DeviceSerialNumber = NO_SERIAL_NUMBER
+        attributes.SoftwareVersions = f"TomoRay {self.software_version}"[:64]
+        date, time = self.made_at.strftime("%Y%m%d"), self.made_at.strftime("%H%M%S")
+        for what in ("Series", "Content", "InstanceCreation"):
+            setattr(attributes, f"{what}Date", date)
+            setattr(attributes, f"{what}Time", time)
+        return attributes

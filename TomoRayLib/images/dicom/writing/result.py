@@ -1,0 +1,47 @@
+"""A synthetic CT and its vertebrae as DICOM files of one study: whose, from when, under which UIDs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from TomoRayLib.images.dicom.writing.ct_series import ct_slices
+from TomoRayLib.images.dicom.writing.files import write_slices
+from TomoRayLib.images.dicom.writing.identity import Identity, nobody
+from TomoRayLib.images.dicom.writing.making import Making
+from TomoRayLib.images.dicom.writing.segmentation import segmentation_of
+from TomoRayLib.images.dicom.writing.uids import seed_of
+from TomoRayLib.images.types import Volume
+
+CT_FOLDER, SEGMENTATION_NAME = "ct", "vertebrae.dcm"
+
+
+def write_dicom(folder: Path, synthetic: Volume, vertebrae: Volume, making: Making, patient: Identity | None) -> None:
+    """Write a synthetic CT as a series, ``ct/0001.dcm`` and so on, and its vertebrae as ``vertebrae.dcm``.
+
+    UIDs follow from everything that is written: the same again has the same ones, and anything else others.
+
+    Args:
+        folder: An existing, empty folder. Files appear in it one by one: the caller lets all appear at once.
+        synthetic: HU (z, y, x), int16.
+        vertebrae: On the same grid: VerSe numbers, or 1 for all bone of a network that does not count vertebrae.
+            Without any bone there is no Segmentation object.
+        making: How they were made.
+        patient: Whose they are; None: nobody's.
+
+    Raises:
+        ValueError: If the voxels are not int16, or the grids differ.
+    """
+    if not synthetic.grid.same_as(vertebrae.grid):
+        raise ValueError(f"Vertebrae must lie on the grid of the CT, {synthetic.grid}; got {vertebrae.grid}.")
+    labels = vertebrae.voxels.astype(np.uint8, copy=False)
+    whose = b"" if patient is None else patient.content
+    grid = repr((synthetic.grid.size, synthetic.grid.index_to_world.tolist())).encode()
+    seed = seed_of(synthetic.voxels.tobytes(), labels.tobytes(), grid, repr(making).encode(), whose)
+    slices = ct_slices(synthetic, patient or nobody(seed, making.made_at), making, seed)
+    (folder / CT_FOLDER).mkdir()
+    write_slices(folder / CT_FOLDER, slices)
+    segmentation = segmentation_of(labels, slices, making, seed)
+    if segmentation is not None:
+        segmentation.save_as(folder / SEGMENTATION_NAME, enforce_file_format=True)
