@@ -15,6 +15,7 @@ from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.naming import as_named, check_place
 from TomoRayLib.jobs.progress import Stages
+from TomoRayLib.jobs.provenance import dicom_of
 from TomoRayLib.synthesis.comparison import compare_with_truth
 from TomoRayLib.synthesis.familiarity import unlike_training
 from TomoRayLib.synthesis.inputs import Inputs
@@ -123,6 +124,10 @@ def write_result(result: CaseResult, stages: Stages) -> Finished:
             draw_case(folder, result, {**provenance, **cost_of(stages)})
         with stages.stage("Writing"):
             write_case(folder, result)
+            if result.job.dicom:
+                from TomoRayLib.jobs.dicom_output import write_dicom_of
+
+                write_dicom_of(result, folder, provenance["made_at"])
         write_json(folder / "provenance.json", {**provenance, **cost_of(stages)})
         files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return _finished(result, files, stages)
@@ -162,6 +167,7 @@ def _finished(result: CaseResult, files: list[str], stages: Stages) -> Finished:
             **result.judgement_dict(),
             **result.sureness_dict(),
             **result.spine_dict(),
+            **dicom_of(result.job),
             "metrics": result.metrics_dict(),
             "seconds": stages.total_seconds,
             "peak_memory_mb": peak_memory_mb(),

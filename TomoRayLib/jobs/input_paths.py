@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from TomoRayLib.base.device_names import check_device_name
+from TomoRayLib.images.dicom.writing.installed import check_can_write_segmentations
 from TomoRayLib.images.existing import existing_path
 from TomoRayLib.jobs.job import ProjectionJob, SegmentationJob, SynthesisJob
 from TomoRayLib.jobs.naming import check_model_counts
@@ -14,9 +15,9 @@ from TomoRayLib.weights import find_model
 def check_can_begin(job: SynthesisJob | ProjectionJob | SegmentationJob) -> None:
     """Raise InputError, in the words that the job would end with later, for what can be told at once.
 
-    Looked at are images, segmentation and geometry files, the name of the device, and whether the model tells apart
-    the vertebrae that are asked for one by one. The folder of a study is left to
-    its reader, which says more.
+    Looked at are images, segmentation and geometry files, the name of the device, whether the model tells apart the
+    vertebrae that are asked for one by one, and what DICOM output needs. The folder of a study is left to its reader,
+    which says more.
     """
     named = (job.ap, job.lateral) if isinstance(job, SynthesisJob) else ()
     for path in (job.ct, *named, job.segmentation):
@@ -33,3 +34,9 @@ def check_can_begin(job: SynthesisJob | ProjectionJob | SegmentationJob) -> None
             matrix = job.geometry.matrix_file(name)
             if matrix is not None:
                 read_matrices(matrix, field)
+    if isinstance(job, SynthesisJob) and job.dicom:
+        check_can_write_segmentations()
+        if job.dicom_patient_from is not None:
+            from TomoRayLib.images.dicom.writing.identity import identity_in
+
+            identity_in(job.dicom_patient_from)

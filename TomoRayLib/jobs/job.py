@@ -72,6 +72,8 @@ class SynthesisJob(Written):
         comparison: Compare with the CT, if there is one.
         suggest: Judge a result from radiographs, and try likely mistakes with them if it may be wrong.
         uncertainty: Run the network on variations of the radiographs too, to say where the result may be wrong.
+        dicom: Write the result as DICOM too: a CT series, and a Segmentation object of its vertebrae.
+        dicom_patient_from: DICOM file of the patient's study, into which these are filed; None: they are nobody's.
         title: Title of the report; None: from the file names.
         demonstration_note: Sentence on the origin of the demonstration case, for the report.
 
@@ -141,6 +143,13 @@ class SynthesisJob(Written):
         help="Say how sure the result is, voxel by voxel, from variations of the radiographs.",
         name="--uncertainty/--no-uncertainty",
     )
+    dicom: bool = setting(False, help="Write DICOM too, nobody's by default: a CT series, a Segmentation object.")
+    dicom_patient_from: str | None = setting(
+        None,
+        help="DICOM file whose patient and study the DICOM files get: with the patient's name.",
+        metavar="FILE",
+        is_path=True,
+    )
     title: str | None = None
     demonstration_note: str | None = None
 
@@ -175,6 +184,8 @@ class SynthesisJob(Written):
             raise InputError(
                 f"Expected a field of view of 256 or 192 mm, got {self.fov_mm}; choose one of these.", "fov_mm"
             )
+        if self.dicom_patient_from is not None and not self.dicom:
+            raise InputError("A patient belongs to DICOM output; ask for that too, or leave it out.", "dicom")
         check_choice("quantisation", self.quantisation, [choice.value for choice in Quantisation])
         check_choice("precision", self.precision, PRECISIONS)
         _ = self.named_vertebra

@@ -25,7 +25,8 @@ def preload(job: SynthesisJob, entry: ModelEntry) -> None:
         kept_network(entry, choose_device(job.device))
 
     projector = (load_projector,) if job.has_ct and job.study is None else ()
-    beside("torch", *projector, "TomoRayLib.jobs.case", network, "TomoRayLib.jobs.results")
+    dicom = ("highdicom", "TomoRayLib.jobs.dicom_output") if job.dicom else ()
+    beside("torch", *projector, "TomoRayLib.jobs.case", network, "TomoRayLib.jobs.results", *dicom)
 
 
 def open_libraries() -> None:

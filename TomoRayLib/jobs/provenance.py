@@ -21,6 +21,7 @@ from TomoRayLib.synthesis.geometry_files import views_to_dict
 from TomoRayLib.synthesis.model_run import ChosenModel
 
 PACKAGES = ("numpy", "scipy", "torch", "SimpleITK", "vtk", "pydicom")
+DICOM_FOLDER = "dicom"  # in a case's folder
 
 
 def provenance_of(
@@ -47,7 +48,16 @@ def provenance_of(
         "arrangement": job.arrangement.settings(),
         "inputs": named_inputs(job, "ap", "lateral", "ct", "study", "segmentation"),
         "notes": list(notes),
+        **dicom_of(job),
     }
+
+
+def dicom_of(job: SynthesisJob) -> dict[str, Any]:
+    """Return the folder of the DICOM files, whether they name a patient, and what wrote them; nothing without them."""
+    if not job.dicom:
+        return {}
+    named = job.dicom_patient_from is not None
+    return {"dicom": {"folder": DICOM_FOLDER, "names_a_patient": named, "highdicom": version_of("highdicom")}}
 
 
 def made_by(notice: str) -> dict[str, Any]:
