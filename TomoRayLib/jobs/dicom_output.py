@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import Path
 
 import TomoRayLib
-from TomoRayLib.anatomy.vertebra_decoding import UNSURE
+from TomoRayLib.anatomy.vertebra_naming import UNSURE
+from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
 from TomoRayLib.images.dicom.writing.identity import identity_in
 from TomoRayLib.images.dicom.writing.making import Making
 from TomoRayLib.images.dicom.writing.result import write_dicom
@@ -34,6 +35,7 @@ def write_dicom_of(result: CaseResult, folder: Path, made_at: str) -> None:
         made_at=datetime.fromisoformat(made_at).astimezone(),
         made_from=_made_from(job),
         numbering_unsure=None if spine is None else spine.numbering == UNSURE,
+        numbered_from=NAME_OF_LABEL[spine.named.number] if spine is not None and spine.named is not None else None,
     )
     patient = None if job.dicom_patient_from is None else identity_in(job.dicom_patient_from)
     place = folder / DICOM_FOLDER

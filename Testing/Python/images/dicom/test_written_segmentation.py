@@ -84,6 +84,12 @@ def test_a_sure_numbering_is_not_called_unsure(tmp_path: Path) -> None:
     assert "unsure" not in one.SegmentSequence[0].SegmentDescription.lower()
 
 
+def test_a_numbering_by_a_person_says_so(tmp_path: Path) -> None:
+    named = replace(UNSURE, numbering_unsure=False, numbered_from="L1")
+    one = pydicom.dcmread(write_result(tmp_path / "dicom", making=named).segmentation)
+    assert "Numbered from L1, which a person named." in one.SegmentSequence[0].SegmentDescription
+
+
 def test_it_refers_to_the_slices_and_shares_their_frame_of_reference(written: WrittenResult) -> None:
     one, ct = pydicom.dcmread(written.segmentation), [pydicom.dcmread(path) for path in written.slices]
     series = one.ReferencedSeriesSequence[0]

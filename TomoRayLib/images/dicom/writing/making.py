@@ -26,6 +26,8 @@ class Making:
         made_from: What the network was given, such as "two radiographs".
         numbering_unsure: True if all vertebrae may be named one or more too high or too low; None if the network does
             not count them.
+        numbered_from: The vertebra ("L1") that a person named and all others are numbered from; None: the network's
+            own numbers.
     """
 
     software_version: str
@@ -34,6 +36,7 @@ class Making:
     made_at: datetime
     made_from: str = "two radiographs"
     numbering_unsure: bool | None = None
+    numbered_from: str | None = None
 
     @property
     def derivation(self) -> str:

@@ -111,9 +111,15 @@ def _described(number: int, label: int | None, making: Making) -> SegmentDescrip
         display_color=hd.color.CIELabColor.from_rgb(*color),
     )
     what = "All bone of the spine, not told apart by vertebra" if label is None else f"Vertebra {name}"
-    unsure = f" {NUMBERING_UNSURE}" if making.numbering_unsure else ""
-    segment.SegmentDescription = f"{what}. {NOTICE}.{unsure}"
+    segment.SegmentDescription = f"{what}. {NOTICE}.{_numbering(making)}"
     return segment
+
+
+def _numbering(making: Making) -> str:
+    """What is to be said of the numbers of all vertebrae, with a space before it."""
+    if making.numbered_from is not None:
+        return f" Numbered from {making.numbered_from}, which a person named."
+    return f" {NUMBERING_UNSURE}" if making.numbering_unsure else ""
 
 
 def _marked(made: Dataset, source: Dataset, making: Making, seed: str) -> Dataset:
