@@ -76,7 +76,7 @@ def test_every_text_that_a_viewer_shows_says_synthetic(written: WrittenResult) -
     assert one.ImageComments == NOTICE
     assert WEIGHTS_SHA256 in one.DerivationDescription
     assert (one.Manufacturer, one.ManufacturerModelName, one.SoftwareVersions) == (
-        "TomoRay",
+        "The TomoRay project",
         "geolift-s",
         "TomoRay 1.2.3",
     )

@@ -9,7 +9,8 @@ from pydicom.dataset import Dataset
 
 from TomoRayLib.base.notices import NOTICE
 
-MANUFACTURER = "TomoRay"
+# dcm2niix tells a maker by two letters: TomoRay would be a Toshiba (findings/dcm2niix-manufacturer.sh).
+MANUFACTURER = "The TomoRay project"
 CT_SERIES_NUMBER, SEGMENTATION_SERIES_NUMBER = 9001, 9002  # behind a study's own series
 NO_SERIAL_NUMBER = "none"
 
