@@ -25,7 +25,7 @@ FLOORS: tuple[frozenset[str], ...] = tuple(
     frozenset(rooms.split())
     for rooms in (
         "base anatomy geometry",
-        "projector networks metrics",
+        "projector networks metrics measures",
         "weights",
         "images",
         "synthesis report segmentation",
@@ -48,7 +48,7 @@ FLOOR_IN_SLICER = {"worker": 0, "scene": 0, "views": 1, "": 1, "extensions": 2, 
 OF_SLICER = frozenset({"slicer", "qt", "ctk", "vtkSlicer", "PythonQt", "PySide6"})
 OF_QT = frozenset({"qt", "ctk", "PySide6"})
 OF_THE_COMMAND_LINE = frozenset({"typer", "rich"})
-KNOW_NO_FILES = frozenset({"projector", "networks", "metrics"})
+KNOW_NO_FILES = frozenset({"projector", "networks", "metrics", "measures"})
 
 
 def _module_name(path: Path) -> str:

@@ -1,0 +1,119 @@
+"""Measures of a stretch of the spine: Cobb angle, kyphosis, lordosis, length, offset.
+
+Angles are taken in the patient's coronal and sagittal plane (LPS x-z and y-z), as on radiographs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import combinations, pairwise
+
+import numpy as np
+
+from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
+from TomoRayLib.measures.definitions import KYPHOSES, LORDOSIS
+from TomoRayLib.measures.measure import Line, Measure, measured, not_measurable
+from TomoRayLib.measures.vertebral_body import Endplate, NoBody, VertebralBody
+
+TOO_FEW = "fewer than two whole vertebrae are in view"
+CORONAL, SAGITTAL = 0, 1  # the LPS axis across the long one
+Bodies = Mapping[int, VertebralBody | NoBody]
+
+
+def curve_measures(bodies: Bodies) -> tuple[Measure, ...]:
+    """Measure the spine as a whole.
+
+    Args:
+        bodies: By VerSe number, from cranial to caudal.
+
+    Returns:
+        Cobb angle, kyphoses of which both ends are in view (else one that says why not), lordosis, sagittal angle,
+        length and offset.
+    """
+    found = [body for body in bodies.values() if isinstance(body, VertebralBody)]
+    return (_cobb(found), *_kyphoses(bodies), _lordosis(bodies), *_whole_stretch(found))
+
+
+def _cobb(found: Sequence[VertebralBody]) -> Measure:
+    if len(found) < 2:
+        return not_measurable("cobb_deg", "spine", TOO_FEW)
+    angles = {
+        (upper, lower): abs(_tilt_deg(found[upper].upper, CORONAL) - _tilt_deg(found[lower].lower, CORONAL))
+        for upper, lower in combinations(range(len(found)), 2)
+    }
+    (first, last), angle_deg = max(angles.items(), key=lambda item: item[1])
+    upper, lower = found[first], found[last]
+    lines = _across(upper, upper.upper), _across(lower, lower.lower)
+    return measured("cobb_deg", f"{upper.name}-{lower.name}", angle_deg, *lines)
+
+
+def cobb_between(bodies: Bodies, upper: int, lower: int) -> float | None:
+    """Return the coronal angle between two given end vertebrae in degrees; None if one of them has no body."""
+    above, below = bodies.get(upper), bodies.get(lower)
+    if not isinstance(above, VertebralBody) or not isinstance(below, VertebralBody):
+        return None
+    return abs(_tilt_deg(above.upper, CORONAL) - _tilt_deg(below.lower, CORONAL))
+
+
+def _kyphoses(bodies: Bodies) -> tuple[Measure, ...]:
+    made = tuple(_sagittal("thoracic_kyphosis_deg", bodies, *ends) for ends in KYPHOSES)
+    return tuple(one for one in made if one.value is not None) or made[:1]
+
+
+def _lordosis(bodies: Bodies) -> Measure:
+    return _sagittal("lumbar_lordosis_deg", bodies, *LORDOSIS, sign=-1.0)
+
+
+def _sagittal(key: str, bodies: Bodies, upper: str, lower: str, sign: float = 1.0) -> Measure:
+    subject = f"{upper}-{lower}"
+    ends = []
+    for name in (upper, lower):
+        body = bodies.get(LABEL_OF_NAME[name])
+        if body is None:
+            return not_measurable(key, subject, f"{name} is not in view")
+        if isinstance(body, NoBody):
+            return not_measurable(key, subject, f"{name}: {body.because}")
+        ends.append(body)
+    return _sagittal_of(key, subject, ends[0], ends[1], sign)
+
+
+def _sagittal_of(key: str, subject: str, upper: VertebralBody, lower: VertebralBody, sign: float = 1.0) -> Measure:
+    angle_deg = _tilt_deg(upper.upper, SAGITTAL) - _tilt_deg(lower.lower, SAGITTAL)
+    lines = _along(upper, "upper"), _along(lower, "lower")
+    return measured(key, subject, sign * angle_deg, *lines)
+
+
+def _whole_stretch(found: Sequence[VertebralBody]) -> tuple[Measure, ...]:
+    keys = ("sagittal_angle_deg", "spine_length_mm", "coronal_offset_mm")
+    if len(found) < 2:
+        return tuple(not_measurable(key, "spine", TOO_FEW) for key in keys)
+    first, last = found[0], found[-1]
+    subject = f"{first.name}-{last.name}"
+    middles = [body.frame.middle_mm for body in found]
+    length_mm = sum(float(np.linalg.norm(one - other)) for one, other in pairwise(middles))
+    offset_mm = float(middles[0][0] - middles[-1][0])
+    beside = np.array([middles[-1][0], middles[0][1], middles[0][2]])
+    return (
+        _sagittal_of("sagittal_angle_deg", subject, first, last),
+        measured("spine_length_mm", subject, length_mm, *pairwise(middles)),
+        measured("coronal_offset_mm", subject, offset_mm, (beside, middles[0])),
+    )
+
+
+def _tilt_deg(plate: Endplate, across: int) -> float:
+    """How an endplate rises along LPS x (coronal) or y (sagittal) in that plane, degrees."""
+    return math.degrees(math.atan2(-float(plate.normal[across]), float(plate.normal[2])))
+
+
+def _across(body: VertebralBody, plate: Endplate) -> Line:
+    """A line along an endplate from side to side, as wide as the body."""
+    left = body.frame.left - (body.frame.left @ plate.normal) * plate.normal
+    left = left / np.linalg.norm(left)
+    half = body.width_mm / 2
+    return plate.center_mm + half * left, plate.center_mm - half * left
+
+
+def _along(body: VertebralBody, name: str) -> Line:
+    """A line along an endplate from its anterior to its posterior point."""
+    return body.points_mm[f"{name}_anterior"], body.points_mm[f"{name}_posterior"]

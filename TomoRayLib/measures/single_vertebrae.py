@@ -1,0 +1,44 @@
+"""Measures of one vertebra: heights of its body, wedge ratio, axial rotation."""
+
+from __future__ import annotations
+
+import math
+
+from TomoRayLib.measures.definitions import OF_VERTEBRA
+from TomoRayLib.measures.measure import Measure, measured, not_measurable
+from TomoRayLib.measures.vertebral_body import POSITIONS, NoBody, VertebralBody
+
+NO_PROCESSES = "nothing of the vertebra shows behind its body"
+
+
+def vertebra_measures(body: VertebralBody | NoBody) -> tuple[Measure, ...]:
+    """Measure one vertebra.
+
+    Args:
+        body: Its body.
+
+    Returns:
+        One measure for each key of ``OF_VERTEBRA``, all of them without a value if there is no body.
+    """
+    if isinstance(body, NoBody):
+        return tuple(not_measurable(key, body.name, body.because) for key in OF_VERTEBRA)
+    heights = tuple(
+        measured(
+            f"height_{name}_mm",
+            body.name,
+            body.heights_mm[name],
+            (body.points_mm[f"upper_{name}"], body.points_mm[f"lower_{name}"]),
+        )
+        for name in POSITIONS
+    )
+    ratio = body.heights_mm["anterior"] / body.heights_mm["posterior"]
+    return (*heights, measured("wedge_ratio", body.name, ratio), _rotation(body))
+
+
+def _rotation(body: VertebralBody) -> Measure:
+    if not body.has_direction:
+        return not_measurable("rotation_deg", body.name, NO_PROCESSES)
+    back, middle = body.frame.posterior, body.frame.middle_mm
+    angle_deg = math.degrees(math.atan2(-back[0], back[1]))  # the front points to -back; LPS x is the patient's left
+    half = body.depth_mm / 2
+    return measured("rotation_deg", body.name, angle_deg, (middle - half * back, middle + half * back))
