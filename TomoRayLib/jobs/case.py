@@ -10,12 +10,13 @@ from TomoRayLib.base.files import staged_folder
 from TomoRayLib.base.memory import give_back_freed_memory, peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.base.threads import in_threads
+from TomoRayLib.images.dicom.writing.names import CT_FOLDER
 from TomoRayLib.jobs.case_result import CaseResult, Judgement, cost_of
 from TomoRayLib.jobs.events import Emit, Finished, tell
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.naming import as_named, check_place
 from TomoRayLib.jobs.progress import Stages
-from TomoRayLib.jobs.provenance import dicom_of
+from TomoRayLib.jobs.provenance import DICOM_FOLDER, dicom_of
 from TomoRayLib.synthesis.comparison import compare_with_truth
 from TomoRayLib.synthesis.familiarity import unlike_training
 from TomoRayLib.synthesis.inputs import Inputs
@@ -127,10 +128,17 @@ def write_result(result: CaseResult, stages: Stages) -> Finished:
             if result.job.dicom:
                 from TomoRayLib.jobs.dicom_output import write_dicom_of
 
-                write_dicom_of(result, folder, provenance["made_at"])
+                write_dicom_of(result, folder, provenance)
         write_json(folder / "provenance.json", {**provenance, **cost_of(stages)})
-        files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+        files = _named_files(folder)
     return _finished(result, files, stages)
+
+
+def _named_files(folder: Path) -> list[str]:
+    """The files in a folder, relative to it; of a DICOM series its folder alone."""
+    files = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    series = Path(DICOM_FOLDER, CT_FOLDER)
+    return sorted({(series if series in path.parents else path).as_posix() for path in files})
 
 
 def _drawable(result: CaseResult) -> CaseResult:

@@ -56,6 +56,7 @@ def test_the_files_name_model_and_vertebrae_and_nobody(a_run: tuple[Path, Events
     assert str(one.PatientName) == "SYNTHETIC^RESEARCH"
     last = next(event for event in events if isinstance(event, Finished))
     assert last.values["dicom"] == provenance["dicom"]
+    assert [name for name in last.values["files"] if "dicom" in name] == ["dicom/ct", "dicom/vertebrae.dcm"]
     assert provenance["dicom"]["names_a_patient"] is False
     derivation = pydicom.dcmread(folder / "dicom" / "ct" / "0001.dcm").DerivationDescription
     assert "two radiographs rendered from a CT" in derivation

@@ -15,7 +15,8 @@ from support.dicom_files import a_radiograph_file
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.dicom.writing.identity import Identity
 from TomoRayLib.images.dicom.writing.making import Making
-from TomoRayLib.images.dicom.writing.result import CT_FOLDER, SEGMENTATION_NAME, write_dicom
+from TomoRayLib.images.dicom.writing.names import CT_FOLDER, SEGMENTATION_NAME
+from TomoRayLib.images.dicom.writing.result import write_dicom
 from TomoRayLib.images.types import Volume
 
 MADE_AT = datetime(2026, 3, 14, 15, 9, 26)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pydicom.dataset import Dataset
 
+from TomoRayLib.anatomy.vertebra_naming import UNSURE
 from TomoRayLib.base.notices import NOTICE
 
 # dcm2niix tells a maker by two letters: TomoRay would be a Toshiba (findings/dcm2niix-manufacturer.sh).
 MANUFACTURER = "The TomoRay project"
 CT_SERIES_NUMBER, SEGMENTATION_SERIES_NUMBER = 9001, 9002  # behind a study's own series
 NO_SERIAL_NUMBER = "none"
+_MADE_FROM = {"study": "the two scouts of a CT", "ct": "two radiographs rendered from a CT"}  # by input
 
 
 @dataclass(frozen=True)
@@ -60,3 +64,21 @@ class Making:
             setattr(attributes, f"{what}Date", date)
             setattr(attributes, f"{what}Time", time)
         return attributes
+
+
+def making_of(provenance: Mapping[str, Any]) -> Making:
+    """Return the making of a result as its provenance tells it, ``provenance.json`` of its folder.
+
+    Raises KeyError or ValueError for one without software, model or time.
+    """
+    inputs, named = provenance.get("inputs", {}), provenance.get("named_by_you")
+    source = next((words for name, words in _MADE_FROM.items() if name in inputs), "two radiographs")
+    return Making(
+        software_version=provenance["tomoray"],
+        model_id=provenance["model"]["id"],
+        weights_sha256=provenance["model"]["weights_sha256"],
+        made_at=datetime.fromisoformat(provenance["made_at"]).astimezone(),
+        made_from=source,
+        numbering_unsure=provenance["numbering"] == UNSURE if "numbering" in provenance else None,
+        numbered_from=named["name"] if named else None,
+    )

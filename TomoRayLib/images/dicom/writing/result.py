@@ -10,11 +10,10 @@ from TomoRayLib.images.dicom.writing.ct_series import ct_slices
 from TomoRayLib.images.dicom.writing.files import write_slices
 from TomoRayLib.images.dicom.writing.identity import Identity, nobody
 from TomoRayLib.images.dicom.writing.making import Making
+from TomoRayLib.images.dicom.writing.names import CT_FOLDER, SEGMENTATION_NAME
 from TomoRayLib.images.dicom.writing.segmentation import segmentation_of
 from TomoRayLib.images.dicom.writing.uids import seed_of
 from TomoRayLib.images.types import Volume
-
-CT_FOLDER, SEGMENTATION_NAME = "ct", "vertebrae.dcm"
 
 
 def write_dicom(folder: Path, synthetic: Volume, vertebrae: Volume, making: Making, patient: Identity | None) -> None:
