@@ -117,7 +117,7 @@ def counts_of(
     pairs = nearest_pairs(true_places, predicted_places, limit_mm)
     whole = [label for label in true_places if label not in incomplete]
     found = {label: pairs[label] for label in whole if label in pairs}
-    shift, named_up_to_shift = _common_shift(found)
+    shift, named_up_to_shift = common_shift(found)
     return VertebraCounts(
         whole=len(whole),
         found=len(found),
@@ -172,7 +172,7 @@ def nearest_pairs(truth: Centroids, prediction: Centroids, limit_mm: float = FOU
     return pairs
 
 
-def _common_shift(found: dict[int, int]) -> tuple[int, int]:
+def common_shift(found: dict[int, int]) -> tuple[int, int]:
     """(shift, pairs that it explains) for the most frequent difference of numbers; of equal ones the smallest."""
     differences = Counter(
         predicted - true

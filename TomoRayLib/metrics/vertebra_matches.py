@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from TomoRayLib.metrics.vertebra_counts import (
     VertebraCounts,
     centroids_mm,
     check_shapes,
+    common_shift,
     counts_of,
     labels_cut_by_ends,
     nearest_pairs,
@@ -52,6 +53,39 @@ class MatchedSpine:
         return {"counts": self.counts.to_json_dict(), "per_vertebra": [asdict(row) for row in self.rows]}
 
 
+def renamed_matches(values: Mapping[str, Any], numbers: Mapping[int, int]) -> dict[str, Any]:
+    """Judge the same matches again, the predicted vertebrae having got other numbers.
+
+    Args:
+        values: ``counts`` and ``per_vertebra``, as ``MatchedSpine.to_json_dict`` gives them.
+        numbers: The new VerSe number of each predicted vertebra by the old one.
+
+    Returns:
+        The same keys; which vertebrae were found, and how far off, stays.
+    """
+    rows = [VertebraMatch(**row) for row in values["per_vertebra"]]
+    found_as = {row.label: None if row.found_as is None else numbers[row.found_as] for row in rows}
+    whole = {row.label: found for row in rows if row.whole and (found := found_as[row.label]) is not None}
+    shift, named_up_to_shift = common_shift(whole)
+    named = sum(label == found for label, found in whole.items())
+    counts = {**values["counts"], "named": named, "named_up_to_shift": named_up_to_shift, "shift": shift}
+    renamed = [
+        replace(
+            row,
+            found_as=found_as[row.label],
+            named=found_as[row.label] == row.label,
+            named_up_to_shift=_moved(found_as[row.label], row.label, shift) == row.label,
+        )
+        for row in rows
+    ]
+    return MatchedSpine(VertebraCounts(**counts), tuple(renamed)).to_json_dict()
+
+
+def _moved(found_as: int | None, label: int, shift: int) -> int | None:
+    """A predicted number moved back by a common shift, in which T13 has no part."""
+    return found_as if found_as is None or T13_LABEL in (label, found_as) else found_as - shift
+
+
 def match_vertebrae(
     prediction: Labels, truth: Labels, spacing_mm: Vector3, cut: Iterable[int] = ()
 ) -> MatchedSpine | None:
@@ -76,8 +110,8 @@ def match_vertebrae(
     rows = []
     for label, place in places.items():
         found_as = pairs.get(label)
-        moved = found_as if found_as is None or T13_LABEL in (label, found_as) else found_as - counts.shift
         distance_mm = None if found_as is None else round(float(np.linalg.norm(predicted[found_as] - place)), 2)
         whole, named = label not in incomplete, found_as == label
-        rows.append(VertebraMatch(label, NAME_OF_LABEL[label], whole, found_as, distance_mm, named, moved == label))
+        up_to_shift = _moved(found_as, label, counts.shift) == label
+        rows.append(VertebraMatch(label, NAME_OF_LABEL[label], whole, found_as, distance_mm, named, up_to_shift))
     return MatchedSpine(counts, tuple(rows)) if rows else None

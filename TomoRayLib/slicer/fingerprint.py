@@ -10,16 +10,16 @@ from TomoRayLib.slicer.scene.segment_nodes import BINARY_LABELMAP
 
 
 def fingerprint(request: Request) -> tuple:
-    """A value that is equal for two requests with the same result: their choices and the state of their images."""
-    inputs = request.inputs
+    """A value that is equal for two requests with the same result but for names: their choices, and their images."""
+    inputs, settings = request.inputs, replace(request.settings, anchor=None)
     if isinstance(inputs, StudyInputs):
         vertebrae = (_image_key(inputs.segmentation), *_segment_keys(inputs.segmentation))
-        return vertebrae, replace(inputs, segmentation=None), request.settings
+        return vertebrae, replace(inputs, segmentation=None), settings
     if isinstance(inputs, CTInputs):
         chosen: tuple = (_image_key(inputs.ct), _image_key(inputs.segmentation), *_segment_keys(inputs.segmentation))
-        return chosen, inputs.preset, inputs.isocenter_mm, request.settings
+        return chosen, inputs.preset, inputs.isocenter_mm, settings
     chosen = (_image_key(inputs.ap), _image_key(inputs.lateral))
-    return chosen, replace(inputs, ap=None, lateral=None), request.settings
+    return chosen, replace(inputs, ap=None, lateral=None), settings
 
 
 def _segment_keys(node) -> list[tuple]:

@@ -104,6 +104,7 @@ class Settings:
         comparison: Compare with the CT; without it the CT is only rendered.
         align: Bring two radiographs to one height, if their rows tell and nobody placed them.
         clean: Fill borders, letters and text of radiographs for the network.
+        anchor: One vertebra that the user has named, as in ``SynthesisJob``; it is no choice of the panel's own.
     """
 
     model: str | None = None
@@ -114,6 +115,7 @@ class Settings:
     comparison: bool = True
     align: bool = True
     clean: bool = True
+    anchor: str | None = None
 
 
 @dataclass(frozen=True)

@@ -133,6 +133,7 @@ class CompareSection:
             show_distance=parameters.showDistance,
             radiographs=self.radiographs(case),
             show_outline=parameters.showOutline,
+            show_names=parameters.showNames,
             own_segmentation=parameters.segmentation,
         )
 

@@ -23,6 +23,7 @@ from TomoRayLib.slicer.panel.compare import CompareSection
 from TomoRayLib.slicer.panel.cursor import CursorSection
 from TomoRayLib.slicer.panel.guard import Guard
 from TomoRayLib.slicer.panel.inputs import InputsSection
+from TomoRayLib.slicer.panel.naming import NamingSection
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.placing import PlacingSection
 from TomoRayLib.slicer.panel.running import RunBox, Show
@@ -57,6 +58,7 @@ class Panel:
         self.compare = CompareSection(ui)
         self.placing = PlacingSection(ui, self.guard, self.inputs, self._placing_ended)
         self.cursor = CursorSection(ui, self.guard, self.compare, self.placing.stop)
+        self.naming = NamingSection(ui, self.guard, self.compare)
         self.advanced = AdvancedSection(ui, self.guard)
         self.run_box = RunBox(ui, self.guard, self._finished)
         for button, action in (
@@ -86,7 +88,7 @@ class Panel:
                 subject.RemoveObserver(tag)
             self._observers = []
         self.parameters = parameters
-        for section in (self.inputs, self.placing, self.compare, self.cursor, self.advanced):
+        for section in (self.inputs, self.placing, self.compare, self.cursor, self.naming, self.advanced):
             section.parameters = parameters
         if parameters is not None:
             self._gui_tag = parameters.connectGui(self.ui)
@@ -110,6 +112,7 @@ class Panel:
             self.placing.update()
             self.compare.update()
             self.cursor.update()
+            self.naming.update()
             self._show_rendered_of_case()
             self.advanced.update()
             self._update_buttons()
@@ -147,7 +150,7 @@ class Panel:
         installation.ensure(self._requirements)
         self._said, self._suggestion = "", None
         with slicer.util.WaitCursor():
-            self.run_box.start(SynthesisRun(self.request()), self._show_case)
+            self.run_box.start(SynthesisRun(self.naming.asked_again(self.request(), self._made)), self._show_case)
 
     def apply_suggestion(self) -> None:
         """Arrange the radiographs as the last run suggests, and run again."""
@@ -244,6 +247,7 @@ class Panel:
         """End what draws into the views with helpers of its own."""
         self.cursor.stop()
         self.placing.stop()
+        self.naming.stop()
 
     def _placing_ended(self) -> None:
         """Show the current case again, if there is one, in the layout that it had."""

@@ -214,6 +214,7 @@ class TomoRayParameterNode:
     windowPreset: WindowPreset = WindowPreset.MODEL
     linkedViews: bool = True
     showOutline: bool = True
+    showNames: bool = True
     showDifference: bool = False
     differenceOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
     truthOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.35

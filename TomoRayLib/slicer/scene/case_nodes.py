@@ -19,6 +19,7 @@ from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, Role, in_scene, problem_of
 from TomoRayLib.slicer.scene.outlines import field_of_node, lay_on
 from TomoRayLib.slicer.scene.results_on_disk import ResultFiles, read_radiographs
 from TomoRayLib.slicer.scene.score_table import fill_score_table
+from TomoRayLib.slicer.scene.vertebra_names import count_is_unsure, truth_is_unsure
 
 if TYPE_CHECKING:
     from TomoRayLib.images.types import Radiograph
@@ -38,6 +39,8 @@ VIEWS = ("ap", "lateral")
 class CaseNodes:
     """The nodes of one case. Several are None without a true segmentation, ``ap`` and ``lateral`` without a CT.
 
+    ``vertebra_names`` is None for a model that does not tell vertebrae apart, ``truth_names`` for such a truth.
+
     ``ap_outline`` and ``lateral_outline``, label maps of the synthetic bone on the radiographs, are None in cases of
     older versions.
     """
@@ -55,6 +58,8 @@ class CaseNodes:
     report: Any = None
     ap_outline: Any = None
     lateral_outline: Any = None
+    vertebra_names: Any = None
+    truth_names: Any = None
 
     def all(self) -> list[Any]:
         """Every node that there is."""
@@ -204,17 +209,23 @@ def _nodes_of(results: ResultFiles, title: str, synthetic: Any, vertebrae: Any, 
         kind = _("True vertebrae, {owner} - {name}") if owner else _("True vertebrae - {name}")
         name = kind.format(owner=owner, name=title)
         nodes["truth_vertebrae"] = new.segmentation(name, results.labels, nodes["truth"])
+        name = _("Names of true vertebrae - {name}").format(name=title)
+        nodes["truth_names"] = new.names(name, results.labels, truth_is_unsure(results.provenance), TRUTH_COLOR)
         name = _("True surface - {name}").format(name=title)
         nodes["truth_surface"] = new.model(name, results.truth_surface, TRUTH_COLOR)
     outline_names = (_("SYNTHETIC outline on AP - {name}"), _("SYNTHETIC outline on lateral - {name}"))
     for view, name, bone_mm in zip(VIEWS, outline_names, results.bone_mm, strict=True):
         if bone_mm is not None:
             nodes[f"{view}_outline"] = new.outline(name.format(name=title), bone_mm)
+    if results.told_apart:
+        name = _("Names of SYNTHETIC vertebrae - {name}").format(name=title)
+        unsure = count_is_unsure(results.provenance)
+        nodes["vertebra_names"] = new.names(name, results.vertebrae, unsure, SYNTHETIC_COLOR)
     name = _("SYNTHETIC surface - {name}").format(name=title)
     nodes["synthetic_surface"] = new.model(name, results.synthetic_surface, SYNTHETIC_COLOR)
     synthetic = new.volume(_("SYNTHETIC CT - {name}").format(name=title), results.synthetic, synthetic)
     name = _("SYNTHETIC vertebrae - {name}").format(name=title)
-    nodes["vertebrae"] = new.segmentation(name, results.vertebrae, synthetic, vertebrae, is_synthetic=True)
+    nodes["vertebrae"] = new.segmentation(name, results.vertebrae, synthetic, vertebrae, told_apart=results.told_apart)
     case = CaseNodes(synthetic, **nodes)
     _mark(case, results.provenance)
     _connect(case)
@@ -244,7 +255,7 @@ def _connect(case: CaseNodes) -> None:
 def _mark(case: CaseNodes, provenance: Mapping[str, Any]) -> None:
     """The notice on every synthetic node, and provenance on the synthetic CT: the parts people look for, and all."""
     others = (case.vertebrae, case.difference, case.synthetic_surface, case.metrics, case.report)
-    for node in (*others, case.ap_outline, case.lateral_outline):
+    for node in (*others, case.ap_outline, case.lateral_outline, case.vertebra_names):
         if node is not None:
             node.SetAttribute(NOTICE_KEY, NOTICE)
     model = provenance.get("model", {})

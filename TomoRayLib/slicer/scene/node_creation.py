@@ -9,11 +9,12 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
-from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
+from TomoRayLib.anatomy.vertebrae import WHOLE_SPINE_LABEL, vertebra_labels_in
 from TomoRayLib.slicer.scene.hierarchy import remove_nodes
 from TomoRayLib.slicer.scene.nodes import place_on_grid
 from TomoRayLib.slicer.scene.outlines import OUTLINE_MM
-from TomoRayLib.slicer.scene.segment_nodes import VERTEBRA_COLORS, add_segment
+from TomoRayLib.slicer.scene.segment_nodes import add_segment, add_vertebra
+from TomoRayLib.slicer.scene.vertebra_names import add_names
 
 if TYPE_CHECKING:
     from TomoRayLib.images.types import Radiograph, Volume
@@ -81,24 +82,38 @@ class NewNodes:
         return node
 
     def segmentation(
-        self, title: str, labels: Volume, reference: Any, node: Any = None, *, is_synthetic: bool = False
+        self, title: str, labels: Volume, reference: Any, node: Any = None, *, told_apart: bool = True
     ) -> Any:
-        """Labels as outlines on the voxels of ``reference``: one segment of all synthetic, or one per true vertebra."""
+        """Labels as outlines on the voxels of ``reference``: one segment per vertebra, from cranial to caudal.
+
+        Bone that is not ``told_apart`` is one segment.
+        """
         node = self._named("vtkMRMLSegmentationNode", title, node)
         node.GetSegmentation().RemoveAllSegments()
         node.CreateDefaultDisplayNodes()
         node.SetReferenceImageGeometryParameterFromVolumeNode(reference)
-        voxels = (labels.voxels != 0).astype(np.uint8) if is_synthetic else labels.voxels
-        values = [int(value) for value in np.unique(voxels) if value != 0]
-        for number, value in enumerate(values):
-            name, color = NAME_OF_LABEL.get(value, _("Spine")), VERTEBRA_COLORS[number % len(VERTEBRA_COLORS)]
-            if is_synthetic:
-                name, color = _("Vertebrae (synthetic)"), SYNTHETIC_COLOR
-            add_segment(node, voxels == value, labels.grid, name, color, f"vertebra_{value}")
+        values = {int(value) for value in np.unique(labels.voxels)} if told_apart else set()
+        for place, label in enumerate(vertebra_labels_in(values), start=1):
+            add_vertebra(node, labels.voxels == label, labels.grid, label, f"from_top_{place}")
+        if not told_apart and labels.voxels.any():
+            name = _("Vertebrae (synthetic)")
+            add_segment(node, labels.voxels != 0, labels.grid, name, SYNTHETIC_COLOR, "vertebrae")
+        if WHOLE_SPINE_LABEL in values:
+            whole = labels.voxels == WHOLE_SPINE_LABEL
+            add_segment(node, whole, labels.grid, _("Spine"), TRUTH_COLOR, "spine")
         display = node.GetDisplayNode()
         display.SetVisibility3D(False)  # the surfaces are models, with distances
         display.SetAllSegmentsVisibility2DFill(False)
         display.SetSliceIntersectionThickness(2)
+        return node
+
+    def names(self, title: str, labels: Volume, unsure: bool, color: tuple[float, float, float]) -> Any:
+        """The names of the vertebrae in ``labels`` as points, with a question mark if the count is ``unsure``; None if
+        there is no vertebra."""
+        if not vertebra_labels_in(int(value) for value in np.unique(labels.voxels)):
+            return None
+        node = self.add("vtkMRMLMarkupsFiducialNode", title)
+        add_names(node, labels, unsure, color)
         return node
 
     def model(self, title: str, surface: Any, color: tuple[float, float, float]) -> Any:

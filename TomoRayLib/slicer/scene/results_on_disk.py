@@ -35,6 +35,11 @@ class ResultFiles:
     report: str | None = None
     bone_mm: tuple[Radiograph | None, Radiograph | None] = (None, None)
 
+    @property
+    def told_apart(self) -> bool:
+        """True if the synthetic vertebrae are numbered one by one: the model counts them."""
+        return "vertebrae" in self.provenance
+
     @classmethod
     def read(cls, folder: Path) -> ResultFiles:
         """Read a folder. Raises InputError or OSError if a file is damaged or missing."""

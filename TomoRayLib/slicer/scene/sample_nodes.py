@@ -9,9 +9,8 @@ import numpy as np
 import slicer
 import slicer.util
 
-from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
 from TomoRayLib.slicer.scene.nodes import place_on_grid
-from TomoRayLib.slicer.scene.segment_nodes import VERTEBRA_COLORS, add_segment
+from TomoRayLib.slicer.scene.segment_nodes import add_vertebra
 
 
 def add_sample(results: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -33,10 +32,8 @@ def add_sample(results: Mapping[str, Any]) -> tuple[Any, Any]:
     segmentation.CreateDefaultDisplayNodes()
     segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
     values = [int(value) for value in np.unique(labels.voxels) if value != 0]
-    for number, value in enumerate(values):
-        name_of_segment = NAME_OF_LABEL.get(value, str(value))
-        color = VERTEBRA_COLORS[number % len(VERTEBRA_COLORS)]
-        add_segment(segmentation, labels.voxels == value, labels.grid, name_of_segment, color, f"vertebra_{value}")
+    for value in values:
+        add_vertebra(segmentation, labels.voxels == value, labels.grid, value, f"vertebra_{value}")
     for node in (volume, segmentation):
         for key in ("source", "licence", "citation"):
             node.SetAttribute(f"TomoRay.{key.capitalize()}", results.get(key) or "")

@@ -12,7 +12,12 @@ import vtk
 from TomoRayLib.base.notices import VIEW_NOTICE
 from TomoRayLib.slicer.scene.nodes import NOTICE_KEY
 
-MARKED_KINDS = ("vtkMRMLModelNode", "vtkMRMLSegmentationNode", "vtkMRMLScalarVolumeNode")
+MARKED_KINDS = (
+    "vtkMRMLModelNode",
+    "vtkMRMLSegmentationNode",
+    "vtkMRMLScalarVolumeNode",
+    "vtkMRMLMarkupsFiducialNode",
+)
 ViewOnScreen = tuple[Any, Any]  # (render window, view node)
 FONT_SIZE_PX, LEAST_FONT_SIZE_PX = 14, 6
 

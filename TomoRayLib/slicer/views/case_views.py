@@ -8,7 +8,7 @@ from typing import Any
 import slicer
 
 from TomoRayLib.slicer.scene.case_nodes import CaseNodes, cases_in_scene
-from TomoRayLib.slicer.views import annotation, display, layouts, outlines, overlays, visibility
+from TomoRayLib.slicer.views import annotation, display, layouts, names, outlines, overlays, visibility
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class Look:
     """The look of a case in the views. Opacities are in 0..1.
 
     ``layout`` is a name in ``layouts``, ``window`` one in ``display.WINDOW_HU``. ``radiographs`` (AP, lateral) are for
-    the layout that shows them, ``show_outline`` for the synthetic outline over them; ``own_segmentation`` is the
-    user's, left out of TomoRay's views.
+    the layout that shows them, ``show_outline`` for the synthetic outline over them, ``show_names`` for the names of
+    vertebrae; ``own_segmentation`` is the user's, left out of TomoRay's views.
     """
 
     layout: str
@@ -30,6 +30,7 @@ class Look:
     show_distance: bool
     radiographs: tuple[Any, Any] = (None, None)
     show_outline: bool = True
+    show_names: bool = True
     own_segmentation: Any = None
 
 
@@ -57,6 +58,8 @@ class CaseViews:
             overlays.set_difference(case, look.show_difference, look.difference_opacity)
         if self._changed("outline", look.show_outline):
             outlines.set_outlines(case, look.show_outline)
+        if self._changed("names", look.show_names):
+            names.set_names(case, look.show_names)
         surfaces = look.truth_opacity, look.synthetic_opacity, look.show_distance
         if self._changed("surfaces", surfaces):
             overlays.set_surfaces(case, *surfaces)
@@ -97,7 +100,7 @@ class CaseViews:
         visibility.keep_out(look.own_segmentation)
         display.show_radiographs(*look.radiographs)
         display.set_table(case)
-        self._forget("linked", "difference", "outline", "surfaces")
+        self._forget("linked", "difference", "outline", "names", "surfaces")
         for window, node in annotation.views_of_application():
             if node.GetLayoutName() == layouts.THREE_D_VIEW:
                 display.look_at_surfaces(case, window, node)

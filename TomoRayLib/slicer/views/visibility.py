@@ -20,11 +20,17 @@ def only_this_case(case: CaseNodes, others: Iterable[CaseNodes]) -> None:
     for other in others:
         if other.synthetic is not case.synthetic:
             for node in (other.synthetic_surface, other.truth_surface, other.vertebrae, other.truth_vertebrae):
-                if node is not None and node.GetDisplayNode() is not None:
-                    node.GetDisplayNode().SetVisibility(False)
+                _hide(node)
+            _hide(other.vertebra_names)
+            _hide(other.truth_names)
     for node in (case.vertebrae, case.truth_vertebrae):
         if node is not None:
             node.GetDisplayNode().SetVisibility(True)
+
+
+def _hide(node: Any) -> None:
+    if node is not None and node.GetDisplayNode() is not None:
+        node.GetDisplayNode().SetVisibility(False)
 
 
 def keep_outlines_apart(case: CaseNodes) -> None:

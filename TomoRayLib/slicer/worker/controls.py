@@ -41,4 +41,5 @@ def control_of(field: str | None) -> str | None:
         "device": _("Device, under Advanced"),
         "fov_mm": _("Field of view, under Advanced"),
         "quantisation": _("Grey levels, under Advanced"),
+        "anchor": _("Rename all"),
     }.get(field or "")

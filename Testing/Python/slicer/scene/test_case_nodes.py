@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support.results_folders import SIZE, write_results
+from support.results_folders import SIZE, write_counted_results, write_results
 from support.slicer_data import add_volume, oblique_case
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.files import read_volume
-from TomoRayLib.images.types import Volume
-from TomoRayLib.images.writing import write_volume
 
 pytestmark = pytest.mark.usefixtures("scene")
 
@@ -67,25 +65,97 @@ def test_surfaces_and_segments_lie_on_the_volumes(case_nodes, results: Path) -> 
         bounds = np.array(surface.GetPolyData().GetBounds()).reshape(3, 2)
         np.testing.assert_allclose(bounds.mean(axis=1), (world.min(axis=1) + world.max(axis=1)) / 2, atol=2.0)
     segmentation = case.truth_vertebrae.GetSegmentation()
-    assert [segmentation.GetNthSegment(n).GetName() for n in range(2)] == ["L1", "L2"]
+    assert [segmentation.GetNthSegment(n).GetName() for n in range(2)] == ["vertebrae_L1", "vertebrae_L2"]
     mask = slicer.util.arrayFromSegmentBinaryLabelmap(case.truth_vertebrae, segmentation.GetNthSegmentID(1), case.truth)
     assert np.argwhere(mask).min(axis=0)[0] == 6  # L2 is the lower one
     assert case.synthetic_surface.GetPolyData().GetPointData().HasArray("distance_mm")
 
 
-def test_numbered_synthetic_vertebrae_are_one_segment(case_nodes, results: Path, tmp_path: Path) -> None:
+def test_a_model_that_does_not_count_gives_one_segment_of_all(case_nodes, results: Path) -> None:
     import slicer.util
 
-    folder = tmp_path / "numbered"
-    shutil.copytree(results, folder)
-    bone = read_volume(folder / "synthetic_vertebrae.nrrd")
-    numbers = np.where(np.arange(SIZE)[:, None, None] < 18, 21, 20).astype(np.uint8)
-    write_volume(folder / "synthetic_vertebrae.nrrd", Volume(bone.voxels * numbers, bone.grid))
-    case = case_nodes.add_case(folder, "case")
+    case = case_nodes.add_case(results, "case")
     segmentation = case.vertebrae.GetSegmentation()
-    assert segmentation.GetNumberOfSegments() == 1
+    assert [segment_of(case.vertebrae, n).GetName() for n in range(segmentation.GetNumberOfSegments())] == [
+        "Vertebrae (synthetic)"
+    ]
     mask = slicer.util.arrayFromSegmentBinaryLabelmap(case.vertebrae, segmentation.GetNthSegmentID(0), case.synthetic)
-    np.testing.assert_array_equal(mask, bone.voxels)
+    np.testing.assert_array_equal(mask, read_volume(results / "synthetic_vertebrae.nrrd").voxels)
+    assert case.vertebra_names is None
+
+
+def test_a_model_that_counts_gives_a_segment_per_vertebra(case_nodes, results: Path, tmp_path: Path) -> None:
+    import slicer.util
+
+    folder = write_counted_results(results, tmp_path / "counted")
+    case = case_nodes.add_case(folder, "case")
+    labels = read_volume(folder / "synthetic_vertebrae.nrrd").voxels
+    segmentation = case.vertebrae.GetSegmentation()
+    names = [segment_of(case.vertebrae, n).GetName() for n in range(segmentation.GetNumberOfSegments())]
+    assert names == ["vertebrae_T11", "vertebrae_T12", "vertebrae_L1"]
+    for place, number in enumerate((18, 19, 20)):
+        found = segmentation.GetNthSegmentID(place)
+        mask = slicer.util.arrayFromSegmentBinaryLabelmap(case.vertebrae, found, case.synthetic)
+        np.testing.assert_array_equal(mask, labels == number)
+
+
+def test_a_vertebra_has_one_colour_and_one_code_in_truth_and_synthetic(
+    case_nodes, results: Path, tmp_path: Path
+) -> None:
+    import slicer
+    import vtk
+
+    case = case_nodes.add_case(write_counted_results(results, tmp_path / "counted"), "case")
+    true, synthetic = segment_of(case.truth_vertebrae, 0), segment_of(case.vertebrae, 2)
+    assert true.GetName() == synthetic.GetName() == "vertebrae_L1"
+    assert true.GetColor() == synthetic.GetColor() != segment_of(case.vertebrae, 1).GetColor()
+    logic, entry = slicer.vtkSlicerTerminologiesModuleLogic(), slicer.vtkSlicerTerminologyEntry()
+    for segment in (true, synthetic):
+        text = vtk.reference("")
+        assert segment.GetTag("TerminologyEntry", text)
+        assert logic.DeserializeTerminologyEntry(str(text), entry)
+        code = entry.GetTypeObject()
+        assert (code.GetCodeValue(), code.GetCodingSchemeDesignator()) == ("66794005", "SCT")
+        assert code.GetCodeMeaning() == "L1 vertebra"
+        assert entry.GetCategoryObject().GetCodeMeaning() == "Anatomical Structure"
+
+
+def test_names_stand_at_the_vertebrae_and_say_if_they_are_unsure(case_nodes, results: Path, tmp_path: Path) -> None:
+    folder = write_counted_results(results, tmp_path / "counted")
+    case = case_nodes.add_case(folder, "case")
+    for node, file, names in (
+        (case.vertebra_names, "synthetic_vertebrae.nrrd", ["T11?", "T12?", "L1?"]),
+        (case.truth_names, "truth_vertebrae.nrrd", ["L1", "L2"]),
+    ):
+        assert [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())] == names
+        labels = read_volume(folder / file)
+        for place, number in enumerate(sorted(set(np.unique(labels.voxels)) - {0})):
+            k, j, i = np.argwhere(labels.voxels == number).mean(axis=0)
+            expected = ras_of((labels.grid.index_to_world @ [i, j, k, 1.0])[:3])
+            np.testing.assert_allclose(node.GetNthControlPointPositionWorld(place), expected, atol=1e-6)
+        assert node.GetLocked()
+    assert "SYNTHETIC" in case.vertebra_names.GetName()
+    assert case.vertebra_names.GetAttribute("TomoRay.Notice")
+    assert case.truth_names.GetAttribute("TomoRay.Notice") is None
+
+
+def test_names_go_with_their_case(case_nodes, results: Path, tmp_path: Path) -> None:
+    import slicer
+
+    folder = write_counted_results(results, tmp_path / "counted")
+    first = case_nodes.add_case(folder, "case")
+    count = slicer.mrmlScene.GetNumberOfNodes()
+    second = case_nodes.add_case(folder, "case", None, first.synthetic, first.vertebrae)
+    assert slicer.mrmlScene.GetNumberOfNodes() == count
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == 2
+    assert second.vertebra_names.GetName() == first.vertebra_names.GetName()
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    folders = {hierarchy.GetItemParent(hierarchy.GetItemByDataNode(node)) for node in second.all()}
+    assert len(folders) == 1
+
+
+def segment_of(node, number: int):
+    return node.GetSegmentation().GetNthSegment(number)
 
 
 def _ijk_to_ras(node):
@@ -169,7 +239,7 @@ def test_a_saved_scene_comes_back_whole(case_nodes, results: Path, tmp_path: Pat
     from TomoRayLib.slicer.scene import score_table
     from TomoRayLib.slicer.views import display
 
-    case = case_nodes.add_case(results, "case")
+    case = case_nodes.add_case(write_counted_results(results, tmp_path / "counted"), "case")
     display.set_window(case, "bone")
     names = [node.GetName() for node in case.all()]
     voxels = {name: slicer.util.arrayFromVolume(getattr(case, name)).copy() for name in ("synthetic", "difference")}
@@ -192,7 +262,9 @@ def test_a_saved_scene_comes_back_whole(case_nodes, results: Path, tmp_path: Pat
     assert case_nodes.report_html(again) == report
     display_node = again.synthetic.GetDisplayNode()
     assert (display_node.GetWindow(), display_node.GetLevel()) == (1500.0, 300.0)
-    assert again.truth_vertebrae.GetSegmentation().GetNthSegment(0).GetName() == "L1"
+    assert segment_of(again.truth_vertebrae, 0).GetName() == "vertebrae_L1"
+    assert segment_of(again.vertebrae, 0).GetName() == "vertebrae_T11"
+    assert again.vertebra_names.GetNthControlPointLabel(0) == "T11?"
 
 
 def test_the_table_has_both_floors_for_every_score(case_nodes, results: Path, tmp_path: Path) -> None:

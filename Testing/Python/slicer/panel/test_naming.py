@@ -1,0 +1,161 @@
+"""Naming a vertebra in the panel: how sure the count is, what can be chosen, and what follows in scene and views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support import panel_driver as drive
+from support.results_folders import write_counted_results, write_results
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    results = write_results(tmp_path_factory.mktemp("case") / "results")
+    return write_counted_results(results, results.with_name("counted"))
+
+
+@pytest.fixture
+def shown(panel, folder: Path):
+    """The panel with a case of which three vertebrae are told apart, T11 to L1, the count unsure."""
+    show(panel, folder)
+    return panel
+
+
+def show(panel, folder: Path):
+    from TomoRayLib.slicer.scene.case_nodes import add_case
+
+    case = add_case(folder, "case")
+    panel.panel.parameters.currentCase = case.synthetic
+    drive.settle()
+    return case
+
+
+def naming(panel):
+    return panel.panel.naming
+
+
+def items(box) -> list[str]:
+    return [box.itemText(place) for place in range(box.count)]
+
+
+def names_in(panel) -> list[str]:
+    node = panel.panel.compare.case.vertebra_names
+    return [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())]
+
+
+def choose(box, text: str) -> None:
+    box.currentIndex = items(box).index(text)
+    drive.settle()
+
+
+def test_the_row_says_how_sure_the_count_is_and_offers_its_vertebrae(shown) -> None:
+    section = naming(shown)
+    assert section.count.text.startswith("Count unsure (41 %)")
+    assert items(section.vertebra) == ["T11?", "T12?", "L1?"]
+    assert items(section.name)[0] == "C2"
+    assert items(section.name)[-1] == "L5"
+    assert section.name.currentText == section.vertebra.currentText.removesuffix("?")
+
+
+def test_names_that_would_leave_the_spine_are_not_offered(shown) -> None:
+    section = naming(shown)
+    choose(section.vertebra, "T11?")
+    assert (items(section.name)[0], items(section.name)[-1]) == ("C1", "L4")
+    choose(section.vertebra, "L1?")
+    assert (items(section.name)[0], items(section.name)[-1]) == ("C3", "L6")
+    assert "T13" in items(section.name)
+
+
+def test_one_click_renames_all_and_says_so(shown) -> None:
+    section = naming(shown)
+    choose(section.vertebra, "T12?")
+    choose(section.name, "L1")
+    drive.click(section.rename)
+    assert names_in(shown) == ["T12", "L1", "L2"]
+    assert items(section.vertebra) == ["T12", "L1", "L2"]
+    assert section.vertebra.currentText == "L1"
+    assert section.count.text.startswith("Count: named by you (L1).")
+    assert "Synthesize again" in section.count.text
+    choose(section.name, "T12")
+    drive.click(section.rename)
+    assert names_in(shown) == ["T11", "T12", "L1"]
+
+
+def test_the_crosshair_chooses_the_nearest_vertebra(shown) -> None:
+    import slicer
+
+    section = naming(shown)
+    crosshair = slicer.mrmlScene.GetSingletonNode("default", "vtkMRMLCrosshairNode")
+    node = shown.panel.compare.case.vertebra_names
+    for place, name in enumerate(("T11?", "T12?", "L1?")):
+        x, y, z = node.GetNthControlPointPositionWorld(place)
+        crosshair.SetCrosshairRAS(x + 9.0, y - 6.0, z + 3.0)
+        drive.settle()
+        assert section.vertebra.currentText == name
+        assert section.name.currentText == name.removesuffix("?")
+
+
+def test_a_case_that_does_not_count_has_no_row(panel, folder: Path) -> None:
+    show(panel, folder.with_name("results"))
+    section = naming(panel)
+    assert not section.row.isVisibleTo(panel.parent)
+    assert section.count.text == ""
+    assert section.show_names.enabled  # of the true ones
+
+
+def test_names_are_drawn_in_the_views_of_their_kind_alone(shown) -> None:
+    import slicer
+
+    case = shown.panel.compare.case
+    for node, kind in ((case.vertebra_names, "Synthetic"), (case.truth_names, "True")):
+        look = node.GetDisplayNode()
+        assert look.GetVisibility()
+        views = {
+            slicer.mrmlScene.GetNodeByID(look.GetNthViewNodeID(n)).GetLayoutName()
+            for n in range(look.GetNumberOfViewNodeIDs())
+        }
+        assert {view for view in views if "3D" not in view} == {f"TomoRay{kind}Coronal", f"TomoRay{kind}Sagittal"}
+        assert any("3D" in view for view in views) or kind == "True"
+    naming(shown).show_names.checked = False
+    drive.settle()
+    assert not case.vertebra_names.GetDisplayNode().GetVisibility()
+    assert not case.truth_names.GetDisplayNode().GetVisibility()
+
+
+def test_names_of_another_case_are_hidden(shown, folder: Path) -> None:
+    first = shown.panel.compare.case
+    show(shown, folder)
+    assert not first.vertebra_names.GetDisplayNode().GetVisibility()
+    assert shown.panel.compare.case.vertebra_names.GetDisplayNode().GetVisibility()
+
+
+def test_only_another_run_of_the_same_request_keeps_the_name(shown) -> None:
+    from TomoRayLib.slicer.fingerprint import fingerprint
+
+    section, panel = naming(shown), shown.panel
+    choose(section.vertebra, "T12?")
+    choose(section.name, "L1")
+    request = panel.request()
+    made = (panel.compare.case.synthetic.GetID(), fingerprint(request))
+    assert section.asked_again(request, made).settings.anchor is None
+    drive.click(section.rename)
+    again = section.asked_again(request, made)
+    assert again.settings.anchor.startswith("L1=")
+    assert fingerprint(again) == fingerprint(request)
+    assert section.asked_again(request, None).settings.anchor is None
+    assert section.asked_again(request, (made[0], ("other",))).settings.anchor is None
+
+
+def test_the_row_is_gone_with_the_case_and_comes_back_with_a_scene(shown, tmp_path: Path, slicer_host) -> None:
+    import slicer
+    import slicer.util
+
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"))
+    slicer_host.clear_scene()
+    drive.settle()
+    assert not naming(shown).row.isVisibleTo(shown.parent)
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    drive.settle()
+    assert items(naming(shown).vertebra) == ["T11?", "T12?", "L1?"]
