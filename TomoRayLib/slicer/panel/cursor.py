@@ -13,7 +13,7 @@ from TomoRayLib.slicer.panel.parameters import Layout
 from TomoRayLib.slicer.panel.texts import show_text
 from TomoRayLib.slicer.scene.case_radiographs import case_radiographs
 from TomoRayLib.slicer.views import display
-from TomoRayLib.slicer.views.cursor_views import CursorViews, shows_radiographs
+from TomoRayLib.slicer.views.cursor_views import VOLUME, CursorViews, shows_radiographs
 from TomoRayLib.slicer.views.outlines import set_outlines
 
 
@@ -26,6 +26,7 @@ class CursorSection:
         self.is_on = False
         self._busy = False
         self._shown: tuple = ()
+        self.moved: Callable[[tuple[float, float, float]], None] = lambda _ras: None  # after each move
         self.views = CursorViews(guard(self._on_told))
         ui.cursorCheckBox.connect("toggled(bool)", guard(self._on_toggled))
         show_text(ui.cursorLabel, "")
@@ -87,3 +88,4 @@ class CursorSection:
         if gap_mm is not None:
             said = _("The rays of both marks pass each other at {gap:.1f} mm.").format(gap=gap_mm)
         show_text(self._ui.cursorLabel, said)
+        self.moved(self.views.place(VOLUME))

@@ -19,10 +19,11 @@ from TomoRayLib.anatomy.vertebrae import CRANIOCAUDAL_ORDER, LABEL_OF_NAME, NAME
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.fingerprint import fingerprint
 from TomoRayLib.slicer.panel.compare import CompareSection
+from TomoRayLib.slicer.panel.cursor import CursorSection
 from TomoRayLib.slicer.panel.texts import show_text
 from TomoRayLib.slicer.request import Request
 from TomoRayLib.slicer.scene.case_nodes import CaseNodes
-from TomoRayLib.slicer.scene.renaming import anchor_of, named_vertebrae, rename_vertebrae
+from TomoRayLib.slicer.scene.renaming import anchor_of, named_vertebrae, rename_vertebrae, report_is_old
 from TomoRayLib.slicer.scene.vertebra_names import UNSURE_MARK, count_is_unsure, shown_name
 
 ROW = 6  # of the Compare section, in which the check box and the row below it stand
@@ -31,7 +32,7 @@ ROW = 6  # of the Compare section, in which the check box and the row below it s
 class NamingSection:
     """The check box for names in the views, and the row that renames all vertebrae of the current case."""
 
-    def __init__(self, ui: Any, guard: Any, compare: CompareSection) -> None:
+    def __init__(self, ui: Any, guard: Any, compare: CompareSection, cursor: CursorSection) -> None:
         self._compare = compare
         self.parameters: Any = None
         self._updating = False
@@ -50,8 +51,8 @@ class NamingSection:
         self.vertebra, self.name = qt.QComboBox(), qt.QComboBox()
         self.vertebra.objectName, self.name.objectName = "vertebraComboBox", "newNameComboBox"
         self.vertebra.toolTip = _(
-            "A vertebra by the name that it has now. Moving the crosshair to one (Shift and the mouse in a view) "
-            "chooses it."
+            "A vertebra by the name that it has now. Moving the crosshair to one (Shift and the mouse in a view), or "
+            "the linked cursor, chooses it."
         )
         self.name.toolTip = _("The name that it should have. All others are counted from it.")
         self.rename = qt.QPushButton(_("Rename all"))
@@ -61,6 +62,7 @@ class NamingSection:
         self.show_names.connect("toggled(bool)", guard(self._on_toggled))
         self.vertebra.connect("currentIndexChanged(int)", guard(lambda *_arguments: self._list_names()))
         self.rename.connect("clicked()", guard(self._on_rename))
+        cursor.moved = self.choose
         self._on_crosshair = guard(lambda *_arguments: self._choose_nearest())
         self._crosshair: tuple[Any, int] | None = None
 
@@ -178,9 +180,10 @@ def count_text(spine: Mapping[str, Any]) -> str:
     """Return how sure the numbers of a case's vertebrae are, in a sentence."""
     named = spine.get("named_by_you")
     if named:
-        return _(
-            "Count: named by you ({name}). The report keeps the names of its run until you press Synthesize again."
-        ).format(name=named["name"])
+        said = _("Count: named by you ({name}).").format(name=named["name"])
+        if report_is_old(spine):
+            said += " " + _("The report keeps the names of its run until you press Synthesize again.")
+        return said
     certainty = 100 * float(spine["numbering_certainty"])
     if spine["numbering"] == SURE:
         return _("Count: sure, {certainty:.0f} %.").format(certainty=certainty)

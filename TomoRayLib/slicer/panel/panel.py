@@ -58,7 +58,7 @@ class Panel:
         self.compare = CompareSection(ui)
         self.placing = PlacingSection(ui, self.guard, self.inputs, self._placing_ended)
         self.cursor = CursorSection(ui, self.guard, self.compare, self.placing.stop)
-        self.naming = NamingSection(ui, self.guard, self.compare)
+        self.naming = NamingSection(ui, self.guard, self.compare, self.cursor)
         self.advanced = AdvancedSection(ui, self.guard)
         self.run_box = RunBox(ui, self.guard, self._finished)
         for button, action in (

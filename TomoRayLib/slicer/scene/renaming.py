@@ -62,6 +62,12 @@ def rename_vertebrae(case: CaseNodes, was: int, becomes: int) -> None:
         case.report.SetText(_with_banner(case.report.GetText(), reported, now))
 
 
+def report_is_old(provenance: Mapping[str, Any]) -> bool:
+    """Return whether the vertebrae of a case have other names by now than in its report."""
+    now = [one["number"] for one in provenance["vertebrae"]]
+    return bool(provenance.get(REPORTED_KEY, now) != now)
+
+
 def anchor_of(case: CaseNodes) -> str | None:
     """Return what names the vertebrae of another run with the same inputs as the user named those of this case.
 

@@ -159,3 +159,32 @@ def test_the_row_is_gone_with_the_case_and_comes_back_with_a_scene(shown, tmp_pa
     slicer.util.loadScene(str(tmp_path / "scene.mrb"))
     drive.settle()
     assert items(naming(shown).vertebra) == ["T11?", "T12?", "L1?"]
+
+
+def test_another_run_of_the_panel_keeps_the_name(ready, a_python_slicer, tmp_path: Path) -> None:
+    import json
+
+    from support.tiny_model import worker_code, write_tiny_model
+
+    write_tiny_model(tmp_path / "models", counts=True)
+    a_python_slicer(worker_code(tmp_path / "models"))
+    section = naming(ready)
+    drive.click(ready.ui.synthesizeButton)
+    assert "Count unsure" in drive.wait_for_end(ready)
+    before = [name.removesuffix("?") for name in names_in(ready)]
+    assert len(before) > 2
+    section.name.currentIndex = section.name.currentIndex + 1
+    drive.click(section.rename)
+    after = names_in(ready)
+    assert after[0] != before[0]
+    assert "renamed in 3D Slicer" in ready.panel.compare.case.report.GetText()
+    drive.click(ready.ui.synthesizeButton)
+    assert "Count unsure" not in drive.wait_for_end(ready)
+    assert names_in(ready) == after
+    assert section.count.text.startswith("Count: named by you")
+    assert "Synthesize again" not in section.count.text
+    report = ready.panel.compare.case.report.GetText()
+    assert "renamed in 3D Slicer" not in report
+    assert "Count named by you" in report
+    provenance = json.loads(ready.panel.compare.case.synthetic.GetAttribute("TomoRay.Provenance"))
+    assert [one["name"] for one in provenance["vertebrae"]] == after
