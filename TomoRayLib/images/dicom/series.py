@@ -203,10 +203,16 @@ def check_ct_series(files: Sequence[DicomFile]) -> list[str]:
     """
     for file in files:
         _check_is_ct(file)
-    odd = sorted({file.modality or "none" for file in files if file.modality != "CT"})
-    if not odd:
-        return []
-    return [f"Modality (0008,0060) is {', '.join(odd)}, not CT: values are taken as they are; check that they are HU."]
+    checks = []
+    if any(str(value_of(file.dataset, "SyntheticData") or "").strip().upper() == "YES" for file in files):
+        checks.append(
+            "Synthetic Data (0008,001C) is YES: this CT was made by software and not acquired by a scanner; choose the "
+            "patient's own CT if there is one."
+        )
+    odd = ", ".join(sorted({file.modality or "none" for file in files if file.modality != "CT"}))
+    if odd:
+        checks.append(f"Modality (0008,0060) is {odd}, not CT: values are taken as they are; check that they are HU.")
+    return checks
 
 
 def _check_is_ct(file: DicomFile) -> None:

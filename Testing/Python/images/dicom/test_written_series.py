@@ -57,6 +57,11 @@ def test_two_readers_give_every_voxel_its_hu_at_its_place(tmp_path: Path, direct
     assert_same_voxels(volume_from_sitk(reader.Execute()), written.synthetic)
 
 
+def test_a_synthetic_ct_is_told_from_a_real_one_when_it_is_read(written: WrittenResult) -> None:
+    (said,) = read_volume(written.folder / "ct").warnings
+    assert said.startswith("Synthetic Data (0008,001C) is YES")
+
+
 def test_a_file_is_what_pydicom_itself_would_write(written: WrittenResult, tmp_path: Path) -> None:
     one = pydicom.dcmread(written.slices[7])
     again = BytesIO()
