@@ -11,6 +11,7 @@ import pydicom
 import pytest
 
 from support.written_dicom import DIRECTIONS, LABELS, UNSURE, WEIGHTS_SHA256, WrittenResult, a_result, write_result
+from TomoRayLib.anatomy.vertebra_colors import color_of_label
 from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.geometry.grid import Grid
@@ -59,8 +60,9 @@ def test_segments_are_numbered_from_cranial_and_named_by_snomed(written: Written
     assert file is not None
     _, names = read_dicom_segmentation(file)
     assert [LABEL_OF_NAME[name] for name in names.values()] == list(LABELS)
-    colours = {tuple(item.RecommendedDisplayCIELabValue) for item in segments}
-    assert len(colours) == 3
+    for label, item in zip(LABELS, segments, strict=True):
+        shown = highdicom.color.CIELabColor.from_dicom_value(item.RecommendedDisplayCIELabValue).to_rgb(clip=True)
+        np.testing.assert_allclose(shown, [255 * part for part in color_of_label(label)], atol=2)
 
 
 def test_each_segment_says_what_made_it_and_that_it_is_synthetic(written: WrittenResult) -> None:

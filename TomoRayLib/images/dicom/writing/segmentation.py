@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from TomoRayLib.anatomy.vertebra_codes import Code, code_of_label
+from TomoRayLib.anatomy.vertebra_colors import Color, color_of_label
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL, vertebra_labels_in
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.images.dicom.writing.making import (
@@ -31,9 +32,7 @@ BONE_OF_SPINE = Code("421060004", "SCT", "Vertebral column")
 _CATEGORY = Code("123037004", "SCT", "Anatomical Structure")  # of CID 7150
 _NETWORK = Code("123109", "DCM", "Artificial Intelligence")  # of CID 7162
 _ACQUISITION_EQUIPMENT = "109101"  # DCM, of CID 7005
-# Okabe and Ito's palette in turn, so that neighbouring vertebrae differ for every colour vision.
-_COLORS_RGB = ((87, 181, 232), (0, 158, 115), (240, 227, 66), (0, 115, 179), (204, 120, 166))
-_SPINE_RGB = (230, 158, 0)
+_SPINE_COLOR: Color = (0.90, 0.62, 0.0)  # the orange of the whole synthetic spine in the panel
 
 
 def segmentation_of(labels: NDArray[np.uint8], slices: Sequence[Dataset], making: Making, seed: str) -> Dataset | None:
@@ -94,7 +93,7 @@ def _described(number: int, label: int | None, making: Making) -> SegmentDescrip
     import highdicom as hd
 
     name = SPINE_NAME if label is None else NAME_OF_LABEL[label]
-    color = _SPINE_RGB if label is None else _COLORS_RGB[label % len(_COLORS_RGB)]
+    color = _SPINE_COLOR if label is None else color_of_label(label)
     segment = hd.seg.SegmentDescription(
         segment_number=number,
         segment_label=name,
@@ -108,7 +107,7 @@ def _described(number: int, label: int | None, making: Making) -> SegmentDescrip
             source=MANUFACTURER,
             parameters={"model": making.model_id, "weights_sha256": making.weights_sha256},
         ),
-        display_color=hd.color.CIELabColor.from_rgb(*color),
+        display_color=hd.color.CIELabColor.from_rgb(*(255 * part for part in color)),
     )
     what = "All bone of the spine, not told apart by vertebra" if label is None else f"Vertebra {name}"
     segment.SegmentDescription = f"{what}. {NOTICE}.{_numbering(making)}"
