@@ -81,10 +81,10 @@ class NamingSection:
             self._follow_crosshair(False)
             return
         self._follow_crosshair(True)
+        show_text(self.count, count_text(spine))
         shown = case.synthetic.GetID(), tuple(one["number"] for one in spine["vertebrae"]), spine["numbering"]
         if shown != self._shown:
             self._shown = shown
-            show_text(self.count, count_text(spine))
             self._list_vertebrae(spine)
 
     def stop(self) -> None:

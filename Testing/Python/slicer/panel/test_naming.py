@@ -83,11 +83,16 @@ def test_one_click_renames_all_and_says_so(shown) -> None:
     assert names_in(shown) == ["T11", "T12", "L1"]
 
 
-def test_the_crosshair_chooses_the_nearest_vertebra(shown) -> None:
+def test_the_crosshair_chooses_the_nearest_vertebra(panel, folder: Path) -> None:
     import slicer
 
-    section = naming(shown)
     crosshair = slicer.mrmlScene.GetSingletonNode("default", "vtkMRMLCrosshairNode")
+    if crosshair is None:  # Slicer's scene always has one
+        crosshair = slicer.vtkMRMLCrosshairNode()
+        crosshair.SetSingletonTag("default")
+        crosshair = slicer.mrmlScene.AddNode(crosshair)
+    show(panel, folder)
+    shown, section = panel, naming(panel)
     node = shown.panel.compare.case.vertebra_names
     for place, name in enumerate(("T11?", "T12?", "L1?")):
         x, y, z = node.GetNthControlPointPositionWorld(place)
