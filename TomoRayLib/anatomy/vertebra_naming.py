@@ -134,8 +134,8 @@ def new_numbers(numbers: Iterable[int], was: int, becomes: int) -> dict[int, int
         end, beyond = ("above", "C1") if first < 0 else ("below", "L6")
         count = -first if first < 0 else last - len(new_order) + 1
         raise InputError(
-            f"Expected vertebrae from C1 to L6; with {NAME_OF_LABEL[was]} as {NAME_OF_LABEL[becomes]}, {count} of "
-            f"{_names(present)} would lie {end} {beyond}. Give that vertebra another name, or name another one.",
+            f"Expected vertebrae within C1 to L6; with {NAME_OF_LABEL[was]} as {NAME_OF_LABEL[becomes]}, those from "
+            f"{_ends(present)} would go {count} {end} {beyond}. Give that vertebra another name, or name another one.",
             FIELD,
         )
     return {number: new_order[place] for number, place in places.items()}
@@ -205,6 +205,12 @@ def shown_place(place_mm: Sequence[float]) -> str:
 
 def _no_anchor(text: str) -> InputError:
     return InputError(f"Expected one vertebra to be named as {FORM}; got {text!r}.", FIELD)
+
+
+def _ends(numbers: Iterable[int]) -> str:
+    """``"T5 to L1"``."""
+    ordered = [number for number in CRANIOCAUDAL_ORDER if number in set(numbers)]
+    return f"{NAME_OF_LABEL[ordered[0]]} to {NAME_OF_LABEL[ordered[-1]]}"
 
 
 def _names(numbers: Iterable[int]) -> str:

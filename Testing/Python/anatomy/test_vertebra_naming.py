@@ -88,9 +88,9 @@ def test_a_missing_vertebra_stays_missing() -> None:
 @pytest.mark.parametrize(
     ("names", "was", "becomes", "message"),
     [
-        (("L4", "L5"), "L4", "L6", "1 of L4, L5 would lie below L6"),
-        (("C1", "C2", "C3"), "C3", "C1", "2 of C1, C2, C3 would lie above C1"),
-        (("T12", "L1", "L5", "L6"), "T12", "L1", "1 of T12, L1, L5, L6 would lie below L6"),
+        (("L4", "L5"), "L4", "L6", "those from L4 to L5 would go 1 below L6"),
+        (("C1", "C2", "C3"), "C3", "C1", "those from C1 to C3 would go 2 above C1"),
+        (("T12", "L1", "L5", "L6"), "T12", "L1", "those from T12 to L6 would go 1 below L6"),
         (("T12", "L1"), "L3", "L1", "got L3, which none has; name one of T12, L1"),
     ],
 )

@@ -116,7 +116,7 @@ def test_counts_of_named_vertebrae_are_taken_again(case) -> None:
 
 def test_a_name_beyond_the_spine_changes_nothing(case) -> None:
     before = case.synthetic.GetAttribute("TomoRay.Provenance")
-    with pytest.raises(InputError, match="would lie below L6"):
+    with pytest.raises(InputError, match="would go 1 below L6"):
         rename(case, "T12", "L6")
     assert case.synthetic.GetAttribute("TomoRay.Provenance") == before
     assert segment_names(case) == [f"vertebrae_{name}" for name in BEFORE]
