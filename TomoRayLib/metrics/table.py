@@ -78,6 +78,10 @@ class MetricsTable:
     def names(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.rows)
 
+    def vertebrae_of(self, name: str) -> dict[int, VertebraRow]:
+        """The vertebrae of a row by VerSe number, from cranial to caudal; none of a row that there is not."""
+        return {one.label: one for one in self[name].per_vertebra} if name in self.names else {}
+
     def to_json_dict(self) -> dict[str, Any]:
         """``rows``, ``shifts``, ``per_vertebra``, ``flags`` and ``settings`` for ``json.dump``; NaN and infinity become
         None.

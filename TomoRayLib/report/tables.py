@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
 from TomoRayLib.metrics.scores import COLUMN_OF_KEY, GLANCE_SCORES, METRIC_COLUMNS, MetricColumn
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS, MetricsTable
-from TomoRayLib.metrics.vertebra import VertebraRow
+from TomoRayLib.report.shift_words import shift_sentences
+from TomoRayLib.report.vertebra_scores import against_atlas_sentence, vertebra_table
 
 NAME_OF_ROW = {"tomoray": "TomoRay", BLANK: "Blank volume", MEAN_ATLAS: "Mean atlas"}
 _TILE_COLUMNS = "grid-template-columns: repeat(auto-fit, minmax(124px, 1fr))"  # all in one row if there is room
@@ -29,7 +30,8 @@ _WORDS = {
 
 
 def at_a_glance(table: MetricsTable) -> str:
-    """Five scores of the first row in large figures, each with that of the mean atlas (or the blank volume)."""
+    """Five scores of the first row in large figures, each with that of the mean atlas (or the blank volume); below, the
+    vertebrae in which the atlas is ahead."""
     other = MEAN_ATLAS if MEAN_ATLAS in table.names else BLANK
     name = table.names[0]
     tiles = []
@@ -42,7 +44,9 @@ def at_a_glance(table: MetricsTable) -> str:
             f'<div class="tile"><span>{escape(column.title)} {_arrow(column)}</span><b>{value}{unit}</b>'
             f"<span>{compared}</span></div>"
         )
-    return f'<div class="tiles" style="{_TILE_COLUMNS}">{"".join(tiles)}</div>'
+    ahead = against_atlas_sentence(table, _row_name(name))
+    said = f"<p>{escape(ahead)}</p>" if ahead else ""
+    return f'<div class="tiles" style="{_TILE_COLUMNS}">{"".join(tiles)}</div>{said}'
 
 
 def scores_section(table: MetricsTable) -> str:
@@ -143,56 +147,12 @@ def _verdict(table: MetricsTable) -> str:
 
 
 def _per_vertebra(table: MetricsTable) -> str:
-    name = table.names[0]
-    rows = table[name].per_vertebra
-    if not rows:
+    name = _row_name(table.names[0])
+    content = vertebra_table(table, name)
+    if not content:
         return ""
-    content = _vertebra_table(
-        _row_name(name), rows, table[MEAN_ATLAS].per_vertebra if MEAN_ATLAS in table.names else ()
-    )
-    title = "Vertebra by vertebra"
-    return (
-        f"<details><summary>{title}</summary>{content}</details>"
-        f'<div class="paper-only"><h3>{title}</h3>{content}</div>'  # paper cannot unfold
-    )
-
-
-def _vertebra_table(name: str, rows: Sequence[VertebraRow], atlas_rows: Sequence[VertebraRow]) -> str:
-    """Scores per vertebra of the row ``name``, with those of the mean atlas if it has rows."""
-    atlas_of = {row.label: row for row in atlas_rows}
-    heads = ["Dice ↑", "HD95 (mm) ↓", "ASSD (mm) ↓", "NSD 2 mm ↑", "Centroid error (mm) ↓", "Height error (mm) ↓"]
-    heads += ["Dice ↑", "ASSD (mm) ↓"] if atlas_of else []
-    head = "".join(f"<th{_begin(place)}>{text}</th>" for place, text in enumerate(heads))
-    groups = f'<th></th><th class="begin" colspan="6">{escape(name)}</th>'
-    groups += '<th class="begin" colspan="2">Mean atlas</th>' if atlas_of else ""
-    lines = []
-    for row in rows:
-        values = [f"{row.dice:.3f}", _length(row.hd95_mm), _length(row.assd_mm, 2), f"{row.nsd_2mm:.3f}"]
-        values += [_length(row.centroid_error_mm), _length(row.height_error_mm)]
-        atlas = atlas_of.get(row.label)
-        if atlas is not None:
-            values += [f"{atlas.dice:.3f}", _length(atlas.assd_mm, 2)]
-        cells = "".join(f"<td{_begin(place)}>{value}</td>" for place, value in enumerate(values))
-        edge = "cut" if row.touches_edge else ""
-        lines.append(f'<tr><th scope="row">{escape(row.name)}</th>{cells}<td class="text">{edge}</td></tr>')
-    return (
-        '<table class="levels"><caption>Each predicted voxel counts for the nearest true vertebra. The blank volume '
-        "has Dice and NSD 0 and infinite distances for every vertebra. Cut: by the edge of the field of view, so "
-        "centroid and height mean little.</caption>"
-        f'<thead><tr>{groups}<th></th></tr><tr><th>Vertebra</th>{head}<th class="text"></th></tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table>"
-    )
-
-
-def _begin(place: int) -> str:
-    """The class of the first column of a group: 0 is the model's, 6 the mean atlas's."""
-    return ' class="begin"' if place in (0, 6) else ""
-
-
-def _length(value_mm: float, decimals: int = 1) -> str:
-    if math.isnan(value_mm):
-        return "–"
-    return "not found" if math.isinf(value_mm) else f"{value_mm:.{decimals}f}"
+    told = filter(None, (against_atlas_sentence(table, name), shift_sentences(table[table.names[0]])))
+    return f"<h3>Scores of single vertebrae</h3>{''.join(f'<p>{escape(text)}</p>' for text in told)}{content}"
 
 
 def _arrow(column: MetricColumn) -> str:
