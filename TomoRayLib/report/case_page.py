@@ -23,6 +23,7 @@ from TomoRayLib.report.figures import (
     slice_rows,
     truth_heading,
 )
+from TomoRayLib.report.measures_section import measures_section
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.reprojection_section import reprojection_section
 from TomoRayLib.report.solids import Solids, SurfaceView, surface_views
@@ -65,11 +66,12 @@ def render_report(content: ReportContent, solids: Solids | None = None) -> str:
         _opening(content, shown, metrics),
         _radiographs(content),
         reprojection_section(content, shown.synthetic_names),
+        measures_section(content.measures, content.names_doubt),
+        vertebra_section(content),
         _slices(slice_rows(shown), shown),
         uncertainty_section(shown, content.uncertainty, content.expected_dice),
         _surfaces(surface_views(shown, solids), shown),
         "" if metrics is None else scores_section(metrics),
-        vertebra_section(content.spine, content.matched),
         provenance_table(content.provenance),
         _limits(),
     ]

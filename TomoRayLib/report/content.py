@@ -71,6 +71,7 @@ class ReportContent:
     uncertainty: Volume | None = None
     expected_dice: float | None = None
     surfaces: CaseSurfaces | None = None
+    measures: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for name, pixels, view in (("ap", self.ap, self.views.ap), ("lateral", self.lateral, self.views.lateral)):
@@ -84,6 +85,18 @@ class ReportContent:
         if self.truth_labels is None and self.metrics is not None:
             raise ValueError("metrics need the truth's vertebra labels; got truth_labels None. Give metrics None too.")
 
+    @property
+    def synthetic_doubt(self) -> str:
+        """What stands behind the names of synthetic vertebrae: a question mark if the count is unsure."""
+        return UNSURE_MARK if self.spine is not None and self.spine.numbering == UNSURE else ""
+
+    @property
+    def names_doubt(self) -> str:
+        """The same for the names that pages go by: those of the truth if there is one, else the synthetic ones."""
+        if not self.shown.is_scored:
+            return self.synthetic_doubt
+        return UNSURE_MARK if self.labels_unsure else ""
+
     @cached_property
     def shown(self) -> Shown:
         """The volumes as they are shown, brought onto one grid once for all pictures."""
@@ -95,7 +108,8 @@ class Shown:
     """The volumes of a case on one grid along the axes of LPS: HU and boolean masks (z, y, x).
 
     ``truth_labels`` is None without a CT, and with one that is shown but not scored. ``synthetic_names`` and
-    ``truth_names`` are names of whole vertebrae with their centres in LPS mm, none if they are not told apart.
+    ``truth_names`` are names of whole vertebrae with their centres in LPS mm, none if they are not told apart;
+    ``synthetic_labels`` are the synthetic vertebrae in VerSe numbers (z, y, x), None likewise.
     ``made_surfaces`` are those of the masks if they were made before.
     """
 
@@ -107,6 +121,7 @@ class Shown:
     labels_by: str | None = None
     synthetic_names: Names = ()
     truth_names: Names = ()
+    synthetic_labels: NDArray[Any] | None = None
     made_surfaces: CaseSurfaces | None = None
 
     @property
@@ -150,8 +165,16 @@ def shown_volumes(content: ReportContent) -> Shown:
         content.labels_by,
         _names_of_spine(content.spine),
         () if labels is None else _names_of_labels(labels, grid, UNSURE_MARK if content.labels_unsure else ""),
+        _labels_of_spine(content, grid),
         content.surfaces if are_on_grid and (labels is None) == (content.truth_labels is None) else None,
     )
+
+
+def _labels_of_spine(content: ReportContent, grid: Grid) -> NDArray[Any] | None:
+    """The synthetic vertebrae in VerSe numbers (z, y, x); None if they are not told apart."""
+    if content.spine is None or not content.spine.vertebrae:
+        return None
+    return _labels(Volume(content.spine.labels, content.synthetic.grid), grid)
 
 
 def _names_of_spine(spine: DecodedSpine | None) -> Names:

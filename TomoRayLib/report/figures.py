@@ -42,7 +42,7 @@ RADIOGRAPH_PX = 720  # longer side
 LONG_PIXELS_PER_MM, AXIAL_PIXELS_PER_MM = 3.1, 3.8
 TEXT_PX = 24  # the page shows pictures at half size
 RADIOGRAPH_PERCENTILES = (1.0, 99.7)
-NAME, BLACK = (235, 205, 120), (0, 0, 0)
+NAME, BLACK = (255, 214, 102), (0, 0, 0)
 OUTLINE_MM = 3.0  # of synthetic bone along a ray, where its outline runs on a radiograph
 BEFORE_MM = 34.0  # from a vertebra's centroid, near its canal, to before its body
 TRUTH, NOT_SCORED = "Truth (CT)", "CT (not scored)"  # headings above pictures of the CT
@@ -88,7 +88,7 @@ def reprojection_picture(pixels: Array, view: View, bone_mm: Array, names: Names
     for name, center_mm in names:
         ((column, row),) = view.project_points(np.array([center_mm]))
         place = ((column + 0.5) * picture.width / columns, (row + 0.5) * picture.height / rows)
-        write_text(picture, place, name, size_px=round(0.7 * TEXT_PX), color=NAME, anchor="mm", halo=BLACK)
+        write_text(picture, place, name, size_px=TEXT_PX, color=NAME, anchor="mm", halo=BLACK)
     return annotate(picture, edges_of_view(view), pixels_per_mm, marking=SHORT, text_px=TEXT_PX)
 
 
