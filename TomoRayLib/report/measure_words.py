@@ -10,6 +10,7 @@ Row = Mapping[str, Any]
 
 NOT_KNOWN = "not known"
 DASH, MINUS = "\N{EN DASH}", "\N{MINUS SIGN}"
+SPACE = "\N{NO-BREAK SPACE}"
 
 
 def named(subject: str, doubt: str) -> str:
@@ -49,7 +50,7 @@ def error_text(row: Row) -> str:
     if error is None:
         return NOT_KNOWN
     bias, low, high = (_number(float(error[key]), row["unit"], signed=True) for key in ("bias", "low", "high"))
-    return f"{bias} ({low} to {high}), n = {error['n']}"
+    return f"{bias} ({low} to {high}), n{SPACE}={SPACE}{error['n']}"
 
 
 def _number(value: float, unit: str, with_unit: bool = False, signed: bool = False) -> str:

@@ -164,10 +164,7 @@ def _matches(matched: MatchedSpine | None) -> str:
         f'<table class="levels"><thead><tr><th>Vertebra</th>{heads}<th class="text"></th></tr></thead>'
         f"<tbody>{lines}</tbody></table>"
     )
-    return (
-        f"<p>{caption}</p><details><summary>One by one</summary>{table}</details>"
-        f'<div class="paper-only">{table}</div>'  # paper cannot unfold
-    )
+    return f"<p>{caption}</p><details><summary>One by one</summary>{table}</details>"  # on paper the pictures say it
 
 
 def _line(row: VertebraMatch) -> str:

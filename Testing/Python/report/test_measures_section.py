@@ -16,6 +16,7 @@ from TomoRayLib.report.case_page import render_report
 from TomoRayLib.report.measures_section import HEALTHY, measures_section
 
 TITLES = {"height_anterior_mm": "Anterior height", "wedge_ratio": "Wedge ratio", "rotation_deg": "Axial rotation"}
+N = ", n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}57"
 UNITS = {"wedge_ratio": "", "height_anterior_mm": "mm", "disc_height_mm": "mm"}
 FINE = {"n": 57, "people": 6, "bias": -0.8, "low": -4.1, "high": 2.5, "usable": True, "sentence": "It can tell 4 mm."}
 WIDE = {**FINE, "bias": 0.02, "low": -0.4, "high": 0.44, "usable": False, "sentence": "So it cannot tell a fifth."}
@@ -63,8 +64,8 @@ def test_a_value_stands_with_its_truth_difference_and_error() -> None:
     assert cells_of(section, "L1") == ["27.3 truth 25.5 (+1.8)", "0.94 truth 0.96 (\N{MINUS SIGN}0.02)"]
     assert cells_of(section, "L2") == ["truth 24.9", "truth 0.86"]
     assert cells_of(section, "Expected error") == [
-        "\N{MINUS SIGN}0.8 (\N{MINUS SIGN}4.1 to +2.5), n = 57",
-        "+0.02 (\N{MINUS SIGN}0.40 to +0.44), n = 57 too uncertain",
+        f"\N{MINUS SIGN}0.8 (\N{MINUS SIGN}4.1 to +2.5){N}",
+        f"+0.02 (\N{MINUS SIGN}0.40 to +0.44){N} too uncertain",
     ]
     assert "<li>L2: not measurable, because X &amp; Y.</li>" in section
     assert "<b>Wedge ratio.</b> So it cannot tell a fifth.</li>" in section
@@ -78,7 +79,7 @@ def test_the_warning_stands_with_the_heights_and_no_grade_is_given() -> None:
     assert heading < wedge.index(HEALTHY) < wedge.rindex('<table class="levels measured"')
     assert table > 0
     assert "No Genant grade is given" in wedge
-    assert "+0.02 (\N{MINUS SIGN}0.40 to +0.44), n = 57, is more than a grade" in wedge
+    assert f"+0.02 (\N{MINUS SIGN}0.40 to +0.44){N}, is more than a grade" in wedge
     unknown = measures_section(measures(a_row("height_anterior_mm", "L1", 20.0)))
     assert "the error of a height measured here is not known" in unknown
     assert not re.search(r"[Gg]rade [0-3]", wedge + unknown)
