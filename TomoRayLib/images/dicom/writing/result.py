@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from TomoRayLib.images.types import Volume
 def write_dicom(folder: Path, synthetic: Volume, vertebrae: Volume, making: Making, patient: Identity | None) -> None:
     """Write a synthetic CT as a series, ``ct/0001.dcm`` and so on, and its vertebrae as ``vertebrae.dcm``.
 
-    UIDs follow from everything that is written: the same again has the same ones, and anything else others.
+    UIDs follow from everything that is written and from what writes it: the same again has the same ones, and anything
+    else others.
 
     Args:
         folder: An existing, empty folder. Files appear in it one by one: the caller lets all appear at once.
@@ -37,7 +39,8 @@ def write_dicom(folder: Path, synthetic: Volume, vertebrae: Volume, making: Maki
     labels = vertebrae.voxels.astype(np.uint8, copy=False)
     whose = b"" if patient is None else patient.content
     grid = repr((synthetic.grid.size, synthetic.grid.index_to_world.tolist())).encode()
-    seed = seed_of(synthetic.voxels.tobytes(), labels.tobytes(), grid, repr(making).encode(), whose)
+    writers = " ".join(version(name) for name in ("pydicom", "highdicom"))
+    seed = seed_of(synthetic.voxels.tobytes(), labels.tobytes(), grid, repr(making).encode(), whose, writers.encode())
     slices = ct_slices(synthetic, patient or nobody(seed, making.made_at), making, seed)
     (folder / CT_FOLDER).mkdir()
     write_slices(folder / CT_FOLDER, slices)
