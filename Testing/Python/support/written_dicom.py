@@ -91,7 +91,7 @@ def write_result(
     return WrittenResult(synthetic, vertebrae, folder)
 
 
-def a_file_of_a_person(folder: Path, **values: str) -> Path:
+def a_file_of_a_person(folder: Path, **values: object) -> Path:
     """A radiograph with the patient and the study of ``PERSON``, but for ``values``."""
     path = folder / "ap.dcm"
     a_radiograph_file(path, **(PERSON | values))
@@ -107,7 +107,9 @@ def need(*commands: str) -> None:
 
 def said_by(*command: str | Path) -> list[str]:
     """All lines that a command prints, on either stream."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, encoding="utf-8", check=False)
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     return (done.stdout + done.stderr).splitlines()
 
 

@@ -29,6 +29,7 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.dicom.writing.ct_series import ct_slices
 from TomoRayLib.images.dicom.writing.identity import identity_in, nobody
 from TomoRayLib.images.files import read_volume
+from TomoRayLib.images.quiet import no_warnings
 from TomoRayLib.images.types import Volume, volume_from_sitk
 
 
@@ -125,6 +126,49 @@ def test_a_file_of_the_patient_files_everything_beside_it(tmp_path: Path) -> Non
         assert "SYNTHETIC" in one.SeriesDescription
         assert "PatientIdentityRemoved" not in one
     assert pydicom.dcmread(written.slices[0]).FrameOfReferenceUID.startswith("2.25.")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "expected"),
+    [
+        ("PatientSex", "U", ""),
+        ("PatientBirthDate", "1950", ""),
+        ("StudyDate", "2026.01.02", "20260102"),
+        ("StudyTime", "03:04:05.5", "030405.5"),
+        ("StudyTime", "noon", ""),
+        ("PatientName", "DOE", "DOE"),
+        ("AccessionNumber", "A number that is too long", "A number that is too long"),
+    ],
+)
+def test_odd_values_of_a_patients_file_do_not_stop_the_writing(
+    tmp_path: Path, keyword: str, value: str, expected: str
+) -> None:
+    with no_warnings():
+        written = write_result(
+            tmp_path / "dicom", patient=identity_in(a_file_of_a_person(tmp_path, **{keyword: value}))
+        )
+        for path in (written.slices[0], written.segmentation):
+            assert str(pydicom.dcmread(path)[keyword].value) == expected
+
+
+@pytest.mark.parametrize(
+    ("sets", "name"),
+    [
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう"),
+        (["ISO 2022 IR 13", "ISO 2022 IR 87"], "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう"),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동"),
+        ("GB18030", "Wang^XiaoDong=王^小东"),
+        ("ISO_IR 126", "Διονυσιος"),
+        ("ISO_IR 192", "Ødegård^Čeněk"),
+    ],
+)
+def test_names_in_any_script_stay_what_they_are(tmp_path: Path, sets: str | list[str], name: str) -> None:
+    person = a_file_of_a_person(tmp_path, PatientName=name, SpecificCharacterSet=sets)
+    written = write_result(tmp_path / "dicom", patient=identity_in(person))
+    for path in (written.slices[0], written.segmentation):
+        one = pydicom.dcmread(path)
+        assert str(one.PatientName) == name
+        assert one.SpecificCharacterSet == sets
 
 
 def test_the_same_result_under_a_name_has_other_uids(written: WrittenResult, tmp_path: Path) -> None:

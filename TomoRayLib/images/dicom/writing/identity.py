@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
 from TomoRayLib.base.errors import InputError
@@ -15,6 +17,7 @@ from TomoRayLib.images.dicom.files import is_dicom, read_data_set
 from TomoRayLib.images.dicom.header import value_of
 from TomoRayLib.images.dicom.writing.uids import uid_from
 from TomoRayLib.images.existing import existing_path
+from TomoRayLib.images.quiet import no_warnings
 
 ANONYMOUS_NAME = "SYNTHETIC^RESEARCH"
 FIELD = "dicom_patient_from"
@@ -29,6 +32,8 @@ _STUDY = (
     "ReferringPhysicianName",
     "StudyDescription",
 )
+_LEFT_OUT_IF_EMPTY = ("IssuerOfPatientID", "StudyDescription")
+_SEXES = ("M", "F", "O")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,18 +108,43 @@ def identity_in(path: str | Path) -> Identity:
             "patient out, or choose another file.",
             FIELD,
         )
-    return Identity(_copied(dataset), is_patient=True)
+    with no_warnings():  # of texts that are too long: they stay as the PACS knows them
+        return Identity(_copied(dataset), is_patient=True)
 
 
 def _copied(dataset: pydicom.Dataset) -> Dataset:
-    """Patient and study of a data set; those that a PACS needs are empty where the file has none."""
+    """Patient and study of a data set; those that a PACS needs are empty where the file has none that is valid."""
     attributes = Dataset()
     for keyword in (*_PATIENT, *_STUDY):
-        value = value_of(dataset, keyword)
-        if value is not None and str(value):
-            setattr(attributes, keyword, str(value))
-        elif keyword not in ("IssuerOfPatientID", "StudyDescription"):
-            setattr(attributes, keyword, "")
+        text = _text(value_of(dataset, keyword))
+        if keyword.endswith("Date"):
+            text = _date(text)
+        elif keyword.endswith("Time"):
+            text = _time(text)
+        elif keyword == "PatientSex" and text not in _SEXES:
+            text = ""
+        if text or keyword not in _LEFT_OUT_IF_EMPTY:
+            setattr(attributes, keyword, text)
     if any(not str(element.value).isascii() for element in attributes):
-        attributes.SpecificCharacterSet = dataset.get("SpecificCharacterSet", "ISO_IR 192")
+        attributes.SpecificCharacterSet = dataset.get("SpecificCharacterSet") or "ISO_IR 192"
     return attributes
+
+
+def _text(value: object) -> str:
+    return "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value or "")
+
+
+def _date(text: str) -> str:
+    """A date as DICOM has written it since 1993, without full stops; empty if it is none."""
+    digits = text.replace(".", "").strip()
+    try:
+        datetime.strptime(digits, "%Y%m%d")
+    except ValueError:
+        return ""
+    return digits if len(digits) == 8 else ""
+
+
+def _time(text: str) -> str:
+    """A time likewise, without colons."""
+    digits = text.replace(":", "").strip()
+    return digits if re.fullmatch(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?", digits) else ""

@@ -14,6 +14,7 @@ from TomoRayLib.images.dicom.writing.making import Making
 from TomoRayLib.images.dicom.writing.names import CT_FOLDER, SEGMENTATION_NAME
 from TomoRayLib.images.dicom.writing.segmentation import segmentation_of
 from TomoRayLib.images.dicom.writing.uids import seed_of
+from TomoRayLib.images.quiet import no_warnings
 from TomoRayLib.images.types import Volume
 
 
@@ -41,9 +42,10 @@ def write_dicom(folder: Path, synthetic: Volume, vertebrae: Volume, making: Maki
     grid = repr((synthetic.grid.size, synthetic.grid.index_to_world.tolist())).encode()
     writers = " ".join(version(name) for name in ("pydicom", "highdicom"))
     seed = seed_of(synthetic.voxels.tobytes(), labels.tobytes(), grid, repr(making).encode(), whose, writers.encode())
-    slices = ct_slices(synthetic, patient or nobody(seed, making.made_at), making, seed)
     (folder / CT_FOLDER).mkdir()
-    write_slices(folder / CT_FOLDER, slices)
-    segmentation = segmentation_of(labels, slices, making, seed)
-    if segmentation is not None:
-        segmentation.save_as(folder / SEGMENTATION_NAME, enforce_file_format=True)
+    with no_warnings():  # of a patient's name or number, which stay as their file has them
+        slices = ct_slices(synthetic, patient or nobody(seed, making.made_at), making, seed)
+        write_slices(folder / CT_FOLDER, slices)
+        segmentation = segmentation_of(labels, slices, making, seed)
+        if segmentation is not None:
+            segmentation.save_as(folder / SEGMENTATION_NAME, enforce_file_format=True)

@@ -31,6 +31,14 @@ SPINE_NAME = "spine"
 BONE_OF_SPINE = Code("421060004", "SCT", "Vertebral column")
 _CATEGORY = Code("123037004", "SCT", "Anatomical Structure")  # of CID 7150
 _NETWORK = Code("123109", "DCM", "Artificial Intelligence")  # of CID 7162
+# Of patient and study, what highdicom does not copy from the source or refuses.
+_COPIED = (
+    "SpecificCharacterSet",
+    "StudyDescription",
+    "IssuerOfPatientID",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+)
 _ACQUISITION_EQUIPMENT = "109101"  # DCM, of CID 7005
 _SPINE_COLOR: Color = (0.90, 0.62, 0.0)  # the orange of the whole synthetic spine in the panel
 
@@ -84,6 +92,7 @@ def segmentation_of(labels: NDArray[np.uint8], slices: Sequence[Dataset], making
         content_time=time,
         series_date=date,
         series_time=time,
+        specific_character_set=None,  # it refuses those of Korea and most of Japan; _marked copies what is stated
     )
     return _marked(made, slices[0], making, seed)
 
@@ -137,7 +146,7 @@ def _marked(made: Dataset, source: Dataset, making: Making, seed: str) -> Datase
     ]
     for item in made.ContributingEquipmentSequence:
         item.ContributionDateTime = making.made_at.strftime("%Y%m%d%H%M%S")
-    for keyword in ("StudyDescription", "IssuerOfPatientID", "PatientIdentityRemoved", "DeidentificationMethod"):
+    for keyword in _COPIED:
         if keyword in source:
             made[keyword] = source[keyword]
     order = uid_from(seed, "seg/dimensions")
