@@ -102,7 +102,6 @@ class NewNodes:
             whole = labels.voxels == WHOLE_SPINE_LABEL
             add_segment(node, whole, labels.grid, _("Spine"), TRUTH_COLOR, "spine")
         display = node.GetDisplayNode()
-        display.SetVisibility3D(False)  # the surfaces are models, with distances
         display.SetAllSegmentsVisibility2DFill(False)
         display.SetSliceIntersectionThickness(2)
         return node

@@ -187,11 +187,18 @@ def _is_drawn(node: Any, view_node: Any, is_3d: bool) -> bool:
             if is_3d and display.IsA("vtkMRMLVolumeRenderingDisplayNode"):
                 return True
         elif is_3d:
-            if display.GetVisibility3D():
+            if display.GetVisibility3D() and _has_surface(node):
                 return True
         elif display.GetVisibility2D():
             return True
     return False
+
+
+def _has_surface(node: Any) -> bool:
+    """False for a segmentation whose surfaces nobody has asked for: Show 3D makes them."""
+    if not node.IsA("vtkMRMLSegmentationNode"):
+        return True
+    return bool(node.GetSegmentation().ContainsRepresentation("Closed surface"))
 
 
 def _text_actor() -> Any:

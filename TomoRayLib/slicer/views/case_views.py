@@ -60,6 +60,7 @@ class CaseViews:
             outlines.set_outlines(case, look.show_outline)
         if self._changed("names", look.show_names):
             names.set_names(case, look.show_names)
+            names.let_show_3d(case)
         surfaces = look.truth_opacity, look.synthetic_opacity, look.show_distance
         if self._changed("surfaces", surfaces):
             overlays.set_surfaces(case, *surfaces)

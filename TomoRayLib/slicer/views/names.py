@@ -1,10 +1,16 @@
-"""The names of vertebrae in the views: true ones where the true CT is shown, synthetic ones where the synthetic is."""
+"""Vertebrae one by one in the views: their names, and their surfaces if Show 3D is pressed.
+
+True ones are where the true CT is shown, synthetic ones where the synthetic CT is.
+"""
 
 from __future__ import annotations
 
 from TomoRayLib.slicer.scene.case_nodes import CaseNodes
 from TomoRayLib.slicer.views import layouts
 from TomoRayLib.slicer.views.visibility import view_ids
+
+TRUE_3D: tuple[str, ...] = ()
+SYNTHETIC_3D: tuple[str, ...] = (layouts.THREE_D_VIEW,)
 
 
 def set_names(case: CaseNodes, visible: bool) -> None:
@@ -13,8 +19,8 @@ def set_names(case: CaseNodes, visible: bool) -> None:
     Names of vertebrae beside the slice are drawn too, which an axial view would show all in one place: it has none.
     """
     kinds = (
-        (case.truth_names, _upright(layouts.TRUE_VIEWS)),
-        (case.vertebra_names, (*_upright(layouts.SYNTHETIC_VIEWS), layouts.THREE_D_VIEW)),
+        (case.truth_names, (*_upright(layouts.TRUE_VIEWS), *TRUE_3D)),
+        (case.vertebra_names, (*_upright(layouts.SYNTHETIC_VIEWS), *SYNTHETIC_3D)),
     )
     for node, names in kinds:
         if node is not None:
@@ -23,6 +29,15 @@ def set_names(case: CaseNodes, visible: bool) -> None:
             for view in views:
                 look.AddViewNodeID(view)
             look.SetVisibility(visible and bool(views))
+
+
+def let_show_3d(case: CaseNodes) -> None:
+    """Let the segments of a case be shown in the 3D views of their kind: Slicer's Show 3D makes their surfaces."""
+    for node, names in ((case.truth_vertebrae, TRUE_3D or SYNTHETIC_3D), (case.vertebrae, SYNTHETIC_3D)):
+        look = node.GetDisplayNode() if node is not None else None
+        if look is not None and look.GetNumberOfViewNodeIDs():  # without any it is shown in all views already
+            for view in view_ids(names):
+                look.AddViewNodeID(view)
 
 
 def _upright(views: tuple[str, ...]) -> tuple[str, ...]:

@@ -193,3 +193,35 @@ def test_another_run_of_the_panel_keeps_the_name(ready, a_python_slicer, tmp_pat
     assert "Count named by you" in report
     provenance = json.loads(ready.panel.compare.case.synthetic.GetAttribute("TomoRay.Provenance"))
     assert [one["name"] for one in provenance["vertebrae"]] == after
+
+
+def test_show_3d_draws_each_synthetic_vertebra_in_its_colour(shown, tmp_path: Path) -> None:
+    import numpy as np
+    import slicer
+    from PIL import Image
+
+    from host.views import views_of_layout
+    from TomoRayLib.anatomy.vertebra_colors import color_of_label
+
+    parameters, case = shown.panel.parameters, shown.panel.compare.case
+    parameters.truthOpacity = parameters.syntheticOpacity = 0.0
+    naming(shown).show_names.checked = False
+    drive.settle()
+    (view,) = [one for name, one in views_of_layout().items() if name == "TomoRay3D"]
+
+    def hues() -> set[int]:
+        """Which of the vertebrae's colours the view shows, by the nearest direction of colour."""
+        pixels = np.asarray(Image.open(view.render_png(tmp_path / "view.png", 400, 400)).convert("RGB"), float)
+        colors = np.array([color_of_label(number) for number in (18, 19, 20)])
+        colors /= np.linalg.norm(colors, axis=1, keepdims=True)
+        directions = pixels.reshape(-1, 3) / np.maximum(np.linalg.norm(pixels.reshape(-1, 3), axis=1), 1.0)[:, None]
+        alike = directions @ colors.T
+        return {int(place) for place in range(3) if (alike[:, place] > 0.995).sum() > 200}
+
+    assert not hues()
+    node = case.vertebrae  # what Slicer's button Show 3D does follows
+    assert node.GetSegmentation().CreateRepresentation("Closed surface")
+    node.GetDisplayNode().SetPreferredDisplayRepresentationName3D("Closed surface")
+    drive.settle()
+    assert hues() == {0, 1, 2}
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLModelNode") >= 2  # the surfaces with distances stay
