@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from TomoRayLib.anatomy.grey_levels import LookupTable
+    from TomoRayLib.measures.comparison import KnownMeasures
     from TomoRayLib.networks.ct_segmenter import CTSegmenter
     from TomoRayLib.networks.geolift import GeoLiftUNet
 
@@ -31,6 +32,7 @@ __all__ = [
     "kept_network",
     "load_atlas",
     "load_equal_frequency_table",
+    "load_known_measures",
     "load_network",
     "load_segmenter",
     "read_registry",
@@ -41,6 +43,7 @@ __all__ = [
 
 REGISTRY_NAME = "registry.json"
 LOOKUP_NAME = "equal_frequency.json"
+MEASURE_ERRORS_NAME, USUAL_MEASURES_NAME = "measure_errors.json", "usual_measures.json"
 DESCRIPTION_LIMIT = 60  # characters: it stands in brackets behind the id in the panel's list
 
 
@@ -169,7 +172,7 @@ def _readable(path: Path) -> Iterator[dict[str, Any]]:
         yield json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"Expected the model registry at {path}, found none; reinstall TomoRay.") from None
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"The model registry {path} cannot be read ({error}); reinstall TomoRay.") from None
 
 
@@ -325,6 +328,34 @@ def load_atlas(entry: ModelEntry) -> tuple[NDArray[np.float32], NDArray[np.bool_
     else:
         grey = probability * float(content["bone_grey"])
     return grey.numpy(), probability.numpy() > entry.atlas_threshold
+
+
+def load_known_measures(entry: ModelEntry) -> KnownMeasures:
+    """Load the errors that a model's measures had on real CTs, and the usual measures of other people.
+
+    Args:
+        entry: The model's entry in the registry.
+
+    Returns:
+        Both; no errors if nobody has measured them with exactly these weights.
+
+    Raises:
+        InputError: A file is damaged.
+    """
+    from TomoRayLib.measures.comparison import KnownMeasures
+    from TomoRayLib.measures.known_errors import read_known_errors
+    from TomoRayLib.measures.usual import usual_from_json
+
+    errors, usual = {}, {}
+    if (entry.folder / MEASURE_ERRORS_NAME).is_file():
+        with _readable(entry.folder / MEASURE_ERRORS_NAME) as content:
+            known = content["models"].get(entry.id, {})
+            if known.get("weights_sha256") == entry.sha256:
+                errors = read_known_errors(known["measures"])
+    if (entry.folder / USUAL_MEASURES_NAME).is_file():
+        with _readable(entry.folder / USUAL_MEASURES_NAME) as content:
+            usual = usual_from_json(content["measures"])
+    return KnownMeasures(errors, usual)
 
 
 def load_equal_frequency_table(folder: Path | None = None) -> LookupTable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from TomoRayLib.anatomy.vertebra_naming import UNSURE
 from TomoRayLib.base.files import staged_folder
@@ -29,6 +30,10 @@ from TomoRayLib.synthesis.spread import sureness_of
 from TomoRayLib.synthesis.suggestions import CERTAINTY_TO_TRY, Suggestion, all_are_tried, suggest
 from TomoRayLib.synthesis.trained_range import geometry_notes
 from TomoRayLib.synthesis.true_case import TrueCase
+from TomoRayLib.weights import load_known_measures
+
+if TYPE_CHECKING:
+    from TomoRayLib.synthesis.measured_case import CaseMeasures
 
 COUNT_UNSURE = (
     "Count unsure: vertebrae are told apart, but all their numbers may be too high or too low by one or more. Check "
@@ -141,21 +146,37 @@ def _named_files(folder: Path) -> list[str]:
     return sorted({(series if series in path.parents else path).as_posix() for path in files})
 
 
+def measured_result(result: CaseResult) -> CaseMeasures | None:
+    """Measure the vertebrae of a result; None of a model that does not tell them apart, and if it found none."""
+    from TomoRayLib.synthesis.measured_case import case_measures
+
+    synthetic, true = result.synthetic, result.true_vertebrae
+    if synthetic.spine is None or not synthetic.spine.vertebrae:
+        return None
+    matched = result.comparison.matched if result.comparison else None
+    known = load_known_measures(result.model.entry)
+    return case_measures(synthetic.spine, synthetic.grid, known, true.voxels if true is not None else None, matched)
+
+
 def _drawable(result: CaseResult) -> CaseResult:
-    """The result reprojected, with its surfaces made meanwhile."""
+    """The result reprojected and measured, with its surfaces made meanwhile."""
 
     from TomoRayLib.images.case_surfaces import CaseSurfaces
     from TomoRayLib.jobs.results import surfaces_of
+    from TomoRayLib.synthesis.measured_case import CaseMeasures
 
     def make_surfaces() -> CaseSurfaces:
         made = surfaces_of(result)
         _ = made.synthetic, made.to_truth if made.truth_mask is not None else None
         return made
 
-    seen, surfaces = in_threads([lambda: reprojected(result), make_surfaces])
+    seen, surfaces, measures = in_threads(
+        [lambda: reprojected(result), make_surfaces, lambda: measured_result(result)], most=3
+    )
     assert isinstance(seen, CaseResult)
     assert isinstance(surfaces, CaseSurfaces)
-    return replace(seen, surfaces=surfaces)
+    assert measures is None or isinstance(measures, CaseMeasures)
+    return replace(seen, surfaces=surfaces, measures=measures)
 
 
 def _suggested(measures: ResultMeasures, inputs: Inputs, job: SynthesisJob, model: ChosenModel) -> Suggestion | None:

@@ -24,6 +24,7 @@ from TomoRayLib.synthesis.truth import GroundTruth
 
 if TYPE_CHECKING:
     from TomoRayLib.images.case_surfaces import CaseSurfaces
+    from TomoRayLib.synthesis.measured_case import CaseMeasures
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class CaseResult:
     reprojections: tuple[Reprojection, Reprojection] | None = None
     sureness: Sureness | None = None
     surfaces: CaseSurfaces | None = None
+    measures: CaseMeasures | None = None
 
     @property
     def is_empty(self) -> bool:

@@ -100,6 +100,10 @@ def write_case(folder: Path, result: CaseResult) -> None:
         ap, lateral = result.reprojections
         write_reprojection(folder / "ap_bone.nrrd", ap, inputs.views.ap)
         write_reprojection(folder / "lat_bone.nrrd", lateral, inputs.views.lateral)
+    spine = synthetic.spine
+    if result.measures is not None and spine is not None:
+        write_json(folder / "measures.json", result.measures.to_json_dict(spine))
+        (folder / "measures.csv").write_text(result.measures.to_csv(), encoding="utf-8")
     if metrics is not None:
         (folder / "metrics.csv").write_text(metrics.to_csv(), encoding="utf-8")
         (folder / "metrics_per_vertebra.csv").write_text(metrics.per_vertebra_to_csv(), encoding="utf-8")

@@ -3,30 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from TomoRayLib.measures.definitions import DEFINITIONS, OF_CURVE
 from TomoRayLib.measures.known_errors import KnownError
 from TomoRayLib.measures.measure import NOT_MEASURABLE, Measure
 from TomoRayLib.measures.spine import MeasuredSpine, spine_of
+from TomoRayLib.measures.usual import Usual, UsualMeasures, place_of
 from TomoRayLib.measures.vertebral_body import VertebralBody
 
 NOT_FOUND = NOT_MEASURABLE.format(because="no vertebra of the synthetic CT lies in this place")
 COLUMNS = (
-    "key", "subject", "unit", "synthetic", "truth", "difference", "bias", "low", "high", "n", "people", "reason"
+    "key", "subject", "unit", "synthetic", "truth", "difference", "usual", "usual_sd", "bias", "low", "high", "n",
+    "people", "reason",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class MeasureRow:
-    """One measure: of the synthetic CT, of the real one if there is one, and the kind's known error."""
+    """One measure: of the synthetic CT, of the real one if there is one, the kind's known error, and what is usual."""
 
     key: str
     subject: str
     synthetic: Measure | None
     truth: Measure | None = None
     error: KnownError | None = None
+    usual: Usual | None = None
 
     @property
     def difference(self) -> float | None:
@@ -50,22 +53,46 @@ class MeasureRow:
             "unit": definition.unit,
             **values,
             "difference": None if difference is None else round(difference, 4) + 0.0,
+            "usual": self.usual.to_json_dict() if self.usual is not None else None,
             "error": self.error.to_json_dict() if self.error is not None else None,
         }
 
     def to_csv_row(self) -> tuple[Any, ...]:
         """The cells of ``COLUMNS``; None for what there is not."""
         values = self.to_json_dict()
-        error = values["error"] or {}
+        error, usual = values["error"] or {}, values["usual"] or {}
         numbers = [values[name] for name in ("synthetic", "truth", "difference")]
         known = [error.get(name) for name in ("bias", "low", "high", "n", "people")]
         reason = values["synthetic_reason"] or values["truth_reason"]
-        return (self.key, self.subject, DEFINITIONS[self.key].unit, *numbers, *known, reason)
+        return (
+            self.key,
+            self.subject,
+            DEFINITIONS[self.key].unit,
+            *numbers,
+            usual.get("mean"),
+            usual.get("sd"),
+            *known,
+            reason,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class KnownMeasures:
+    """What is known before a case is measured: errors by kind of measure, and usual measures of other people."""
+
+    errors: Mapping[str, KnownError] = field(default_factory=dict)
+    usual: UsualMeasures = field(default_factory=dict)
+
+    def row(self, key: str, subject: str, synthetic: Measure | None, truth: Measure | None = None) -> MeasureRow:
+        """Return a row with what is known of its measure; the error only where pairs were compared."""
+        error = self.errors.get(key)
+        covered = error if error is not None and error.covers(subject) else None
+        return MeasureRow(key, subject, synthetic, truth, covered, self.usual.get(place_of(key, subject)))
 
 
 def measure_rows(
     synthetic: MeasuredSpine,
-    errors: Mapping[str, KnownError],
+    known: KnownMeasures,
     truth: MeasuredSpine | None = None,
     places: Mapping[int, int] | None = None,
 ) -> tuple[MeasureRow, ...]:
@@ -73,7 +100,7 @@ def measure_rows(
 
     Args:
         synthetic: The spine of the synthetic CT.
-        errors: The known error of each kind of measure.
+        known: The known error of each kind of measure, and the usual measures of other people.
         truth: The true spine.
         places: Of each true vertebra that was found the number that the synthetic one in its place has. Vertebrae are
             compared by their place, so that a wrong count does not compare neighbours.
@@ -83,17 +110,17 @@ def measure_rows(
         is measured over the vertebrae that both have.
     """
     if truth is None:
-        return tuple(MeasureRow(one.key, one.subject, one, None, errors.get(one.key)) for one in synthetic.measures)
+        return tuple(known.row(one.key, one.subject, one) for one in synthetic.measures)
     own = synthetic.renamed({found_as: label for label, found_as in (places or {}).items()})
     single = [
-        MeasureRow(one.key, one.subject, own.of(one.key, one.subject), one, errors.get(one.key))
+        known.row(one.key, one.subject, own.of(one.key, one.subject), one)
         for one in truth.measures
         if one.key not in OF_CURVE
     ]
-    return (*single, *_curve_rows(own, truth, errors))
+    return (*single, *_curve_rows(own, truth, known))
 
 
-def _curve_rows(own: MeasuredSpine, truth: MeasuredSpine, errors: Mapping[str, KnownError]) -> tuple[MeasureRow, ...]:
+def _curve_rows(own: MeasuredSpine, truth: MeasuredSpine, known: KnownMeasures) -> tuple[MeasureRow, ...]:
     shared = [
         label
         for label, body in truth.bodies.items()
@@ -106,7 +133,7 @@ def _curve_rows(own: MeasuredSpine, truth: MeasuredSpine, errors: Mapping[str, K
         same_kind = [one for one in of_own if one.key == true.key]
         named_alike = [one for one in same_kind if one.subject == true.subject]
         synthetic = next(iter(named_alike or same_kind), None)  # a Cobb angle may lie between other ends
-        rows.append(MeasureRow(true.key, true.subject, synthetic, true, errors.get(true.key)))
+        rows.append(known.row(true.key, true.subject, synthetic, true))
     return tuple(rows)
 
 

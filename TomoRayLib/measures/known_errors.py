@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from TomoRayLib.measures.agreement import Agreement
-from TomoRayLib.measures.definitions import DEFINITIONS, MeasureDefinition
+from TomoRayLib.anatomy.vertebrae import CRANIOCAUDAL_ORDER, LABEL_OF_NAME
+from TomoRayLib.measures.agreement import Pair, agreement_of
+from TomoRayLib.measures.definitions import DEFINITIONS, OF_CURVE
+from TomoRayLib.measures.usual import UsualMeasures, guessed
 
 FEWEST = 5  # pairs: fewer give no limits that mean anything
-UNKNOWN = "Its error is not known: on people that the model was not trained on it could hardly be compared."
+UNKNOWN = "its error is not known: on real CTs that the model was not trained on, it could not be compared here"
 
 
 @dataclass(frozen=True)
 class KnownError:
-    """Bias and limits of agreement of one kind of measure, synthetic minus true, over ``n`` pairs of ``people``."""
+    """The error of one kind of measure, synthetic minus true, over ``n`` pairs of ``people``.
+
+    Args:
+        key: Kind of measure.
+        n: Pairs.
+        people: Whose they are.
+        bias: Mean difference.
+        low: Lower 95 % limit of agreement.
+        high: Upper one.
+        mean_absolute: Mean absolute difference.
+        icc: Intraclass correlation; None if too few pairs tell.
+        highest: Highest vertebra that was compared.
+        lowest: Lowest one.
+        guess: Mean absolute difference if the usual value of other people were taken in place of the synthetic one, on
+            the same pairs; None if it is not known.
+    """
 
     key: str
     n: int
@@ -23,13 +41,30 @@ class KnownError:
     bias: float
     low: float
     high: float
+    mean_absolute: float
     icc: float | None
+    highest: str
+    lowest: str
+    guess: float | None = None
 
     @property
     def usable(self) -> bool:
-        """True if a value within the limits still tells what a reader of it wants to know (``useful_within``)."""
+        """True if a value within the limits still tells what a reader wants to know, and more than a guess would."""
         limit = DEFINITIONS[self.key].useful_within
-        return self.n >= FEWEST and max(abs(self.low), abs(self.high)) <= limit
+        return self.n >= FEWEST and max(abs(self.low), abs(self.high)) <= limit and self.beats_guess is not False
+
+    @property
+    def beats_guess(self) -> bool | None:
+        """True if it errs less than the usual value of other people; None if that is not known."""
+        return None if self.guess is None else self.mean_absolute < self.guess
+
+    def covers(self, subject: str) -> bool:
+        """Return whether a vertebra or level lies where pairs were compared; stretches always do."""
+        if self.key in OF_CURVE:
+            return True
+        order = {name: place for place, name in enumerate(_ordered_names())}
+        places = [order[name] for name in re.split("[/-]", subject) if name in order]
+        return bool(places) and all(order[self.highest] <= place <= order[self.lowest] for place in places)
 
     @property
     def sentence(self) -> str:
@@ -37,49 +72,76 @@ class KnownError:
         definition = DEFINITIONS[self.key]
         unit, digits = definition.unit, definition.decimals
         space = " " if unit == "mm" else ""
+        people = "person" if self.people == 1 else "people"
         said = (
             f"On real CTs synthetic minus true was {self.bias:+.{digits}f}{space}{unit} on average, between "
             f"{self.low:+.{digits}f} and {self.high:+.{digits}f}{space}{unit} in 95 % (n = {self.n}, "
-            f"{self.people} {'person' if self.people == 1 else 'people'})."
+            f"{self.people} {people}, {self.highest} to {self.lowest})."
         ).replace("-", "\N{MINUS SIGN}")
-        return f"{said} {_verdict(definition, self)}"
+        return " ".join(part for part in (said, self._guess_in_words(), self._verdict()) if part)
+
+    def _guess_in_words(self) -> str:
+        if self.guess is None:
+            return ""
+        definition = DEFINITIONS[self.key]
+        digits, unit = definition.decimals, f" {definition.unit}" if definition.unit == "mm" else definition.unit
+        than = "less" if self.beats_guess else "not less"
+        return (
+            f"It erred by {self.mean_absolute:.{digits}f}{unit}, {than} than the usual value of other people would "
+            f"({self.guess:.{digits}f}{unit})."
+        )
+
+    def _verdict(self) -> str:
+        definition = DEFINITIONS[self.key]
+        if self.n < FEWEST:
+            return "That is too few to rely on."
+        if self.usable:
+            return f"So it can tell {definition.useful_for}."
+        return f"So it cannot tell {definition.useful_for}: do not use the value for that."
 
     def to_json_dict(self) -> dict[str, Any]:
-        """All of it, with whether it is usable and the sentence."""
-        return {
-            "n": self.n,
-            "people": self.people,
-            "bias": self.bias,
-            "low": self.low,
-            "high": self.high,
-            "icc": self.icc,
-            "usable": self.usable,
-            "sentence": self.sentence,
-        }
+        """All of it but the key, with whether it is usable and the sentence."""
+        values = {name: value for name, value in asdict(self).items() if name != "key"}
+        return {**values, "usable": self.usable, "sentence": self.sentence}
 
 
-def known_error(key: str, agreement: Agreement) -> KnownError | None:
-    """Return an agreement as the known error of a kind of measure; None if it has no limits."""
-    values = agreement.to_json_dict()
+def known_error(key: str, pairs: Sequence[Pair], usual: UsualMeasures | None = None) -> KnownError | None:
+    """Compute the error of a kind of measure.
+
+    Args:
+        key: Kind of measure.
+        pairs: True and synthetic values.
+        usual: Usual measures of other people than these.
+
+    Returns:
+        The error; None if there are too few pairs for limits.
+    """
+    values = agreement_of(pairs).to_json_dict()
     if values["low"] is None:
         return None
-    kept = {name: values[name] for name in ("n", "people", "bias", "low", "high", "icc")}
-    return KnownError(key, **kept)
+    names = {name for pair in pairs for name in re.split("[/-]", pair.subject)}
+    inside = [name for name in _ordered_names() if name in names]
+    guesses = guessed(key, pairs, usual or {})
+    guess = agreement_of(guesses).mean_absolute if len(guesses) == len(pairs) else None
+    kept = {name: values[name] for name in ("n", "people", "bias", "low", "high", "mean_absolute", "icc")}
+    return KnownError(
+        key, **kept, highest=inside[0], lowest=inside[-1], guess=None if guess is None else round(guess, 4)
+    )
 
 
 def read_known_errors(values: Mapping[str, Any]) -> dict[str, KnownError]:
-    """Read the errors of one model, by key of measure, from ``{key: {"n": ..., "bias": ...}}``."""
-    names = ("n", "people", "bias", "low", "high", "icc")
+    """Read the errors of one model, by key of measure, from ``{key: KnownError.to_json_dict()}``.
+
+    Raises KeyError or TypeError for something else.
+    """
+    said = ("usable", "sentence")
+    known = {key: one for key, one in values.items() if key in DEFINITIONS}
     return {
-        key: KnownError(key, **{name: one.get(name) for name in names})
-        for key, one in values.items()
-        if key in DEFINITIONS
+        key: KnownError(key, **{name: value for name, value in one.items() if name not in said})
+        for key, one in known.items()
     }
 
 
-def _verdict(definition: MeasureDefinition, error: KnownError) -> str:
-    if error.n < FEWEST:
-        return "That is too few to rely on."
-    if error.usable:
-        return f"So it can tell {definition.useful_for}."
-    return f"So it cannot tell {definition.useful_for}: do not use the value for that."
+def _ordered_names() -> tuple[str, ...]:
+    names = {label: name for name, label in LABEL_OF_NAME.items()}
+    return tuple(names[label] for label in CRANIOCAUDAL_ORDER)

@@ -9,6 +9,8 @@ import pytest
 
 from TomoRayLib.measures.agreement import Pair, agreement_of, icc_absolute
 from TomoRayLib.measures.known_errors import FEWEST, known_error, read_known_errors
+from TomoRayLib.measures.measure import measured
+from TomoRayLib.measures.usual import Usual, usual_from_json, usual_measures, usual_to_json
 
 # Shrout and Fleiss 1979, table 2: six targets, four judges; ICC(2,1) = .29
 SHROUT_AND_FLEISS = ((9, 2, 5, 8), (6, 1, 3, 2), (8, 4, 6, 8), (7, 1, 2, 6), (10, 5, 6, 9), (6, 2, 4, 7))
@@ -71,23 +73,46 @@ def test_too_few_pairs_have_no_limits_and_no_error_that_is_told() -> None:
     assert math.isnan(agreement_of([]).bias)
     one = agreement_of(pairs([1.0]))
     assert one.to_json_dict()["low"] is None
-    assert known_error("cobb_deg", one) is None
+    assert known_error("cobb_deg", pairs([1.0])) is None
 
 
 @pytest.mark.parametrize(("sd", "usable"), [(1.0, True), (5.0, False)])
 def test_a_known_error_says_in_words_whether_it_is_of_use(sd, usable) -> None:
     chance = np.random.default_rng(1)
-    error = known_error("height_anterior_mm", agreement_of(pairs(chance.normal(0, sd, 30))))
+    error = known_error("height_anterior_mm", pairs(chance.normal(0, sd, 30)))
     assert error is not None
     assert error.usable is usable
     assert ("cannot tell" in error.sentence) is not usable
-    assert "n = 30, 30 people" in error.sentence
+    assert "n = 30, 30 people, L1 to L1" in error.sentence
     again = read_known_errors({"height_anterior_mm": error.to_json_dict(), "unknown_mm": {}})
     assert again == {"height_anterior_mm": error}
 
 
 def test_few_pairs_are_never_of_use() -> None:
-    error = known_error("cobb_deg", agreement_of(pairs([0.1] * (FEWEST - 2) + [0.2])))
+    error = known_error("cobb_deg", pairs([0.1] * (FEWEST - 2) + [0.2]))
     assert error is not None
     assert not error.usable
     assert "too few" in error.sentence
+
+
+def test_a_measure_that_errs_more_than_a_guess_is_of_no_use() -> None:
+    usual = usual_measures([[measured("height_anterior_mm", "L1", value)] for value in (24.0, 25.0, 26.0)])
+    assert usual["height_anterior_mm", "L1"] == Usual(25.0, 1.0, 3)
+    made = [Pair(str(number), "L1", 25.0 + number / 20, 27.0 + number / 20) for number in range(8)]
+    error = known_error("height_anterior_mm", made, usual)
+    assert error is not None
+    assert error.guess == pytest.approx(np.mean([number / 20 for number in range(8)]), abs=1e-3)
+    assert error.beats_guess is False
+    assert not error.usable
+    assert "not less than the usual value" in error.sentence
+    assert usual_from_json(usual_to_json(usual)) == usual
+
+
+def test_an_error_covers_the_levels_that_were_compared() -> None:
+    subjects = ["T11/T12", "T12/L1", "L1/L2"]
+    made = [Pair(str(number), subject, 5.0, 5.0 + number / 9) for number, subject in enumerate(subjects)]
+    error = known_error("disc_height_mm", made)
+    assert error is not None
+    assert (error.highest, error.lowest) == ("T11", "L2")
+    asked = ("T10/T11", "T11/T12", "L1/L2", "L2/L3", "spine")
+    assert [error.covers(subject) for subject in asked] == [False, True, True, False, False]
