@@ -68,9 +68,10 @@ class DecodedVertebra:
         return NAME_OF_LABEL[self.number]
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Number, name, centre and whether it is whole."""
+        """Number, name, centre, whether it is whole, and how far its voxels agree."""
         center_mm = [round(value, 1) for value in self.center_mm]
-        return {"number": self.number, "name": self.name, "center_mm": center_mm, "whole": self.whole}
+        known = {"number": self.number, "name": self.name, "center_mm": center_mm, "whole": self.whole}
+        return {**known, "agreement": round(self.agreement, 3)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.memory import is_out_of_memory, peak_memory_mb
 from TomoRayLib.evaluation.code_version import code_version
 from TomoRayLib.evaluation.limited_threads import limited_threads
+from TomoRayLib.evaluation.measured import measured_pairs, measured_truth
 from TomoRayLib.evaluation.prediction_files import Predicted, read_prediction
 from TomoRayLib.evaluation.predictions import PredictionFolder
 from TomoRayLib.evaluation.prepared import CaseFiles, CaseSettings, PreparedCase, label_names, prepare, prepared_key
@@ -22,6 +24,7 @@ from TomoRayLib.evaluation.rows import blank_row, counting_of, reference_of, sco
 from TomoRayLib.evaluation.stage_store import Stage, StageStore, stage_key
 from TomoRayLib.evaluation.synthetic import KeptSynthesis, synthesis_key, synthesized
 from TomoRayLib.images.data_files import sha256_of_image
+from TomoRayLib.measures.spine import MeasuredSpine
 from TomoRayLib.metrics.row import TruthReference
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 from TomoRayLib.networks.weight_files import checked_content
@@ -123,6 +126,7 @@ def _scored(task: CaseTask) -> dict[str, Any]:
             "settings": settings_of(case.truth),
             "labels_by": case.values["labels_by"],
             "countings": {name: row["counting"] for name, row in rows.items() if row.get("counting") is not None},
+            "measures": {name: row["measures"] for name, row in rows.items() if row.get("measures") is not None},
         },
         "failed": failed,
         "facts": case.values["facts"],
@@ -144,6 +148,23 @@ class _CaseRun:
         self.keys: dict[str, str] = {}
         self.drawn: dict[str, GreyAndMask] = {}
         self._reference: TruthReference | None = None
+        self._measured: MeasuredSpine | None = None
+
+    @property
+    def measured(self) -> MeasuredSpine:
+        """The measures of the true vertebrae."""
+        if self._measured is None:
+            self._measured = measured_truth(self.case.truth.vertebrae().voxels, self.case.grid, self.case.cut)
+        return self._measured
+
+    def _measures(
+        self, labels: NDArray[np.integer] | None, spine: Mapping[str, Any] | None
+    ) -> list[dict[str, Any]] | None:
+        """The measures of a labelled prediction beside the true ones; None if it tells no vertebrae apart."""
+        if labels is None:
+            return None
+        true_labels = self.case.truth.vertebrae().voxels
+        return measured_pairs(labels, true_labels, self.measured, self.case.grid, self.case.cut, spine)
 
     @property
     def reference(self) -> TruthReference:
@@ -220,7 +241,7 @@ class _CaseRun:
             synthetic = self._synthesis(one)
             row = scored_row(self.case.truth, self.reference, synthetic.grey, synthetic.mask)
             counting = counting_of(synthetic.labels, self.case.truth, self.case.cut, synthetic.spine)
-            return {**row, "counting": counting}
+            return {**row, "counting": counting, "measures": self._measures(synthetic.labels, synthetic.spine)}
 
         key = synthesis_key(self.case.key, self._chosen(one), self.task.threads)
         return self._row(one.row, {"synthesis": key}, make)
@@ -238,7 +259,13 @@ class _CaseRun:
             found = self._read(folder)
             row = scored_row(self.case.truth, self.reference, found.grey, found.mask, found.points_mm)
             counting = counting_of(found.labels, self.case.truth, self.case.cut, None)
-            return {**row, "counting": counting, "warnings": [f"{folder.name}: {text}" for text in found.warnings]}
+            measures = self._measures(found.labels, None)
+            return {
+                **row,
+                "counting": counting,
+                "measures": measures,
+                "warnings": [f"{folder.name}: {text}" for text in found.warnings],
+            }
 
         names = (self.task.name, self.task.subject)
         files = [file for file in (folder.file_of(*names), folder.mask_of(*names)) if file is not None]

@@ -18,7 +18,7 @@ CODE_OF_STAGE: dict[str, tuple[str, ...]] = {
         *("evaluation/prepared.py", "evaluation/case_facts.py", "evaluation/spine_shape.py"),
     ),
     "synthesis": (*_LOWER, "networks", "synthesis", "weights.py", "evaluation/synthetic.py"),
-    "row": (*_LOWER, "metrics", "synthesis", "weights.py", "evaluation/rows.py"),
+    "row": (*_LOWER, "metrics", "measures", "synthesis", "weights.py", "evaluation/rows.py", "evaluation/measured.py"),
     "picture": (*_LOWER, "report"),
     "prediction": (*_LOWER, "evaluation/predictions.py", "evaluation/prediction_files.py"),
 }

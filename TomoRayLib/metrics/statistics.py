@@ -33,7 +33,8 @@ class CaseScore:
 
     ``labels_by`` says whose labels they measure against if the case has no segmentation. ``counted`` are the vertebrae
     found and named by row, of methods and labels that tell them apart. ``facts`` divide a cohort into subgroups
-    (``{"plane": "sagittal"}``), ``known`` says which methods have seen the person.
+    (``{"plane": "sagittal"}``), ``known`` says which methods have seen the person. ``measures`` are true and synthetic
+    values by row, as ``evaluation.measured.measured_pairs`` gives them.
     """
 
     name: str
@@ -44,6 +45,7 @@ class CaseScore:
     counted: Mapping[str, CountedCase] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
     known: str | None = None
+    measures: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
     @classmethod
     def from_metrics(
@@ -61,7 +63,8 @@ class CaseScore:
         }
         counted = {row: CountedCase.from_json_dict(one) for row, one in metrics.get("countings", {}).items()}
         labels_by = metrics.get("labels_by")
-        return cls(name, subject, rows, metrics["per_vertebra"], labels_by, counted, facts or {}, known)
+        measures = metrics.get("measures", {})
+        return cls(name, subject, rows, metrics["per_vertebra"], labels_by, counted, facts or {}, known, measures)
 
     @property
     def regions(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from TomoRayLib.metrics.scores import COLUMN_OF_KEY, MAIN_SCORES, METRIC_KEYS, P
 from TomoRayLib.metrics.statistics import EVERYTHING, GAIN_KEY, Statistic, cases_better_than, gain_over
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 from TomoRayLib.report.cohort_levels import LEVEL_COLUMNS, level_statistics
+from TomoRayLib.report.cohort_measures import measures_section
 from TomoRayLib.report.cohort_numbers import mean_and_sd, median_and_quartiles
 from TomoRayLib.report.cohort_result import CohortResult, shown_row
 from TomoRayLib.report.page import html_page
@@ -48,6 +49,7 @@ def summary_page(result: CohortResult, interactive: str = "") -> str:
             _tests(result) if scored else "",
             _paper(result) if scored else "",
             _counts(result),
+            measures_section(result) if scored else "",
             _reasons("Cases not scored on purpose", result.refused),
             _reasons("Cases that failed, for all methods or one", result.failed),
             _reasons("Remarks on scored cases", result.case_remarks, "remarks.csv"),

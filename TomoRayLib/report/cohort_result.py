@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from TomoRayLib.measures.agreement import Pair
+from TomoRayLib.measures.definitions import DEFINITIONS
 from TomoRayLib.metrics.paired import PairedTest, paired_tests
 from TomoRayLib.metrics.published import MARGINS, TABLE_2, Equivalence, equivalence
 from TomoRayLib.metrics.scores import COLUMN_OF_KEY
@@ -96,6 +98,16 @@ class CohortResult:
         counted = {method: self.counted_of(method) for method in self.methods}
         found = {method: one.to_json_dict() for method, one in counted.items() if one is not None}
         return {"counting": found} if found else {}
+
+    def measured_of(self, method: str) -> dict[str, list[Pair]]:
+        """A method's measures beside the true ones, by kind, over the cases that means are made of."""
+        found: dict[str, list[Pair]] = {}
+        for score in self.summarised:
+            for one in score.measures.get(method, ()):
+                if one["synthetic"] is not None:
+                    pair = Pair(score.subject, one["subject"], one["truth"], one["synthetic"])
+                    found.setdefault(one["key"], []).append(pair)
+        return {key: found[key] for key in DEFINITIONS if key in found}
 
     @property
     def marked_sentences(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 from TomoRayLib.metrics.vertebra import VertebraRow
 from TomoRayLib.report.cohort_explorer import explorer
 from TomoRayLib.report.cohort_levels import LEVEL_COLUMNS, level_statistics
+from TomoRayLib.report.cohort_measures import agreement_csv, measures_csv
 from TomoRayLib.report.cohort_page import summary_page
 from TomoRayLib.report.cohort_result import CohortResult
 from TomoRayLib.report.table_2 import table_2_csv, table_2_latex, table_2_markdown
@@ -25,6 +26,8 @@ TABLE_NAMES = (
     "cases.csv",
     "vertebrae.csv",
     "levels.csv",
+    "measures.csv",
+    "measures_agreement.csv",
     "comparisons.csv",
     "not_scored.csv",
     "remarks.csv",
@@ -59,6 +62,8 @@ def write_tables(folder: Path, result: CohortResult) -> tuple[str, ...]:
         cases_csv(result.scores),
         vertebrae_csv(result.scores),
         levels_csv(result),
+        measures_csv(result.scores),
+        agreement_csv(result),
         comparisons_csv(result),
         not_scored_csv(result),
         csv_text(("case", "remark"), [*(("", remark) for remark in result.remarks), *result.case_remarks]),
