@@ -108,12 +108,15 @@ MODULE_OF_STAGE = {
 # What a stage's module imports without computing with it: the store, its own inputs, and one function of anatomy.
 NOT_COMPUTED_BY = {"evaluation/stage_store.py", "evaluation/code_version.py"}
 ALLOWED = {
-    "prepared": {"metrics"},  # segmentation.agreement, of which the labels at a CT's ends alone are used
+    # segmentation.agreement, of which the labels at a CT's ends alone are used; weights, without its known measures
+    "prepared": {"metrics", "measures"},
     # through the prepared case, which is its input
-    "synthesis": {"metrics", "evaluation", "projector", "segmentation"},
+    "synthesis": {"metrics", "measures", "evaluation", "projector", "segmentation"},
     # through synthesis.comparison, whose input is a finished volume
     "row": {"projector", "segmentation", "networks"},
-    "prediction": {"metrics", "evaluation", "projector", "segmentation", "networks", "synthesis", "weights.py"},
+    "prediction": {
+        *("metrics", "measures", "evaluation", "projector", "segmentation", "networks", "synthesis", "weights.py")
+    },
 }
 
 

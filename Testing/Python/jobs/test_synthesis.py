@@ -40,6 +40,8 @@ FILES_FROM_CT = {
     "lat.nrrd",
     "lat_bone.nrrd",
     "lat.png",
+    "measures.csv",
+    "measures.json",
     "truth_ct.nrrd",
     "truth_vertebrae.nrrd",
     "truth_surface.vtp",
