@@ -28,6 +28,7 @@ if importlib.util.find_spec("TomoRayLib") is None:
 
 from TomoRayLib.slicer.extensions import installation, sample_data
 from TomoRayLib.slicer.panel.compare import later
+from TomoRayLib.slicer.panel.dicom_saving import DicomSaving
 from TomoRayLib.slicer.panel.panel import Panel
 from TomoRayLib.slicer.panel.parameters import TomoRayParameterNode
 from TomoRayLib.slicer.views import annotation, layouts
@@ -83,6 +84,7 @@ class TomoRayWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.logic = None
         self.panel = None
+        self.dicomSaving = None
 
     def resourcePath(self, filename):
         return resource_path(filename)
@@ -95,6 +97,7 @@ class TomoRayWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         widget.setMRMLScene(slicer.mrmlScene)
         self.logic = TomoRayLogic()
         self.panel = Panel(self.ui, self.logic, Path(self.resourcePath("requirements.txt")))
+        self.dicomSaving = DicomSaving(self.ui, self.panel, Path(self.resourcePath("requirements-dicom.txt")))
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)

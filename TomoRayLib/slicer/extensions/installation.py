@@ -40,7 +40,7 @@ def ensure(requirements: Path) -> None:
     problem = torch_problem()
     if problem is not None:
         _install_torch(problem)
-    _install_requirements(requirements)
+    ensure_packages(requirements)
 
 
 def problem(requirements: Path) -> str | None:
@@ -74,7 +74,11 @@ def _install_torch(problem: str) -> None:
         raise InputError(_("{problem} Nothing was started.").format(problem=still))
 
 
-def _install_requirements(requirements: Path) -> None:
+def ensure_packages(requirements: Path) -> None:
+    """Make sure that the packages of a requirements file are there. Slicer asks before it installs any.
+
+    Raises InputError with what to do if one is still missing.
+    """
     missing = [name for name in requirement_names(requirements) if importlib.util.find_spec(name) is None]
     if not missing:
         return
