@@ -53,6 +53,15 @@ def error_text(row: Row) -> str:
     return f"{bias} ({low} to {high}), n{SPACE}={SPACE}{error['n']}"
 
 
+def usual_text(row: Row) -> str:
+    """What is usual of other people at this level: ``"usual 23.1 ± 1.9"``; nothing if it is not known."""
+    usual = row.get("usual")
+    if usual is None:
+        return ""
+    mean, sd = (_number(float(usual[key]), row["unit"]) for key in ("mean", "sd"))
+    return f"usual {mean} ± {sd}"
+
+
 def _number(value: float, unit: str, with_unit: bool = False, signed: bool = False) -> str:
     """A value with one decimal, a ratio with two: as they are known, and no more."""
     digits = 1 if unit else 2

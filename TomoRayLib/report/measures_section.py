@@ -19,6 +19,7 @@ from TomoRayLib.report.measure_words import (
     named,
     place_of,
     reason_of,
+    usual_text,
     value_text,
     why_missing,
 )
@@ -35,6 +36,10 @@ NO_GRADE = (
     "No Genant grade is given: its grades begin at a loss of 20 to 25 % of a height, and {because}. The wedge ratio "
     "and its error stand in its place."
 )
+
+
+BEYOND = "†"
+BEYOND_WORDS = "Beyond the levels at which the expected error is known."
 
 
 def measures_section(measures: Mapping[str, Any] | None, doubt: str = "") -> str:
@@ -68,7 +73,11 @@ def _caption(compared: bool) -> str:
         "<i>Expected error</i> is that of people whom the network was not trained on, synthetic minus true: its mean, "
         "and from where to where 95 % of it lies (limits of agreement)."
     )
-    return said + (" In brackets: synthetic minus true." if compared else "")
+    return said + (
+        " In brackets: synthetic minus true."
+        if compared
+        else " <i>Usual</i>: mean and SD of other people at this level, which one would guess without any picture."
+    )
 
 
 def _tiles(rows: Sequence[Row]) -> str:
@@ -98,6 +107,7 @@ def _tile(title: str, row: Row, more: str = "") -> str:
         apart = "" if row["difference"] is None else f" (difference {difference_text(row)})"
         lines.append(f"Truth: {value_text(row, 'truth', unit=True)}{apart}")
     lines += [more] if more else []
+    lines += [usual_text(row).capitalize()] if row["truth"] is None and usual_text(row) else []
     if row["synthetic"] is not None:
         lines.append(f"Expected error: {error_text(row)}")
     spans = "".join(f"<span>{line}</span>" for line in lines)
@@ -146,11 +156,11 @@ def _group(title: str, rows: Sequence[Row], keys: Sequence[str], compared: bool,
     subjects = list(dict.fromkeys(row["subject"] for row in rows))
     used = [key for key in keys if any(row["key"] == key for row in rows)]
     shown = [one for one in subjects if any(has_value(of.get((one, key))) for key in used)]
-    first = {key: next(row for row in rows if row["key"] == key) for key in used}
+    first = {key: _known_row(rows, key) for key in used}
     head = "".join(f"<th>{escape(row['title'])}{in_unit(row)}</th>" for row in first.values())
     lines = "".join(
         f'<tr><th scope="row">{escape(place_of(rows, subject))}</th>'
-        f"{''.join(_cell(of.get((subject, key)), compared) for key in used)}</tr>"
+        f"{''.join(_cell(of.get((subject, key)), compared, first[key]) for key in used)}</tr>"
         for subject in shown
     )
     errors = "".join(f"<td>{error_text(row)}{_doubtful(row, 'too uncertain')}</td>" for row in first.values())
@@ -160,19 +170,30 @@ def _group(title: str, rows: Sequence[Row], keys: Sequence[str], compared: bool,
         if shown
         else ""
     )
-    return f"<h3>{title}</h3>{notice}{table}{_reasons(rows, compared)}"
+    notes = f'<p class="note">{BEYOND} {BEYOND_WORDS}</p>' if BEYOND in table else ""
+    return f"<h3>{title}</h3>{notice}{table}{notes}{_reasons(rows, compared)}"
 
 
-def _cell(row: Row | None, compared: bool) -> str:
+def _known_row(rows: Sequence[Row], key: str) -> Row:
+    """A row of a kind, one whose error is known if there is any: it stands for all of them."""
+    of_kind = [row for row in rows if row["key"] == key]
+    return next((row for row in of_kind if row["error"] is not None), of_kind[0])
+
+
+def _cell(row: Row | None, compared: bool, kind: Row) -> str:
+    """A value; below it the true one, or without a truth what is usual at this level. ``kind`` has the kind's error."""
     if row is None:
         return "<td></td>"
-    if not compared or row["truth"] is None:
-        return f"<td>{value_text(row, 'synthetic')}</td>"
-    if row["synthetic"] is None:
-        return f'<td class="alone">truth {value_text(row, "truth")}</td>'
-    return (
-        f"<td>{value_text(row, 'synthetic')}<span>truth {value_text(row, 'truth')} ({difference_text(row)})</span></td>"
-    )
+    beyond = BEYOND if row["error"] is None and kind["error"] is not None and row["synthetic"] is not None else ""
+    below = usual_text(row)
+    if compared:
+        if row["truth"] is None:
+            below = ""
+        elif row["synthetic"] is None:
+            return f'<td class="alone">truth {value_text(row, "truth")}</td>'
+        else:
+            below = f"truth {value_text(row, 'truth')} ({difference_text(row)})"
+    return f"<td>{value_text(row, 'synthetic')}{beyond}{f'<span>{below}</span>' if below else ''}</td>"
 
 
 def _reasons(rows: Sequence[Row], compared: bool) -> str:
@@ -212,12 +233,9 @@ def _heights_notice(rows: Sequence[Row]) -> str:
 
 def _unusable(rows: Sequence[Row]) -> str:
     """The errors of what is not of use, in words."""
-    said = {
-        row["title"]: row["error"]["sentence"]
-        for row in rows
-        if row["error"] is not None and not row["error"]["usable"]
-    }
-    unknown = list(dict.fromkeys(row["title"] for row in rows if row["error"] is None))
+    known = {row["title"]: row for row in rows if row["error"] is not None}
+    said = {title: row["error"]["sentence"] for title, row in known.items() if not is_usable(row)}
+    unknown = [title for title in dict.fromkeys(row["title"] for row in rows) if title not in known]
     items = "".join(f"<li><b>{escape(title)}.</b> {escape(text)}</li>" for title, text in said.items())
     if unknown:
         items += f"<li><b>{escape(', '.join(unknown))}.</b> The error is not known: do not rely on the value.</li>"

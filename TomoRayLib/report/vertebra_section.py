@@ -4,7 +4,6 @@ true, and the same over a cohort as a sentence."""
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from html import escape
 
 from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine
@@ -24,19 +23,25 @@ from TomoRayLib.report.vertebra_strip import BAR_MM, HEIGHT_MM, WIDTH_MM, Verteb
 FLOORS_SENTENCE = "An empty volume finds none, and the mean atlas tells no vertebrae apart."
 
 
-def vertebra_section(content: ReportContent, middles_mm: Mapping[int, Vector3] | None = None) -> str:
-    """The section as HTML; nothing if neither the truth nor the synthetic CT tells vertebrae apart.
-
-    Args:
-        content: The case.
-        middles_mm: Middles in LPS mm, as far as they are known, of the bodies that the pictures are cut through: of the
-            true vertebrae if there are some, else of the synthetic ones.
-    """
-    strip = vertebra_strip(content, middles_mm)
+def vertebra_section(content: ReportContent) -> str:
+    """The section as HTML; nothing if neither the truth nor the synthetic CT tells vertebrae apart."""
+    strip = vertebra_strip(content, _measured_middles_mm(content))
     counted = _counted(content.spine)
     if not strip.pictures and not counted:
         return ""
     return f"<h2>Vertebra by vertebra</h2>{counted}{_strip(strip, content)}{_matches(content.matched)}"
+
+
+def _measured_middles_mm(content: ReportContent) -> dict[int, Vector3]:
+    """Middles of bodies by VerSe number, LPS mm, as far as they were measured: of the true vertebrae if there are some,
+    else of the synthetic ones."""
+    measured = (content.measures or {}).get("truth" if content.shown.is_scored else "synthetic")
+    found = {}
+    for one in measured["vertebrae"] if measured else ():
+        if "center_mm" in one:
+            x, y, z = (float(value) for value in one["center_mm"])
+            found[int(one["number"])] = (x, y, z)
+    return found
 
 
 def _counted(spine: DecodedSpine | None) -> str:

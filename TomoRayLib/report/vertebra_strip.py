@@ -99,7 +99,7 @@ def vertebra_strip(content: ReportContent, middles_mm: Mapping[int, Vector3] | N
 
 def _middles(labels: NDArray[Any], grid: Grid, wanted: list[int], known_mm: Mapping[int, Vector3]) -> dict[int, Index]:
     """Middles of bodies as indices (k, j, i)."""
-    masks = vertebra_masks(labels, grid)
+    masks = {} if set(wanted) <= set(known_mm) else vertebra_masks(labels, grid)
     middles = {}
     for label in wanted:
         place = np.asarray(known_mm[label] if label in known_mm else body_middle_mm(masks[label]))

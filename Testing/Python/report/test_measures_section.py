@@ -149,3 +149,23 @@ def test_the_page_shows_what_is_measured_on_a_labelled_spine() -> None:
     assert wedge.value < 0.9
     assert f"<span>Lowest wedge ratio, L1</span><b>{wedge.value:.2f}</b>" in page
     assert "<h3>Levels: discs and slip</h3>" in page
+
+
+def test_what_lies_beyond_the_compared_levels_is_marked() -> None:
+    section = measures_section(
+        measures(a_row("height_anterior_mm", "T2", 17.0), a_row("height_anterior_mm", "L1", 25.0, error=FINE))
+    )
+    assert (cells_of(section, "T2"), cells_of(section, "L1")) == (["17.0†"], ["25.0"])
+    assert "† Beyond the levels at which the expected error is known." in section
+    assert "The error is not known: do not rely" not in section
+
+
+def test_without_a_truth_the_usual_value_stands_below() -> None:
+    usual = {"mean": 24.63, "sd": 1.84, "n": 40}
+    alone = a_row("height_anterior_mm", "L1", 25.0, error=FINE, usual=usual)
+    section = measures_section(measures(alone))
+    assert cells_of(section, "L1") == ["25.0 usual 24.6 ± 1.8"]
+    assert "mean and SD of other people" in section
+    compared = measures_section(measures({**alone, "truth": 24.0, "difference": 1.0}, truth=True))
+    assert cells_of(compared, "L1") == ["25.0 truth 24.0 (+1.0)"]
+    assert "usual 24.6" not in compared

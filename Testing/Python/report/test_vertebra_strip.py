@@ -117,6 +117,11 @@ def test_a_known_middle_is_the_place_of_the_cut() -> None:
     pictures = {one.name: one.picture for one in vertebra_strip(compared(), middles_mm(6.0)).pictures}
     ((sagittal, _), _) = parts(pictures["L1"], 2)
     assert box_of(sagittal, OUTLINE)[2:] == pytest.approx((-12, 24), abs=2.0)  # the cut is 6 mm above the middle
+    vertebrae = [{"number": label, "center_mm": list(place)} for label, place in middles_mm(6.0).items()]
+    measured = {"rows": [], "truth": {"vertebrae": vertebrae}, "synthetic": {"vertebrae": []}}
+    assert vertebra_section(compared(measures=measured)) != vertebra_section(compared())
+    unmeasured = {**measured, "truth": {"vertebrae": [{"number": 20, "reason": "no body"}]}}
+    assert vertebra_section(compared(measures=unmeasured)) == vertebra_section(compared())
 
 
 def middles_mm(up_mm: float) -> dict[int, tuple[float, float, float]]:
