@@ -82,8 +82,7 @@ def _add(metrics: dict[str, Any], earlier: dict[str, Any], name: str) -> None:
             metrics["rows"][called] = values
             for part in ("per_vertebra", "flags"):
                 metrics[part][called] = earlier[part][row]
-            if row in earlier.get("shifts", {}):
-                metrics.setdefault("shifts", {})[called] = earlier["shifts"][row]
-            if row in earlier.get("countings", {}):
-                metrics["countings"][called] = earlier["countings"][row]
+            for part in ("shifts", "countings", "measures"):  # some that not every method has, or not every version
+                if row in earlier.get(part, {}):
+                    metrics.setdefault(part, {})[called] = earlier[part][row]
     metrics["rows"] |= baselines

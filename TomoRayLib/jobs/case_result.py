@@ -113,6 +113,12 @@ class CaseResult:
         counting = {"counting": {**matched.to_json_dict(), **self.spine_dict()}} if matched is not None else {}
         return {**self.metrics.to_json_dict(), "labels_by": self.labels_by, **counting}
 
+    @cached_property
+    def measures_dict(self) -> dict[str, Any] | None:
+        """The content of ``measures.json``, which report and file share; None without measures."""
+        spine = self.synthetic.spine
+        return self.measures.to_json_dict(spine) if self.measures is not None and spine is not None else None
+
     def provenance(self) -> dict[str, Any]:
         """How the result was made, as JSON-like values, without its cost."""
         notes = (*self.warnings, *self.inputs.notes)

@@ -54,6 +54,7 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
         uncertainty=result.sureness.volume() if result.sureness else None,
         expected_dice=result.sureness.to_json_dict()["expected_dice"] if result.sureness else None,
         surfaces=surfaces,
+        measures=result.measures_dict,
     )
 
     solids = Solids(content.shown)
@@ -100,9 +101,8 @@ def write_case(folder: Path, result: CaseResult) -> None:
         ap, lateral = result.reprojections
         write_reprojection(folder / "ap_bone.nrrd", ap, inputs.views.ap)
         write_reprojection(folder / "lat_bone.nrrd", lateral, inputs.views.lateral)
-    spine = synthetic.spine
-    if result.measures is not None and spine is not None:
-        write_json(folder / "measures.json", result.measures.to_json_dict(spine))
+    if result.measures is not None:
+        write_json(folder / "measures.json", result.measures_dict or {})
         (folder / "measures.csv").write_text(result.measures.to_csv(), encoding="utf-8")
     if metrics is not None:
         (folder / "metrics.csv").write_text(metrics.to_csv(), encoding="utf-8")

@@ -262,9 +262,11 @@ def _number(value: float | None, is_infinite: bool = False) -> float:
 
 
 def _vertebra(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a ``VertebraRow``: without any predicted voxel distances are infinite and errors undefined."""
-    missing = values["centroid_error_mm"] is None
+    """The fields of a ``VertebraRow``: without any predicted voxel distances are infinite and errors undefined. Fields
+    of earlier versions alone are left out."""
+    missing, known = values["centroid_error_mm"] is None, {field.name for field in fields(VertebraRow)}
     return {
         key: _number(value, missing and key in ("hd95_mm", "assd_mm")) if value is None else value
         for key, value in values.items()
+        if key in known
     }

@@ -1,4 +1,4 @@
-"""Metrics of each vertebra: Dice, HD95, ASSD, NSD at 1 and 2 mm, error of the centroid and of the height, its shift.
+"""Metrics of each vertebra: Dice, HD95, ASSD, NSD at 1 and 2 mm, error of the centroid, its shift.
 
 The truth has labels (VerSe numbers, see ``vertebrae.py``), the prediction is one binary bone mask. Each predicted
 voxel is given to the nearest truth vertebra within ``ASSIGNMENT_LIMIT_MM``; what lies farther away belongs to none
@@ -44,8 +44,8 @@ class VertebraRow:
     """Scores of one vertebra.
 
     A vertebra without any predicted voxel has Dice and NSD 0, infinite HD95 and ASSD, and NaN errors.
-    ``touches_edge``: the truth reaches the edge of the field of view, so it is probably cut and its height and
-    centroid mean little. ``shift_left_mm``, ``shift_posterior_mm`` and ``shift_superior_mm`` say where the predicted
+    ``touches_edge``: the truth reaches the edge of the field of view, so it is probably cut and its
+    centroid means little. ``shift_left_mm``, ``shift_posterior_mm`` and ``shift_superior_mm`` say where the predicted
     bone near the vertebra lies, seen from it, and ``dice_moved`` is the Dice after moving it back (``metrics.shift``);
     voxels are given to vertebrae anew after the move. NaN of cut ones, and in results of earlier versions.
     """
@@ -58,8 +58,6 @@ class VertebraRow:
     nsd_1mm: float
     nsd_2mm: float
     centroid_error_mm: float
-    height_error_mm: float
-    height_mm: float
     touches_edge: bool
     shift_left_mm: float = math.nan
     shift_posterior_mm: float = math.nan
@@ -82,7 +80,6 @@ class TruthVertebra:
     voxels: int
     surface: Surface
     centroid_mm: NDArray[np.float64]
-    height_mm: float
     touches_edge: bool
 
 
@@ -200,7 +197,6 @@ def _truth_vertebra(labels: Labels, label: int, box: Box, spacing_mm: Vector3) -
         voxels=int(np.count_nonzero(mask)),
         surface=surface_of(mask, spacing_mm, _ijk(start)),
         centroid_mm=_centroid_mm(mask, start, spacing_mm),
-        height_mm=mask.shape[0] * spacing_mm[2],
         touches_edge=touches,
     )
 
@@ -214,8 +210,8 @@ def _row(
     """
     name, start = NAME_OF_LABEL[truth.label], np.array([s.start for s in around])
     if box is None:
-        missing = (0.0, math.inf, math.inf, 0.0, 0.0, math.nan, math.nan)
-        return VertebraRow(truth.label, name, *missing, truth.height_mm, truth.touches_edge), None
+        missing = (0.0, math.inf, math.inf, 0.0, 0.0, math.nan)
+        return VertebraRow(truth.label, name, *missing, truth.touches_edge), None
     mask = assigned[box] == truth.label
     first = start + [s.start for s in box]
     distances = surface_distances(truth.surface, surface_of(mask, spacing_mm, _ijk(first)), threads=1)
@@ -231,8 +227,6 @@ def _row(
         nsd_1mm=normalized_surface_dice(distances, 1.0),
         nsd_2mm=normalized_surface_dice(distances, 2.0),
         centroid_error_mm=float(np.linalg.norm(centroid_mm - truth.centroid_mm)),
-        height_error_mm=abs(mask.shape[0] * spacing_mm[2] - truth.height_mm),
-        height_mm=truth.height_mm,
         touches_edge=truth.touches_edge,
     )
     return row, centroid_mm

@@ -107,7 +107,8 @@ def _tile(title: str, row: Row, more: str = "") -> str:
         apart = "" if row["difference"] is None else f" (difference {difference_text(row)})"
         lines.append(f"Truth: {value_text(row, 'truth', unit=True)}{apart}")
     lines += [more] if more else []
-    lines += [usual_text(row).capitalize()] if row["truth"] is None and usual_text(row) else []
+    usual = usual_text(row) if row["truth"] is None and row["synthetic"] is not None else ""
+    lines += [usual.capitalize()] if usual else []
     if row["synthetic"] is not None:
         lines.append(f"Expected error: {error_text(row)}")
     spans = "".join(f"<span>{line}</span>" for line in lines)

@@ -82,7 +82,8 @@ def vertebra_table(table: MetricsTable, name: str) -> str:
     return (
         '<table class="levels"><caption>Each predicted voxel counts for the nearest true vertebra. The blank volume '
         f"has Dice and NSD 0 and infinite distances for every vertebra. {HOW} Cut: by the edge of the field of view, "
-        "so its centroid means little, and its place is not looked for.</caption>"
+        "so its centroid means little, and its place is not looked for. Heights of bodies are among the measures."
+        "</caption>"
         f'<thead><tr>{groups}<th></th></tr><tr><th>Vertebra</th>{head}<th class="text"></th></tr></thead>'
         f"<tbody>{lines}</tbody></table>"
     )

@@ -186,9 +186,8 @@ def test_a_perfect_mask_scores_perfectly_for_each_vertebra_from_cranial_to_cauda
     assert [row.name for row in rows] == ["L1", "L2"]
     assert [row.touches_edge for row in rows] == [False, True]
     for row in rows:
-        assert (row.dice, row.hd95_mm, row.centroid_error_mm, row.height_error_mm) == (1.0, 0.0, 0.0, 0.0)
+        assert (row.dice, row.hd95_mm, row.centroid_error_mm) == (1.0, 0.0, 0.0)
         assert (row.assd_mm, row.nsd_1mm, row.nsd_2mm) == (0.0, 1.0, 1.0)
-        assert row.height_mm == 16.0
 
 
 def test_a_shift_along_z_is_the_centroid_error_in_mm(two_vertebrae: NDArray[np.uint8]) -> None:
@@ -196,7 +195,6 @@ def test_a_shift_along_z_is_the_centroid_error_in_mm(two_vertebrae: NDArray[np.u
     prediction[0] = False
     upper, lower = rows_of(prediction, two_vertebrae)
     assert upper.centroid_error_mm == pytest.approx(2.0)
-    assert upper.height_error_mm == 0.0
     assert upper.dice == pytest.approx(7 / 8)
     assert upper.hd95_mm == pytest.approx(2.0)
     assert upper.nsd_1mm < upper.nsd_2mm == 1.0  # the top and bottom faces moved by 2 mm
@@ -221,11 +219,10 @@ def test_distances_of_one_vertebra_equal_surface_distance_on_it_alone(two_verteb
         assert row.nsd_2mm == pytest.approx(oracle.compute_surface_dice_at_tolerance(alone, 2.0), abs=1e-9)
 
 
-def test_a_vertebra_cut_by_two_voxels_lacks_4_mm_of_height(two_vertebrae: NDArray[np.uint8]) -> None:
+def test_a_vertebra_cut_by_two_voxels_has_its_centroid_2_mm_lower(two_vertebrae: NDArray[np.uint8]) -> None:
     prediction = vertebra_mask(two_vertebrae)
     prediction[18:20] = False
     upper, lower = rows_of(prediction, two_vertebrae)
-    assert upper.height_error_mm == 4.0
     assert upper.centroid_error_mm == pytest.approx(2.0)
     assert lower.dice == 1.0
 
@@ -234,9 +231,9 @@ def test_bone_farther_than_the_limit_belongs_to_no_vertebra(two_vertebrae: NDArr
     prediction = vertebra_mask(two_vertebrae)
     prediction[29, 6:15, 8:20] = True  # 10 voxels = 20 mm above L1
     upper, _ = rows_of(prediction, two_vertebrae)
-    assert (upper.dice, upper.height_error_mm) == (1.0, 0.0)
+    assert upper.dice == 1.0
     upper, _ = rows_of(prediction, two_vertebrae, limit_mm=20.0)
-    assert upper.height_error_mm == 20.0
+    assert upper.dice == pytest.approx(2 * 8 / (8 + 9))
 
 
 def test_a_missing_vertebra_has_dice_zero_and_infinite_distance(two_vertebrae: NDArray[np.uint8]) -> None:
@@ -245,7 +242,6 @@ def test_a_missing_vertebra_has_dice_zero_and_infinite_distance(two_vertebrae: N
     assert (lower.dice, lower.hd95_mm, lower.assd_mm) == (0.0, math.inf, math.inf)
     assert (lower.nsd_1mm, lower.nsd_2mm) == (0.0, 0.0)
     assert math.isnan(lower.centroid_error_mm)
-    assert math.isnan(lower.height_error_mm)
 
 
 def test_the_sacrum_is_not_part_of_the_bone_mask(two_vertebrae: NDArray[np.uint8]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from support.report_cases import a_case
 from support.stacked_boxes import BoxVertebra, grid_around, label_volume
-from TomoRayLib.measures.comparison import measure_rows, measures_dict
+from TomoRayLib.measures.comparison import KnownMeasures, measure_rows, measures_dict
 from TomoRayLib.measures.known_errors import KnownError
 from TomoRayLib.measures.spine import measure_spine
 from TomoRayLib.report.case_page import render_report
@@ -139,8 +139,8 @@ def test_the_page_shows_what_is_measured_on_a_labelled_spine() -> None:
     ]
     grid = grid_around(column, (1.0, 1.2, 1.5))
     spine = measure_spine(label_volume(column, grid), grid)
-    error = KnownError("wedge_ratio", 57, 6, 0.0, -0.1, 0.1, 0.9)
-    rows = measure_rows(spine, {"wedge_ratio": error}, spine, {19: 19, 20: 20, 21: 21})
+    error = KnownError("wedge_ratio", 57, 6, 0.0, -0.1, 0.1, 0.04, 0.9, highest="L1", lowest="L5")
+    rows = measure_rows(spine, KnownMeasures({"wedge_ratio": error}), spine, {19: 19, 20: 20, 21: 21})
     values = {"numbering": "sure", **measures_dict(rows, spine, spine)}
     page = render_report(a_case(measures=values))
     wedge = spine.of("wedge_ratio", "L1")

@@ -22,7 +22,7 @@ from TomoRayLib.report.vertebra_scores import against_atlas, against_atlas_sente
 def a_vertebra(name: str, dice: float, shift: Shift | None = None, cut: bool = False) -> VertebraRow:
     moved = shift or Shift(0.0, 0.0, 0.0, dice, dice)
     places = (moved.left_mm, moved.posterior_mm, moved.superior_mm, moved.dice_moved)
-    return VertebraRow(LABEL_OF_NAME[name], name, dice, 9.0, 2.0, 0.3, 0.5, 3.0, 1.0, 20.0, cut, *places)
+    return VertebraRow(LABEL_OF_NAME[name], name, dice, 9.0, 2.0, 0.3, 0.5, 3.0, cut, *places)
 
 
 def a_table(ours: list[VertebraRow], atlas: list[VertebraRow], shift: Shift | None = None) -> MetricsTable:

@@ -15,7 +15,7 @@ def metrics_json(offset: float, vertebrae: tuple[str, ...], finite_hd95: bool = 
     rows["tomoray"]["hd95_mm"] = 4.0 if finite_hd95 else None
     infinite = {"tomoray": [] if finite_hd95 else ["hd95_mm"], "blank": ["hd95_mm"], "mean_atlas": []}
     vertebra = {"label": 20, "dice": 0.5, "hd95_mm": None, "assd_mm": 1.0, "nsd_1mm": 0.5, "nsd_2mm": 0.5}
-    vertebra |= {"centroid_error_mm": 1.0, "height_error_mm": 1.0, "height_mm": 30.0, "touches_edge": False}
+    vertebra |= {"centroid_error_mm": 1.0, "touches_edge": False}
     return {
         "rows": rows,
         "flags": {row: {"prediction_is_empty": False, "infinite": infinite[row]} for row in rows},
