@@ -12,8 +12,8 @@ FROBIN = "Frobin et al. 1997, https://doi.org/10.1016/S0268-0033(96)00067-8 (pre
 DABBS = "Dabbs and Dabbs 1990, https://doi.org/10.1097/00007632-199012000-00021 (correlation of disc height)"
 STOKES = "Stokes 1994, https://doi.org/10.1097/00007632-199401001-00020 (axial rotation, glossary of spinal deformity)"
 RIM = (
-    "Distance of the upper from the lower endplate's rim at the {}, along the body's long axis (the mean of both "
-    "endplates' normals), in the middle 10 mm from side to side."
+    "Distance of the upper from the lower endplate at the {} wall, along the body's long axis (the mean of both "
+    "endplates' normals), in the middle 10 mm from side to side; an endplate is the line through its rims."
 )
 MIDDLE = "The same half-way between front and back wall, where both endplates are hollow."
 OURS = "TomoRay's own definition"

@@ -66,7 +66,8 @@ class VertebralBody:
         depth_mm: From the front to the back wall at half its height.
         width_mm: From side to side at half its height and depth.
         heights_mm: By position (``POSITIONS``).
-        points_mm: ``upper_anterior`` ... ``lower_posterior``: the ends of these heights in the mid-sagittal plane.
+        points_mm: ``upper_anterior`` ... ``lower_posterior``: the ends of these heights in the mid-sagittal plane, those
+            in front and behind at the walls.
         back_wall_mm: ``upper`` and ``lower``: the back wall at the levels of the endplates.
     """
 
@@ -271,11 +272,11 @@ class _Sampled:
         if met.mean() < LEAST_SHARE:
             raise _NotMeasurableError("too little of its endplates shows")
         x, y = self.left_mm[columns[met]], self.posterior_mm[rows[met]]
-        rims = self.rims(walls)
+        corners = self.corners(walls)
         levels, normals = [], []
         for name, plate in (("upper", top[met]), ("lower", bottom[met])):
             across = _plane(x, y, plate)[0]
-            (front, low), (back, high) = rims[f"{name}_anterior"], rims[f"{name}_posterior"]
+            (front, low), (back, high) = corners[f"{name}_anterior"], corners[f"{name}_posterior"]
             slope = (high - low) / (back - front)
             normal = np.array([-across, -slope, 1.0])
             normals.append(normal / np.linalg.norm(normal))
@@ -285,7 +286,18 @@ class _Sampled:
             raise _NotMeasurableError("its endplates do not face each other")
         return levels[0], levels[1], (normals[0], normals[1])
 
-    def rims(self, walls: _Walls) -> dict[str, tuple[float, float]]:
+    def corners(self, walls: _Walls) -> dict[str, tuple[float, float]]:
+        """Where the line through the rims of either endplate meets the front and the back wall: (posterior, superior)
+        in mm. The rims themselves stand a little inside, the farther the coarser the voxels."""
+        rims, found = self._rims(walls), {}
+        for plate in ("upper", "lower"):
+            (front, low), (back, high) = rims[f"{plate}_anterior"], rims[f"{plate}_posterior"]
+            slope = (high - low) / (back - front)
+            for name, wall in (("anterior", walls.front), ("posterior", walls.back)):
+                found[f"{plate}_{name}"] = (wall, low + slope * (wall - front))
+        return found
+
+    def _rims(self, walls: _Walls) -> dict[str, tuple[float, float]]:
         """Where the rim of either endplate stands out most, in front and behind: (posterior, superior) in mm.
 
         They are read from the outline of the mid-sagittal band, the endplate's own tilt taken off.
@@ -332,7 +344,7 @@ class _Sampled:
         """The body, from the last round's walls and endplates."""
         depth_mm = walls.back - walls.front
         aside = (walls.left + walls.right) / 2
-        ends = self.rims(walls)
+        ends = self.corners(walls)
         outlines, at = self._outline(walls), (walls.front + walls.back) / 2
         near = np.abs(self.posterior_mm - at) <= MIDDLE_WIDTH * depth_mm
         for plate, outline in outlines.items():
