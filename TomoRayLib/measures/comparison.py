@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
 from TomoRayLib.measures.definitions import DEFINITIONS, OF_CURVE
 from TomoRayLib.measures.known_errors import KnownError
-from TomoRayLib.measures.measure import NOT_MEASURABLE, Measure
+from TomoRayLib.measures.measure import NOT_MEASURABLE, Measure, lines_for_json, subject_renamed
 from TomoRayLib.measures.spine import MeasuredSpine, spine_of
 from TomoRayLib.measures.usual import Usual, UsualMeasures, place_of
 from TomoRayLib.measures.vertebral_body import VertebralBody
@@ -22,7 +23,10 @@ COLUMNS = (
 
 @dataclass(frozen=True, eq=False)
 class MeasureRow:
-    """One measure: of the synthetic CT, of the real one if there is one, the kind's known error, and what is usual."""
+    """One measure: of the synthetic CT, of the real one if there is one, the kind's known error, and what is usual.
+
+    ``counted_as`` is the subject by the synthetic CT's own count, None if it is ``subject``.
+    """
 
     key: str
     subject: str
@@ -30,6 +34,7 @@ class MeasureRow:
     truth: Measure | None = None
     error: KnownError | None = None
     usual: Usual | None = None
+    counted_as: str | None = None
 
     @property
     def difference(self) -> float | None:
@@ -44,11 +49,13 @@ class MeasureRow:
         for name, one in (("synthetic", self.synthetic), ("truth", self.truth)):
             values[name] = None if one is None or one.value is None else round(one.value, 4) + 0.0
             values[f"{name}_reason"] = one.reason if one is not None else None
+            values[f"{name}_lines_mm"] = lines_for_json(one.lines_mm) if one is not None else []
         if self.synthetic is None:
             values["synthetic_reason"] = NOT_FOUND
         return {
             "key": self.key,
             "subject": self.subject,
+            "synthetic_subject": self.counted_as or self.subject,
             "title": definition.title,
             "unit": definition.unit,
             **values,
@@ -59,21 +66,16 @@ class MeasureRow:
 
     def to_csv_row(self) -> tuple[Any, ...]:
         """The cells of ``COLUMNS``; None for what there is not."""
-        values = self.to_json_dict()
-        error, usual = values["error"] or {}, values["usual"] or {}
-        numbers = [values[name] for name in ("synthetic", "truth", "difference")]
-        known = [error.get(name) for name in ("bias", "low", "high", "n", "people")]
-        reason = values["synthetic_reason"] or values["truth_reason"]
-        return (
-            self.key,
-            self.subject,
-            DEFINITIONS[self.key].unit,
-            *numbers,
-            usual.get("mean"),
-            usual.get("sd"),
-            *known,
-            reason,
-        )
+        return csv_cells(self.to_json_dict())
+
+
+def csv_cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the cells of ``COLUMNS`` of a row of ``measures.json``; None for what there is not."""
+    error, usual = row["error"] or {}, row["usual"] or {}
+    numbers = [row[name] for name in ("synthetic", "truth", "difference")]
+    known = [error.get(name) for name in ("bias", "low", "high", "n", "people")]
+    reason = row["synthetic_reason"] or row["truth_reason"]
+    return (row["key"], row["subject"], row["unit"], *numbers, usual.get("mean"), usual.get("sd"), *known, reason)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,11 +85,19 @@ class KnownMeasures:
     errors: Mapping[str, KnownError] = field(default_factory=dict)
     usual: UsualMeasures = field(default_factory=dict)
 
-    def row(self, key: str, subject: str, synthetic: Measure | None, truth: Measure | None = None) -> MeasureRow:
+    def row(
+        self,
+        key: str,
+        subject: str,
+        synthetic: Measure | None,
+        truth: Measure | None = None,
+        counted_as: str | None = None,
+    ) -> MeasureRow:
         """Return a row with what is known of its measure; the error only where pairs were compared."""
         error = self.errors.get(key)
         covered = error if error is not None and error.covers(subject) else None
-        return MeasureRow(key, subject, synthetic, truth, covered, self.usual.get(place_of(key, subject)))
+        usual = self.usual.get(place_of(key, subject))
+        return MeasureRow(key, subject, synthetic, truth, covered, usual, counted_as)
 
 
 def measure_rows(
@@ -112,29 +122,33 @@ def measure_rows(
     if truth is None:
         return tuple(known.row(one.key, one.subject, one) for one in synthetic.measures)
     own = synthetic.renamed({found_as: label for label, found_as in (places or {}).items()})
-    single = [
-        known.row(one.key, one.subject, own.of(one.key, one.subject), one)
-        for one in truth.measures
-        if one.key not in OF_CURVE
+    counted = {NAME_OF_LABEL[label]: NAME_OF_LABEL[found_as] for label, found_as in (places or {}).items()}
+    pairs = [
+        *((own.of(one.key, one.subject), one) for one in truth.measures if one.key not in OF_CURVE),
+        *_curve_pairs(own, truth),
     ]
-    return (*single, *_curve_rows(own, truth, known))
+    return tuple(
+        known.row(true.key, true.subject, one, true, subject_renamed(one.subject if one else true.subject, counted))
+        for one, true in pairs
+    )
 
 
-def _curve_rows(own: MeasuredSpine, truth: MeasuredSpine, known: KnownMeasures) -> tuple[MeasureRow, ...]:
+def _curve_pairs(own: MeasuredSpine, truth: MeasuredSpine) -> list[tuple[Measure | None, Measure]]:
+    """Synthetic and true measures of the stretch that both spines have."""
     shared = [
         label
         for label, body in truth.bodies.items()
         if isinstance(body, VertebralBody) and isinstance(own.bodies.get(label), VertebralBody)
     ]
-    pair = [spine_of({label: spine.bodies[label] for label in shared}) for spine in (truth, own)]
-    of_truth, of_own = ([one for one in spine.measures if one.key in OF_CURVE] for spine in pair)
-    rows = []
+    both = [spine_of({label: spine.bodies[label] for label in shared}) for spine in (truth, own)]
+    of_truth, of_own = ([one for one in spine.measures if one.key in OF_CURVE] for spine in both)
+    pairs: list[tuple[Measure | None, Measure]] = []
     for true in of_truth:
         same_kind = [one for one in of_own if one.key == true.key]
         named_alike = [one for one in same_kind if one.subject == true.subject]
         synthetic = next(iter(named_alike or same_kind), None)  # a Cobb angle may lie between other ends
-        rows.append(known.row(true.key, true.subject, synthetic, true))
-    return tuple(rows)
+        pairs.append((synthetic, true))
+    return pairs
 
 
 def measures_dict(

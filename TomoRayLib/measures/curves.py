@@ -1,6 +1,7 @@
 """Measures of a stretch of the spine: Cobb angle, kyphosis, lordosis, length, offset.
 
-Angles are taken in the patient's coronal and sagittal plane (LPS x-z and y-z), as on radiographs.
+Angles are taken in the patient's coronal and sagittal plane (LPS x-z and y-z), as on radiographs. Their lines lie in
+these planes too, where they cut the endplates: the angle between both lines is the value.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations, pairwise
+from typing import Protocol
 
 import numpy as np
 
@@ -21,6 +23,22 @@ CORONAL, SAGITTAL = 0, 1  # the LPS axis across the long one
 Bodies = Mapping[int, VertebralBody | NoBody]
 
 
+class BodyEnds(Protocol):
+    """What an angle needs of a body: its endplates and its depth."""
+
+    @property
+    def upper(self) -> Endplate:
+        """Upper endplate."""
+
+    @property
+    def lower(self) -> Endplate:
+        """Lower endplate."""
+
+    @property
+    def depth_mm(self) -> float:
+        """From the front to the back wall."""
+
+
 def curve_measures(bodies: Bodies) -> tuple[Measure, ...]:
     """Measure the spine as a whole.
 
@@ -32,7 +50,12 @@ def curve_measures(bodies: Bodies) -> tuple[Measure, ...]:
         length and offset.
     """
     found = [body for body in bodies.values() if isinstance(body, VertebralBody)]
-    return (_cobb(found), *_kyphoses(bodies), _lordosis(bodies), *_whole_stretch(found))
+    return (_cobb(found), *named_stretches(bodies), *_whole_stretch(found))
+
+
+def named_stretches(bodies: Mapping[int, BodyEnds | NoBody]) -> tuple[Measure, ...]:
+    """Measure kyphoses and lordosis, whose ends have fixed names; ``bodies`` as for ``curve_measures``."""
+    return (*_kyphoses(bodies), _lordosis(bodies))
 
 
 def _cobb(found: Sequence[VertebralBody]) -> Measure:
@@ -44,7 +67,7 @@ def _cobb(found: Sequence[VertebralBody]) -> Measure:
     }
     (first, last), angle_deg = max(angles.items(), key=lambda item: item[1])
     upper, lower = found[first], found[last]
-    lines = _across(upper, upper.upper), _across(lower, lower.lower)
+    lines = _from_left(upper.upper, upper.width_mm), _from_left(lower.lower, lower.width_mm)
     return measured("cobb_deg", f"{upper.name}-{lower.name}", angle_deg, *lines)
 
 
@@ -56,16 +79,16 @@ def cobb_between(bodies: Bodies, upper: int, lower: int) -> float | None:
     return abs(_tilt_deg(above.upper, CORONAL) - _tilt_deg(below.lower, CORONAL))
 
 
-def _kyphoses(bodies: Bodies) -> tuple[Measure, ...]:
+def _kyphoses(bodies: Mapping[int, BodyEnds | NoBody]) -> tuple[Measure, ...]:
     made = tuple(_sagittal("thoracic_kyphosis_deg", bodies, *ends) for ends in KYPHOSES)
     return tuple(one for one in made if one.value is not None) or made[:1]
 
 
-def _lordosis(bodies: Bodies) -> Measure:
+def _lordosis(bodies: Mapping[int, BodyEnds | NoBody]) -> Measure:
     return _sagittal("lumbar_lordosis_deg", bodies, *LORDOSIS, sign=-1.0)
 
 
-def _sagittal(key: str, bodies: Bodies, upper: str, lower: str, sign: float = 1.0) -> Measure:
+def _sagittal(key: str, bodies: Mapping[int, BodyEnds | NoBody], upper: str, lower: str, sign: float = 1.0) -> Measure:
     subject = f"{upper}-{lower}"
     ends = []
     for name in (upper, lower):
@@ -78,9 +101,9 @@ def _sagittal(key: str, bodies: Bodies, upper: str, lower: str, sign: float = 1.
     return _sagittal_of(key, subject, ends[0], ends[1], sign)
 
 
-def _sagittal_of(key: str, subject: str, upper: VertebralBody, lower: VertebralBody, sign: float = 1.0) -> Measure:
+def _sagittal_of(key: str, subject: str, upper: BodyEnds, lower: BodyEnds, sign: float = 1.0) -> Measure:
     angle_deg = _tilt_deg(upper.upper, SAGITTAL) - _tilt_deg(lower.lower, SAGITTAL)
-    lines = _along(upper, "upper"), _along(lower, "lower")
+    lines = _from_front(upper.upper, upper.depth_mm), _from_front(lower.lower, lower.depth_mm)
     return measured(key, subject, sign * angle_deg, *lines)
 
 
@@ -106,14 +129,15 @@ def _tilt_deg(plate: Endplate, across: int) -> float:
     return math.degrees(math.atan2(-float(plate.normal[across]), float(plate.normal[2])))
 
 
-def _across(body: VertebralBody, plate: Endplate) -> Line:
-    """A line along an endplate from side to side, as wide as the body."""
-    left = body.frame.left - (body.frame.left @ plate.normal) * plate.normal
-    left = left / np.linalg.norm(left)
-    half = body.width_mm / 2
-    return plate.center_mm + half * left, plate.center_mm - half * left
+def _from_left(plate: Endplate, length_mm: float) -> Line:
+    """The line through an endplate's middle in the coronal plane, from the patient's left."""
+    way = np.array([plate.normal[2], 0.0, -plate.normal[0]])
+    half = way * length_mm / 2 / np.linalg.norm(way)
+    return plate.center_mm + half, plate.center_mm - half
 
 
-def _along(body: VertebralBody, name: str) -> Line:
-    """A line along an endplate from its anterior to its posterior point."""
-    return body.points_mm[f"{name}_anterior"], body.points_mm[f"{name}_posterior"]
+def _from_front(plate: Endplate, length_mm: float) -> Line:
+    """The line through an endplate's middle in the sagittal plane, from the front."""
+    way = np.array([0.0, plate.normal[2], -plate.normal[1]])
+    half = way * length_mm / 2 / np.linalg.norm(way)
+    return plate.center_mm - half, plate.center_mm + half

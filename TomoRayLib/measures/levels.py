@@ -61,8 +61,8 @@ def _angle(subject: str, upper: VertebralBody, lower: VertebralBody) -> Measure:
         "segmental_angle_deg",
         subject,
         angle_deg,
-        _line(upper, upper.lower, "lower"),
-        _line(lower, lower.upper, "upper"),
+        _line(upper.lower, side, upper.depth_mm),
+        _line(lower.upper, side, lower.depth_mm),
     )
 
 
@@ -74,9 +74,8 @@ def _slip(subject: str, upper: VertebralBody, lower: VertebralBody) -> Measure:
     return measured("slip_mm", subject, slip_mm, (below, below - along * slip_mm))
 
 
-def _line(body: VertebralBody, plate: Endplate, name: str) -> tuple[Floats, Floats]:
-    """The line along an endplate in the mid-sagittal plane, as long as the body is deep."""
-    front, back = body.points_mm[f"{name}_anterior"], body.points_mm[f"{name}_posterior"]
-    along = (back - front) / np.linalg.norm(back - front)
-    half = body.depth_mm / 2
-    return plate.center_mm - half * along, plate.center_mm + half * along
+def _line(plate: Endplate, side: Floats, length_mm: float) -> tuple[Floats, Floats]:
+    """The line through an endplate's middle across ``side``, from the front, as long as the body is deep."""
+    way = np.cross(plate.normal, side)
+    half = way * length_mm / 2 / np.linalg.norm(way)
+    return plate.center_mm - half, plate.center_mm + half

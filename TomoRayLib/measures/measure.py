@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +24,8 @@ class Measure:
         subject: What is measured.
         value: In the kind's unit; None if not measurable.
         reason: Why not, ``"not measurable, because ..."``; None with a value.
-        lines_mm: Lines that show it, ends in LPS mm: one of a length, two of an angle, none of a ratio.
+        lines_mm: Lines that show it, ends in LPS mm: one of a length (of a length along a curve several, end to end),
+            two of an angle (``line_angles.angle_of_lines`` gives the value), none of a ratio.
     """
 
     key: str
@@ -44,7 +47,7 @@ class Measure:
             "value": None if self.value is None else round(self.value, 4) + 0.0,
             "unit": self.definition.unit,
             "reason": self.reason,
-            "lines_mm": [[[round(float(x), 2) + 0.0 for x in end] for end in line] for line in self.lines_mm],
+            "lines_mm": lines_for_json(self.lines_mm),
         }
 
 
@@ -58,3 +61,17 @@ def measured(key: str, subject: str, value: float, *lines_mm: Line) -> Measure:
 def not_measurable(key: str, subject: str, because: str) -> Measure:
     """Return a measure without a value. ``because`` is the end of a sentence."""
     return Measure(key, subject, None, NOT_MEASURABLE.format(because=because))
+
+
+def lines_for_json(lines_mm: Iterable[Line]) -> list[list[list[float]]]:
+    """Lines as lists of their ends, LPS mm to 1 um: short lines keep their angle."""
+    return [[[round(float(x), 3) + 0.0 for x in end] for end in line] for line in lines_mm]
+
+
+def subject_renamed(subject: str, names: Mapping[str, str]) -> str:
+    """Return a subject with each of its vertebrae under another name; names that are not given stay.
+
+    >>> subject_renamed("T12/L1", {"T12": "L1", "L1": "L2"})
+    'L1/L2'
+    """
+    return re.sub(r"[A-Z]\d+", lambda found: names.get(found[0], found[0]), subject)
