@@ -81,6 +81,17 @@ def test_dependencies_agree() -> None:
     assert 'translate("qSlicerAbstractCoreModule", "Image Synthesis")' in module
 
 
+def test_recommended_extensions_and_keywords_are_lists_of_words() -> None:
+    """Slicer's description of an extension holds both as words with single spaces between them (its pull request
+    9040); what is recommended is not needed to build."""
+    for name in ("EXTENSION_RECOMMENDS", "EXTENSION_KEYWORDS"):
+        words = cmake_value(name).split(" ")
+        assert all(re.fullmatch(r"[A-Za-z][A-Za-z0-9-]*", word) for word in words), name
+        assert len(words) == len({word.lower() for word in words})
+    assert cmake_value("EXTENSION_RECOMMENDS") == "TotalSegmentator"
+    assert "TotalSegmentator" not in str(entry()["build_dependencies"])
+
+
 def test_icon_and_screenshots_are_pictures_of_this_repository() -> None:
     base = (
         cmake_value("EXTENSION_HOMEPAGE").replace("https://github.com/", "https://raw.githubusercontent.com/")
