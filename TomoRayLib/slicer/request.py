@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -26,6 +27,9 @@ class RadiographInputs:
         invert_lateral: Exchange dark and bright in the lateral radiograph alone.
         turn_ap: Degrees by which the AP radiograph is turned clockwise, before it is mirrored.
         turn_lateral: Degrees by which the lateral radiograph is turned clockwise, before it is mirrored.
+        ap_origins: Where the numbers of ``ap_geometry`` come from, for the report: origins of ``stated_geometry`` by
+            "Sid", "Sad", "Spacing" and "Angle". Empty: it says no more than that they were given.
+        lateral_origins: Those of ``lateral_geometry``.
     """
 
     ap: Any
@@ -39,6 +43,8 @@ class RadiographInputs:
     invert_lateral: bool = False
     turn_ap: int = 0
     turn_lateral: int = 0
+    ap_origins: Mapping[str, str] = field(default_factory=dict, compare=False)
+    lateral_origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def arrangement(self) -> dict[str, Any]:
         """What is done to the radiographs, by the names of ``TomoRayLib.jobs.SynthesisJob``."""

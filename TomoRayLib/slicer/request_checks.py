@@ -18,31 +18,38 @@ from TomoRayLib.slicer.worker.controls import with_control
 
 def check_request(request: Request) -> None:
     """Raise InputError if the request cannot be run."""
-    problem = input_problem(request.inputs) or output_problem(request)
-    if problem is not None:
-        raise InputError(problem)
+    problems = [*input_problems(request.inputs).values(), *output_problems(request)]
+    if problems:
+        raise InputError(" ".join(problems))
 
 
-def input_problem(inputs: Inputs) -> str | None:
-    """Return what the inputs lack, or why they cannot be used, in a sentence; None if a run may begin.
+def input_problems(inputs: Inputs) -> dict[str, str]:
+    """Return all that the inputs lack, or why they cannot be used: sentences by the input that they speak of.
 
-    Asked at every click, so it looks at headers only.
+    Empty if a run may begin. Asked at every click, so it looks at headers only.
     """
     if isinstance(inputs, StudyInputs):
-        problem = _study_problem(inputs.study)
-        return with_control(problem, "study") if problem is not None else segmentation_problem(inputs.segmentation)
-    if isinstance(inputs, CTInputs):
-        return problem_of(inputs.ct, Role.CT) or segmentation_problem(inputs.segmentation) or _center_problem(inputs)
-    for node, geometry, role in (
-        (inputs.ap, inputs.ap_geometry, Role.AP),
-        (inputs.lateral, inputs.lateral_geometry, Role.LATERAL),
-    ):
-        problem = problem_of(node, role) or _geometry_problem(geometry, role)
-        if problem is not None:
-            return problem
-    if inputs.ap is inputs.lateral:
-        return _("The same image is chosen twice. Choose the AP and the lateral radiograph.")
-    return None
+        study = _study_problem(inputs.study)
+        found = {
+            "study": with_control(study, "study") if study is not None else None,
+            "segmentation": segmentation_problem(inputs.segmentation),
+        }
+    elif isinstance(inputs, CTInputs):
+        ct = problem_of(inputs.ct, Role.CT)
+        found = {
+            "ct": ct,
+            "segmentation": segmentation_problem(inputs.segmentation),
+            "center": _center_problem(inputs) if ct is None else None,
+        }
+    else:
+        found = {
+            "ap": problem_of(inputs.ap, Role.AP) or _geometry_problem(inputs.ap_geometry, Role.AP),
+            "lateral": problem_of(inputs.lateral, Role.LATERAL)
+            or _geometry_problem(inputs.lateral_geometry, Role.LATERAL),
+        }
+        if inputs.ap is inputs.lateral and inputs.ap is not None:
+            found["pair"] = _("The same image is chosen twice. Choose the AP and the lateral radiograph.")
+    return {name: problem for name, problem in found.items() if problem is not None}
 
 
 def look_at_pair(inputs: RadiographInputs) -> tuple[list[str], str | None]:
@@ -61,21 +68,26 @@ def look_at_pair(inputs: RadiographInputs) -> tuple[list[str], str | None]:
         return [], with_control(str(error), error.field)
 
 
-def output_problem(request: Request) -> str | None:
-    """Return why an output node cannot be filled: it is an input, or holds data that TomoRay did not make."""
+def output_problems(request: Request) -> list[str]:
+    """Return why output nodes cannot be filled: they are inputs, or hold data that TomoRay did not make."""
+    found = []
     for node in (request.synthetic_volume, request.vertebrae):
         if not in_scene(node):
             continue
         if any(node is used for used in input_nodes(request.inputs)):
-            return _("{name} is an input and chosen as output too. Choose another output, or leave it empty.").format(
-                name=node.GetName()
+            found.append(
+                _("{name} is an input and chosen as output too. Choose another output, or leave it empty.").format(
+                    name=node.GetName()
+                )
             )
-        if _holds_data(node) and node.GetAttribute(NOTICE_KEY) is None:
-            return _(
-                "The output {name} holds data that TomoRay did not make, and would be overwritten. Choose another "
-                "output, or leave it empty."
-            ).format(name=node.GetName())
-    return None
+        elif _holds_data(node) and node.GetAttribute(NOTICE_KEY) is None:
+            found.append(
+                _(
+                    "The output {name} holds data that TomoRay did not make, and would be overwritten. Choose another "
+                    "output, or leave it empty."
+                ).format(name=node.GetName())
+            )
+    return found
 
 
 def _study_problem(study: str) -> str | None:

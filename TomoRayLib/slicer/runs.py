@@ -14,7 +14,7 @@ from typing import Any
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.prepared_job import projection_job, synthesis_job
 from TomoRayLib.slicer.request import CTInputs, Request, input_nodes
-from TomoRayLib.slicer.request_checks import check_request, input_problem
+from TomoRayLib.slicer.request_checks import check_request, input_problems
 from TomoRayLib.slicer.scene.case_nodes import CaseNodes, add_case, add_radiographs
 from TomoRayLib.slicer.scene.nodes import in_scene
 from TomoRayLib.slicer.scene.sample_nodes import add_sample
@@ -60,9 +60,9 @@ class ProjectionRun(WorkerRun):
         self.inputs = inputs
 
     def prepare(self, folder: Path) -> PreparedJob:
-        problem = input_problem(self.inputs)
-        if problem is not None:
-            raise InputError(problem)
+        problems = input_problems(self.inputs)
+        if problems:
+            raise InputError(" ".join(problems.values()))
         return projection_job(self.inputs, folder)
 
     def load(self, results: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -10,13 +10,14 @@ from typing import Any
 
 import qt
 import slicer
+import slicer.util
 from slicer.i18n import tr as _
 
-from TomoRayLib.slicer.panel.parameters import InputKind
+from TomoRayLib.slicer.panel.parameters import InputKind, Layout
 from TomoRayLib.slicer.panel.texts import show_text
 from TomoRayLib.slicer.scene.case_nodes import PROVENANCE_KEY, CaseNodes, case_of, report_html
-from TomoRayLib.slicer.scene.score_table import counted_ahead, export_metrics, labels_by
-from TomoRayLib.slicer.views import annotation
+from TomoRayLib.slicer.scene.score_table import BEST, counted_ahead, export_metrics, labels_by
+from TomoRayLib.slicer.views import annotation, layouts, same_scale, true_background
 from TomoRayLib.slicer.views.case_views import CaseViews, Look
 
 
@@ -28,11 +29,14 @@ def later(function: Callable[[], None]) -> None:
 class CompareSection:
     """The controls for the look of the current case; ``views`` shows it."""
 
-    def __init__(self, ui: Any) -> None:
+    def __init__(self, ui: Any, guard: Any) -> None:
         self._ui = ui
         self.parameters: Any = None
         self._reports: set[Path] = set()
-        self.views = CaseViews(annotation.start(later))
+        self.views = CaseViews(annotation.start(later), same_scale.ScaleKeeper(later))
+        for choice in Layout:
+            ui.layoutComboBox.addItem(choice.label(), choice.value)
+        ui.layoutComboBox.connect("currentIndexChanged(int)", guard(self._on_layout_chosen))
         ui.compareSection.enabled = False
 
     @property
@@ -43,8 +47,11 @@ class CompareSection:
     def update(self) -> None:
         """Bring controls and views in line with the parameter node, as far as it changed."""
         ui, case = self._ui, self.case
+        if ui.compareSection.enabled != (case is not None):
+            ui.compareSection.collapsed = case is None
         ui.compareSection.enabled = case is not None
         if case is None:
+            self.show_layout_there()
             self.views.show_again()
             ui.metricsTable.setMRMLTableNode(None)
             ui.metricsTable.visible = False
@@ -55,6 +62,34 @@ class CompareSection:
         if self.views.show(case, self._look(case)):
             ui.metricsTable.setMRMLTableNode(case.metrics)
             ui.metricsTable.resizeColumnsToContents()
+        self.show_layout_there()
+
+    def follow_layout(self) -> None:
+        """The layout on the screen has changed, whoever did it."""
+        self.views.follow_layout(self.case)
+        self.show_layout_there()
+
+    def show_layout_there(self) -> None:
+        """Show in the box the layout that is on the screen, whoever chose it; that of the placing step is none."""
+        node, box = layouts.layout_node(), self._ui.layoutComboBox
+        if self.parameters is None or node is None:
+            return
+        name = layouts.name_of(node.GetViewArrangement()) if self.case is not None else self.parameters.layout.value
+        if name is not None and box.itemData(box.currentIndex) != name:
+            box.blockSignals(True)
+            box.currentIndex = box.findData(name)
+            box.blockSignals(False)
+
+    def _on_layout_chosen(self, index: int) -> None:
+        """Show the layout that the user chose, also one that was chosen before and left by hand."""
+        if self.parameters is None or index < 0:
+            return
+        self.views.ask_layout_again()
+        chosen = Layout(self._ui.layoutComboBox.itemData(index))
+        if self.parameters.layout is not chosen:
+            self.parameters.layout = chosen  # which updates
+        else:
+            self.update()
 
     def export_scores(self) -> str | None:
         """Ask for a file and write the scores there; returns what was done, None if the user chose none."""
@@ -64,10 +99,11 @@ class CompareSection:
         suggestion = str(Path.home() / "tomoray_scores.csv")
         path = qt.QFileDialog.getSaveFileName(None, _("Export scores"), suggestion, "CSV (*.csv)")
         path = path[0] if isinstance(path, (tuple, list)) else path
-        if not path:
+        target = with_ending(path, ".csv") if path else None
+        if target is None:
             return None
-        export_metrics(case.metrics, Path(path))
-        return _("The scores were written to {path}.").format(path=path)
+        export_metrics(case.metrics, target)
+        return _("The scores were written to {path}.").format(path=target)
 
     def open_report(self) -> None:
         """Write the report of the case to Slicer's temporary folder and open it in the web browser."""
@@ -103,6 +139,13 @@ class CompareSection:
         for widget in (ui.truthSlider, ui.distanceCheckBox):
             widget.enabled = case.truth_surface is not None
         ui.syntheticSlider.enabled = case.synthetic_surface is not None
+        has_ct = true_background.source_ct(case) is not None
+        ui.trueBackgroundComboBox.enabled = has_ct
+        ui.trueBackgroundComboBox.toolTip = (
+            _("What the true slice views show: the vertebrae cut out of the CT, as compared, or the CT as it is.")
+            if has_ct
+            else _("The CT of this case is not in the scene: its vertebrae alone are shown, if it has any.")
+        )
         ui.exportButton.enabled = ui.metricsTable.enabled = case.metrics is not None
         ui.metricsTable.visible = case.metrics is not None
         ui.reportButton.enabled = case.report is not None
@@ -135,7 +178,19 @@ class CompareSection:
             show_outline=parameters.showOutline,
             show_names=parameters.showNames,
             own_segmentation=parameters.segmentation,
+            true_background=parameters.trueBackground.value,
         )
+
+
+def with_ending(path: str, ending: str) -> Path | None:
+    """The path of a file to be written, with its ending if the user typed none; None if that file is there already, of
+    which the dialog knew nothing, and the user keeps it."""
+    typed = Path(path)
+    if typed.suffix.lower() == ending:
+        return typed
+    target = typed.with_name(typed.name + ending)
+    question = _("{path} exists. Overwrite it?").format(path=target)
+    return None if target.exists() and not slicer.util.confirmYesNoDisplay(question) else target
 
 
 def _agreement_text(case: CaseNodes) -> str:
@@ -158,8 +213,9 @@ def _scores_text(case: CaseNodes) -> str:
         ahead, scores = counted_ahead(case.metrics)
         said = _(
             "Scores of this one case (n = 1), next to an empty volume and the mean spine atlas. Better than both in "
-            "{ahead} of {scores}:"
-        ).format(ahead=ahead, scores=scores)
+            "{ahead} of {scores}. {best}: best of its row. \N{UPWARDS ARROW}: higher is better, \N{DOWNWARDS ARROW}: "
+            "lower."
+        ).format(ahead=ahead, scores=scores, best=BEST)
         owner = labels_by(case.metrics)
         if owner is None:
             return said

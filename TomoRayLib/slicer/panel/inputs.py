@@ -11,18 +11,17 @@ from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.slicer.panel.numbers import (
-    AGREES,
     NUMBERS,
     PLACE,
-    UNIT_OF_NUMBER,
     edited,
+    origin_of,
     parameter_of,
     values_of,
 )
 from TomoRayLib.slicer.panel.parameters import InputKind, Turn
 from TomoRayLib.slicer.panel.pictures import show_picture
 from TomoRayLib.slicer.request import CTInputs, Inputs, RadiographInputs, StudyInputs
-from TomoRayLib.slicer.request_checks import input_problem, look_at_pair
+from TomoRayLib.slicer.request_checks import input_problems, look_at_pair
 from TomoRayLib.slicer.scene import radiographs
 from TomoRayLib.slicer.scene.nodes import Role, first_point_lps, problem_of
 from TomoRayLib.slicer.scene.view_geometry import ViewGeometry, ViewOrigins, geometry_of
@@ -49,9 +48,8 @@ class InputsSection:
         self._aspect: dict[str, float] = {}  # column over row spacing, where only the ratio is stated
         self._shown: dict[str, Any] = {}
         self._looked: tuple[Any, tuple[list[str], str | None]] = (None, ([], None))
-        self._tips: dict[str, str] = {}  # the own tooltip of each box
         self._taken: dict[str, tuple] = {}  # the state of each image when its numbers were taken over
-        self.problem: str | None = None  # why an image cannot be read, though its node looks usable
+        self.unreadable: dict[str, str] = {}  # why an image cannot be used, though its node looks usable, by view
         ui.previewRow.visible = True
         ui.studyPathEdit.filters = ctk.ctkPathLineEdit.Dirs
         ui.studyPathEdit.connect("currentPathChanged(QString)", self._choose_study)
@@ -65,12 +63,11 @@ class InputsSection:
         ui.radiographsPage.visible = from_radiographs
         ui.ctPage.visible = not from_radiographs
         self._show_rows(parameters.inputKind is InputKind.STUDY)
-        self.problem = None
+        self.unreadable = {}
         if from_radiographs:
             self._shown.pop("ct", None)
             for view, role in (("ap", Role.AP), ("lateral", Role.LATERAL)):
                 self._update_view(view, role, self.node(view), self.looks(view))
-            self._show_origins()
         elif self._shown.get("ct") != self._ct_key():
             self.clear_previews()
             self._shown["ct"] = self._ct_key()
@@ -136,6 +133,17 @@ class InputsSection:
         """True if the image of a view could be read."""
         return view in self._read
 
+    def read(self, view: str) -> tuple[ViewGeometry, ViewOrigins] | None:
+        """The geometry of a view as its image and the preset state it; None if the image could not be read."""
+        return self._read.get(view)
+
+    def origins(self, view: str) -> dict[str, str]:
+        """Where each number of a view comes from, by name; empty where it is not known."""
+        read = self._read.get(view)
+        if read is None:
+            return {}
+        return {name: origin_of(*read, name, getattr(self.parameters, parameter_of(view, name))) for name in NUMBERS}
+
     def image_state(self, view: str) -> tuple:
         """A value that changes with the image of a view."""
         return self._taken.get(view, ())
@@ -166,6 +174,8 @@ class InputsSection:
             parameters.invertLateral,
             parameters.turnAp.value,
             parameters.turnLateral.value,
+            self.origins("ap"),
+            self.origins("lateral"),
         )
 
     def apply(self, suggestion: Mapping[str, Any]) -> None:
@@ -213,14 +223,17 @@ class InputsSection:
         """True if the user changed none of the numbers of a view."""
         return self.edited(view) == self._read[view][0]
 
-    def pair_problem(self) -> str | None:
-        """Return why the two radiographs cannot be a pair; None if they can."""
-        return self._look_at_pair()[1]
+    def problems(self) -> list[str]:
+        """Return all that keeps the chosen inputs from being used, in sentences; what is wrong with a pair of images
+        that are in order themselves comes last."""
+        found = {**input_problems(self.inputs()), **self.unreadable}
+        pair = self._look_at_pair()[1] if not found else None
+        return [*found.values(), *([pair] if pair is not None else [])]
 
     def _look_at_pair(self) -> tuple[list[str], str | None]:
         """Warnings and a problem, looked for once, and again when images or numbers change."""
         chosen = self.inputs()
-        if not isinstance(chosen, RadiographInputs) or len(self._read) < 2 or input_problem(chosen) is not None:
+        if not isinstance(chosen, RadiographInputs) or len(self._read) < 2 or input_problems(chosen):
             return [], None
         key = (*self._taken.values(), replace(chosen, ap=None, lateral=None))
         if self._looked[0] != key:
@@ -242,7 +255,7 @@ class InputsSection:
             radiograph = radiographs.radiograph_of(node, role)
             read = geometry_of(radiograph, role, parameters.geometryPreset.value)
         except InputError as error:
-            self.problem = self.problem or with_control(str(error), error.field)
+            self.unreadable[view] = with_control(str(error), error.field)
             self._read.pop(view, None)
             self._show(view, label, (None, "file"), None)
             return
@@ -251,7 +264,7 @@ class InputsSection:
         self._aspect[view] = horizontal / vertical
         self._take_over(view, node)
         if read[1].problem is not None and self._is_as_read(view):
-            self.problem = self.problem or with_control(read[1].problem, read[1].field)
+            self.unreadable[view] = with_control(read[1].problem, read[1].field)
         key = (node.GetID(), node.GetImageData().GetMTime(), *looks, "file")
         if self._shown.get(view) != key:
             self._show(view, label, key, radiographs.preview(radiograph, *looks))
@@ -286,27 +299,6 @@ class InputsSection:
             setattr(parameters, parameter_of(view, name), values[name])
         parameters.EndModify(was_modifying)
 
-    def _show_origins(self) -> None:
-        """Show after each number its unit and its origin: the header, the preset, or the user."""
-        for view in ("ap", "lateral"):
-            read = self._read.get(view)
-            for name in NUMBERS:
-                box = getattr(self._ui, f"{view}{name}SpinBox")
-                unit = UNIT_OF_NUMBER[name]
-                origin = ""
-                if read is not None:
-                    value = values_of(read[0])[name]
-                    is_edited = abs(getattr(self.parameters, parameter_of(view, name)) - value) > AGREES[name]
-                    origin = _("edited") if is_edited else _origin(read[1], name, value)
-                box.suffix = f" {unit}  ·  {origin}" if origin else f" {unit}"
-                tip = self._tips.setdefault(f"{view}{name}", box.toolTip)
-                box.toolTip = _("{tip} From: {origin}.").format(tip=tip, origin=origin) if origin else tip
-                box.specialValueText = _("not set") if name in NUMBERS[:3] and read is not None else ""
-                parallel = read is not None and name in ("Sid", "Sad") and read[0].sid_mm is None
-                box.enabled = read is not None and not parallel
-                if parallel:
-                    box.specialValueText = _("none (parallel)")
-
     def edited(self, view: str) -> ViewGeometry:
         """The geometry of the view "ap" or "lateral" as read, with the numbers in the boxes."""
         read = self._read.get(view)
@@ -321,10 +313,3 @@ def _sources(view: str, node: Any, preset: str) -> tuple[str, str]:
     did not keep the place of the image."""
     source = f"{view}={node.GetID()},{preset}"
     return f"{source},placed;", f"{source};"
-
-
-def _origin(origins: ViewOrigins, name: str, value: float) -> str:
-    """The origin of a number as read; an image that nobody moved has none."""
-    if name in PLACE:
-        return origins.angle if value else ""
-    return str(getattr(origins, name.lower()))

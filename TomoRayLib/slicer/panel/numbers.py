@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from TomoRayLib.slicer.scene.view_geometry import ViewGeometry
+from TomoRayLib.slicer.scene.geometry_origins import BY_USER
+from TomoRayLib.slicer.scene.view_geometry import ViewGeometry, ViewOrigins
 
 NUMBERS = ("Sid", "Sad", "Spacing", "Angle", "Down", "Right")
 UNIT_OF_NUMBER = {"Sid": "mm", "Sad": "mm", "Spacing": "mm", "Angle": "°", "Down": "mm", "Right": "mm"}
@@ -31,6 +32,16 @@ def values_of(geometry: ViewGeometry) -> dict[str, float]:
         "Down": down,
         "Right": right,
     }
+
+
+def origin_of(read: ViewGeometry, origins: ViewOrigins, name: str, shown: float) -> str:
+    """The origin of a number in its box: the user's if it is not as read; an image that nobody moved has none."""
+    value = values_of(read)[name]
+    if abs(shown - value) > AGREES[name]:
+        return BY_USER
+    if name in PLACE:
+        return origins.angle if value else ""
+    return str(getattr(origins, name.lower()))
 
 
 def edited(read: ViewGeometry, shown: Mapping[str, float], aspect: float) -> ViewGeometry:

@@ -11,13 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import qt
 import slicer
 import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
-from TomoRayLib.slicer.extensions import installation, totalsegmentator
+from TomoRayLib.slicer.extensions import installation
 from TomoRayLib.slicer.fingerprint import fingerprint
+from TomoRayLib.slicer.panel.acquisition import AcquisitionSection
 from TomoRayLib.slicer.panel.advanced import AdvancedSection
 from TomoRayLib.slicer.panel.compare import CompareSection
 from TomoRayLib.slicer.panel.cursor import CursorSection
@@ -27,9 +29,11 @@ from TomoRayLib.slicer.panel.naming import NamingSection
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.placing import PlacingSection
 from TomoRayLib.slicer.panel.running import RunBox, Show
-from TomoRayLib.slicer.request import CTInputs, Request, Settings, has_input
-from TomoRayLib.slicer.request_checks import input_problem, output_problem
-from TomoRayLib.slicer.runs import ProjectionRun, SampleRun, SynthesisRun
+from TomoRayLib.slicer.panel.sources import SourcesSection
+from TomoRayLib.slicer.panel.texts import listed
+from TomoRayLib.slicer.request import Request, Settings, has_input
+from TomoRayLib.slicer.request_checks import output_problems
+from TomoRayLib.slicer.runs import SynthesisRun
 from TomoRayLib.slicer.scene import radiographs
 from TomoRayLib.slicer.scene.case_nodes import CaseNodes, is_made_from
 from TomoRayLib.slicer.scene.nodes import Role, in_scene, problem_of
@@ -55,18 +59,24 @@ class Panel:
         self.guard = Guard(self.show_problem)
         self._watch = Watch(self.guard(self._on_modified))
         self.inputs = InputsSection(ui)
-        self.compare = CompareSection(ui)
+        self.acquisition = AcquisitionSection(ui, self.guard, self.inputs)
+        self.compare = CompareSection(ui, self.guard)
         self.placing = PlacingSection(ui, self.guard, self.inputs, self._placing_ended)
         self.cursor = CursorSection(ui, self.guard, self.compare, self.placing.stop)
         self.naming = NamingSection(ui, self.guard, self.compare, self.cursor)
         self.advanced = AdvancedSection(ui, self.guard)
+        self._width_timer = qt.QTimer()  # hidden rows leave the layout when Qt is next idle
+        self._width_timer.setSingleShot(True)
+        self._width_timer.setInterval(0)
+        self._width_timer.connect("timeout()", self.guard(self._fit_width))
         self.run_box = RunBox(ui, self.guard, self._finished)
+        self.sources = SourcesSection(ui, self.inputs, self.run_box, requirements, self.say, self._told)
         for button, action in (
             (ui.synthesizeButton, self.synthesize_or_cancel),
             (ui.suggestionButton, self.apply_suggestion),
-            (ui.sampleButton, self.load_sample),
-            (ui.renderButton, self.render_radiographs),
-            (ui.totalSegmentatorButton, self.segment_vertebrae),
+            (ui.sampleButton, self.sources.load_sample),
+            (ui.renderButton, self.sources.render_radiographs),
+            (ui.totalSegmentatorButton, self.sources.segment_vertebrae),
             (ui.rereadGeometryButton, self.inputs.read_again),
             (ui.exportButton, self._export_scores),
             (ui.reportButton, self.compare.open_report),
@@ -88,7 +98,7 @@ class Panel:
                 subject.RemoveObserver(tag)
             self._observers = []
         self.parameters = parameters
-        for section in (self.inputs, self.placing, self.compare, self.cursor, self.naming, self.advanced):
+        for section in self._sections():
             section.parameters = parameters
         if parameters is not None:
             self._gui_tag = parameters.connectGui(self.ui)
@@ -101,6 +111,12 @@ class Panel:
             self._watch.follow(())
         self.guard(self.update)()
 
+    def _sections(self) -> tuple[Any, ...]:
+        return (
+            *(self.inputs, self.acquisition, self.placing, self.sources),
+            *(self.compare, self.cursor, self.naming, self.advanced),
+        )
+
     def update(self) -> None:
         """Bring every widget in line with the parameter node and the scene."""
         if self._updating:
@@ -110,14 +126,24 @@ class Panel:
             self._watch_inputs()
             self.inputs.update()
             self.placing.update()
+            self.acquisition.is_placing = self.placing.is_on
+            self.acquisition.update()
             self.compare.update()
             self.cursor.update()
             self.naming.update()
             self._show_rendered_of_case()
             self.advanced.update()
             self._update_buttons()
+            self._width_timer.start()
         finally:
             self._updating = False
+
+    def _fit_width(self) -> None:
+        """Never scroll sideways: the sections are as wide as they need."""
+        area = self.ui.scrollArea
+        bar = area.verticalScrollBar().sizeHint.width()
+        sections = self.ui.sections
+        area.setMinimumWidth(max(sections.minimumSizeHint.width(), sections.minimumWidth) + bar)
 
     def request(self) -> Request:
         """The request that Synthesize would run now."""
@@ -143,9 +169,9 @@ class Panel:
         if self.parameters is None:
             return
         self.placing.take_over()
-        problem = self._problem()
-        if problem is not None:
-            self.say(problem)
+        problems = self._problems()
+        if problems:
+            self.say(listed(problems))
             return
         installation.ensure(self._requirements)
         self._said, self._suggestion = "", None
@@ -160,38 +186,14 @@ class Panel:
             self.update()
             self.synthesize_or_cancel()
 
-    def render_radiographs(self) -> None:
-        """Render the CT's radiographs without synthesis."""
-        inputs = self.inputs.inputs()
-        problem = input_problem(inputs)
-        if problem is None and isinstance(inputs, CTInputs):
-            installation.ensure(self._requirements)
-            with slicer.util.WaitCursor():
-                self.run_box.start(ProjectionRun(inputs), self._show_radiographs)
-        elif problem is not None:
-            self.say(problem)
-
-    def load_sample(self) -> None:
-        """Fetch the demonstration case and choose it as input."""
-        self.run_box.start(SampleRun(), self._choose_sample)
-
-    def segment_vertebrae(self) -> None:
-        """Run TotalSegmentator's vertebrae on the CT."""
-        problem = problem_of(self.parameters.ct, Role.CT)
-        if problem is not None:
-            self.say(problem)
-            return
-        if not slicer.util.confirmOkCancelDisplay(
-            _("TotalSegmentator takes minutes. Slicer will not respond meanwhile, and you cannot cancel. Continue?")
-        ):
-            return
-        with slicer.util.WaitCursor():
-            self.parameters.segmentation = totalsegmentator.segment_vertebrae(self.parameters.ct)
-
     def say(self, sentence: str) -> None:
         """Show a sentence above the button until something changes."""
         self._said = sentence
         self._update_buttons()
+
+    def _told(self, sentence: str) -> None:
+        """What a run says at its end."""
+        self._said = sentence
 
     def show_problem(self, sentence: str, details: str) -> None:
         """Show an expected problem, or an internal error with its traceback: the guard calls this."""
@@ -225,6 +227,7 @@ class Panel:
     def cleanup(self) -> None:
         """The module is closed: stop and delete what it leaves behind."""
         self.run_box.stop()
+        self._width_timer.stop()
         self.compare.delete_reports()
         manager = slicer.app.layoutManager()
         if manager is not None:
@@ -242,6 +245,7 @@ class Panel:
         if self.parameters is not None:
             self.placing.update()
             self.cursor.update()
+            self.compare.follow_layout()
 
     def _end_steps(self) -> None:
         """End what draws into the views with helpers of its own."""
@@ -284,43 +288,32 @@ class Panel:
         made_node, made_from = self._made or ("", ())
         if shown is not None and made_node == shown.GetID() and made_from != fingerprint(self.request()):
             said = [_("Ready. The displayed result is out of date: the inputs have changed.")]
-        said += self.placing.hint()
+        said += [*self.placing.hint(), *self.sources.hint()]
         said += [_("Note: {text}").format(text=text) for text in self.inputs.warnings()]
         return "\n".join(said)
 
-    def _problem(self) -> str | None:
-        """Return why Synthesize cannot start, in a sentence; None if it can."""
-        return (
-            self.inputs.problem
-            or input_problem(self.inputs.inputs())
-            or self.inputs.pair_problem()
-            or output_problem(self.request())
-        )
+    def _problems(self) -> list[str]:
+        """Return all that keeps Synthesize from starting, in sentences."""
+        return [*self.inputs.problems(), *output_problems(self.request())]
 
     def _update_buttons(self) -> None:
         ui, busy = self.ui, self.run_box.busy
         ui.suggestionButton.visible = self._suggestion is not None and not busy
-        has_parameters = self.parameters is not None
-        for button in (ui.sampleButton, ui.renderButton, ui.rereadGeometryButton, ui.totalSegmentatorButton):
-            button.enabled = has_parameters and not busy
-        if not has_parameters:
+        self.sources.update()
+        ui.rereadGeometryButton.enabled = self.parameters is not None and not busy
+        if self.parameters is None:
             self.run_box.show_idle(False, "", _("Open a scene first."))
             return
-        is_ct = self.parameters.inputKind is InputKind.CT
         has_ct = self.parameters.inputKind is not InputKind.RADIOGRAPHS
         ui.comparisonCheckBox.enabled = has_ct
         ui.alignCheckBox.enabled = ui.cleanCheckBox.enabled = not has_ct
         ui.segmentCheckBox.enabled = has_ct and self.parameters.comparison and self.parameters.segmentation is None
-        ct_problem = problem_of(self.parameters.ct, Role.CT) if is_ct else None
-        reason = totalsegmentator.problem() or ct_problem
-        ui.totalSegmentatorButton.enabled = ui.totalSegmentatorButton.enabled and reason is None
-        ui.totalSegmentatorButton.toolTip = reason or _("Segment the vertebrae of this CT with TotalSegmentator.")
-        ui.renderButton.enabled = ui.renderButton.enabled and ct_problem is None
         if busy:
             return
-        problem = self._problem()
-        sentence = self._said or problem or self._ready()
-        self.run_box.show_idle(problem is None, sentence, problem or _("Make the synthetic CT."))
+        problems = self._problems()
+        told = listed(problems)
+        sentence = self._said or told or self._ready()
+        self.run_box.show_idle(not problems, sentence, told or _("Make the synthetic CT."))
 
     def _export_scores(self) -> None:
         done = self.compare.export_scores()
@@ -378,21 +371,6 @@ class Panel:
         notes = [_("Note: {text}").format(text=text) for text in run.status.warnings]
         asked = [run.suggestion["question"]] if run.suggestion else []
         self._said = "\n".join([done.format(seconds=seconds), *notes, *asked])
-
-    def _show_radiographs(self, run: ProjectionRun) -> None:
-        self.inputs.show_rendered(*run.status.nodes)
-        self._said = _("The radiographs were rendered in {seconds:.0f} s.").format(seconds=run.status.seconds)
-
-    def _choose_sample(self, run: SampleRun) -> None:
-        ct, segmentation = run.status.nodes
-        parameters = self.parameters
-        was_modifying = parameters.StartModify()
-        parameters.inputKind = InputKind.CT
-        parameters.ct = ct
-        parameters.segmentation = segmentation
-        parameters.EndModify(was_modifying)
-        slicer.util.setSliceViewerLayers(background=ct, fit=True)
-        self._said = run.status.notes[-1] if run.is_phantom else _("The sample is loaded. Press Synthesize.")
 
 
 def _are_there(nodes: Any) -> bool:

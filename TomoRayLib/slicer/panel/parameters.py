@@ -113,6 +113,19 @@ class Numbering(Enum):
         }[self]
 
 
+class VertebraTask(Enum):
+    """What TotalSegmentator segments of a vertebra; the values are its tasks."""
+
+    WHOLE = "total"
+    BODIES = "vertebrae_pp"
+
+    def label(self) -> str:
+        return {
+            VertebraTask.WHOLE: _("whole vertebrae"),
+            VertebraTask.BODIES: _("bodies alone"),
+        }[self]
+
+
 class FieldOfView(Enum):
     """Edge of the synthetic CT in mm; the values are those of ``grey_levels.FIELDS_OF_VIEW_MM``."""
 
@@ -143,9 +156,22 @@ class Layout(Enum):
 
     def label(self) -> str:
         return {
-            Layout.COMPARE: _("True above synthetic, 3D and scores"),
-            Layout.SYNTHETIC: _("Synthetic and 3D"),
-            Layout.UNCHANGED: _("Keep the current views"),
+            Layout.COMPARE: _("True above synthetic, and 3D"),
+            Layout.SYNTHETIC: _("Synthetic, radiographs and 3D"),
+            Layout.UNCHANGED: _("Your own views"),
+        }[self]
+
+
+class TrueBackground(Enum):
+    """What lies behind the true outlines; the values are the names in ``views.true_background``."""
+
+    VERTEBRAE = "vertebrae"
+    WHOLE_CT = "ct"
+
+    def label(self) -> str:
+        return {
+            TrueBackground.VERTEBRAE: _("Its vertebrae alone, as compared"),
+            TrueBackground.WHOLE_CT: _("The CT itself"),
         }[self]
 
 
@@ -201,6 +227,7 @@ class TomoRayParameterNode:
     segmentation: Union[vtkMRMLSegmentationNode, vtkMRMLLabelMapVolumeNode, None]  # noqa: UP007 (Slicer reads it)
     center: vtkMRMLMarkupsFiducialNode
     renderPreset: Preset = Preset.C_ARM
+    vertebraTask: VertebraTask = VertebraTask.WHOLE
 
     syntheticVolume: vtkMRMLScalarVolumeNode
     syntheticSegmentation: vtkMRMLSegmentationNode
@@ -211,6 +238,7 @@ class TomoRayParameterNode:
     currentCase: vtkMRMLScalarVolumeNode  # the synthetic CT that the Compare section shows
 
     layout: Layout = Layout.COMPARE
+    trueBackground: TrueBackground = TrueBackground.VERTEBRAE
     windowPreset: WindowPreset = WindowPreset.MODEL
     linkedViews: bool = True
     showOutline: bool = True

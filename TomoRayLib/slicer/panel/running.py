@@ -9,7 +9,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
-from TomoRayLib.slicer.panel.texts import show_text
+from TomoRayLib.slicer.panel.texts import show_message
 from TomoRayLib.slicer.worker.worker_run import WorkerRun
 
 Show = Callable[[Any], Any]  # takes the run that is done
@@ -67,7 +67,7 @@ class RunBox:
             return
         self._cancelling = True
         self._ui.synthesizeButton.enabled = False
-        show_text(self._ui.statusLabel, _("Cancelling ..."))
+        self._say(_("Cancelling ..."))
         self._run.cancel()
         self._tick()
 
@@ -83,7 +83,7 @@ class RunBox:
         button.text = _("Synthesize")
         button.enabled = can_start
         button.toolTip = tooltip
-        show_text(self._ui.statusLabel, sentence)
+        self._say(sentence)
 
     def _tick(self) -> None:
         if self._run is None:
@@ -118,4 +118,7 @@ class RunBox:
         sentence = _("{stage} ...").format(stage=stage)
         if seconds_left is not None and seconds_left >= SECONDS_WORTH_SHOWING:
             sentence = _("{stage}: about {seconds:.0f} s left").format(stage=stage, seconds=seconds_left)
-        show_text(self._ui.statusLabel, sentence)
+        self._say(sentence)
+
+    def _say(self, sentence: str) -> None:
+        show_message(self._ui.statusArea, self._ui.statusLabel, sentence)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from TomoRayLib.metrics.scores import MetricColumn
 
 METRICS_KEY = "TomoRay.Metrics"  # node attribute: metrics.json as text, full precision, for the export
+BEST = "\N{BLACK STAR}"
 ROWS = ("tomoray", "blank", "mean_atlas")
 # High for an empty volume already: in the table they come after the other main scores.
 OF_THE_WHOLE_VOLUME = ("psnr_3d_db", "ssim_2d")
@@ -23,19 +24,13 @@ OF_THE_WHOLE_VOLUME = ("psnr_3d_db", "ssim_2d")
 def fill_score_table(node, metrics: Mapping[str, Any]) -> None:
     """Fill a table node from ``MetricsTable.to_json_dict()``: one line per metric.
 
-    The numbers are texts with the metric's own decimals; full precision is kept for ``metrics_csv``.
+    The numbers are texts with the metric's own decimals, the best of a line marked by ``BEST``; full precision is kept
+    for ``metrics_csv``. An arrow behind the score's name points to where better is.
     """
     from TomoRayLib.metrics.scores import METRIC_COLUMNS
 
-    headings = (_("Score"), _("Synthetic"), _("Blank"), _("Mean atlas"), _("Better"))
-    rows = [
-        (
-            column.heading,
-            *(column.format(_value(metrics, row, column.key)) for row in ROWS),
-            _("higher") if column.higher_is_better else _("lower"),
-        )
-        for column in sorted(METRIC_COLUMNS, key=_place)
-    ]
+    headings = (_("Score"), _("Synthetic"), _("Blank"), _("Mean atlas"))
+    rows = [_line(metrics, column) for column in sorted(METRIC_COLUMNS, key=_place)]
     was_modifying = node.StartModify()
     node.RemoveAllColumns()
     for number, heading in enumerate(headings):
@@ -48,6 +43,18 @@ def fill_score_table(node, metrics: Mapping[str, Any]) -> None:
     node.SetLocked(True)
     node.SetAttribute(METRICS_KEY, json.dumps(metrics))
     node.EndModify(was_modifying)
+
+
+def _line(metrics: Mapping[str, Any], column: MetricColumn) -> list[str]:
+    """A score's name and its values; none is marked if the best two are the same."""
+    values = [_value(metrics, row, column.key) for row in ROWS]
+    sign = 1 if column.higher_is_better else -1
+    known = sorted((sign * value for value in values if not math.isnan(value)), reverse=True)
+    best = known[0] if len(known) > 1 and known[0] > known[1] else math.nan
+    marks = [f"{BEST} " if sign * value == best else "" for value in values]
+    arrow = "\N{UPWARDS ARROW}" if column.higher_is_better else "\N{DOWNWARDS ARROW}"
+    texts = (f"{mark}{column.format(value)}" for mark, value in zip(marks, values, strict=True))
+    return [f"{column.heading} {arrow}", *texts]
 
 
 def metrics_csv(node) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.slicer.scene.geometry_origins import OWN_VIEW, USUAL
 from TomoRayLib.slicer.scene.nodes import Role
 
 if TYPE_CHECKING:
@@ -73,10 +74,11 @@ class ViewGeometry:
 
 @dataclass(frozen=True)
 class ViewOrigins:
-    """The origin of each number of a ``ViewGeometry``, in a word or two for the panel.
+    """The origin of each number of a ``ViewGeometry``, as ``stated_geometry`` names it; empty if it is not known.
 
-    ``warnings`` say what to check in the numbers, ``problem`` why they cannot be used as they are, and ``field`` of
-    which setting it speaks: they hold until the user changes a number. ``of_image`` are the warnings of the reader.
+    ``source_format`` is that of the image's header. ``warnings`` say what to check in the numbers, ``problem`` why they
+    cannot be used as they are, and ``field`` of which setting it speaks: they hold until the user changes a number.
+    ``of_image`` are the warnings of the reader.
     """
 
     sid: str
@@ -87,6 +89,7 @@ class ViewOrigins:
     problem: str | None = None
     field: str | None = None
     of_image: tuple[str, ...] = ()
+    source_format: str = ""
 
 
 def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple[ViewGeometry, ViewOrigins]:
@@ -103,7 +106,6 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple
 
     if VIEW_KEY in radiograph.metadata:
         view = stored_view(radiograph, role.value)
-        origin = _("file")
         geometry = ViewGeometry(
             *_distances(view.beam),
             view.detector.pixel_spacing_mm,
@@ -115,7 +117,7 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple
             _is_slot(view.beam),
             center_mm=stored_center(radiograph, role.value),
         )
-        return geometry, ViewOrigins(origin, origin, origin, origin)
+        return geometry, ViewOrigins(*4 * (OWN_VIEW,), source_format=radiograph.header.source_format)
     try:
         stated = stated_geometry(radiograph, GeometryOptions(preset=preset or None), ANGLE_DEG[role])
     except InputError as error:
@@ -133,10 +135,16 @@ def geometry_of(radiograph: Radiograph, role: Role, preset: str | None) -> tuple
         is_slot=_is_slot(stated.beam),
         spacing_is_at_isocenter=_is_slot(stated.beam) and SLOT_SCAN in radiograph.header.refused,
     )
-    origins = (stated.sid_origin, stated.sad_origin, stated.spacing_origin, stated.angle_origin or "standard")
-    sid, sad, spacing, angle = (_origin_label(text, radiograph.header.source_format) for text in origins)
     warnings = tuple(f"{role.label()}: {warning}" for warning in stated.warnings)
-    return geometry, ViewOrigins(sid, sad, spacing, angle, warnings, of_image=_warnings_of(radiograph, role))
+    return geometry, ViewOrigins(
+        stated.sid_origin,
+        stated.sad_origin,
+        stated.spacing_origin,
+        stated.angle_origin or USUAL,
+        warnings,
+        of_image=_warnings_of(radiograph, role),
+        source_format=radiograph.header.source_format,
+    )
 
 
 def pair_of(ap: ViewGeometry, lateral: ViewGeometry, ap_shape: Shape, lateral_shape: Shape) -> Biplanar:
@@ -155,13 +163,10 @@ def _to_be_completed(radiograph: Radiograph, role: Role, error: InputError) -> t
     header = radiograph.header
     spacing = None if "pixel_spacing_mm" in header.refused else radiograph.pixel_spacing_mm
     geometry = ViewGeometry(header.sid_mm or 0.0, header.sad_mm or 0.0, spacing, ANGLE_DEG[role])
-    sid, sad, stated = (
-        _origin_label("header" if value else "", header.source_format)
-        for value in (header.sid_mm, header.sad_mm, spacing)
-    )
+    sid, sad, stated = ("header" if value else "" for value in (header.sid_mm, header.sad_mm, spacing))
     problem = f"{role.label()}: {error}"
     of_image = _warnings_of(radiograph, role)
-    return geometry, ViewOrigins(sid, sad, stated, _("standard"), (), problem, error.field, of_image)
+    return geometry, ViewOrigins(sid, sad, stated, USUAL, (), problem, error.field, of_image, header.source_format)
 
 
 def _warnings_of(radiograph: Radiograph, role: Role) -> tuple[str, ...]:
@@ -197,19 +202,3 @@ def is_placed(radiograph: Radiograph, geometry: ViewGeometry) -> bool:
     from TomoRayLib.synthesis.alignment import states_place
 
     return states_place(radiograph) or any(value != 0.0 for value in (*geometry.offset_mm, *geometry.isocenter_mm))
-
-
-def _origin_label(origin: str, source_format: str) -> str:
-    """The panel's text for an origin of ``acquisition``."""
-    words = {
-        "header": _("DICOM header") if source_format == "DICOM" else _("image"),
-        "header's magnification": _("DICOM magnification"),
-        "header, by its two spacings": _("DICOM, two spacings"),
-        "header, calibrated at the patient, times the magnification": _("DICOM, calibrated"),
-        "header, at the isocentre, times the magnification along rows": _("DICOM, at the isocentre"),
-        "preset": _("preset"),
-        "preset, scaled to the SID": _("preset, scaled"),
-        "standard": _("standard"),
-        "": "",
-    }
-    return words.get(origin, origin)

@@ -8,16 +8,27 @@ from typing import Any
 import slicer
 
 from TomoRayLib.slicer.scene.case_nodes import CaseNodes, cases_in_scene
-from TomoRayLib.slicer.views import annotation, display, layouts, names, outlines, overlays, visibility
+from TomoRayLib.slicer.views import (
+    annotation,
+    display,
+    layouts,
+    names,
+    outlines,
+    overlays,
+    same_scale,
+    true_background,
+    visibility,
+)
 
 
 @dataclass(frozen=True)
 class Look:
     """The look of a case in the views. Opacities are in 0..1.
 
-    ``layout`` is a name in ``layouts``, ``window`` one in ``display.WINDOW_HU``. ``radiographs`` (AP, lateral) are for
-    the layout that shows them, ``show_outline`` for the synthetic outline over them, ``show_names`` for the names of
-    vertebrae; ``own_segmentation`` is the user's, left out of TomoRay's views.
+    ``layout`` is a name in ``layouts``, ``window`` one in ``display.WINDOW_HU``, ``true_background`` one in
+    ``true_background``. ``radiographs`` (AP, lateral) are for the layout that shows them, ``show_outline`` for the
+    synthetic outline over them, ``show_names`` for the names of vertebrae; ``own_segmentation`` is the user's, left out
+    of TomoRay's views.
     """
 
     layout: str
@@ -32,13 +43,14 @@ class Look:
     show_outline: bool = True
     show_names: bool = True
     own_segmentation: Any = None
+    true_background: str = true_background.VERTEBRAE
 
 
 class CaseViews:
     """Shows one case. What the user changes by hand in the views stays until the look itself changes."""
 
-    def __init__(self, annotations: annotation.Keeper) -> None:
-        self.annotations = annotations
+    def __init__(self, annotations: annotation.Keeper, scales: same_scale.ScaleKeeper) -> None:
+        self.annotations, self.scales = annotations, scales
         self._applied: dict[str, Any] = {}
 
     def show(self, case: CaseNodes, look: Look) -> bool:
@@ -52,8 +64,12 @@ class CaseViews:
             self._show_layout(case, look)
         if self._changed("window", look.window):
             display.set_window(case, look.window)
+        in_views = layouts.is_shown()
+        if self._changed("background", (look.true_background, look.window)) and in_views:
+            true_background.set_true_background(case, look.true_background, look.window)
         if self._changed("linked", look.linked):
             display.set_linked(case, look.linked)
+            self.scales.is_on = look.linked
         if self._changed("difference", (look.show_difference, look.difference_opacity)):
             overlays.set_difference(case, look.show_difference, look.difference_opacity)
         if self._changed("outline", look.show_outline):
@@ -64,8 +80,13 @@ class CaseViews:
         surfaces = look.truth_opacity, look.synthetic_opacity, look.show_distance
         if self._changed("surfaces", surfaces):
             overlays.set_surfaces(case, *surfaces)
+        self.scales.refresh()
         self.annotations.refresh()
         return is_new
+
+    def ask_layout_again(self) -> None:
+        """Show the layout that is asked for at the next call of ``show``, though it was asked for before."""
+        self._forget("layout")
 
     def show_again(self) -> None:
         """Apply everything at the next call of ``show``: the views are new, or the case is."""
@@ -76,7 +97,7 @@ class CaseViews:
         node = layouts.layout_node()
         if node is not None:
             layouts.restore(node)
-        visibility.let_back()
+        self._give_back()
         self.annotations.refresh()
 
     def come_back(self, case: CaseNodes, own_segmentation: Any) -> None:
@@ -85,11 +106,29 @@ class CaseViews:
         if number is not None:
             layouts.show(layouts.layout_node(), _possible(number, case))
             visibility.keep_out(own_segmentation)
+            visibility.keep_apart(case)
+            self._forget("background")
+            self.scales.refresh()
             self.annotations.refresh()
+
+    def follow_layout(self, case: CaseNodes | None) -> None:
+        """The layout has changed, whoever did it: give the user's views what is theirs, and TomoRay's what is ours."""
+        if case is None or not layouts.is_shown():
+            self._give_back()
+        else:
+            visibility.keep_apart(case)
+            self._forget("background")
+            self.scales.refresh()
+
+    def _give_back(self) -> None:
+        """Give back what was changed for TomoRay's views."""
+        visibility.let_back()
+        visibility.let_surfaces_out()
+        true_background.give_windows_back()
 
     def _show_layout(self, case: CaseNodes, look: Look) -> None:
         number = layouts.ID_OF_NAME.get(look.layout)
-        visibility.let_back()
+        self._give_back()
         if number is None:
             layouts.restore(layouts.layout_node())
             self._forget("linked", "difference")
@@ -97,13 +136,12 @@ class CaseViews:
         layouts.show(layouts.layout_node(), _possible(number, case))
         slicer.app.processEvents()
         display.show_slices(case)
-        visibility.keep_outlines_apart(case)
+        visibility.keep_apart(case)
         visibility.keep_out(look.own_segmentation)
         display.show_radiographs(*look.radiographs)
-        display.set_table(case)
-        self._forget("linked", "difference", "outline", "names", "surfaces")
+        self._forget("background", "linked", "difference", "outline", "names", "surfaces")
         for window, node in annotation.views_of_application():
-            if node.GetLayoutName() == layouts.THREE_D_VIEW:
+            if node.GetLayoutName() in layouts.THREE_D_VIEWS:
                 display.look_at_surfaces(case, window, node)
 
     def _changed(self, name: str, value: Any) -> bool:

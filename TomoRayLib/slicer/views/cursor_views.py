@@ -53,7 +53,7 @@ class CursorViews:
             _add_outline(volume, getattr(case, f"{view}_outline"), radiographs.frames[view])
             display.show_alone(VIEW_OF[view], volume)
             self._add_mark(view, radiographs.frames[view].ras((0.0, 0.0)), (VIEW_OF[view],))
-        volume_views = (*layouts.TRUE_VIEWS, *layouts.SYNTHETIC_VIEWS, layouts.THREE_D_VIEW)
+        volume_views = (*layouts.TRUE_VIEWS, *layouts.SYNTHETIC_VIEWS, *layouts.THREE_D_VIEWS)
         self._add_mark(VOLUME, display.middle_of(case), volume_views)
         set_outlines(case, with_outline)
         self._letters.show(tuple(VIEW_OF.values()))

@@ -16,7 +16,6 @@ from TomoRayLib.slicer.views import layouts
 
 WINDOW_HU = {"model": (1300.0, 400.0), "bone": (1500.0, 300.0), "soft tissue": (400.0, 40.0)}  # (width, center)
 BODY_AHEAD_MM, BODY_ABOVE_MM = 18.0, 8.0  # of a vertebra, from the middle of its box, about
-# Of the view's width and height; the text of a legend is as large as fits, whatever its font size says.
 
 
 def slice_logic(view_name: str) -> Any:
@@ -96,9 +95,15 @@ def _face(slice_node: Any, radiograph: Any) -> None:
 
 
 def views_with(case: CaseNodes) -> list[Any]:
-    """The slice logics whose background is the true or the synthetic CT of a case, in any layout."""
+    """The slice logics whose background is the true or the synthetic CT of a case, in any layout, and TomoRay's true
+    views, whatever lies behind their outlines."""
     shown = {node.GetID() for node in (case.truth, case.synthetic) if node is not None}
-    return [logic for logic in slice_logics() if logic.GetSliceCompositeNode().GetBackgroundVolumeID() in shown]
+    return [
+        logic
+        for logic in slice_logics()
+        if logic.GetSliceCompositeNode().GetBackgroundVolumeID() in shown
+        or (case.truth is not None and logic.GetSliceNode().GetLayoutName() in layouts.TRUE_VIEWS)
+    ]
 
 
 def set_linked(case: CaseNodes, linked: bool) -> None:
@@ -109,7 +114,9 @@ def set_linked(case: CaseNodes, linked: bool) -> None:
 
 
 def look_at_surfaces(case: CaseNodes, window: Any, view_node: Any) -> None:
-    """Turn a 3D view to the front of the surfaces and fit them into it; no box, but axis letters."""
+    """Turn a 3D view to the front of both surfaces and fit them into it; no box, but axis letters. Its camera is linked
+    with that of the other."""
+    view_node.SetLinkedControl(True)
     view_node.SetBoxVisible(False)
     _show_scale_and_axes(view_node)
     bounds = vtk.vtkBoundingBox()
@@ -129,13 +136,6 @@ def look_at_surfaces(case: CaseNodes, window: Any, view_node: Any) -> None:
     bounds.GetBounds(box)
     renderer.ResetCamera(box)
     window.Render()
-
-
-def set_table(case: CaseNodes) -> None:
-    """Show the scores in the layout's table view; nothing if the case has none."""
-    selection = slicer.app.applicationLogic().GetSelectionNode()
-    selection.SetActiveTableID(case.metrics.GetID() if case.metrics is not None else None)
-    slicer.app.applicationLogic().PropagateTableSelection()
 
 
 def _show_scale_and_axes(view_node: Any) -> None:

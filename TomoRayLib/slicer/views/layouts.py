@@ -3,78 +3,89 @@
 from __future__ import annotations
 
 from typing import Any
+from xml.sax.saxutils import escape
 
 import slicer
+from slicer.i18n import tr as _
 
-# Ids of our own (Slicer's are below 500), and the names of their slice views.
+# Ids of our own (Slicer's are below 500), and the names of their views.
 COMPARE_ID, SYNTHETIC_ID, PLACING_ID = 5701, 5702, 5703
+OWN_IDS = frozenset((COMPARE_ID, SYNTHETIC_ID, PLACING_ID))
 ID_OF_NAME = {"compare": COMPARE_ID, "synthetic": SYNTHETIC_ID}
 UNCHANGED = "unchanged"  # the name of the layout that was there before
 ORIENTATIONS = ("Axial", "Coronal", "Sagittal")
 TRUE_VIEWS = tuple(f"TomoRayTrue{orientation}" for orientation in ORIENTATIONS)
 SYNTHETIC_VIEWS = tuple(f"TomoRaySynthetic{orientation}" for orientation in ORIENTATIONS)
 RADIOGRAPH_VIEWS = ("TomoRayAP", "TomoRayLateral")
-THREE_D_VIEW = "TomoRay3D"
+TRUE_3D, SYNTHETIC_3D = "TomoRayTrue3D", "TomoRay3D"
+THREE_D_VIEWS = (TRUE_3D, SYNTHETIC_3D)
 VIEW_NAMES = (*TRUE_VIEWS, *SYNTHETIC_VIEWS, *RADIOGRAPH_VIEWS)
 
 COLOR_OF_ORIENTATION = {"Axial": "#F34A33", "Coronal": "#6EB04B", "Sagittal": "#EDD54C"}  # as Slicer's own views
-LINKED_GROUP, RADIOGRAPH_GROUP = 57, 58
+LINKED_GROUP, RADIOGRAPH_GROUP, THREE_D_GROUP = 57, 58, 59
 PREVIOUS_KEY = "TomoRay.PreviousLayout"
 
 
-def _slice_view(name: str, orientation: str, label: str, group: int) -> str:
-    return (
-        f'<item><view class="vtkMRMLSliceNode" singletontag="{name}">'
-        f'<property name="orientation" action="default">{orientation}</property>'
-        f'<property name="viewlabel" action="default">{label}</property>'
-        f'<property name="viewcolor" action="default">{COLOR_OF_ORIENTATION[orientation]}</property>'
-        f'<property name="viewgroup" action="default">{group}</property></view></item>'
-    )
+def _labels() -> dict[str, str]:
+    """What each view is called on the screen: words, for "T3" is a vertebra."""
+    true = (_("True axial"), _("True coronal"), _("True sagittal"))
+    synthetic = (_("Synthetic axial"), _("Synthetic coronal"), _("Synthetic sagittal"))
+    others = (_("AP radiograph"), _("Lateral radiograph"), _("True 3D"), _("Synthetic 3D"))
+    return dict(zip((*VIEW_NAMES, *THREE_D_VIEWS), (*true, *synthetic, *others), strict=True))
 
 
-def _row(views: tuple[str, ...], prefix: str) -> str:
-    cells = "".join(
-        _slice_view(name, orientation, f"{prefix}{orientation[0]}", LINKED_GROUP)
-        for name, orientation in zip(views, ORIENTATIONS, strict=True)
-    )
-    return f'<item><layout type="horizontal" split="true">{cells}</layout></item>'
+def _view(kind: str, name: str, **properties: str | int) -> str:
+    """A view of a layout. Its label is set again whenever the layout is shown: scenes of older versions have others."""
+    label = escape(_labels()[name])
+    texts = [f'<property name="viewlabel" action="{action}">{label}</property>' for action in ("default", "relayout")]
+    texts += [f'<property name="{key}" action="default">{value}</property>' for key, value in properties.items()]
+    return f'<item><view class="{kind}" singletontag="{name}">{"".join(texts)}</view></item>'
 
 
-THREE_D = (
-    f'<item><view class="vtkMRMLViewNode" singletontag="{THREE_D_VIEW}">'
-    '<property name="viewlabel" action="default">T3</property></view></item>'
-)
-TABLE = '<item><view class="vtkMRMLTableViewNode" singletontag="TomoRayScores"/></item>'
+def _slice_view(name: str, orientation: str, group: int) -> str:
+    color = COLOR_OF_ORIENTATION[orientation]
+    return _view("vtkMRMLSliceNode", name, orientation=orientation, viewcolor=color, viewgroup=group)
 
 
-def _radiograph(name: str, label: str) -> str:
-    return _slice_view(name, "Coronal", label, RADIOGRAPH_GROUP)
+def _three_d(name: str) -> str:
+    return _view("vtkMRMLViewNode", name, viewgroup=THREE_D_GROUP)
 
 
-DESCRIPTION_OF_ID = {
-    COMPARE_ID: (
-        '<layout type="horizontal" split="true">'
-        '<item splitSize="680"><layout type="vertical" split="true">'
-        f"{_row(TRUE_VIEWS, 'T')}{_row(SYNTHETIC_VIEWS, 'S')}</layout></item>"
-        f'<item splitSize="320"><layout type="vertical" split="true">{THREE_D}{TABLE}</layout></item></layout>'
-    ),
-    SYNTHETIC_ID: (
-        '<layout type="vertical" split="true">'
-        f"{_row(SYNTHETIC_VIEWS, 'S')}"
-        '<item><layout type="horizontal" split="true">'
-        f"{_radiograph(RADIOGRAPH_VIEWS[0], 'AP')}{_radiograph(RADIOGRAPH_VIEWS[1], 'LAT')}{THREE_D}"
-        "</layout></item></layout>"
-    ),
-    PLACING_ID: (
-        '<layout type="horizontal" split="true">'
-        f"{_radiograph(RADIOGRAPH_VIEWS[0], 'AP')}{_radiograph(RADIOGRAPH_VIEWS[1], 'LAT')}</layout>"
-    ),
-}
+def _layout(kind: str, *items: str, size: int = 0) -> str:
+    """A layout in an item; ``size`` is its share of all items beside it, in thousandths."""
+    own = f' splitSize="{size}"' if size else ""
+    return f'<item{own}><layout type="{kind}" split="true">{"".join(items)}</layout></item>'
+
+
+def _row(views: tuple[str, ...]) -> str:
+    named = zip(views, ORIENTATIONS, strict=True)
+    return _layout("horizontal", *(_slice_view(name, orientation, LINKED_GROUP) for name, orientation in named))
+
+
+def descriptions() -> dict[int, str]:
+    """The XML of each layout by its id, in the language of the application."""
+    radiographs = [_slice_view(name, "Coronal", RADIOGRAPH_GROUP) for name in RADIOGRAPH_VIEWS]
+    slices = _layout("vertical", _row(TRUE_VIEWS), _row(SYNTHETIC_VIEWS), size=700)
+    solids = _layout("vertical", _three_d(TRUE_3D), _three_d(SYNTHETIC_3D), size=300)
+    below = _layout("horizontal", *radiographs, _three_d(SYNTHETIC_3D))
+    wholes = {
+        COMPARE_ID: _layout("horizontal", slices, solids),
+        SYNTHETIC_ID: _layout("vertical", _row(SYNTHETIC_VIEWS), below),
+        PLACING_ID: _layout("horizontal", *radiographs),
+    }
+    return {number: whole.removeprefix("<item>").removesuffix("</item>") for number, whole in wholes.items()}
+
+
+def name_of(number: int) -> str | None:
+    """The name of the layout with an id: ``UNCHANGED`` for one that is not TomoRay's, None for that of the placing
+    step."""
+    names = {identifier: name for name, identifier in ID_OF_NAME.items()}
+    return None if number == PLACING_ID else names.get(number, UNCHANGED)
 
 
 def register(layout_node: Any) -> None:
     """Register the layouts with Slicer; safe to call again, and needed again after a scene was closed."""
-    for number, description in DESCRIPTION_OF_ID.items():
+    for number, description in descriptions().items():
         if layout_node.IsLayoutDescription(number):
             layout_node.SetLayoutDescription(number, description)
         else:
@@ -85,7 +96,7 @@ def show(layout_node: Any, number: int) -> None:
     """Switch to one of TomoRay's layouts and remember the one before it for ``restore``."""
     register(layout_node)
     current = layout_node.GetViewArrangement()
-    if current not in DESCRIPTION_OF_ID:
+    if current not in OWN_IDS:
         layout_node.SetAttribute(PREVIOUS_KEY, str(current))
     layout_node.SetViewArrangement(number)  # even if it is that number already: a loaded scene has no description
 
@@ -93,7 +104,7 @@ def show(layout_node: Any, number: int) -> None:
 def restore(layout_node: Any) -> None:
     """Go back to the layout before ``show``, unless the user has chosen another one meanwhile."""
     previous = layout_node.GetAttribute(PREVIOUS_KEY)
-    if previous is not None and layout_node.GetViewArrangement() in DESCRIPTION_OF_ID:
+    if previous is not None and layout_node.GetViewArrangement() in OWN_IDS:
         layout_node.SetViewArrangement(int(previous))
     layout_node.SetAttribute(PREVIOUS_KEY, None)
 
@@ -101,3 +112,9 @@ def restore(layout_node: Any) -> None:
 def layout_node() -> Any:
     """The scene's layout node."""
     return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+
+
+def is_shown() -> bool:
+    """True if one of TomoRay's layouts is on the screen."""
+    node = layout_node()
+    return node is not None and node.GetViewArrangement() in OWN_IDS

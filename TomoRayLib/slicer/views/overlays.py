@@ -65,7 +65,7 @@ def set_surfaces(case: CaseNodes, truth_opacity: float, synthetic_opacity: float
         "%.0f",
         6,
         DISTANCE_LEGEND_SIZE,
-        view_ids((layouts.THREE_D_VIEW,)),
+        view_ids((layouts.SYNTHETIC_3D,)),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import slicer
 import slicer.util
 
-from TomoRayLib.slicer.scene.case_nodes import CaseNodes
+from TomoRayLib.slicer.scene.case_nodes import CaseNodes, cases_in_scene
 from TomoRayLib.slicer.scene.nodes import in_scene
 from TomoRayLib.slicer.views import layouts
 
@@ -33,9 +33,14 @@ def _hide(node: Any) -> None:
         node.GetDisplayNode().SetVisibility(False)
 
 
-def keep_outlines_apart(case: CaseNodes) -> None:
-    """Draw true outlines in the true views only, and synthetic ones in the synthetic views only."""
-    for node, names in ((case.truth_vertebrae, layouts.TRUE_VIEWS), (case.vertebrae, layouts.SYNTHETIC_VIEWS)):
+def keep_apart(case: CaseNodes) -> None:
+    """Draw true outlines and surfaces in the true views only, and synthetic ones in the synthetic views only."""
+    for node, names in (
+        (case.truth_vertebrae, layouts.TRUE_VIEWS),
+        (case.vertebrae, layouts.SYNTHETIC_VIEWS),
+        (case.truth_surface, (layouts.TRUE_3D,)),
+        (case.synthetic_surface, (layouts.SYNTHETIC_3D,)),
+    ):
         if node is not None:
             display = node.GetDisplayNode()
             display.RemoveAllViewNodeIDs()
@@ -43,12 +48,20 @@ def keep_outlines_apart(case: CaseNodes) -> None:
                 display.AddViewNodeID(view)
 
 
+def let_surfaces_out() -> None:
+    """Draw the surfaces of all cases in every 3D view again: the user's own views are shown."""
+    for case in cases_in_scene():
+        for node in (case.truth_surface, case.synthetic_surface):
+            if node is not None and node.GetDisplayNode() is not None:
+                node.GetDisplayNode().RemoveAllViewNodeIDs()
+
+
 def keep_out(node: Any) -> None:
     """Leave a segmentation of the user's out of TomoRay's views, in which it would hide what is compared."""
     display = _display_of(node)
     if display is None or display.GetNumberOfViewNodeIDs() > 0:  # the user has chosen views, or it was called before
         return
-    ours = set(view_ids((*layouts.VIEW_NAMES, layouts.THREE_D_VIEW)))
+    ours = set(view_ids((*layouts.VIEW_NAMES, *layouts.THREE_D_VIEWS)))
     others = [view for view in view_ids() if view not in ours]
     for view in others:
         display.AddViewNodeID(view)

@@ -25,7 +25,8 @@ def test_the_dicom_header_gives_geometry_and_orientation(panel, tmp_path: Path) 
     drive.choose_radiographs(panel, node, add_radiograph(a_lateral(), "lateral"))
     ui = panel.ui
     assert (ui.apSidSpinBox.value, ui.apSadSpinBox.value) == (1700.0, 1200.0)
-    assert "DICOM header" in ui.apSidSpinBox.suffix
+    assert "(file)" in ui.apSidSpinBox.suffix
+    assert "From: DICOM header." in ui.apSidSpinBox.toolTip
     assert "preset" in ui.lateralSidSpinBox.suffix
     assert panel.panel.request().inputs.ap_geometry.pixel_spacing_mm == pytest.approx((row_mm, column_mm))
     assert shown_column(ui.apPreview) > 0.5  # columns run to the patient's right in this file: mirrored for AP
@@ -70,7 +71,7 @@ def test_a_plain_film_is_taken_for_one_at_a_wall_until_the_user_says_otherwise(p
     ui.presetComboBox.currentIndex = list(DefaultGeometry).index(DefaultGeometry.C_ARM)
     drive.settle()
     assert ui.apSadSpinBox.value == pytest.approx(1171.9, abs=0.05)
-    assert "edited" not in ui.apSadSpinBox.suffix
+    assert "(you)" not in ui.apSadSpinBox.suffix
     assert "wall stand or table" not in drive.status(panel)
 
 
@@ -111,6 +112,6 @@ def test_positioner_angles_of_the_header_are_taken_over(panel, tmp_path: Path) -
     )
     drive.choose_radiographs(panel, film, add_radiograph(a_lateral(), "lateral", (0.9, 0.9)))
     assert panel.ui.apAngleSpinBox.value == pytest.approx(8.0)
-    assert "DICOM header" in panel.ui.apAngleSpinBox.suffix
+    assert "(file)" in panel.ui.apAngleSpinBox.suffix
     geometry = panel.panel.request().inputs.ap_geometry
     assert (geometry.angle_deg, geometry.tilt_deg) == pytest.approx((8.0, 6.0))

@@ -11,14 +11,17 @@ from support import panel_driver as drive
 from support.panel_driver import shown_column
 from support.slicer_data import a_lateral, a_picture, add_radiograph, add_segmentation, add_volume, oblique_case
 
+NOTHING_CHOSEN = (
+    "Before you can synthesize:\n\N{BULLET} Choose the AP radiograph.\n\N{BULLET} Choose the lateral radiograph."
+)
 ROOMS_HEARD = ("geometry", "images", "synthesis", "jobs")  # whose messages reach the panel
 
 
 def test_the_empty_panel_says_what_to_choose_and_why_the_button_is_grey(panel) -> None:
     ui = panel.ui
-    assert drive.status(panel) == "Choose the AP radiograph."
+    assert drive.status(panel) == NOTHING_CHOSEN
     assert not ui.synthesizeButton.enabled
-    assert ui.synthesizeButton.toolTip == "Choose the AP radiograph."
+    assert ui.synthesizeButton.toolTip == NOTHING_CHOSEN
     assert not ui.compareSection.enabled
     assert ui.radiographsPage.visible is False or not ui.ctPage.visible
     assert "SYNTHETIC" in ui.noticeLabel.text
@@ -53,12 +56,12 @@ def test_geometry_comes_from_the_image_and_the_preset_with_its_origin(panel) -> 
     assert (ui.apSidSpinBox.value, ui.apSadSpinBox.value) == (1536.0, 1000.0)
     assert (ui.apAngleSpinBox.value, ui.lateralAngleSpinBox.value) == (0.0, 90.0)
     assert "preset" in ui.apSidSpinBox.suffix
-    assert ui.apSpacingSpinBox.suffix.endswith("image")
+    assert ui.apSpacingSpinBox.suffix == " mm (file)"
     assert drive.status(panel) == "Ready."
     assert ui.synthesizeButton.enabled
     ui.apSidSpinBox.value = 1800.0
     drive.settle()
-    assert "edited" in ui.apSidSpinBox.suffix
+    assert "(you)" in ui.apSidSpinBox.suffix
     assert "preset" in ui.lateralSidSpinBox.suffix
     geometry = panel.panel.request().inputs.ap_geometry
     assert (geometry.sid_mm, geometry.sad_mm) == (1800.0, 1000.0)
@@ -148,7 +151,7 @@ def test_closing_the_scene_empties_the_panel(panel, slicer_host) -> None:
     drive.choose_ct(panel, add_volume(ct, "CT"))
     slicer_host.clear_scene()
     drive.settle()
-    assert drive.status(panel) == "Choose the AP radiograph."
+    assert drive.status(panel) == NOTHING_CHOSEN
 
 
 def test_reload_keeps_the_choices(panel, slicer_host) -> None:
@@ -209,7 +212,7 @@ def test_the_choices_of_the_panel_are_those_of_the_library(panel) -> None:
     assert {choice.value for choice in FieldOfView} == set(FIELDS_OF_VIEW_MM)
     assert {choice.value for choice in GreyLevels} == {choice.value for choice in Quantisation}
     assert {choice.value for choice in WindowPreset} == set(display.WINDOW_HU)
-    assert {*layouts.ID_OF_NAME.values(), layouts.PLACING_ID} == set(layouts.DESCRIPTION_OF_ID)
+    assert {*layouts.ID_OF_NAME.values(), layouts.PLACING_ID} == set(layouts.descriptions()) == layouts.OWN_IDS
     assert {choice.value for choice in Layout} == {*layouts.ID_OF_NAME, layouts.UNCHANGED}
 
 
@@ -267,9 +270,11 @@ def test_a_scene_saved_by_an_older_version_keeps_its_choices() -> None:
             *("TOTALSPINESEG", "SPIDER", "WHOLE_SPINE"),
         ],
         "Turn": ["NONE", "RIGHT", "UPSIDE_DOWN", "LEFT"],
+        "VertebraTask": ["WHOLE", "BODIES"],
         "FieldOfView": ["WIDE", "NARROW"],
         "GreyLevels": ["LINEAR", "EQUAL_FREQUENCY"],
         "Layout": ["COMPARE", "SYNTHETIC", "UNCHANGED"],
+        "TrueBackground": ["VERTEBRAE", "WHOLE_CT"],
         "WindowPreset": ["MODEL", "BONE", "SOFT_TISSUE"],
     }
 
@@ -323,6 +328,7 @@ def test_the_panel_names_its_control_for_every_setting_that_it_has(panel) -> Non
         item.name for kind in (CTInputs, StudyInputs, RadiographInputs, Settings, ViewGeometry) for item in fields(kind)
     }
     names -= {"ap_geometry", "lateral_geometry", "preset", "comparison", "segment", "angle_deg", "tilt_deg", "roll_deg"}
+    names -= {"ap_origins", "lateral_origins"}
     names -= {
         "align",
         "clean",

@@ -144,7 +144,7 @@ def test_typed_geometry_survives_saving_and_loading(panel, slicer_host, tmp_path
     geometry = panel.panel.request().inputs.ap_geometry
     assert (geometry.sid_mm, geometry.pixel_spacing_mm) == (1234.0, pytest.approx((1.4, 1.4)))
     assert panel.panel.request().inputs.lateral_geometry.angle_deg == 95.0
-    assert "edited" in panel.ui.apSidSpinBox.suffix
+    assert "(you)" in panel.ui.apSidSpinBox.suffix
     drive.click(panel.ui.rereadGeometryButton)
     assert panel.ui.apSidSpinBox.value == 1536.0
     assert "pixel spacing of the AP radiograph is not in its file" in drive.status(panel)
@@ -221,22 +221,19 @@ def test_the_line_follows_what_a_view_shows_whoever_changes_it(panel, slicer_hos
 def test_a_case_without_scores_shows_no_scores_of_the_case_before(panel, tmp_path: Path) -> None:
     import shutil
 
-    import slicer
-
     from TomoRayLib.slicer.scene.case_nodes import add_case
 
     results = write_results(tmp_path / "results")
     panel.panel.parameters.currentCase = add_case(results, "with").synthetic
     drive.settle()
-    selection = slicer.app.applicationLogic().GetSelectionNode()
-    assert selection.GetActiveTableID()
+    assert panel.ui.metricsTable.mrmlTableNode() is not None
     bare = tmp_path / "bare"
     shutil.copytree(results, bare)
     for name in ("truth_vertebrae.nrrd", "truth_surface.vtp", "metrics.json"):
         (bare / name).unlink()
     panel.panel.parameters.currentCase = add_case(bare, "without").synthetic
     drive.settle()
-    assert not selection.GetActiveTableID()
+    assert panel.ui.metricsTable.mrmlTableNode() is None
     assert not panel.ui.metricsTable.visible
 
 

@@ -63,11 +63,12 @@ def cut_off(panel) -> list[str]:
 
 
 def lengthen(panel, factor: float) -> None:
-    """Every text of the panel's form, so much longer: as a translation would be."""
+    """Every text of the panel's form, so much longer: as a translation would be. Those that wrap would, too."""
     import qt
 
     for widget in panel.parent.findChildren(qt.QWidget):
-        if isinstance(widget, (qt.QPushButton, qt.QCheckBox, qt.QLabel)) and widget.text:
+        wraps = isinstance(widget, qt.QLabel) and widget.wordWrap
+        if isinstance(widget, (qt.QPushButton, qt.QCheckBox, qt.QLabel)) and widget.text and not wraps:
             widget.setText(longer(widget.text, factor))
 
 

@@ -59,7 +59,7 @@ def test_a_centre_that_is_dragged_is_where_the_isocentre_falls(placing) -> None:
     # AP: (59.5 - 31) * .8 mm at the detector, magnified 1.536 times
     assert placing.ui.apDownSpinBox.value == pytest.approx(28.5 * 0.8 / 1.536, abs=0.006)
     assert placing.ui.lateralRightSpinBox.value == pytest.approx((44.5 - 22) * 0.5 / 1.5, abs=0.006)
-    assert "edited" in placing.ui.apDownSpinBox.suffix
+    assert "(you)" in placing.ui.apDownSpinBox.suffix
     drive.click(placing.ui.placeButton)
     assert helpers() == []
     assert drive.status(placing) == "Ready."

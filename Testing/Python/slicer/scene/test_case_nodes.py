@@ -274,14 +274,16 @@ def test_the_table_has_both_floors_for_every_score(case_nodes, results: Path, tm
     case = case_nodes.add_case(results, "case")
     node = case.metrics
     headings = [node.GetColumnName(n) for n in range(node.GetNumberOfColumns())]
-    assert headings == ["Score", "Synthetic", "Blank", "Mean atlas", "Better"]
+    assert headings == ["Score", "Synthetic", "Blank", "Mean atlas"]
     assert node.GetNumberOfRows() == len(METRIC_COLUMNS)
     stored = json.loads((results / "metrics.json").read_text(encoding="utf-8"))["rows"]
     row_of = {node.GetCellText(row, 0): row for row in range(node.GetNumberOfRows())}
-    assert set(row_of) == {column.heading for column in METRIC_COLUMNS}
-    assert float(node.GetCellText(row_of["Dice"], 1)) == pytest.approx(stored["tomoray"]["dice"], abs=5e-4)
-    assert node.GetCellText(row_of["HD95 (mm)"], 2) == "∞"
-    assert node.GetCellText(0, 0) == "Cosine similarity"
+    assert set(row_of) == {f"{column.heading} {'↑' if column.higher_is_better else '↓'}" for column in METRIC_COLUMNS}
+    assert float(node.GetCellText(row_of["Dice ↑"], 1).strip("★ ")) == pytest.approx(
+        stored["tomoray"]["dice"], abs=5e-4
+    )
+    assert node.GetCellText(row_of["HD95 (mm) ↓"], 2) == "∞"
+    assert node.GetCellText(0, 0) == "Cosine similarity ↑"
     score_table.export_metrics(node, tmp_path / "scores.csv")
     lines = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "metric,unit,synthetic,blank,mean_atlas,better"
