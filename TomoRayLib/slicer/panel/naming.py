@@ -26,7 +26,7 @@ from TomoRayLib.slicer.scene.case_nodes import CaseNodes
 from TomoRayLib.slicer.scene.renaming import anchor_of, named_vertebrae, rename_vertebrae, report_is_old
 from TomoRayLib.slicer.scene.vertebra_names import UNSURE_MARK, count_is_unsure, shown_name
 
-ROW = 6  # of the Compare section, in which the check box and the row below it stand
+ROW = 7  # of the Compare section, in which the check box and the row below it stand
 
 
 class NamingSection:

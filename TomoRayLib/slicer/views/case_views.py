@@ -107,6 +107,7 @@ class CaseViews:
             layouts.show(layouts.layout_node(), _possible(number, case))
             visibility.keep_out(own_segmentation)
             visibility.keep_apart(case)
+            names.let_show_3d(case)
             self._forget("background")
             self.scales.refresh()
             self.annotations.refresh()
@@ -117,6 +118,7 @@ class CaseViews:
             self._give_back()
         else:
             visibility.keep_apart(case)
+            names.let_show_3d(case)
             self._forget("background")
             self.scales.refresh()
 
@@ -140,9 +142,8 @@ class CaseViews:
         visibility.keep_out(look.own_segmentation)
         display.show_radiographs(*look.radiographs)
         self._forget("background", "linked", "difference", "outline", "names", "surfaces")
-        for window, node in annotation.views_of_application():
-            if node.GetLayoutName() in layouts.THREE_D_VIEWS:
-                display.look_at_surfaces(case, window, node)
+        views = annotation.views_of_application()
+        display.look_at_surfaces(case, [one for one in views if one[1].GetLayoutName() in layouts.THREE_D_VIEWS])
 
     def _changed(self, name: str, value: Any) -> bool:
         changed = name not in self._applied or self._applied[name] != value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -113,29 +114,39 @@ def set_linked(case: CaseNodes, linked: bool) -> None:
         logic.GetSliceCompositeNode().SetHotLinkedControl(linked)
 
 
-def look_at_surfaces(case: CaseNodes, window: Any, view_node: Any) -> None:
-    """Turn a 3D view to the front of both surfaces and fit them into it; no box, but axis letters. Its camera is linked
-    with that of the other."""
-    view_node.SetLinkedControl(True)
-    view_node.SetBoxVisible(False)
-    _show_scale_and_axes(view_node)
+def look_at_surfaces(case: CaseNodes, views: Sequence[tuple[Any, Any]]) -> None:
+    """Turn 3D views, as (render window, view node), to the front of both surfaces and fit these into each; no box, but
+    axis letters. Their cameras are the same, and linked."""
     bounds = vtk.vtkBoundingBox()
     for node in (case.truth_surface, case.synthetic_surface):
         if node is not None:
             bounds.AddBounds(node.GetPolyData().GetBounds())
-    if not bounds.IsValid():
-        return
+    cameras = []
+    for window, view_node in views:
+        view_node.SetLinkedControl(True)
+        view_node.SetBoxVisible(False)
+        _show_scale_and_axes(view_node)
+        if bounds.IsValid():
+            cameras.append(_fitted_camera(window, bounds))
+    farthest = max((camera.GetDistance() for camera in cameras), default=0.0)  # a narrow view needs more distance
+    for (window, _node), camera in zip(views, cameras, strict=False):
+        camera.Dolly(camera.GetDistance() / farthest)
+        window.GetRenderers().GetFirstRenderer().ResetCameraClippingRange()
+        window.Render()
+
+
+def _fitted_camera(window: Any, bounds: Any) -> Any:
+    """The camera of a window, from the patient's front and left, as far away as the bounds fit into it."""
     renderer = window.GetRenderers().GetFirstRenderer()
-    center = [0.0] * 3
+    center, box = [0.0] * 3, [0.0] * 6
     bounds.GetCenter(center)
+    bounds.GetBounds(box)
     camera = renderer.GetActiveCamera()
     camera.SetFocalPoint(center)
-    camera.SetPosition(center[0] - 250.0, center[1] + 430.0, center[2])  # from the patient's front and left, in RAS
+    camera.SetPosition(center[0] - 250.0, center[1] + 430.0, center[2])  # in RAS
     camera.SetViewUp(0.0, 0.0, 1.0)
-    box = [0.0] * 6
-    bounds.GetBounds(box)
     renderer.ResetCamera(box)
-    window.Render()
+    return camera
 
 
 def _show_scale_and_axes(view_node: Any) -> None:

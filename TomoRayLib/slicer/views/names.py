@@ -9,8 +9,8 @@ from TomoRayLib.slicer.scene.case_nodes import CaseNodes
 from TomoRayLib.slicer.views import layouts
 from TomoRayLib.slicer.views.visibility import view_ids
 
-TRUE_3D: tuple[str, ...] = ()
-SYNTHETIC_3D: tuple[str, ...] = (layouts.THREE_D_VIEW,)
+TRUE_3D = (layouts.TRUE_3D,)
+SYNTHETIC_3D = (layouts.SYNTHETIC_3D,)
 
 
 def set_names(case: CaseNodes, visible: bool) -> None:
@@ -33,7 +33,7 @@ def set_names(case: CaseNodes, visible: bool) -> None:
 
 def let_show_3d(case: CaseNodes) -> None:
     """Let the segments of a case be shown in the 3D views of their kind: Slicer's Show 3D makes their surfaces."""
-    for node, names in ((case.truth_vertebrae, TRUE_3D or SYNTHETIC_3D), (case.vertebrae, SYNTHETIC_3D)):
+    for node, names in ((case.truth_vertebrae, TRUE_3D), (case.vertebrae, SYNTHETIC_3D)):
         look = node.GetDisplayNode() if node is not None else None
         if look is not None and look.GetNumberOfViewNodeIDs():  # without any it is shown in all views already
             for view in view_ids(names):

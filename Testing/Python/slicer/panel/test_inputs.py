@@ -319,6 +319,8 @@ def test_the_panel_names_its_control_for_every_setting_that_it_has(panel) -> Non
     """The control's words are those of its label on the screen, and each field is one of a job."""
     from dataclasses import fields
 
+    import qt
+
     from TomoRayLib.jobs.job import SynthesisJob
     from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Settings, StudyInputs
     from TomoRayLib.slicer.scene.view_geometry import ViewGeometry
@@ -339,7 +341,8 @@ def test_the_panel_names_its_control_for_every_setting_that_it_has(panel) -> Non
         "aspect",
     }  # of the file alone
     assert [name for name in names if control_of(name) is None] == []
-    labels = {str(widget.text) for widget in vars(panel.ui).values() if isinstance(getattr(widget, "text", None), str)}
+    widgets = panel.parent.findChildren(qt.QWidget)  # those of the form and those that are built by code
+    labels = {str(widget.text) for widget in widgets if isinstance(getattr(widget, "text", None), str)}
     labels = {label.rstrip(":").removeprefix("<b>").removesuffix("</b>") for label in labels}
     for name in names:
         first = str(control_of(name)).split(",")[0]
