@@ -21,7 +21,7 @@ KYPHOTIC = ("thoracic_kyphosis_deg", "sagittal_angle_deg")  # positive if the lo
 
 
 def angle_of_lines(
-    key: str, lines_mm: Sequence[Sequence[Sequence[float] | Floats]], normal: Floats | None = None
+    key: str, lines_mm: Sequence[Sequence[Sequence[float] | Floats]], normal: Sequence[float] | Floats | None = None
 ) -> float:
     """Return the angle of two lines in degrees, in the plane of a kind of measure and with its sign.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from support.stacked_boxes import BoxVertebra, grid_around, label_volume
 from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine, DecodedVertebra
 from TomoRayLib.anatomy.vertebra_field import centroids_of_labels
 from TomoRayLib.base.notices import NOTICE
@@ -18,10 +20,23 @@ from TomoRayLib.images.surface_files import write_vtp
 from TomoRayLib.images.surfaces import make_surface, with_distance
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_image_2d, write_volume
+from TomoRayLib.measures.comparison import KnownMeasures, measure_rows, measures_dict
+from TomoRayLib.measures.known_errors import KnownError
+from TomoRayLib.measures.spine import measure_spine
+from TomoRayLib.measures.usual import Usual
 from TomoRayLib.metrics import evaluate_table
 from TomoRayLib.metrics.vertebra_matches import match_vertebrae
 
 SIZE = 40
+KNOWN_MEASURES = KnownMeasures(
+    {
+        "height_anterior_mm": KnownError(
+            "height_anterior_mm", 21, 6, 1.04, -5.71, 7.79, 2.6, 0.8, "T10", "L5", guess=3.3
+        ),
+        "spine_length_mm": KnownError("spine_length_mm", 8, 8, 0.19, -3.5, 3.9, 1.2, 0.9, "T10", "L4", guess=9.0),
+    },
+    {("height_anterior_mm", "L2"): Usual(28.104, 2.249, 26)},
+)
 
 
 def write_results(folder: Path) -> Path:
@@ -84,4 +99,36 @@ def write_counted_results(results: Path, folder: Path, certainty: float = 0.41) 
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     metrics["counting"] = {**matched.to_json_dict(), **spine}
     (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    return folder
+
+
+def write_measured_results(results: Path, folder: Path, *, compared: bool = True) -> Path:
+    """The same results as of a lopsided spine of boxes, T12 to L4, that was measured.
+
+    If ``compared``, it lies in the place of the true L1 to L5, 2 mm to the patient's left of it, and is lower in front.
+    """
+    shutil.copytree(results, folder)
+    boxes = [
+        BoxVertebra(
+            19 + number,
+            (31.0 + 3.0 * number**1.5, -47.0 + 4.0 * number, 330.0 - 36.0 * number),
+            anterior_mm=24.0,
+            pitch_deg=-18.0 + 8.0 * number,
+            roll_deg=6.0 * number,
+            yaw_deg=7.0,
+        )
+        for number in range(5)
+    ]
+    truth = [replace(box, label=box.label + 1, middle_mm=(box.middle_mm[0] - 2.0, *box.middle_mm[1:])) for box in boxes]
+    truth = [replace(box, anterior_mm=26.0) for box in truth]
+    grid = grid_around([*boxes, *truth], (1.4, 1.4, 1.4))
+    synthetic = measure_spine(label_volume(boxes, grid), grid)
+    true = measure_spine(label_volume(truth, grid), grid) if compared else None
+    rows = measure_rows(synthetic, KNOWN_MEASURES, true, {box.label + 1: box.label for box in boxes})
+    measures = {"notice": NOTICE, "numbering": "unsure", **measures_dict(rows, synthetic, true)}
+    (folder / "measures.json").write_text(json.dumps(measures), encoding="utf-8")
+    found = tuple(DecodedVertebra(box.label, box.middle_mm, 1.0, True, 1.0) for box in boxes)
+    spine = DecodedSpine(np.zeros((1, 1, 1), np.uint8), found, 0.41).to_json_dict()
+    provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
+    (folder / "provenance.json").write_text(json.dumps({**provenance, **spine}), encoding="utf-8")
     return folder

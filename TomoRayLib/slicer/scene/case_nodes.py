@@ -13,7 +13,9 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.notices import NOTICE
-from TomoRayLib.slicer.scene.hierarchy import put_into_folder, put_next_to, remove_nodes
+from TomoRayLib.slicer.scene.hierarchy import put_into_folder, put_into_subfolder, put_next_to, remove_nodes
+from TomoRayLib.slicer.scene.measure_markups import add_markups, connect_markups, is_synthetic, markups_of
+from TomoRayLib.slicer.scene.measure_table import fill_measure_table
 from TomoRayLib.slicer.scene.node_creation import SYNTHETIC_COLOR, TRUTH_COLOR, NewNodes
 from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, Role, in_scene, problem_of
 from TomoRayLib.slicer.scene.outlines import field_of_node, lay_on
@@ -39,7 +41,8 @@ VIEWS = ("ap", "lateral")
 class CaseNodes:
     """The nodes of one case. Several are None without a true segmentation, ``ap`` and ``lateral`` without a CT.
 
-    ``vertebra_names`` is None for a model that does not tell vertebrae apart, ``truth_names`` for such a truth.
+    ``vertebra_names`` and ``measures`` (the table, which refers to the markups) are None for a model that does not tell
+    vertebrae apart, ``truth_names`` for such a truth.
 
     ``ap_outline`` and ``lateral_outline``, label maps of the synthetic bone on the radiographs, are None in cases of
     older versions.
@@ -60,10 +63,12 @@ class CaseNodes:
     lateral_outline: Any = None
     vertebra_names: Any = None
     truth_names: Any = None
+    measures: Any = None
 
     def all(self) -> list[Any]:
-        """Every node that there is."""
-        return [node for node in (getattr(self, item.name) for item in fields(self)) if node is not None]
+        """Every node that there is, the markups of the measures included."""
+        nodes = [node for node in (getattr(self, item.name) for item in fields(self)) if node is not None]
+        return [*nodes, *markups_of(self.measures)]
 
 
 def add_case(
@@ -105,6 +110,7 @@ def add_case(
         if in_scene(main_input):
             case.synthetic.SetNodeReferenceID(INPUT_ROLE, main_input.GetID())
         put_into_folder(case.all(), f"TomoRay: {title}", main_input)
+        sort_markups(case)
     if previous is not None:
         remove_nodes([node for node in previous.all() if not any(node is other for other in kept)])
         new.restore_titles()
@@ -117,6 +123,15 @@ def add_case(
     for view in VIEWS:
         outline_on_radiograph(case, view)
     return case
+
+
+def sort_markups(case: CaseNodes) -> None:
+    """Put the markups of a case, which are many, into two folders of its folder, and let them refer to the case."""
+    markups = markups_of(case.measures)
+    for node in markups:
+        node.SetNodeReferenceID(OWNER_ROLE, case.synthetic.GetID())
+    put_into_subfolder([node for node in markups if is_synthetic(node)], _("Measures, SYNTHETIC"))
+    put_into_subfolder([node for node in markups if not is_synthetic(node)], _("Measures, true"))
 
 
 def add_radiographs(folder: Path, title: str, ct: Any = None) -> tuple[Any, Any]:
@@ -221,6 +236,10 @@ def _nodes_of(results: ResultFiles, title: str, synthetic: Any, vertebrae: Any, 
         name = _("Names of SYNTHETIC vertebrae - {name}").format(name=title)
         unsure = count_is_unsure(results.provenance)
         nodes["vertebra_names"] = new.names(name, results.vertebrae, unsure, SYNTHETIC_COLOR)
+    if results.measures is not None:
+        nodes["measures"] = new.add("vtkMRMLTableNode", _("Measures - {name}").format(name=title))
+        fill_measure_table(nodes["measures"], results.measures)
+        connect_markups(nodes["measures"], add_markups(results.measures, new))
     name = _("SYNTHETIC surface - {name}").format(name=title)
     nodes["synthetic_surface"] = new.model(name, results.synthetic_surface, SYNTHETIC_COLOR)
     synthetic = new.volume(_("SYNTHETIC CT - {name}").format(name=title), results.synthetic, synthetic)
@@ -255,7 +274,7 @@ def _connect(case: CaseNodes) -> None:
 def _mark(case: CaseNodes, provenance: Mapping[str, Any]) -> None:
     """The notice on every synthetic node, and provenance on the synthetic CT: the parts people look for, and all."""
     others = (case.vertebrae, case.difference, case.synthetic_surface, case.metrics, case.report)
-    for node in (*others, case.ap_outline, case.lateral_outline, case.vertebra_names):
+    for node in (*others, case.ap_outline, case.lateral_outline, case.vertebra_names, case.measures):
         if node is not None:
             node.SetAttribute(NOTICE_KEY, NOTICE)
     model = provenance.get("model", {})

@@ -40,16 +40,17 @@ class NewNodes:
         if error is not None:
             remove_nodes(self.nodes)
 
-    def add(self, class_name: str, title: str) -> Any:
-        """Add a node of a MRML class, its name made unique."""
-        node = slicer.mrmlScene.AddNewNodeByClass(class_name, _unused_name(title))
-        node.SetAttribute(TITLE_KEY, title)
+    def add(self, class_name: str, title: str, *, unique: bool = True) -> Any:
+        """Add a node of a MRML class, its name made unique if wanted."""
+        node = slicer.mrmlScene.AddNewNodeByClass(class_name, _unused_name(title) if unique else title)
+        if unique:
+            node.SetAttribute(TITLE_KEY, title)
         self.nodes.append(node)
         return node
 
     def restore_titles(self) -> None:
         """Name each node by its title again, once nodes with the same title are gone."""
-        for node in self.nodes:
+        for node in (one for one in self.nodes if one.GetAttribute(TITLE_KEY)):
             node.SetName(None)
             node.SetName(_unused_name(node.GetAttribute(TITLE_KEY)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import slicer.util
@@ -15,12 +15,20 @@ from vtk.util.numpy_support import vtk_to_numpy
 
 from TomoRayLib.anatomy.vertebra_naming import new_numbers, renamed_vertebrae
 from TomoRayLib.anatomy.vertebrae import NAME_OF_LABEL
-from TomoRayLib.slicer.scene.case_nodes import PROVENANCE_KEY, CaseNodes
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.slicer.scene.case_nodes import PROVENANCE_KEY, CaseNodes, sort_markups
+from TomoRayLib.slicer.scene.hierarchy import put_next_to, remove_nodes
+from TomoRayLib.slicer.scene.measure_markups import rename_markups
+from TomoRayLib.slicer.scene.measure_table import fill_measure_table, measures_of
+from TomoRayLib.slicer.scene.node_creation import NewNodes
 from TomoRayLib.slicer.scene.nodes import LPS_OF_RAS
 from TomoRayLib.slicer.scene.score_table import METRICS_KEY
 from TomoRayLib.slicer.scene.segment_nodes import BINARY_LABELMAP, name_vertebra
 from TomoRayLib.slicer.scene.segments import label_of_segment
 from TomoRayLib.slicer.scene.vertebra_names import count_is_unsure, rename_points
+
+if TYPE_CHECKING:
+    from TomoRayLib.measures.comparison import KnownMeasures
 
 REPORTED_KEY = "numbers_in_report"  # of the provenance: the numbers that the report has, once they are other ones
 _BANNER = re.compile(r'<p class="renamed".*?</p>', re.DOTALL)
@@ -57,6 +65,7 @@ def rename_vertebrae(case: CaseNodes, was: int, becomes: int) -> None:
     _rename_segments(case.vertebrae, numbers)
     rename_points(case.vertebra_names, numbers, count_is_unsure(renamed))
     _rename_counts(case.metrics, numbers, renamed)
+    _rename_measures(case, numbers, renamed)
     if case.report is not None:
         now = [one["number"] for one in renamed["vertebrae"]]
         case.report.SetText(_with_banner(case.report.GetText(), reported, now))
@@ -107,6 +116,34 @@ def _rename_counts(table: Any, numbers: Mapping[int, int], spine: Mapping[str, A
         said = {key: spine[key] for key in ("vertebrae", "numbering", "numbering_certainty", "named_by_you")}
         metrics["counting"] = {**before, **renamed_matches(before, numbers), **said}
         table.SetAttribute(METRICS_KEY, json.dumps(metrics))
+
+
+def _rename_measures(case: CaseNodes, numbers: Mapping[int, int], spine: Mapping[str, Any]) -> None:
+    """Table and markups of the measures; kyphosis and lordosis lie between other vertebrae then."""
+    if case.measures is None:
+        return
+    from TomoRayLib.measures.renaming import renamed_measures
+
+    content = {**measures_of(case.measures), "numbering": spine["numbering"]}
+    measures = renamed_measures(content, numbers, _known_measures(spine))
+    names = {NAME_OF_LABEL[old]: NAME_OF_LABEL[now] for old, now in numbers.items()}
+    with NewNodes() as new:
+        gone = rename_markups(case.measures, measures, names, new)
+        put_next_to(new.nodes, case.measures)
+    remove_nodes(gone)
+    fill_measure_table(case.measures, measures)
+    sort_markups(case)
+
+
+def _known_measures(provenance: Mapping[str, Any]) -> KnownMeasures:
+    """Errors and usual measures of the case's model; none if it is not in the registry any more."""
+    from TomoRayLib.measures.comparison import KnownMeasures
+    from TomoRayLib.weights import find_model, load_known_measures
+
+    try:
+        return load_known_measures(find_model(provenance.get("model", {}).get("id")))
+    except InputError:
+        return KnownMeasures()
 
 
 def _with_banner(html: str, reported: list[int], now: list[int]) -> str:

@@ -34,6 +34,7 @@ class ResultFiles:
     metrics: Mapping[str, Any] | None = None
     report: str | None = None
     bone_mm: tuple[Radiograph | None, Radiograph | None] = (None, None)
+    measures: Mapping[str, Any] | None = None
 
     @property
     def told_apart(self) -> bool:
@@ -52,7 +53,7 @@ class ResultFiles:
             return read_volume(folder / name) if (folder / name).exists() else None
 
         provenance = json.loads((folder / "provenance.json").read_text(encoding="utf-8"))
-        labels, metrics = volume("truth_vertebrae.nrrd"), text("metrics.json")
+        labels, metrics, measures = volume("truth_vertebrae.nrrd"), text("metrics.json"), text("measures.json")
         return cls(
             provenance,
             read_volume(folder / "synthetic_ct.nrrd"),
@@ -65,6 +66,7 @@ class ResultFiles:
             json.loads(metrics) if metrics is not None else None,
             text("report.html"),
             (_read_bone(folder / "ap_bone.nrrd"), _read_bone(folder / "lat_bone.nrrd")),
+            json.loads(measures) if measures is not None else None,
         )
 
 

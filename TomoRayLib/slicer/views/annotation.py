@@ -17,6 +17,9 @@ MARKED_KINDS = (
     "vtkMRMLSegmentationNode",
     "vtkMRMLScalarVolumeNode",
     "vtkMRMLMarkupsFiducialNode",
+    "vtkMRMLMarkupsLineNode",
+    "vtkMRMLMarkupsAngleNode",
+    "vtkMRMLMarkupsCurveNode",
 )
 ViewOnScreen = tuple[Any, Any]  # (render window, view node)
 FONT_SIZE_PX, LEAST_FONT_SIZE_PX = 14, 6
