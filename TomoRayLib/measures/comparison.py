@@ -11,7 +11,7 @@ from TomoRayLib.measures.definitions import DEFINITIONS, OF_CURVE
 from TomoRayLib.measures.known_errors import KnownError
 from TomoRayLib.measures.measure import NOT_MEASURABLE, Measure, lines_for_json, subject_renamed
 from TomoRayLib.measures.spine import MeasuredSpine, spine_of
-from TomoRayLib.measures.usual import Usual, UsualMeasures, place_of
+from TomoRayLib.measures.usual import Usual, UsualMeasures
 from TomoRayLib.measures.vertebral_body import VertebralBody
 
 NOT_FOUND = NOT_MEASURABLE.format(because="no vertebra of the synthetic CT lies in this place")
@@ -96,7 +96,7 @@ class KnownMeasures:
         """Return a row with what is known of its measure; the error only where pairs were compared."""
         error = self.errors.get(key)
         covered = error if error is not None and error.covers(subject) else None
-        usual = self.usual.get(place_of(key, subject))
+        usual = self.usual.get((key, subject))
         return MeasureRow(key, subject, synthetic, truth, covered, usual, counted_as)
 
 

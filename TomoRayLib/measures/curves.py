@@ -47,10 +47,10 @@ def curve_measures(bodies: Bodies) -> tuple[Measure, ...]:
 
     Returns:
         Cobb angle, kyphoses of which both ends are in view (else one that says why not), lordosis, sagittal angle,
-        length and offset.
+        length and offset, and angles by centroids.
     """
     found = [body for body in bodies.values() if isinstance(body, VertebralBody)]
-    return (_cobb(found), *named_stretches(bodies), *_whole_stretch(found))
+    return (_cobb(found), *named_stretches(bodies), *_whole_stretch(found), *_by_centroids(found))
 
 
 def named_stretches(bodies: Mapping[int, BodyEnds | NoBody]) -> tuple[Measure, ...]:
@@ -122,6 +122,37 @@ def _whole_stretch(found: Sequence[VertebralBody]) -> tuple[Measure, ...]:
         measured("spine_length_mm", subject, length_mm, *pairwise(middles)),
         measured("coronal_offset_mm", subject, offset_mm, (beside, middles[0])),
     )
+
+
+def _by_centroids(found: Sequence[VertebralBody]) -> tuple[Measure, ...]:
+    """The angles that the course of the bodies' middles makes, without any endplate."""
+    keys = ("coronal_centroid_angle_deg", "sagittal_centroid_angle_deg")
+    if len(found) < 3:
+        return tuple(not_measurable(key, "spine", "fewer than three whole vertebrae are in view") for key in keys)
+    steps = list(pairwise(found))
+    coronal, sagittal = ([_lean_deg(*step, axis) for step in steps] for axis in (CORONAL, SAGITTAL))
+    low, high = sorted((int(np.argmin(coronal)), int(np.argmax(coronal))))
+    ends, whole = f"{steps[low][0].name}-{steps[high][1].name}", f"{found[0].name}-{found[-1].name}"
+    of_coronal = _between(*steps[low], CORONAL), _between(*steps[high], CORONAL)
+    of_sagittal = _between(*steps[0], SAGITTAL), _between(*steps[-1], SAGITTAL)
+    return (
+        measured(keys[0], ends, abs(coronal[low] - coronal[high]), *of_coronal),
+        measured(keys[1], whole, sagittal[0] - sagittal[-1], *of_sagittal),
+    )
+
+
+def _between(upper: VertebralBody, lower: VertebralBody, plane: int) -> Line:
+    """The line between two middles as it lies in the coronal or the sagittal plane."""
+    ends = np.stack([upper.frame.middle_mm, lower.frame.middle_mm])
+    across = SAGITTAL if plane == CORONAL else CORONAL
+    ends[:, across] = ends[:, across].mean()
+    return ends[0], ends[1]
+
+
+def _lean_deg(upper: VertebralBody, lower: VertebralBody, axis: int) -> float:
+    """How the line from the lower body's middle to the upper one's leans to the right or to the front, degrees."""
+    way = upper.frame.middle_mm - lower.frame.middle_mm
+    return -math.degrees(math.atan2(float(way[axis]), float(way[2])))
 
 
 def _tilt_deg(plate: Endplate, across: int) -> float:

@@ -9,13 +9,14 @@ GENANT = "Genant et al. 1993, https://doi.org/10.1002/jbmr.5650080915 (morphomet
 COBB = "Cobb 1948 (Outline for the study of scoliosis); SRS Working Group, https://www.srs.org (Cobb angle)"
 SRS = "Scoliosis Research Society, revised glossary of terms, https://www.srs.org"
 FROBIN = "Frobin et al. 1997, https://doi.org/10.1016/S0268-0033(96)00067-8 (precision measurement of disc and slip)"
-DABBS = "Dabbs and Dabbs 1990, https://doi.org/10.1097/00007632-199012000-00021 (correlation of disc height)"
+DABBS = "Dabbs and Dabbs 1990, Spine 15(12):1366-1369 (mean of the heights in front and behind)"
 STOKES = "Stokes 1994, https://doi.org/10.1097/00007632-199401001-00020 (axial rotation, glossary of spinal deformity)"
 RIM = (
     "Distance of the upper from the lower endplate at the {} wall, along the body's long axis (the mean of both "
     "endplates' normals), in the middle 10 mm from side to side; an endplate is the line through its rims."
 )
 MIDDLE = "The same half-way between front and back wall, where both endplates are hollow."
+BRIGGS = "Briggs et al. 2007, https://doi.org/10.1007/s00256-007-0284-8 (vertebral centroid angle)"
 OURS = "TomoRay's own definition"
 
 
@@ -152,6 +153,26 @@ DEFINITIONS: dict[str, MeasureDefinition] = {
             "a change of 10°",
         ),
         MeasureDefinition(
+            "coronal_centroid_angle_deg",
+            "Coronal angle by centroids",
+            "°",
+            "Largest angle, in the patient's coronal plane, between two lines through the middles of neighbouring "
+            "bodies, over all whole vertebrae in view. Smaller than the Cobb angle, and no endplate is needed.",
+            BRIGGS,
+            5.0,
+            "a change of 5°",
+        ),
+        MeasureDefinition(
+            "sagittal_centroid_angle_deg",
+            "Sagittal angle by centroids",
+            "°",
+            "Angle in the patient's sagittal plane between the line through the middles of the highest two whole bodies "
+            "in view and that of the lowest two; positive if kyphotic.",
+            BRIGGS,
+            10.0,
+            "a change of 10°",
+        ),
+        MeasureDefinition(
             "spine_length_mm",
             "Spine length",
             "mm",
@@ -182,6 +203,8 @@ OF_CURVE = (
     "thoracic_kyphosis_deg",
     "lumbar_lordosis_deg",
     "sagittal_angle_deg",
+    "coronal_centroid_angle_deg",
+    "sagittal_centroid_angle_deg",
     "spine_length_mm",
     "coronal_offset_mm",
 )

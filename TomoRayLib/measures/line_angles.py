@@ -15,9 +15,13 @@ NORMAL = {  # of the plane of the patient in which an angle is taken; a level ha
     "thoracic_kyphosis_deg": LEFT,
     "lumbar_lordosis_deg": LEFT,
     "sagittal_angle_deg": LEFT,
+    "coronal_centroid_angle_deg": BACK,
+    "sagittal_centroid_angle_deg": LEFT,
     "rotation_deg": UP,
 }
-KYPHOTIC = ("thoracic_kyphosis_deg", "sagittal_angle_deg")  # positive if the lower line falls to the back
+# positive if the spine is open in front, which turns the lower line to the front against the upper one
+KYPHOTIC = ("thoracic_kyphosis_deg", "sagittal_angle_deg", "sagittal_centroid_angle_deg")
+UNSIGNED = ("cobb_deg", "coronal_centroid_angle_deg")
 
 
 def angle_of_lines(
@@ -41,6 +45,6 @@ def angle_of_lines(
     if min(np.linalg.norm(upper), np.linalg.norm(lower)) == 0:
         raise ValueError(f"Expected two lines with a length in the plane of {key}.")
     angle_deg = math.degrees(math.atan2(float(np.cross(upper, lower) @ across), float(upper @ lower)))
-    if key == "cobb_deg":
+    if key in UNSIGNED:
         return abs(angle_deg)
     return -angle_deg if key in KYPHOTIC else angle_deg

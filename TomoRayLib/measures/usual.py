@@ -38,13 +38,13 @@ UsualMeasures = Mapping[tuple[str, str], Usual]  # by key and subject
 def usual_measures(spines: Iterable[Sequence[Measure]]) -> dict[tuple[str, str], Usual]:
     """Compute the usual measures of spines, one of each person; subjects with fewer than ``FEWEST`` are left out.
 
-    The Cobb angle is taken over whatever ends a spine has, under the subject ``spine``.
+    A largest angle grows with what is in view, so it is usual only for the same ends.
     """
     found: dict[tuple[str, str], list[float]] = {}
     for measures in spines:
         for one in measures:
             if one.value is not None:
-                found.setdefault(place_of(one.key, one.subject), []).append(one.value)
+                found.setdefault((one.key, one.subject), []).append(one.value)
     return {
         place: Usual(float(np.mean(values)), float(np.std(values, ddof=1)), len(values))
         for place, values in found.items()
@@ -52,17 +52,12 @@ def usual_measures(spines: Iterable[Sequence[Measure]]) -> dict[tuple[str, str],
     }
 
 
-def place_of(key: str, subject: str) -> tuple[str, str]:
-    """Return what a measure's usual value is kept under."""
-    return (key, "spine" if key == "cobb_deg" else subject)
-
-
 def guessed(key: str, pairs: Iterable[Pair], usual: UsualMeasures) -> list[Pair]:
     """Return the same pairs with the usual value in place of the synthetic one; those without one are left out."""
     return [
         Pair(pair.person, pair.subject, pair.truth, usual[place].mean)
         for pair in pairs
-        if (place := place_of(key, pair.subject)) in usual
+        if (place := (key, pair.subject)) in usual
     ]
 
 

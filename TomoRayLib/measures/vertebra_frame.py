@@ -47,7 +47,7 @@ class VertebraMask:
         """About ``most`` points (n, 3), each somewhere in a voxel of its own: no lattice meets that of any bins."""
         index = np.argwhere(self.mask)
         index = index[:: max(1, len(index) // most), ::-1] + [side.start for side in self.box[::-1]]
-        index = index + np.random.default_rng(self.label).uniform(-0.5, 0.5, index.shape)
+        index = index + np.random.default_rng(0).uniform(-0.5, 0.5, index.shape)
         matrix = self.grid.index_to_world
         return np.asarray(index @ matrix[:3, :3].T + matrix[:3, 3], dtype=np.float64)
 

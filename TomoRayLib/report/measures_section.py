@@ -24,7 +24,13 @@ from TomoRayLib.report.measure_words import (
     why_missing,
 )
 
-LARGE = ("cobb_deg", "thoracic_kyphosis_deg", "lumbar_lordosis_deg")  # in large figures, beside the lowest wedge ratio
+LARGE = (
+    "cobb_deg",
+    "coronal_centroid_angle_deg",
+    "thoracic_kyphosis_deg",
+    "lumbar_lordosis_deg",
+    "sagittal_centroid_angle_deg",
+)  # in large figures, beside the lowest wedge ratio
 WEDGE = "wedge_ratio"
 OF_VERTEBRA = ("height_anterior_mm", "height_middle_mm", "height_posterior_mm", WEDGE, "rotation_deg")
 OF_LEVEL = ("disc_height_mm", "segmental_angle_deg", "slip_mm")

@@ -60,7 +60,9 @@ def test_heights_and_wedge_of_a_wedged_box(spacing_mm, turned, anterior_mm, post
             backs = [float((end - np.array(box.middle_mm)) @ box.axes[:, 1]) for end in ends]
             assert backs == pytest.approx([wall * box.depth_mm / 2] * 2, abs=within(spacing_mm)), "corners at the walls"
         assert value(measured, "height_anterior_mm", box.name) == pytest.approx(anterior_mm, abs=within(spacing_mm))
-        assert value(measured, "height_posterior_mm", box.name) == pytest.approx(posterior_mm, abs=within(spacing_mm, 0.7))
+        assert value(measured, "height_posterior_mm", box.name) == pytest.approx(
+            posterior_mm, abs=within(spacing_mm, 0.7)
+        )
         middle_mm = (anterior_mm + posterior_mm) / 2
         assert value(measured, "height_middle_mm", box.name) == pytest.approx(middle_mm, abs=within(spacing_mm))
         assert value(measured, "wedge_ratio", box.name) == pytest.approx(anterior_mm / posterior_mm, abs=0.08)
@@ -233,3 +235,20 @@ def test_every_kind_of_measure_is_made_and_defined() -> None:
         assert definition.source
         assert definition.definition.endswith(".")
         assert definition.key.endswith({"mm": "_mm", "°": "_deg", "": "_ratio"}[definition.unit])
+
+
+@pytest.mark.parametrize(("spacing_mm", "turned"), SPACINGS)
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_angles_by_centroids_follow_the_row_of_bodies_alone(spacing_mm, turned, sign) -> None:
+    """Steps of 38 mm: downwards 12 degrees to the left, then 8 to the right; 10 to the front, then 15 to the back."""
+    places = [np.array([0.2, 0.3, 60.3])]
+    for coronal, sagittal in ((12.0, -10.0), (-8.0, 15.0)):
+        down = np.array([np.tan(np.radians(coronal)) * sign, np.tan(np.radians(sagittal)) * sign, -1.0])
+        places.append(places[-1] + 38.0 * down)
+    boxes = [BoxVertebra(L1 + number, tuple(place)) for number, place in enumerate(places)]
+    measured = spine(*boxes, spacing_mm=spacing_mm, turned=turned)
+    assert value(measured, "coronal_centroid_angle_deg", "L1-L3") == pytest.approx(20.0, abs=1.5)
+    # with sign 1 the column bulges to the front: lordotic, the opposite of kyphotic
+    assert value(measured, "sagittal_centroid_angle_deg", "L1-L3") == pytest.approx(-25.0 * sign, abs=2.0)
+    two = spine(*boxes[:2], spacing_mm=spacing_mm, turned=turned)
+    assert "fewer than three" in str(two.of("sagittal_centroid_angle_deg", "spine").reason)
