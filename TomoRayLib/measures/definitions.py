@@ -166,8 +166,8 @@ DEFINITIONS: dict[str, MeasureDefinition] = {
             "sagittal_centroid_angle_deg",
             "Sagittal angle by centroids",
             "°",
-            "Angle in the patient's sagittal plane between the line through the middles of the highest two whole bodies "
-            "in view and that of the lowest two; positive if kyphotic.",
+            "Angle in the patient's sagittal plane between the line through the middles of the highest two whole "
+            "bodies in view and that of the lowest two; positive if kyphotic.",
             BRIGGS,
             10.0,
             "a change of 10°",

@@ -13,6 +13,7 @@ from TomoRayLib.measures.definitions import DEFINITIONS, OF_CURVE
 from TomoRayLib.measures.usual import UsualMeasures, guessed
 
 FEWEST = 5  # pairs: fewer give no limits that mean anything
+FEW_PEOPLE = 20
 UNKNOWN = "its error is not known: on real CTs that the model was not trained on, it could not be compared here"
 
 
@@ -95,6 +96,8 @@ class KnownError:
         definition = DEFINITIONS[self.key]
         if self.n < FEWEST:
             return "That is too few to rely on."
+        if self.usable and self.people < FEW_PEOPLE:
+            return f"So it can tell {definition.useful_for}, as far as {self.people} people show."
         if self.usable:
             return f"So it can tell {definition.useful_for}."
         return f"So it cannot tell {definition.useful_for}: do not use the value for that."

@@ -66,8 +66,8 @@ class VertebralBody:
         depth_mm: From the front to the back wall at half its height.
         width_mm: From side to side at half its height and depth.
         heights_mm: By position (``POSITIONS``).
-        points_mm: ``upper_anterior`` ... ``lower_posterior``: the ends of these heights in the mid-sagittal plane, those
-            in front and behind at the walls.
+        points_mm: ``upper_anterior`` ... ``lower_posterior``: the ends of these heights in the mid-sagittal plane; those
+            in front and behind lie at the walls.
         back_wall_mm: ``upper`` and ``lower``: the back wall at the levels of the endplates.
     """
 
