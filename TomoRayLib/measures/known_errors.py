@@ -14,7 +14,6 @@ from TomoRayLib.measures.usual import UsualMeasures, guessed
 
 FEWEST = 5  # pairs: fewer give no limits that mean anything
 FEW_PEOPLE = 20
-UNKNOWN = "its error is not known: on real CTs that the model was not trained on, it could not be compared here"
 
 
 @dataclass(frozen=True)
