@@ -20,7 +20,7 @@ from TomoRayLib.measures.vertebra_frame import Floats, Frame, VertebraMask, mirr
 ROUNDS = 3
 POSITIONS = ("anterior", "middle", "posterior")
 MIDDLE_WIDTH = 1 / 12  # of the depth, to either side
-HEIGHTS_MM = (5.0, 50.0)
+HEIGHTS_MM, LARGEST_WEDGE = (5.0, 40.0), 1.4  # beyond these no body is known: two vertebrae run into each other
 COARSEST_MM = 3.5  # voxels
 ATLAS, AXIS = 1, 2
 NO_BODY = {
@@ -176,6 +176,9 @@ def _body(
     for name, height_mm in heights_mm.items():
         if not HEIGHTS_MM[0] <= height_mm <= HEIGHTS_MM[1]:
             raise NotMeasurableError(f"its {name} height would be {height_mm:.0f} mm")
+    if heights_mm["anterior"] > LARGEST_WEDGE * heights_mm["posterior"]:
+        ratio = heights_mm["anterior"] / heights_mm["posterior"]
+        raise NotMeasurableError(f"it would be {ratio:.1f} times as high in front as behind")
     points_mm = {name: frame.to_world(np.array([aside, *place])) for name, place in ends.items()}
     plates = []
     for normal, plate in zip(normals, ("upper", "lower"), strict=True):

@@ -252,3 +252,12 @@ def test_angles_by_centroids_follow_the_row_of_bodies_alone(spacing_mm, turned, 
     assert value(measured, "sagittal_centroid_angle_deg", "L1-L3") == pytest.approx(-25.0 * sign, abs=2.0)
     two = spine(*boxes[:2], spacing_mm=spacing_mm, turned=turned)
     assert "fewer than three" in str(two.of("sagittal_centroid_angle_deg", "spine").reason)
+
+
+@pytest.mark.parametrize(
+    ("anterior_mm", "posterior_mm", "because"),
+    [(44.2, 44.2, "height would be 4"), (32.2, 18.2, "times as high in front")],
+)
+def test_a_body_beyond_anatomy_is_not_measured(anterior_mm, posterior_mm, because) -> None:
+    box = BoxVertebra(L3, (0.2, 0.3, 0.3), anterior_mm=anterior_mm, posterior_mm=posterior_mm)
+    assert because in str(spine(box).of("height_middle_mm", "L3").reason)
