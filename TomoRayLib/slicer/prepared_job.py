@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -11,6 +12,7 @@ from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request, StudyInputs
 from TomoRayLib.slicer.scene.nodes import Role, export_volume
 from TomoRayLib.slicer.scene.radiographs import export_radiograph, radiograph_of
+from TomoRayLib.slicer.scene.sample_nodes import sample_note
 from TomoRayLib.slicer.scene.segments import goes_by_names, labels_of
 from TomoRayLib.slicer.scene.view_geometry import is_placed, pair_of, write_geometry
 from TomoRayLib.slicer.worker.job_folder import NEED_MB, PreparedJob, check_space
@@ -50,6 +52,8 @@ def _from_ct(request: Request, inputs: CTInputs, folder: Path) -> PreparedJob:
         segmentation=segmentation,
         labels=_numbering(inputs),
         geometry=GeometryOptions(preset=inputs.preset, isocenter_mm=inputs.isocenter_mm),
+        demonstration_note=sample_note(inputs.ct),
+        input_names=_names(ct=inputs.ct, segmentation=inputs.segmentation),
         **asdict(request.settings),
     )
     return PreparedJob(job, notes, _moved_apart(inputs))
@@ -73,6 +77,7 @@ def _from_study(request: Request, inputs: StudyInputs, folder: Path) -> Prepared
         segmentation=segmentation,
         labels=_numbering(inputs),
         geometry=GeometryOptions(isocenter_mm=inputs.isocenter_mm),
+        input_names=_names(segmentation=inputs.segmentation),
         **asdict(request.settings),
     )
     return PreparedJob(job, notes)
@@ -87,17 +92,26 @@ def _from_radiographs(request: Request, inputs: RadiographInputs, folder: Path) 
     images = [radiograph_of(node, role) for node, role, _geometry in pair]
     views = pair_of(inputs.ap_geometry, inputs.lateral_geometry, *(image.pixels.shape for image in images))
     placed = [is_placed(image, of_view) for image, (_node, _role, of_view) in zip(images, pair, strict=True)]
-    write_geometry(folder / "geometry.json", views, places_assumed=not any(placed))
+    origins = {"ap": inputs.ap_origins, "lateral": inputs.lateral_origins}
+    stated = {view: of_view for view, of_view in origins.items() if of_view}
+    write_geometry(folder / "geometry.json", views, places_assumed=not any(placed), origins=stated)
     job = SynthesisJob(
         out=str(folder / RESULTS),
         title=request.title,
         ap=str(ap),
         lateral=str(lateral),
         geometry=GeometryOptions(file=str(folder / "geometry.json")),
+        demonstration_note=sample_note(inputs.ap) or sample_note(inputs.lateral),
+        input_names=_names(ap=inputs.ap, lateral=inputs.lateral),
         **inputs.arrangement(),
         **asdict(request.settings),
     )
     return PreparedJob(job)
+
+
+def _names(**nodes: Any) -> dict[str, str]:
+    """The names of nodes by field of a job: the files that the job gets are copies, or named after DICOM's UIDs."""
+    return {field: node.GetName() for field, node in nodes.items() if node is not None}
 
 
 def _written_ct(inputs: CTInputs, folder: Path) -> tuple[str, str | None, tuple[str, ...]]:

@@ -18,16 +18,6 @@ pytestmark = pytest.mark.slow
 STAGES = ["Reading", "Rendering the radiographs", "Synthesizing", "Comparing", "Drawing the report", "Writing"]
 
 
-@pytest.fixture
-def without_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No package index and an empty cache: the sample is the built-in phantom."""
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TOMORAY_CACHE", str(tmp_path / "empty cache"))
-
-
 def a_ct_with_vertebrae(name: str = "Ärztin, chest"):
     ct, labels = oblique_case()
     node = add_volume(ct, name)
