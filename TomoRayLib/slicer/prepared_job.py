@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from TomoRayLib.slicer.scene.segments import goes_by_names, labels_of
 from TomoRayLib.slicer.scene.view_geometry import is_placed, pair_of, write_geometry
 from TomoRayLib.slicer.worker.job_folder import NEED_MB, PreparedJob, check_space
 
+UNSAFE = re.compile(r"[^\w ()-]")  # in the name of a file; a dot would look like an ending
+LONGEST_NAME = 80
 RESULTS = "results"  # the folder in the job's folder that receives the results
 
 
@@ -68,8 +71,9 @@ def _from_study(request: Request, inputs: StudyInputs, folder: Path) -> Prepared
     notes: tuple[str, ...] = ()
     if inputs.segmentation is not None:
         labels, notes = labels_of(inputs.segmentation, None, inputs.labels)
-        segmentation = str(folder / "vertebrae.nrrd")
-        write_volume(folder / "vertebrae.nrrd", labels, compressed=False)
+        path = _file_of(folder, "segmentation", inputs.segmentation)
+        segmentation = str(path)
+        write_volume(path, labels, compressed=False)
     job = SynthesisJob(
         out=str(folder / RESULTS),
         title=request.title,
@@ -114,18 +118,27 @@ def _names(**nodes: Any) -> dict[str, str]:
     return {field: node.GetName() for field, node in nodes.items() if node is not None}
 
 
+def _file_of(folder: Path, field: str, node: Any) -> Path:
+    """The file for a copy of a node: messages of the worker call it by its name, so it is named after the node."""
+    inside = folder / field
+    inside.mkdir(exist_ok=True)
+    return inside / f"{UNSAFE.sub('_', node.GetName())[:LONGEST_NAME].strip() or field}.nrrd"
+
+
 def _written_ct(inputs: CTInputs, folder: Path) -> tuple[str, str | None, tuple[str, ...]]:
     """Paths of the CT and its vertebra labels (None without), and notes."""
     from TomoRayLib.images.writing import write_volume
 
     check_space(folder, NEED_MB + 2 * inputs.ct.GetImageData().GetActualMemorySize() // 1024)
-    moved = export_volume(inputs.ct, folder / "ct.nrrd")
+    ct = _file_of(folder, "ct", inputs.ct)
+    moved = export_volume(inputs.ct, ct)
     notes = (moved,) if moved is not None else ()
     if inputs.segmentation is None:
-        return str(folder / "ct.nrrd"), None, notes
+        return str(ct), None, notes
     labels, remarks = labels_of(inputs.segmentation, inputs.ct, inputs.labels)
-    write_volume(folder / "vertebrae.nrrd", labels, compressed=False)
-    return str(folder / "ct.nrrd"), str(folder / "vertebrae.nrrd"), (*notes, *remarks)
+    vertebrae = _file_of(folder, "segmentation", inputs.segmentation)
+    write_volume(vertebrae, labels, compressed=False)
+    return str(ct), str(vertebrae), (*notes, *remarks)
 
 
 def _numbering(inputs: CTInputs | StudyInputs) -> str:

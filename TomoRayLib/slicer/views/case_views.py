@@ -80,7 +80,6 @@ class CaseViews:
         surfaces = look.truth_opacity, look.synthetic_opacity, look.show_distance
         if self._changed("surfaces", surfaces):
             overlays.set_surfaces(case, *surfaces)
-        self.scales.refresh()
         self.annotations.refresh()
         return is_new
 
@@ -109,7 +108,7 @@ class CaseViews:
             visibility.keep_apart(case)
             names.let_show_3d(case)
             self._forget("background")
-            self.scales.refresh()
+            self.scales.fit(case)
             self.annotations.refresh()
 
     def follow_layout(self, case: CaseNodes | None) -> None:
@@ -120,7 +119,7 @@ class CaseViews:
             visibility.keep_apart(case)
             names.let_show_3d(case)
             self._forget("background")
-            self.scales.refresh()
+            self.scales.fit(case)
 
     def _give_back(self) -> None:
         """Give back what was changed for TomoRay's views."""
@@ -142,6 +141,7 @@ class CaseViews:
         visibility.keep_out(look.own_segmentation)
         display.show_radiographs(*look.radiographs)
         self._forget("background", "linked", "difference", "outline", "names", "surfaces")
+        self.scales.fit(case)
         views = annotation.views_of_application()
         display.look_at_surfaces(case, [one for one in views if one[1].GetLayoutName() in layouts.THREE_D_VIEWS])
 
