@@ -32,7 +32,7 @@ class ScaleKeeper:
         self._due = self._applying = False
         self.is_on = True
         self._extent_mm: tuple[float, float, float] | None = None  # of the spine, along RAS; None once a user zoomed
-        self._seen: dict[str, tuple] = {}  # size in pixels and field of view in mm, by id of the slice node
+        self._settled: dict[str, tuple] = {}  # size in pixels and field of view in mm, by id of the slice node
         self._observed: dict[str, Any] = {}
 
     def fit(self, case: CaseNodes) -> None:
@@ -47,24 +47,33 @@ class ScaleKeeper:
         self._apply()
 
     def _on_modified(self, node: Any, _event: Any) -> None:
-        size, field_mm = node.GetDimensions()[:2], node.GetFieldOfView()[:2]
-        before, self._seen[node.GetID()] = self._seen.get(node.GetID(), (size, field_mm)), (size, field_mm)
-        if self._applying:
-            return
-        if before[0] != size:
-            if not self._due:
-                self._due = True
-                self._later(self._apply)
-        elif not self._due and before[1] != field_mm:
+        if not self._applying and not self._due and self._settled.get(node.GetID()) != _state(node):
+            self._due = True
+            self._later(self._settle)
+
+    def _settle(self) -> None:
+        """Tell a change of size from a zoom: in the middle of a resize a view has its new field, but not its size."""
+        self._due = False
+        now = {name: _state(node) for name, node in self._observed.items()}
+        known = {name: state for name, state in now.items() if name in self._settled}
+        if any(state[0] != self._settled[name][0] for name, state in known.items()):
+            self._apply()
+        elif any(state != self._settled[name] for name, state in known.items()):
             self._extent_mm = None
+            self._settled = now
 
     def _apply(self) -> None:
-        self._due, self._applying = False, True
+        self._applying = True
         try:
             if self.is_on:
                 set_same_scale(self._extent_mm)
         finally:
             self._applying = False
+        self._settled = {name: _state(node) for name, node in self._observed.items()}
+
+
+def _state(node: Any) -> tuple:
+    return node.GetDimensions()[:2], tuple(round(value, 3) for value in node.GetFieldOfView()[:2])
 
 
 def set_same_scale(extent_mm: tuple[float, float, float] | None) -> None:

@@ -218,8 +218,14 @@ def test_the_whole_spine_is_seen_in_each_view_until_the_user_zooms(with_case, sl
             slack.append(float(np.ptp(seen[:, axis])) - (high[axis] - low[axis]))
     assert min(slack) < 30.0
     node = slice_widget("TomoRayTrueCoronal").mrmlSliceNode()
+    before = scales()
+    for size in ((30, 60), (80, 300)):  # made narrow, and wide again: the spine fits as before
+        slice_widget("TomoRayTrueCoronal")._slice_view.resize(*size)
+        slicer_host.process_events(0.1)
+    assert scales() == before
     field_mm = node.GetFieldOfView()
     node.SetFieldOfView(field_mm[0] / 3, field_mm[1] / 3, field_mm[2])  # as a user zooms, if the views are not linked
+    slicer_host.process_events(0.1)
     slice_widget("TomoRaySyntheticSagittal")._slice_view.resize(501, 211)
     slicer_host.process_events(0.1)
     assert len(scales()) == 1
