@@ -15,6 +15,7 @@ from TomoRayLib.measures.usual import UsualMeasures, guessed
 
 FEWEST = 5  # pairs, and people: fewer give no limits that mean anything
 FEW_PEOPLE = 20
+CLEARLY_LESS = 0.9  # of what a guess errs by
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class KnownError:
 
     @property
     def beats_guess(self) -> bool | None:
-        """True if it errs less than the usual value of other people; None if that is not known."""
-        return None if self.guess is None else self.mean_absolute < self.guess
+        """True if it errs clearly less than the usual value of other people would; None if that is not known."""
+        return None if self.guess is None else self.mean_absolute < CLEARLY_LESS * self.guess
 
     def covers(self, subject: str) -> bool:
         """Return whether a vertebra, a level or both ends of a stretch lie where pairs were compared."""
@@ -94,7 +95,7 @@ class KnownError:
             return "What a guess would err by is not known."
         definition = DEFINITIONS[self.key]
         digits, unit = definition.decimals, f" {definition.unit}" if definition.unit == "mm" else definition.unit
-        than = "less" if self.beats_guess else "not less"
+        than = "less" if self.beats_guess else "not clearly less"
         return (
             f"It erred by {self.mean_absolute:.{digits}f}{unit}, {than} than the usual value of other people would "
             f"({self.guess:.{digits}f}{unit})."

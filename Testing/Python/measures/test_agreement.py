@@ -138,7 +138,7 @@ def test_a_measure_that_errs_more_than_a_guess_is_of_no_use() -> None:
     assert error.guess == pytest.approx(np.mean([number / 20 for number in range(8)]), abs=1e-3)
     assert error.beats_guess is False
     assert not error.usable
-    assert "not less than the usual value" in error.sentence
+    assert "not clearly less than the usual value" in error.sentence
     assert usual_from_json(usual_to_json(usual)) == usual
 
 
