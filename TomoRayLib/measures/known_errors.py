@@ -109,7 +109,9 @@ class KnownError:
             return f"So it can tell {definition.useful_for}, as far as {self.people} people show."
         if self.usable:
             return f"So it can tell {definition.useful_for}."
-        return f"So it cannot tell {definition.useful_for}: do not use the value for that."
+        if self.beats_guess:
+            return f"Its limits are too wide to tell {definition.useful_for}: do not use the value for that."
+        return f"It does not tell {definition.useful_for}: do not use the value for that."
 
     def to_json_dict(self) -> dict[str, Any]:
         """All of it but the key, with whether it is usable and the sentence."""

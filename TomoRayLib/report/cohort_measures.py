@@ -136,10 +136,14 @@ def _plots(pairs: Mapping[str, Sequence[Pair]]) -> str:
     plotted = [bland_altman_svg(DEFINITIONS[key], found) for key, found in pairs.items() if len(found) > 1]
     if not plotted:
         return ""
+    shown = (
+        '<p class="caption">Across: mean of true and synthetic; up: synthetic minus true. Solid: bias; dashed: limits '
+        "of agreement; pale: no difference. One colour for each person, named if pointed at.</p>"
+        f'<div class="plots">{"".join(plotted)}</div>'
+    )
     return (
-        '<details><summary>Bland-Altman plots</summary><p class="caption">Across: mean of true and synthetic; up: '
-        "synthetic minus true. Solid: bias; dashed: limits of agreement. One colour for each person.</p>"
-        f'<div class="plots">{"".join(plotted)}</div></details>'
+        f"<details><summary>Bland-Altman plots</summary>{shown}</details>"
+        f'<div class="paper-only"><h3>Bland-Altman plots</h3>{shown}</div>'
     )
 
 
@@ -176,7 +180,7 @@ def bland_altman_svg(definition: MeasureDefinition, pairs: Sequence[Pair]) -> st
         for value, anchor in ((x_low, "start"), (x_high, "end"))
     ]
     unit = f" ({definition.unit})" if definition.unit else ""
-    title = f"{definition.title}{unit}, n = {agreement.n}"
+    title = f"{definition.title}{unit}, n = {agreement.n} of {agreement.people} people"
     return (
         f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" width="{WIDTH:g}" height="{HEIGHT:g}" role="img" '
         f'aria-label="Bland-Altman plot: {escape(title)}" font-size="11" font-family="inherit" fill="#222">'

@@ -72,7 +72,7 @@ def rename_vertebrae(case: CaseNodes, was: int, becomes: int) -> None:
     case.synthetic.SetAttribute(PROVENANCE_KEY, json.dumps(renamed))
     if case.report is not None:
         now = [one["number"] for one in renamed["vertebrae"]]
-        case.report.SetText(_with_banner(case.report.GetText(), reported, now))
+        case.report.SetText(_with_banner(case.report.GetText(), reported, now, becomes))
 
 
 def report_is_old(provenance: Mapping[str, Any]) -> bool:
@@ -157,15 +157,15 @@ def _known_measures(provenance: Mapping[str, Any]) -> KnownMeasures:
     return known if entry.sha256 == model.get("weights_sha256") else KnownMeasures(usual=known.usual)
 
 
-def _with_banner(html: str, reported: list[int], now: list[int]) -> str:
-    """The report with a sentence on top about its names, if they are not the present ones."""
+def _with_banner(html: str, reported: list[int], now: list[int], chosen: int) -> str:
+    """The report with a sentence on top about its names, if they are not the present ones; ``chosen`` was named."""
     plain = _BANNER.sub("", html)
     if reported == now:
         return plain
     sentence = _(
         "The synthetic vertebrae were renamed in 3D Slicer after this report was made: {before} is {name} now, and all "
         "others follow. Names below are those before; press Synthesize again for a report with the new ones."
-    ).format(before=NAME_OF_LABEL[reported[0]], name=NAME_OF_LABEL[now[0]])
+    ).format(before=NAME_OF_LABEL[reported[now.index(chosen)]], name=NAME_OF_LABEL[chosen])
     banner = f'<p class="renamed" style="border:2px solid #b35c00;padding:0.5em"><b>{sentence}</b></p>'
     body = _BODY.search(plain)
     return banner + plain if body is None else plain[: body.end()] + banner + plain[body.end() :]

@@ -62,6 +62,8 @@ class CaseViews:
             visibility.only_this_case(case, cases_in_scene())
         if self._changed("layout", look.layout):
             self._show_layout(case, look)
+        if is_new and layouts.is_shown():
+            visibility.keep_apart(case)  # its nodes are new, whatever layout was there before
         if self._changed("window", look.window):
             display.set_window(case, look.window)
         in_views = layouts.is_shown()
