@@ -5,7 +5,7 @@ The row is built here: which vertebrae can be named, and as what, changes with t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -36,6 +36,7 @@ class NamingSection:
         self._compare = compare
         self.parameters: Any = None
         self._updating = False
+        self.renamed: Callable[[], None] = lambda: None  # after each renaming
         self._shown: tuple = ()  # the case and the numbers that the boxes list
         self.box = qt.QWidget()
         self.show_names = qt.QCheckBox(_("Names of vertebrae"))
@@ -156,6 +157,7 @@ class NamingSection:
         rename_vertebrae(case, was, becomes)
         self._shown = ()
         self.update()
+        self.renamed()
 
     def _on_toggled(self, checked: bool) -> None:
         if self.parameters is not None:

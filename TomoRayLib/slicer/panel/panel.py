@@ -25,6 +25,7 @@ from TomoRayLib.slicer.panel.compare import CompareSection
 from TomoRayLib.slicer.panel.cursor import CursorSection
 from TomoRayLib.slicer.panel.guard import Guard
 from TomoRayLib.slicer.panel.inputs import InputsSection
+from TomoRayLib.slicer.panel.measures import MeasuresSection
 from TomoRayLib.slicer.panel.naming import NamingSection
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.placing import PlacingSection
@@ -64,6 +65,8 @@ class Panel:
         self.placing = PlacingSection(ui, self.guard, self.inputs, self._placing_ended)
         self.cursor = CursorSection(ui, self.guard, self.compare, self.placing.stop)
         self.naming = NamingSection(ui, self.guard, self.compare, self.cursor)
+        self.measures = MeasuresSection(ui, self.guard, self.compare, self.say)
+        self.naming.renamed = self.measures.update
         self.advanced = AdvancedSection(ui, self.guard)
         self._width_timer = qt.QTimer()  # hidden rows leave the layout when Qt is next idle
         self._width_timer.setSingleShot(True)
@@ -114,7 +117,7 @@ class Panel:
     def _sections(self) -> tuple[Any, ...]:
         return (
             *(self.inputs, self.acquisition, self.placing, self.sources),
-            *(self.compare, self.cursor, self.naming, self.advanced),
+            *(self.compare, self.cursor, self.naming, self.measures, self.advanced),
         )
 
     def update(self) -> None:
@@ -131,6 +134,7 @@ class Panel:
             self.compare.update()
             self.cursor.update()
             self.naming.update()
+            self.measures.update()
             self._show_rendered_of_case()
             self.advanced.update()
             self._update_buttons()
@@ -207,6 +211,7 @@ class Panel:
         self._end_steps()
         self.compare.views.show_again()
         self.inputs.forget()
+        self.measures.forget()
         radiographs.forget()
         self._said, self._suggestion = "", None
         self._made = self._waiting = None
@@ -232,6 +237,7 @@ class Panel:
         manager = slicer.app.layoutManager()
         if manager is not None:
             manager.disconnect("layoutChanged(int)", self._on_layout)
+        self.measures.forget()
         radiographs.forget()
 
     def _on_modified(self) -> None:
@@ -245,6 +251,7 @@ class Panel:
         if self.parameters is not None:
             self.placing.update()
             self.cursor.update()
+            self.measures.update()
             self.compare.follow_layout()
 
     def _end_steps(self) -> None:
@@ -311,7 +318,7 @@ class Panel:
         if busy:
             return
         problems = self._problems()
-        told = "\n".join([listed(problems), *self.sources.first_steps()]).strip()
+        told = listed(problems)
         sentence = self._said or told or self._ready()
         self.run_box.show_idle(not problems, sentence, told or _("Make the synthetic CT."))
 

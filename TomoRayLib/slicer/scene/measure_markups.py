@@ -2,7 +2,8 @@
 
 Slicer's angle markup has three points, so its arms meet. Endplates are nearly parallel: their lines meet far outside of
 the patient, and an angle with a nearer corner would not lie on both. So an angle between endplates is a pair of line
-markups, each on its endplate, and both show the angle between them, which follows when one is dragged. The axial
+markups, each on its endplate, and both show the angle between them, which follows when one is dragged. Slicer draws no
+line beside the slice, so both lie in one plane, as on a radiograph: half-way between the two vertebrae. The axial
 rotation, whose arms do meet in the middle of the body, is an angle markup; a length along the spine is a curve.
 """
 
@@ -21,6 +22,8 @@ from TomoRayLib.slicer.scene.measure_table import doubted
 from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, in_scene
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from TomoRayLib.slicer.scene.node_creation import NewNodes
 
 KINDS = ("synthetic", "truth")
@@ -161,10 +164,12 @@ def _markups_of_row(measures: Mapping[str, Any], row: Mapping[str, Any], kind: s
     if np.array_equal(corner, other):
         return [_markup(ANGLE_KIND, [first, corner, second], measures, row, kind, None, new)]
     normal = _normal_of(measures, row, kind)
+    middle = lines.mean(axis=(0, 1))
     pair = []
     for part, ends in zip((UPPER, LOWER), lines, strict=True):
-        node = _markup(LINE_KIND, list(ends), measures, row, kind, part, new)
-        node.SetAttribute(NORMAL_KEY, normal)
+        in_one_plane = ends - ((ends.mean(axis=0) - middle) @ normal) * normal
+        node = _markup(LINE_KIND, list(in_one_plane), measures, row, kind, part, new)
+        node.SetAttribute(NORMAL_KEY, " ".join(f"{value:.6f}" for value in normal))
         pair.append(node)
     upper, lower = pair
     upper.SetNodeReferenceID(LOWER, lower.GetID())
@@ -205,25 +210,24 @@ def _name(measures: Mapping[str, Any], row: Mapping[str, Any], kind: str, part: 
     subject = doubted(measures, row["synthetic_subject"]) if kind == KINDS[0] else row["subject"]
     name = _("SYNTHETIC {of} {measure}") if kind == KINDS[0] else _("True {of} {measure}")
     said = name.format(of=subject, measure=_lower_first(row["title"]))
-    if part is None:
-        return said
-    return (_("{name}, upper line") if part == UPPER else _("{name}, lower line")).format(name=said)
+    return _("{name}, lower line").format(name=said) if part == LOWER else said
 
 
 def _lower_first(title: str) -> str:
     return title if title.startswith("Cobb") else title[:1].lower() + title[1:]
 
 
-def _normal_of(measures: Mapping[str, Any], row: Mapping[str, Any], kind: str) -> str | None:
-    """The direction across the plane of a level's angle, LPS, as text; None for a plane of the patient."""
+def _normal_of(measures: Mapping[str, Any], row: Mapping[str, Any], kind: str) -> NDArray[np.float64]:
+    """The unit vector across the plane of an angle, LPS: of the patient, or of a level."""
     from TomoRayLib.measures.line_angles import NORMAL
 
     if row["key"] in NORMAL:
-        return None
+        return NORMAL[row["key"]]
     subject = row["synthetic_subject"] if kind == KINDS[0] else row["subject"]
     vertebrae = {one["name"]: one for one in measures[kind]["vertebrae"]}
     upper, lower = (np.array(vertebrae[name]["axes"]["left"]) for name in subject.split("/"))
-    return " ".join(f"{value:.6f}" for value in upper + lower)
+    side = np.asarray(upper + lower, dtype=np.float64)
+    return side / np.linalg.norm(side)
 
 
 def _angle_of(nodes: list[Any]) -> float:
@@ -231,12 +235,10 @@ def _angle_of(nodes: list[Any]) -> float:
     from TomoRayLib.measures.line_angles import angle_of_lines
 
     upper, lower = sorted(nodes, key=lambda node: node.GetAttribute(PART_KEY) != UPPER)
-    normal = upper.GetAttribute(NORMAL_KEY)
+    normal = [float(value) for value in upper.GetAttribute(NORMAL_KEY).split()]
     lines = [np.array(_points_ras(node)) * RAS_OF_LPS for node in (upper, lower)]
     try:
-        return angle_of_lines(
-            upper.GetAttribute(MEASURE_KEY), lines, [float(value) for value in normal.split()] if normal else None
-        )
+        return angle_of_lines(upper.GetAttribute(MEASURE_KEY), lines, normal)
     except ValueError:
         return 0.0
 
