@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from TomoRayLib.anatomy.grey_levels import LookupTable
     from TomoRayLib.measures.comparison import KnownMeasures
+    from TomoRayLib.measures.usual import UsualMeasures
     from TomoRayLib.networks.ct_segmenter import CTSegmenter
     from TomoRayLib.networks.geolift import GeoLiftUNet
 
@@ -35,6 +36,7 @@ __all__ = [
     "load_known_measures",
     "load_network",
     "load_segmenter",
+    "load_usual_measures",
     "read_registry",
     "read_segmenters",
     "read_weights",
@@ -344,18 +346,28 @@ def load_known_measures(entry: ModelEntry) -> KnownMeasures:
     """
     from TomoRayLib.measures.comparison import KnownMeasures
     from TomoRayLib.measures.known_errors import read_known_errors
-    from TomoRayLib.measures.usual import usual_from_json
 
-    errors, usual = {}, {}
-    if (entry.folder / MEASURE_ERRORS_NAME).is_file():
-        with _readable(entry.folder / MEASURE_ERRORS_NAME) as content:
+    errors, path = {}, entry.folder / MEASURE_ERRORS_NAME
+    if path.is_file():
+        with _readable(path) as content:
             known = content["models"].get(entry.id, {})
             if known.get("weights_sha256") == entry.sha256:
                 errors = read_known_errors(known["measures"])
-    if (entry.folder / USUAL_MEASURES_NAME).is_file():
-        with _readable(entry.folder / USUAL_MEASURES_NAME) as content:
-            usual = usual_from_json(content["measures"])
-    return KnownMeasures(errors, usual)
+    return KnownMeasures(errors, load_usual_measures(entry.folder))
+
+
+def load_usual_measures(folder: Path | None = None) -> UsualMeasures:
+    """Load the usual measures of other people that come with the models; none if there is no file of them.
+
+    Raises InputError if it is damaged.
+    """
+    from TomoRayLib.measures.usual import usual_from_json
+
+    path = (folder or models_folder()) / USUAL_MEASURES_NAME
+    if not path.is_file():
+        return {}
+    with _readable(path) as content:
+        return usual_from_json(content["measures"])
 
 
 def load_equal_frequency_table(folder: Path | None = None) -> LookupTable:

@@ -23,16 +23,15 @@ from pathlib import Path
 from held_out_people import Person, find_people, read_person
 
 from TomoRayLib.base.text_formats import csv_text, write_json
-from TomoRayLib.evaluation.measured import measured_pairs, measured_truth
+from TomoRayLib.evaluation.measured import measured_pairs
 from TomoRayLib.images.files import read_labels
 from TomoRayLib.images.subjects import is_of_subjects, subject_of
 from TomoRayLib.measures.agreement import Pair
 from TomoRayLib.measures.definitions import DEFINITIONS
 from TomoRayLib.measures.known_errors import KnownError, known_error
-from TomoRayLib.measures.measure import Measure
-from TomoRayLib.measures.spine import measure_spine
+from TomoRayLib.measures.spine import MeasuredSpine, measure_spine
 from TomoRayLib.measures.usual import UsualMeasures, usual_measures, usual_to_json
-from TomoRayLib.metrics.vertebra_counts import labels_cut_by_ends
+from TomoRayLib.synthesis.measured_case import measured_truth
 from TomoRayLib.synthesis.model_run import LINEAR, choose_model
 from TomoRayLib.synthesis.truth import ground_truth
 from TomoRayLib.training.data.held_out import VALIDATION_PEOPLE, is_held_out_for_ever
@@ -53,7 +52,7 @@ def pairs_of(person: Person, model_id: str | None) -> list[dict[str, object]]:
     synthetic = model.synthesize(case.ap, case.lateral, case.views)
     truth = ground_truth(case.ct, case.labels, synthetic.grid, LINEAR)
     labels = truth.vertebrae().voxels
-    measured = measured_truth(labels, synthetic.grid, case.cut | labels_cut_by_ends(labels))
+    measured = measured_truth(labels, synthetic.grid, case.cut)
     if synthetic.spine is None:
         raise SystemExit(f"Expected a model that tells vertebrae apart, got {model.entry.id}; choose another one.")
     spine = synthetic.spine
@@ -62,14 +61,14 @@ def pairs_of(person: Person, model_id: str | None) -> list[dict[str, object]]:
 
 def usual_of(data: Path) -> UsualMeasures:
     """Usual measures of the label maps, several maps of one person put together."""
-    measured: dict[str, list[Measure]] = {}
+    measured: dict[str, list[MeasuredSpine]] = {}
     paths = sorted((data / "labelmaps").glob("*_seg.nii.gz"))
     paths += [path for path in sorted((data / "verse").rglob("*_msk.nii.gz")) if not is_scored(path.name)]
     for path in paths:
         volume = read_labels(path)
-        measures = measure_spine(volume.voxels, volume.grid).measures
-        measured.setdefault(subject_of(path.name), []).extend(measures)
-        say(f"{path.name}: {sum(one.value is not None for one in measures)} measures")
+        spine = measure_spine(volume.voxels, volume.grid)
+        measured.setdefault(subject_of(path.name), []).append(spine)
+        say(f"{path.name}: {sum(one.value is not None for one in spine.measures)} measures")
     return usual_measures(measured.values())
 
 
@@ -149,12 +148,13 @@ def main() -> None:
     (options.out / "pairs.csv").write_text(
         csv_text(("person", "measure", "place", "truth", "synthetic", "reason"), rows), encoding="utf-8"
     )
+    chosen_on = [one.name for one in people if role_of((one.name,), uses) is Role.CHOSEN_ON]
     errors, true_values = {}, {}
     for key in DEFINITIONS:
         of_kind = [row for row in rows if row[1] == key]
         true_values[key] = len(of_kind)
         pairs = [Pair(row[0], row[2], row[3], row[4]) for row in of_kind if row[4] is not None]
-        error = known_error(key, pairs, usual)
+        error = known_error(key, pairs, usual, chosen_on)
         if error is not None:
             errors[key] = error
     names = [person.title for person in people]

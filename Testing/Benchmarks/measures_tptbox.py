@@ -31,6 +31,7 @@ from TomoRayLib.measures.vertebral_body import VertebralBody
 
 BEYOND_MM = 2.0  # behind the back wall and at the sides that still counts as body
 CORPUS, ARCH = 49, 41
+TOLERANCES = {"depth, mm": 1.0, "thoracic_kyphosis_deg": 5.0}  # of the median, what both define alike
 ANGLES = {
     "thoracic_kyphosis": ("thoracic_kyphosis_deg", "T4-T12"),
     "lumbar_lordosis": ("lumbar_lordosis_deg", "L1-L5"),
@@ -111,12 +112,17 @@ def main() -> None:
                 differences.setdefault(key, []).append(own.value - float(other))
                 said.append(f"{key} {own.value:.1f} (TPTBox {float(other):.1f})")
         print(f"{path.name}: {', '.join(said)}", flush=True)
+    beyond = []
     for name, found in differences.items():
         size = np.abs(found)
+        if np.median(size) > TOLERANCES.get(name, np.inf):
+            beyond.append(name)
         print(
             f"{name}: n = {len(found)}, mean difference {np.mean(found):+.2f}, absolute: median {np.median(size):.2f}, "
             f"90 % below {np.percentile(size, 90):.2f}"
         )
+    if beyond:
+        raise SystemExit(f"Expected medians within {TOLERANCES}; beyond: {', '.join(beyond)}.")
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def demo(
         find_model(model)
         check_writable(out)
         open_libraries()
-        from TomoRayLib.jobs.demonstration import case_files, default_cache, fetch_demonstration
+        from TomoRayLib.jobs.demonstration import case_files, default_cache, fetch_demonstration, origin_note
         from TomoRayLib.jobs.synthesis import run_synthesis
 
         folder = cache or default_cache(dict(os.environ))
@@ -114,7 +114,7 @@ def demo(
                 model=model,
                 device=device,
                 title=case.name,
-                demonstration_note=f"{case.name}. {case.source}. Licence {case.licence}. {case.citation}",
+                demonstration_note=origin_note(case.name, case.source, case.licence, case.citation),
             )
             del case
             run_synthesis(job, emit)

@@ -109,6 +109,8 @@ def _show_result(values: Mapping[str, Any]) -> None:
             named = values.get("named_by_you") is not None
             count = numbering_text(values["numbering"], values.get("numbering_certainty"), named)
             out.print(f"Vertebrae: {names} (count {count})", highlight=False, soft_wrap=True)
+        if values.get("measures"):
+            out.print(measures_text(values["measures"]), highlight=False, soft_wrap=True)
         out.print(f"[bold]{NOTICE}.[/]")
     elif "vertebrae" in values:
         _show_vertebrae(out, values)
@@ -118,6 +120,17 @@ def _show_result(values: Mapping[str, Any]) -> None:
     memory = values.get("peak_memory_mb")
     cost = f", peak memory {memory / 1000:.2f} GB" if memory else ""
     out.print(f"{values['seconds']:.1f} s{cost}", highlight=False)
+
+
+def measures_text(measures: Mapping[str, Any]) -> str:
+    """Return the measures that are of use with their errors, and where the others are."""
+    said = [
+        f"{one['title'].lower()} {one['subject']} {one['synthetic']:.1f} {one['unit']} "
+        f"(error {one['low']:+.1f} to {one['high']:+.1f})"
+        for one in measures["of_use"]
+    ]
+    others = f"{measures['too_uncertain']} others are too uncertain to be of use: see report.html and measures.csv"
+    return f"Measures: {'; '.join([*said, others])}."
 
 
 def _show_vertebrae(out: Console, values: Mapping[str, Any]) -> None:

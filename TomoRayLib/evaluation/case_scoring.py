@@ -16,7 +16,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.memory import is_out_of_memory, peak_memory_mb
 from TomoRayLib.evaluation.code_version import code_version
 from TomoRayLib.evaluation.limited_threads import limited_threads
-from TomoRayLib.evaluation.measured import measured_pairs, measured_truth
+from TomoRayLib.evaluation.measured import measured_pairs
 from TomoRayLib.evaluation.prediction_files import Predicted, read_prediction
 from TomoRayLib.evaluation.predictions import PredictionFolder
 from TomoRayLib.evaluation.prepared import CaseFiles, CaseSettings, PreparedCase, label_names, prepare, prepared_key
@@ -30,6 +30,7 @@ from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 from TomoRayLib.networks.weight_files import checked_content
 from TomoRayLib.report.methods_picture import GreyAndMask, methods_picture
 from TomoRayLib.synthesis.comparison import placed_atlas
+from TomoRayLib.synthesis.measured_case import measured_truth
 from TomoRayLib.synthesis.model_run import LINEAR, MASK_THRESHOLD, ChosenModel, choose_model
 from TomoRayLib.weights import find_model
 

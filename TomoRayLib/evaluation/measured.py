@@ -5,21 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.measures.comparison import KnownMeasures, MeasureRow, measure_rows
-from TomoRayLib.measures.spine import MeasuredSpine, labels_of_unsure, measure_spine
+from TomoRayLib.measures.definitions import OF_CURVE
+from TomoRayLib.measures.spine import MeasuredSpine
 from TomoRayLib.metrics.vertebra_counts import Labels
 from TomoRayLib.metrics.vertebra_matches import match_vertebrae
-from TomoRayLib.synthesis.measured_case import LEAST_AGREEMENT
-
-
-def measured_truth(labels: NDArray[np.integer], grid: Grid, cut: Collection[int]) -> MeasuredSpine:
-    """Measure the true vertebrae of a case once for all methods; ``cut`` are those that the scan shows in part."""
-    return measure_spine(labels, grid, cut=cut)
+from TomoRayLib.synthesis.measured_case import measured_prediction
 
 
 def measured_pairs(
@@ -42,18 +35,22 @@ def measured_pairs(
 
     Returns:
         ``key``, ``subject``, ``truth``, ``synthetic`` and ``reason`` of each measure that the truth has (a value is
-        None if there is none); None without labels.
+        None if there is none); None without labels. Of each kind of curve those over the stretch that both have, or
+        else the true ones, which the prediction lacks.
     """
     if labels is None:
         return None
     matched = match_vertebrae(labels, true_labels, grid.spacing_mm, cut)
     if matched is None:
         return None
-    unsure = labels_of_unsure(_agreements(spine), LEAST_AGREEMENT)
-    own = measure_spine(labels, grid, unsure=unsure)
+    own = measured_prediction(labels, grid, _agreements(spine))
     places = {row.label: row.found_as for row in matched.rows if row.found_as is not None}
     rows = measure_rows(own, KnownMeasures(), truth, places)
-    return [_kept(row) for row in rows if row.truth is not None and row.truth.value is not None]
+    there = [row for row in rows if row.truth is not None and row.truth.value is not None]
+    compared = {row.key for row in there if row.difference is not None}
+    return [
+        _kept(row) for row in there if row.difference is not None or row.key not in OF_CURVE or row.key not in compared
+    ]
 
 
 def _agreements(spine: Mapping[str, Any] | None) -> dict[int, float]:

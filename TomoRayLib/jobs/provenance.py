@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import import_module
@@ -46,7 +47,7 @@ def provenance_of(
         "window_hu": {"center": BONE_WINDOW.center_hu, "width": BONE_WINDOW.width_hu},
         "quantisation": job.quantisation,
         "arrangement": job.arrangement.settings(),
-        "inputs": named_inputs(job, "ap", "lateral", "ct", "study", "segmentation"),
+        "inputs": named_inputs(job, "ap", "lateral", "ct", "study", "segmentation", names=job.input_names),
         "notes": list(notes),
         **dicom_of(job),
     }
@@ -71,10 +72,16 @@ def made_by(notice: str) -> dict[str, Any]:
     }
 
 
-def named_inputs(job: object, *fields: str) -> dict[str, dict[str, str]]:
-    """Return name and hash of the files in those fields of a job that hold one. Raises InputError as for a hash."""
+def named_inputs(job: object, *fields: str, names: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
+    """Return name and hash of the files in those fields of a job that hold one.
+
+    ``names`` by field take the place of the files' own. Raises InputError as for a hash.
+    """
     files = {field: Path(path) for field in fields if (path := getattr(job, field))}
-    return {field: {"name": path.name, "sha256": sha256_of_image(path)} for field, path in files.items()}
+    shown = names or {}
+    return {
+        field: {"name": shown.get(field, path.name), "sha256": sha256_of_image(path)} for field, path in files.items()
+    }
 
 
 def version_of(package: str) -> str:

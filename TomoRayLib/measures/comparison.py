@@ -14,11 +14,11 @@ from TomoRayLib.measures.spine import MeasuredSpine, spine_of
 from TomoRayLib.measures.usual import Usual, UsualMeasures
 from TomoRayLib.measures.vertebral_body import VertebralBody
 
-FEW_IN_PLACE = "too few vertebrae of the synthetic CT lie in the place of true ones"
 NOT_FOUND = NOT_MEASURABLE.format(because="no vertebra of the synthetic CT lies in this place")
+TOO_FEW_IN_PLACE = "the synthetic CT does not have all of these vertebrae in their places"
 COLUMNS = (
-    "key", "subject", "unit", "synthetic", "truth", "difference", "usual", "usual_sd", "bias", "low", "high", "n",
-    "people", "reason",
+    "key", "subject", "counted_as", "unit", "synthetic", "truth", "difference", "usual", "usual_sd", "bias", "low",
+    "high", "n", "people", "of_use", "synthetic_reason", "truth_reason",
 )  # fmt: skip
 
 
@@ -75,8 +75,9 @@ def csv_cells(row: Mapping[str, Any]) -> tuple[Any, ...]:
     error, usual = row["error"] or {}, row["usual"] or {}
     numbers = [row[name] for name in ("synthetic", "truth", "difference")]
     known = [error.get(name) for name in ("bias", "low", "high", "n", "people")]
-    reason = row["synthetic_reason"] or row["truth_reason"]
-    return (row["key"], row["subject"], row["unit"], *numbers, usual.get("mean"), usual.get("sd"), *known, reason)
+    said = (row["key"], row["subject"], row["synthetic_subject"], row["unit"])
+    reasons = (row["synthetic_reason"], row["truth_reason"])
+    return (*said, *numbers, usual.get("mean"), usual.get("sd"), *known, error.get("usable", False), *reasons)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +136,7 @@ def measure_rows(
 
 
 def _curve_pairs(own: MeasuredSpine, truth: MeasuredSpine) -> list[tuple[Measure | None, Measure]]:
-    """Synthetic and true measures of the stretch that both spines have."""
+    """Synthetic and true measures of the stretch that both spines have, and the true ones of a longer one."""
     shared = [
         label
         for label, body in truth.bodies.items()
@@ -148,12 +149,20 @@ def _curve_pairs(own: MeasuredSpine, truth: MeasuredSpine) -> list[tuple[Measure
         same_kind = [one for one in of_own if one.key == true.key]
         named_alike = [one for one in same_kind if one.subject == true.subject]
         synthetic = next(iter(named_alike or same_kind), None)  # a Cobb angle may lie between other ends
-        alone = next((one for one in truth.measures if one.key == true.key and one.value is not None), None)
-        if true.value is None and alone is not None:  # of the whole truth, with nothing to compare it with
-            pairs.append((not_measurable(alone.key, alone.subject, FEW_IN_PLACE), alone))
-        else:
+        if true.value is not None or not _has(truth, true.key):
             pairs.append((synthetic, true))
-    return pairs
+    paired = {(true.key, true.subject) for _, true in pairs}
+    longer = [one for one in truth.measures if one.key in OF_CURVE and one.value is not None]
+    return [*pairs, *((_too_few(one), one) for one in longer if (one.key, one.subject) not in paired)]
+
+
+def _has(truth: MeasuredSpine, key: str) -> bool:
+    """True if the whole true spine has a measure of this kind."""
+    return any(one.key == key and one.value is not None for one in truth.measures)
+
+
+def _too_few(true: Measure) -> Measure:
+    return not_measurable(true.key, true.subject, TOO_FEW_IN_PLACE)
 
 
 def measures_dict(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from TomoRayLib.anatomy.vertebrae import CRANIOCAUDAL_ORDER, NAME_OF_LABEL
+from TomoRayLib.anatomy.vertebrae import CRANIOCAUDAL_ORDER, LABEL_OF_NAME, NAME_OF_LABEL
 from TomoRayLib.measures.comparison import KnownMeasures
 from TomoRayLib.measures.curves import named_stretches
-from TomoRayLib.measures.measure import Measure, subject_renamed
-from TomoRayLib.measures.vertebral_body import Endplate, NoBody
+from TomoRayLib.measures.measure import NOT_MEASURABLE, Measure, subject_renamed
+from TomoRayLib.measures.spine import WAS_NO_BODY
+from TomoRayLib.measures.vertebral_body import NO_BODY, Endplate, NoBody
 
 OF_NAMED_STRETCH = ("thoracic_kyphosis_deg", "lumbar_lordosis_deg")
 BECAUSE = "no body measured, because "
@@ -57,17 +59,35 @@ def _counted_as(row: Mapping[str, Any], names: Mapping[str, str]) -> str:
 
 
 def _renamed_spine(spine: Mapping[str, Any], numbers: Mapping[int, int], names: Mapping[str, str]) -> dict[str, Any]:
-    vertebrae = [
-        {**one, "number": numbers.get(one["number"], one["number"]), "name": names.get(one["name"], one["name"])}
-        for one in spine["vertebrae"]
-    ]
+    vertebrae = [_renamed_vertebra(one, numbers) for one in spine["vertebrae"]]
     measures: list[dict[str, Any]] = []
     for one in spine["measures"]:
         if one["key"] not in OF_NAMED_STRETCH:
-            measures.append({**one, "subject": subject_renamed(one["subject"], names)})
+            measures.append(_renamed_measure(one, names))
         elif not any(made["key"] in OF_NAMED_STRETCH for made in measures):
             measures += [again.to_json_dict() for again in named_stretches(_bodies(vertebrae))]
     return {"vertebrae": vertebrae, "measures": measures}
+
+
+def _renamed_vertebra(one: Mapping[str, Any], numbers: Mapping[int, int]) -> dict[str, Any]:
+    """A vertebra under its new number; C1 and C2 have no body to be measured, whatever they were before."""
+    number = numbers.get(one["number"], one["number"])
+    because = NO_BODY.get(number)
+    if because is None and one.get("reason", "").removeprefix(BECAUSE) in NO_BODY.values():
+        because = WAS_NO_BODY
+    kept = {"reason": BECAUSE + because} if because is not None else one
+    return {**kept, "number": number, "name": NAME_OF_LABEL[number]}
+
+
+def _renamed_measure(one: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A measure of vertebrae under their new names, its reason too; none of C1 and C2."""
+    subject = subject_renamed(one["subject"], names)
+    renamed = {**one, "subject": subject, "reason": subject_renamed(one["reason"], names) if one["reason"] else None}
+    parts = {part: NO_BODY.get(LABEL_OF_NAME.get(part, 0)) for part in re.split("[/-]", subject)}
+    because = next((f"{part}: {why}" for part, why in parts.items() if why is not None), None)
+    if because is None:
+        return renamed
+    return {**renamed, "value": None, "reason": NOT_MEASURABLE.format(because=because), "lines_mm": []}
 
 
 def _bodies(vertebrae: list[dict[str, Any]]) -> dict[int, _Ends | NoBody]:

@@ -8,7 +8,6 @@ Places in the frame are mm along left, posterior and superior; points are LPS mm
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +37,6 @@ WALL_IN_FRONT_MM = 5  # of the rim, from where on the way to the canal begins
 TO_WALL = 0.1  # mm per mm: of places that stand out alike the one nearer to the wall is the rim
 LEAST_SHARE = 0.7  # of the rays that must meet both endplates
 DEPTHS_MM, LARGEST_TILT_DEG = (8.0, 50.0), 40.0
-EDGE_VOXELS = 0.25  # nearer to the centres of the volume's first or last voxels a face is where the image ends
 
 
 class NotMeasurableError(Exception):
@@ -62,7 +60,6 @@ class SmoothedMask:
     voxels: NDArray[np.float32]
     world_to_index: Floats
     first: Floats  # (i, j, k) of the box in the volume
-    size: Floats  # of the volume (i, j, k)
 
     @classmethod
     def of(cls, vertebra: VertebraMask) -> SmoothedMask:
@@ -72,27 +69,18 @@ class SmoothedMask:
         padded = np.pad(vertebra.mask.astype(np.float32), [(m, m) for m in margin])
         smooth = ndimage.gaussian_filter(padded, sd, truncate=3.0)
         first = np.array([side.start - m for side, m in zip(vertebra.box, margin, strict=True)][::-1], dtype=float)
-        return cls(smooth, vertebra.grid.world_to_index, first, np.array(vertebra.grid.size, dtype=float))
+        return cls(smooth, vertebra.grid.world_to_index, first)
 
     def along(self, frame: Frame) -> NDArray[np.float32]:
         """The occupancy in the frame: (superior, posterior, left), steps of ``STEP_MM``, middle at the centre."""
         shape = (2 * UP_MM + 1, FRONT_MM + BACK_MM + 1, 2 * LEFT_MM + 1)
         start = frame.to_world(np.array([-LEFT_MM, -FRONT_MM, -UP_MM], dtype=float))
-        turn = (
-            self.world_to_index[:3, :3] @ frame.axes * STEP_MM
-        )  # index (i, j, k) per step (left, posterior, superior)
+        turn = self.world_to_index[:3, :3] @ frame.axes * STEP_MM  # (i, j, k) of a step along each axis
         offset = self.world_to_index[:3, :3] @ start + self.world_to_index[:3, 3] - self.first
         sampled = ndimage.affine_transform(
             self.voxels, turn[::-1, ::-1], offset[::-1], output_shape=shape, order=1, mode="constant", cval=0.0
         )
         return np.asarray(sampled, dtype=np.float32)
-
-    def check_not_cut(self, faces_mm: Iterable[Floats]) -> None:
-        """Raise NotMeasurableError if one of these places lies where the volume ends."""
-        for point in faces_mm:
-            index = self.world_to_index[:3, :3] @ point + self.world_to_index[:3, 3]
-            if (index < EDGE_VOXELS).any() or (index > self.size - 1 - EDGE_VOXELS).any():
-                raise NotMeasurableError("the edge of the volume cuts it")
 
 
 class SampledMask:

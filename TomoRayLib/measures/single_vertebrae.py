@@ -10,8 +10,6 @@ from TomoRayLib.measures.definitions import OF_VERTEBRA
 from TomoRayLib.measures.measure import Line, Measure, measured, not_measurable
 from TomoRayLib.measures.vertebral_body import POSITIONS, NoBody, VertebralBody
 
-NO_PROCESSES = "nothing of the vertebra shows behind its body"
-
 
 def vertebra_measures(body: VertebralBody | NoBody) -> tuple[Measure, ...]:
     """Measure one vertebra.
@@ -39,8 +37,8 @@ def _height_line(body: VertebralBody, position: str) -> Line:
 
 
 def _rotation(body: VertebralBody) -> Measure:
-    if not body.has_direction:
-        return not_measurable("rotation_deg", body.name, NO_PROCESSES)
+    if body.no_direction is not None:
+        return not_measurable("rotation_deg", body.name, body.no_direction)
     back, middle = body.frame.posterior, body.frame.middle_mm
     angle_deg = math.degrees(math.atan2(-back[0], back[1]))  # the front points to -back; LPS x is the patient's left
     half = body.depth_mm / 2

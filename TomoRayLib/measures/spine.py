@@ -17,8 +17,9 @@ from TomoRayLib.measures.levels import level_measures
 from TomoRayLib.measures.measure import Measure
 from TomoRayLib.measures.single_vertebrae import vertebra_measures
 from TomoRayLib.measures.vertebra_frame import body_middle_mm, long_axes, vertebra_masks
-from TomoRayLib.measures.vertebral_body import NoBody, VertebralBody, measure_body
+from TomoRayLib.measures.vertebral_body import NO_BODY, NoBody, VertebralBody, measure_body
 
+WAS_NO_BODY = "it was counted as C1 or C2, of which no body is measured"
 CUT = "the end of the image cuts it"
 UNSURE = "the network is unsure where it ends and its neighbours begin"
 THREADS = 2
@@ -103,6 +104,10 @@ def _are_neighbours(upper: int, lower: int, labels: Iterable[int]) -> bool:
 
 
 def _renamed(body: VertebralBody | NoBody, label: int) -> VertebralBody | NoBody:
+    if label in NO_BODY:
+        return NoBody(label, NO_BODY[label])
+    if isinstance(body, NoBody) and body.because in NO_BODY.values():
+        return NoBody(label, WAS_NO_BODY)
     return replace(body, label=label)
 
 

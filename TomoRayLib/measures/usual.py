@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 
 from TomoRayLib.measures.agreement import Pair
+from TomoRayLib.measures.curves import curve_measures
 from TomoRayLib.measures.definitions import DEFINITIONS
 from TomoRayLib.measures.measure import Measure
+from TomoRayLib.measures.spine import MeasuredSpine
+from TomoRayLib.measures.vertebral_body import VertebralBody
 
 FEWEST = 3  # people
+BETWEEN_ENDS = ("sagittal_angle_deg", "sagittal_centroid_angle_deg", "spine_length_mm", "coronal_offset_mm")
 
 
 @dataclass(frozen=True)
@@ -35,21 +39,45 @@ class Usual:
 UsualMeasures = Mapping[tuple[str, str], Usual]  # by key and subject
 
 
-def usual_measures(spines: Iterable[Sequence[Measure]]) -> dict[tuple[str, str], Usual]:
-    """Compute the usual measures of spines, one of each person; subjects with fewer than ``FEWEST`` are left out.
+def usual_measures(people: Iterable[Sequence[MeasuredSpine]]) -> dict[tuple[str, str], Usual]:
+    """Compute the usual measures of spines.
 
-    A largest angle grows with what is in view, so it is usual only for the same ends.
+    Args:
+        people: The spines of each person, of one scan or of several.
+
+    Returns:
+        Mean and SD over people; several values of one person are averaged first. Stretches are measured between any
+        two vertebrae without a gap, so that each length has its own. A largest angle grows with what is in view, so it
+        is usual only for the same ends. Subjects of fewer than ``FEWEST`` people are left out.
     """
     found: dict[tuple[str, str], list[float]] = {}
-    for measures in spines:
-        for one in measures:
+    for spines in people:
+        own: dict[tuple[str, str], list[float]] = {}
+        for one in (one for spine in spines for one in _with_stretches(spine)):
             if one.value is not None:
-                found.setdefault((one.key, one.subject), []).append(one.value)
+                own.setdefault((one.key, one.subject), []).append(one.value)
+        for place, values in own.items():
+            found.setdefault(place, []).append(float(np.mean(values)))
     return {
         place: Usual(float(np.mean(values)), float(np.std(values, ddof=1)), len(values))
         for place, values in found.items()
         if len(values) >= FEWEST
     }
+
+
+def _with_stretches(spine: MeasuredSpine) -> list[Measure]:
+    """All measures of a spine, and those of each stretch of it; largest angles of the whole alone."""
+    labels = list(spine.bodies)
+    made = {(one.key, one.subject): one for one in spine.measures}
+    for first in range(len(labels)):
+        for last in range(first + 1, len(labels)):
+            part = labels[first : last + 1]
+            if not all(isinstance(spine.bodies[label], VertebralBody) for label in part):
+                break
+            for one in curve_measures({label: spine.bodies[label] for label in part}):
+                if one.key in BETWEEN_ENDS:
+                    made.setdefault((one.key, one.subject), one)
+    return list(made.values())
 
 
 def guessed(key: str, pairs: Iterable[Pair], usual: UsualMeasures) -> list[Pair]:

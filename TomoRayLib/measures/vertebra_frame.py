@@ -43,6 +43,13 @@ class VertebraMask:
     box: Box
     grid: Grid
 
+    def at_edge_mm(self) -> Floats:
+        """Centres (n, 3) of its voxels in the first and last slices of the volume, along any axis."""
+        index = np.argwhere(self.mask)[:, ::-1] + [side.start for side in self.box[::-1]]
+        outermost = (index == 0) | (index == np.array(self.grid.size) - 1)
+        matrix = self.grid.index_to_world
+        return np.asarray(index[outermost.any(axis=1)] @ matrix[:3, :3].T + matrix[:3, 3], dtype=np.float64)
+
     def points_mm(self, most: int) -> Floats:
         """About ``most`` points (n, 3), each somewhere in a voxel of its own: no lattice meets that of any bins."""
         index = np.argwhere(self.mask)
@@ -79,6 +86,8 @@ class Frame:
         """The frame of a long axis and a way to the back, which is made perpendicular to it."""
         up = superior / np.linalg.norm(superior)
         back = posterior - (posterior @ up) * up
+        if np.linalg.norm(back) < 1e-6:  # a spine along the way to the back: any direction across it will do
+            back = np.cross(up, np.array([1.0, 0.0, 0.0]))
         back = back / np.linalg.norm(back)
         return cls(np.asarray(middle_mm, dtype=np.float64), np.cross(back, up), back, up)
 

@@ -22,6 +22,9 @@ POSITIONS = ("anterior", "middle", "posterior")
 MIDDLE_WIDTH = 1 / 12  # of the depth, to either side
 HEIGHTS_MM, LARGEST_WEDGE = (5.0, 40.0), 1.4  # beyond these no body is known: two vertebrae run into each other
 COARSEST_MM = 3.5  # voxels
+CORNER_MM = 3.0  # that rims and corners reach beyond walls and endplates
+CUT_BY_VOLUME = "the edge of the volume cuts it"
+NO_PROCESSES = "nothing of the vertebra shows behind its body"
 ATLAS, AXIS = 1, 2
 NO_BODY = {
     ATLAS: "C1 has no body",
@@ -44,8 +47,8 @@ class VertebralBody:
     Args:
         label: VerSe number.
         frame: Middle of the body and its directions.
-        has_direction: False if nothing behind the body tells which way it is turned; left and back are then the
-            patient's.
+        no_direction: Why nothing tells which way it is turned, as the end of a sentence; left and back are then about
+            the patient's. None if something does.
         upper: Upper endplate.
         lower: Lower endplate.
         depth_mm: From the front to the back wall at half its height.
@@ -58,7 +61,7 @@ class VertebralBody:
 
     label: int
     frame: Frame
-    has_direction: bool
+    no_direction: str | None
     upper: Endplate
     lower: Endplate
     depth_mm: float
@@ -150,9 +153,19 @@ def _measured(vertebra: VertebraMask, middle_mm: Floats, superior: Floats) -> Ve
         frame = Frame.along(middle, up, frame.posterior)
         if found is not None and number == 0:
             frame = mirror_frame(vertebra, middle, up) or frame
-    body = _body(vertebra.label, sampled, frame, walls, center, normals, found is not None)
-    smooth.check_not_cut([*body.points_mm.values(), *body.back_wall_mm.values()])
+    no_direction = NO_PROCESSES if found is None else CUT_BY_VOLUME if len(vertebra.at_edge_mm()) else None
+    body = _body(vertebra.label, sampled, frame, walls, center, normals, no_direction)
+    _check_not_cut(body, vertebra)
     return body
+
+
+def _check_not_cut(body: VertebralBody, vertebra: VertebraMask) -> None:
+    """Raise NotMeasurableError if voxels of the body, its corners included, lie where the volume ends."""
+    local = np.abs((vertebra.at_edge_mm() - body.frame.middle_mm) @ body.frame.axes)
+    half_height_mm = max(body.heights_mm.values()) / 2
+    reach = np.array([body.width_mm / 2, body.depth_mm / 2, half_height_mm]) + CORNER_MM
+    if (local <= reach).all(axis=1).any():
+        raise NotMeasurableError(CUT_BY_VOLUME)
 
 
 def _body(
@@ -162,7 +175,7 @@ def _body(
     walls: Walls,
     center: Floats,
     normals: tuple[Floats, Floats],
-    turned: bool,
+    no_direction: str | None,
 ) -> VertebralBody:
     """The body of the last round's walls and endplates; ``center`` is its middle in the frame."""
     depth_mm = walls.back - walls.front
@@ -187,7 +200,7 @@ def _body(
     return VertebralBody(
         label=label,
         frame=frame.moved(center),
-        has_direction=turned,
+        no_direction=no_direction,
         upper=plates[0],
         lower=plates[1],
         depth_mm=depth_mm,

@@ -9,6 +9,8 @@ from html import escape
 from TomoRayLib.base.text_formats import csv_text
 from TomoRayLib.measures.agreement import Agreement, Pair, agreement_of
 from TomoRayLib.measures.definitions import DEFINITIONS, MeasureDefinition
+from TomoRayLib.measures.known_errors import FEWEST, KnownError, known_error
+from TomoRayLib.measures.usual import UsualMeasures
 from TomoRayLib.metrics.statistics import CaseScore
 from TomoRayLib.report.cohort_result import CohortResult, shown_row
 
@@ -64,9 +66,12 @@ def measures_section(result: CohortResult) -> str:
         return ""
     return (
         "<h2>Measures</h2><p>Heights, discs and angles of the synthetic vertebrae against those of the true ones, "
-        "paired by place. Bias is synthetic minus true; 95 % of the differences of a new person are expected between "
-        "the limits of agreement (variance within and between people). ICC(A,1) is 1 for equal values and around 0 "
-        "for values that do not follow the true ones. A volume without bone and the mean atlas have no vertebrae told "
+        "paired by place. Bias is synthetic minus true; the limits of agreement are bias and 1.96 SD to either side, "
+        "of variance within and between people, and themselves uncertain with few people. <i>A guess</i> takes the "
+        "usual value of other people for each. Angles and lengths of stretches are over the vertebrae that both have: "
+        "a true curve beyond them is not in it. ICC(A,1) is 1 for equal values and around 0 for values that do not "
+        "follow the true ones; stretches of unlike lengths alone make it high. A volume without bone and the mean "
+        "atlas have no vertebrae told "
         f"apart, and so no measures.</p>{''.join(parts)}"
     )
 
@@ -82,23 +87,28 @@ def _true_values(result: CohortResult, method: str) -> dict[str, int]:
 
 def _table(result: CohortResult, method: str, there: Mapping[str, int]) -> str:
     lines = ""
+    measured, usual = result.measured_of(method), result.usual
     for key, agreement in agreements_of(result, method).items():
-        definition = DEFINITIONS[key]
+        definition, pairs = DEFINITIONS[key], measured.get(key, [])
+        error = known_error(key, pairs, usual)
         limits = f"{_signed(agreement.low, definition)} to {_signed(agreement.high, definition)}"
         cells = (
             f"{agreement.n} of {there[key]}",
             str(agreement.people),
             _signed(agreement.bias, definition),
             limits if math.isfinite(agreement.low) else "\N{EN DASH}",
+            _plain(agreement.mean_absolute, definition) if agreement.n else "\N{EN DASH}",
+            _guess_errs(error, definition),
             "\N{EN DASH}" if math.isnan(agreement.icc) else f"{agreement.icc:.2f}",
-            _verdict(agreement, definition),
+            _verdict(key, pairs, usual),
         )
         texts = [
-            f'<td class="text">{cell}</td>' if place == 5 else f"<td>{cell}</td>" for place, cell in enumerate(cells)
+            f'<td class="text">{cell}</td>' if place == len(cells) - 1 else f"<td>{cell}</td>"
+            for place, cell in enumerate(cells)
         ]
         unit = f" ({definition.unit})" if definition.unit else ""
         lines += f'<tr><th scope="row">{escape(definition.title)}{unit}</th>{"".join(texts)}</tr>'
-    heads = ("Measured", "People", "Bias", "95 % limits", "ICC")
+    heads = ("Measured", "People", "Bias", "95 % limits", "Mean error", "A guess errs", "ICC")
     heading = "".join(f"<th>{head}</th>" for head in heads)
     return (
         f"<table><caption>{escape(shown_row(method))}: synthetic minus true</caption><thead><tr><th>Measure</th>"
@@ -106,23 +116,34 @@ def _table(result: CohortResult, method: str, there: Mapping[str, int]) -> str:
     )
 
 
-def _verdict(agreement: Agreement, definition: MeasureDefinition) -> str:
-    if not math.isfinite(agreement.low):
+def _guess_errs(error: KnownError | None, definition: MeasureDefinition) -> str:
+    return "\N{EN DASH}" if error is None or error.guess is None else _plain(error.guess, definition)
+
+
+def _verdict(key: str, pairs: Sequence[Pair], usual: UsualMeasures) -> str:
+    """What the measure is of use for, as ``KnownError`` judges it."""
+    error, useful_for = known_error(key, pairs, usual), escape(DEFINITIONS[key].useful_for)
+    if error is None or min(error.n, error.people) < FEWEST:
         return "too few to tell"
-    worst = max(abs(agreement.low), abs(agreement.high))
-    if worst <= definition.useful_within:
-        return escape(definition.useful_for)
-    return f"not for {escape(definition.useful_for)}"
+    if error.usable:
+        return useful_for
+    if error.guess is None:
+        return f"not known for {useful_for}: no usual value to compare with"
+    return f"not for {useful_for}"
 
 
 def _plots(pairs: Mapping[str, Sequence[Pair]]) -> str:
     plotted = [bland_altman_svg(DEFINITIONS[key], found) for key, found in pairs.items() if len(found) > 1]
     if not plotted:
         return ""
+    shown = (
+        '<p class="caption">Across: mean of true and synthetic; up: synthetic minus true. Solid: bias; dashed: limits '
+        "of agreement; pale: no difference. One colour for each person, named if pointed at.</p>"
+        f'<div class="plots">{"".join(plotted)}</div>'
+    )
     return (
-        '<details><summary>Bland-Altman plots</summary><p class="caption">Across: mean of true and synthetic; up: '
-        "synthetic minus true. Solid: bias; dashed: limits of agreement. One colour for each person.</p>"
-        f'<div class="plots">{"".join(plotted)}</div></details>'
+        f"<details><summary>Bland-Altman plots</summary>{shown}</details>"
+        f'<div class="paper-only"><h3>Bland-Altman plots</h3>{shown}</div>'
     )
 
 
@@ -159,7 +180,7 @@ def bland_altman_svg(definition: MeasureDefinition, pairs: Sequence[Pair]) -> st
         for value, anchor in ((x_low, "start"), (x_high, "end"))
     ]
     unit = f" ({definition.unit})" if definition.unit else ""
-    title = f"{definition.title}{unit}, n = {agreement.n}"
+    title = f"{definition.title}{unit}, n = {agreement.n} of {agreement.people} people"
     return (
         f'<svg viewBox="0 0 {WIDTH:g} {HEIGHT:g}" width="{WIDTH:g}" height="{HEIGHT:g}" role="img" '
         f'aria-label="Bland-Altman plot: {escape(title)}" font-size="11" font-family="inherit" fill="#222">'

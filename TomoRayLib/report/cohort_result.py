@@ -9,6 +9,7 @@ from typing import Any
 
 from TomoRayLib.measures.agreement import Pair
 from TomoRayLib.measures.definitions import DEFINITIONS
+from TomoRayLib.measures.usual import UsualMeasures
 from TomoRayLib.metrics.paired import PairedTest, paired_tests
 from TomoRayLib.metrics.published import MARGINS, TABLE_2, Equivalence, equivalence
 from TomoRayLib.metrics.scores import COLUMN_OF_KEY
@@ -21,6 +22,7 @@ from TomoRayLib.metrics.statistics import (
 )
 from TomoRayLib.metrics.vertebra_pooling import PooledCounts, pool_counts
 from TomoRayLib.report.tables import NAME_OF_ROW
+from TomoRayLib.weights import load_usual_measures
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,11 @@ class CohortResult:
         counted = {method: self.counted_of(method) for method in self.methods}
         found = {method: one.to_json_dict() for method, one in counted.items() if one is not None}
         return {"counting": found} if found else {}
+
+    @cached_property
+    def usual(self) -> UsualMeasures:
+        """The usual measures of other people that come with the models."""
+        return load_usual_measures()
 
     def measured_of(self, method: str) -> dict[str, list[Pair]]:
         """A method's measures beside the true ones, by kind, over the cases that means are made of."""

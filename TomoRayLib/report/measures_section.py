@@ -34,8 +34,9 @@ LARGE = (
 WEDGE = "wedge_ratio"
 OF_VERTEBRA = ("height_anterior_mm", "height_middle_mm", "height_posterior_mm", WEDGE, "rotation_deg")
 OF_LEVEL = ("disc_height_mm", "segmental_angle_deg", "slip_mm")
+FRACTURES = "<b>A plausible healthy vertebra may stand in the place of a fractured one.</b>"
 HEALTHY = (
-    "<b>A plausible healthy vertebra may stand in the place of a fractured one.</b> Whatever the two radiographs do "
+    f"{FRACTURES} Whatever the two radiographs do "
     "not show was filled in with the usual shape of spines, so a normal height here does not exclude a fracture."
 )
 NO_GRADE = (
@@ -65,8 +66,9 @@ def measures_section(measures: Mapping[str, Any] | None, doubt: str = "") -> str
     of_spine = [row for row in rows if row["key"] not in (*OF_VERTEBRA, *OF_LEVEL)]
     compared = measures.get("truth") is not None
     return (
-        f'<h2>Measures</h2><p class="caption">{_caption(compared)}</p>{_tiles(rows)}'
-        f"<h3>The spine as a whole</h3>{_spine_table(of_spine, compared)}"
+        f'<h2>Measures</h2><p class="caption">{_caption(compared)}</p>'
+        f"<p>{FRACTURES}</p>{_tiles(rows)}"
+        f"<h3>The spine as a whole</h3>{_spine_table(of_spine, compared, measures['definitions'])}"
         f"{_group('Bodies: heights and rotation', of_vertebra, OF_VERTEBRA, compared, _heights_notice(rows))}"
         f"{_group('Levels: discs and slip', of_level, OF_LEVEL, compared)}"
         f"{_unusable(rows)}{_definitions(measures['definitions'], rows)}"
@@ -130,8 +132,8 @@ def _doubtful(row: Row, text: str) -> str:
     return "" if is_usable(row) else f'<span class="doubtful">{text}</span>'
 
 
-def _spine_table(rows: Sequence[Row], compared: bool) -> str:
-    """Measures of stretches, one a line."""
+def _spine_table(rows: Sequence[Row], compared: bool, definitions: Mapping[str, Any]) -> str:
+    """Measures of stretches, one a line, with what each is of use for."""
     if not rows:
         return "<p>None.</p>"
     heads = ["Synthetic", *(["Truth", "Difference"] if compared else []), "Expected error"]
@@ -143,7 +145,8 @@ def _spine_table(rows: Sequence[Row], compared: bool) -> str:
             dict.fromkeys(filter(None, (why_missing(row, "synthetic"), why_missing(row, "truth") if compared else "")))
         )
         cells = "".join(f"<td>{value}</td>" for value in values)
-        note = escape(why) or ("" if is_usable(row) else "too uncertain to be of use")
+        of_use = f"tells {escape(definitions[row['key']]['useful_for'])}"
+        note = escape(why) or (of_use if is_usable(row) else "too uncertain to be of use")
         lines += (
             f'<tr><th scope="row">{escape(row["title"])}, {escape(row["place"])}</th>{cells}<td>{error_text(row)}</td>'
             f'<td class="text">{note}</td></tr>'

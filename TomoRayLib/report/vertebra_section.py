@@ -56,10 +56,10 @@ def _count_sentence(spine: DecodedSpine) -> str:
     """How sure the numbers are, and by whom."""
     if spine.named is not None:
         was, certainty = NAME_OF_LABEL[spine.named.was], spine.named.certainty_before
-        before = f"called it {was}" if spine.named.number != spine.named.was else "did so too"
+        said = f"had called it {was}" if spine.named.number != spine.named.was else "said the same"
         return (
-            f"Count named by you: {NAME_OF_LABEL[spine.named.number]}, from which all are counted; the network had "
-            f"{before} ({certainty:.0%} certain)."
+            f"Count named by you: {NAME_OF_LABEL[spine.named.number]}, from which all are counted; the network "
+            f"{said} ({certainty:.0%} certain)."
         )
     if spine.numbering == SURE:
         return f"Count sure, as far as the network can tell ({spine.certainty:.0%} certain)."

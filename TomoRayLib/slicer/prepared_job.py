@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from slicer.i18n import tr as _
 
@@ -11,10 +13,13 @@ from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.slicer.request import CTInputs, RadiographInputs, Request, StudyInputs
 from TomoRayLib.slicer.scene.nodes import Role, export_volume
 from TomoRayLib.slicer.scene.radiographs import export_radiograph, radiograph_of
+from TomoRayLib.slicer.scene.sample_nodes import sample_note
 from TomoRayLib.slicer.scene.segments import goes_by_names, labels_of
 from TomoRayLib.slicer.scene.view_geometry import is_placed, pair_of, write_geometry
 from TomoRayLib.slicer.worker.job_folder import NEED_MB, PreparedJob, check_space
 
+UNSAFE = re.compile(r"[^\w ()-]")  # in the name of a file; a dot would look like an ending
+LONGEST_NAME = 80
 RESULTS = "results"  # the folder in the job's folder that receives the results
 
 
@@ -50,6 +55,8 @@ def _from_ct(request: Request, inputs: CTInputs, folder: Path) -> PreparedJob:
         segmentation=segmentation,
         labels=_numbering(inputs),
         geometry=GeometryOptions(preset=inputs.preset, isocenter_mm=inputs.isocenter_mm),
+        demonstration_note=sample_note(inputs.ct),
+        input_names=_names(ct=inputs.ct, segmentation=inputs.segmentation),
         **asdict(request.settings),
     )
     return PreparedJob(job, notes, _moved_apart(inputs))
@@ -64,8 +71,9 @@ def _from_study(request: Request, inputs: StudyInputs, folder: Path) -> Prepared
     notes: tuple[str, ...] = ()
     if inputs.segmentation is not None:
         labels, notes = labels_of(inputs.segmentation, None, inputs.labels)
-        segmentation = str(folder / "vertebrae.nrrd")
-        write_volume(folder / "vertebrae.nrrd", labels, compressed=False)
+        path = _file_of(folder, "segmentation", inputs.segmentation)
+        segmentation = str(path)
+        write_volume(path, labels, compressed=False)
     job = SynthesisJob(
         out=str(folder / RESULTS),
         title=request.title,
@@ -73,6 +81,7 @@ def _from_study(request: Request, inputs: StudyInputs, folder: Path) -> Prepared
         segmentation=segmentation,
         labels=_numbering(inputs),
         geometry=GeometryOptions(isocenter_mm=inputs.isocenter_mm),
+        input_names=_names(segmentation=inputs.segmentation),
         **asdict(request.settings),
     )
     return PreparedJob(job, notes)
@@ -87,17 +96,33 @@ def _from_radiographs(request: Request, inputs: RadiographInputs, folder: Path) 
     images = [radiograph_of(node, role) for node, role, _geometry in pair]
     views = pair_of(inputs.ap_geometry, inputs.lateral_geometry, *(image.pixels.shape for image in images))
     placed = [is_placed(image, of_view) for image, (_node, _role, of_view) in zip(images, pair, strict=True)]
-    write_geometry(folder / "geometry.json", views, places_assumed=not any(placed))
+    origins = {"ap": inputs.ap_origins, "lateral": inputs.lateral_origins}
+    stated = {view: of_view for view, of_view in origins.items() if of_view}
+    write_geometry(folder / "geometry.json", views, places_assumed=not any(placed), origins=stated)
     job = SynthesisJob(
         out=str(folder / RESULTS),
         title=request.title,
         ap=str(ap),
         lateral=str(lateral),
         geometry=GeometryOptions(file=str(folder / "geometry.json")),
+        demonstration_note=sample_note(inputs.ap) or sample_note(inputs.lateral),
+        input_names=_names(ap=inputs.ap, lateral=inputs.lateral),
         **inputs.arrangement(),
         **asdict(request.settings),
     )
     return PreparedJob(job)
+
+
+def _names(**nodes: Any) -> dict[str, str]:
+    """The names of nodes by field of a job: the files that the job gets are copies, or named after DICOM's UIDs."""
+    return {field: node.GetName() for field, node in nodes.items() if node is not None}
+
+
+def _file_of(folder: Path, field: str, node: Any) -> Path:
+    """The file for a copy of a node: messages of the worker call it by its name, so it is named after the node."""
+    inside = folder / field
+    inside.mkdir(exist_ok=True)
+    return inside / f"{UNSAFE.sub('_', node.GetName())[:LONGEST_NAME].strip() or field}.nrrd"
 
 
 def _written_ct(inputs: CTInputs, folder: Path) -> tuple[str, str | None, tuple[str, ...]]:
@@ -105,13 +130,15 @@ def _written_ct(inputs: CTInputs, folder: Path) -> tuple[str, str | None, tuple[
     from TomoRayLib.images.writing import write_volume
 
     check_space(folder, NEED_MB + 2 * inputs.ct.GetImageData().GetActualMemorySize() // 1024)
-    moved = export_volume(inputs.ct, folder / "ct.nrrd")
+    ct = _file_of(folder, "ct", inputs.ct)
+    moved = export_volume(inputs.ct, ct)
     notes = (moved,) if moved is not None else ()
     if inputs.segmentation is None:
-        return str(folder / "ct.nrrd"), None, notes
+        return str(ct), None, notes
     labels, remarks = labels_of(inputs.segmentation, inputs.ct, inputs.labels)
-    write_volume(folder / "vertebrae.nrrd", labels, compressed=False)
-    return str(folder / "ct.nrrd"), str(folder / "vertebrae.nrrd"), (*notes, *remarks)
+    vertebrae = _file_of(folder, "segmentation", inputs.segmentation)
+    write_volume(vertebrae, labels, compressed=False)
+    return str(ct), str(vertebrae), (*notes, *remarks)
 
 
 def _numbering(inputs: CTInputs | StudyInputs) -> str:

@@ -21,7 +21,7 @@ from TomoRayLib.geometry.view_json import VIEW_KEY
 from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.types import Radiograph, RadiographHeader, Volume
 from TomoRayLib.synthesis.calibrated_views import CalibratedPair
-from TomoRayLib.synthesis.geometry_files import views_of_file
+from TomoRayLib.synthesis.geometry_files import stated_origins, views_of_file
 from TomoRayLib.synthesis.given_geometry import (
     given_place,
     place_contradictions,
@@ -129,7 +129,7 @@ def pair_geometry(
             read.append(_Read(calibrated.views[name], ()))
         elif pair is not None:
             view = with_given_numbers(pair.ap if name == "AP" else pair.lateral, own)
-            read.append(_Read(view, (f"{name}: geometry from {Path(str(options.file)).name}{said_of_numbers(own)}.",)))
+            read.append(_Read(view, (f"{name}: {_said_of_file(view, name, options)}{said_of_numbers(own)}.",)))
         elif VIEW_KEY in radiograph.metadata:
             stored = stored_view(radiograph, name)
             note = f"{name}: geometry from the image file (written by TomoRay){said_of_numbers(own)}."
@@ -240,6 +240,26 @@ def _all_guessed(radiograph: Radiograph, options: GeometryOptions, stated: State
         return ()
     magnification = f"magnification {stated.beam.magnification:.2f}, preset {DEFAULT_PRESET}"
     return (f"SID and SAD are a guess ({magnification}): nothing states them. {SIZES_FOLLOW}",)
+
+
+def _said_of_file(view: View, name: str, options: GeometryOptions) -> str:
+    """Where the numbers of a geometry file's view come from: number by number if it says so."""
+    origins = stated_origins(str(options.file)).get(name.lower(), {})
+    if not origins:
+        return f"geometry from {Path(str(options.file)).name}"
+    row_mm, column_mm = view.detector.pixel_spacing_mm
+    texts = {
+        "Spacing": f"pixel spacing {row_mm:.3g} x {column_mm:.3g} mm",
+        "Angle": f"gantry angle {view.gantry_angle_deg + 0.0:.1f} deg",
+    }
+    if not isinstance(view.beam, ParallelBeam):
+        texts = {"Sid": f"SID {view.beam.sid_mm:.0f} mm", "Sad": f"SAD {view.beam.sad_mm:.0f} mm", **texts}
+    down_mm, right_mm = view.detector.offset_mm
+    if down_mm or right_mm:
+        texts["Down"] = f"detector {down_mm:.1f} mm down"
+        texts["Right"] = f"{right_mm:.1f} mm right"
+    said = [f"{text} ({origins[key]})" if origins.get(key) else text for key, text in texts.items()]
+    return ", ".join(["slot scan", *said] if isinstance(view.beam, SlotScan) else said)
 
 
 def _origins(stated: StatedGeometry, header: RadiographHeader) -> list[str]:

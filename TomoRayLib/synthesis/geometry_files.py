@@ -1,11 +1,13 @@
 """Geometry files: a pair of views as JSON, ``{"ap": {...}, "lateral": {...}}``, perhaps with a centre of its own.
 
 ``"places": "assumed"`` beside the views says that nobody gave the places of the images: they may be aligned.
+``"origins"`` says where their numbers came from, for the report: ``{"ap": {"SID": "header", ...}, "lateral": {...}}``.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from TomoRayLib.geometry.views import Biplanar
 from TomoRayLib.synthesis.settings import GeometryOptions
 
 PLACES, ASSUMED = "places", "assumed"
+ORIGINS = "origins"
 
 
 def views_of_file(options: GeometryOptions) -> Biplanar | None:
@@ -63,8 +66,23 @@ def gives_places(path: str) -> bool:
         return True
 
 
-def views_to_dict(views: Biplanar, *, places_assumed: bool = False) -> dict[str, Any]:
+def stated_origins(path: str) -> dict[str, dict[str, str]]:
+    """Return where the numbers of each view came from, by "ap" and "lateral"; empty if the file does not say so.
+
+    A file that cannot be read says nothing: ``read_views`` says what is wrong with it.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8")).get(ORIGINS, {})
+        return {view: {str(name): str(origin) for name, origin in content[view].items()} for view in content}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def views_to_dict(
+    views: Biplanar, *, places_assumed: bool = False, origins: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, Any]:
     """Return both views as plain numbers, as ``read_views`` reads them."""
     beside: dict[str, Any] = {} if views.center_mm is None else {CENTER: list(views.center_mm)}
     beside |= {PLACES: ASSUMED} if places_assumed else {}
+    beside |= {ORIGINS: {view: dict(of_view) for view, of_view in origins.items()}} if origins else {}
     return {"ap": view_to_dict(views.ap), "lateral": view_to_dict(views.lateral), **beside}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from TomoRayLib.base.text_formats import csv_text
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.measures.comparison import COLUMNS, KnownMeasures, MeasureRow, measure_rows, measures_dict
 from TomoRayLib.measures.spine import MeasuredSpine, labels_of_unsure, measure_spine
+from TomoRayLib.metrics.vertebra_counts import labels_cut_by_ends
 from TomoRayLib.metrics.vertebra_matches import MatchedSpine
 
 LEAST_AGREEMENT = 0.5  # share of a vertebra's voxels that agree on its centre; below it its ends are a guess
@@ -40,6 +42,37 @@ class CaseMeasures:
         return csv_text(COLUMNS, [row.to_csv_row() for row in self.rows])
 
 
+def measured_prediction(
+    labels: NDArray[np.integer], grid: Grid, agreements: Mapping[int, float] | None = None
+) -> MeasuredSpine:
+    """Measure the vertebrae of a synthetic CT or of another labelled prediction.
+
+    Args:
+        labels: VerSe numbers (z, y, x), z along the body.
+        grid: Their grid.
+        agreements: Share of each vertebra's voxels that agree on its centre; below ``LEAST_AGREEMENT`` it is unsure.
+
+    Returns:
+        The measures; what the first and the last slice cut has none.
+    """
+    unsure = labels_of_unsure(agreements or {}, LEAST_AGREEMENT)
+    return measure_spine(labels, grid, cut=labels_cut_by_ends(labels), unsure=unsure)
+
+
+def measured_truth(labels: NDArray[np.integer], grid: Grid, cut: Collection[int]) -> MeasuredSpine:
+    """Measure the true vertebrae on the grid of a synthetic CT.
+
+    Args:
+        labels: VerSe numbers (z, y, x), z along the body.
+        grid: Their grid.
+        cut: Vertebrae that the ends of the CT cut, within this grid or not.
+
+    Returns:
+        The measures; what the CT or the first and the last slice cut has none.
+    """
+    return measure_spine(labels, grid, cut={*cut, *labels_cut_by_ends(labels)})
+
+
 def case_measures(
     spine: DecodedSpine,
     grid: Grid,
@@ -60,10 +93,9 @@ def case_measures(
         The measures.
     """
     agreements = {vertebra.number: vertebra.agreement for vertebra in spine.vertebrae}
-    synthetic = measure_spine(spine.labels, grid, unsure=labels_of_unsure(agreements, LEAST_AGREEMENT))
+    synthetic = measured_prediction(spine.labels, grid, agreements)
     if true_labels is None or matched is None:
         return CaseMeasures(synthetic, None, measure_rows(synthetic, known))
-    cut = {row.label for row in matched.rows if not row.whole}
-    truth = measure_spine(true_labels, grid, cut=cut)
+    truth = measured_truth(true_labels, grid, {row.label for row in matched.rows if not row.whole})
     places = {row.label: row.found_as for row in matched.rows if row.found_as is not None}
     return CaseMeasures(synthetic, truth, measure_rows(synthetic, known, truth, places))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from TomoRayLib.cli.display import Display
+from TomoRayLib.cli.display import Display, measures_text
 from TomoRayLib.jobs.events import Finished
 from TomoRayLib.metrics.vertebra_pooling import PooledCounts
 from TomoRayLib.report.vertebra_section import pooled_sentences
@@ -49,3 +49,13 @@ def test_a_cohort_has_its_pooled_counts_in_one_unbroken_line(capsys: pytest.Capt
     display(Finished({**RESULT, "counting": {"tomoray": counts.to_json_dict()}}))
     display.close()
     assert f"{pooled_sentences(counts)}\n" in capsys.readouterr().out
+
+
+def test_measures_of_use_are_told_with_their_errors_and_the_others_counted() -> None:
+    of_use = [
+        {"title": "Spine length", "subject": "T6-T12", "synthetic": 171.04, "unit": "mm", "low": -3.4, "high": 3.41}
+    ]
+    said = measures_text({"of_use": of_use, "too_uncertain": 44})
+    assert "spine length T6-T12 171.0 mm (error -3.4 to +3.4)" in said
+    assert "44 others are too uncertain" in said
+    assert measures_text({"of_use": [], "too_uncertain": 3}).startswith("Measures: 3 others are too uncertain")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from support.stacked_boxes import BoxVertebra, grid_around, label_volume
-from TomoRayLib.evaluation.measured import measured_pairs, measured_truth
+from TomoRayLib.evaluation.measured import measured_pairs
 from TomoRayLib.geometry.grid import Grid
-from TomoRayLib.synthesis.measured_case import LEAST_AGREEMENT
+from TomoRayLib.synthesis.measured_case import LEAST_AGREEMENT, measured_truth
 
 BOXES = [BoxVertebra(20 + number, (3.2, -4.3, 60.3 - 36.0 * number)) for number in range(3)]
 

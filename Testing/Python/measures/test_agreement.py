@@ -10,6 +10,7 @@ import pytest
 from TomoRayLib.measures.agreement import Pair, agreement_of, icc_absolute
 from TomoRayLib.measures.known_errors import FEWEST, known_error, read_known_errors
 from TomoRayLib.measures.measure import measured
+from TomoRayLib.measures.spine import MeasuredSpine
 from TomoRayLib.measures.usual import Usual, usual_from_json, usual_measures, usual_to_json
 
 # Shrout and Fleiss 1979, table 2: six targets, four judges; ICC(2,1) = .29
@@ -21,6 +22,11 @@ def pairs(differences, person=None) -> list[Pair]:
         Pair(person[number] if person else str(number), "L1", 20.0 + number, 20.0 + number + one)
         for number, one in enumerate(differences)
     ]
+
+
+def spine_with(height_mm: float) -> MeasuredSpine:
+    """A spine of one measure."""
+    return MeasuredSpine({}, (measured("height_anterior_mm", "L1", height_mm),))
 
 
 def test_icc_of_the_published_example() -> None:
@@ -76,16 +82,44 @@ def test_too_few_pairs_have_no_limits_and_no_error_that_is_told() -> None:
     assert known_error("cobb_deg", pairs([1.0])) is None
 
 
-@pytest.mark.parametrize(("sd", "usable"), [(1.0, True), (5.0, False)])
+@pytest.mark.parametrize(("sd", "usable"), [(0.8, True), (5.0, False)])
 def test_a_known_error_says_in_words_whether_it_is_of_use(sd, usable) -> None:
     chance = np.random.default_rng(1)
-    error = known_error("height_anterior_mm", pairs(chance.normal(0, sd, 30)))
+    usual = {("height_anterior_mm", "L1"): Usual(25.0, 2.0, 20)}
+    error = known_error("height_anterior_mm", pairs(chance.normal(0, sd, 30)), usual, chosen_on=["0", "29", "x"])
     assert error is not None
     assert error.usable is usable
-    assert ("cannot tell" in error.sentence) is not usable
-    assert "n = 30, 30 people, L1 to L1" in error.sentence
+    assert ("do not use the value" in error.sentence) is not usable
+    assert "n = 30, 30 people, 2 of whom the weights were chosen on, L1 to L1" in error.sentence
     again = read_known_errors({"height_anterior_mm": error.to_json_dict(), "unknown_mm": {}})
     assert again == {"height_anterior_mm": error}
+
+
+def test_limits_that_may_be_wider_than_they_look_are_of_no_use() -> None:
+    """The same differences of 5 and of 50 people: the limits are the same, but five people may hide wider ones."""
+    usual = {("height_anterior_mm", "L1"): Usual(60.0, 2.0, 20)}
+    few, many = (
+        known_error("height_anterior_mm", pairs([-1.7, -0.85, 0.0, 0.85, 1.7] * times), usual) for times in (1, 10)
+    )
+    assert few is not None
+    assert many is not None
+    assert few.high == pytest.approx(many.high, rel=0.15)
+    assert (few.usable, many.usable) == (False, True)
+
+
+def test_many_vertebrae_of_one_person_are_one_person() -> None:
+    usual = {("height_anterior_mm", "L1"): Usual(60.0, 2.0, 20)}
+    error = known_error("height_anterior_mm", pairs([0.1, -0.1, 0.2, -0.2, 0.0, 0.1], ["a"] * 6), usual)
+    assert error is not None
+    assert not error.usable
+    assert "too few" in error.sentence
+
+
+def test_nothing_is_of_use_without_a_guess_to_compare_it_with() -> None:
+    error = known_error("height_anterior_mm", pairs([0.1, -0.1] * 10))
+    assert error is not None
+    assert not error.usable
+    assert "What a guess would err by is not known" in error.sentence
 
 
 def test_few_pairs_are_never_of_use() -> None:
@@ -96,7 +130,7 @@ def test_few_pairs_are_never_of_use() -> None:
 
 
 def test_a_measure_that_errs_more_than_a_guess_is_of_no_use() -> None:
-    usual = usual_measures([[measured("height_anterior_mm", "L1", value)] for value in (24.0, 25.0, 26.0)])
+    usual = usual_measures([[spine_with(24.0)], [spine_with(23.0), spine_with(27.0)], [spine_with(26.0)]])
     assert usual["height_anterior_mm", "L1"] == Usual(25.0, 1.0, 3)
     made = [Pair(str(number), "L1", 25.0 + number / 20, 27.0 + number / 20) for number in range(8)]
     error = known_error("height_anterior_mm", made, usual)
@@ -104,7 +138,7 @@ def test_a_measure_that_errs_more_than_a_guess_is_of_no_use() -> None:
     assert error.guess == pytest.approx(np.mean([number / 20 for number in range(8)]), abs=1e-3)
     assert error.beats_guess is False
     assert not error.usable
-    assert "not less than the usual value" in error.sentence
+    assert "not clearly less than the usual value" in error.sentence
     assert usual_from_json(usual_to_json(usual)) == usual
 
 
@@ -116,3 +150,11 @@ def test_an_error_covers_the_levels_that_were_compared() -> None:
     assert (error.highest, error.lowest) == ("T11", "L2")
     asked = ("T10/T11", "T11/T12", "L1/L2", "L2/L3", "spine")
     assert [error.covers(subject) for subject in asked] == [False, True, True, False, False]
+
+
+def test_the_error_of_a_stretch_covers_no_longer_one() -> None:
+    error = known_error("spine_length_mm", [Pair(str(n), "T11-L2", 100.0, 101.0 + n) for n in range(6)])
+    assert error is not None
+    assert [error.covers(subject) for subject in ("T11-L2", "T12-L1", "T1-T12", "C3-C7", "spine")] == [
+        True, True, False, False, False
+    ]  # fmt: skip

@@ -56,17 +56,22 @@ def test_vertebrae_are_compared_by_place_and_not_by_number(truth, one_too_high) 
 
 
 def test_stretches_are_measured_over_the_vertebrae_that_both_have(truth, one_too_high) -> None:
-    rows = {row.key: row for row in measure_rows(one_too_high, KnownMeasures(), truth, {20: 21, 21: 22, 22: 23})}
-    assert rows["spine_length_mm"].subject == "L1-L3"
-    assert rows["spine_length_mm"].difference == pytest.approx(0.0, abs=1.0)
-    assert rows["cobb_deg"].subject == "L1-L3"
-    assert rows["cobb_deg"].difference == pytest.approx(0.0, abs=1.5)
+    rows = measure_rows(one_too_high, KnownMeasures(), truth, {20: 21, 21: 22, 22: 23})
+    of = {(row.key, row.subject): row for row in rows}
+    assert of["spine_length_mm", "L1-L3"].difference == pytest.approx(0.0, abs=1.0)
+    assert of["cobb_deg", "L1-L3"].difference == pytest.approx(0.0, abs=1.5)
+    whole = of["cobb_deg", "L1-L4"]
+    assert whole.truth.value == truth.of("cobb_deg", "L1-L4").value, "the patient's own curve is told too"
+    assert "does not have all of these vertebrae" in whole.to_json_dict()["synthetic_reason"]
+    assert whole.difference is None
 
 
 def test_no_vertebra_in_common_leaves_reasons_and_no_numbers(truth) -> None:
     rows = measure_rows(measured([]), KnownMeasures(), truth, {})
     assert all(row.difference is None for row in rows)
-    assert all(row.to_json_dict()["synthetic_reason"] for row in rows if row.key != "cobb_deg")
+    assert all(row.to_json_dict()["synthetic_reason"] for row in rows)
+    cobb = [row for row in rows if row.key == "cobb_deg"]
+    assert [row.truth.value for row in cobb] == [truth.of("cobb_deg", "L1-L4").value], "the true curve stays"
 
 
 def test_the_file_holds_definitions_both_spines_and_rows(truth, one_too_high) -> None:

@@ -261,3 +261,52 @@ def test_angles_by_centroids_follow_the_row_of_bodies_alone(spacing_mm, turned, 
 def test_a_body_beyond_anatomy_is_not_measured(anterior_mm, posterior_mm, because) -> None:
     box = BoxVertebra(L3, (0.2, 0.3, 0.3), anterior_mm=anterior_mm, posterior_mm=posterior_mm)
     assert because in str(spine(box).of("height_middle_mm", "L3").reason)
+
+
+def cropped(labels: np.ndarray, grid: Grid, low: tuple[int, int, int], high: tuple[int, int, int]):
+    """The voxels from ``low`` to before ``high`` (i, j, k), and their grid."""
+    part = grid.part(low, high)
+    return labels[low[2] : high[2], low[1] : high[1], low[0] : high[0]], part
+
+
+@pytest.mark.parametrize("lost", [2, 4, 8])
+def test_a_tilted_end_vertebra_that_is_cut_at_one_corner_is_not_measured(lost) -> None:
+    """A Cobb angle whose end vertebra lost a corner would be too small, without a word."""
+    boxes = column(4, pitch=(0.0,) * 4, roll=(20.0, 8.0, -6.0, -20.0), step_mm=42.0)
+    grid = grid_around(boxes, (1.0, 1.0, 1.0))
+    labels = label_volume(boxes, grid)
+    body = label_volume([BoxVertebra(**{**vars_of(boxes[0]), "has_processes": False})], grid)
+    top = int(np.flatnonzero((body == L1).any(axis=(1, 2))).max()) + 1 - lost
+    part, part_grid = cropped(labels, grid, (0, 0, 0), (grid.size[0], grid.size[1], top))
+    measured = measure_spine(part, part_grid)
+    assert "the edge of the volume cuts it" in str(measured.of("height_middle_mm", "L1").reason)
+    assert all("L1" not in one.subject for one in measured.measures if one.key == "cobb_deg")
+    assert value(measure_spine(labels, grid), "cobb_deg", "L1-L4") == pytest.approx(40.0, abs=1.5)
+
+
+def vars_of(box: BoxVertebra) -> dict:
+    return {name: one for name, one in vars(box).items() if name != "axes"}
+
+
+def test_a_side_that_is_cut_is_not_measured_and_cut_processes_turn_nothing() -> None:
+    boxes = column(3)
+    grid = grid_around(boxes, (1.0, 1.0, 1.0))
+    labels = label_volume(boxes, grid)
+    middle = round(float((grid.world_to_index @ [*boxes[1].middle_mm, 1.0])[0]))
+    half = cropped(labels, grid, (0, 0, 0), (middle + 8, grid.size[1], grid.size[2]))
+    measured = measure_spine(*half)
+    assert "the edge of the volume cuts it" in str(measured.of("height_middle_mm", "L2").reason)
+    beside = cropped(labels, grid, (0, 0, 0), (middle + 28, grid.size[1], grid.size[2]))  # through the processes
+    measured = measure_spine(*beside)
+    assert value(measured, "height_middle_mm", "L2") == pytest.approx(26.0, abs=0.9)
+    assert "the edge of the volume cuts it" in str(measured.of("rotation_deg", "L2").reason)
+
+
+def test_a_spine_named_into_the_neck_loses_what_c1_and_c2_have_not() -> None:
+    boxes = [BoxVertebra(2 + number, (0.2, 0.3, 80.3 - 36.0 * number)) for number in range(3)]
+    measured = spine(*boxes)  # C2, C3, C4
+    lower = measured.renamed({2: 3, 3: 4, 4: 5})
+    assert "counted as C1 or C2" in str(lower.of("height_middle_mm", "C3").reason)
+    upper = measured.renamed({3: 2, 4: 3})
+    assert "dens" in str(upper.of("height_middle_mm", "C2").reason)
+    assert value(upper, "height_middle_mm", "C3") == value(measured, "height_middle_mm", "C4")

@@ -86,3 +86,18 @@ def test_beside_a_truth_its_names_stay_and_the_count_of_the_synthetic_ct_changes
     assert without == [
         {key: value for key, value in row.items() if key != "synthetic_subject"} for row in content["rows"]
     ]
+
+
+def test_reasons_follow_the_names_too_and_the_neck_has_its_own() -> None:
+    boxes = [BoxVertebra(9 + number, (0.2, 0.3, 80.3 - 36.0 * number)) for number in range(3)]
+    grid = grid_around(boxes, (1.0, 1.0, 1.0))
+    spine = measure_spine(label_volume(boxes, grid), grid, unsure={9})
+    content = measures_dict(measure_rows(spine, KnownMeasures()), spine, None)
+    again = renamed_measures(content, {9: 10, 10: 11, 11: 12}, KnownMeasures())
+    rows = {(row["key"], row["subject"]): row for row in again["rows"]}
+    assert "T3: the network is unsure" in rows["disc_height_mm", "T3/T4"]["synthetic_reason"]
+    neck = renamed_measures(content, {9: 1, 10: 2, 11: 3}, KnownMeasures())
+    rows = {(row["key"], row["subject"]): row for row in neck["rows"]}
+    assert rows["height_middle_mm", "C2"]["synthetic"] is None
+    assert "dens" in rows["height_middle_mm", "C2"]["synthetic_reason"]
+    assert rows["height_middle_mm", "C3"]["synthetic"] is not None

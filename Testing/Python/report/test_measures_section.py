@@ -32,7 +32,13 @@ def a_row(key: str, subject: str, synthetic: float | None, truth: float | None =
 
 def measures(*rows: dict[str, Any], truth: bool = False) -> dict[str, Any]:
     definitions = {
-        row["key"]: {"title": row["title"], "unit": row["unit"], "definition": f"Def <{row['key']}>.", "source": "S"}
+        row["key"]: {
+            "title": row["title"],
+            "unit": row["unit"],
+            "definition": f"Def <{row['key']}>.",
+            "source": "S",
+            "useful_for": "a change of <5>",
+        }
         for row in (*rows, a_row("slip_mm", "L1/L2", 0.0))
     }
     return {"numbering": "sure", "definitions": definitions, "truth": {} if truth else None, "rows": list(rows)}

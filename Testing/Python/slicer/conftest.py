@@ -109,3 +109,13 @@ def tiny_worker(a_python_slicer: Callable[[str], None], tiny_models: Path) -> No
     if sys.platform == "win32":  # the launcher is a shell script; the full network serves as well
         return
     a_python_slicer(worker_code(tiny_models))
+
+
+@pytest.fixture
+def without_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No package index and an empty cache: the sample is the built-in phantom."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TOMORAY_CACHE", str(tmp_path / "empty cache"))

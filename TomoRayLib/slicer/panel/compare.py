@@ -61,7 +61,9 @@ class CompareSection:
         self._update_controls(case)
         if self.views.show(case, self._look(case)):
             ui.metricsTable.setMRMLTableNode(case.metrics)
+            ui.metricsTable.verticalHeader().hide()
             ui.metricsTable.resizeColumnsToContents()
+            ui.metricsTable.resizeRowsToContents()
         self.show_layout_there()
 
     def follow_layout(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,12 @@ from TomoRayLib.slicer.extensions import installation
 from TomoRayLib.slicer.panel.panel import Panel
 
 FOLDER = "TomoRay_DICOM"  # in the folder that the user chooses
+
+
+def _unused(folder: Path) -> Path:
+    """The folder, or one with a number behind its name: the files of another case are never replaced."""
+    numbered = (folder.with_name(f"{folder.name}_{number}") for number in count(2))
+    return folder if not folder.exists() else next(one for one in numbered if not one.exists())
 
 
 class DicomSaving:
@@ -44,7 +51,7 @@ class DicomSaving:
         if not chosen:
             return
         installation.ensure_packages(self._requirements)
-        folder = Path(chosen) / FOLDER
+        folder = _unused(Path(chosen) / FOLDER)
         export_dicom(case, folder)
         done = _("DICOM files, marked SYNTHETIC and without a patient's name, were written to {folder}.")
         self._panel.say(done.format(folder=folder))

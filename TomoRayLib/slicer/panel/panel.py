@@ -318,7 +318,7 @@ class Panel:
         if busy:
             return
         problems = self._problems()
-        told = listed(problems)
+        told = "\n".join([listed(problems), *self.sources.first_steps()]).strip()
         sentence = self._said or told or self._ready()
         self.run_box.show_idle(not problems, sentence, told or _("Make the synthetic CT."))
 

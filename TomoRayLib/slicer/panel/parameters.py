@@ -245,7 +245,7 @@ class TomoRayParameterNode:
     showNames: bool = True
     showDifference: bool = False
     differenceOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
-    truthOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.35
+    truthOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 1.0
     syntheticOpacity: Annotated[float, WithinRange(0.0, 1.0)] = 1.0
     showDistance: bool = True
 

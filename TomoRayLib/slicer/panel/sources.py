@@ -81,6 +81,13 @@ class SourcesSection:
             task = self.parameters.vertebraTask.value
             self.parameters.segmentation = totalsegmentator.segment_vertebrae(self.parameters.ct, task)
 
+    def first_steps(self) -> list[str]:
+        """Where images come from, as long as there are none."""
+        has_images = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode") > 0
+        if has_images or self.parameters.inputKind is InputKind.STUDY:
+            return []
+        return [_("Load images into Slicer first (Add Data, or Add DICOM Data), or press Load sample to try it out.")]
+
     def hint(self) -> list[str]:
         """What to know of the chosen vertebrae before a run."""
         chosen = self.parameters.segmentation if self.parameters.inputKind is not InputKind.RADIOGRAPHS else None

@@ -20,6 +20,7 @@ from TomoRayLib.slicer.scene.node_creation import SYNTHETIC_COLOR, TRUTH_COLOR, 
 from TomoRayLib.slicer.scene.nodes import NOTICE_KEY, Role, in_scene, problem_of
 from TomoRayLib.slicer.scene.outlines import field_of_node, lay_on
 from TomoRayLib.slicer.scene.results_on_disk import ResultFiles, read_radiographs
+from TomoRayLib.slicer.scene.sample_nodes import pass_sample_note
 from TomoRayLib.slicer.scene.score_table import fill_score_table
 from TomoRayLib.slicer.scene.vertebra_names import count_is_unsure, truth_is_unsure
 
@@ -109,6 +110,7 @@ def add_case(
         case = _nodes_of(results, title, synthetic, vertebrae, new)
         if in_scene(main_input):
             case.synthetic.SetNodeReferenceID(INPUT_ROLE, main_input.GetID())
+            pass_sample_note(main_input, [node for node in (case.ap, case.lateral) if node is not None])
         put_into_folder(case.all(), f"TomoRay: {title}", main_input)
         sort_markups(case)
     if previous is not None:
@@ -139,6 +141,7 @@ def add_radiographs(folder: Path, title: str, ct: Any = None) -> tuple[Any, Any]
     pair = read_radiographs(folder)
     with NewNodes() as new:
         nodes = _radiographs(pair, title, new)
+        pass_sample_note(ct, nodes)
         put_next_to(nodes, ct)
     return nodes
 

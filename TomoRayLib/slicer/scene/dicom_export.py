@@ -41,7 +41,8 @@ def export_dicom(case: CaseNodes, folder: Path) -> None:
             )
         ) from None
     hu = volume_of(case.synthetic)
-    synthetic = Volume(np.rint(hu.voxels).astype(np.int16), hu.grid)
+    stored = np.clip(np.rint(hu.voxels), np.iinfo(np.int16).min, np.iinfo(np.int16).max)
+    synthetic = Volume(stored.astype(np.int16), hu.grid)
     labels = np.zeros(hu.grid.shape, np.uint8)
     node = case.vertebrae
     if in_scene(node) and node.GetSegmentation().GetNumberOfSegments():

@@ -61,14 +61,18 @@ def rename_vertebrae(case: CaseNodes, was: int, becomes: int) -> None:
     numbers = new_numbers(present, was, becomes)
     reported = provenance.get(REPORTED_KEY, present)
     renamed = {**provenance, **renamed_vertebrae(provenance, was, becomes), REPORTED_KEY: reported}
-    case.synthetic.SetAttribute(PROVENANCE_KEY, json.dumps(renamed))
+    scores = _renamed_scores(case.metrics, numbers, renamed)  # what may fail comes before anything has changed
+    measures = _renamed_measures(case, numbers, renamed)
+    if measures is not None:
+        _rename_measure_nodes(case, numbers, measures)
+    if scores is not None:
+        case.metrics.SetAttribute(METRICS_KEY, json.dumps(scores))
     _rename_segments(case.vertebrae, numbers)
     rename_points(case.vertebra_names, numbers, count_is_unsure(renamed))
-    _rename_counts(case.metrics, numbers, renamed)
-    _rename_measures(case, numbers, renamed)
+    case.synthetic.SetAttribute(PROVENANCE_KEY, json.dumps(renamed))
     if case.report is not None:
         now = [one["number"] for one in renamed["vertebrae"]]
-        case.report.SetText(_with_banner(case.report.GetText(), reported, now))
+        case.report.SetText(_with_banner(case.report.GetText(), reported, now, becomes))
 
 
 def report_is_old(provenance: Mapping[str, Any]) -> bool:
@@ -106,26 +110,30 @@ def _rename_segments(node: Any, numbers: Mapping[int, int]) -> None:
             name_vertebra(segment, numbers[label])
 
 
-def _rename_counts(table: Any, numbers: Mapping[int, int], spine: Mapping[str, Any]) -> None:
-    """What the scores say of vertebrae found and named, kept with their table."""
+def _renamed_scores(table: Any, numbers: Mapping[int, int], spine: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The scores with what they say of vertebrae found and named under the new names; None if they say nothing."""
     metrics = json.loads(table.GetAttribute(METRICS_KEY)) if table is not None else {}
-    if "counting" in metrics:
-        from TomoRayLib.metrics.vertebra_matches import renamed_matches
+    if "counting" not in metrics:
+        return None
+    from TomoRayLib.metrics.vertebra_matches import renamed_matches
 
-        before = metrics["counting"]
-        said = {key: spine[key] for key in ("vertebrae", "numbering", "numbering_certainty", "named_by_you")}
-        metrics["counting"] = {**before, **renamed_matches(before, numbers), **said}
-        table.SetAttribute(METRICS_KEY, json.dumps(metrics))
+    before = metrics["counting"]
+    said = {key: spine[key] for key in ("vertebrae", "numbering", "numbering_certainty", "named_by_you")}
+    return {**metrics, "counting": {**before, **renamed_matches(before, numbers), **said}}
 
 
-def _rename_measures(case: CaseNodes, numbers: Mapping[int, int], spine: Mapping[str, Any]) -> None:
-    """Table and markups of the measures; kyphosis and lordosis lie between other vertebrae then."""
+def _renamed_measures(case: CaseNodes, numbers: Mapping[int, int], spine: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The measures under the new names; kyphosis and lordosis lie between other vertebrae then. None without any."""
     if case.measures is None:
-        return
+        return None
     from TomoRayLib.measures.renaming import renamed_measures
 
     content = {**measures_of(case.measures), "numbering": spine["numbering"]}
-    measures = renamed_measures(content, numbers, _known_measures(spine))
+    return renamed_measures(content, numbers, _known_measures(spine))
+
+
+def _rename_measure_nodes(case: CaseNodes, numbers: Mapping[int, int], measures: Mapping[str, Any]) -> None:
+    """Table and markups of the measures."""
     names = {NAME_OF_LABEL[old]: NAME_OF_LABEL[now] for old, now in numbers.items()}
     with NewNodes() as new:
         gone = rename_markups(case.measures, measures, names, new)
@@ -136,25 +144,28 @@ def _rename_measures(case: CaseNodes, numbers: Mapping[int, int], spine: Mapping
 
 
 def _known_measures(provenance: Mapping[str, Any]) -> KnownMeasures:
-    """Errors and usual measures of the case's model; none if it is not in the registry any more."""
+    """Errors and usual measures of the case's model; no errors if the registry has other weights by now."""
     from TomoRayLib.measures.comparison import KnownMeasures
     from TomoRayLib.weights import find_model, load_known_measures
 
+    model = provenance.get("model", {})
     try:
-        return load_known_measures(find_model(provenance.get("model", {}).get("id")))
+        entry = find_model(model.get("id"))
+        known = load_known_measures(entry)
     except InputError:
         return KnownMeasures()
+    return known if entry.sha256 == model.get("weights_sha256") else KnownMeasures(usual=known.usual)
 
 
-def _with_banner(html: str, reported: list[int], now: list[int]) -> str:
-    """The report with a sentence on top about its names, if they are not the present ones."""
+def _with_banner(html: str, reported: list[int], now: list[int], chosen: int) -> str:
+    """The report with a sentence on top about its names, if they are not the present ones; ``chosen`` was named."""
     plain = _BANNER.sub("", html)
     if reported == now:
         return plain
     sentence = _(
         "The synthetic vertebrae were renamed in 3D Slicer after this report was made: {before} is {name} now, and all "
         "others follow. Names below are those before; press Synthesize again for a report with the new ones."
-    ).format(before=NAME_OF_LABEL[reported[0]], name=NAME_OF_LABEL[now[0]])
+    ).format(before=NAME_OF_LABEL[reported[now.index(chosen)]], name=NAME_OF_LABEL[chosen])
     banner = f'<p class="renamed" style="border:2px solid #b35c00;padding:0.5em"><b>{sentence}</b></p>'
     body = _BODY.search(plain)
     return banner + plain if body is None else plain[: body.end()] + banner + plain[body.end() :]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,28 @@ import slicer.util
 
 from TomoRayLib.slicer.scene.nodes import place_on_grid
 from TomoRayLib.slicer.scene.segment_nodes import add_vertebra
+
+SAMPLE_KEYS = ("name", "source", "licence", "citation")  # as "TomoRay.Name", ... on the nodes of the sample
+
+
+def sample_note(node: Any) -> str | None:
+    """The sentence on its origin that reports of the sample carry; None for other nodes than its own and renderings."""
+    from TomoRayLib.jobs.demonstration import origin_note
+
+    stated = [node.GetAttribute(_attribute(key)) or "" for key in SAMPLE_KEYS] if node is not None else [""]
+    return origin_note(*stated) if stated[0] else None
+
+
+def pass_sample_note(source: Any, nodes: Iterable[Any]) -> None:
+    """Let what was rendered from the sample carry its origin too."""
+    for key in SAMPLE_KEYS:
+        stated = source.GetAttribute(_attribute(key)) if source is not None else None
+        for node in nodes if stated else ():
+            node.SetAttribute(_attribute(key), stated)
+
+
+def _attribute(key: str) -> str:
+    return f"TomoRay.{key.capitalize()}"
 
 
 def add_sample(results: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -35,6 +57,6 @@ def add_sample(results: Mapping[str, Any]) -> tuple[Any, Any]:
     for value in values:
         add_vertebra(segmentation, labels.voxels == value, labels.grid, value, f"vertebra_{value}")
     for node in (volume, segmentation):
-        for key in ("source", "licence", "citation"):
-            node.SetAttribute(f"TomoRay.{key.capitalize()}", results.get(key) or "")
+        for key in SAMPLE_KEYS:
+            node.SetAttribute(_attribute(key), results.get(key) or "")
     return volume, segmentation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -186,15 +187,22 @@ def _is_slot(beam: Beam) -> bool:
     return isinstance(beam, SlotScan)
 
 
-def write_geometry(path: Path, views: Biplanar, *, places_assumed: bool = False) -> None:
+def write_geometry(
+    path: Path,
+    views: Biplanar,
+    *,
+    places_assumed: bool = False,
+    origins: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
     """Write the geometry file of a job: both views as the user confirmed them.
 
-    ``places_assumed`` says in the file that nobody placed the images, so that they may be aligned.
+    ``places_assumed`` says in the file that nobody placed the images, so that they may be aligned; ``origins`` where
+    each number came from, by view.
     """
     from TomoRayLib.base.text_formats import write_json
     from TomoRayLib.synthesis.geometry_files import views_to_dict
 
-    write_json(path, views_to_dict(views, places_assumed=places_assumed))
+    write_json(path, views_to_dict(views, places_assumed=places_assumed, origins=origins))
 
 
 def is_placed(radiograph: Radiograph, geometry: ViewGeometry) -> bool:

@@ -207,7 +207,7 @@ def _has_surface(node: Any) -> bool:
 def _text_actor() -> Any:
     """The line at the upper left, smaller in a narrow view so that it is never cut off."""
     actor = vtk.vtkCornerAnnotation()
-    actor.SetText(actor.UpperLeft, VIEW_NOTICE)
+    actor.SetText(actor.UpperLeft, VIEW_NOTICE.replace(" - ", "\n"))  # two short lines fit into a narrow view
     actor.SetMaximumFontSize(FONT_SIZE_PX)
     actor.SetMinimumFontSize(LEAST_FONT_SIZE_PX)
     text = actor.GetTextProperty()

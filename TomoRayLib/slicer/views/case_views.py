@@ -62,6 +62,8 @@ class CaseViews:
             visibility.only_this_case(case, cases_in_scene())
         if self._changed("layout", look.layout):
             self._show_layout(case, look)
+        if is_new and layouts.is_shown():
+            visibility.keep_apart(case)  # its nodes are new, whatever layout was there before
         if self._changed("window", look.window):
             display.set_window(case, look.window)
         in_views = layouts.is_shown()
@@ -80,7 +82,6 @@ class CaseViews:
         surfaces = look.truth_opacity, look.synthetic_opacity, look.show_distance
         if self._changed("surfaces", surfaces):
             overlays.set_surfaces(case, *surfaces)
-        self.scales.refresh()
         self.annotations.refresh()
         return is_new
 
@@ -109,7 +110,7 @@ class CaseViews:
             visibility.keep_apart(case)
             names.let_show_3d(case)
             self._forget("background")
-            self.scales.refresh()
+            self.scales.fit(case)
             self.annotations.refresh()
 
     def follow_layout(self, case: CaseNodes | None) -> None:
@@ -120,7 +121,7 @@ class CaseViews:
             visibility.keep_apart(case)
             names.let_show_3d(case)
             self._forget("background")
-            self.scales.refresh()
+            self.scales.fit(case)
 
     def _give_back(self) -> None:
         """Give back what was changed for TomoRay's views."""
@@ -142,6 +143,7 @@ class CaseViews:
         visibility.keep_out(look.own_segmentation)
         display.show_radiographs(*look.radiographs)
         self._forget("background", "linked", "difference", "outline", "names", "surfaces")
+        self.scales.fit(case)
         views = annotation.views_of_application()
         display.look_at_surfaces(case, [one for one in views if one[1].GetLayoutName() in layouts.THREE_D_VIEWS])
 

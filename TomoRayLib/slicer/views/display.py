@@ -116,15 +116,13 @@ def set_linked(case: CaseNodes, linked: bool) -> None:
 
 def look_at_surfaces(case: CaseNodes, views: Sequence[tuple[Any, Any]]) -> None:
     """Turn 3D views, as (render window, view node), to the front of both surfaces and fit these into each; no box, but
-    axis letters. Their cameras are the same, and linked."""
-    bounds = vtk.vtkBoundingBox()
-    for node in (case.truth_surface, case.synthetic_surface):
-        if node is not None:
-            bounds.AddBounds(node.GetPolyData().GetBounds())
+    a cross of axes. Their cameras are the same, and linked."""
+    bounds = box_of(case)
     cameras = []
     for window, view_node in views:
         view_node.SetLinkedControl(True)
         view_node.SetBoxVisible(False)
+        view_node.SetAxisLabelsVisible(False)
         _show_scale_and_axes(view_node)
         if bounds.IsValid():
             cameras.append(_fitted_camera(window, bounds))
@@ -156,9 +154,24 @@ def _show_scale_and_axes(view_node: Any) -> None:
     view_node.SetOrientationMarkerSize(view_node.OrientationMarkerSizeMedium)
 
 
+def box_of(case: CaseNodes) -> Any:
+    """The box in RAS mm around both surfaces of a case, a ``vtkBoundingBox``; not valid if there is no surface."""
+    bounds = vtk.vtkBoundingBox()
+    for node in (case.truth_surface, case.synthetic_surface):
+        if node is not None:
+            bounds.AddBounds(node.GetPolyData().GetBounds())
+    return bounds
+
+
 def _center(logic: Any, case: CaseNodes) -> None:
-    """Fit the slice into its view, through the middle true vertebra, else the middle of the synthetic ones."""
+    """Fit the slice into its view, about the middle of the spine, through the middle true vertebra, else the middle of
+    the synthetic ones."""
     logic.FitSliceToBackground()
+    box = box_of(case)
+    if box.IsValid():
+        center = [0.0] * 3
+        box.GetCenter(center)
+        logic.GetSliceNode().JumpSliceByCentering(*center)
     logic.GetSliceNode().JumpSliceByOffsetting(*middle_of(case))
     logic.SnapSliceOffsetToIJK()
 

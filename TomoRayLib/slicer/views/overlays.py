@@ -61,7 +61,7 @@ def set_surfaces(case: CaseNodes, truth_opacity: float, synthetic_opacity: float
     _legend(
         surface,
         colored and synthetic_opacity > 0,
-        _("Distance (mm)"),
+        _("Distance\n(mm)"),
         "%.0f",
         6,
         DISTANCE_LEGEND_SIZE,

@@ -179,11 +179,7 @@ def test_linked_views_have_one_scale_after_every_change_of_layout_and_size(with_
 
     from TomoRayLib.slicer.panel.parameters import Layout
 
-    sizes = {
-        "TomoRayTrueAxial": (310, 250),
-        "TomoRaySyntheticSagittal": (200, 400),
-        "TomoRaySyntheticAxial": (311, 260),
-    }
+    sizes = {"TomoRayTrueAxial": (310, 250), "TomoRaySyntheticSagittal": (90, 400), "TomoRaySyntheticAxial": (311, 260)}
     for choice in (Layout.COMPARE, Layout.SYNTHETIC, Layout.COMPARE):
         choose_layout(with_case, choice)
         assert len(scales()) == 1, choice
@@ -195,6 +191,45 @@ def test_linked_views_have_one_scale_after_every_change_of_layout_and_size(with_
     drive.settle()
     choose_layout(with_case, Layout.SYNTHETIC)
     assert len(scales()) == 1
+
+
+def test_the_whole_spine_is_seen_in_each_view_until_the_user_zooms(with_case, slicer_host) -> None:
+    """Of both spines together, and little more of the one that decides."""
+    import numpy as np
+
+    from TomoRayLib.slicer.views.display import box_of
+
+    box, low, high = box_of(with_case.panel.compare.case), [0.0] * 3, [0.0] * 3
+    box.GetMinPoint(low)
+    box.GetMaxPoint(high)
+    for name, size in (("TomoRayTrueCoronal", (80, 300)), ("TomoRaySyntheticSagittal", (500, 210))):
+        slice_widget(name)._slice_view.resize(*size)
+    slicer_host.process_events(0.1)
+    slack = []
+    for name, axes in (("TomoRayTrueCoronal", (0, 2)), ("TomoRaySyntheticSagittal", (1, 2))):
+        node = slice_widget(name).mrmlSliceNode()
+        to_ras = np.array([[node.GetXYToRAS().GetElement(row, column) for column in range(4)] for row in range(4)])
+        seen = np.array(
+            [to_ras @ (x, y, 0, 1) for x in (0, node.GetDimensions()[0]) for y in (0, node.GetDimensions()[1])]
+        )
+        for axis in axes:
+            assert seen[:, axis].min() < low[axis]
+            assert seen[:, axis].max() > high[axis]
+            slack.append(float(np.ptp(seen[:, axis])) - (high[axis] - low[axis]))
+    assert min(slack) < 30.0
+    node = slice_widget("TomoRayTrueCoronal").mrmlSliceNode()
+    before = scales()
+    for size in ((30, 60), (80, 300)):  # made narrow, and wide again: the spine fits as before
+        slice_widget("TomoRayTrueCoronal")._slice_view.resize(*size)
+        slicer_host.process_events(0.1)
+    assert scales() == before
+    field_mm = node.GetFieldOfView()
+    node.SetFieldOfView(field_mm[0] / 3, field_mm[1] / 3, field_mm[2])  # as a user zooms, if the views are not linked
+    slicer_host.process_events(0.1)
+    slice_widget("TomoRaySyntheticSagittal")._slice_view.resize(501, 211)
+    slicer_host.process_events(0.1)
+    assert len(scales()) == 1
+    assert node.GetFieldOfView()[0] > field_mm[0] / 2  # as wide as the others, which were not zoomed
 
 
 def test_the_box_shows_the_layout_that_is_there_whoever_chose_it(with_case) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 
 from TomoRayLib.base.errors import InputError
@@ -13,7 +14,7 @@ def check_can_write_segmentations() -> None:
     """Raise InputError if highdicom, which writes Segmentation objects, is not installed."""
     if find_spec("highdicom") is None:
         raise InputError(
-            "Expected the package highdicom for DICOM output, found none; install it (pip install highdicom, or "
-            "TomoRay with its extra: pip install 'tomoray[dicom]'), or leave DICOM output out.",
+            f"Expected the package highdicom for DICOM output, found none; install it ({sys.executable} -m pip install "
+            "highdicom), or leave DICOM output out.",
             FIELD,
         )
