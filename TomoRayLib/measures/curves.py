@@ -62,21 +62,13 @@ def _cobb(found: Sequence[VertebralBody]) -> Measure:
     if len(found) < 2:
         return not_measurable("cobb_deg", "spine", TOO_FEW)
     angles = {
-        (upper, lower): abs(_tilt_deg(found[upper].upper, CORONAL) - _tilt_deg(found[lower].lower, CORONAL))
+        (upper, lower): abs(_turn_deg(_tilt_deg(found[upper].upper, CORONAL), _tilt_deg(found[lower].lower, CORONAL)))
         for upper, lower in combinations(range(len(found)), 2)
     }
     (first, last), angle_deg = max(angles.items(), key=lambda item: item[1])
     upper, lower = found[first], found[last]
     lines = _from_left(upper.upper, upper.width_mm), _from_left(lower.lower, lower.width_mm)
     return measured("cobb_deg", f"{upper.name}-{lower.name}", angle_deg, *lines)
-
-
-def cobb_between(bodies: Bodies, upper: int, lower: int) -> float | None:
-    """Return the coronal angle between two given end vertebrae in degrees; None if one of them has no body."""
-    above, below = bodies.get(upper), bodies.get(lower)
-    if not isinstance(above, VertebralBody) or not isinstance(below, VertebralBody):
-        return None
-    return abs(_tilt_deg(above.upper, CORONAL) - _tilt_deg(below.lower, CORONAL))
 
 
 def _kyphoses(bodies: Mapping[int, BodyEnds | NoBody]) -> tuple[Measure, ...]:
@@ -102,7 +94,7 @@ def _sagittal(key: str, bodies: Mapping[int, BodyEnds | NoBody], upper: str, low
 
 
 def _sagittal_of(key: str, subject: str, upper: BodyEnds, lower: BodyEnds, sign: float = 1.0) -> Measure:
-    angle_deg = _tilt_deg(upper.upper, SAGITTAL) - _tilt_deg(lower.lower, SAGITTAL)
+    angle_deg = _turn_deg(_tilt_deg(upper.upper, SAGITTAL), _tilt_deg(lower.lower, SAGITTAL))
     lines = _from_front(upper.upper, upper.depth_mm), _from_front(lower.lower, lower.depth_mm)
     return measured(key, subject, sign * angle_deg, *lines)
 
@@ -136,8 +128,8 @@ def _by_centroids(found: Sequence[VertebralBody]) -> tuple[Measure, ...]:
     of_coronal = _between(*steps[low], CORONAL), _between(*steps[high], CORONAL)
     of_sagittal = _between(*steps[0], SAGITTAL), _between(*steps[-1], SAGITTAL)
     return (
-        measured(keys[0], ends, abs(coronal[low] - coronal[high]), *of_coronal),
-        measured(keys[1], whole, sagittal[0] - sagittal[-1], *of_sagittal),
+        measured(keys[0], ends, abs(_turn_deg(coronal[low], coronal[high])), *of_coronal),
+        measured(keys[1], whole, _turn_deg(sagittal[0], sagittal[-1]), *of_sagittal),
     )
 
 
@@ -153,6 +145,11 @@ def _lean_deg(upper: VertebralBody, lower: VertebralBody, axis: int) -> float:
     """How the line from the lower body's middle to the upper one's leans to the right or to the front, degrees."""
     way = upper.frame.middle_mm - lower.frame.middle_mm
     return -math.degrees(math.atan2(float(way[axis]), float(way[2])))
+
+
+def _turn_deg(first: float, second: float) -> float:
+    """The first direction minus the second one, degrees from -180 to below 180."""
+    return (first - second + 180.0) % 360.0 - 180.0
 
 
 def _tilt_deg(plate: Endplate, across: int) -> float:

@@ -82,12 +82,21 @@ def _renamed_vertebra(one: Mapping[str, Any], numbers: Mapping[int, int]) -> dic
 def _renamed_measure(one: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """A measure of vertebrae under their new names, its reason too; none of C1 and C2."""
     subject = subject_renamed(one["subject"], names)
-    renamed = {**one, "subject": subject, "reason": subject_renamed(one["reason"], names) if one["reason"] else None}
+    renamed = {**one, "subject": subject, "reason": _renamed_reason(one["reason"], names)}
     parts = {part: NO_BODY.get(LABEL_OF_NAME.get(part, 0)) for part in re.split("[/-]", subject)}
     because = next((f"{part}: {why}" for part, why in parts.items() if why is not None), None)
     if because is None:
         return renamed
     return {**renamed, "value": None, "reason": NOT_MEASURABLE.format(because=because), "lines_mm": []}
+
+
+def _renamed_reason(reason: str | None, names: Mapping[str, str]) -> str | None:
+    """A reason with the vertebra that it speaks of under its new name; what held of C1 and C2 holds of no other."""
+    if reason is None:
+        return None
+    if any(because in reason for because in NO_BODY.values()):
+        return NOT_MEASURABLE.format(because=WAS_NO_BODY)
+    return re.sub(r"(?<=because )[A-Z]\d+(?=: )", lambda found: names.get(found[0], found[0]), reason)
 
 
 def _bodies(vertebrae: list[dict[str, Any]]) -> dict[int, _Ends | NoBody]:

@@ -21,6 +21,7 @@ from TomoRayLib.measures.vertebral_body import NO_BODY, NoBody, VertebralBody, m
 
 WAS_NO_BODY = "it was counted as C1 or C2, of which no body is measured"
 CUT = "the end of the image cuts it"
+UPWARDS = "the numbers run upwards here, or the patient lies head down"
 UNSURE = "the network is unsure where it ends and its neighbours begin"
 THREADS = 2
 
@@ -76,6 +77,8 @@ def measure_spine(
             return NoBody(label, CUT)
         if label in unsure:
             return NoBody(label, UNSURE)
+        if axes[label][2] <= 0:  # LPS z grows towards the head
+            return NoBody(label, UPWARDS)
         return measure_body(vertebrae[label], middles[label], axes[label])
 
     with ThreadPoolExecutor(THREADS) as pool:

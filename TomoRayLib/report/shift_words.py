@@ -19,8 +19,8 @@ _LONG = (
     ("too high", "too low"),
 )
 HOW = (
-    f"The shift is the move, up to {LARGEST_SHIFT_MM:g} mm, after which the synthetic bone overlaps the true one best. "
-    "Where neighbouring vertebrae run into each other, nothing holds it along the spine: do not rely on up and down "
+    f"The shift is the move, up to {LARGEST_SHIFT_MM:g} mm, to the nearest place where the synthetic bone overlaps the "
+    "true one well. Where neighbouring vertebrae run into each other, nothing holds it along the spine: do not rely on up and down "
     "there."
 )
 
@@ -46,8 +46,9 @@ def shift_sentences(row: MetricsRow) -> str:
     if shift.distance_mm < LEAST_MM:
         first = "As a whole the synthetic spine lies in place: no move by more than a voxel or two makes it better."
     else:
+        far = " (no farther was looked)" if shift.distance_mm > LARGEST_SHIFT_MM - LEAST_MM else ""
         first = (
-            f"As a whole the synthetic spine lies {shift_phrase(shift)}. Moved back, its Dice would be "
+            f"As a whole the synthetic spine lies {shift_phrase(shift)}{far}. Moved back, its Dice would be "
             f"{shift.dice_moved:.3f} in place of {shift.dice:.3f}: {_percent(shift.share)} of what it lacks to 1 is "
             "this shift, the rest is shape, size and what differs from vertebra to vertebra."
         )

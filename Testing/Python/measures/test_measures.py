@@ -310,3 +310,10 @@ def test_a_spine_named_into_the_neck_loses_what_c1_and_c2_have_not() -> None:
     upper = measured.renamed({3: 2, 4: 3})
     assert "dens" in str(upper.of("height_middle_mm", "C2").reason)
     assert value(upper, "height_middle_mm", "C3") == value(measured, "height_middle_mm", "C4")
+
+
+def test_numbers_that_run_upwards_give_no_angles_beyond_a_half_turn() -> None:
+    upwards = [BoxVertebra(L1 + number, (0.2, 0.3, 0.3 + 36.0 * number)) for number in range(4)]
+    measured = spine(*upwards)
+    assert all(one.value is None for one in measured.measures)
+    assert "the numbers run upwards" in str(measured.of("height_middle_mm", "L2").reason)
