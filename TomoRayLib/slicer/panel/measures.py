@@ -68,6 +68,7 @@ class MeasuresSection:
         self.table.toolTip = _("Open all measures with units, usual values and errors in a window.")
         self.save.toolTip = _("Write the table of measures as a CSV file, in full precision.")
         self._window: Any = None
+        self._view: Any = None  # the table in that window
         self._lay_out(ui.compareSection)
         self._on_dragged = guard(lambda *_arguments: self._follow())
         self.list.connect("itemSelectionChanged()", guard(self._on_chosen))
@@ -95,7 +96,7 @@ class MeasuresSection:
         if self._window is not None:
             self._window.close()
             self._window.deleteLater()
-            self._window = None
+            self._window = self._view = None
 
     def show_table(self) -> None:
         """Open the table of all measures in a window of its own: it is wider than any panel."""
@@ -104,14 +105,12 @@ class MeasuresSection:
             return
         if self._window is None:
             self._window = qt.QDialog(self.box.window())
-            view = slicer.qMRMLTableView()
-            view.objectName = "measuresTable"
-            view.setMRMLScene(slicer.mrmlScene)
-            qt.QVBoxLayout(self._window).addWidget(view)
+            self._view = slicer.qMRMLTableView()
+            self._view.setMRMLScene(slicer.mrmlScene)
+            qt.QVBoxLayout(self._window).addWidget(self._view)
             self._window.resize(*TABLE_SIZE)
-        view = self._window.findChild(qt.QTableView, "measuresTable")
-        view.setMRMLTableNode(case.measures)
-        view.resizeColumnsToContents()
+        self._view.setMRMLTableNode(case.measures)
+        self._view.resizeColumnsToContents()
         self._window.windowTitle = case.measures.GetName()
         self._window.show()
 

@@ -238,13 +238,10 @@ def test_the_file_gets_its_ending_and_the_table_a_window(shown, slicer_host, tmp
     with (tmp_path / "mine.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == shown.panel.compare.case.measures.GetNumberOfRows()
     drive.click(section(shown).table)
-    import qt
-
     window = section(shown)._window
     assert window.visible
     assert window.windowTitle == "Measures - case"
-    view = window.findChild(qt.QTableView, "measuresTable")
-    assert view.mrmlTableNode() is shown.panel.compare.case.measures
+    assert section(shown)._view.mrmlTableNode() is shown.panel.compare.case.measures
 
 
 def test_a_case_without_measures_has_an_empty_section(panel, folder: Path) -> None:
