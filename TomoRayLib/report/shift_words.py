@@ -20,8 +20,8 @@ _LONG = (
 )
 HOW = (
     f"The shift is the move, up to {LARGEST_SHIFT_MM:g} mm, to the nearest place where the synthetic bone overlaps the "
-    "true one well. Where neighbouring vertebrae run into each other, nothing holds it along the spine: do not rely on up and down "
-    "there."
+    "true one well. Where neighbouring vertebrae run into each other, nothing holds it along the spine: do not rely on "
+    "up and down there."
 )
 
 
