@@ -33,7 +33,7 @@ KNOWN_MEASURES = KnownMeasures(
         "height_anterior_mm": KnownError(
             "height_anterior_mm", 21, 6, 1.04, -5.71, 7.79, 2.6, 0.8, "T10", "L5", guess=3.3
         ),
-        "spine_length_mm": KnownError("spine_length_mm", 8, 8, 0.19, -3.5, 3.9, 1.2, 0.9, "T10", "L4", guess=9.0),
+        "spine_length_mm": KnownError("spine_length_mm", 8, 8, 0.19, -3.5, 3.9, 1.2, 0.9, "T10", "L5", guess=9.0),
     },
     {("height_anterior_mm", "L2"): Usual(28.104, 2.249, 26)},
 )

@@ -22,6 +22,7 @@ from TomoRayLib.slicer.scene.measure_table import (
 
 Row = Mapping[str, Any]
 HEIGHTS = ("height_anterior_mm", "height_middle_mm", "height_posterior_mm")
+MAIN_CURVES = ("cobb_deg", "thoracic_kyphosis_deg", "lumbar_lordosis_deg")
 DASH = "\N{EN DASH}"
 
 
@@ -39,12 +40,14 @@ class Line:
 
 
 def lines_of(measures: Mapping[str, Any]) -> tuple[Line, ...]:
-    """The curve of the spine first, then each vertebra of which anything was measured, then each disc."""
+    """Cobb angle, kyphosis and lordosis, each vertebra of which anything was measured, each disc, the spine's rest."""
     rows = measures["rows"]
-    curve = [_line_of(measures, row) for row in rows if row["key"] in OF_CURVE]
+    of_curve = sorted((row for row in rows if row["key"] in OF_CURVE), key=lambda row: OF_CURVE.index(row["key"]))
+    curve = [_line_of(measures, row) for row in of_curve if row["key"] in MAIN_CURVES]
+    others = [_line_of(measures, row) for row in of_curve if row["key"] not in MAIN_CURVES]
     bodies = _groups(measures, OF_VERTEBRA, HEIGHTS, _("{of}, heights (mm)"))
     levels = _groups(measures, OF_LEVEL, OF_LEVEL[:1], _("{of}, disc (mm)"))
-    return (*curve, *bodies, *levels)
+    return (*curve, *bodies, *levels, *others)
 
 
 def headline(measures: Mapping[str, Any]) -> str:

@@ -26,12 +26,14 @@ UPRIGHT = (CORONAL, SAGITTAL)
 SEEN_IN = {  # slices in which a measure can be read; in others its line would be a dot, or lie aslant
     "rotation_deg": (AXIAL,),
     "cobb_deg": (CORONAL,),
+    "coronal_centroid_angle_deg": (CORONAL,),
     "coronal_offset_mm": (CORONAL,),
     "segmental_angle_deg": (SAGITTAL,),
     "slip_mm": (SAGITTAL,),
     "thoracic_kyphosis_deg": (SAGITTAL,),
     "lumbar_lordosis_deg": (SAGITTAL,),
     "sagittal_angle_deg": (SAGITTAL,),
+    "sagittal_centroid_angle_deg": (SAGITTAL,),
 }
 
 FADING_MM = 400.0  # from the slice: Slicer lets lines fade from 1 to 10 mm, so that one of two endplates would be gone

@@ -158,7 +158,7 @@ def test_a_chosen_line_says_value_error_and_what_it_cannot_tell(shown, folder: P
     assert "usual in other people 28.1 ± 2.2" in said
     assert "The synthetic CT counts it as L1?." in said
     assert "between −5.7 and +7.8 mm in 95 % (n = 21, 6 people" in said
-    assert "cannot tell a loss of a sixth of the usual height, 4 mm: do not use the value for that." in said
+    assert "to tell a loss of a sixth of the usual height, 4 mm: do not use the value for that." in said
     choose(shown, "Cobb angle, L1-L5")
     assert "error is not known" in section(shown).said.text
     choose(shown, "Thoracic kyphosis, T4-T12")
