@@ -15,7 +15,6 @@ from support.panel_views import annotated
 from support.slicer_data import add_segmentation, add_volume, oblique_case
 
 pytestmark = pytest.mark.slow
-ONLY_IF_COUNTED = {"measures", "vertebra_names"}  # what a model that does not count leaves out
 STAGES = ["Reading", "Rendering the radiographs", "Synthesizing", "Comparing", "Drawing the report", "Writing"]
 
 
