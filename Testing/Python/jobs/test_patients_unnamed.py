@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import zlib
 from pathlib import Path
 
@@ -32,6 +33,7 @@ PATIENT = {
     "ImageComments": "Dulcinea",
 }
 WORDS = ("quixote", "alonso", "558112", "90817", "19470913", "lapice", "acc7741", "panza", "nirgend", "rocinante")
+HASH = re.compile(rb"[0-9a-f]{64}")  # of a file: its digits may be those of any number
 
 
 def unnamed(folder: Path, events: list[Event]) -> None:
@@ -41,7 +43,8 @@ def unnamed(folder: Path, events: list[Event]) -> None:
     contents["events"] = "\n".join(to_json(event) for event in events).encode()
     for name, content in contents.items():
         for text in (content, *_unpacked(content)):
-            assert not [word for word in WORDS if word.encode() in text.lower()], name
+            told = HASH.sub(b"", text.lower())
+            assert not [word for word in WORDS if word.encode() in told], name
 
 
 def _unpacked(content: bytes) -> list[bytes]:
