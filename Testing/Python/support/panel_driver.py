@@ -116,3 +116,13 @@ def shown_column(label) -> float:
     image = label.pixmap.toImage()
     brightness = [sum(image.pixelColor(x, y).red() for y in range(0, image.height(), 4)) for x in range(image.width())]
     return int(np.argmax(brightness)) / (image.width() - 1)
+
+
+def show_case(panel, folder: Path):
+    """Add the case of a results folder to the scene and make it the panel's current one; return its nodes."""
+    from TomoRayLib.slicer.scene.case_nodes import add_case
+
+    case = add_case(folder, "case")
+    panel.panel.parameters.currentCase = case.synthetic
+    settle()
+    return case

@@ -27,17 +27,8 @@ def alone(folder: Path) -> Path:
 @pytest.fixture
 def shown(panel, folder: Path):
     """The panel with a measured case beside its truth."""
-    show(panel, folder)
+    drive.show_case(panel, folder)
     return panel
-
-
-def show(panel, folder: Path):
-    from TomoRayLib.slicer.scene.case_nodes import add_case
-
-    case = add_case(folder, "case")
-    panel.panel.parameters.currentCase = case.synthetic
-    drive.settle()
-    return case
 
 
 def section(panel):
@@ -195,7 +186,7 @@ def test_a_dragged_line_is_told_and_the_table_keeps_its_value(shown, folder: Pat
 def test_only_the_current_case_draws_its_measures(shown, folder: Path) -> None:
     choose(shown, "Cobb angle, L1-L5")
     first = shown.panel.compare.case
-    show(shown, folder)
+    drive.show_case(shown, folder)
     from TomoRayLib.slicer.scene.measure_markups import markups_of
 
     looks = [node.GetDisplayNode() for node in markups_of(first.measures) if node.GetDisplayNode() is not None]
@@ -215,7 +206,7 @@ def test_another_layout_draws_the_measure_in_all_its_views(shown) -> None:
 
 
 def test_names_follow_at_once(panel, alone: Path) -> None:
-    show(panel, alone)
+    drive.show_case(panel, alone)
     assert "T12?, heights (mm)" in lines(panel)
     assert lines(panel)["Lumbar lordosis, L1?-L5?"][0] == "–"
     assert section(panel).list.isColumnHidden(2)
@@ -245,7 +236,7 @@ def test_the_file_gets_its_ending_and_the_table_a_window(shown, slicer_host, tmp
 
 
 def test_a_case_without_measures_has_an_empty_section(panel, folder: Path) -> None:
-    show(panel, folder.with_name("results"))
+    drive.show_case(panel, folder.with_name("results"))
     assert not section(panel).box.enabled
     assert lines(panel) == {}
 

@@ -19,17 +19,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shown(panel, folder: Path):
     """The panel with a case of which three vertebrae are told apart, T11 to L1, the count unsure."""
-    show(panel, folder)
+    drive.show_case(panel, folder)
     return panel
-
-
-def show(panel, folder: Path):
-    from TomoRayLib.slicer.scene.case_nodes import add_case
-
-    case = add_case(folder, "case")
-    panel.panel.parameters.currentCase = case.synthetic
-    drive.settle()
-    return case
 
 
 def naming(panel):
@@ -91,7 +82,7 @@ def test_the_crosshair_chooses_the_nearest_vertebra(panel, folder: Path) -> None
         crosshair = slicer.vtkMRMLCrosshairNode()
         crosshair.SetSingletonTag("default")
         crosshair = slicer.mrmlScene.AddNode(crosshair)
-    show(panel, folder)
+    drive.show_case(panel, folder)
     shown, section = panel, naming(panel)
     node = shown.panel.compare.case.vertebra_names
     for place, name in enumerate(("T11?", "T12?", "L1?")):
@@ -103,7 +94,7 @@ def test_the_crosshair_chooses_the_nearest_vertebra(panel, folder: Path) -> None
 
 
 def test_a_case_that_does_not_count_has_no_row(panel, folder: Path) -> None:
-    show(panel, folder.with_name("results"))
+    drive.show_case(panel, folder.with_name("results"))
     section = naming(panel)
     assert not section.row.isVisibleTo(panel.parent)
     assert section.count.text == ""
@@ -131,7 +122,7 @@ def test_names_are_drawn_in_the_views_of_their_kind_alone(shown) -> None:
 
 def test_names_of_another_case_are_hidden(shown, folder: Path) -> None:
     first = shown.panel.compare.case
-    show(shown, folder)
+    drive.show_case(shown, folder)
     assert not first.vertebra_names.GetDisplayNode().GetVisibility()
     assert shown.panel.compare.case.vertebra_names.GetDisplayNode().GetVisibility()
 
