@@ -129,7 +129,8 @@ def measures_text(measures: Mapping[str, Any]) -> str:
         f"(error {one['low']:+.1f} to {one['high']:+.1f})"
         for one in measures["of_use"]
     ]
-    others = f"{measures['too_uncertain']} others are too uncertain to be of use: see report.html and measures.csv"
+    count = f"{measures['too_uncertain']} others" if said else f"all {measures['too_uncertain']}"
+    others = f"{count} are too uncertain to be of use: see report.html and measures.csv"
     return f"Measures: {'; '.join([*said, others])}."
 
 

@@ -58,4 +58,4 @@ def test_measures_of_use_are_told_with_their_errors_and_the_others_counted() -> 
     said = measures_text({"of_use": of_use, "too_uncertain": 44})
     assert "spine length T6-T12 171.0 mm (error -3.4 to +3.4)" in said
     assert "44 others are too uncertain" in said
-    assert measures_text({"of_use": [], "too_uncertain": 3}).startswith("Measures: 3 others are too uncertain")
+    assert measures_text({"of_use": [], "too_uncertain": 3}).startswith("Measures: all 3 are too uncertain")
