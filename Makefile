@@ -16,7 +16,7 @@ PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --n
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-all screenshots bench bench-projector docs lint format types setup setup-demo clean
+.PHONY: help demo test test-slow test-all screenshots bench bench-projector faults docs lint format types setup setup-demo clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -37,6 +37,9 @@ screenshots: setup ## draw the pictures of the documentation anew (Resources/Scr
 	@TOMORAY_SCREENSHOTS=Resources/Screenshots $(BIN)/python -m pytest -m "slow or not slow" \
 		-k "screenshots_of_the_documentation or the_placing_step"
 	@bash tools/pictures Resources/Screenshots/*.png
+
+faults: setup ## kills, full disks, hostile files, marked patients: output/faults (ARGS=--short: the short part)
+	@$(BIN)/python Testing/Faults/run.py $(ARGS)
 
 bench: setup ## compare times and memory with the build of before (docs/performance.md); needs an idle machine
 	@$(BIN)/python Testing/Benchmarks/performance.py $(ARGS)
