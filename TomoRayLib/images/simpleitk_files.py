@@ -9,6 +9,7 @@ import SimpleITK as sitk
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.headers.volume_header import misnamed
+from TomoRayLib.images.numeric_locale import decimal_points
 from TomoRayLib.images.quiet import WhileAnyIsInside, no_stderr
 from TomoRayLib.images.types import last_line
 
@@ -16,7 +17,7 @@ from TomoRayLib.images.types import last_line
 def read_image(path: Path) -> sitk.Image:
     """Read a file. Raises InputError if it is damaged or no image."""
     reader = read_information(path)
-    with _no_warnings(), no_stderr():  # MetaIO and libpng print by themselves
+    with _no_warnings(), no_stderr(), decimal_points():  # MetaIO and libpng print by themselves
         try:
             return reader.Execute()
         except RuntimeError as error:
@@ -27,7 +28,7 @@ def read_information(path: Path) -> sitk.ImageFileReader:
     """Read the header alone. Raises InputError if it is damaged or not that of an image."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
-    with _no_warnings(), no_stderr():
+    with _no_warnings(), no_stderr(), decimal_points():
         try:
             reader.ReadImageInformation()
         except RuntimeError as error:

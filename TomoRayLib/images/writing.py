@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import write_atomically
 from TomoRayLib.images.headers.nifti_header import is_nifti, is_whole_nifti, read_nifti_header
+from TomoRayLib.images.numeric_locale import decimal_points
 from TomoRayLib.images.types import Volume, last_line, volume_to_sitk
 
 UNKNOWN_SPACING_KEY, UNKNOWN = "TomoRay.pixel_spacing", "unknown"
@@ -109,7 +110,8 @@ def write_png(path: PathLike, pixels: NDArray[np.float32], window: tuple[float, 
 def _write(image: sitk.Image, path: Path, compressed: bool = True) -> None:
     with write_atomically(path) as partial:
         try:
-            sitk.WriteImage(image, str(partial), useCompression=compressed, compressionLevel=_COMPRESSION_LEVEL)
+            with decimal_points():
+                sitk.WriteImage(image, str(partial), useCompression=compressed, compressionLevel=_COMPRESSION_LEVEL)
         except RuntimeError as error:
             if "Unable to determine ImageIO" in str(error) or "not determine" in str(error):
                 raise InputError(
