@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "TomoRayLib"
 TESTS = ROOT / "Testing" / "Python"
-TESTS_OF_NO_ROOM = frozenset({"examples"})  # folders of tests that are not named after a room
+TESTS_OF_NO_ROOM = frozenset({"examples", "faults"})  # folders of tests that are not named after a room
 LARGEST_FILE_MB = 16
 
 # From the bottom up (docs/architecture.md). A room may use its own floor and those below it.
