@@ -222,9 +222,14 @@ def test_disk_that_fills_up_is_an_output_error(tmp_path: Path, ending: str) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_unknown_ending_is_refused(a_straight_ct: Volume, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"file ending such as \.nrrd"):
-        write_volume(tmp_path / "ct.docx", a_straight_ct)
+@pytest.mark.parametrize("ending", ["docx", "nhdr", "mhd", "hdr", "img", "gipl", "png", ""])
+def test_ending_of_no_single_file_that_keeps_the_grid_is_refused(
+    a_straight_ct: Volume, tmp_path: Path, ending: str
+) -> None:
+    """ITK would name a detached file after the hidden partial one, or leave out the directions."""
+    with pytest.raises(InputError, match=r"Expected a file name ending in \.nrrd, \.mha, \.nii or \.nii\.gz"):
+        write_volume(tmp_path / f"ct.{ending}", a_straight_ct)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_file_in_place_of_the_output_folder_is_an_output_error(a_straight_ct: Volume, tmp_path: Path) -> None:

@@ -40,13 +40,12 @@ def german(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {**os.environ, "LOCPATH": str(folder)}
 
 
-@pytest.mark.parametrize("ending", ["nrrd", "nii.gz", "mha", "vtk"])
+@pytest.mark.parametrize("ending", ["nrrd", "nii.gz", "mha"])
 def test_volumes_keep_their_place_in_a_program_with_decimal_commas(
     german: dict[str, str], tmp_path: Path, ending: str
 ) -> None:
     before = tmp_path / f"before.{ending}"
-    oblique = LOPSIDED if ending != "vtk" else Grid(LOPSIDED.size, LOPSIDED.spacing_mm, LOPSIDED.origin_mm)
-    write_volume(before, Volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5), oblique))
+    write_volume(before, Volume(np.arange(60, dtype=np.float32).reshape(3, 4, 5), LOPSIDED))
     here = read_volume(before).grid
 
     command = [sys.executable, "-c", PROGRAM, str(before)]
