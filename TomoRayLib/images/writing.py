@@ -43,8 +43,8 @@ def write_volume(
     """
     if not Path(path).name.lower().endswith(VOLUME_ENDINGS):
         raise InputError(
-            f"Expected a file name ending in {', '.join(VOLUME_ENDINGS[:-1])} or {VOLUME_ENDINGS[-1]}, the formats that "
-            f"keep a volume's place in one file; got {Path(path).name!r}.",
+            f"Expected a file name ending in {', '.join(VOLUME_ENDINGS[:-1])} or {VOLUME_ENDINGS[-1]}, the formats "
+            f"that keep a volume's place in one file; got {Path(path).name!r}.",
             field="out",
         )
     image = volume_to_sitk(volume)
