@@ -5,6 +5,11 @@ Jobs: see ``jobs.job``. Lines and exit codes: see ``jobs.events``. The command l
 
 from __future__ import annotations
 
+from TomoRayLib.base.search_path import leave_out_working_folder
+
+if __name__ == "__main__":
+    leave_out_working_folder()
+
 import os
 import signal
 import sys

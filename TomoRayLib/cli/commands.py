@@ -15,6 +15,7 @@ from typer.core import TyperCommand
 from TomoRayLib import __version__
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.one_job_process import run_one_job
+from TomoRayLib.base.search_path import leave_out_working_folder
 from TomoRayLib.cli.display import escaped, print_sentence
 from TomoRayLib.cli.options import Json, OptionalPath, job_command, option_for, option_names
 from TomoRayLib.cli.running import console, finish
@@ -211,6 +212,7 @@ def _root(
 
 def run() -> None:
     """Entry point of the ``tomoray`` command: ``main`` as a process, which ends at once after a command of seconds."""
+    leave_out_working_folder()
     if any(word in LONG for word in sys.argv[1:2]):
         main()
     else:

