@@ -1,22 +1,60 @@
-"""CSV and JSON as TomoRay writes them: UTF-8, one newline at each line's end, no NaN in JSON."""
+"""CSV and JSON as TomoRay writes them: UTF-8, one newline at each line's end, no NaN in JSON.
+
+A spreadsheet takes a cell that begins with =, +, - or @ for a formula, and runs it. Texts that begin so, such as names
+of files, are written with an apostrophe in front, as spreadsheets themselves mark a text; numbers stay as they are.
+Control characters are written out, a tab as ``\\t``.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.files import write_atomically
+from TomoRayLib.base.plain_text import plain
+
+_LIKE_A_FORMULA = re.compile(r"'*[=+\-@\n\uff0b\uff0d\uff1d\uff20]")  # the last four: their full-width forms
+_MARKED = re.compile(r"'+[=+\-@\n\uff0b\uff0d\uff1d\uff20]")
+# A number, or several in words of their own: -0.3, -1.2 ± 0.4, -1.2 (-2.0–0.1)
+_NUMBERS = re.compile(
+    r"[-+]?(\d+\.?\d*|\.\d+|inf|nan)(e[-+]?\d+)?( ± [\d.]+| \([-+]?[\d.]+–[-+]?[\d.]+\))?|-", re.IGNORECASE
+)
 
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table with a header line; lines end with a newline on every system."""
+    """A table with a header line; lines end with a newline on every system, and no cell is a formula."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
+    csv.writer(text, lineterminator="\n").writerows([csv_cell(value) for value in row] for row in (header, *rows))
     return text.getvalue()
+
+
+def csv_cell(value: object) -> object:
+    """Return a value as it is written into a cell: a text that a spreadsheet would run begins with an apostrophe."""
+    if not isinstance(value, str):
+        return value
+    text = plain(value, newline=True)
+    return f"'{text}" if _LIKE_A_FORMULA.match(text) and not _NUMBERS.fullmatch(text) else text
+
+
+def csv_rows(path: Path) -> list[list[str]]:
+    """Return the rows of a table that ``csv_text`` wrote, the header first, with its texts as they were but for
+    control characters.
+
+    Raises OSError if the file cannot be read.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        return [[cell[1:] if _MARKED.match(cell) else cell for cell in row] for row in csv.reader(file)]
+
+
+def csv_records(path: Path) -> list[dict[str, str]]:
+    """Return the rows of ``csv_rows`` by the names of their columns. Raises OSError if the file cannot be read."""
+    header, *rows = csv_rows(path) or [[]]
+    return [dict(zip(header, row, strict=False)) for row in rows]
 
 
 def json_text(content: Mapping[str, Any]) -> str:

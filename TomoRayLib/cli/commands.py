@@ -16,7 +16,7 @@ from TomoRayLib import __version__
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.one_job_process import run_one_job
 from TomoRayLib.base.search_path import leave_out_working_folder
-from TomoRayLib.cli.display import escaped, print_sentence
+from TomoRayLib.cli.display import escaped, literal, print_sentence
 from TomoRayLib.cli.options import Json, OptionalPath, job_command, option_for, option_names
 from TomoRayLib.cli.running import console, finish
 from TomoRayLib.cli.training import learning_curves, publish, sample_sheet, train, train_segmenter
@@ -180,14 +180,16 @@ def _table(default: str, entries: Any) -> Table:
     for entry in entries:
         name = entry.id if entry.based_on is None else f"{entry.id} (adds to {entry.based_on['model']})"
         starred = "*" if entry.id == default else ""
-        table.add_row(name, entry.described_as or "", starred, f"{entry.fov_mm:.0f} mm", entry.licence, _data(entry))
+        said = (name, entry.described_as or "", starred, f"{entry.fov_mm:.0f} mm", entry.licence, _data(entry))
+        table.add_row(*map(literal, said))
     return table
 
 
 def _segmenter_table(default: str, entries: Any) -> Table:
     table = Table("finds vertebrae in a CT", "default", "licence", "data")
     for entry in entries:
-        table.add_row(entry.id, "*" if entry.id == default else "", entry.licence, _data(entry))
+        said = (entry.id, "*" if entry.id == default else "", entry.licence, _data(entry))
+        table.add_row(*map(literal, said))
     return table
 
 

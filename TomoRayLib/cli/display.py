@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.markup import escape as escaped
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
+from rich.text import Text
 
 from TomoRayLib.anatomy.vertebra_naming import numbering_text
 from TomoRayLib.base.notices import LABELS_NOTICE, NOTICE
+from TomoRayLib.base.plain_text import plain
 from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
 
 
@@ -52,7 +54,7 @@ class Display:
         return escaped(f"{text.removesuffix('.')} ({option})." if option else text)
 
     def _show_stage(self, event: StageBegun) -> None:
-        text = f"{event.stage} ({event.number}/{event.of})"
+        text = escaped(plain(f"{event.stage} ({event.number}/{event.of})"))
         left = "" if event.seconds_left is None else f"about {max(1, round(event.seconds_left))} s left"
         if self.task is None:
             self.task = self.progress.add_task(text, total=event.of, left=left)
@@ -63,7 +65,7 @@ class Display:
         if isinstance(self.last, Failed):
             print_sentence(self.console, "[bold red]Error[/]", self._said(self.last.message, self.last.field))
             if self.last.details:
-                self.console.print(self.last.details, markup=False, highlight=False)
+                print_line(self.console, self.last.details)
         elif self.last is not None:
             _show_result(self.last.values)
             if self.last.values.get("suggestion"):
@@ -87,7 +89,12 @@ def _change(option: str, value: bool | int) -> str:
 
 def print_sentence(console: Console, label: str, text: str) -> None:
     """Print a message that is escaped already. Only the terminal wraps it, so that a path can be copied whole."""
-    console.print(f"{label} {text}", highlight=False, soft_wrap=True)
+    console.print(f"{label} {plain(text)}", highlight=False, soft_wrap=True, emoji=False)
+
+
+def print_line(console: Console, text: str) -> None:
+    """Print a text as it is: no markup, no control characters; only the terminal wraps it."""
+    console.print(plain(text, newline=True), markup=False, highlight=False, soft_wrap=True, emoji=False)
 
 
 def _show_result(values: Mapping[str, Any]) -> None:
@@ -102,21 +109,21 @@ def _show_result(values: Mapping[str, Any]) -> None:
             name = (
                 f"{method}: " if len(values.get("summary") or ()) > 3 else ""
             )  # more than one method and two baselines
-            out.print(f"{name}{counting_text(counted)}", highlight=False, soft_wrap=True)
+            print_line(out, f"{name}{counting_text(counted)}")
     if values.get("synthetic"):
         if values.get("vertebrae"):
             names = " ".join(vertebra["name"] for vertebra in values["vertebrae"])
             named = values.get("named_by_you") is not None
             count = numbering_text(values["numbering"], values.get("numbering_certainty"), named)
-            out.print(f"Vertebrae: {names} (count {count})", highlight=False, soft_wrap=True)
+            print_line(out, f"Vertebrae: {names} (count {count})")
         if values.get("measures"):
-            out.print(measures_text(values["measures"]), highlight=False, soft_wrap=True)
+            print_line(out, measures_text(values["measures"]))
         out.print(f"[bold]{NOTICE}.[/]")
     elif "vertebrae" in values:
         _show_vertebrae(out, values)
     folder = Path(values["folder"]) if "folder" in values else None
     for name in values["files"]:
-        out.print(f"  {folder / name if folder else name}", highlight=False, soft_wrap=True)
+        print_line(out, plain(f"  {folder / name if folder else name}"))
     memory = values.get("peak_memory_mb")
     cost = f", peak memory {memory / 1000:.2f} GB" if memory else ""
     out.print(f"{values['seconds']:.1f} s{cost}", highlight=False)
@@ -138,7 +145,7 @@ def _show_vertebrae(out: Console, values: Mapping[str, Any]) -> None:
     """The vertebrae that ``tomoray segment`` found, and how they agree with given labels."""
     names = ", ".join(vertebra["name"] + ("" if vertebra["whole"] else " (cut)") for vertebra in values["vertebrae"])
     if names:
-        out.print(f"{names}. Numbering {values['numbering']} ({values['certainty']:.0%}).", highlight=False)
+        print_line(out, f"{names}. Numbering {values['numbering']} ({values['certainty']:.0%}).")
     scores = values["comparison"]
     if scores:
         shifted = f" ({scores['named_up_to_shift']} up to a common shift)" if scores["shift"] else ""
@@ -155,7 +162,7 @@ def metrics_table(metrics: dict[str, Any], infinity: str = "∞") -> Table:
     from TomoRayLib.metrics.scores import MAIN_SCORES, METRIC_COLUMNS
 
     rows, flags = metrics["rows"], metrics["flags"]
-    table = Table("metric", "better", *(name.replace("_", " ") for name in rows))
+    table = Table("metric", "better", *(Column(_heading(name)) for name in rows))
     endless = {name: set(flags[name]["infinite"]) for name in rows}
     for column in METRIC_COLUMNS:
         if column.key in MAIN_SCORES:
@@ -167,6 +174,16 @@ def metrics_table(metrics: dict[str, Any], infinity: str = "∞") -> Table:
     if any("hd95_mm" in keys for keys in endless.values()):
         table.caption = f"{infinity} mm: no bone predicted"
     return table
+
+
+def literal(text: str) -> Text:
+    """A cell of a table that shows a text as it is: no markup, no control characters."""
+    return Text(plain(text, newline=True))
+
+
+def _heading(name: str) -> Text:
+    """The name of a method or a baseline above its column."""
+    return literal(plain(name.replace("_", " ")))
 
 
 def counting_text(counting: Mapping[str, int]) -> str:
@@ -201,7 +218,7 @@ def cohort_table(summary: dict[str, Any], cases: str) -> Table:
         name: {key: Statistic.from_json_dict(values) for key, values in metrics.items()}
         for name, metrics in summary.items()
     }
-    heads = [Column(name.replace("_", " "), overflow="fold") for name in rows]  # no number may be cut off
+    heads = [Column(_heading(name), overflow="fold") for name in rows]  # no number may be cut off
     own_column = len(rows) <= SIDE_BY_SIDE
     table = Table("metric", *(["better"] if own_column else []), *heads, show_lines=True)
     below = "median (IQR)" if own_column else "median (quartiles are in summary.csv)"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.cli.display import print_line
 from TomoRayLib.cli.options import OptionalPath, WholeNumber
 from TomoRayLib.cli.running import console, finish
 from TomoRayLib.jobs.events import Emit
@@ -86,7 +87,7 @@ def train(
             start_from=None if start_from is None else str(start_from.absolute()),
             watched=tuple(_watched(case) for case in watch),
         )
-        report = console.print if is_first_process(os.environ) else _say_nothing
+        report = _say if is_first_process(os.environ) else _say_nothing
         run = overridden(read_config(config or RECIPE), changes)
         run_config(run, data or (config or RECIPE).resolve().parent, out, report)
 
@@ -109,7 +110,7 @@ def train_segmenter(
             from TomoRayLib.training.segmenter.run import run_segmenter
         except ImportError as error:
             raise InputError(f"Training needs the extra 'train' ({error}); in a checkout: make setup.") from None
-        run_segmenter(config, data, out, minutes, console.print)
+        run_segmenter(config, data, out, minutes, _say)
 
     finish(work, False, KEPT_IN_THE_RUN, OPTIONS)
 
@@ -161,10 +162,10 @@ def publish(
                     "--described-as": described_as is not None,
                 }
             )
-            publish_segmenter(checkpoints, command, model or SEGMENTER, console.print)
+            publish_segmenter(checkpoints, command, model or SEGMENTER, _say)
             return
         wanted = Publication(model or "geolift-s", command, keep_atlas, based_on, people, described_as)
-        publish_model(checkpoints, data, wanted, console.print)
+        publish_model(checkpoints, data, wanted, _say)
 
     finish(work, False)
 
@@ -228,7 +229,11 @@ def _write_picture(path: Path, content: bytes) -> None:
 
     with write_atomically(path) as partial:
         partial.write_bytes(content)
-    console.print(f"Written: {path}")
+    _say(f"Written: {path}")
+
+
+def _say(line: str) -> None:
+    print_line(console, line)
 
 
 def _say_nothing(line: str) -> None:

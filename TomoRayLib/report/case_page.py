@@ -100,7 +100,7 @@ def _opening(content: ReportContent, shown: Shown, metrics: MetricsTable | None)
     kind = "synthetic CT of the spine"
     if shown.truth_hu is not None:
         kind += ", compared with the CT" if shown.is_scored else ", shown with the CT, not scored"
-        kind += f" ({shown.labels_by})" if shown.is_scored and shown.labels_by else ""
+        kind += f" ({escape(shown.labels_by)})" if shown.is_scored and shown.labels_by else ""
     parts = [
         f"<h1>{escape(content.title)}</h1>",
         f'<p class="sub">TomoRay report: {kind}. {i} × {j} × {k} voxels over {x:.0f} × {y:.0f} × {z:.0f} mm.</p>',
@@ -189,7 +189,7 @@ def _slices(rows: tuple[SliceRow, ...], shown: Shown) -> str:
 
 def _slice_sheet(rows: tuple[SliceRow, ...], truth: str) -> str:
     heads = (truth, *_SLICE_HEADS)
-    cells = "".join(f'<div class="head">{head}</div>' for head in heads)
+    cells = "".join(f'<div class="head">{escape(head)}</div>' for head in heads)
     for row in rows:
         cells += f'<div class="level">{escape(row.caption)}</div>'
         for head, picture in zip(heads, (row.truth, row.synthetic, row.outlined, row.difference), strict=True):
@@ -230,7 +230,7 @@ def _surfaces(views: tuple[SurfaceView, ...], shown: Shown) -> str:
     return (
         f'{heading}<p class="caption">Parallel projection; scale bars 50 mm. All pictures have the same scale and '
         'centre.</p><div class="solids"><div class="head">'
-        + truth_heading(shown)
+        + escape(truth_heading(shown))
         + '</div><div class="head">Synthetic</div>'
         f"{truth}{synthetic}"
         '<div class="head">Synthetic, coloured by its distance to the truth</div><div class="head"></div>'

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from TomoRayLib.base.plain_text import plain
 from TomoRayLib.base.text_formats import csv_text
 from TomoRayLib.metrics.published import PAPER, TABLE_2
 from TomoRayLib.metrics.scores import COLUMN_OF_KEY, PAPER_SCORES
@@ -45,8 +48,8 @@ def table_2_markdown(result: CohortResult) -> str:
     """The table as Markdown, with what it is worth."""
     head, lines = table_2(result)
     rows = [head, ("---",) * len(head), *lines]
-    text = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows)
-    return f"{text}\n\n{_caveat(result)}\n"
+    text = "\n".join("| " + " | ".join(_markdown(cell) for cell in row) + " |" for row in rows)
+    return f"{text}\n\n{_markdown(_caveat(result))}\n"
 
 
 def table_2_latex(result: CohortResult) -> str:
@@ -62,7 +65,7 @@ def table_2_latex(result: CohortResult) -> str:
             *body[1:],
             r"\bottomrule",
             r"\end{tabular}",
-            f"% {_caveat(result)}",
+            f"% {plain(_caveat(result))}",
             "",
         ]
     )
@@ -77,4 +80,9 @@ def _caveat(result: CohortResult) -> str:
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    return "".join(_LATEX.get(letter, letter) for letter in plain(text))
+
+
+def _markdown(text: str) -> str:
+    """Text that Markdown shows as it is: no cell ends in it, and it is neither markup nor HTML."""
+    return re.sub(r"([\\`*_\[\]<>|])", r"\\\1", plain(text)) if text.strip("-") else text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.text_formats import csv_records
 from TomoRayLib.geometry.presets import c_arm
 from TomoRayLib.networks.radiograph_input import network_view
 from TomoRayLib.projector.physics.attenuation import hu_to_attenuation
@@ -148,8 +148,7 @@ def _validation_by_stage(run: Path, score: str) -> list[tuple[str, dict[str, lis
     """Per stage, from coarse to fine: case (all phantoms as one, their mean) to its (minutes, score)."""
     stages = []
     for path in sorted(run.glob("*/validation.csv"), key=lambda one: one.stat().st_mtime):
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+        rows = csv_records(path)
         if rows and score not in rows[0]:
             raise InputError(f"Expected one of {sorted(set(rows[0]) - {'case', 'step', 'minutes'})}, got {score!r}.")
         gathered: dict[str, dict[float, list[float]]] = {}

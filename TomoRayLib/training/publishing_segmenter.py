@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.text_formats import csv_records
 from TomoRayLib.networks.ct_segmenter import CTSegmenterConfig
 from TomoRayLib.training.data.licences import (
     WATCHED,
@@ -114,8 +114,7 @@ def _figures(path: Path) -> dict[str, Any]:
     """The scores of the last step in a run's table; none without one."""
     if not path.exists():
         return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_records(path)
     cases = {
         row["case"]: {key: round(float(row[key]), 4) for key in SCORES}
         for row in rows

@@ -19,7 +19,7 @@ from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom.files import is_dicom, read_data_set
 from TomoRayLib.images.dicom.header import number_of, value_of
 from TomoRayLib.images.dicom.pixels import ReadPixels, read_pixels
-from TomoRayLib.images.dicom.series import DicomFile, damage_named, read_dicom_file
+from TomoRayLib.images.dicom.series import DicomFile, damage_named, numbered_series, read_dicom_file
 
 AP, LATERAL = "AP", "lateral"
 AXES_OF_ROLE = {AP: 0, LATERAL: 1}  # the axis in LPS that runs along the rows, beside z
@@ -116,7 +116,7 @@ def read_scout_study(folder: Path) -> ScoutStudy:
         scouts = [_scout(file) for file in files if file.is_image and file.is_localizer and file.modality == "CT"]
         frames = [(_frame(one.path, files), one.role) for one in scouts if isinstance(one, Scout)]
         ct = max(stacks.values(), key=lambda stack: _preference(stack, frames))
-        notes = [f"CT: {_described(ct[0])}, {len(ct)} files."]
+        notes = [f"CT: {numbered_series(ct[0])}, {len(ct)} files."]
         if len(stacks) > 1:
             notes.append(
                 f"Of {len(stacks)} CT series it has the most axial slices in the frame of reference of the scouts."
@@ -278,11 +278,6 @@ def _frame_of(file: DicomFile) -> str:
 
 def _frames(file: DicomFile) -> int:
     return int(value_of(file.dataset, "NumberOfFrames") or 1)
-
-
-def _described(file: DicomFile) -> str:
-    number = value_of(file.dataset, "SeriesNumber")
-    return f"series {number}" if number is not None else "the series without a number"
 
 
 def _z_range(ct: Sequence[DicomFile]) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.dicom.files import is_dicom, settle_syntax_name
 from TomoRayLib.images.dicom.frames import Frame, frames_of
-from TomoRayLib.images.dicom.header import value_of
+from TomoRayLib.images.dicom.header import number_of, value_of
 from TomoRayLib.images.dicom.pixels import compression_notes
 from TomoRayLib.images.dicom.stack import stack_of, two_numbered_runs
 from TomoRayLib.images.dicom.voxels import hu_voxels
@@ -281,12 +281,20 @@ def _check_rescale(frames: list[Frame], name: str) -> list[str]:
 
 
 def _listed(series: dict[str, list[DicomFile]]) -> str:
-    """Each series by its description, modality, number of files and first file, which tells the files to move."""
+    """Each series by its number, modality, number of files and first file, which tells the files to move.
+
+    Not by its description, which may name the patient.
+    """
     parts = []
     for files in series.values():
-        description = str(value_of(files[0].dataset, "SeriesDescription") or "").strip() or "no description"
         count = "1 slice" if len(files) == 1 else f"{len(files)} slices"
         if not files[0].is_image or files[0].modality != "CT":
             count = f"{files[0].modality or 'no modality'}, {len(files)} file{'s' if len(files) > 1 else ''}"
-        parts.append(f"{description} ({count}, such as {files[0].path.name})")
+        parts.append(f"{numbered_series(files[0])} ({count}, such as {files[0].path.name})")
     return "; ".join(parts)
+
+
+def numbered_series(file: DicomFile) -> str:
+    """Return a file's series in words: its number, which names nobody."""
+    number = number_of(file.dataset, "SeriesNumber")
+    return f"series {number:.0f}" if number is not None else "the series without a number"

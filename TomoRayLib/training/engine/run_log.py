@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.files import write_atomically
+from TomoRayLib.base.text_formats import csv_cell
 from TomoRayLib.training.engine.progress import Progress
 
 EVERY_STEPS = 10
@@ -47,7 +48,7 @@ class RunLog:
             writer = csv.DictWriter(file, fieldnames=header or list(row), extrasaction="ignore")
             if header is None:
                 writer.writeheader()
-            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in row.items()})
+            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else csv_cell(v) for k, v in row.items()})
 
 
 def _rows(path: Path) -> list[list[str]]:

@@ -122,7 +122,7 @@ def test_several_series_are_listed_and_one_moved_away_is_read(tmp_path: Path) ->
     for path in (tmp_path / "both").glob("*.dcm"):
         path.rename(path.with_name(f"first{path.name}"))
     write_series(tmp_path / "both", second)
-    listed = r"one DICOM series, got 2: .*Spine \(10 slices, such as first\d+\.dcm\).*; move the files of the wanted"
+    listed = r"one DICOM series, got 2: .*without a number \(10 slices, such as first\d+\.dcm\).*; move the files"
     with pytest.raises(InputError, match=listed):
         read_volume(tmp_path / "both")
     (tmp_path / "one").mkdir()

@@ -85,12 +85,13 @@ def test_a_series_of_localizers_beside_the_ct_is_left_out_with_a_note(tmp_path: 
         slices_of(ct)[:2],
         ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"],
         SeriesInstanceUID=generate_uid(),
-        SeriesDescription="Scout",
+        SeriesDescription="Scout of Alonso",
+        SeriesNumber=7,
     ).iterdir():
         path.rename(folder / f"scout{path.name}")
     volume = read_volume(folder)
     assert_same(volume, ct)
-    assert volume.notes == ("Left out of the folder: Scout (2 slices, such as scoutIM000).",)
+    assert volume.notes == ("Left out of the folder: series 7 (2 slices, such as scoutIM000).",)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +167,7 @@ def test_structure_sets_and_reports_beside_the_ct_are_left_out_with_a_note(tmp_p
     contours.save_as(folder / "rs.dcm", enforce_file_format=True)
     volume = read_volume(folder)
     assert_same(volume, ct)
-    assert volume.notes == ("Left out of the folder: Contours (RTSTRUCT, 1 file, such as rs.dcm).",)
+    assert volume.notes == ("Left out of the folder: the series without a number (RTSTRUCT, 1 file, such as rs.dcm).",)
     with pytest.raises(InputError, match=r"RT Structure Set .*export it as a label map"):
         read_volume(folder / "rs.dcm")
 
