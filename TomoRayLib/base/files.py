@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import os
+import secrets
 import shutil
-import signal
-import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
+from TomoRayLib.base.durable import sync_file, sync_folder, sync_tree
+from TomoRayLib.base.endings import deferred, stop_if_asked, termination_raised
 from TomoRayLib.base.errors import OutputError
+from TomoRayLib.base.held_folders import HeldFolder, own_names, sweep_once
+from TomoRayLib.base.left_behind import PROBE_PREFIX, beside_prefix, tidy
+from TomoRayLib.base.output_errors import output_error, raise_about, vanished
+from TomoRayLib.base.publishing import (
+    INSIDE_PREFIX,
+    MANIFEST_NAME,
+    NEW,
+    has_journal,
+    merge,
+    publishing,
+    recover,
+    recover_while_alone,
+    write_manifest,
+)
 
-__all__ = ["MANIFEST_NAME", "OutputError", "check_writable", "staged_folder", "write_atomically"]
+__all__ = ["MANIFEST_NAME", "OutputError", "check_writable", "staged_folder", "write_atomically", "written_folders"]
 
-MANIFEST_NAME = ".tomoray-files.json"  # what a run wrote, so that the next run replaces that and nothing else
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
-_Stamp = tuple[int, int]  # size in bytes, modification time in ns
+_staged: dict[Path, set[Path]] = {}  # open staging folders, with the files that ``write_atomically`` put there
+_written: list[Path] = []
 
 
 def check_writable(folder: str | os.PathLike[str], need_bytes: int = 0) -> None:
-    """Check that a folder can be written and has enough free space.
+    """Check that a folder can be written and has enough free space; complete or delete what killed runs left there.
 
     A folder is made, and removed again, at the place where ``staged_folder`` will make one: in ``folder``, or in the
     nearest parent that exists.
@@ -39,18 +48,19 @@ def check_writable(folder: str | os.PathLike[str], need_bytes: int = 0) -> None:
     """
     wanted = Path(folder).absolute()
     try:
-        existing = _nearest_existing(wanted)
+        existing = next(candidate for candidate in (wanted, *wanted.parents) if candidate.exists())
         if not existing.is_dir():
             raise OutputError(f"Expected a folder to write to, got the file {existing}; choose another output folder.")
         if wanted.is_symlink() and existing != wanted:
             raise OutputError(f"Expected a folder to write to, got the broken link {wanted}; remove or repair it.")
-        with tempfile.TemporaryDirectory(prefix=".tomoray-", dir=existing):
-            pass
+        with deferred():
+            _probe(existing)
+        tidy(wanted)
         free_bytes = shutil.disk_usage(existing).free
     except OutputError:
         raise
     except OSError as error:
-        raise _sentence(error, wanted) from error
+        raise output_error(error, wanted) from error
     if free_bytes < need_bytes:
         raise OutputError(
             f"Expected {_readable(need_bytes)} of free space for {wanted}, got {_readable(free_bytes)}; "
@@ -59,30 +69,47 @@ def check_writable(folder: str | os.PathLike[str], need_bytes: int = 0) -> None:
 
 
 @contextmanager
-def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a path next to ``path`` with the same ending; the file written there becomes ``path`` when the block ends.
+def write_atomically(path: str | os.PathLike[str], durable: bool = True) -> Iterator[Path]:
+    """Yield a path of the same name in a hidden folder; the file written there becomes ``path`` when the block ends.
 
     The file at ``path`` is either the old one or the complete new one, never half of it. After an exception (also
-    KeyboardInterrupt) the old one is untouched and the partial file is gone. Missing parent folders are made.
+    KeyboardInterrupt) the old one is untouched and the partial file is gone; what a killed process left is deleted by
+    the next that writes into the folder. Missing parent folders are made. A link stays a link: the file that it points
+    to is replaced.
 
     Args:
         path: The file to write.
+        durable: Wait until the file is on the disk, so that a cut of power cannot take it. False for what can be made
+            again, and where damage is noticed.
 
     Raises:
         OutputError: If the place cannot be written or the disk is full.
     """
-    final = Path(path).absolute()
-    if final.is_dir():
-        raise OutputError(f"Expected a file name to write, got the folder {final}; add a file name.")
-    partial = final.with_name(f".partial-{os.getpid()}-{threading.get_ident()}-{final.name}")
+    final = _place_of_file(Path(path).absolute())
+    written = next((_staged[parent] for parent in final.parents if parent in _staged), None)
     _make_folder(final.parent)
+    if written is None:
+        sweep_once(final.parent, own_names(INSIDE_PREFIX), spare=has_journal)
+    held: HeldFolder | None = None
     try:
+        with deferred():
+            held = HeldFolder(final.parent, INSIDE_PREFIX)
+        partial = held.path / final.name
         yield partial
-        os.replace(partial, final)
+        if durable and written is None:
+            sync_file(partial)
+        with deferred():
+            os.replace(partial, final)
+            if written is not None:
+                written.add(final)
+        if durable and written is None:
+            sync_folder(final.parent)
     except OSError as error:
-        _raise_about(error, partial, final)
+        raise_about(error, held.path if held is not None else None, final)
     finally:
-        _remove(partial)
+        with deferred():
+            if held is not None:
+                held.remove()
 
 
 @contextmanager
@@ -95,192 +122,138 @@ def staged_folder(out: str | os.PathLike[str]) -> Iterator[Path]:
     Files that an earlier run wrote into ``out`` (listed in ``MANIFEST_NAME``, unchanged since) are replaced or, when
     the new run does not write them, removed. Every other file stays: one in the way of a new file is renamed to
     ``<name>.kept-<n>``. After an exception, KeyboardInterrupt or SIGTERM (raised as SystemExit here) nothing of the
-    run is left and ``out`` is as before.
+    run is left and ``out`` is as before. A process that is killed leaves the earlier result or the new one, whole, or
+    what the next run, ``check_writable`` and ``recovered`` make so.
 
     Args:
         out: The folder to fill; missing parents are made.
 
     Raises:
-        OutputError: If ``out`` cannot be written or the disk is full.
+        OutputError: If ``out`` cannot be written, the disk is full, or the staged files were removed meanwhile.
     """
     final = Path(out).absolute()
     check_writable(final)
     missing_parents = [parent for parent in final.parents if not parent.exists()]
-    staging = _free_folder(final, "partial") if final.is_dir() else _free_sibling(final, "partial")
+    run: HeldFolder | None = None
     done = False
     try:
-        with _sigterm_as_exception():
-            _make_folder(staging)
+        with termination_raised():
+            with deferred():
+                run = _folder_of_run(final)
+                staging = run.path / NEW
+                staging.mkdir()
+                _staged[staging] = set()
             yield staging
-            _write_manifest(staging)
-            _publish(staging, final)
+            stop_if_asked()
+            _check_whole(staging, final)
+            write_manifest(staging)
+            sync_tree(staging)
+            _publish(run, final)
             done = True
     except OSError as error:
-        _raise_about(error, staging, final)
+        raise_about(error, run.path if run is not None else None, final)
     finally:
-        _remove(staging)
-        if not done:
-            for parent in missing_parents:
-                _remove_if_empty(parent)
+        with deferred():
+            if run is not None:
+                _staged.pop(staging, None)
+                if not done and not has_journal(run.path):
+                    run.remove()
+            if not done:
+                for parent in missing_parents:
+                    with suppress(OSError):
+                        parent.rmdir()
 
 
-def _publish(staging: Path, final: Path) -> None:
-    """Move ``staging`` to ``final`` or, if ``final`` exists, its files into it; any failure undoes all of it.
+def recovered(folder: str | os.PathLike[str]) -> Path:
+    """Return a folder of results after completing what a killed run was moving into it; for whoever reads there.
 
-    What is replaced waits inside ``final`` meanwhile, on the same file system.
+    Raises:
+        OutputError: If that is not possible.
     """
-    if not final.exists():
+    final = Path(folder)
+    recover(final)
+    return final
+
+
+def written_folders() -> tuple[Path, ...]:
+    """Return the folders that this process has published results in, in their order."""
+    return tuple(_written)
+
+
+def _publish(run: HeldFolder, final: Path) -> None:
+    """Move what a run wrote to the place of ``final`` or, if that exists, into it; any failure undoes all of it."""
+    with deferred():
+        if not os.path.lexists(final) and _moved(run.path / NEW, final):
+            sync_folder(final.parent)
+            _written.append(final)
+            run.remove()
+            return
+    with publishing(final), deferred():
+        recover_while_alone(final)
+        if run.path.parent != final:  # another run has made it meanwhile
+            run.move(final / f"{INSIDE_PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
+        merge(run, final)
+        _written.append(final)
+
+
+def _moved(staging: Path, final: Path) -> bool:
+    """Rename a folder; False if another run has made one at that place meanwhile."""
+    try:
         os.replace(staging, final)
-        return
-    previous = _free_folder(final, "previous")
-    previous.mkdir()
-    moves: list[tuple[Path, Path]] = []
-
-    def move(source: Path, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        moves.append((source, target))
-        os.replace(source, target)
-
-    try:
-        ours = _unchanged_files_of_earlier_run(final)
-        for relative in ours:
-            move(final / relative, previous / relative)
-        for source in [path for path in sorted(staging.rglob("*")) if path.is_file()]:
-            target = final / source.relative_to(staging)
-            if target.exists():
-                move(target, _free_name(target))
-            move(source, target)
-    except BaseException:
-        for source, target in reversed(moves):
-            with suppress(OSError):  # one file that cannot go back must not keep the others
-                if target.exists():
-                    os.replace(target, source)
-        _remove_empty_folders(final, {target.parent for _, target in moves})
-        aside = {target.parent for _, target in moves if previous in target.parents}
-        _remove_empty_folders(previous.parent, {previous, *aside})
+    except OSError:
+        if final.is_dir():
+            return False
         raise
-    _remove(previous)
-    _remove_empty_folders(final, {(final / relative).parent for relative in ours})
+    return True
 
 
-def _write_manifest(folder: Path) -> None:
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    stamps = {path.relative_to(folder).as_posix(): _stamp(path) for path in files}
-    (folder / MANIFEST_NAME).write_text(json.dumps({"files": stamps}, indent=1), encoding="utf-8")
-
-
-def _unchanged_files_of_earlier_run(folder: Path) -> list[str]:
-    """Relative names from the manifest whose size and time are still those of the run that wrote them."""
-    manifest = folder / MANIFEST_NAME
+def _folder_of_run(final: Path) -> HeldFolder:
+    parent, prefix = (final, INSIDE_PREFIX) if final.is_dir() else (final.parent, beside_prefix(final))
+    _make_folder(parent)
     try:
-        stamps = dict(json.loads(manifest.read_text(encoding="utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-    inside = {name: stamp for name, stamp in stamps.items() if ".." not in Path(name).parts}
-    ours = [name for name, stamp in inside.items() if _is_file_with_stamp(folder / name, stamp)]
-    return [*ours, MANIFEST_NAME]
+        return HeldFolder(parent, prefix)
+    except OSError as error:
+        raise output_error(error, final) from error
 
 
-def _is_file_with_stamp(path: Path, stamp: object) -> bool:
-    return path.is_file() and not path.is_symlink() and list(_stamp(path)) == stamp
+def _check_whole(staging: Path, final: Path) -> None:
+    """Raise OutputError if the staged folder, or a file in it, is not there any more."""
+    if not staging.is_dir():
+        raise vanished(staging, final)
+    for path in sorted(_staged[staging]):
+        if not os.path.lexists(path):
+            raise vanished(path, final)
 
 
-def _stamp(path: Path) -> _Stamp:
-    status = path.stat()
-    return (status.st_size, status.st_mtime_ns)
+def _place_of_file(path: Path) -> Path:
+    """Where the file is that ``path`` names, behind links. Raises OutputError for what is no file and cannot be one."""
+    if path.is_symlink():
+        try:
+            path = path.resolve(strict=True)
+        except (OSError, RuntimeError):
+            raise OutputError(
+                f"Expected a file name to write, got the broken link {path}; remove or repair it."
+            ) from None
+    if path.is_dir():
+        raise OutputError(f"Expected a file name to write, got the folder {path}; add a file name.")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"Expected a file name to write, got the device or pipe {path}; choose a file name.")
+    return path
 
 
-def _free_name(path: Path) -> Path:
-    number = 1
-    while (free := path.with_name(f"{path.name}.kept-{number}")).exists():
-        number += 1
-    return free
-
-
-def _free_sibling(path: Path, kind: str) -> Path:
-    """A hidden name next to ``path`` that does not exist: another thread may be writing the same folder."""
-    first = path.with_name(f".{path.name}.{kind}-{os.getpid()}")
-    return first if not first.exists() else _free_name(first)
-
-
-def _free_folder(parent: Path, kind: str) -> Path:
-    """A hidden name inside ``parent`` that does not exist."""
-    first = parent / f".{kind}-{os.getpid()}"
-    return first if not first.exists() else _free_name(first)
+def _probe(existing: Path) -> None:
+    place = existing / f"{PROBE_PREFIX}{secrets.token_hex(4)}"
+    place.mkdir()
+    with suppress(FileNotFoundError):  # another run has swept it
+        place.rmdir()
 
 
 def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _sentence(error, folder) from error
-
-
-@contextmanager
-def _sigterm_as_exception() -> Iterator[None]:
-    """Let SIGTERM raise SystemExit(143), so that ``finally`` runs, unless somebody else handles it."""
-    on_main_thread = threading.current_thread() is threading.main_thread()
-    if not on_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _nearest_existing(path: Path) -> Path:
-    return next(candidate for candidate in (path, *path.parents) if candidate.exists())
-
-
-def _raise_about(error: OSError, partial: Path, final: Path) -> NoReturn:
-    """Raise ``error`` as an OutputError if it is about the output; a missing input keeps its own message."""
-    if isinstance(error, OutputError):
-        raise error
-    names = [str(name) for name in (error.filename, error.filename2) if name is not None]
-    about_output = any(name.startswith((str(partial), str(final))) for name in names)
-    if about_output or error.errno in (*_NO_SPACE, errno.EROFS):
-        raise _sentence(error, final) from error
-    raise error
-
-
-def _sentence(error: OSError, path: Path) -> OutputError:
-    """The operating system's error as a sentence: what was expected, what was got, what to do."""
-    if error.errno in _NO_SPACE:
-        return OutputError(f"Expected free space for {path}, got a full disk; free some or choose another folder.")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(
-            f"Expected to be allowed to write {path}, got {error.strerror!r}; choose a folder of your own."
-        )
-    reason = error.strerror or str(error)
-    return OutputError(f"Expected to be able to write {path}, got {reason!r}; choose another output folder.")
+        raise output_error(error, folder) from error
 
 
 def _readable(count_bytes: int) -> str:
     return f"{count_bytes / 2**30:.2f} GiB" if count_bytes >= 2**29 else f"{count_bytes / 2**20:.1f} MiB"
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with suppress(OSError):
-        folder.rmdir()
-
-
-def _remove_empty_folders(top: Path, folders: set[Path]) -> None:
-    """Remove those of ``folders`` strictly inside ``top`` that are empty, and then their empty parents."""
-    for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
-        while top in folder.parents:
-            _remove_if_empty(folder)
-            folder = folder.parent

@@ -1,0 +1,333 @@
+"""The move of a finished run into a folder that exists: all of it or nothing, also if the process is killed meanwhile.
+
+A run's hidden folder in the output folder holds ``new`` (what it wrote), ``old`` (what that replaces) and, while files
+are moved, ``JOURNAL``. Before the journal is on the disk nothing has been moved; from then on whoever comes next ends
+the move. Without that journal the hidden folder is rubbish.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from TomoRayLib.base.durable import sync_file, sync_folder
+from TomoRayLib.base.endings import deferred
+from TomoRayLib.base.errors import OutputError
+from TomoRayLib.base.folder_locks import FolderBusyError, FolderLock
+from TomoRayLib.base.held_folders import HeldFolder, is_own_folder, own_names
+
+MANIFEST_NAME = ".tomoray-files.json"  # what a run wrote, so that the next run replaces that and nothing else
+INSIDE_PREFIX = ".partial-"  # of a run's folder in its output folder
+NEW, OLD, JOURNAL = "new", "old", "journal.json"
+WAIT_S = 60.0  # for another run to publish into the same folder, which takes it milliseconds
+_RUNS = own_names(INSIDE_PREFIX)
+_KEPT = re.compile(r"\.kept-[0-9]+")
+_Stamp = tuple[int, int]  # size in bytes, modification time in ns
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is moved: ``ours`` are files of the earlier run with their stamps (None: whatever it is), ``new`` those of
+    this one; all relative to the output folder."""
+
+    ours: Mapping[str, Any]
+    new: tuple[str, ...]
+
+    def to_json(self) -> str:
+        return json.dumps({"ours": dict(self.ours), "new": list(self.new)})
+
+
+@dataclass
+class _Moves:
+    """Moves that can be undone, and the folders whose names they change."""
+
+    done: list[tuple[Path, Path]] = field(default_factory=list)
+
+    def move(self, source: Path, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.done.append((source, target))
+        os.replace(source, target)
+
+    def undo(self) -> bool:
+        """Move back what was moved; False if something could not be."""
+        whole = True
+        for source, target in reversed(self.done):
+            try:
+                if os.path.lexists(target) and not os.path.lexists(source):
+                    os.replace(target, source)
+            except OSError:  # one file that cannot go back must not keep the others
+                whole = False
+        return whole
+
+
+def write_manifest(folder: Path) -> None:
+    """Write the names, sizes and times of the files in a folder into it. Raises OSError if that is not possible."""
+    stamps = {name: _stamp(folder / name) for name in _files_in(folder)}
+    (folder / MANIFEST_NAME).write_text(json.dumps({"files": stamps}, indent=1), encoding="utf-8")
+
+
+@contextmanager
+def publishing(final: Path) -> Iterator[None]:
+    """Let no other run publish into ``final`` during the block.
+
+    Raises:
+        OutputError: If another one has been at it for ``WAIT_S``.
+    """
+    try:
+        lock = FolderLock(final, WAIT_S)
+    except FolderBusyError:
+        raise OutputError(
+            f"Expected to write into {final}, but another run has been moving its results there for {WAIT_S:.0f} s; "
+            "wait for it or end it, or choose another output folder."
+        ) from None
+    with lock:
+        yield
+
+
+def merge(run: HeldFolder, final: Path) -> None:
+    """Move what a run wrote (``NEW`` in its folder, which lies in ``final``) into ``final``, and delete the folder.
+
+    Files that an earlier run wrote, unchanged since, are replaced or go. Any other file, link or folder in the way of
+    a new file is renamed to ``<name>.kept-<n>``, unless it has the new file's content, or that of one kept before.
+    Nothing is written through a link in ``final``. To be called inside ``publishing``, with signals put off.
+
+    Raises:
+        OSError: If a move failed; then all were undone.
+    """
+    plan = _Plan(_files_of_earlier_run(final), tuple(_files_in(run.path / NEW)))
+    moves = _Moves()
+    try:
+        _write_journal(run.path, plan)
+        _move_all(run.path, final, plan, moves)
+        sync_touched(final, plan)
+    except BaseException:
+        if moves.undo():
+            _end(run.path, final, {target.parent for _, target in moves.done})
+            run.remove()
+        else:
+            run.leave()  # the journal tells the next run
+        raise
+    _end(run.path, final, {(final / name).parent for name in plan.ours})
+    run.remove()
+
+
+def recover(final: Path) -> None:
+    """End the moves into a folder that killed runs began.
+
+    Raises:
+        OutputError: If that is not possible: the folder holds parts of two results then.
+    """
+    if _journals(final):
+        with publishing(final), deferred():
+            recover_while_alone(final)
+
+
+def recover_while_alone(final: Path) -> None:
+    """``recover`` inside ``publishing``, with signals put off."""
+    try:
+        for run in _journals(final):
+            _recover_run(run, final)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        raise _unfinished(final, error.strerror or str(error)) from error
+
+
+def has_journal(run: Path) -> bool:
+    """Return whether a run's folder says that files were being moved out of it."""
+    return (run / JOURNAL).is_file()
+
+
+def sync_touched(final: Path, plan: _Plan) -> None:
+    """Bring the names in all folders that a plan changes onto the disk."""
+    folders = {final, *((final / name).parent for name in (*plan.ours, *plan.new))}
+    for folder in sorted(folders):
+        if folder.is_dir():
+            sync_folder(folder)
+
+
+def _recover_run(run: Path, final: Path) -> None:
+    try:
+        lock = FolderLock(run)
+    except FolderBusyError:
+        return  # it lives, on a file system where ``publishing`` could not keep us apart
+    with lock:
+        plan = _read_journal(run)
+        if plan is None:
+            return
+        try:
+            _move_all(run, final, plan, _Moves(), again=True)
+        except OSError:
+            _move_back(run, final, plan)
+        sync_touched(final, plan)
+        _end(run, final, {(final / name).parent for name in (*plan.ours, *plan.new)})
+    shutil.rmtree(run, ignore_errors=True)
+
+
+def _move_all(run: Path, final: Path, plan: _Plan, moves: _Moves, again: bool = False) -> None:
+    """Make all moves of a plan that have not been made; ``again`` if a killed run may have made some.
+
+    A file of the earlier run is still to be moved if it is not among the old ones and the new one is still to come.
+    """
+    for name, stamp in plan.ours.items():
+        waits = name not in plan.new or os.path.lexists(run / NEW / name)
+        if waits and not os.path.lexists(run / OLD / name) and _is_ours(final, name, stamp):
+            moves.move(final / name, run / OLD / name)
+    for name in plan.new:
+        source, target = run / NEW / name, final / name
+        if again and not os.path.lexists(source):
+            if not os.path.lexists(target):
+                raise FileNotFoundError(f"{name} is gone")
+            continue
+        _clear_way(final, name, source, run, moves)
+        moves.move(source, target)
+
+
+def _move_back(run: Path, final: Path, plan: _Plan) -> None:
+    """Put the earlier result back; what can be put back of it is."""
+    for name in plan.new:
+        if not os.path.lexists(run / NEW / name) and os.path.lexists(final / name):
+            with suppress(OSError):
+                (run / NEW / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(final / name, run / NEW / name)
+    for name in plan.ours:
+        if os.path.lexists(run / OLD / name):
+            (final / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(run / OLD / name, final / name)
+
+
+def _clear_way(final: Path, name: str, source: Path, run: Path, moves: _Moves) -> None:
+    """Rename what is in the way of a new file: the place itself, and a link or a file in place of a folder above it."""
+    for above in reversed(PurePosixPath(name).parents[:-1]):
+        place = final / above
+        if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
+            moves.move(place, _free_name(place))
+    target = final / name
+    if os.path.lexists(target):
+        known = any(_same_content(target, other) for other in (source, *_kept_before(target)))
+        moves.move(target, run / OLD / f".known-{len(moves.done)}" if known else _free_name(target))
+
+
+def _same_content(path: Path, other: Path) -> bool:
+    """True for two plain files of the same bytes."""
+    plain = all(one.is_file() and not one.is_symlink() for one in (path, other))
+    try:
+        return plain and filecmp.cmp(path, other, shallow=False)
+    except OSError:
+        return False
+
+
+def _kept_before(path: Path) -> list[Path]:
+    names = (name for name in os.listdir(path.parent) if name.startswith(path.name))
+    return [path.with_name(name) for name in names if _KEPT.fullmatch(name, len(path.name))]
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while os.path.lexists(free := path.with_name(f"{path.name}.kept-{number}")):
+        number += 1
+    return free
+
+
+def _write_journal(run: Path, plan: _Plan) -> None:
+    """From here on the move is to be ended."""
+    draft = run / f"{JOURNAL}.draft"
+    draft.write_text(plan.to_json(), encoding="utf-8")
+    sync_file(draft)
+    os.replace(draft, run / JOURNAL)
+    sync_folder(run)
+    sync_folder(run.parent)
+
+
+def _read_journal(run: Path) -> _Plan | None:
+    """The plan of a run; None if there is none. Raises OutputError if its names lead elsewhere."""
+    try:
+        content = json.loads((run / JOURNAL).read_text(encoding="utf-8"))
+        plan = _Plan(dict(content["ours"]), tuple(map(str, content["new"])))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise _unfinished(run.parent, f"a damaged journal, {run / JOURNAL}") from error
+    if not all(_is_inside(name) for name in (*plan.ours, *plan.new)):
+        raise _unfinished(run.parent, f"a journal with names that lead elsewhere, {run / JOURNAL}")
+    return plan
+
+
+def _end(run: Path, final: Path, folders: set[Path]) -> None:
+    """Say that nothing is to be moved any more, and remove folders that got empty."""
+    with suppress(FileNotFoundError):
+        (run / JOURNAL).unlink()
+    remove_empty_folders(final, {folder for folder in folders if run not in (folder, *folder.parents)})
+
+
+def _journals(final: Path) -> list[Path]:
+    """The folders of runs in ``final`` that left a journal. Raises OutputError for those of another user."""
+    try:
+        with os.scandir(final) as entries:
+            found = sorted(Path(entry.path) for entry in entries if _RUNS.fullmatch(entry.name))
+    except OSError:
+        return []
+    runs = [run for run in found if has_journal(run)]
+    for run in runs:
+        if not is_own_folder(run):
+            raise _unfinished(final, f"one of another user, {run}")
+    return runs
+
+
+def _unfinished(final: Path, why: str) -> OutputError:
+    return OutputError(
+        f"Expected whole results in {final}, got those of a run that was killed while it moved them there, and they "
+        f"cannot be completed: {why}. Let whoever ran it run again, or choose another output folder."
+    )
+
+
+def _files_in(folder: Path) -> list[str]:
+    """The files below a folder, relative to it; the manifest last."""
+    names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()]
+    return sorted(names, key=lambda name: (name == MANIFEST_NAME, name))
+
+
+def _files_of_earlier_run(folder: Path) -> dict[str, Any]:
+    """What the manifest names that is still as the run wrote it, with size and time; and the manifest itself."""
+    try:
+        stamps = dict(json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    ours = {name: stamp for name, stamp in stamps.items() if _is_inside(name) and _is_ours(folder, name, stamp)}
+    return {**ours, MANIFEST_NAME: None}
+
+
+def _is_inside(name: str) -> bool:
+    path = Path(name)
+    return bool(name) and not path.is_absolute() and not path.drive and ".." not in path.parts
+
+
+def _is_ours(folder: Path, name: str, stamp: object) -> bool:
+    """True for a plain file, not behind a link, that has not been changed; with None as ``stamp`` also if it has."""
+    path = folder / name
+    places = (path, *(folder / above for above in list(Path(name).parents)[:-1]))
+    if any(place.is_symlink() for place in places) or not path.is_file():
+        return False
+    return stamp is None or list(_stamp(path)) == stamp
+
+
+def _stamp(path: Path) -> _Stamp:
+    status = path.stat()
+    return (status.st_size, status.st_mtime_ns)
+
+
+def remove_empty_folders(top: Path, folders: set[Path]) -> None:
+    """Remove those of ``folders`` strictly inside ``top`` that are empty, and then their empty parents."""
+    for folder in sorted(folders, key=lambda path: len(path.parts), reverse=True):
+        while top in folder.parents:
+            with suppress(OSError):
+                folder.rmdir()
+            folder = folder.parent
