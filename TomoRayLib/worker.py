@@ -11,22 +11,19 @@ if __name__ == "__main__":
     leave_out_working_folder()
 
 import os
+import shutil
 import signal
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from TomoRayLib.jobs.events import STOP_WITH_PARENT, Emit, Ending, Event, ExitCode, to_json
+from TomoRayLib.base.endings import take_over
+from TomoRayLib.jobs.events import DELETE_WITH_PARENT, STOP_WITH_PARENT, Emit, Ending, Event, ExitCode, Failed, to_json
 from TomoRayLib.jobs.failures import run_guarded
 
 if TYPE_CHECKING:
     from TomoRayLib.jobs.job_files import Job
-
-
-def _stop(*_: object) -> None:
-    """Turn SIGTERM into an exception: what was begun is cleaned away, and the reader gets a last event."""
-    raise SystemExit(ExitCode.TERMINATED)
 
 
 def print_event(event: Event) -> None:
@@ -66,11 +63,18 @@ def run_job(job: Job, emit: Emit) -> None:
         run_synthesis(job, emit)
 
 
-def _stop_with_parent() -> None:
+def _stop_with_parent(gone: threading.Event) -> None:
     """End this process when the one that started it is gone, which closes our standard input."""
     while os.read(0, 1):  # not through sys.stdin, whose lock would abort the interpreter at its end
         pass
+    gone.set()
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _tell_early_end(code: int) -> None:
+    """Print the event of an end before the work began; called by a signal."""
+    sentence = f"{'Interrupted' if code == ExitCode.INTERRUPTED else 'Terminated'}; nothing was written."
+    os.write(1, f"{to_json(Failed(sentence, ExitCode(code)))}\n".encode())
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,14 +92,21 @@ def main(arguments: list[str] | None = None) -> int:
 
         run_job(read_job(Path(arguments[0])), ending)
 
-    signal.signal(signal.SIGTERM, _stop)
+    take_over(_tell_early_end)
+    parent_gone = threading.Event()
     if os.environ.get(STOP_WITH_PARENT):
-        threading.Thread(target=_stop_with_parent, daemon=True).start()
-
-    return run_guarded(work, print_event) or ending.code
+        threading.Thread(target=_stop_with_parent, args=(parent_gone,), daemon=True).start()
+    try:
+        return run_guarded(work, print_event) or ending.code
+    finally:
+        folder = os.environ.get(DELETE_WITH_PARENT)
+        if folder and parent_gone.is_set():  # nobody else is left to delete the patient's images in it
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
     from TomoRayLib.base.one_job_process import run_one_job
+    from TomoRayLib.base.streams import make_lasting
 
+    make_lasting()
     run_one_job(main)

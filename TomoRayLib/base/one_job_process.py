@@ -11,7 +11,10 @@ import sys
 import threading
 from collections.abc import Callable
 
+from TomoRayLib.base.streams import lost_output
+
 M_ARENA_MAX = -8  # glibc's malloc.h
+UNWRITTEN = 120  # exit code of a process that did its work, but could not print what it had to say
 NEW_OBJECTS = 50_000  # after which circular garbage is looked for; Python's 700 cost a tenth of the time of imports
 
 
@@ -35,6 +38,17 @@ def run_one_job(main: Callable[[], object]) -> None:
     os._exit(_written(code or 0))
 
 
+def end_long_job(main: Callable[[], object]) -> None:
+    """Call a program's main function; leave with its exit code as any program of Python does, once its output is
+    written."""
+    code: object = None
+    try:
+        code = main()
+    except SystemExit as end:
+        code = end.code
+    sys.exit(_written(code or 0) if code is None or isinstance(code, int) else code)  # type: ignore[arg-type]
+
+
 def _written(code: int) -> int:
     """The exit code once standard output and error are written; 120 in place of 0 if that fails, as Python has it."""
     for stream in (sys.stdout, sys.stderr):
@@ -44,10 +58,15 @@ def _written(code: int) -> int:
         except BrokenPipeError:  # nobody reads it any more
             continue
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.write(2, f"Standard output could not be written: {error}\n".encode())
-            code = code or 120
-    return code
+            code = _unwritten(code, error)
+    lost = lost_output()
+    return code if lost is None else _unwritten(code, lost)
+
+
+def _unwritten(code: int, error: OSError) -> int:
+    with contextlib.suppress(OSError):
+        os.write(2, f"Standard output could not be written: {error}\n".encode())
+    return code or UNWRITTEN
 
 
 def _limit_heaps() -> None:

@@ -4,7 +4,7 @@ from TomoRayLib.base.search_path import leave_out_working_folder
 
 leave_out_working_folder()
 
-from TomoRayLib.cli.commands import run  # noqa: E402
+from TomoRayLib.cli.start import run  # noqa: E402
 
 if __name__ == "__main__":
     run()

@@ -14,8 +14,6 @@ from typer.core import TyperCommand
 
 from TomoRayLib import __version__
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.base.one_job_process import run_one_job
-from TomoRayLib.base.search_path import leave_out_working_folder
 from TomoRayLib.cli.display import escaped, literal, print_sentence
 from TomoRayLib.cli.options import Json, OptionalPath, job_command, option_for, option_names
 from TomoRayLib.cli.running import console, finish
@@ -25,7 +23,6 @@ from TomoRayLib.jobs.evaluation_job import EvaluationJob
 from TomoRayLib.jobs.events import Emit, ExitCode, Finished, Note
 from TomoRayLib.jobs.job import VIEW_NAMES, ProjectionJob, SegmentationJob, SynthesisJob
 
-LONG = ("evaluate", "train", "train-segmenter", "publish", "sample-sheet")
 Out = option_for(SynthesisJob, "out")
 Model = option_for(SynthesisJob, "model")
 Device = option_for(SynthesisJob, "device")
@@ -210,15 +207,6 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-def run() -> None:
-    """Entry point of the ``tomoray`` command: ``main`` as a process, which ends at once after a command of seconds."""
-    leave_out_working_folder()
-    if any(word in LONG for word in sys.argv[1:2]):
-        main()
-    else:
-        run_one_job(main)
 
 
 def main() -> None:

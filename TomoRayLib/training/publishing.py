@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.held_folders import private_folder
 from TomoRayLib.base.mappings import dataclass_from_mapping
 from TomoRayLib.jobs.demonstration import DemonstrationCase, default_cache, fetch_demonstration
 from TomoRayLib.jobs.events import Event, Finished
@@ -260,7 +260,7 @@ def demonstration_case() -> DemonstrationCase:
 def demonstration_figures(model_id: str, case: DemonstrationCase) -> dict[str, Any]:
     """The model's and both floors' scores on LIDC-IDRI-0001, which no model is trained or chosen on."""
     events: list[Event] = []
-    with tempfile.TemporaryDirectory(prefix="tomoray-") as out:
+    with private_folder() as out:
         job = SynthesisJob(
             out=f"{out}/case", ct=str(case.ct_path), segmentation=str(case.labels_path), model=model_id, report=False
         )

@@ -199,10 +199,10 @@ def test_a_full_disk_leaves_the_tables_of_what_is_done(a_cohort: Path, of_one_pr
             filler.truncate()
         # The check asks for 50 MB; a helper takes all but the reserve as soon as the run has begun.
         code = (
-            "import sys, time, pathlib\n"
+            "import shutil, sys, time, pathlib\n"
             "place = pathlib.Path(sys.argv[1])\n"
-            "while not list(place.glob('out/.reserve-*')): time.sleep(0.01)\n"
-            "time.sleep(0.5)\n"
+            "while shutil.disk_usage(place).used < 24 * 2**20: time.sleep(0.01)\n"
+            "time.sleep(0.1)\n"
             "with (place / 'filler').open('wb', buffering=0) as file:\n"
             "    try:\n"
             "        while True: file.write(b'x' * 65536)\n"

@@ -8,7 +8,6 @@ refuse (2.5.2 does), is decoded by Pillow's OpenJPEG.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from pydicom.uid import (
 )
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.held_folders import private_folder
 from TomoRayLib.images.dicom.codestreams import changes_values, stated_size
 from TomoRayLib.images.dicom.header import number_of, value_of
 from TomoRayLib.images.quiet import no_stderr
@@ -221,8 +221,8 @@ def _by_gdcm(frame: FileDataset) -> NDArray[Any]:
     """Decode through SimpleITK: (row, column) or (row, column, 3)."""
     frame.PixelRepresentation = 0  # the bits as they are
     shape = (frame.Rows, frame.Columns) if frame.SamplesPerPixel == 1 else (frame.Rows, frame.Columns, -1)
-    with tempfile.TemporaryDirectory(prefix="tomoray") as folder, no_stderr():
-        file = Path(folder) / "frame.dcm"
+    with private_folder() as folder, no_stderr():
+        file = folder / "frame.dcm"
         frame.save_as(file, enforce_file_format=True)
         try:
             image = sitk.ReadImage(str(file), imageIO="GDCMImageIO")

@@ -13,12 +13,14 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from TomoRayLib.base.held_folders import HeldFolder
 from TomoRayLib.slicer.panel.parameters import InputKind, Layout
 from TomoRayLib.slicer.panel.texts import show_text
 from TomoRayLib.slicer.scene.case_nodes import PROVENANCE_KEY, CaseNodes, case_of, report_html
 from TomoRayLib.slicer.scene.score_table import BEST, counted_ahead, export_metrics, labels_by
 from TomoRayLib.slicer.views import annotation, layouts, same_scale, true_background
 from TomoRayLib.slicer.views.case_views import CaseViews, Look
+from TomoRayLib.slicer.worker.job_folder import FOLDER_PREFIX, temporary_folder
 
 
 def later(function: Callable[[], None]) -> None:
@@ -32,7 +34,7 @@ class CompareSection:
     def __init__(self, ui: Any, guard: Any) -> None:
         self._ui = ui
         self.parameters: Any = None
-        self._reports: set[Path] = set()
+        self._reports: HeldFolder | None = None
         self.views = CaseViews(annotation.start(later), same_scale.ScaleKeeper(later))
         for choice in Layout:
             ui.layoutComboBox.addItem(choice.label(), choice.value)
@@ -113,11 +115,10 @@ class CompareSection:
         html = report_html(case) if case is not None else None
         if case is None or html is None:
             return
-        folder = Path(slicer.app.temporaryPath or tempfile.gettempdir())
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"TomoRay_report_{case.synthetic.GetID()}.html"
+        if self._reports is None or not self._reports.path.is_dir():
+            self._reports = HeldFolder(Path(temporary_folder() or tempfile.gettempdir()), FOLDER_PREFIX)
+        path = self._reports.path / f"TomoRay_report_{case.synthetic.GetID()}.html"
         path.write_text(html, encoding="utf-8")
-        self._reports.add(path)
         qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(path)))
 
     def come_back(self) -> None:
@@ -128,9 +129,9 @@ class CompareSection:
 
     def delete_reports(self) -> None:
         """Delete the reports that were opened from Slicer's temporary folder."""
-        for path in self._reports:
-            path.unlink(missing_ok=True)
-        self._reports.clear()
+        if self._reports is not None:
+            self._reports.remove()
+            self._reports = None
 
     def _update_controls(self, case: CaseNodes) -> None:
         """Enable the controls of what the case has."""

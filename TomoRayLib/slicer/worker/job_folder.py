@@ -13,6 +13,9 @@ import slicer
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import OutputError
+from TomoRayLib.base.folder_locks import FolderBusyError, FolderLock
+from TomoRayLib.base.held_folders import is_own_folder, own_names
+from TomoRayLib.base.held_folders import sweep as sweep_held
 
 if TYPE_CHECKING:
     from TomoRayLib.jobs.job_files import Job
@@ -40,12 +43,15 @@ def temporary_folder() -> str | None:
 
 
 def sweep(folder: str | None) -> None:
-    """Delete job folders that a crash of Slicer left behind more than a day ago: there is a patient's CT in them."""
+    """Delete job folders that a crash of Slicer left behind, there is a patient's CT in them: at once those whose lock
+    is free, others after a day."""
     if folder is None:
         return
+    sweep_held(Path(folder), own_names(FOLDER_PREFIX))
     for path in Path(folder).glob(f"{FOLDER_PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if path.is_dir() and time.time() - path.stat().st_mtime > STALE_S:
+        with contextlib.suppress(OSError, FolderBusyError):
+            if is_own_folder(path) and time.time() - path.stat().st_mtime > STALE_S:
+                FolderLock(path).release()
                 shutil.rmtree(path, ignore_errors=True)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from TomoRayLib.base.search_path import environment_without_working_folder
-from TomoRayLib.jobs.events import STOP_WITH_PARENT, Event, from_json
+from TomoRayLib.jobs.events import DELETE_WITH_PARENT, STOP_WITH_PARENT, Event, from_json
 
 JOB_NAME = "job.json"
 LOG_LINES = 2000
@@ -46,14 +46,15 @@ def windows_tool(name: str) -> str:
 
 
 class WorkerProcess:
-    """One job in its own process. ``job`` is one of ``TomoRayLib.jobs.job``; ``folder`` receives ``job.json``.
+    """One job in its own process. ``job`` is one of ``TomoRayLib.jobs.job``; ``folder`` receives ``job.json``; if it is
+    ``temporary``, the worker deletes it once this process is gone.
 
     Events arrive through ``poll()``, at most a tenth of a second after the worker printed them. Everything else that
     the worker prints is in ``log``. On Linux and macOS the worker leads a process group, which is ended as a whole; on
     Windows ``taskkill /T`` ends the tree (that part has not been run on Windows yet).
     """
 
-    def __init__(self, job: Any, folder: Path, python: str | None = None) -> None:
+    def __init__(self, job: Any, folder: Path, python: str | None = None, temporary: bool = False) -> None:
         path = folder / JOB_NAME
         path.write_text(job.to_json(), encoding="utf-8")
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
@@ -64,7 +65,7 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=worker_environment(),
+            env={**worker_environment(), **({DELETE_WITH_PARENT: str(folder)} if temporary else {})},
             cwd=str(folder),
             start_new_session=not windows,
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if windows else 0,

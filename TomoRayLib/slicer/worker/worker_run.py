@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 import time
 from abc import ABC, abstractmethod
@@ -14,6 +13,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from TomoRayLib.base.held_folders import HeldFolder
 from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, Note, StageBegun, Warned
 from TomoRayLib.slicer.worker.controls import with_control
 from TomoRayLib.slicer.worker.failures import Failure, failure_of_exception, failure_of_worker
@@ -67,7 +67,7 @@ class WorkerRun(ABC):
 
     def __init__(self, device: str = "cpu") -> None:
         self._device = device
-        self._folder: Path | None = None
+        self._folder: HeldFolder | None = None
         self._process: WorkerProcess | None = None
         self._result: Finished | None = None
         self._error: Failed | None = None
@@ -95,12 +95,13 @@ class WorkerRun(ABC):
         self._began = self._stage_began = time.monotonic()
         try:
             sweep(temporary_folder())
-            self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=temporary_folder()))
-            check_space(self._folder)
-            prepared = self.prepare(self._folder)
+            self._folder = HeldFolder(Path(temporary_folder() or tempfile.gettempdir()), FOLDER_PREFIX)
+            folder = self._folder.path
+            check_space(folder)
+            prepared = self.prepare(folder)
             self._notes += prepared.notes
             self._warnings += prepared.warnings
-            self._process = WorkerProcess(prepared.job, self._folder)
+            self._process = WorkerProcess(prepared.job, folder, temporary=True)
             self._set(RunState.RUNNING, _("Starting the worker"))
         except Exception as error:  # of any kind: the user is told, and nothing is left behind
             self._end(RunState.FAILED, failure=failure_of_exception(error))
@@ -185,7 +186,7 @@ class WorkerRun(ABC):
             self._process.cancel()
             log = self._process.log
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
         self._status = RunStatus(
             state,
             stage_label("Done") if state is RunState.DONE else "",
