@@ -11,19 +11,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from operations import NEVER, at_operation, kill_self
+
 from TomoRayLib.base.files import MANIFEST_NAME, recovered, staged_folder, write_atomically
 
-OPERATIONS = frozenset(
-    {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.truncate", "os.link", "os.symlink", "fcntl.flock"}
-)
 State = dict[str, str]
-NEVER = 10**9
 
 
 @dataclass(frozen=True)
@@ -39,28 +36,14 @@ class Scene:
     after_next_run: State | None = None
 
 
-def kill_at(number: int, root: Path) -> None:
-    """Let this process kill itself at its ``number``-th operation on a file below ``root``."""
-    left, below = [number], str(root)
-
-    def hear(event: str, arguments: tuple[object, ...]) -> None:
-        if event not in OPERATIONS:
-            return
-        relative = event in ("os.remove", "os.rmdir") and arguments[-1] != -1  # in a folder that is open
-        if relative or event == "fcntl.flock" or any(str(one).startswith(below) for one in arguments[:2]):
-            left[0] -= 1
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-    sys.addaudithook(hear)
-
-
-def killed(act: Callable[[Path], None], out: Path, number: int) -> bool:
+def killed(
+    act: Callable[[Path], None], out: Path, number: int, only: Callable[[str], bool] = lambda event: True
+) -> bool:
     """Do ``act`` in a process that is killed at its ``number``-th operation; False if it ended before."""
     child = os.fork()
     if child == 0:
         try:
-            kill_at(number, out.parent)
+            at_operation(number, out.parent, kill_self, only)
             act(out)
         except BaseException as error:
             os.write(2, f"{type(error).__name__}: {error}\n".encode())
@@ -160,30 +143,10 @@ def _recovery(out: Path) -> None:
 
 
 def _half_published(out: Path) -> None:
-    """A folder into which files were being moved when the process was killed."""
+    """A folder into which files were being moved when the process was killed: before the sixth of them."""
     _earlier_result(out)
-    killed(_new_result, out, _operation_after_journal(out))
+    killed(_new_result, out, 6, lambda event: event == "os.rename" and any(out.glob(".partial-*/journal.json")))
 
-
-def _operation_after_journal(out: Path) -> int:
-    """The number of an operation at which half of the files have been moved: found once, by trying."""
-    if not _found:
-        number, place = 1, out.parent / "trying"
-        moved: list[int] = []
-        while True:
-            shutil.rmtree(place, ignore_errors=True)
-            _earlier_result(place / "out")
-            if not killed(_new_result, place / "out", number):
-                break
-            if any(place.glob("out/.partial-*/journal.json")):
-                moved.append(number)
-            number += 1
-        shutil.rmtree(place, ignore_errors=True)
-        _found.append(moved[len(moved) // 2])
-    return _found[0]
-
-
-_found: list[int] = []
 
 EITHER = (BEFORE, {**FRESH, **KEPT})
 OVER, AGAIN = "a folder with an earlier result and a user's files", "the recovery of a result that was half published"

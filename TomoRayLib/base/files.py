@@ -85,7 +85,11 @@ def write_atomically(path: str | os.PathLike[str], durable: bool = True) -> Iter
     Raises:
         OutputError: If the place cannot be written or the disk is full.
     """
-    final = _place_of_file(Path(path).absolute())
+    final = Path(path).absolute()
+    try:
+        final = _place_of_file(final)
+    except OSError as error:
+        raise_about(error, None, final)
     written = next((_staged[parent] for parent in final.parents if parent in _staged), None)
     _make_folder(final.parent)
     if written is None:

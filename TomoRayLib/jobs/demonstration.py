@@ -290,7 +290,7 @@ def _download_wheel(destination: Path) -> Path:
             timeout=DOWNLOAD_LIMIT_S,
             check=False,
             cwd=destination,  # empty and nobody else's: a pip.py of the user's folder is not run
-            env=_environment_of_pip(os.environ),
+            env={**_environment_of_pip(os.environ), **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(destination))},
         )
     except subprocess.TimeoutExpired:
         raise _DownloadError(f"the download took more than {DOWNLOAD_LIMIT_S:.0f} s") from None
