@@ -18,6 +18,7 @@ from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.naming import as_named, check_place
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.provenance import DICOM_FOLDER, dicom_of
+from TomoRayLib.jobs.shared_texts import without_folders
 from TomoRayLib.synthesis.comparison import compare_with_truth
 from TomoRayLib.synthesis.familiarity import unlike_training
 from TomoRayLib.synthesis.inputs import Inputs
@@ -125,8 +126,8 @@ def write_result(result: CaseResult, stages: Stages) -> Finished:
     give_back_freed_memory()
     with staged_folder(result.job.out) as folder:
         with stages.stage("Drawing"):
-            result = _drawable(result)
-            provenance = result.provenance()
+            result = replace(_drawable(result), warnings=without_folders(result.warnings, result.job))
+            provenance = without_folders(result.provenance(), result.job)
             draw_case(folder, result, {**provenance, **cost_of(stages)})
         with stages.stage("Writing"):
             write_case(folder, result)

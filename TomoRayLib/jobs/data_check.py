@@ -16,6 +16,7 @@ from TomoRayLib.images.cohort_finder import Cohort, CohortCase, UnlabelledCase, 
 from TomoRayLib.images.study_finder import find_studies
 from TomoRayLib.jobs.data_check_job import DataCheckJob
 from TomoRayLib.jobs.events import Emit, Finished, Note, StageBegun, Warned
+from TomoRayLib.jobs.shared_texts import without_folders
 
 THREADS = 4  # reading headers waits for the disk
 SHOWN = 20  # findings in the terminal; the table has all
@@ -52,7 +53,7 @@ def run_data_check(job: DataCheckJob, emit: Emit) -> None:
     if len(findings) > SHOWN:
         emit(Warned(f"And {len(findings) - SHOWN} more findings; write the tables to see all."))
     if job.out is not None:
-        _write(Path(job.out), cohort, headers, findings)
+        _write(Path(job.out), cohort, headers, without_folders(findings, job))
     odd = Counter(name for name, _ in findings)
     emit(Note(f"{len(cases) - len(odd)} of {len(cases)} cases without a finding."))
     values = {

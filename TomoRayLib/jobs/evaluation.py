@@ -48,6 +48,7 @@ from TomoRayLib.jobs.evaluation_job import EvaluationJob
 from TomoRayLib.jobs.evaluation_settings import THREADS, scoring_settings, shown_settings
 from TomoRayLib.jobs.events import Emit, ExitCode, Failed, Finished, Note, StageBegun, Warned
 from TomoRayLib.jobs.failures import failed_by
+from TomoRayLib.jobs.shared_texts import cohort_without_folders, without_folders
 from TomoRayLib.metrics.statistics import EVERYTHING, CaseScore
 from TomoRayLib.report.cohort_case_page import case_page
 from TomoRayLib.report.cohort_result import CohortResult
@@ -269,10 +270,11 @@ def _take(run: _Run, place: int, outcome: Outcome | Lost) -> None:
     _keep_record(run, case.name, record)
 
 
-def _keep_record(run: _Run, name: str, record: Mapping[str, Any]) -> None:
+def _keep_record(run: _Run, name: str, record: dict[str, Any]) -> None:
     """Write the record and the page of a case. On a full disk the scores go on in memory."""
     folder = Path(run.job.out) / RECORDS
     try:
+        record = without_folders(record, run.job)
         write_json(folder / f"{name}.json", record)
         with write_atomically(folder / f"{name}.html") as partial:
             partial.write_text(case_page(record, _png_of(run, record)), encoding="utf-8")
@@ -369,7 +371,7 @@ def _shown_methods(methods: Methods) -> list[str]:
 
 def _write(job: EvaluationJob, result: CohortResult) -> tuple[str, ...]:
     with staged_folder(job.out) as folder:
-        return write_tables(folder, result)
+        return write_tables(folder, cohort_without_folders(result, job))
 
 
 def _finished(job: EvaluationJob, result: CohortResult, names: Sequence[str], seconds: float) -> Finished:

@@ -15,6 +15,7 @@ from TomoRayLib.jobs.input_paths import check_can_begin
 from TomoRayLib.jobs.job import SegmentationJob
 from TomoRayLib.jobs.progress import Stages
 from TomoRayLib.jobs.provenance import made_by, named_inputs
+from TomoRayLib.jobs.shared_texts import without_folders
 from TomoRayLib.report.labels_picture import labels_picture
 from TomoRayLib.segmentation.agreement import Agreement, agreement
 from TomoRayLib.segmentation.ct_vertebrae import LABELS_BY_TOMORAY, SegmentedCT
@@ -59,7 +60,7 @@ def run_segmentation(job: SegmentationJob, emit: Emit) -> Path:
             **segmenter.provenance(),
             "inputs": named_inputs(job, "ct", "segmentation"),
             "empty": found.is_empty,
-            "notes": [*source.warnings, *remarks, *source.notes],
+            "notes": without_folders([*source.warnings, *remarks, *source.notes], job),
         }
         write_json(
             folder / "provenance.json", {**made, "seconds": dict(stages.seconds), "peak_memory_mb": peak_memory_mb()}
