@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -92,9 +93,21 @@ def segmentation_of(labels: NDArray[np.uint8], slices: Sequence[Dataset], making
         content_time=time,
         series_date=date,
         series_time=time,
-        specific_character_set=None,  # it refuses those of Korea and most of Japan; _marked copies what is stated
+        **_without_character_set(),
     )
     return _marked(made, slices[0], making, seed)
+
+
+def _without_character_set() -> dict[str, None]:
+    """Return the setting that keeps highdicom from checking the character set; _marked copies what is stated.
+
+    highdicom 0.28 refuses the sets of Korea and most of Japan. 0.27, which Slicer 5.12 brings, has neither check nor
+    setting.
+    """
+    import highdicom as hd
+
+    known = inspect.signature(hd.SOPClass.__init__).parameters
+    return {"specific_character_set": None} if "specific_character_set" in known else {}
 
 
 def _described(number: int, label: int | None, making: Making) -> SegmentDescription:
