@@ -13,13 +13,17 @@ SETUP = PYTHON="$(PYTHON)" VENV="$(VENV)" $(if $(TORCH_CPU_INDEX),TORCH_CPU_INDE
 BIN = "$(VENV)/bin"
 # One process for each core, up to four (1 to 2 GB each); each runs whole files, so that a file's fixtures are made once.
 PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# The oldest versions have an environment of their own. The short part touches every package that has an oldest version.
+OLDEST = $(if $(filter .venv,$(VENV)),.venv-oldest,$(VENV))
+PYTEST_OLDEST = "$(OLDEST)/bin"/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+OLDEST_SHORT =
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-all screenshots bench bench-projector faults docs lint format types setup setup-demo clean
+.PHONY: help demo test test-slow test-all test-oldest test-oldest-short screenshots bench bench-projector faults docs lint format types setup setup-demo clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: setup-demo ## set up, then two radiographs -> synthetic CT on a real CT; results in output/demo
 	@$(BIN)/tomoray demo --out output/demo $(ARGS)
@@ -32,6 +36,12 @@ test-slow: setup ## run the tests that take more than ten seconds each
 
 test-all: setup ## run all tests, those that take long first
 	@$(PYTEST) $(ARGS)
+
+test-oldest: setup-oldest ## run the tests under the oldest versions that pyproject.toml allows (.venv-oldest)
+	@$(PYTEST_OLDEST) -m "not slow" $(ARGS)
+
+test-oldest-short: setup-oldest ## a minute and a half of them
+	@$(PYTEST_OLDEST) -m "not slow" $(ARGS) $(OLDEST_SHORT)
 
 screenshots: setup ## draw the pictures of the documentation anew (Resources/Screenshots); looks at the real sample
 	@TOMORAY_SCREENSHOTS=Resources/Screenshots $(BIN)/python -m pytest -m "slow or not slow" \
@@ -69,6 +79,9 @@ setup: ## make or update .venv with everything for development
 setup-demo:
 	@$(SETUP) demo
 
+setup-oldest:
+	@PYTHON="$(PYTHON)" VENV="$(OLDEST)" $(if $(TORCH_CPU_INDEX),TORCH_CPU_INDEX="$(TORCH_CPU_INDEX)") bash tools/setup oldest
+
 clean: ## delete .venv, results and caches
-	rm -rf .venv output .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-oldest output .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find TomoRayLib Testing -name __pycache__ -type d -prune -exec rm -rf {} +

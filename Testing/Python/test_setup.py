@@ -25,11 +25,11 @@ def a_checkout(tmp_path: Path) -> Path:
     return checkout
 
 
-def _set_up(checkout: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def _set_up(checkout: Path, profile: str = "demo", **variables: str) -> subprocess.CompletedProcess[str]:
     names = ("PYTHON", "VENV", "SETUP_NEED_MB", "TORCH_CPU_INDEX", "PYTHONPATH")
     environment = {name: value for name, value in os.environ.items() if name not in names and name[:4] != "PIP_"}
     environment |= {"PIP_CONFIG_FILE": os.devnull, "SETUP_NEED_MB": "1", "PYTHON": sys.executable, **variables}
-    command = ["bash", str(checkout / "tools" / "setup"), "demo"]
+    command = ["bash", str(checkout / "tools" / "setup"), profile]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -47,6 +47,25 @@ def test_python_that_is_too_old_is_named_with_a_remedy(a_checkout: Path, tmp_pat
     assert "needs Python 3.10, 3.11, 3.12 or 3.13" in result.stderr
     assert "is 3.9" in result.stderr
     assert "make demo PYTHON=" in result.stderr
+    assert not (a_checkout / ".venv").exists()
+
+
+def test_python_without_the_oldest_versions_is_named_with_a_remedy(a_checkout: Path, tmp_path: Path) -> None:
+    result = _set_up(a_checkout, "oldest", PYTHON=str(_fake_python(tmp_path, "3.12")))
+    assert result.returncode == 2
+    assert "needs Python 3.10 or 3.11 for its oldest requirements" in result.stderr
+    assert "is 3.12" in result.stderr
+    assert "make test-oldest PYTHON=" in result.stderr
+    assert not (a_checkout / ".venv").exists()
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="the oldest versions are for Python 3.10 and 3.11")
+def test_index_without_the_oldest_torch_leads_to_the_newer_cpu_build(a_checkout: Path) -> None:
+    result = _set_up(a_checkout, "oldest", PIP_NO_INDEX="1", TORCH_CPU_INDEX="http://127.0.0.1:9/whl/cpu")
+    assert result.returncode == 2
+    assert "the oldest torch" in result.stdout
+    assert "the newer one of constraints/cpu.txt takes its place" in result.stdout
+    assert "make TORCH_CPU_INDEX=URL" in result.stderr
     assert not (a_checkout / ".venv").exists()
 
 
