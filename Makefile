@@ -20,7 +20,7 @@ OLDEST_SHORT =
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test test-slow test-all test-oldest test-oldest-short screenshots bench bench-projector faults docs lint format types setup setup-demo clean
+.PHONY: help demo test test-slow test-all test-oldest test-oldest-short release screenshots bench bench-projector faults docs lint format types setup setup-demo clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -57,6 +57,9 @@ bench: setup ## compare times and memory with the build of before (docs/performa
 bench-projector: setup ## compare the projector with its peers: output/bench-projector; needs an idle machine
 	@$(BIN)/python Testing/Benchmarks/projector.py --out output/bench-projector $(ARGS)
 
+release: setup ## wheel, archives, bill of materials, checksums: built twice, compared, in output/release; publishes nothing
+	@$(BIN)/python tools/release --python $(BIN)/python $(ARGS)
+
 docs: ## set up, then build the documentation as a site in output/site; a warning is an error
 	@$(SETUP) docs
 	@$(BIN)/python -m sphinx -b html -W --keep-going -q -d output/site-cache docs output/site
@@ -83,5 +86,5 @@ setup-oldest:
 	@PYTHON="$(PYTHON)" VENV="$(OLDEST)" $(if $(TORCH_CPU_INDEX),TORCH_CPU_INDEX="$(TORCH_CPU_INDEX)") bash tools/setup oldest
 
 clean: ## delete .venv, results and caches
-	rm -rf .venv .venv-oldest output .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-oldest .venv-release output .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist
 	find TomoRayLib Testing -name __pycache__ -type d -prune -exec rm -rf {} +
