@@ -50,7 +50,7 @@ class TomoRay(ScriptedLoadableModule):
         parent.title = "TomoRay"
         parent.categories = [translate("qSlicerAbstractCoreModule", "Image Synthesis")]
         parent.dependencies = ["Segmentations", "Markups"]  # whose nodes the parameter node names
-        parent.contributors = ["The TomoRay developers"]
+        parent.contributors = ["TomoRay developers (TomoRay project)"]
         parent.helpText = _(
             "Makes a synthetic CT of the spine from an AP and a lateral radiograph, or from a CT whose radiographs it "
             "renders, and compares it with the real one. All results are synthetic: for research only, not for "

@@ -81,6 +81,36 @@ def test_dependencies_agree() -> None:
     assert 'translate("qSlicerAbstractCoreModule", "Image Synthesis")' in module
 
 
+def test_it_is_offered_for_radiographs_and_for_nothing_that_slicer_reads_without_it() -> None:
+    """The rule is an expression of https://pypi.org/project/rule-engine over a file's Modality and SOPClassUID."""
+    terms = str(entry()["dicom_support_rule"]).split(" or ")
+    found = [re.fullmatch(r"Modality == '([A-Z]{2})'", term) for term in terms]
+    assert all(found), "the rule is a list of modalities, each as Modality == 'XX', joined by or"
+    assert [match[1] for match in found if match] == ["DX", "CR", "RG"]
+
+
+def test_contributors_are_names_with_institutions() -> None:
+    """As Slicer's description of an extension wants them: Name (Institution), Name (Institution)."""
+    contributors = cmake_value("EXTENSION_CONTRIBUTORS")
+    assert re.fullmatch(r"[^(),]+ \([^()]+\)(, [^(),]+ \([^()]+\))*", contributors)
+    module = (ROOT / "TomoRay" / "TomoRay.py").read_text(encoding="utf-8")
+    assert f'parent.contributors = ["{contributors}"]' in module
+
+
+def test_the_description_names_the_licences_of_code_and_weights() -> None:
+    """The index wants a licence that is stricter than Apache-2.0 in the description. Slicer makes a list of what has
+    semicolons, and HTML of what has angle brackets."""
+    description = cmake_value("EXTENSION_DESCRIPTION")
+    registry = json.loads((ROOT / "Resources" / "Models" / "registry.json").read_text(encoding="utf-8"))
+    licences = {model["id"]: str(model["licence"]) for model in registry["models"]}
+    for name in (registry["default"], "geolift-s-permissive"):
+        words = licences[name].replace("CC-", "CC ").replace("-4.0", " 4.0")  # CC-BY-SA-4.0 as people write it
+        assert f"({words})" in description, name
+    assert "non-commercial use only" in description
+    assert "Apache-2.0" in description
+    assert not set(";<>\\\n") & set(description)
+
+
 def test_recommended_extensions_and_keywords_are_lists_of_words() -> None:
     """Slicer's description of an extension holds both as words with single spaces between them (its pull request
     9040); what is recommended is not needed to build."""
