@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.text_files import read_json
 from TomoRayLib.networks.weight_files import checked_content, read_weights, save_weights
 
 if TYPE_CHECKING:
@@ -171,10 +172,10 @@ def read_segmenters(folder: Path | None = None) -> tuple[str, dict[str, Segmente
 def _readable(path: Path) -> Iterator[dict[str, Any]]:
     """The content of a registry. What is not as expected in it ends in an InputError."""
     try:
-        yield json.loads(path.read_text(encoding="utf-8"))
+        yield read_json(path)
     except FileNotFoundError:
         raise InputError(f"Expected the model registry at {path}, found none; reinstall TomoRay.") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"The model registry {path} cannot be read ({error}); reinstall TomoRay.") from None
 
 
@@ -376,6 +377,6 @@ def load_equal_frequency_table(folder: Path | None = None) -> LookupTable:
 
     path = (folder or models_folder()) / LOOKUP_NAME
     try:
-        return LookupTable.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError) as error:
+        return LookupTable.from_dict(read_json(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"The lookup table {path} cannot be read ({error}); reinstall TomoRay.") from None

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+LONGEST_MESSAGE = 2000  # characters; values of a damaged header may have thousands
+
+
+def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """The text itself, or its beginning and end if it is longer."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]} [... {len(text) - 2 * half} characters ...] {text[-half:]}"
+
 
 class InputError(ValueError):
     """An input or a setting that cannot be used.
@@ -12,7 +22,7 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str, field: str | None = None) -> None:
-        super().__init__(message)
+        super().__init__(shortened(message))
         self.field = field
 
 

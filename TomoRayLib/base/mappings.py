@@ -64,10 +64,17 @@ def _converted(hint: Any, value: Any, what: str, where: str) -> Any:
         return value
     expected = origin or hint
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return _float_of(value, what, where)
     if not isinstance(value, expected) or (isinstance(value, bool) and expected is not bool):
         raise InputError(f"{what}: {where} must be {_WORDS.get(expected, expected.__name__)}; got {value!r}.")
     return value
+
+
+def _float_of(value: int, what: str, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise InputError(f"{what}: {where} must be a number; got one of too many digits.") from None
 
 
 def _converted_list(kinds: tuple[Any, ...], value: Any, what: str, where: str) -> tuple[Any, ...]:

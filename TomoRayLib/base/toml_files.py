@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.mappings import dataclass_from_mapping
+from TomoRayLib.base.text_files import read_text
 
 T = TypeVar("T")
 
@@ -19,10 +20,12 @@ def toml_values(path: Path) -> dict[str, Any]:
     else:
         import tomli as tomllib
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise InputError(f"Expected a TOML file, got {path}, which does not exist.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise InputError(f"{path} is no TOML file: it is nested too deeply.") from None
+    except (OSError, ValueError) as error:  # other text, another encoding, numbers that Python does not read
         raise InputError(f"{path} is no TOML file: {error}.") from None
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.text_files import read_json
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 
 RECORDS = "cases"
@@ -64,7 +64,7 @@ def add_earlier_rows(folder: Path, records: Iterable[dict[str, Any]]) -> list[st
 def _record(path: Path) -> dict[str, Any] | None:
     """The record of an earlier run; None if there is none, or it is damaged or of an earlier version."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         metrics = record["metrics"]
         rows = set(metrics["rows"])
         whole = rows == set(metrics["flags"]) == set(metrics["per_vertebra"]) and record["truth_sha256"]

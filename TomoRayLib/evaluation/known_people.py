@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.text_files import read_json
 from TomoRayLib.evaluation.spine_shape import Picture, from_text
 from TomoRayLib.weights import models_folder
 
@@ -28,7 +28,7 @@ def known_pictures(folder: Path | None = None) -> dict[str, tuple[Picture, ...]]
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))["spines"]
+        content = read_json(path)["spines"]
         return {name: tuple(from_text(text) for text in texts) for name, texts in content.items()}
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise InputError(f"Expected pictures of known spines in {path}, got other content ({error}).") from None

@@ -53,9 +53,9 @@ def view_from_dict(values: Mapping[str, Any]) -> View:
             raise InputError(f"A view's beam kind must be one of {sorted(kinds)}; got {kind!r}.", field="geometry")
         beam = kinds[kind](**beam_values)
         return View(beam, Detector(**content.pop("detector")), **content)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(
             f"A view needs beam (kind, and sad_mm and sid_mm for a cone or slot) and detector (rows, columns, "
-            f"pixel_spacing_mm); got {dict(values)!r} ({error}).",
+            f"pixel_spacing_mm); got {values!r} ({error}).",
             field="geometry",
         ) from None

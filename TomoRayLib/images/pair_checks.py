@@ -5,12 +5,11 @@ The view stored in a file of TomoRay comes first, then what a header says; pixel
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.text_files import json_value
 from TomoRayLib.geometry.view_json import VIEW_KEY, view_from_dict
 from TomoRayLib.geometry.views import Biplanar, View
 from TomoRayLib.images.borders import field_within, find_borders
@@ -133,7 +132,7 @@ def scale_between_profiles(
 def _stored_view(radiograph: Radiograph) -> View | None:
     """Return the view that the file carries, None if it has no readable one."""
     try:
-        return view_from_dict(json.loads(radiograph.metadata[VIEW_KEY]))
+        return view_from_dict(json_value(radiograph.metadata[VIEW_KEY]))
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.text_files import read_text
 from TomoRayLib.evaluation.case_facts import SOURCE
 from TomoRayLib.evaluation.case_scoring import CaseTask, ScoredModel
 from TomoRayLib.evaluation.known_people import known_pictures
@@ -104,8 +105,8 @@ def _cohort(job: EvaluationJob, own_labels: bool) -> Cohort:
 def names_in(path: Path) -> list[str]:
     """Return the names in a text file, one a line, without empty lines and what follows #. Raises InputError."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
         raise InputError(
             f"Expected a text file of case names at {path}, which cannot be read ({error}).", "cases"
         ) from None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.mappings import dataclass_from_mapping
+from TomoRayLib.base.text_files import json_value, read_text
 from TomoRayLib.jobs.data_check_job import DataCheckJob
 from TomoRayLib.jobs.evaluation_job import EvaluationJob
 from TomoRayLib.jobs.job import DemonstrationJob, ProjectionJob, SegmentationJob, SynthesisJob
@@ -38,16 +38,17 @@ def read_job(path: Path) -> Job:
         InputError: For a file that cannot be read, an unknown kind, unknown or missing keys and wrong values.
     """
     try:
-        return job_from_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"Expected a job file at {path}, which cannot be read ({error}).") from None
+    return job_from_json(text)
 
 
 def job_from_json(text: str) -> Job:
     """Return the job in a JSON text. Raises InputError as ``read_job`` does."""
     try:
-        content = json.loads(text)
-    except json.JSONDecodeError as error:
+        content = json_value(text)
+    except ValueError as error:
         raise InputError(f"Expected a job as JSON, got other text ({error}).") from None
     if not isinstance(content, Mapping):
         raise InputError("Expected a job as a JSON object of names and values.")

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.text_files import read_json
 from TomoRayLib.geometry.presets import PRESETS
 from TomoRayLib.geometry.view_json import CENTER, view_from_dict, view_to_dict
 from TomoRayLib.geometry.views import Biplanar
@@ -41,14 +41,14 @@ def views_of_file(options: GeometryOptions) -> Biplanar | None:
 def read_views(path: str) -> Biplanar:
     """Read a pair of views from a JSON file: ``{"ap": {...}, "lateral": {...}}``. Raises InputError."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = read_json(Path(path))
         return Biplanar(view_from_dict(content["ap"]), view_from_dict(content["lateral"]), content.get(CENTER))
     except FileNotFoundError:
         raise InputError(
             f"Expected the geometry to be one of {sorted(PRESETS)} or a JSON file, got {path!r}, which does not exist.",
             "geometry",
         ) from None
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"The geometry file {path} must hold the views 'ap' and 'lateral' (see docs/geometry.md): {error}",
             "geometry",
@@ -61,7 +61,7 @@ def gives_places(path: str) -> bool:
     A file that cannot be read gives them, too: ``read_views`` says what is wrong with it.
     """
     try:
-        return bool(json.loads(Path(path).read_text(encoding="utf-8")).get(PLACES) != ASSUMED)
+        return bool(read_json(Path(path)).get(PLACES) != ASSUMED)
     except (OSError, ValueError, AttributeError):
         return True
 
@@ -72,7 +72,7 @@ def stated_origins(path: str) -> dict[str, dict[str, str]]:
     A file that cannot be read says nothing: ``read_views`` says what is wrong with it.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8")).get(ORIGINS, {})
+        content = read_json(Path(path)).get(ORIGINS, {})
         return {view: {str(name): str(origin) for name, origin in content[view].items()} for view in content}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}

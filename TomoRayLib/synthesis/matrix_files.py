@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.text_files import read_text
 
 
 def read_matrices(path: str, field: str) -> NDArray[np.float64]:
@@ -24,7 +25,7 @@ def read_matrices(path: str, field: str) -> NDArray[np.float64]:
         InputError: For a file that cannot be read or does not hold three lines of four numbers for each matrix.
     """
     try:
-        numbers = np.loadtxt(path, ndmin=2)
+        numbers = np.loadtxt(read_text(Path(path)).splitlines(), ndmin=2)
     except FileNotFoundError:
         raise InputError(
             f"Expected a file of projection matrices, got {path!r}, which does not exist.", field

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.text_files import json_value
 from TomoRayLib.geometry.grid import Vector3
 from TomoRayLib.geometry.view_json import CENTER, VIEW_KEY, view_from_dict
 from TomoRayLib.geometry.views import View
@@ -15,7 +14,7 @@ from TomoRayLib.synthesis.settings import GeometryOptions
 def stored_view(radiograph: Radiograph, name: str) -> View:
     """Return the view that TomoRay wrote into an image file. Raises InputError if it cannot be read."""
     try:
-        return view_from_dict(json.loads(radiograph.metadata[VIEW_KEY]))
+        return view_from_dict(json_value(radiograph.metadata[VIEW_KEY]))
     except ValueError as error:
         raise InputError(f"{name} radiograph: the geometry in its file cannot be read ({error}).") from None
 
@@ -26,9 +25,9 @@ def stored_center(radiograph: Radiograph, name: str) -> Vector3 | None:
     Raises InputError if it cannot be read.
     """
     try:
-        center = json.loads(radiograph.metadata.get(VIEW_KEY, "{}")).get(CENTER)
+        center = json_value(radiograph.metadata.get(VIEW_KEY, "{}")).get(CENTER)
         return None if center is None else (float(center[0]), float(center[1]), float(center[2]))
-    except (ValueError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
         raise InputError(f"{name} radiograph: the centre in its file cannot be read ({error}).") from None
 
 

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 import re
 import struct
 import xml.etree.ElementTree as ElementTree
@@ -29,10 +28,12 @@ from pathlib import Path
 from typing import Any
 
 from TomoRayLib.anatomy.vertebrae import terms_of_entry
+from TomoRayLib.base.text_files import json_value, read_text
 from TomoRayLib.images.cohort_finder import stem_of
 
 _LARGEST_HEADER = 4_000_000
 _LARGEST_TABLE = 1_000_000
+_MOST_DIGITS = 9  # of a label
 _ABOVE_BIDS = 3  # folders
 _MOST_TABLES = 20  # texts in a folder that are looked at; more are no tables for all of its masks
 
@@ -97,17 +98,18 @@ def _of_nrrd(path: Path) -> LabelNames | None:
         header = file.read(_LARGEST_HEADER)
     text = re.split(rb"\r?\n\r?\n", header, maxsplit=1)[0].decode("utf-8", "replace")
     fields = dict(re.findall(r"^(Segment\d+_\w+):=(.*?)\r?$", text, re.MULTILINE))
-    numbers = sorted({int(key[7 : key.index("_")]) for key in fields})
+    numbers = sorted({int(key[7 : key.index("_")]) for key in fields if key.index("_") <= 7 + _MOST_DIGITS})
     labels = []
     for n in numbers:
         value = fields.get(f"Segment{n}_LabelValue", "").strip()
-        if not value.lstrip("-").isdecimal():
+        if not value.lstrip("-").isdecimal() or len(value) > _MOST_DIGITS:
             continue
         entry = re.search(r"TerminologyEntry:([^|]*)", fields.get(f"Segment{n}_Tags", ""))
         terms = terms_of_entry(entry[1]) if entry else ()
         layer = fields.get(f"Segment{n}_Layer", "0").strip()
         texts = tuple(text for text in (fields.get(f"Segment{n}_Name", "").strip(), *terms) if text)
-        labels.append(NamedLabel(int(value), texts, int(layer) if layer.isdecimal() else 0))
+        is_layer = layer.isdecimal() and len(layer) <= _MOST_DIGITS
+        labels.append(NamedLabel(int(value), texts, int(layer) if is_layer else 0))
     return LabelNames("the names of its segments", tuple(labels), from_slicer=True)
 
 
@@ -190,27 +192,27 @@ def _of_only_table(path: Path) -> LabelNames | None:
 
 def _read(path: Path, read: Callable[[str], Iterable[tuple[Any, Any]]]) -> LabelNames | None:
     try:
-        if not path.is_file() or path.stat().st_size > _LARGEST_TABLE:
-            return None
-        pairs = list(read(path.read_text(encoding="utf-8-sig")))
-    except (OSError, ValueError, KeyError):
+        table = _table(path.name, read(read_text(path, _LARGEST_TABLE)))
+    except (OSError, ValueError, KeyError, csv.Error):
         return None
-    table = _table(path.name, pairs)
     return table if table.labels else None
 
 
 def _table(source: str, pairs: Iterable[tuple[Any, Any]]) -> LabelNames:
-    labels = [
-        NamedLabel(int(number), (str(name).strip(),))
-        for number, name in pairs
-        if str(number).strip().isdecimal() and int(number) != 0 and str(name).strip()
-    ]
-    return LabelNames(source, tuple(labels))
+    texts = [(str(number).strip(), str(name).strip()) for number, name in pairs]
+    return LabelNames(
+        source,
+        tuple(
+            NamedLabel(int(number), (name,))
+            for number, name in texts
+            if number.isdecimal() and len(number) <= _MOST_DIGITS and int(number) != 0 and name
+        ),
+    )
 
 
 def _json_table(text: str) -> Iterable[tuple[Any, Any]]:
     """nnU-Net's ``{"labels": {"L5": 1}}`` (version 2) or ``{"labels": {"1": "L5"}}`` (version 1), and the like."""
-    content = json.loads(text)
+    content = json_value(text)
     for key in ("labels", "LabelMap", "label_map", "Labels"):
         table = content.get(key) if isinstance(content, Mapping) else None
         if isinstance(table, Mapping):
