@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.hashes import sha256_of_bytes
+from TomoRayLib.base.text_files import json_value
 
 if TYPE_CHECKING:
     import torch
@@ -43,34 +44,76 @@ def read_weights(path: Path, expected_sha256: str | None = None) -> tuple[dict[s
         All weights by name, floats in float32, and the file's metadata.
 
     Raises:
-        InputError: The file, or the one that it adds to, is missing or has another SHA-256, or is stored in a way that
-            this version does not know.
-        SafetensorError: The file is no .safetensors file.
+        InputError: The file, or the one that it adds to, is missing or damaged, is no .safetensors file, has another
+            SHA-256, or is stored in a way that this version does not know.
     """
-    from safetensors.torch import load
-
     from TomoRayLib.networks.weight_storage import unpack_state
 
-    content = path.read_bytes() if expected_sha256 is None else checked_content(path, expected_sha256)
-    packed, metadata = load(content), _header(content)[0].get("__metadata__", {})
+    content = _content(path) if expected_sha256 is None else checked_content(path, expected_sha256)
+    packed, metadata = _parsed(content, path)
     if metadata.get("storage", STORAGE) != STORAGE:
         raise InputError(
             f"Expected weights stored as {STORAGE!r}, got {metadata['storage']!r} in {path.name}; update TomoRay."
         )
-    state = unpack_state(packed)
+    try:
+        state = unpack_state(packed)
+    except (ValueError, RuntimeError) as error:
+        raise _damaged(path, error) from None
     if "based_on" in metadata:
-        base = json.loads(metadata["based_on"])
+        base = _base_of(metadata["based_on"], path)
         try:
-            state = {**read_weights(path.parent / Path(base["file"]).name, base["sha256"])[0], **state}
+            state = {**read_weights(path.parent / Path(base.file).name, base.sha256)[0], **state}
         except InputError as error:
-            raise InputError(f"{path.name} holds only what differs from {base['file']}. {error}") from None
+            raise InputError(f"{path.name} holds only what differs from {base.file}. {error}") from None
     return state, metadata
+
+
+def _content(path: Path) -> bytes:
+    """The content of a file. Raises InputError for none, and for a device or pipe."""
+    try:
+        if not path.is_file():
+            raise FileNotFoundError(2, "no such file", str(path))
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"Expected a file of weights at {path}, which cannot be read ({error.strerror or error}); check the path."
+        ) from None
+
+
+def _parsed(content: bytes, path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """The tensors and the metadata of a .safetensors file. Raises InputError for another or a damaged file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        packed = load(content)
+        metadata = _header(content)[0].get("__metadata__", {})
+        return packed, {str(name): str(text) for name, text in metadata.items()}
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+    return InputError(
+        f"Expected weights as a .safetensors file, got {path.name}, which is damaged or none ({reason}); copy or "
+        "publish it again."
+    )
+
+
+def _base_of(text: str, path: Path) -> Base:
+    """The weights that others add to, from the metadata of their file. Raises InputError for other text."""
+    try:
+        values = json_value(text)
+        return Base(*(str(values[name]) for name in ("model", "file", "sha256")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from None
 
 
 def _header(content: bytes) -> tuple[dict[str, Any], bytes]:
     """The header of a .safetensors file, whose length is the first eight bytes, and the values after it."""
     end = 8 + int.from_bytes(content[:8], "little")
-    return json.loads(content[8:end]), content[end:]
+    return json_value(content[8:end].decode("utf-8")), content[end:]
 
 
 def _in_order(content: bytes) -> bytes:
@@ -141,7 +184,7 @@ def weights_beside(state: dict[str, torch.Tensor], base: Path, sha256: str) -> d
 
 @lru_cache(maxsize=4)
 def _checked_cached(path: Path, expected_sha256: str, modified_ns: int) -> bytes:
-    content = path.read_bytes()
+    content = _content(path)
     found = sha256_of_bytes(content)
     if found != expected_sha256:
         raise InputError(

@@ -50,12 +50,17 @@ def pack_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def unpack_state(packed: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state that ``pack_state`` stored, floats in float32. Takes tensors of half precision alone as well."""
+    """The state that ``pack_state`` stored, floats in float32. Takes tensors of half precision alone as well.
+
+    Raises ValueError for steps that do not belong to their tensor.
+    """
     state = {}
     for name, value in packed.items():
         if name.endswith(SCALE_ENDING):
             continue
         scale = packed.get(name + SCALE_ENDING)
+        if scale is not None and torch.broadcast_shapes(value.shape, scale.shape) != value.shape:
+            raise ValueError(f"steps of shape {tuple(scale.shape)} for {name} of shape {tuple(value.shape)}")
         floats = value.is_floating_point() or scale is not None
         state[name] = (value.float() if scale is None else value * scale) if floats else value
     return state

@@ -88,6 +88,27 @@ def test_a_damaged_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
         read_weights(path, sha256)
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff" * 16, b"no weights at all, but text"])
+def test_a_file_that_holds_no_weights_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "weights.safetensors").write_bytes(content)
+    with pytest.raises(InputError, match=r"got weights\.safetensors, which is damaged or none"):
+        read_weights(tmp_path / "weights.safetensors")
+
+
+def test_a_folder_in_place_of_weights_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_weights(tmp_path)
+
+
+def test_steps_that_do_not_belong_to_their_tensor_are_refused(tmp_path: Path) -> None:
+    """Multiplied, a row and a column would fill memory."""
+    save_file(
+        {"w": torch.ones(1, 9, dtype=torch.int8), "w.int8_scale": torch.ones(9, 1)}, tmp_path / "weights.safetensors"
+    )
+    with pytest.raises(InputError, match="damaged or none"):
+        read_weights(tmp_path / "weights.safetensors")
+
+
 def test_weights_that_add_to_others_hold_the_rest_alone(tmp_path: Path) -> None:
     state = a_state()
     base = a_base(tmp_path, state)
