@@ -20,7 +20,7 @@ CODE_OF_STAGE: dict[str, tuple[str, ...]] = {
     "synthesis": (*_LOWER, "networks", "synthesis", "weights.py", "evaluation/synthetic.py"),
     "row": (*_LOWER, "metrics", "measures", "synthesis", "weights.py", "evaluation/rows.py", "evaluation/measured.py"),
     "picture": (*_LOWER, "report"),
-    "prediction": (*_LOWER, "evaluation/predictions.py", "evaluation/prediction_files.py"),
+    "prediction": (*_LOWER, "evaluation/predictions.py", "evaluation/prediction_files.py", "evaluation/array_files.py"),
 }
 
 

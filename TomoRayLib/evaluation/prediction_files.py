@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import re
-import zipfile
-import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +12,15 @@ from numpy.typing import NDArray
 from TomoRayLib.anatomy.grey_levels import BONE_WINDOW, vertebra_mask
 from TomoRayLib.anatomy.numberings import AUTO
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.text_files import read_text
+from TomoRayLib.evaluation.array_files import ARRAYS, is_array, read_array
 from TomoRayLib.evaluation.label_predictions import predicted_vertebrae
 from TomoRayLib.evaluation.predictions import LABELS, POINTS, Description, GridDescription, PredictionFolder
 from TomoRayLib.evaluation.prepared import PreparedCase
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.cohort_finder import stem_of
+from TomoRayLib.images.contained import read_contained
+from TomoRayLib.images.existing import existing_path
 from TomoRayLib.images.files import read_label_map, read_volume
 from TomoRayLib.images.resampling import labels_on_grid, resample
 from TomoRayLib.images.structure_masks import read_structures
@@ -28,7 +28,7 @@ from TomoRayLib.images.types import Volume, check_finite, last_line
 
 LEAST_SEEN = 0.02  # share of the cube that a volume must cover
 SLACK = 0.05  # of the declared range: how far values may leave it
-ARRAYS = (".npy", ".npz", ".h5", ".hdf5")
+SURFACES = (".vtk", ".vtp", ".ply", ".stl", ".obj")
 _HEADING = re.compile(r"\s*\"?[xX]\"?[\s;]+\"?[yY]\"?[\s;]+\"?[zZ]\"?")
 NORMALISED = 4.0  # a volume whose values all lie this near 0 is not in HU
 
@@ -118,54 +118,15 @@ def _stored_labels(path: Path, wanted: Description) -> tuple[Volume, bool]:
     return Volume(volume.voxels.astype(np.int32), volume.grid), False
 
 
-def is_array(path: Path) -> bool:
-    """Return whether a file is an array of NumPy or HDF5, which has no geometry."""
-    return path.suffix.lower() in ARRAYS
-
-
 def _volume(path: Path, dataset: str | None) -> Volume:
     """A volume with its own grid; arrays without geometry have voxels of 1 mm, their last axis first (k, j, i)."""
     if not is_array(path):
         return read_volume(path)
-    array = np.squeeze(_array(path, path.suffix.lower(), dataset))
+    array = np.squeeze(read_array(path, dataset))
     if array.ndim != 3:
         raise InputError(f"{path}: expected one volume of three axes, got the shape {array.shape}.")
     k, j, i = array.shape
     return Volume(array, Grid((i, j, k), (1.0, 1.0, 1.0)))
-
-
-def _array(path: Path, suffix: str, dataset: str | None) -> NDArray[Any]:
-    try:
-        if suffix == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False))
-        if suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return _one_of({name: file[name] for name in file.files}, dataset, path)
-        try:
-            import h5py
-        except ImportError:
-            raise InputError(
-                f"{path}: reading HDF5 needs the Python package h5py; install tomoray[cluster], or save it as NIfTI."
-            ) from None
-        with h5py.File(path, "r") as file:
-            arrays: dict[str, Any] = {}
-            file.visititems(lambda name, item: arrays.update({name: item} if isinstance(item, h5py.Dataset) else {}))
-            return np.asarray(_one_of(arrays, dataset, path))
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: expected an array file, which cannot be read ({last_line(error)}).") from None
-
-
-def _one_of(arrays: Mapping[str, Any], dataset: str | None, path: Path) -> Any:
-    names = ", ".join(sorted(arrays)) or "none"
-    if dataset is None and len(arrays) != 1:
-        raise InputError(f"{path}: expected one array, or the name of one (dataset), got {names}.")
-    if dataset is None:
-        return next(iter(arrays.values()))
-    if dataset.strip("/") not in arrays:
-        raise InputError(f"{path}: expected the array {dataset!r}, got {names}.")
-    return arrays[dataset.strip("/")]
 
 
 def _placed(volume: Volume, wanted: GridDescription, case: PreparedCase, path: Path) -> Volume:
@@ -275,10 +236,10 @@ def _read_points(path: Path) -> NDArray[np.float64]:
     """Points (n, 3) in (x, y, z) of a VTK, PLY, STL, OBJ, NumPy or text file. Raises InputError for another file."""
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz"):
-        points = np.asarray(_array(path, suffix, None), dtype=np.float64)
+        points = np.asarray(read_array(path, None), dtype=np.float64)
     elif suffix in (".txt", ".xyz", ".csv"):
         try:
-            lines = path.read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
+            lines = read_text(path).replace(",", " ").splitlines()
             if lines and _HEADING.match(lines[0]):  # as a table of x, y, z
                 lines = lines[1:]
             if not any(line.strip() for line in lines):
@@ -297,34 +258,15 @@ def _read_points(path: Path) -> NDArray[np.float64]:
 
 
 def _mesh_points(path: Path, suffix: str) -> NDArray[np.float64]:
-    from vtkmodules.util.numpy_support import vtk_to_numpy
-    from vtkmodules.vtkCommonCore import vtkObject
-    from vtkmodules.vtkIOGeometry import vtkOBJReader, vtkSTLReader
-    from vtkmodules.vtkIOLegacy import vtkPolyDataReader
-    from vtkmodules.vtkIOPLY import vtkPLYReader
-    from vtkmodules.vtkIOXML import vtkXMLPolyDataReader
-
-    readers: dict[str, Any] = {
-        ".vtk": vtkPolyDataReader,
-        ".vtp": vtkXMLPolyDataReader,
-        ".ply": vtkPLYReader,
-        ".stl": vtkSTLReader,
-        ".obj": vtkOBJReader,
-    }
-    if suffix not in readers:
+    """The points of a surface, read in a process of its own. Raises InputError if there are none."""
+    if suffix not in SURFACES:
         raise InputError(
-            f"{path}: expected points as .vtk, .vtp, .ply, .stl, .obj, .npy, .txt, .xyz or .csv, got "
-            f"{suffix or 'none'}."
+            f"{path}: expected points as {', '.join(SURFACES)}, .npy, .txt, .xyz or .csv, got {suffix or 'none'}."
         )
-    shown = vtkObject.GetGlobalWarningDisplay()
-    vtkObject.GlobalWarningDisplayOff()
     try:
-        reader = readers[suffix]()
-        reader.SetFileName(str(path))
-        reader.Update()
-        found = reader.GetOutput().GetPoints()
-    finally:
-        vtkObject.SetGlobalWarningDisplay(shown)
-    if found is None or found.GetNumberOfPoints() == 0:
+        values = read_contained("points", existing_path(path)).values
+    except RuntimeError as error:
+        raise InputError(f"{path}: expected a surface, which cannot be read ({last_line(error)}).") from None
+    if values is None:
         raise InputError(f"{path}: expected points, found none; is the file whole?")
-    return vtk_to_numpy(found.GetData()).astype(np.float64)
+    return values

@@ -15,7 +15,6 @@ from TomoRayLib.images.existing import unreadable
 from TomoRayLib.images.headers.stated_grid import check_plausible
 from TomoRayLib.images.headers.volume_header import checked_header, geometry_of
 from TomoRayLib.images.simpleitk_files import read_information
-from TomoRayLib.images.types import grid_of_sitk
 
 SAME_MM = 0.1  # by which grids of CT and mask may lie apart
 THICK_MM = 5.0
@@ -67,7 +66,7 @@ def _grid_of(path: Path, findings: list[str]) -> Grid | None:
             return None
         header = checked_header(path)
         if header is None:
-            grid = grid_of_sitk(read_information(path), path.name)
+            grid = _grid_of_itk(path)
             check_plausible(grid, path, "the file's header")
             return grid
         if not header.is_volume:
@@ -80,6 +79,15 @@ def _grid_of(path: Path, findings: list[str]) -> Grid | None:
         sentence = error if isinstance(error, InputError) else unreadable(path, error)
         findings.append(str(sentence))
         return None
+
+
+def _grid_of_itk(path: Path) -> Grid:
+    """The grid of a format that ITK reads. Raises InputError for what is no volume."""
+    found = read_information(path)
+    try:
+        return Grid(found.size, found.spacing, found.origin, found.direction)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise InputError(f"{path.name}: {error}") from None
 
 
 def _odd(grid: Grid, name: str) -> list[str]:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
-from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.hashes import sha256_of_bytes, sha256_of_file
 from TomoRayLib.images.existing import unreadable
+from TomoRayLib.images.headers import meta_image_header, nrrd_voxels
 from TomoRayLib.images.headers.meta_image_header import MetaImageHeader
 from TomoRayLib.images.headers.nifti_header import NiftiHeader, is_nifti_pair, voxel_file
 from TomoRayLib.images.headers.nrrd_header import NrrdHeader
 from TomoRayLib.images.headers.volume_header import checked_header
-
-LOCAL = "local"  # MetaImage: the voxels follow the header
-MOST_FILES = 100_000  # of one volume
 
 
 def data_files(path: Path) -> tuple[Path, ...]:
@@ -39,9 +34,9 @@ def data_files(path: Path) -> tuple[Path, ...]:
         raise unreadable(path, error) from None
     named: tuple[Path, ...] = ()
     if isinstance(header, NrrdHeader):
-        named = tuple(_named_by_nrrd(header, path))
+        named = tuple(nrrd_voxels.voxel_files(header, path))
     elif isinstance(header, MetaImageHeader):
-        named = tuple(_named_by_meta_image(header, path))
+        named = meta_image_header.voxel_files(header, path)
     elif isinstance(header, NiftiHeader) and is_nifti_pair(path):
         named = (voxel_file(path, header),)
     return (path, *(item for item in dict.fromkeys(named) if item != path and item.is_file()))
@@ -66,40 +61,3 @@ def sha256_of_image(path: Path) -> str:
 
 def _relative(item: Path, place: Path) -> str:
     return item.relative_to(place).as_posix() if item.is_relative_to(place) else item.name
-
-
-def _named_by_nrrd(header: NrrdHeader, path: Path) -> Iterator[Path]:
-    data = header.fields.get("datafile", "")
-    if data.upper().startswith("LIST"):
-        lines = path.read_bytes().decode("utf-8", errors="replace").splitlines()
-        start = next((number for number, line in enumerate(lines) if "LIST" in line.upper()), len(lines))
-        yield from (path.parent / line.strip() for line in lines[start + 1 :] if line.strip())
-    elif "%" in data:
-        yield from _numbered(path, data, data.split()[1:4], "data file")
-    elif data:
-        yield path.parent / data
-
-
-def _named_by_meta_image(header: MetaImageHeader, path: Path) -> Iterator[Path]:
-    data = header.value("ElementDataFile") or LOCAL
-    if data.upper() == "LIST" or data.upper().startswith("LIST "):
-        lines = path.read_bytes()[: header.begin + 2**20].decode("latin-1").splitlines()
-        start = next((number for number, line in enumerate(lines) if line.startswith("ElementDataFile")), len(lines))
-        yield from (path.parent / line.strip() for line in lines[start + 1 :] if line.strip())
-    elif "%" in data:
-        yield from _numbered(path, data, [*data.split()[1:], "1"][:3], "ElementDataFile")
-    elif data.lower() != LOCAL:
-        yield path.parent / data
-
-
-def _numbered(path: Path, data: str, numbers: list[str], key: str) -> Iterator[Path]:
-    """The files that a pattern with first number, last number and step names, the last among them."""
-    try:
-        first, last, step = (int(number) for number in numbers)
-        numbered = range(first, last + (step > 0) - (step < 0), step)
-        yield from (path.parent / (data.split()[0] % number) for number in islice(numbered, MOST_FILES))
-    except (ValueError, TypeError) as error:
-        raise InputError(
-            f"{path}: expected a pattern with first number, last number and step for its files of voxels ({key}), got "
-            f"{data!r} ({error}); correct the header."
-        ) from None

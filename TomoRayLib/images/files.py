@@ -17,6 +17,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.dicom.files import is_dicom
 from TomoRayLib.images.dicom.radiograph import read_dicom_radiograph
 from TomoRayLib.images.dicom.segmentation import find_dicom_segmentation, read_dicom_segmentation
@@ -28,9 +29,13 @@ from TomoRayLib.images.headers.stated_grid import StatedGrid, check_plausible
 from TomoRayLib.images.headers.volume_header import (
     VolumeHeader,
     checked_header,
+    fields_of_text,
     geometry_of,
     label_step,
     scaled_values,
+    stated_size,
+    stored_voxels,
+    values_per_voxel,
     warnings_of_format,
 )
 from TomoRayLib.images.masks.label_maps import LabelMap, label_map_of, layers_of
@@ -38,11 +43,12 @@ from TomoRayLib.images.masks.label_names import names_of_labels, names_of_segmen
 from TomoRayLib.images.pictures.flat_geometry import check_plane
 from TomoRayLib.images.pictures.flat_image import check_not_a_volume, radiograph_from_sitk
 from TomoRayLib.images.pictures.picture import picture_kind, read_picture
-from TomoRayLib.images.simpleitk_files import read_image, read_information
+from TomoRayLib.images.simpleitk_files import read_image, read_information, sitk_image
 from TomoRayLib.images.types import (
     Radiograph,
     Volume,
     check_finite,
+    check_one_value,
     check_scalar,
     volume_from_sitk,
 )
@@ -77,7 +83,7 @@ def read_volume(path: PathLike) -> Volume:
 def _read_volume_file(path: Path, header: VolumeHeader | None) -> Volume:
     stated = geometry_of(header, path) if header is not None and header.is_volume else None
     if not is_read_here(header):
-        return _placed(_volume(read_image(path), path), header, stated, path)
+        return _placed(_volume(header, path), header, stated, path)
     _check_one_volume(header.counts, path)
     assert stated is not None  # as it is one volume
     return _placed(Volume(_single_precision(nifti_voxels(header, path), path), stated.grid), header, stated, path)
@@ -100,16 +106,32 @@ def _placed(volume: Volume, header: VolumeHeader | None, stated: StatedGrid | No
     return Volume(voxels, stated.grid, stated.notes, (*stated.warnings, *remarks), stated.other_grid)
 
 
-def _volume(image: sitk.Image, path: Path) -> Volume:
-    """Turn an image into a volume. Raises InputError if it is none."""
+def _volume(header: VolumeHeader | None, path: Path) -> Volume:
+    """Read an image as a volume, on a grid that its header may correct. Raises InputError if it is none."""
+    stored = stored_voxels(header, path)
+    if stored is not None:
+        count = values_per_voxel(header)
+        check_one_value(count, str(path))
+        _check_one_volume(stored.shape[::-1], path)
+        i, j, k = stored.shape[::-1]
+        return Volume(_single_precision(stored, path), Grid((i, j, k), (1.0, 1.0, 1.0)))
+    image = read_image(path)
     while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
         image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
     check_scalar(image, str(path))
-    if image.GetNumberOfComponentsPerPixel() == 1 and "vector" in image.GetPixelIDTypeAsString():
-        image = sitk.VectorIndexSelectionCast(image, 0)  # an NRRD's list axis of length 1
     _check_one_volume(image.GetSize(), path)
     volume = volume_from_sitk(image, str(path))
     return Volume(_single_precision(volume.voxels, path), volume.grid)
+
+
+def _image(header: VolumeHeader | None, path: Path) -> sitk.Image:
+    """Read an image with its values per voxel and its fields of text."""
+    if is_read_here(header):
+        return sitk.GetImageFromArray(nifti_voxels(header, path))
+    stored = stored_voxels(header, path)
+    if stored is None:
+        return read_image(path)
+    return sitk_image(stored, {"components": values_per_voxel(header)}, fields_of_text(header))
 
 
 def _check_one_volume(size: Sequence[int], path: Path) -> None:
@@ -173,7 +195,7 @@ def read_label_map(path: PathLike, by_name: bool = True) -> LabelMap:
     header = None if is_stack else checked_header(path)
     names = names_of_labels(path) if by_name and not is_stack else None
     if names is not None and names.has_layers:
-        layers = layers_of(read_image(path), str(path))
+        layers = layers_of(_image(header, path), str(path))
         in_space = isinstance(header, NrrdHeader) and header.has_layers_of_volumes
         stated = geometry_of(header, path) if header is not None and in_space else None
         stored = tuple(_placed(layer, header, stated, path) for layer in layers)
@@ -240,13 +262,9 @@ def read_radiograph(path: PathLike) -> Radiograph:
     else:
         header = checked_header(path)
         check_plane(header, path)
-        if is_read_here(header):
-            check_not_a_volume(header.counts, path)
-            image = sitk.GetImageFromArray(nifti_voxels(header, path))
-        else:
-            check_not_a_volume(read_information(path).GetSize(), path)
-            image = read_image(path)
-        radiograph = radiograph_from_sitk(image, path, header)
+        size = stated_size(header)
+        check_not_a_volume(read_information(path).size if size is None else size, path)
+        radiograph = radiograph_from_sitk(_image(header, path), path, header)
         if radiograph.metadata.get(UNKNOWN_SPACING_KEY) == UNKNOWN:
             radiograph = replace(radiograph, pixel_spacing_mm=None)
     check_finite(radiograph.pixels, str(path))

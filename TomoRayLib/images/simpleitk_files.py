@@ -1,48 +1,60 @@
-"""Files as SimpleITK reads them, with its exceptions as sentences and without its warnings on the terminal."""
+"""Files as SimpleITK reads them, in a process of their own, with its exceptions as sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.contained import read_contained
 from TomoRayLib.images.headers.volume_header import misnamed
-from TomoRayLib.images.numeric_locale import decimal_points
-from TomoRayLib.images.quiet import WhileAnyIsInside, no_stderr
 from TomoRayLib.images.types import last_line
 
 
+@dataclass(frozen=True)
+class Information:
+    """The header of an image as ITK reads it, in the order (x, y, z)."""
+
+    size: tuple[int, ...]
+    spacing: tuple[float, ...]
+    origin: tuple[float, ...]
+    direction: tuple[float, ...]
+
+
 def read_image(path: Path) -> sitk.Image:
-    """Read a file. Raises InputError if it is damaged or no image."""
-    reader = read_information(path)
-    with _no_warnings(), no_stderr(), decimal_points():  # MetaIO and libpng print by themselves
-        try:
-            return reader.Execute()
-        except RuntimeError as error:
-            raise _reading_error(path, error) from error
+    """Read a file. Raises InputError if it is damaged, crashes its reader or is no image."""
+    try:
+        read = read_contained("image", path)
+    except RuntimeError as error:
+        raise _reading_error(path, error) from error
+    assert read.values is not None
+    return sitk_image(read.values, read.said, read.said["metadata"])
 
 
-def read_information(path: Path) -> sitk.ImageFileReader:
-    """Read the header alone. Raises InputError if it is damaged or not that of an image."""
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    with _no_warnings(), no_stderr(), decimal_points():
-        try:
-            reader.ReadImageInformation()
-        except RuntimeError as error:
-            raise _reading_error(path, error) from error
-    return reader
+def sitk_image(values: NDArray[Any], said: Mapping[str, Any], metadata: Mapping[str, str]) -> sitk.Image:
+    """An image of an array, (z, y, x) with values per voxel behind if ``said`` counts several ``components``; its
+    ``spacing``, ``origin`` and ``direction`` too, if they are there."""
+    image = sitk.GetImageFromArray(values, isVector=said.get("components", 1) > 1)
+    for name in ("Spacing", "Origin", "Direction"):
+        if name.lower() in said:
+            getattr(image, f"Set{name}")(said[name.lower()])
+    for key, value in metadata.items():
+        image.SetMetaData(key, value)
+    return image
 
 
-def _hide_warnings() -> Callable[[], object]:
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    return lambda: sitk.ProcessObject.SetGlobalWarningDisplay(shown)
-
-
-_no_warnings = WhileAnyIsInside(_hide_warnings)  # of ITK; the readers check, and say, what they are about
+def read_information(path: Path) -> Information:
+    """Read the header alone. Raises InputError if it is damaged, crashes its reader or is not that of an image."""
+    try:
+        said = read_contained("information", path).said
+    except RuntimeError as error:
+        raise _reading_error(path, error) from error
+    return Information(*(tuple(said[name]) for name in ("size", "spacing", "origin", "direction")))
 
 
 def _reading_error(path: Path, error: RuntimeError) -> InputError:

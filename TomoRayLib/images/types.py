@@ -147,7 +147,7 @@ def volume_from_sitk(image: sitk.Image, name: str = "The image") -> Volume:
 
 
 def grid_of_sitk(image: sitk.Image, name: str = "The image") -> Grid:
-    """Return the grid of a 3D SimpleITK image or reader. Raises InputError for a spacing or directions no Grid has."""
+    """Return the grid of a 3D SimpleITK image. Raises InputError for a spacing or directions no Grid has."""
     try:
         return Grid(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection())
     except ValueError as error:
@@ -156,7 +156,11 @@ def grid_of_sitk(image: sitk.Image, name: str = "The image") -> Grid:
 
 def check_scalar(image: sitk.Image, name: str) -> None:
     """Raise InputError if a voxel holds several values (colour or vector image)."""
-    count = image.GetNumberOfComponentsPerPixel()
+    check_one_value(image.GetNumberOfComponentsPerPixel(), name)
+
+
+def check_one_value(count: int, name: str) -> None:
+    """Raise InputError for another number of values per voxel than one."""
     if count != 1:
         raise InputError(
             f"{name}: expected one grey value per voxel, got {count} (a colour or vector image); "

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pydicom
-import SimpleITK as sitk
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.encaps import generate_frames, parse_basic_offsets
@@ -34,9 +33,9 @@ from pydicom.uid import (
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.held_folders import private_folder
+from TomoRayLib.images.contained import read_contained
 from TomoRayLib.images.dicom.codestreams import changes_values, stated_size
 from TomoRayLib.images.dicom.header import number_of, value_of
-from TomoRayLib.images.quiet import no_stderr
 
 _HTJ2K = (HTJ2K, HTJ2KLossless, HTJ2KLosslessRPCL)
 
@@ -69,9 +68,9 @@ def decoded_cells(dataset: pydicom.Dataset, path: Path) -> NDArray[Any]:
         _check_one_frame(dataset, path)
         _check_size(dataset, path)
         if syntax in _HTJ2K:
-            return _by_openjpeg(_frame_alone(dataset, JPEG2000Lossless))
+            return _by_openjpeg(_frame_alone(dataset, JPEG2000Lossless), path)
         if syntax.is_encapsulated and syntax != RLELossless:
-            return _by_gdcm(_frame_alone(dataset, syntax))
+            return _by_gdcm(_frame_alone(dataset, syntax), path)
         options: dict[str, Any] = {"pixel_representation": 0, "bits_stored": int(dataset.BitsAllocated)}
         if value_of(dataset, "PhotometricInterpretation") is None:
             options["photometric_interpretation"] = "MONOCHROME2"
@@ -217,24 +216,30 @@ def _frame_alone(dataset: pydicom.Dataset, syntax: UID) -> FileDataset:
     return plain
 
 
-def _by_gdcm(frame: FileDataset) -> NDArray[Any]:
+def _by_gdcm(frame: FileDataset, path: Path) -> NDArray[Any]:
     """Decode through SimpleITK: (row, column) or (row, column, 3)."""
     frame.PixelRepresentation = 0  # the bits as they are
     shape = (frame.Rows, frame.Columns) if frame.SamplesPerPixel == 1 else (frame.Rows, frame.Columns, -1)
-    with private_folder() as folder, no_stderr():
+    try:
+        return _contained("gdcm", frame, path).reshape(shape)
+    except RuntimeError as error:
+        raise ValueError("pixels that GDCM cannot decode") from error
+
+
+def _by_openjpeg(frame: FileDataset, path: Path) -> NDArray[Any]:
+    """Decode through pydicom and Pillow, which tell the coding of JPEG 2000's blocks by themselves."""
+    cells = _contained("openjpeg", frame, path)
+    return cells.view(f"u{cells.dtype.itemsize}")
+
+
+def _contained(reader: str, frame: FileDataset, path: Path) -> NDArray[Any]:
+    """What a decoder in a process of its own makes of a frame. Raises InputError if it crashes."""
+    with private_folder() as folder:
         file = folder / "frame.dcm"
         frame.save_as(file, enforce_file_format=True)
-        try:
-            image = sitk.ReadImage(str(file), imageIO="GDCMImageIO")
-        except RuntimeError as error:
-            raise ValueError("pixels that GDCM cannot decode") from error
-    return sitk.GetArrayFromImage(image).reshape(shape)
-
-
-def _by_openjpeg(frame: FileDataset) -> NDArray[Any]:
-    """Decode through pydicom and Pillow, which tell the coding of JPEG 2000's blocks by themselves."""
-    cells = get_decoder(JPEG2000Lossless).as_array(frame, raw=True, decoding_plugin="pillow")[0]
-    return cells.view(f"u{cells.dtype.itemsize}")
+        values = read_contained(reader, file, path).values
+    assert values is not None
+    return values
 
 
 def _check_one_frame(dataset: pydicom.Dataset, path: Path) -> None:

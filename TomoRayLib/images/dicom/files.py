@@ -13,6 +13,7 @@ from pydicom.filereader import read_partial
 from pydicom.uid import AllTransferSyntaxes, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.dicom.declared import check_inflates
 from TomoRayLib.images.existing import unreadable
 from TomoRayLib.images.quiet import no_warnings
 
@@ -44,8 +45,9 @@ def is_dicom(path: Path) -> bool:
     if path.suffix.lower() not in _ENDINGS and not _begins_as_data_set(start):
         return False
     try:
-        with no_warnings():
-            header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+        with no_warnings(), path.open("rb") as file:
+            check_inflates(file, path)
+            header = pydicom.dcmread(file, stop_before_pixels=True, force=True)
             return "SOPClassUID" in header or ("Rows" in header and "Columns" in header)
     except Exception:  # pydicom raises many kinds on files that are not DICOM
         return False
@@ -61,16 +63,26 @@ def read_data_set(path: Path) -> pydicom.Dataset:
     """
     try:
         with path.open("rb") as file:
+            check_inflates(file, path)
             start = file.read(len(_MARK))
             file.seek(0)
             source = BytesIO(file.read()[len(_MARK) :]) if start == _MARK else file
             dataset = read_partial(source, stop_when=_behind_pixels(), force=True)
         dataset.get("PixelData")  # raises if its value representation is none
         _raise_functional_groups(dataset)
+    except InputError:
+        raise
     except Exception as error:  # pydicom raises many kinds on damaged files
-        raise InputError(f"{path}: expected a readable DICOM file, got {error}; export it again.") from error
+        raise InputError(f"{path}: expected a readable DICOM file, got {reason_of(error)}; export it again.") from error
     settle_syntax_name(dataset, path)
     return dataset
+
+
+def reason_of(error: Exception) -> str:
+    """What pydicom says of a damaged file, in a line."""
+    if isinstance(error, RecursionError):
+        return "sequences within sequences, too deep to be read"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _behind_pixels() -> Callable[[int, str | None, int], bool]:

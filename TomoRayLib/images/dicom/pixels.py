@@ -14,6 +14,7 @@ from pydicom.pixels import apply_color_lut, apply_modality_lut
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLSNearLossless
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.dicom.declared import check_frames
 from TomoRayLib.images.dicom.decoding import (
     CellLayout,
     cell_layout,
@@ -88,6 +89,24 @@ def read_pixels(dataset: pydicom.Dataset, path: Path) -> ReadPixels:
         notes.append("Pixel Padding Value (0028,0120): padding set to the darkest value.")
     notes += _scale_notes(dataset)
     return ReadPixels(pixels, tuple(notes), (*warnings, *side.warnings))
+
+
+def plain_values(dataset: pydicom.Dataset, path: Path) -> NDArray[Any]:
+    """The stored values with rescale slope and intercept, as programs hold them that invert nothing.
+
+    Args:
+        dataset: The data set of one frame, with its pixels.
+        path: Its file, for messages.
+
+    Raises:
+        InputError: For pixels that do not decode, and more of them than file or memory hold.
+    """
+    check_frames([(dataset, path)])
+    settle_syntax(dataset)
+    cells = decoded_cells(dataset, path)
+    stored = stored_values(cells, cell_layout(dataset, path))[0] if cells.dtype.kind == "u" else cells
+    slope, intercept = _rescale(dataset, path)
+    return np.asarray(stored * slope + intercept)
 
 
 def check_kind(dataset: pydicom.Dataset, path: Path) -> None:

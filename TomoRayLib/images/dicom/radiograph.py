@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from TomoRayLib.images.dicom.declared import check_frames
 from TomoRayLib.images.dicom.directions import swapped, turned
 from TomoRayLib.images.dicom.files import read_data_set
 from TomoRayLib.images.dicom.header import ORIENTATION, detector_spacing, dicom_header
@@ -31,6 +32,7 @@ def read_dicom_radiograph(path: Path) -> Radiograph:
     with no_warnings():
         dataset = read_data_set(path)
         check_kind(dataset, path)
+        check_frames([(dataset, path)])
         pixels = read_pixels(dataset, path)
         header = replace(dicom_header(dataset), patient_tokens=patient_tokens(dataset))
     spacing, header = detector_spacing(header)

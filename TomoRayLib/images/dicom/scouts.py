@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.dicom.declared import check_frames
 from TomoRayLib.images.dicom.files import is_dicom, read_data_set
 from TomoRayLib.images.dicom.header import number_of, value_of
 from TomoRayLib.images.dicom.pixels import ReadPixels, read_pixels
@@ -194,6 +195,7 @@ def _read_scout(file: DicomFile) -> Scout | str:
         or min(abs(one[axis]) for one, axis in zip(cosines, axes, strict=True)) < STRAIGHT
     ):
         return "it is neither frontal nor lateral"
+    check_frames([(dataset, file.path)])
     read = _without_padding(read_pixels(dataset, file.path))
     pixels, steps = read.values, {axes[0]: cosines[0][axes[0]] * column_mm, axes[1]: cosines[1][axes[1]] * row_mm}
     if axes[0] == 2:  # rows run along the patient

@@ -6,6 +6,7 @@ background. BINARY, FRACTIONAL and LABELMAP are read.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from numpy.typing import NDArray
 from TomoRayLib.anatomy.vertebrae import LABEL_OF_NAME, NAME_OF_LABEL, label_of_structure
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.declared_size import UNLIMITED, check_declared
+from TomoRayLib.images.dicom.declared import check_frames
 from TomoRayLib.images.dicom.decoding import cell_layout, decoded_cells, stored_values
 from TomoRayLib.images.dicom.frames import Frame, frames_of, functional_groups
 from TomoRayLib.images.dicom.header import value_of
@@ -86,12 +89,14 @@ def read_dicom_segmentation(file: DicomFile) -> tuple[Volume, dict[int, str]]:
 def _label_map(file: DicomFile) -> tuple[Volume, dict[int, str]]:
     dataset, path = file.dataset, file.path
     kind = _checked_type(file)
+    check_frames([(dataset, path)])
     names = _segment_names(dataset, path)
     frames = frames_of(dataset, path)
     check_stated(frames, str(path))
     check_same(frames, str(path))
     grid, indices = _grid_of(frames, path)
     check_plausible(grid, path, "Pixel Spacing (0028,0030) and Image Position (0020,0032)")
+    check_declared(path, 2 * math.prod(grid.size), 0, "voxels", ratio=UNLIMITED)
     numbers = _segment_numbers(dataset, path, kind, names)
     planes = [_Plane(frame, number, k) for frame, number, k in zip(frames, numbers, indices, strict=True)]
     voxels = _painted(dataset, planes, names, grid, path)

@@ -19,7 +19,8 @@ from pydicom.filereader import read_partial
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.dicom.files import is_dicom, settle_syntax_name
+from TomoRayLib.images.dicom.declared import check_frames, check_inflates
+from TomoRayLib.images.dicom.files import is_dicom, reason_of, settle_syntax_name
 from TomoRayLib.images.dicom.frames import Frame, frames_of
 from TomoRayLib.images.dicom.header import number_of, value_of
 from TomoRayLib.images.dicom.pixels import compression_notes
@@ -98,6 +99,7 @@ def _volume(path: Path) -> Volume:
 def volume_of_files(files: Sequence[DicomFile], path: Path, notes: Sequence[str] = ()) -> Volume:
     """Read the CT that the files of one series form, as ``read_dicom_volume`` does; ``path`` is for messages."""
     warnings = check_ct_series(files)
+    check_frames((file.dataset, file.path) for file in files)
     frames = [frame for file in files for frame in frames_of(file.dataset, file.path)]
     warnings += _check_rescale(frames, str(path))
     sorted_frames, grid, stack_notes = stack_of(frames, str(path))
@@ -122,10 +124,9 @@ def damage_named(path: Path) -> Iterator[None]:
         raise
     except Exception as error:  # pydicom raises many kinds
         _log.debug("%s could not be read", path, exc_info=True)
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{path}: expected DICOM headers that can be read, got {reason!r}; a file may be damaged: copy or export "
-            "it again."
+            f"{path}: expected DICOM headers that can be read, got {reason_of(error)!r}; a file may be damaged: copy "
+            "or export it again."
         ) from error
 
 
@@ -133,6 +134,7 @@ def read_dicom_file(path: Path) -> DicomFile:
     """Read the header of one file. Raises InputError for a damaged one."""
     try:
         with no_warnings(), path.open("rb") as file:
+            check_inflates(file, path)
             marked_first = file.read(4) == b"DICM"  # without the 128 bytes before it
             file.seek(0)
             source = BytesIO(file.read()[4:]) if marked_first else file
@@ -145,8 +147,10 @@ def read_dicom_file(path: Path) -> DicomFile:
                 dataset = read_partial(file, stop_when=_is_after_pixels, force=True)
     except OSError as error:
         raise unreadable(path, error) from error
+    except InputError:
+        raise
     except Exception as error:  # pydicom raises many kinds on damaged files
-        raise InputError(f"{path}: expected a readable DICOM file, got {error}; export it again.") from error
+        raise InputError(f"{path}: expected a readable DICOM file, got {reason_of(error)}; export it again.") from error
     settle_syntax_name(dataset, path)
     return DicomFile(path, dataset)
 

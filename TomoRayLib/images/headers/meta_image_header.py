@@ -7,7 +7,7 @@ Reference: https://docs.itk.org/en/latest/learn/metaio.html, "Tags of MetaImage"
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.declared_size import DEFLATE, NOT_COMPRESSED, check_declared
+from TomoRayLib.images.headers.numbered_files import numbered_names
 from TomoRayLib.images.headers.stated_grid import (
     StatedGrid,
     affine,
@@ -23,6 +25,8 @@ from TomoRayLib.images.headers.stated_grid import (
     grid_of_affine,
     mm_of_unit,
 )
+from TomoRayLib.images.headers.stored_voxels import StoredVoxels
+from TomoRayLib.images.voxel_files import voxel_file_named
 
 _LONGEST_HEADER = 2**20
 # Names that stand for one field.
@@ -32,7 +36,21 @@ _SYNONYMS = {
     "ElementSpacing": ("ElementSpacing",),
     "ElementSize": ("ElementSize",),
 }
-_BYTES = {"CHAR": 1, "SHORT": 2, "INT": 4, "LONG": 4, "LONG_LONG": 8, "FLOAT": 4, "DOUBLE": 8}
+_TRANSFORMS = {name for names in _SYNONYMS.values() for name in names}
+_FIELDS = {
+    *("ObjectType", "ObjectSubType", "TransformType", "NDims", "Name", "ID", "ParentID", "Comment", "Color"),
+    *("BinaryData", "BinaryDataByteOrderMSB", "ElementByteOrderMSB", "CompressedData", "CompressedDataSize"),
+    *("CompressionLevel", "CenterOfRotation", "DistanceUnits", "AnatomicalOrientation", "DimSize", "HeaderSize"),
+    *("HeaderSizePerSlice", "Modality", "SequenceID", "ElementMin", "ElementMax", "ElementNumberOfChannels"),
+    *("ElementNBits", "ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset", "ElementType"),
+    *("ElementDataFile", "AcquisitionDate"),
+}
+_LARGEST_COUNT = 2**40  # voxels along an axis: a damaged header
+_MOST_CHANNELS = 2**10
+_TYPES = {f"MET_{name}": f"i{size}" for name, size in (("CHAR", 1), ("SHORT", 2), ("INT", 4), ("LONG_LONG", 8))}
+_TYPES |= {f"MET_U{name.removeprefix('MET_')}": f"u{kind[1]}" for name, kind in _TYPES.items()}
+_TYPES |= {"MET_LONG": "i4", "MET_ULONG": "u4", "MET_FLOAT": "f4", "MET_DOUBLE": "f8"}
+_BIG_ENDIAN = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,11 @@ class MetaImageHeader:
     def value(self, name: str) -> str | None:
         """Return the value of a tag; None if the header has none."""
         return dict(self.values).get(name)
+
+    @property
+    def pairs(self) -> dict[str, str]:
+        """The fields that programs add to those of the format."""
+        return {name: value for name, value in self.values if name not in _FIELDS and name not in _TRANSFORMS}
 
     @property
     def intensity_function(self) -> tuple[float, float]:
@@ -77,46 +100,100 @@ def check_meta_image(path: Path) -> MetaImageHeader | None:
         )
     if (header.value("BinaryData") or "").lower() == "false":
         raise InputError(f"{path}: expected binary voxels, got text (BinaryData = False); export it again as binary.")
-    data = header.value("ElementDataFile") or ""
-    if data.upper() == "LOCAL":
+    files = voxel_files(header, path)
+    declared, held = _declared(header, path), sum(file.stat().st_size for file in files)
+    check_declared(path, declared, held, ratio=_ratio(header))
+    if files == (path,):
         if _whole(header, "HeaderSize", 0, path) > 0:
             raise InputError(
                 f"{path}: expected voxels right after the header (ElementDataFile = LOCAL), got HeaderSize = "
                 f"{header.value('HeaderSize')}; remove it from the header or export it again."
             )
-        _check_length(header, path, header.begin)
-    elif data and not data.upper().startswith("LIST") and "%" not in data:
-        if not (path.parent / data).is_file():
-            raise InputError(
-                f"{path}: expected its voxels in {data} (ElementDataFile), got no such file in its folder; copy both "
-                "into one folder."
-            )
-        _check_length(header, path.parent / data, max(_whole(header, "HeaderSize", 0, path), 0))
+        _check_length(header, path, path, header.begin)
+    elif len(files) == 1:
+        _check_length(header, files[0], path, max(_whole(header, "HeaderSize", 0, path), 0))
     return header
 
 
-def _check_length(header: MetaImageHeader, path: Path, begin: int) -> None:
+def voxel_files(header: MetaImageHeader, path: Path) -> tuple[Path, ...]:
+    """Return the files that voxels are in. Raises InputError for one that is not there, or not in the folder."""
+    data = header.value("ElementDataFile") or "LOCAL"
+    if data.upper() == "LOCAL":
+        return (path,)
+    if data.upper() == "LIST" or data.upper().startswith("LIST "):
+        with path.open("rb") as file:
+            file.seek(header.begin)
+            lines = file.read(_LONGEST_HEADER).decode("latin-1").splitlines()
+        names = [line for line in lines if line.strip()]
+    elif "%" in data:
+        names = list(numbered_names(path, data, [*data.split()[1:], "1"][:3], "ElementDataFile"))
+    else:
+        names = [data]
+    return tuple(voxel_file_named(path, name, "ElementDataFile") for name in names)
+
+
+def stored_meta_image(header: MetaImageHeader, path: Path) -> StoredVoxels | None:
+    """Return where the voxels of a checked MetaImage lie; None for a layout that is left to ITK: several files."""
+    kind = _TYPES.get((header.value("ElementType") or "").upper())
+    channels = _whole(header, "ElementNumberOfChannels", 1, path)
+    is_binary = (header.value("BinaryData") or "").lower() == "true"
+    data = (header.value("ElementDataFile") or "").upper()
+    begin = _whole(header, "HeaderSize", 0, path)
+    if kind is None or not is_binary or data.startswith("LIST") or "%" in data or len(header.sizes) not in (2, 3):
+        return None
+    (file,) = voxel_files(header, path)
+    big = any((header.value(name) or "").lower() == "true" for name in _BIG_ENDIAN)
+    shape = (*reversed(header.sizes), *([channels] if channels > 1 else []))
+    packed = _is_packed(header)
+    stored = StoredVoxels(file, header.begin, 0, packed, (">" if big else "<") + kind, shape)
+    if file == path:
+        return stored
+    if begin < 0:  # what the voxels leave of the file is a header
+        begin = 0 if packed else file.stat().st_size - stored.declared
+    return replace(stored, begin=begin)
+
+
+def _is_packed(header: MetaImageHeader) -> bool:
+    return (header.value("CompressedData") or "").lower() == "true"
+
+
+def _ratio(header: MetaImageHeader) -> float:
+    return DEFLATE if _is_packed(header) else NOT_COMPRESSED
+
+
+def _declared(header: MetaImageHeader, path: Path) -> int:
+    """Bytes of all voxels. Raises InputError for a number of values per voxel that is none."""
+    kind = _TYPES.get((header.value("ElementType") or "").upper().removesuffix("_ARRAY"), "u1")
+    channels = _whole(header, "ElementNumberOfChannels", 1, path)
+    if not 1 <= channels <= _MOST_CHANNELS:
+        raise InputError(
+            f"{path}: expected 1 to {_MOST_CHANNELS} values per voxel, got {channels} (ElementNumberOfChannels); "
+            "export it again."
+        )
+    return math.prod(header.sizes) * int(kind[1]) * channels
+
+
+def _check_length(header: MetaImageHeader, data: Path, path: Path, begin: int) -> None:
     """Raise InputError if the file that holds the voxels from byte ``begin`` on is too short."""
-    name = (header.value("ElementType") or "").removeprefix("MET_").removesuffix("_ARRAY").replace("UCHAR", "CHAR")
-    bytes_each = _BYTES.get(name.replace("USHORT", "SHORT").replace("UINT", "INT").replace("ULONG", "LONG"), 1)
-    least = math.prod(header.sizes) * bytes_each * _whole(header, "ElementNumberOfChannels", 1, path)
-    if (header.value("CompressedData") or "").lower() == "true":
-        if _whole(header, "CompressedDataSize", 0, path) <= 0:
+    least = _declared(header, path)
+    if _is_packed(header):
+        least = _whole(header, "CompressedDataSize", 0, path)
+        if least <= 0:
             raise InputError(
                 f"{path}: expected CompressedDataSize with CompressedData = True, got none, so it cannot be told "
                 "whether all voxels are there; export it again."
             )
-        least = _whole(header, "CompressedDataSize", 0, path)
-    if path.stat().st_size - begin < least:
+    size = data.stat().st_size
+    if size - begin < least:
         raise InputError(
-            f"{path}: expected {least} bytes of voxels, got {max(path.stat().st_size - begin, 0)}: the file is "
-            "truncated; copy or export it again."
+            f"{path}: expected {least} bytes of voxels, got {max(size - begin, 0)}: the file is truncated; copy or "
+            "export it again."
         )
-    apart = path.suffix.lower() != ".mha" and header.value("HeaderSize") is None
-    if apart and path.stat().st_size > least:
+    apart = data != path and header.value("HeaderSize") is None
+    if apart and size > least:
         raise InputError(
-            f"{path}: expected the {least} bytes of voxels that DimSize makes, got {path.stat().st_size}: is there a "
-            "header in it (HeaderSize), or is it the file of another image? Correct the header or export it again."
+            f"{path}: expected the {least} bytes of voxels that DimSize makes, got {size}: is there a header in it "
+            "(HeaderSize), or is it the file of another image? Correct the header or export it again."
         )
 
 
@@ -142,7 +219,7 @@ def _read(path: Path) -> MetaImageHeader | None:
         begin = file.tell()
     try:
         sizes = tuple(int(size) for size in dict(values).get("DimSize", "").split())
-        if not sizes or min(sizes) < 1:
+        if not sizes or min(sizes) < 1 or max(sizes) > _LARGEST_COUNT:
             return None  # SimpleITK says what it is
     except ValueError:
         return None

@@ -18,6 +18,7 @@ from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images.headers.nifti_header import (
     NiftiHeader,
     begins_as_gzip,
+    check_held,
     is_nifti,
     is_nifti_pair,
     is_whole_nifti,
@@ -84,7 +85,9 @@ def check_nifti(path: Path) -> NiftiHeader | None:
     if header is None:
         return None
     _check_fields(header, path)
-    if not is_whole_nifti(voxel_file(path, header), header):
+    voxels = voxel_file(path, header)
+    check_held(voxels, header)
+    if not is_whole_nifti(voxels, header):
         raise InputError(
             f"{path}: expected {header.end} bytes (before compression), got fewer: the file is truncated; copy or "
             "export it again."

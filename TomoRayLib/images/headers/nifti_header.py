@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.declared_size import DEFLATE, NOT_COMPRESSED, check_declared
+from TomoRayLib.images.headers.stored_voxels import GZIP_MAGIC
+from TomoRayLib.images.voxel_files import voxel_file_named
 
-GZIP_MAGIC = b"\x1f\x8b"
 _LONGEST_HEADER = 540
 _PAIR_ENDINGS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 # "datatype" -> bits of a voxel (nifti1.h). ITK looks at it alone and leaves "bitpix" aside; so does this.
@@ -220,7 +222,13 @@ def voxel_file(path: Path, header: NiftiHeader) -> Path:
             f"{path}: expected the voxels of this header in an .img file of the same name in its folder, got none; "
             "copy both files into one folder."
         )
-    return found
+    return voxel_file_named(path, found.name, ".hdr and .img")
+
+
+def check_held(path: Path, header: NiftiHeader) -> None:
+    """Raise InputError for voxels that the file at ``path`` cannot hold, or that memory cannot."""
+    packed = begins_as_gzip(path)
+    check_declared(path, header.end, path.stat().st_size, ratio=DEFLATE if packed else NOT_COMPRESSED)
 
 
 def is_whole_nifti(path: Path, header: NiftiHeader) -> bool:

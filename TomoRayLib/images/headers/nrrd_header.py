@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,10 @@ from TomoRayLib.images.headers.stated_grid import (
     mm_of_unit,
 )
 
+_ESCAPED = re.compile(r"\\([n\\])")
 _MAGIC = re.compile(rb"NRRD000\d")
 _LONGEST_HEADER = 2**24  # a segmentation keeps names, colours and its history in the header
+_LARGEST_COUNT = 2**40  # voxels along an axis: a damaged header
 _SYNONYMS = {"centerings": "centers"}
 # The signs of the frame's x and y against LPS; z is superior in all three.
 _SIGNS_OF_SPACE = {
@@ -37,21 +39,22 @@ _SIGNS_OF_SPACE = {
     "las": (1, -1),
 }
 _NO_PATIENT_SPACES = ("scanner-xyz", "3d-right-handed")
-# Bytes of a voxel by the names that the format gives its types.
-_BYTES = {"char": 1, "uchar": 1, "unsigned char": 1, "int8": 1, "int8_t": 1, "uint8": 1, "uint8_t": 1}
-_BYTES |= dict.fromkeys(("short", "short int", "int16", "int16_t"), 2)
-_BYTES |= dict.fromkeys(("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"), 2)
-_BYTES |= dict.fromkeys(("int", "int32", "int32_t", "uint", "unsigned int", "uint32", "uint32_t", "float"), 4)
-_BYTES |= {"double": 8}
 _SPACE_KINDS = ("domain", "space", "???", "none")
 
 
 @dataclass(frozen=True)
 class NrrdHeader:
-    """Field specifications by name, in lower case and without blanks (``spacedirections``); sizes from fast to slow."""
+    """Field specifications by name, in lower case and without blanks (``spacedirections``); sizes from fast to slow.
+
+    ``pairs`` are the keys and values that programs add, ``begin`` is the first byte after the header, and ``listed``
+    the lines that name files of voxels.
+    """
 
     fields: dict[str, str]
     sizes: tuple[int, ...]
+    pairs: dict[str, str] = field(default_factory=dict)
+    begin: int = 0
+    listed: tuple[str, ...] = ()
 
     @property
     def space_axes(self) -> tuple[int, ...]:
@@ -80,7 +83,7 @@ class NrrdHeader:
 def check_nrrd(path: Path) -> NrrdHeader | None:
     """Return the header of an NRRD file; None for another kind of file.
 
-    Raises InputError for a size that is no number, voxels that cannot be read, and a file of voxels that is not there.
+    Raises InputError for a size that is no number, and voxels of a kind that cannot be read.
     """
     header = _read(path)
     if header is None:
@@ -93,35 +96,7 @@ def check_nrrd(path: Path) -> NrrdHeader | None:
     if "complex" in header.fields.get("kinds", "").lower().split():
         raise InputError(f"{path}: expected one grey value per voxel, got complex numbers (kinds).")
     _check_axes(header, path)
-    data = header.fields.get("datafile", "")
-    if data and not data.upper().startswith("LIST") and "%" not in data and not (path.parent / data).is_file():
-        raise InputError(
-            f"{path}: expected its voxels in {data} (data file), got no such file in its folder; copy both into one "
-            "folder."
-        )
-    if (path.parent / data).is_file():
-        _check_length(header, path.parent / data, path)
     return header
-
-
-def _check_length(header: NrrdHeader, data: Path, path: Path) -> None:
-    """Raise InputError for a file of voxels that is longer than the sizes say: its first bytes would be taken."""
-    skips = [header.fields.get(name, "0") for name in ("byteskip", "lineskip")]
-    number = _BYTES.get(header.fields.get("type", "").lower().replace("signed ", "", 1))
-    encoding = header.fields.get("encoding", "").lower()
-    if skips != ["0", "0"] or number is None or encoding not in ("raw", "gz", "gzip"):
-        return
-    with data.open("rb") as file:
-        found = file.seek(0, 2)
-        if encoding != "raw":  # gzip ends with the length of its content, modulo 2^32
-            file.seek(max(found - 4, 0))
-            found = int.from_bytes(file.read(4), "little")
-    expected = math.prod(header.sizes) * number
-    if found > expected:
-        raise InputError(
-            f"{path}: expected {expected} bytes of voxels in {data.name}, as its sizes say, got {found}: is there a "
-            "header in it (byte skip), or is it the file of another image? Correct the header or export it again."
-        )
 
 
 def _check_axes(header: NrrdHeader, path: Path) -> None:
@@ -144,24 +119,33 @@ def _read(path: Path) -> NrrdHeader | None:
     with path.open("rb") as file:
         if not _MAGIC.match(file.read(8)):
             return None
-        file.readline()
+        file.readline(_LONGEST_HEADER)
         lines = []
         while file.tell() < _LONGEST_HEADER and (line := file.readline(_LONGEST_HEADER)).strip():
             lines.append(line.decode("utf-8", errors="replace").strip())
+        begin = file.tell()
     fields: dict[str, str] = {}
-    for text in lines:
+    pairs: dict[str, str] = {}
+    listed: tuple[str, ...] = ()
+    for number, text in enumerate(lines):
         name, colon, value = text.partition(":")
-        if text.startswith("#") or not colon or value.startswith("="):
+        if text.startswith("#") or not colon:
+            continue
+        if value.startswith("="):
+            pairs[name] = _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], value[1:])
             continue
         key = name.replace(" ", "").lower()
         fields.setdefault(_SYNONYMS.get(key, key), value.strip())
+        if key == "datafile" and value.strip().upper().startswith("LIST"):  # all that follows are names of files
+            listed = tuple(lines[number + 1 :])
+            break
     try:
         sizes = tuple(int(size) for size in fields.get("sizes", "").split())
     except ValueError:
         sizes = ()
-    if not sizes or min(sizes) < 1:
+    if not sizes or min(sizes) < 1 or max(sizes) > _LARGEST_COUNT:
         raise InputError(f"{path}: expected sizes of 1 or more, got {fields.get('sizes')!r} in the NRRD header.")
-    return NrrdHeader(fields, sizes)
+    return NrrdHeader(fields, sizes, pairs, begin, listed)
 
 
 def nrrd_geometry(header: NrrdHeader, path: Path) -> StatedGrid:

@@ -11,11 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.images.headers.meta_image_header import MetaImageHeader, check_meta_image, meta_image_geometry
+from TomoRayLib.images.headers.meta_image_header import (
+    MetaImageHeader,
+    check_meta_image,
+    meta_image_geometry,
+    stored_meta_image,
+)
 from TomoRayLib.images.headers.nifti import check_nifti, nifti_geometry
-from TomoRayLib.images.headers.nifti_header import GZIP_MAGIC, NiftiHeader
+from TomoRayLib.images.headers.nifti_header import NiftiHeader
 from TomoRayLib.images.headers.nrrd_header import NrrdHeader, check_nrrd, nrrd_geometry
+from TomoRayLib.images.headers.nrrd_voxels import check_voxels, stored_nrrd
 from TomoRayLib.images.headers.stated_grid import StatedGrid, assumed_lps
+from TomoRayLib.images.headers.stored_voxels import GZIP_MAGIC, read_voxels
 from TomoRayLib.images.types import check_finite
 
 _PICTURES = (".tif", ".tiff", ".lsm", ".png", ".jpg", ".jpeg", ".bmp", ".gif")
@@ -28,7 +35,24 @@ def checked_header(path: Path) -> VolumeHeader | None:
 
     Raises InputError if the file is truncated, contradicts itself, or holds no grey values.
     """
-    return check_nrrd(path) or check_nifti(path) or check_meta_image(path)
+    header = check_nrrd(path)
+    if header is not None:
+        check_voxels(header, path)
+        return header
+    return check_nifti(path) or check_meta_image(path)
+
+
+def stored_voxels(header: VolumeHeader | None, path: Path) -> NDArray[Any] | None:
+    """Read the voxels of a checked NRRD or MetaImage file as they are stored: (z, y, x) or (y, x), perhaps with values
+    per voxel behind.
+
+    Returns None for another kind of file, and for a layout that is left to ITK. Raises InputError for damaged voxels.
+    """
+    if isinstance(header, NrrdHeader):
+        stored = stored_nrrd(header, path)
+    else:
+        stored = stored_meta_image(header, path) if isinstance(header, MetaImageHeader) else None
+    return None if stored is None else read_voxels(stored, path)
 
 
 def geometry_of(header: VolumeHeader, path: Path) -> StatedGrid:
@@ -54,6 +78,27 @@ def scaled_values(voxels: NDArray[Any], header: VolumeHeader, path: Path) -> tup
         scaled = (voxels * np.float64(slope) + offset).astype(np.float32)
     check_finite(scaled, str(path))
     return scaled, (warning,)
+
+
+def values_per_voxel(header: VolumeHeader | None) -> int:
+    """Return how many values a voxel of a file has that ``stored_voxels`` reads."""
+    if isinstance(header, NrrdHeader):
+        return math.prod(size for axis, size in enumerate(header.sizes) if axis not in header.space_axes)
+    return int(header.value("ElementNumberOfChannels") or 1) if isinstance(header, MetaImageHeader) else 1
+
+
+def fields_of_text(header: VolumeHeader | None) -> dict[str, str]:
+    """Return the fields of text that a program has added to those of the format."""
+    return header.pairs if isinstance(header, NrrdHeader | MetaImageHeader) else {}
+
+
+def stated_size(header: VolumeHeader | None) -> tuple[int, ...] | None:
+    """Return how many voxels lie along each axis in space, (x, y, z, ...); None for a file without a header of ours."""
+    if isinstance(header, NiftiHeader):
+        return header.counts if header.version > 0 else None
+    if isinstance(header, NrrdHeader):
+        return tuple(header.sizes[axis] for axis in header.space_axes if axis < len(header.sizes))
+    return None if header is None else header.sizes
 
 
 def label_step(header: VolumeHeader | None) -> float:

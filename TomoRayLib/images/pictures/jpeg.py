@@ -8,6 +8,7 @@ from pathlib import Path
 from PIL.JpegImagePlugin import JpegImageFile
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.declared_size import HUFFMAN_JPEG
 from TomoRayLib.images.pictures.pillow_pixels import damaged, opened
 from TomoRayLib.images.pictures.pixels import Picture, check_picture_size
 
@@ -16,7 +17,7 @@ def read_jpeg(path: Path) -> Picture:
     """Read a JPEG file. Raises InputError for a lossless, 12-bit, CMYK or damaged one."""
     content = path.read_bytes()
     process, bits, rows, columns, channels = _jpeg_frame(content, path)
-    check_picture_size(columns, rows, path)
+    check_picture_size(columns, rows, path, value_bytes=channels, held=len(content), ratio=HUFFMAN_JPEG)
     kind = "lossless" if process in (3, 7, 11, 15) else "arithmetic-coded" if process > 8 else f"{bits}-bit"
     if process not in (0, 1, 2) or bits != 8:
         raise InputError(

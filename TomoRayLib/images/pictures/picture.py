@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL.BmpImagePlugin import BmpImageFile
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.declared_size import DEFLATE
 from TomoRayLib.images.pictures.jpeg import read_jpeg
 from TomoRayLib.images.pictures.pillow_pixels import damaged, opened
 from TomoRayLib.images.pictures.pixels import Picture, check_picture_size, radiograph_from_picture
@@ -88,7 +89,7 @@ def _bmp(path: Path) -> Picture:
     content = path.read_bytes()
     small = struct.unpack_from("<I", content, 14)[0] == 12
     columns, rows = struct.unpack_from("<HH" if small else "<ii", content.ljust(26, b"\0"), 18)
-    check_picture_size(abs(columns), abs(rows), path)
+    check_picture_size(abs(columns), abs(rows), path, value_bytes=1 / 8, held=len(content), ratio=DEFLATE)
     values, _ = opened(BmpImageFile, content, path, "BMP")
     if values.shape[:2] != (abs(rows), abs(columns)):
         raise damaged(path, "BMP", f"pixels of shape {values.shape} for {rows} x {columns}")

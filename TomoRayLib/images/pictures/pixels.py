@@ -5,6 +5,7 @@ A reader of one format fills a ``Picture``; grey from colour, light from dark, t
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.declared_size import UNLIMITED, check_declared
 from TomoRayLib.images.types import Radiograph, RadiographHeader
 
 GREY_TOLERANCE = 8  # levels of 255 between colour channels that JPEG may add to a grey picture
 LARGEST_SIDE = 65535  # pixels; 3.3 m at the finest 0.05 mm of a film scanner
 MOST_PIXELS = 10**9  # 30000 x 30000; the largest films scanned finely have half of them
+FLOAT_BYTES = 4  # of a pixel of a radiograph
 UPRIGHT = 1
 _TURNS = {  # Orientation of TIFF 6.0 and Exif: where the stored rows and columns begin
     2: "mirrored left to right",
@@ -48,13 +51,26 @@ class Picture:
     notes: tuple[str, ...] = ()
 
 
-def check_picture_size(columns: int, rows: int, path: Path) -> None:
-    """Raise InputError for a size that no radiograph has, before any memory is asked for."""
+def check_picture_size(
+    columns: int, rows: int, path: Path, *, value_bytes: float = 0.0, held: int = 0, ratio: float = UNLIMITED
+) -> None:
+    """Raise InputError for a size that no radiograph has, or that file or memory cannot hold, before it is read.
+
+    Args:
+        columns: Pixels along a row.
+        rows: Rows.
+        path: The file, for messages.
+        value_bytes: Bytes of a pixel's values as they are stored.
+        held: Bytes of the file.
+        ratio: How much its compression can save, as in ``declared_size``.
+    """
     if min(columns, rows) < 1 or max(columns, rows) > LARGEST_SIDE or columns * rows > MOST_PIXELS:
         raise InputError(
             f"{path}: expected a radiograph of at most {LARGEST_SIDE} pixels along a side and {MOST_PIXELS // 10**6} "
             f"million in all, got {columns} x {rows} in the header; it is damaged or no radiograph: export it again."
         )
+    declared = math.ceil(columns * rows * value_bytes)
+    check_declared(path, declared, held, "pixels", ratio=ratio, memory=declared + FLOAT_BYTES * columns * rows)
 
 
 def radiograph_from_picture(picture: Picture, path: Path) -> Radiograph:

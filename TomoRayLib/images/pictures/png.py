@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.images.declared_size import DEFLATE
 from TomoRayLib.images.pictures.pillow_pixels import damaged, exif_orientation, opened
 from TomoRayLib.images.pictures.pixels import UPRIGHT, Picture, check_picture_size
 from TomoRayLib.images.quiet import no_stderr
@@ -32,10 +33,11 @@ def read_png(path: Path) -> Picture:
     if len(chunks.get(b"IHDR", b"")) != 13:
         raise damaged(path, "PNG", "a header that is cut off")
     columns, rows, bits, colour = struct.unpack_from(">IIBB", chunks[b"IHDR"])
-    check_picture_size(columns, rows, path)
+    channels = {_GREY: 1, _RGB: 3, _PALETTE: 1, _GREY_ALPHA: 2, _RGBA: 4}.get(colour, 0)
+    stored = channels * bits / 8
+    check_picture_size(columns, rows, path, value_bytes=stored, held=path.stat().st_size, ratio=DEFLATE)
     if b"acTL" in chunks:
         raise InputError(f"{path}: expected one picture, got an animated PNG; export the one picture.")
-    channels = {_GREY: 1, _RGB: 3, _PALETTE: 1, _GREY_ALPHA: 2, _RGBA: 4}.get(colour, 0)
     values, orientation = _stored(path, colour, bits, chunks)
     if values.shape[:2] != (rows, columns) or (values.shape[2] if values.ndim == 3 else 1) < channels:
         raise damaged(path, "PNG", f"pixels of shape {values.shape} for {rows} x {columns} x {channels}")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.pictures.pixels import Picture, check_picture_size
 from TomoRayLib.images.pictures.tiff_header import TiffError, TiffPage, read_pages
-from TomoRayLib.images.pictures.tiff_samples import JPEG, stored_samples
+from TomoRayLib.images.pictures.tiff_samples import JPEG, ratio_of, stored_samples
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6  # PhotometricInterpretation (262)
 _OTHER_PHOTOMETRICS = {
@@ -50,7 +50,8 @@ def read_tiff(path: Path) -> Picture:
 
 def _picture(file: BufferedReader, path: Path) -> Picture:
     page, notes = _one_page(read_pages(file), path)
-    check_picture_size(page.width, page.height, path)
+    stored, held = sum(page.bits) / 8, path.stat().st_size
+    check_picture_size(page.width, page.height, path, value_bytes=stored, held=held, ratio=ratio_of(page))
     photometric = page.photometric
     if photometric is None:
         photometric = _RGB if page.samples >= 3 else _BLACK_IS_ZERO

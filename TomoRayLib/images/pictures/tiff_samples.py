@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.TiffImagePlugin import TiffImageFile
 
+from TomoRayLib.images.declared_size import DEFLATE, HUFFMAN_JPEG, LZW, PACK_BITS, UNLIMITED
 from TomoRayLib.images.pictures.pillow_pixels import without_limit
 from TomoRayLib.images.pictures.tiff_header import TiffError, TiffPage
 from TomoRayLib.images.quiet import no_stderr
@@ -47,6 +48,8 @@ _OTHER_COMPRESSIONS = {
     50002: "JPEG XL",
     52546: "JPEG XL",
 }
+_RATIOS = {5: LZW, JPEG: HUFFMAN_JPEG, 8: DEFLATE, 32946: DEFLATE, 32773: PACK_BITS}
+_LARGEST_MARGIN, _SMALL = 16, 2**26  # times and bytes that strips and tiles may be larger than the picture
 _LARGEST_TILE = 2**16  # along a side, like the largest picture
 _HORIZONTAL, _FLOATING = 2, 3  # Predictor (317)
 _KINDS = {1: "u", 2: "i", 3: "f"}  # SampleFormat (339)
@@ -69,6 +72,12 @@ def stored_samples(file: BufferedReader, page: TiffPage) -> NDArray[Any]:
     dtype = _dtype(page)
     planes = [_plane(file, page, dtype, part) for part in _segments_of_planes(page)]
     return planes[0] if len(planes) == 1 else np.concatenate(planes, axis=2)
+
+
+def ratio_of(page: TiffPage) -> float:
+    """Return how much larger than in the file a page's samples can be; those that are not compressed are checked when
+    they are read."""
+    return _RATIOS.get(page.compression, UNLIMITED)
 
 
 def _dtype(page: TiffPage) -> np.dtype[Any] | None:
@@ -143,11 +152,22 @@ def _bytes_of_rows(
         if page.tile:
             stored = stored.reshape(down, across, rows, row_bytes).swapaxes(1, 2)
         return stored.reshape(-1, across * row_bytes)[: page.height]
+    _check_blocks(file, page, segments, row_bytes * rows * across * down)
     contents = [_segment(file, offset, count) for offset, count in segments]
     width = across * row_bytes
     tags: Tags = {256: width, 257: page.height, 258: 8, 259: page.compression, 262: 1, 277: 1, 266: page.number(266, 1)}
     tags |= {322: row_bytes, 323: rows} if page.tile else {278: rows}
     return _decoded(_byte_picture(tags, contents, tiled=page.tile is not None), (page.height, width))
+
+
+def _check_blocks(file: BufferedReader, page: TiffPage, segments: Sequence[tuple[int, int]], expected: int) -> None:
+    """Raise TiffError for strips or tiles that are far larger than the picture, or than the file together."""
+    length, stored = os.fstat(file.fileno()).st_size, sum(count for _, count in segments)
+    samples = page.width * page.height * sum(page.bits) // 8
+    if expected > _LARGEST_MARGIN * samples + _SMALL or stored > _LARGEST_MARGIN * length:
+        raise TiffError(
+            f"strips or tiles of {expected} bytes ({stored} compressed) for a picture of {samples} bytes: it is damaged"
+        )
 
 
 def _read_into(file: BufferedReader, block: NDArray[np.uint8], offset: int, count: int) -> None:
@@ -219,6 +239,9 @@ def _jpeg(file: BufferedReader, page: TiffPage) -> NDArray[Any]:
     """The samples of a page whose strips or tiles are JPEG files of 8 bits; YCbCr becomes RGB."""
     if page.bits[0] != 8 or page.sample_format != 1 or page.samples not in (1, 3) or page.is_planar:
         raise TiffError(f"JPEG of {page.samples} x {page.bits[0]} bits, where 8 bits go (lossless JPEG is not read)")
+    across, down = _layout(page)
+    columns, rows = page.tile or (page.width, page.rows_per_strip)
+    _check_blocks(file, page, page.segments, page.samples * columns * rows * across * down)
     contents = [_segment(file, offset, count) for offset, count in page.segments]
     colour = page.samples == 3
     tags: Tags = {

@@ -11,7 +11,6 @@ import slicer.util
 from TomoRayLib.slicer.scene.nodes import index_to_lps
 
 SPACINGS = ("ImagerPixelSpacing", "PixelSpacing", "NominalScannedPixelSpacing")
-RESCALE = (("RescaleSlope", 1.0), ("RescaleIntercept", 0.0))
 
 
 def source_file(node) -> Path | None:
@@ -61,12 +60,15 @@ def _dicom_file(node) -> Path | None:
 def _has_pixels_of(node, path: Path) -> bool:
     """True if the node's only slice still is what the file holds: its values, with rescale slope and intercept
     (0028,1053/1052), and a pixel spacing that the file states, if it states any."""
-    from pydicom import dcmread
+    from TomoRayLib.images.dicom.files import read_data_set
+    from TomoRayLib.images.dicom.pixels import plain_values
+    from TomoRayLib.images.quiet import no_warnings
 
     try:
-        dataset = dcmread(path)
-        slope, intercept = (float(dataset.get(name, default)) for name, default in RESCALE)
-        values = dataset.pixel_array * slope + intercept
+        with no_warnings():
+            dataset = read_data_set(path)
+            values = plain_values(dataset, path)  # compressed ones are decoded in another process
+        slope = abs(float(dataset.get("RescaleSlope") or 1.0))
         stated = [[float(part) for part in dataset[name].value] for name in SPACINGS if dataset.get(name)]
     except Exception:  # pydicom raises many kinds; reading the radiograph tells later what is wrong with the file
         return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,29 +14,19 @@ from collections import deque
 from pathlib import Path
 from typing import IO, Any
 
-from TomoRayLib.base.search_path import environment_without_working_folder
+from TomoRayLib.base.child_python import child_environment, child_python
 from TomoRayLib.jobs.events import DELETE_WITH_PARENT, STOP_WITH_PARENT, Event, from_json
 
 JOB_NAME = "job.json"
 LOG_LINES = 2000
 TERMINATE_S = 1.0  # time to clean up after the request to stop; then it is killed
 
-
-def worker_python() -> str:
-    """The Python to run the worker with: Slicer's own launcher (PythonSlicer), outside Slicer this interpreter."""
-    return shutil.which("PythonSlicer") or sys.executable
+worker_python = child_python
 
 
 def worker_environment() -> dict[str, str]:
-    """This process's environment, with TomoRayLib importable and nothing of the worker's folder."""
-    environment = environment_without_working_folder(os.environ)
-    package_parent = str(Path(__file__).resolve().parents[3])
-    others = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path and path != package_parent]
-    environment["PYTHONPATH"] = os.pathsep.join([package_parent, *others])
-    environment["PYTHONIOENCODING"] = "utf-8"
-    environment["PYTHONUNBUFFERED"] = "1"
-    environment[STOP_WITH_PARENT] = "1"
-    return environment
+    """This process's environment for a worker that prints at once and ends with this process."""
+    return {**child_environment(), "PYTHONUNBUFFERED": "1", STOP_WITH_PARENT: "1"}
 
 
 def windows_tool(name: str) -> str:
