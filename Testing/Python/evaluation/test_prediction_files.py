@@ -283,7 +283,7 @@ def test_a_file_beside_its_case_is_refused_and_one_that_covers_half_is_told(case
     [
         ("b.nrrd", b"", {}, "found none"),
         ("a.npy", b"nonsense", {"grid": PLACE}, "cannot be read"),
-        ("a.npy", b"", {"grid": PLACE}, "cannot be read"),
+        ("a.npy", b"", {"grid": PLACE}, "empty file"),
         ("a.npz", b"PK nonsense", {"grid": PLACE}, "cannot be read"),
         ("a.h5", b"nonsense", {"grid": PLACE}, "cannot be read"),
         ("a.vtk", b"nonsense", {"kind": "points"}, "expected points, found none"),

@@ -6,15 +6,12 @@ import os
 import threading
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import PIL.Image
 import pytest
-import SimpleITK as sitk
 
 from TomoRayLib.images.pictures.pillow_pixels import without_limit
 from TomoRayLib.images.quiet import WhileAnyIsInside, no_stderr, no_warnings
-from TomoRayLib.images.simpleitk_files import read_image
 
 
 def test_only_what_is_written_within_the_block_is_discarded(capfd: pytest.CaptureFixture[str]) -> None:
@@ -75,10 +72,3 @@ def test_the_last_thread_to_leave_brings_warnings_back() -> None:
     filters, between = list(warnings.filters), []
     one_within_the_other(no_warnings, between, lambda: warnings.filters[0][0])
     assert (between, list(warnings.filters)) == (["ignore"], filters)
-
-
-def test_warnings_of_itk_are_shown_again_after_reading(tmp_path: Path) -> None:
-    sitk.WriteImage(sitk.Image(3, 3, 3, sitk.sitkInt16), str(tmp_path / "ct.mha"))
-    shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    read_image(tmp_path / "ct.mha")
-    assert sitk.ProcessObject.GetGlobalWarningDisplay() == shown

@@ -178,7 +178,7 @@ def test_more_voxels_in_another_file_than_the_size_says_are_refused(tmp_path: Pa
 
 def test_voxels_that_are_not_whole_are_refused(tmp_path: Path) -> None:
     detached(tmp_path, "", VOXELS.tobytes()[:-1])
-    with pytest.raises(InputError, match="expected 210 bytes of voxels, got 209: the file is truncated"):
+    with pytest.raises(InputError, match=r"expected 210 bytes of voxels.*got 209 bytes .* truncated"):
         read_volume(tmp_path / "ct.mhd")
 
 

@@ -1,0 +1,93 @@
+"""Libraries that a damaged file can crash read in a process of their own, whose end is a sentence here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+
+from support.dicom_syntaxes import a_picture_file
+from TomoRayLib.base.errors import InputError
+from TomoRayLib.images import contained
+from TomoRayLib.images.contained import close_reading_process, read_contained
+from TomoRayLib.images.files import read_radiograph
+from TomoRayLib.images.simpleitk_files import read_image, read_information
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes to wait on")
+
+
+@pytest.fixture
+def a_file(tmp_path: Path) -> Path:
+    image = sitk.GetImageFromArray(np.arange(60, dtype=np.int16).reshape(3, 4, 5))
+    image.SetSpacing((1.0, 2.0, 3.0))
+    image.SetMetaData("TomoRay.note", "kept")
+    sitk.WriteImage(image, str(tmp_path / "ct.nrrd"))
+    return tmp_path / "ct.nrrd"
+
+
+def pid_of_reader() -> int:
+    process = contained._process._process
+    assert process is not None
+    return process.pid
+
+
+def test_an_image_comes_back_whole(a_file: Path) -> None:
+    image = read_image(a_file)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image).ravel(), np.arange(60))
+    assert image.GetSpacing() == (1.0, 2.0, 3.0)
+    assert image.GetMetaData("TomoRay.note") == "kept"
+    assert read_information(a_file).size == (5, 4, 3)
+
+
+def test_one_process_serves_many_files(a_file: Path) -> None:
+    read_image(a_file)
+    first = pid_of_reader()
+    read_image(a_file)
+    assert pid_of_reader() == first != os.getpid()
+
+
+@pytest.mark.parametrize("reader", ["image", "gdcm"])
+def test_a_crash_of_a_library_is_a_sentence_and_the_next_file_is_read(
+    a_file: Path, tmp_path: Path, reader: str
+) -> None:
+    """The reader waits on a pipe, and gets the signal that a fault in its memory would send."""
+    os.mkfifo(tmp_path / "waits.nrrd")
+    read_image(a_file)
+    victim = pid_of_reader()
+    timer = threading.Timer(0.5, lambda: os.kill(victim, signal.SIGSEGV))
+    timer.start()
+    with pytest.raises(InputError, match=rf"waits\.nrrd: .*crashed on it \(signal {int(signal.SIGSEGV)}\)"):
+        read_contained(reader, tmp_path / "waits.nrrd")
+    assert read_image(a_file).GetSize() == (5, 4, 3)
+    assert pid_of_reader() != victim
+
+
+def test_a_reader_that_does_not_end_is_ended(a_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contained, "LONGEST_S", 0.5)
+    os.mkfifo(tmp_path / "waits.nrrd")
+    with pytest.raises(InputError, match="did not end"):
+        read_contained("image", tmp_path / "waits.nrrd")
+
+
+def test_a_compressed_radiograph_is_decoded_outside_of_this_process(tmp_path: Path) -> None:
+    path = a_picture_file(tmp_path / "ap.dcm", "JPEG Lossless")
+    close_reading_process()
+    read_radiograph(path)
+    assert pid_of_reader() != os.getpid()
+
+
+def test_the_process_ends_with_its_last_owner(a_file: Path) -> None:
+    read_image(a_file)
+    victim = pid_of_reader()
+    close_reading_process()
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and Path(f"/proc/{victim}").exists():
+        time.sleep(0.05)
+    with pytest.raises(ProcessLookupError):
+        os.kill(victim, 0)
