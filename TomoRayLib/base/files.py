@@ -27,7 +27,17 @@ from TomoRayLib.base.publishing import (
     write_manifest,
 )
 
-__all__ = ["MANIFEST_NAME", "OutputError", "check_writable", "staged_folder", "write_atomically", "written_folders"]
+__all__ = [
+    "MANIFEST_NAME",
+    "OutputError",
+    "check_writable",
+    "recovered",
+    "staged_folder",
+    "write_atomically",
+    "write_bytes",
+    "write_text",
+    "written_folders",
+]
 
 _staged: dict[Path, set[Path]] = {}  # open staging folders, with the files that ``write_atomically`` put there
 _written: list[Path] = []
@@ -114,6 +124,18 @@ def write_atomically(path: str | os.PathLike[str], durable: bool = True) -> Iter
         with deferred():
             if held is not None:
                 held.remove()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically. Raises OutputError if the place cannot be written or the disk is full."""
+    with write_atomically(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8 atomically. Raises OutputError if the place cannot be written or the disk is full."""
+    with write_atomically(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 @contextmanager

@@ -44,6 +44,13 @@ def tidy(final: Path) -> None:
         _remove_probes(final.parent)
 
 
+def tidy_below(folder: Path) -> None:
+    """Delete what killed processes left of single files anywhere below a folder, those of live ones excepted."""
+    for place, folders, _ in os.walk(folder):
+        sweep(Path(place), own_names(INSIDE_PREFIX), spare=has_journal)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+
+
 def _remove_probes(folder: Path) -> None:
     for path in _named(folder, _PROBE):
         with suppress(OSError):

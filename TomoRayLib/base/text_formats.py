@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from TomoRayLib.base.files import write_atomically
+from TomoRayLib.base.files import write_text
 from TomoRayLib.base.plain_text import plain
 
 _LIKE_A_FORMULA = re.compile(r"'*[=+\-@\n\uff0b\uff0d\uff1d\uff20]")  # the last four: their full-width forms
@@ -64,5 +64,4 @@ def json_text(content: Mapping[str, Any]) -> str:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write ``json_text`` atomically. Raises OutputError if the place cannot be written."""
-    with write_atomically(path) as partial:
-        partial.write_text(json_text(content), encoding="utf-8")
+    write_text(path, json_text(content))

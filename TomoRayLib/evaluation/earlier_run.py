@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.files import recovered
 from TomoRayLib.base.text_files import read_json
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS
 
@@ -14,7 +15,9 @@ RECORDS = "cases"
 
 
 def check_earlier_run(folder: Path, out: Path) -> None:
-    """Raise InputError if a folder holds no results, or is the one that is being written."""
+    """Raise InputError if a folder holds no results, or is the one that is being written; OutputError if a killed run
+    left parts of two in it that cannot be completed."""
+    recovered(folder)
     if not (folder / RECORDS).is_dir() or not any((folder / RECORDS).glob("*.json")):
         raise InputError(f"Expected results of an earlier run in {folder}, found none ({folder / RECORDS}).", "against")
     if folder.resolve() == out.resolve():

@@ -75,7 +75,7 @@ class StageStore:
             return False
         text = np.frombuffer(json.dumps(stage.values, allow_nan=False).encode(), np.uint8)
         try:
-            with write_atomically(path) as partial:
+            with write_atomically(path, durable=False) as partial:  # damage is noticed
                 partial.write_bytes(_packed({**stage.arrays, VALUES: text}))
         except OutputError:
             return False

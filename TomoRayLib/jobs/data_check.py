@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.base.files import check_writable, staged_folder
+from TomoRayLib.base.files import check_writable, staged_folder, write_text
 from TomoRayLib.base.text_formats import csv_text
 from TomoRayLib.images.case_headers import CaseHeaders, check_headers
 from TomoRayLib.images.cohort_finder import Cohort, CohortCase, UnlabelledCase, counted_reasons, find_cases, source_of
@@ -117,4 +117,4 @@ def _write(out: Path, cohort: Cohort, headers: Sequence[CaseHeaders], findings: 
     )
     with staged_folder(out) as folder:
         for name, text in zip(FILES, tables, strict=True):
-            (folder / name).write_text(text, encoding="utf-8")
+            write_text(folder / name, text)

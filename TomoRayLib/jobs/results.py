@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from TomoRayLib.base.files import write_bytes, write_text
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.base.threads import in_threads
@@ -60,11 +61,11 @@ def draw_case(folder: Path, result: CaseResult, provenance: dict[str, Any]) -> N
     solids = Solids(content.shown)
 
     def overview() -> None:
-        (folder / "overview.png").write_bytes(overview_figure(content, solids))
+        write_bytes(folder / "overview.png", overview_figure(content, solids))
 
     def figures() -> None:
         for name, png in paper_figures(content, solids).items():
-            (folder / name).write_bytes(png)
+            write_bytes(folder / name, png)
 
     pictures: list[Callable[[], object]] = []
     if result.job.report:
@@ -103,8 +104,8 @@ def write_case(folder: Path, result: CaseResult) -> None:
         write_reprojection(folder / "lat_bone.nrrd", lateral, inputs.views.lateral)
     if result.measures is not None:
         write_json(folder / "measures.json", result.measures_dict or {})
-        (folder / "measures.csv").write_text(result.measures.to_csv(), encoding="utf-8")
+        write_text(folder / "measures.csv", result.measures.to_csv())
     if metrics is not None:
-        (folder / "metrics.csv").write_text(metrics.to_csv(), encoding="utf-8")
-        (folder / "metrics_per_vertebra.csv").write_text(metrics.per_vertebra_to_csv(), encoding="utf-8")
+        write_text(folder / "metrics.csv", metrics.to_csv())
+        write_text(folder / "metrics_per_vertebra.csv", metrics.per_vertebra_to_csv())
         write_json(folder / "metrics.json", result.metrics_dict() or {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from TomoRayLib.base.files import check_writable, staged_folder
+from TomoRayLib.base.files import check_writable, staged_folder, write_bytes
 from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.notices import LABELS_NOTICE
 from TomoRayLib.base.text_formats import write_json
@@ -74,7 +74,7 @@ def _write(folder: Path, job: SegmentationJob, source: SourceCT, found: Segmente
     write_volume(folder / "vertebrae.nrrd", found.labels, labels_marking())
     write_json(folder / "vertebrae.json", {"notice": LABELS_NOTICE, **described(found, scores)})
     picture = labels_picture(source.ct, found.labels, Path(job.ct).name, LABELS_NOTICE)
-    (folder / "vertebrae.png").write_bytes(picture)
+    write_bytes(folder / "vertebrae.png", picture)
 
 
 def described(found: SegmentedCT, scores: Agreement | None) -> dict[str, Any]:

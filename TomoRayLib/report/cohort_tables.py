@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from TomoRayLib.base.files import write_bytes, write_text
 from TomoRayLib.base.notices import NOTICE
 from TomoRayLib.base.text_formats import csv_text, json_text
 from TomoRayLib.metrics.paired import PairedTest
@@ -75,7 +76,7 @@ def write_tables(folder: Path, result: CohortResult) -> tuple[str, ...]:
         summary_page(result, explorer(result)),
     )
     for name, text in zip(TABLE_NAMES, texts, strict=True):
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     return (*TABLE_NAMES, *_write_parquet(folder, result.scores))
 
 
@@ -206,5 +207,5 @@ def _write_parquet(folder: Path, scores: Sequence[CaseScore]) -> tuple[str, ...]
         arrays = [pa.array([line[place] for line in lines], field.type) for place, field in enumerate(schema)]
         content = io.BytesIO()
         parquet.write_table(pa.Table.from_arrays(arrays, schema=schema), content)
-        (folder / name).write_bytes(content.getvalue())
+        write_bytes(folder / name, content.getvalue())
     return PARQUET_NAMES

@@ -43,8 +43,11 @@ class ResultFiles:
 
     @classmethod
     def read(cls, folder: Path) -> ResultFiles:
-        """Read a folder. Raises InputError or OSError if a file is damaged or missing."""
+        """Read a folder. Raises InputError, OutputError or OSError if a file is damaged or missing."""
+        from TomoRayLib.base.files import recovered
         from TomoRayLib.images.files import read_volume
+
+        recovered(folder)
 
         def text(name: str) -> str | None:
             return (folder / name).read_text(encoding="utf-8") if (folder / name).exists() else None

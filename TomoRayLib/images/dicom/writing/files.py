@@ -9,6 +9,8 @@ from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_data_element, write_file_meta_info
 
+from TomoRayLib.base.files import write_bytes
+
 _PREAMBLE = b"\0" * 128 + b"DICM"
 _PIXEL_DATA = 0x7FE00010
 
@@ -35,7 +37,7 @@ def write_slices(folder: Path, slices: Sequence[Dataset]) -> None:
             parts.append(encoded[id(element)])
             if tag == _PIXEL_DATA:
                 del encoded[id(element)]
-        (folder / f"{number:04d}.dcm").write_bytes(b"".join(parts))
+        write_bytes(folder / f"{number:04d}.dcm", b"".join(parts))
 
 
 def _encoded(element: object, dataset: Dataset) -> bytes:

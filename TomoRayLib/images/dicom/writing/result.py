@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from TomoRayLib.base.files import write_atomically
 from TomoRayLib.images.dicom.writing.ct_series import ct_slices
 from TomoRayLib.images.dicom.writing.files import write_slices
 from TomoRayLib.images.dicom.writing.identity import Identity, nobody
@@ -48,4 +49,5 @@ def write_dicom(folder: Path, synthetic: Volume, vertebrae: Volume, making: Maki
         write_slices(folder / CT_FOLDER, slices)
         segmentation = segmentation_of(labels, slices, making, seed)
         if segmentation is not None:
-            segmentation.save_as(folder / SEGMENTATION_NAME, enforce_file_format=True)
+            with write_atomically(folder / SEGMENTATION_NAME) as partial:
+                segmentation.save_as(partial, enforce_file_format=True)
