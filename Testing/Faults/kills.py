@@ -40,7 +40,7 @@ def results(full: bool, folder: Path) -> Iterator[Result]:
         yield Result("kills are not tried on Windows", WHOLE, 0)
         return
     yield from _of_writers(1 if full else 11, folder / "light")
-    inputs = _inputs(folder / "inputs")
+    inputs = inputs_in(folder / "inputs")
     yield _of_command("project", 20 if full else 2, folder / "project", inputs)
     if full:
         yield _of_command("synthesize", 14, folder / "synthesize", inputs)
@@ -60,8 +60,8 @@ def _of_writers(stride: int, folder: Path) -> Iterator[Result]:
         yield Result(f"SIGKILL at file operations of the writing of {row['kind']}", WHOLE, row["tried"], row["lost"])
 
 
-def _inputs(folder: Path) -> Path:
-    """A small labelled CT, two of a cohort, and a small network to run on them."""
+def inputs_in(folder: Path) -> Path:
+    """Write a small labelled CT, two of a cohort, and a small network to run on them; return the folder."""
     from support.labelled_cts import written
     from support.tiny_model import write_tiny_model
 
@@ -72,11 +72,13 @@ def _inputs(folder: Path) -> Path:
     return folder
 
 
-def _arguments(command: str, inputs: Path, out: Path) -> list[str]:
+def arguments_of(command: str, inputs: Path, out: Path) -> list[str]:
+    """Return the arguments of a command that reads what ``inputs_in`` made and writes into ``out``."""
     ct, labels = str(inputs / "ct.nrrd"), str(inputs / "labels.nrrd")
     given = {
         "project": ["project", ct, "--out", str(out)],
         "synthesize": ["synthesize", "--ct", ct, "--segmentation", labels, "--out", str(out)],
+        "segment": ["segment", ct, "--out", str(out)],
         "evaluate": ["evaluate", str(inputs / "cohort"), "--out", str(out), "--no-segment", "--workers", "1"],
     }
     return given[command]
@@ -86,18 +88,18 @@ def _of_command(command: str, trials: int, folder: Path, inputs: Path) -> Result
     """Kill a command that writes into a folder with an earlier result, at operations spread over all of its."""
     folder.mkdir()
     values, earlier = environment(folder, inputs / "models"), folder / "earlier" / "out"
-    first = run_command(_arguments(command, inputs, earlier), values)
+    first = run_command(arguments_of(command, inputs, earlier), values)
     assert first.code == 0, first.err
     out = fresh_copy(earlier, folder / "trial")
     count = folder / "count"
-    run_command(_arguments(command, inputs, out), values, fault_at=Fault(0, out.parent, count=count))
+    run_command(arguments_of(command, inputs, out), values, fault_at=Fault(0, out.parent, count=count))
     operations = int(count.read_text(encoding="utf-8"))
     numbers = sorted({1 + round(place * (operations - 1) / (trials - 1)) for place in range(trials)})
     lost = []
     for number in numbers:
         out = fresh_copy(earlier, folder / "trial")
         before = contents(out)
-        ended = run_command(_arguments(command, inputs, out), values, fault_at=Fault(number, out.parent))
+        ended = run_command(arguments_of(command, inputs, out), values, fault_at=Fault(number, out.parent))
         left = tidied(out, values)
         name = f"{command} at operation {number} of {operations}"
         if ended.code != -signal.SIGKILL and number < operations:
@@ -131,7 +133,7 @@ def _of_evaluations(trials: int, folder: Path, inputs: Path) -> Result:
     values = environment(folder, inputs / "models")
     whole = folder / "whole" / "out"
     undisturbed = run_command(
-        _arguments("evaluate", inputs, whole), values, fault_at=Fault(0, whole.parent, count=folder / "count")
+        arguments_of("evaluate", inputs, whole), values, fault_at=Fault(0, whole.parent, count=folder / "count")
     )
     assert undisturbed.code == 0, undisturbed.err
     operations = int((folder / "count").read_text(encoding="utf-8"))
@@ -139,7 +141,7 @@ def _of_evaluations(trials: int, folder: Path, inputs: Path) -> Result:
     lost = []
     for number in numbers:
         out = fresh_copy(None, folder / "trial")
-        arguments = _arguments("evaluate", inputs, out)
+        arguments = arguments_of("evaluate", inputs, out)
         run_command(arguments, values, fault_at=Fault(number, out.parent))
         resumed = run_command([*arguments, "--resume"], values)
         if resumed.code != 0:
@@ -168,7 +170,7 @@ def _asked_to_end(trials: int, folder: Path, inputs: Path) -> Iterator[Result]:
             values = environment(folder, inputs / "models")
             waits = [chance.uniform(0.1, 5.0), *(chance.choice([0.0, 0.01, 0.1, 0.5]) for _ in numbers[1:])]
             as_json = number % 2 == 1
-            arguments = [*_arguments("synthesize", inputs, out), *(["--json"] if as_json else [])]
+            arguments = [*arguments_of("synthesize", inputs, out), *(["--json"] if as_json else [])]
             began = time.monotonic()
             ended = run_command(arguments, values, list(zip(waits, numbers, strict=True)))
             slowest_s = max(slowest_s, time.monotonic() - began - sum(waits))

@@ -12,7 +12,7 @@ FAULTS = Path(__file__).resolve().parents[2] / "Faults"
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="kills and signals as POSIX has them")
-def test_short_campaign_of_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_short_campaign_of_kills_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(FAULTS))
     from kills import results
 
