@@ -15,7 +15,7 @@ def sync_file(path: Path) -> None:
     """Wait until the content of a file is on the disk. Raises OSError if it does not get there."""
     descriptor = os.open(path, (os.O_RDWR if sys.platform == "win32" else os.O_RDONLY) | getattr(os, "O_BINARY", 0))
     try:
-        _sync(descriptor)
+        _sync(descriptor, path)
     finally:
         os.close(descriptor)
 
@@ -32,7 +32,7 @@ def sync_folder(path: Path) -> None:
     except PermissionError:
         return
     try:
-        _sync(descriptor)
+        _sync(descriptor, path)
     finally:
         os.close(descriptor)
 
@@ -56,7 +56,7 @@ def sync_tree(folder: Path) -> None:
         sync_folder(one)
 
 
-def _sync(descriptor: int) -> None:
+def _sync(descriptor: int, path: Path) -> None:
     try:
         if sys.platform == "darwin":
             import fcntl
@@ -66,4 +66,4 @@ def _sync(descriptor: int) -> None:
             os.fsync(descriptor)
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
-            raise
+            raise OSError(error.errno, error.strerror, str(path)) from error

@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-_BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 _PAUSE_S = 0.02
 _NAME_ON_WINDOWS = ".tomoray-lock"  # which cannot lock a folder, so a file in it
 
@@ -88,7 +87,7 @@ if sys.platform == "win32":  # not run on Windows yet
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except OSError as error:
-            return False if error.errno in _BUSY else None
+            return False if error.errno in (errno.EACCES, errno.EDEADLK) else None
         return True
 else:
     import fcntl
@@ -101,5 +100,5 @@ else:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            return False if error.errno in _BUSY else None
+            return False if error.errno == errno.EAGAIN else None
         return True

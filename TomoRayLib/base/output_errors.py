@@ -9,6 +9,7 @@ from typing import NoReturn
 from TomoRayLib.base.errors import OutputError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
+_OF_WRITING = (*NO_SPACE, errno.EROFS, errno.EFBIG)  # which no reading gives
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -38,6 +39,6 @@ def raise_about(error: OSError, partial: Path | None, final: Path) -> NoReturn:
         raise error
     names = [str(name) for name in (error.filename, error.filename2) if name is not None]
     places = tuple(str(place) for place in (partial, final) if place is not None)
-    if any(name.startswith(places) for name in names) or error.errno in (*NO_SPACE, errno.EROFS):
+    if any(name.startswith(places) for name in names) or error.errno in _OF_WRITING:
         raise output_error(error, final) from error
     raise error

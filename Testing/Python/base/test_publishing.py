@@ -324,3 +324,43 @@ def test_what_an_earlier_version_left_is_put_back_and_swept(tmp_path: Path) -> N
         "ct.kept-1": "half moved",
         f".reserve-{os.getpid()}": "0",
     }
+
+
+@posix
+def test_a_limit_on_the_size_of_files_is_a_sentence(tmp_path: Path) -> None:
+    """As batch systems set one: the operating system names no file in its error."""
+    limited = process(
+        f"""
+        import resource
+        from TomoRayLib.base.errors import OutputError
+        from TomoRayLib.base.files import staged_folder
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        try:
+            with staged_folder({str(tmp_path / "out")!r}) as folder:
+                (folder / "ct").write_text("x" * 2000)
+        except OutputError as error:
+            print(error)
+        """
+    )
+    said, _ = limited.communicate(timeout=60)
+    assert said.startswith(f"Expected to be able to write {tmp_path / 'out'}, got 'File too large'")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="rights are taken from a second user")
+def test_a_file_in_a_folder_that_may_not_be_entered_is_a_sentence(tmp_path: Path) -> None:
+    code = """
+        import os, sys
+        from TomoRayLib.base.errors import OutputError
+        from TomoRayLib.base.files import staged_folder, write_atomically
+        os.seteuid(65534)
+        for writer in (staged_folder, write_atomically):
+            try:
+                with writer(sys.stdin.readline().strip()):
+                    print("written")
+            except OutputError as error:
+                print(error)
+    """
+    tmp_path.chmod(0o700)
+    said, _ = process(code).communicate(f"{tmp_path / 'inner' / 'out'}\n" * 2, timeout=60)
+    assert said.count("Expected to be allowed to write") == 2
