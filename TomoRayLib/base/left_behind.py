@@ -44,9 +44,9 @@ def tidy(final: Path) -> None:
         _remove_probes(final.parent)
 
 
-def tidy_below(folder: Path) -> None:
-    """Delete what killed processes left of single files anywhere below a folder, those of live ones excepted."""
-    for place, folders, _ in os.walk(folder):
+def tidy_below(*tops: Path) -> None:
+    """Delete what killed processes left of single files anywhere below some folders, those of live ones excepted."""
+    for place, folders, _ in (found for top in tops for found in os.walk(top)):
         sweep(Path(place), own_names(INSIDE_PREFIX), spare=has_journal)
         folders[:] = [name for name in folders if not name.startswith(".")]
 

@@ -105,8 +105,7 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     """
     begun = time.monotonic()
     check_writable(job.out, NEED_BYTES)
-    for place in (Path(job.out) / RECORDS, Path(stages_folder(job))):
-        tidy_below(place)
+    tidy_below(Path(job.out) / RECORDS, Path(stages_folder(job)))
     everything, methods = cohort_of(job), methods_of(job)
     cohort = chosen_of(job, everything)
     if job.against is not None:
@@ -122,8 +121,7 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     for sentence in unknown:
         emit(Warned(sentence))
     run = _Run(job, cohort, everything, cases, guard, emit)
-    todo = _unseen(run)
-    reserve = DiskReserve(Path(job.out))
+    todo, reserve = _unseen(run), DiskReserve(Path(job.out))
     try:
         gone = _score_all(run, tasks_of(job, methods, cases, THREADS), todo)
         reserve.release()
