@@ -43,8 +43,17 @@ def _load_quietly(steps: tuple[str | Callable[[], object], ...]) -> None:
         try:
             for step in steps:
                 importlib.import_module(step) if isinstance(step, str) else step()
-        except Exception:  # broken installations raise anything; the next to need it raises it again, where it is told
-            return
+        except Exception as error:  # broken installations raise anything; the next to need it raises it again
+            _FAILED.append(error)
+
+
+def failed_beside() -> tuple[Exception, ...]:
+    """Return what ended loading in other threads. The second import of a broken package may fail in another way, which
+    does not tell why any more."""
+    return tuple(_FAILED)
+
+
+_FAILED: list[Exception] = []
 
 
 class _ShortTurns:

@@ -80,7 +80,8 @@ class Finished:
 class Failed:
     """The job has failed: a sentence for the user, the exit code, the ``field`` to change, details for a report.
 
-    ``package`` is the Python package that is not installed, if that is why.
+    ``package`` is the Python package that is not installed or cannot be loaded, if that is why, and ``fault`` what is
+    wrong with it or with the GPU: a value of ``base.package_faults.Fault`` or ``base.gpu_faults.GpuFault``.
     """
 
     kind: ClassVar[str] = "error"
@@ -89,6 +90,7 @@ class Failed:
     field: str | None = None
     details: str = ""
     package: str | None = None
+    fault: str | None = None
 
 
 class Ending:

@@ -6,14 +6,24 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from TomoRayLib.base.early_import import failed_beside
 from TomoRayLib.base.endings import asked_code, begin_work, end_work
 from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import written_folders
+from TomoRayLib.base.gpu_faults import GpuFault, gpu_fault
 from TomoRayLib.base.memory import is_out_of_memory
+from TomoRayLib.base.package_faults import Fault, PackageFault, package_fault
 from TomoRayLib.jobs.events import Emit, ExitCode, Failed
 
 NOTHING_WRITTEN = "nothing was written"
 OUT_OF_MEMORY = "Out of memory. Close other programs, or run this on the CPU."
+GPU_SENTENCES = {
+    GpuFault.NO_KERNEL: "The installed PyTorch has no code for this GPU ({said}). Choose the device cpu, or install a "
+    "PyTorch that is built for this GPU.",
+    GpuFault.DRIVER: "The GPU's driver is missing, too old, or does not answer ({said}). Choose the device cpu, or "
+    "update the driver.",
+    GpuFault.OTHER: "The GPU has failed ({said}). Choose the device cpu.",
+}
 
 
 def run_guarded(work: Callable[[], Any], emit: Emit, left_behind: str = NOTHING_WRITTEN) -> ExitCode:
@@ -61,9 +71,40 @@ def failed_by(error: BaseException) -> Failed:
     if is_out_of_memory(error):  # the details say which memory: the GPU's mentions CUDA
         return Failed(OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY, "device", str(error))
     details = "".join(traceback.format_exception(error))
-    if isinstance(error, ModuleNotFoundError) and not (error.name or "TomoRayLib").startswith("TomoRayLib"):
-        package = str(error.name).partition(".")[0]
-        message = f"The Python package {package} is not installed. Install it and try again."
-        return Failed(message, ExitCode.INTERNAL_ERROR, None, details, package)
+    broken = _broken_package(error)
+    if broken is not None:
+        message = f"{_package_sentence(broken)} {package_remedy(broken)}"
+        return Failed(message, ExitCode.INTERNAL_ERROR, None, details, broken.package, broken.fault.value)
+    fault = gpu_fault(f"{type(error).__name__}: {error}")
+    if fault is not None:
+        message = GPU_SENTENCES[fault].format(said=str(error).strip().splitlines()[0])
+        return Failed(message, ExitCode.INTERNAL_ERROR, "device", details, None, fault.value)
     message = f"Internal error in TomoRay ({type(error).__name__}: {error}). Please report it with the details."
     return Failed(message, ExitCode.INTERNAL_ERROR, None, details)
+
+
+def package_remedy(broken: PackageFault) -> str:
+    """Return what to do about a package outside of Slicer, in a sentence."""
+    again = f"python -m pip install --force-reinstall --no-deps {broken.package}"
+    return {
+        Fault.MISSING: "Install it and try again.",
+        Fault.NUMPY: f"Install a version of it that fits: python -m pip install --upgrade {broken.package}.",
+        Fault.OLD: f"Install a newer one: python -m pip install --upgrade {broken.package}.",
+        Fault.SYSTEM: "Install an earlier version of it.",
+        Fault.FORBIDDEN: "Ask whoever administers this computer to allow it.",
+    }.get(broken.fault, f"Install it again: {again}.")
+
+
+def _package_sentence(broken: PackageFault) -> str:
+    """Name a package that cannot be loaded, and what is wrong with it."""
+    said = "" if broken.fault is Fault.MISSING else f" ({broken.said})"
+    return f"The Python package {broken.package} {broken.fault.words}{said}."
+
+
+def _broken_package(error: Exception) -> PackageFault | None:
+    """The package that cannot be loaded, if an error says so, as the first attempt to load it said it."""
+    broken = package_fault(error)
+    if broken is None:
+        return None
+    earlier = [package_fault(one) for one in failed_beside()]
+    return next((one for one in earlier if one is not None and one.package == broken.package), broken)

@@ -10,7 +10,7 @@ from TomoRayLib.base.memory import peak_memory_mb
 from TomoRayLib.base.notices import LABELS_NOTICE
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.images.writing import write_volume
-from TomoRayLib.jobs.events import Emit, Finished, tell
+from TomoRayLib.jobs.events import Emit, Finished, Warned, tell
 from TomoRayLib.jobs.input_paths import check_can_begin
 from TomoRayLib.jobs.job import SegmentationJob
 from TomoRayLib.jobs.progress import Stages
@@ -21,6 +21,7 @@ from TomoRayLib.segmentation.agreement import Agreement, agreement
 from TomoRayLib.segmentation.ct_vertebrae import LABELS_BY_TOMORAY, SegmentedCT
 from TomoRayLib.synthesis.inputs import SourceCT, read_ct
 from TomoRayLib.synthesis.own_labels import choose_segmenter, labels_marking, remarks_on
+from TomoRayLib.synthesis.unusable_gpu import device_warnings
 
 NEED_BYTES = 50 * 1024 * 1024
 STAGE_SECONDS = {"Reading": 5.0, "Segmenting": 12.0, "Writing": 4.0}  # on two cores
@@ -45,6 +46,8 @@ def run_segmentation(job: SegmentationJob, emit: Emit) -> Path:
     check_can_begin(job)
     check_writable(job.out, NEED_BYTES)
     segmenter = choose_segmenter(job.device, job.precision)
+    for warning in device_warnings(job.device):
+        emit(Warned(warning, "device"))
     with stages.stage("Reading"):
         source = read_ct(job.ct, job.segmentation, job.labels)
         tell(emit, source.notes, source.warnings)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from TomoRayLib.base.files import check_writable
 from TomoRayLib.base.memory import give_back_freed_memory
-from TomoRayLib.jobs.events import Emit
+from TomoRayLib.jobs.events import Emit, Warned
 from TomoRayLib.jobs.input_paths import check_can_begin
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.preloading import open_libraries, preload
@@ -80,8 +80,11 @@ def case_result(job: SynthesisJob, stages: Stages, emit: Emit) -> CaseResult:
     inputs, true = _read(job, entry, stages)
     from TomoRayLib.jobs import case
     from TomoRayLib.synthesis.model_run import choose_model
+    from TomoRayLib.synthesis.unusable_gpu import device_warnings
 
     model = choose_model(job.model, job.device, job.precision)
+    for warning in device_warnings(job.device):
+        emit(Warned(warning, "device"))
     return case.case_result(job, model, inputs, true, stages, emit)
 
 

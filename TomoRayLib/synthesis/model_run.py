@@ -22,6 +22,7 @@ from TomoRayLib.networks.precision import fast_precision
 from TomoRayLib.networks.radiograph_input import network_input
 from TomoRayLib.synthesis.result_checks import COARSE_SIZE
 from TomoRayLib.synthesis.result_grid import model_grid, with_field_of_view
+from TomoRayLib.synthesis.unusable_gpu import unusable_gpu
 from TomoRayLib.weights import ModelEntry, find_model, kept_network
 
 MASK_THRESHOLD = 0.5
@@ -200,7 +201,8 @@ def choose_device(wanted: str) -> str:
     """Choose the device that the network runs on.
 
     Args:
-        wanted: ``"auto"`` (the first GPU, else the CPU), ``"cpu"``, ``"cuda"`` or ``"cuda:<number>"``.
+        wanted: ``"auto"`` (the first GPU if this PyTorch has code for it, else the CPU), ``"cpu"``, ``"cuda"`` or
+            ``"cuda:<number>"``.
 
     Returns:
         The device as PyTorch names it.
@@ -209,7 +211,7 @@ def choose_device(wanted: str) -> str:
         InputError: For any other text, and for a GPU that PyTorch does not find.
     """
     if wanted == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
+        return "cuda:0" if torch.cuda.is_available() and unusable_gpu() is None else "cpu"
     if wanted == "cpu":
         return wanted
     check_device_name(wanted)
