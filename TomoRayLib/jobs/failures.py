@@ -101,7 +101,7 @@ def _package_sentence(broken: PackageFault) -> str:
     return f"The Python package {broken.package} {broken.fault.words}{said}."
 
 
-def _broken_package(error: Exception) -> PackageFault | None:
+def _broken_package(error: BaseException) -> PackageFault | None:
     """The package that cannot be loaded, if an error says so, as the first attempt to load it said it."""
     broken = package_fault(error)
     if broken is None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.requirements import TORCH, Requirement
 from TomoRayLib.slicer.prepared_job import projection_job, synthesis_job
 from TomoRayLib.slicer.request import CTInputs, Request, input_nodes
 from TomoRayLib.slicer.request_checks import check_request, input_problems
@@ -21,9 +22,14 @@ from TomoRayLib.slicer.scene.sample_nodes import add_sample
 from TomoRayLib.slicer.worker.job_folder import PreparedJob
 from TomoRayLib.slicer.worker.worker_run import WorkerRun
 
+# What Slicer's own Python has not: PyTorch, and what Resources/requirements.txt names.
+WORKER_REQUIREMENTS = (TORCH, Requirement("safetensors", ">=0.4.3"))
+
 
 class SynthesisRun(WorkerRun):
     """A synthesis: ``status.nodes`` is a ``CaseNodes``."""
+
+    requires = WORKER_REQUIREMENTS
 
     def __init__(self, request: Request) -> None:
         super().__init__(request.settings.device)
@@ -55,6 +61,8 @@ class SynthesisRun(WorkerRun):
 class ProjectionRun(WorkerRun):
     """The radiographs of a CT, without synthesis: ``status.nodes`` are the AP and the lateral volume node."""
 
+    requires = WORKER_REQUIREMENTS
+
     def __init__(self, inputs: CTInputs) -> None:
         super().__init__()
         self.inputs = inputs
@@ -84,7 +92,7 @@ class SampleRun(WorkerRun):
         self.is_phantom = False  # known once the results are there
 
     def prepare(self, folder: Path) -> PreparedJob:
-        from TomoRayLib.jobs.demonstration import default_cache
+        from TomoRayLib.jobs.demonstration_files import default_cache
         from TomoRayLib.jobs.job import DemonstrationJob
 
         return PreparedJob(DemonstrationJob(str(folder / "sample"), str(default_cache(dict(os.environ))), self.offline))

@@ -24,6 +24,25 @@ def slicer_host():
     return SlicerHost.start()
 
 
+@pytest.fixture(autouse=True)
+def packages_were_probed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs begin without a probe of PyTorch, as all do but the first one after an installation, unless a test has the
+    fixture ``probing``."""
+    if "probing" not in request.fixturenames and "slicer_host" in request.fixturenames:
+        request.getfixturevalue("slicer_host")
+        from TomoRayLib.slicer.worker import worker_run
+
+        monkeypatch.setattr(worker_run, "is_known_good", lambda _requirements: True)
+
+
+@pytest.fixture
+def probing(slicer_host) -> None:
+    """The first run of a test probes the worker's packages."""
+    from TomoRayLib.slicer.worker.probe import forget_good
+
+    forget_good()
+
+
 @pytest.fixture
 def scene(slicer_host):
     """Slicer's scene, empty before and after a test."""
@@ -34,12 +53,22 @@ def scene(slicer_host):
     slicer_host.clear_scene()
 
 
+def agree_to_the_weights() -> None:
+    """As after the first synthesis: the licence of the default weights was agreed to."""
+    import qt
+
+    from TomoRayLib.slicer.panel.consent import AGREED, KEY
+
+    qt.QSettings().setValue(KEY, AGREED)
+
+
 @pytest.fixture
 def panel(slicer_host, scene):
     """The open panel of the module TomoRay on an empty scene. Nothing may have been raised into the console."""
     slicer_host.errors.clear()
     slicer_host.dialogs.forget()
     slicer_host.window.show()
+    agree_to_the_weights()
     widget = slicer_host.open_module("TomoRay")
     yield widget
     slicer_host.close_module("TomoRay")
@@ -87,16 +116,17 @@ def a_panel(a_host, a_module_folder: Path):
 
 
 @pytest.fixture
-def a_python_slicer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a ``PythonSlicer`` on the path that runs the code given in place of, or before, the real worker."""
+def a_python_slicer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Puts a ``PythonSlicer`` on the path that runs the code given in place of, or before, the real worker, in this
+    Python or in another one."""
 
-    def install(code: str) -> None:
+    def install(code: str, python: Path | str = sys.executable) -> None:
         folder = tmp_path / "bin"
         folder.mkdir(exist_ok=True)
         script = folder / "before.py"
         script.write_text(code, encoding="utf-8")
         launcher = folder / "PythonSlicer"
-        launcher.write_text(f'#!/bin/sh\nexec {sys.executable} {script} "$@"\n', encoding="utf-8")
+        launcher.write_text(f'#!/bin/sh\nexec "{python}" "{script}" "$@"\n', encoding="utf-8")
         launcher.chmod(0o755)
         monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
 

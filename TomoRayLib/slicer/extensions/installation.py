@@ -1,41 +1,48 @@
 """PyTorch and the other requirements of the worker, installed on demand.
 
-Nothing here imports torch: the worker does, in its own process.
+Nothing here imports torch: the worker does, in its own process. What is installed is looked up in metadata; whether it
+can be loaded is asked of the worker's own Python, see ``worker.probe``.
 """
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.package_faults import Fault, PackageFault
+from TomoRayLib.base.requirements import TORCH, Unmet, installed_version, read_requirements, unmet
+from TomoRayLib.slicer.worker.failures import Failure, failure_of_package
 
-LEAST_TORCH = "2.4"
+
+class DamagedPackage(InputError):
+    """A package of which only traces are there: pip takes it for installed. ``failure`` says so for the panel."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.text)
+        self.failure = failure
 
 
 def torch_problem() -> str | None:
     """Return why PyTorch cannot be used as it is, in a sentence; None if it can. Looks at metadata only."""
-    if importlib.util.find_spec("torch") is None:
+    found = unmet(TORCH)
+    if found is None:
+        return None
+    if found.found is None:
         return _("PyTorch is not installed in Slicer.")
-    try:
-        found = version("torch")
-    except PackageNotFoundError:
-        return None  # there, though not installed by pip
-    if _numbers(found) < _numbers(LEAST_TORCH):
-        return _("PyTorch {found} is too old; TomoRay needs {least} or newer.").format(found=found, least=LEAST_TORCH)
-    return None
+    return _("PyTorch {found} is too old; TomoRay needs {least} or newer.").format(
+        found=found.found, least=TORCH.versions.removeprefix(">=")
+    )
 
 
 def ensure(requirements: Path) -> None:
     """Make sure that the worker can run: PyTorch through the PyTorch extension, the rest through ``slicer.packaging``.
 
     Slicer asks before it installs anything. Call it on the main thread, when the user has pressed Synthesize. Raises
-    InputError with what to do if something is still missing.
+    InputError with what to do if something is still missing, DamagedPackage if it has to be removed first.
     """
     problem = torch_problem()
     if problem is not None:
@@ -45,11 +52,14 @@ def ensure(requirements: Path) -> None:
 
 def problem(requirements: Path) -> str | None:
     """Return why the worker cannot run as things are, in a sentence; None if it can."""
-    missing = [name for name in requirement_names(requirements) if importlib.util.find_spec(name) is None]
-    return torch_problem() or (_("{names} is not installed.").format(names=", ".join(missing)) if missing else None)
+    lacking = _lacking(requirements)
+    return torch_problem() or (_sentence(lacking) if lacking else None)
 
 
 def _install_torch(problem: str) -> None:
+    traces = installed_version("torch")
+    if traces is not None and unmet(TORCH) == Unmet(TORCH):
+        raise DamagedPackage(failure_of_package(PackageFault("torch", Fault.INCOMPLETE, f"metadata of {traces} alone")))
     try:
         import PyTorchUtils
     except ImportError:
@@ -59,58 +69,69 @@ def _install_torch(problem: str) -> None:
                 "press Synthesize again."
             ).format(problem=problem)
         ) from None
+    reason = ""
     try:
-        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=f">={LEAST_TORCH}")
+        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH.versions)
     except Exception as error:  # the extension raises errors of pip, numpy, imports, ...
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    importlib.invalidate_caches()
+    still = torch_problem()
+    if still is None:  # what was raised on importing it here, the probe will tell of the worker's Python
+        return
+    if reason:
         raise InputError(
             _(
                 "PyTorch could not be installed ({reason}). Open the module PyTorch Utils, install it there, and press "
                 "Synthesize again."
-            ).format(reason=str(error).splitlines()[0] if str(error) else type(error).__name__)
-        ) from None
-    importlib.invalidate_caches()
-    still = torch_problem()
-    if still is not None:
-        raise InputError(_("{problem} Nothing was started.").format(problem=still))
+            ).format(reason=reason)
+        )
+    raise InputError(_("{problem} Nothing was started.").format(problem=still))
 
 
 def ensure_packages(requirements: Path) -> None:
-    """Make sure that the packages of a requirements file are there. Slicer asks before it installs any.
+    """Make sure that the packages of a requirements file are there, in versions that will do. Slicer asks before it
+    installs any.
 
     Raises InputError with what to do if one is still missing.
     """
-    missing = [name for name in requirement_names(requirements) if importlib.util.find_spec(name) is None]
-    if not missing:
+    lacking = _lacking(requirements)
+    if not lacking:
         return
+    names = " ".join(str(one.requirement) for one in lacking)
     advice = _(
         'Install {names} with Slicer\'s Python: in the Python console, slicer.util.pip_install("{names}").'
-    ).format(names=" ".join(missing))
+    ).format(names=names)
     try:
         from slicer import packaging
     except ImportError:  # before Slicer 5.12
-        raise InputError(advice) from None
+        raise InputError(f"{_sentence(lacking)} {advice}") from None
     try:
         packaging.pip_ensure(packaging.load_requirements(str(requirements)), requester="TomoRay")
     except (RuntimeError, subprocess.CalledProcessError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             _("{names} could not be installed ({reason}). {advice}").format(
-                names=", ".join(missing), reason=reason, advice=advice
+                names=", ".join(one.requirement.name for one in lacking), reason=reason, advice=advice
             )
         ) from None
-    importlib.invalidate_caches()
-    still = [name for name in missing if importlib.util.find_spec(name) is None]
+    still = _lacking(requirements)
     if still:
-        raise InputError(advice)
+        raise InputError(f"{_sentence(still)} {advice}")
 
 
-def requirement_names(requirements: Path) -> list[str]:
-    """The names in a requirements file; package and import name are the same for what TomoRay needs."""
-    lines = (line.split("#")[0].strip() for line in requirements.read_text(encoding="utf-8").splitlines())
-    return [line.split(">")[0].split("=")[0].split("<")[0].strip() for line in lines if line]
+def _lacking(requirements: Path) -> list[Unmet]:
+    """What of a requirements file is not there, or too old or too new."""
+    found = (unmet(requirement) for requirement in read_requirements(requirements))
+    return [one for one in found if one is not None]
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    """The leading numbers of a version: "2.13.0+cpu" is (2, 13)."""
-    parts: Any = text.split("+")[0].split(".")[:2]
-    return tuple(int("".join(sign for sign in part if sign.isdecimal()) or 0) for part in parts)
+def _sentence(lacking: list[Unmet]) -> str:
+    parts = [
+        _("{name} is not installed").format(name=one.requirement.name)
+        if one.found is None
+        else _("{name} {found} is installed, and {needed} is needed").format(
+            name=one.requirement.name, found=one.found, needed=one.requirement.versions
+        )
+        for one in lacking
+    ]
+    return f"{'; '.join(parts)}."

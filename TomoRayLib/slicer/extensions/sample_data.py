@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
 import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.slicer.runs import SampleRun
+from TomoRayLib.jobs.demonstration_files import (
+    SHA256_OF_FILE,
+    default_cache,
+    delete_downloaded,
+    downloaded_files,
+)
+
+if TYPE_CHECKING:
+    from TomoRayLib.slicer.runs import SampleRun
 
 # Planned address of the CT once the extension is published, for Slicer's scripted ``downloadSample``. Its button, and
 # the panel's, take CT and vertebrae from the package that holds them, see ``download``.
@@ -21,8 +30,6 @@ CT_NODE_NAME = "LIDC-IDRI-0001 CT"
 
 def register(thumbnail: str) -> None:
     """Offer the demonstration case in Slicer's Sample Data module. Its files are checked against SHA-256 sums."""
-    from TomoRayLib.jobs.demonstration import SHA256_OF_FILE
-
     try:
         import SampleData
     except ImportError:  # a Slicer without that module still has the panel's button
@@ -70,7 +77,24 @@ def download_and_tell(source: Any = None) -> list[Any]:
     return nodes
 
 
+def is_downloaded() -> bool:
+    """True if files of the sample are on this computer."""
+    return bool(downloaded_files(default_cache(dict(os.environ))))
+
+
+def delete() -> str:
+    """Delete the downloaded sample; what is in the scene stays. Returns a sentence on what was freed.
+
+    Raises OutputError if a file cannot be deleted.
+    """
+    freed = delete_downloaded(default_cache(dict(os.environ)))
+    text = _("The downloaded sample was deleted: {size:.0f} MB are free again. What is in the scene stays.")
+    return str(text.format(size=freed / 1e6))
+
+
 def _run(offline: bool) -> SampleRun:
+    from TomoRayLib.slicer.runs import SampleRun  # with numpy, which is not for Slicer's start
+
     run = SampleRun(offline)
     run.start()
     run.wait(slicer.app.processEvents)

@@ -17,11 +17,11 @@ import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
-from TomoRayLib.slicer.extensions import installation
 from TomoRayLib.slicer.fingerprint import fingerprint
 from TomoRayLib.slicer.panel.acquisition import AcquisitionSection
 from TomoRayLib.slicer.panel.advanced import AdvancedSection
 from TomoRayLib.slicer.panel.compare import CompareSection
+from TomoRayLib.slicer.panel.consent import Consent
 from TomoRayLib.slicer.panel.cursor import CursorSection
 from TomoRayLib.slicer.panel.guard import Guard
 from TomoRayLib.slicer.panel.inputs import InputsSection
@@ -29,7 +29,8 @@ from TomoRayLib.slicer.panel.measures import MeasuresSection
 from TomoRayLib.slicer.panel.naming import NamingSection
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.placing import PlacingSection
-from TomoRayLib.slicer.panel.running import RunBox, Show
+from TomoRayLib.slicer.panel.repair import RepairSection
+from TomoRayLib.slicer.panel.running import AnyRun, RunBox, Show
 from TomoRayLib.slicer.panel.sources import SourcesSection
 from TomoRayLib.slicer.panel.texts import listed
 from TomoRayLib.slicer.request import Request, Settings, has_input
@@ -39,7 +40,7 @@ from TomoRayLib.slicer.scene import radiographs
 from TomoRayLib.slicer.scene.case_nodes import CaseNodes, is_made_from
 from TomoRayLib.slicer.scene.nodes import Role, in_scene, problem_of
 from TomoRayLib.slicer.scene.watching import Watch
-from TomoRayLib.slicer.worker.worker_run import RunState, WorkerRun
+from TomoRayLib.slicer.worker.worker_run import RunState
 
 
 class Panel:
@@ -56,7 +57,7 @@ class Panel:
         # after the user left the module.
         self._made: tuple[str, tuple] | None = None
         self._suggestion: Mapping[str, Any] | None = None  # how the radiographs of the last run may have been meant
-        self._waiting: tuple[WorkerRun, Show] | None = None
+        self._waiting: tuple[AnyRun, Show] | None = None
         self.guard = Guard(self.show_problem)
         self._watch = Watch(self.guard(self._on_modified))
         self.inputs = InputsSection(ui)
@@ -73,11 +74,15 @@ class Panel:
         self._width_timer.setInterval(0)
         self._width_timer.connect("timeout()", self.guard(self._fit_width))
         self.run_box = RunBox(ui, self.guard, self._finished)
+        self.repair = RepairSection(ui, self.run_box, self._told)
+        self.consent = Consent()
         self.sources = SourcesSection(ui, self.inputs, self.run_box, requirements, self.say, self._told)
         for button, action in (
             (ui.synthesizeButton, self.synthesize_or_cancel),
             (ui.suggestionButton, self.apply_suggestion),
+            (ui.repairButton, self.repair.press),
             (ui.sampleButton, self.sources.load_sample),
+            (ui.deleteSampleButton, self.sources.delete_sample),
             (ui.renderButton, self.sources.render_radiographs),
             (ui.totalSegmentatorButton, self.sources.segment_vertebrae),
             (ui.rereadGeometryButton, self.inputs.read_again),
@@ -104,6 +109,7 @@ class Panel:
         for section in self._sections():
             section.parameters = parameters
         if parameters is not None:
+            self.consent.prefer(parameters)
             self._gui_tag = parameters.connectGui(self.ui)
             modified = self.guard(lambda *_arguments: self._on_modified())
             self._observers = [(parameters, parameters.AddObserver(vtk.vtkCommand.ModifiedEvent, modified))]
@@ -177,7 +183,11 @@ class Panel:
         if problems:
             self.say(listed(problems))
             return
-        installation.ensure(self._requirements)
+        said = "" if self.consent.given(self.parameters) else _("Nothing was started.")
+        said = said or self.repair.ensure(self._requirements)
+        if said:
+            self.say(said)
+            return
         self._said, self._suggestion = "", None
         with slicer.util.WaitCursor():
             self.run_box.start(SynthesisRun(self.naming.asked_again(self.request(), self._made)), self._show_case)
@@ -306,6 +316,7 @@ class Panel:
     def _update_buttons(self) -> None:
         ui, busy = self.ui, self.run_box.busy
         ui.suggestionButton.visible = self._suggestion is not None and not busy
+        self.repair.update()
         self.sources.update()
         ui.rereadGeometryButton.enabled = self.parameters is not None and not busy
         if self.parameters is None:
@@ -327,7 +338,7 @@ class Panel:
         if done is not None:
             self.say(done)
 
-    def _finished(self, run: WorkerRun, show: Show) -> None:
+    def _finished(self, run: AnyRun, show: Show) -> None:
         """Show the nodes of a run that is over, or say why there are none; if the module was left, on return."""
         if self.parameters is None:
             self._waiting = (run, show)
@@ -335,6 +346,7 @@ class Panel:
         status = run.status
         self.advanced.show_log("\n".join(part for part in (*status.notes, *status.warnings, status.log) if part))
         if status.state is RunState.DONE:
+            self.repair.after(run)
             show(run)
         elif status.state is RunState.CANCELLED:
             self._said = _("Cancelled. Nothing was changed.")
@@ -344,10 +356,10 @@ class Panel:
         self.update()
         self.say(said)
 
-    def _show_failure(self, run: WorkerRun) -> None:
+    def _show_failure(self, run: AnyRun) -> None:
         failure = run.status.failure
         assert failure is not None
-        self._said = failure.text
+        self._said = self.repair.offer(failure)
         if (
             failure.offer_cpu
             and isinstance(run, SynthesisRun)

@@ -10,8 +10,10 @@ import qt
 from slicer.i18n import tr as _
 
 from TomoRayLib.slicer.panel.texts import show_message
+from TomoRayLib.slicer.worker.check_run import CheckRun
 from TomoRayLib.slicer.worker.worker_run import WorkerRun
 
+AnyRun = WorkerRun | CheckRun
 Show = Callable[[Any], Any]  # takes the run that is done
 
 POLL_MS = 100
@@ -21,12 +23,13 @@ SECONDS_WORTH_SHOWING = 2.0
 
 
 class RunBox:
-    """Runs one ``WorkerRun`` at a time. ``finished(run, show)`` is called once for each, whatever its end."""
+    """Runs one ``WorkerRun`` or ``CheckRun`` at a time; ``finished(run, show)`` is called once for each, whatever its
+    end."""
 
-    def __init__(self, ui: Any, guard: Any, finished: Callable[[WorkerRun, Show], Any]) -> None:
+    def __init__(self, ui: Any, guard: Any, finished: Callable[[AnyRun, Show], Any]) -> None:
         self._ui = ui
         self._finished = finished
-        self._run: WorkerRun | None = None
+        self._run: AnyRun | None = None
         self._show: Show = lambda _run: None
         self._cancelling = False
         self._began = 0.0
@@ -39,7 +42,7 @@ class RunBox:
     def busy(self) -> bool:
         return self._run is not None
 
-    def start(self, run: WorkerRun, show: Show) -> None:
+    def start(self, run: AnyRun, show: Show) -> None:
         """Start a run, whose nodes ``show(run)`` will show; while another one is under way, nothing happens."""
         if self.busy:
             return
@@ -100,7 +103,7 @@ class RunBox:
         elif not self._cancelling:
             self._show_running(status.stage, status.fraction, status.seconds_left)
 
-    def _end(self) -> WorkerRun | None:
+    def _end(self) -> AnyRun | None:
         """Back to idle; returns the run that was under way."""
         run, self._run = self._run, None
         self._timer.stop()

@@ -10,7 +10,7 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
-from TomoRayLib.slicer.extensions import installation, totalsegmentator
+from TomoRayLib.slicer.extensions import installation, sample_data, totalsegmentator
 from TomoRayLib.slicer.panel.inputs import InputsSection
 from TomoRayLib.slicer.panel.parameters import InputKind
 from TomoRayLib.slicer.panel.running import RunBox
@@ -42,6 +42,7 @@ class SourcesSection:
         """Enable the buttons that can be pressed."""
         ui, busy = self._ui, self._run_box.busy
         ui.sampleButton.enabled = self.parameters is not None and not busy
+        ui.deleteSampleButton.enabled = not busy and sample_data.is_downloaded()
         if self.parameters is None:
             ui.renderButton.enabled = ui.totalSegmentatorButton.enabled = False
             return
@@ -55,6 +56,10 @@ class SourcesSection:
     def load_sample(self) -> None:
         """Fetch the demonstration case and choose it as input."""
         self._run_box.start(SampleRun(), self._choose_sample)
+
+    def delete_sample(self) -> None:
+        """Delete what was downloaded of the demonstration case."""
+        self._say(sample_data.delete())
 
     def render_radiographs(self) -> None:
         """Render the CT's radiographs without synthesis."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.held_folders import HeldFolder
+from TomoRayLib.base.requirements import Requirement
 from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, Note, StageBegun, Warned
 from TomoRayLib.slicer.worker.controls import with_control
-from TomoRayLib.slicer.worker.failures import Failure, failure_of_exception, failure_of_worker
+from TomoRayLib.slicer.worker.failures import Failure, failure_of_exception, failure_of_package, failure_of_worker
 from TomoRayLib.slicer.worker.job_folder import (
     FOLDER_PREFIX,
     PreparedJob,
@@ -24,6 +25,7 @@ from TomoRayLib.slicer.worker.job_folder import (
     sweep,
     temporary_folder,
 )
+from TomoRayLib.slicer.worker.probe import PackageProbe, forget_good, is_known_good
 from TomoRayLib.slicer.worker.process import WorkerProcess
 
 POLL_S = 0.05
@@ -61,12 +63,19 @@ class RunStatus:
 class WorkerRun(ABC):
     """One job of the worker, from its folder to its end. Subclasses prepare the job and load its results.
 
+    Packages that it ``requires`` are loaded by a probe first, unless the worker's Python has loaded them before as they
+    are now: what is broken is told before anything is begun.
+
     ``start`` and ``poll`` never raise for what a user can cause: that becomes a failed status. The job's folder is in
     Slicer's temporary folder and is deleted when the run is over, whatever its end.
     """
 
+    requires: Sequence[Requirement] = ()
+
     def __init__(self, device: str = "cpu") -> None:
         self._device = device
+        self._probe: PackageProbe | None = None
+        self._prepared: PreparedJob | None = None
         self._folder: HeldFolder | None = None
         self._process: WorkerProcess | None = None
         self._result: Finished | None = None
@@ -98,21 +107,28 @@ class WorkerRun(ABC):
             self._folder = HeldFolder(Path(temporary_folder() or tempfile.gettempdir()), FOLDER_PREFIX)
             folder = self._folder.path
             check_space(folder)
-            prepared = self.prepare(folder)
+            if self.requires and not is_known_good(self.requires):
+                self._probe = PackageProbe(self.requires)  # it loads them while the inputs are written
+            self._prepared = prepared = self.prepare(folder)
             self._notes += prepared.notes
             self._warnings += prepared.warnings
-            self._process = WorkerProcess(prepared.job, folder, temporary=True)
-            self._set(RunState.RUNNING, _("Starting the worker"))
+            if self._probe is None:
+                self._start_worker()
+            else:
+                self._set(RunState.RUNNING, _("Checking PyTorch, once after its installation"))
         except Exception as error:  # of any kind: the user is told, and nothing is left behind
             self._end(RunState.FAILED, failure=failure_of_exception(error))
         return self._status
 
     def poll(self) -> RunStatus:
         """Read the worker's events since the last call, load its results at the end, and return the status."""
-        if self._status.state.is_over or self._process is None:
+        if self._status.state.is_over:
             return self._status
         if not self.is_wanted():
             self._end(RunState.CANCELLED)
+            return self._status
+        if self._process is None:
+            self._await_probe()
             return self._status
         ended = not self._process.running  # asked before the events are read, so that the last ones are among them
         for event in self._process.poll():
@@ -140,6 +156,25 @@ class WorkerRun(ABC):
     @property
     def status(self) -> RunStatus:
         return self._status
+
+    def _start_worker(self) -> None:
+        assert self._prepared is not None
+        assert self._folder is not None
+        self._process = WorkerProcess(self._prepared.job, self._folder.path, temporary=True)
+        self._set(RunState.RUNNING, _("Starting the worker"))
+
+    def _await_probe(self) -> None:
+        """Start the worker once its packages were loaded."""
+        found = self._probe.poll() if self._probe is not None else None
+        if found is None:
+            return
+        if found.broken is not None:
+            self._end(RunState.FAILED, failure=failure_of_package(found.broken, found.log))
+            return
+        try:
+            self._start_worker()
+        except Exception as error:
+            self._end(RunState.FAILED, failure=failure_of_exception(error))
 
     def _hear(self, event: Event) -> None:
         if isinstance(event, StageBegun):
@@ -171,6 +206,8 @@ class WorkerRun(ABC):
         code, log = self._process.exit_code, self._process.log
         if code not in (ExitCode.DONE, ExitCode.EMPTY) or self._result is None:
             failure = failure_of_worker(self._error, code, log, self._device)
+            if failure.package is not None or self._error is None:
+                forget_good()
             self._end(RunState.FAILED, failure=failure)
             return
         try:
@@ -182,6 +219,8 @@ class WorkerRun(ABC):
 
     def _end(self, state: RunState, nodes: Any = None, failure: Failure | None = None) -> None:
         log = ""
+        if self._probe is not None:
+            self._probe.cancel()
         if self._process is not None:
             self._process.cancel()
             log = self._process.log

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from support import panel_driver as drive
+from support.broken_environments import Environment
 from support.slicer_data import add_radiograph, add_volume, oblique_case
 from support.tiny_model import worker_code
 
@@ -177,22 +178,13 @@ def test_a_worker_that_crashes_leaves_its_log(ready, a_python_slicer) -> None:
 
 
 @posix_only
-def test_torch_is_missing(ready, a_python_slicer) -> None:
-    """The real worker in a Python that cannot find torch."""
-    a_python_slicer(
-        """
-import sys
-class NoTorch:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] == "torch":
-            raise ModuleNotFoundError("No module named 'torch'", name="torch")
-sys.meta_path.insert(0, NoTorch())
-"""
-        + REAL_WORKER
-    )
+def test_torch_is_missing(ready, a_python_slicer, tmp_path: Path) -> None:
+    """The real worker in a Python without torch."""
+    environment = Environment(tmp_path / "without torch", own=("safetensors",))
+    a_python_slicer(REAL_WORKER, environment.python)
     said = said_after_a_run(ready)
     assert said.startswith("PyTorch is not installed in Slicer.")
-    assert "Press Synthesize again" in said
+    assert "Install the extension PyTorch" in said
 
 
 @posix_only
@@ -224,6 +216,36 @@ if json.load(open(sys.argv[-1]))["device"] != "cpu":
     assert said_after_a_run(ready).startswith("Done")
     assert "on the CPU instead?" in slicer_host.dialogs[-1].text
     assert ready.panel.parameters.device == "cpu"
+
+
+@posix_only
+@pytest.mark.parametrize(
+    ("raised", "said_first"),
+    [
+        ("CUDA error: no kernel image is available for execution on the device", "This PyTorch has no code for"),
+        ("The NVIDIA driver on your system is too old (found version 11040)", "The GPU's driver is missing, too old"),
+        ("CUDA error: device-side assert triggered", "The GPU has failed."),
+        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", "The GPU has failed."),
+    ],
+)
+def test_every_error_of_a_gpu_offers_the_cpu(ready, a_python_slicer, slicer_host, raised: str, said_first: str) -> None:
+    import qt
+
+    a_python_slicer(
+        f"""
+import sys
+from TomoRayLib.worker import print_event, run_guarded
+def work(): raise RuntimeError({raised!r})
+sys.exit(run_guarded(work, print_event))
+"""
+    )
+    slicer_host.dialogs.answer(qt.QMessageBox.No)
+    said = said_after_a_run(ready)
+    assert said.startswith(said_first)
+    assert "Choose CPU under Advanced" in said
+    assert "on the CPU instead?" in slicer_host.dialogs[-1].text
+    assert raised in ready.ui.logText.plainText
+    assert not ready.ui.repairButton.visible
 
 
 # The disk in trouble

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from support.broken_environments import Environment
 from TomoRayLib.images.writing import write_volume
 from TomoRayLib.jobs.events import ExitCode, Failed, Finished, Note, StageBegun
 from TomoRayLib.jobs.job import DemonstrationJob, SynthesisJob
@@ -210,19 +211,9 @@ def test_too_little_gpu_memory_offers_the_cpu(process, failures, tmp_path: Path)
 
 @posix_only
 def test_a_python_without_torch_says_how_to_get_it(process, failures, tmp_path: Path) -> None:
-    """The real worker in an interpreter that cannot find torch."""
-    job = a_ct_job(tmp_path)
-    code = (
-        "import sys\n"
-        "class NoTorch:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] == 'torch':\n"
-        "            raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')\n"
-        "sys.meta_path.insert(0, NoTorch())\n"
-        "from TomoRayLib.worker import main\n"
-        f"sys.exit(main([{str(tmp_path / 'job.json')!r}]))\n"
-    )
-    worker = process.WorkerProcess(job, tmp_path, a_python(tmp_path, code))
+    """The real worker in a Python without torch."""
+    environment = Environment(tmp_path / "without torch", own=("safetensors",))
+    worker = process.WorkerProcess(a_ct_job(tmp_path), tmp_path, str(environment.python))
     events = []
     wait_for(lambda: events.extend(worker.poll()) or not worker.running)
     events += worker.poll()

@@ -45,8 +45,11 @@ def isPipInstallInProgress() -> bool:
 
 
 def pip_install(requirements, **_options) -> None:
-    """Record what would be installed."""
-    installations.append([str(requirement) for requirement in _as_requirements(requirements)])
+    """Record what would be installed: words of pip's command line, and what stands behind them."""
+    words = requirements.split() if isinstance(requirements, str) else list(requirements)
+    options = [word for word in words if isinstance(word, str) and word.startswith("-")]
+    others = _as_requirements([word for word in words if word not in options])
+    installations.append([*options, *(str(requirement) for requirement in others)])
 
 
 def pip_uninstall(requirements, **_options) -> None:
