@@ -26,12 +26,9 @@ from slicer.util import VTKObservationMixin
 if importlib.util.find_spec("TomoRayLib") is None:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from TomoRayLib.slicer.extensions import installation, sample_data
-from TomoRayLib.slicer.panel.compare import later
-from TomoRayLib.slicer.panel.dicom_saving import DicomSaving
-from TomoRayLib.slicer.panel.panel import Panel
-from TomoRayLib.slicer.panel.parameters import TomoRayParameterNode
-from TomoRayLib.slicer.views import annotation, layouts
+# Nothing else of TomoRayLib here: Slicer reads this file at its start, and the rest needs numpy and VTK.
+from TomoRayLib.slicer.extensions import sample_data
+from TomoRayLib.slicer.views import layouts
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -68,12 +65,31 @@ class TomoRay(ScriptedLoadableModule):
 
 
 def on_startup() -> None:
-    """Register the sample in Slicer's Sample Data module, and the layouts for scenes that were saved with them."""
+    """Register the sample in Slicer's Sample Data module, and the layouts for scenes that were saved with them.
+
+    Views are marked from the first node on that is added, so that an unused TomoRay costs Slicer's start nothing.
+    """
     sample_data.register(resource_path("Icons/TomoRaySample.png"))
-    annotation.start(later)
+    scene = slicer.mrmlScene
+    tags = []
+
+    def on_first_node(*_arguments) -> None:
+        while tags:
+            scene.RemoveObserver(tags.pop())
+            qt.QTimer.singleShot(0, mark_views)
+
+    tags.append(scene.AddObserver(scene.NodeAddedEvent, on_first_node))
     node = layouts.layout_node()
     if node is not None:  # there is none without a main window
         layouts.register(node)
+
+
+def mark_views() -> None:
+    """Keep the line SYNTHETIC CT in every view that shows something synthetic, whether the module is open or not."""
+    from TomoRayLib.slicer.panel.compare import later
+    from TomoRayLib.slicer.views import annotation
+
+    annotation.start(later)
 
 
 class TomoRayWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -90,6 +106,9 @@ class TomoRayWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return resource_path(filename)
 
     def setup(self) -> None:
+        from TomoRayLib.slicer.panel.dicom_saving import DicomSaving
+        from TomoRayLib.slicer.panel.panel import Panel
+
         ScriptedLoadableModuleWidget.setup(self)
         widget = slicer.util.loadUI(self.resourcePath("UI/TomoRay.ui"))
         self.layout.addWidget(widget)
@@ -141,10 +160,15 @@ class TomoRayLogic(ScriptedLoadableModuleLogic):
     """For scripts, with or without the panel: see ``synthesize``."""
 
     def getParameterNode(self):
+        from TomoRayLib.slicer.panel.parameters import TomoRayParameterNode
+
         return TomoRayParameterNode(super().getParameterNode())
 
     def synthesize(self, request, waitForCompletion=True):
         """Run a synthesis. Missing Python packages are installed first (Slicer may ask).
+
+        Nothing asks whether the model's weights may be used: those of the default one are for non-commercial use only
+        (CC BY-NC-SA 4.0); with ``Settings(model="geolift-s-permissive")`` commercial use is allowed too.
 
         Args:
             request: A ``TomoRayLib.slicer.request.Request``.
@@ -158,6 +182,7 @@ class TomoRayLogic(ScriptedLoadableModuleLogic):
             RuntimeError: If there is no result, with the reason.
         """
         from TomoRayLib.base.errors import InputError
+        from TomoRayLib.slicer.extensions import installation
         from TomoRayLib.slicer.runs import SynthesisRun
         from TomoRayLib.slicer.worker.worker_run import RunState
 
@@ -199,6 +224,7 @@ class TomoRayTest(ScriptedLoadableModuleTest):
 
     def test_phantom_becomes_a_marked_synthetic_ct(self) -> None:
         """On the built-in phantom, so that no network is needed, with the real worker and the real weights."""
+        from TomoRayLib.slicer.extensions import installation
         from TomoRayLib.slicer.request import CTInputs, Request
 
         problem = installation.problem(Path(resource_path("requirements.txt")))
