@@ -26,7 +26,7 @@ class Consent:
             return True
         free = _free(entries)
         buttons = qt.QMessageBox
-        pressed = int(question(entry.id, entry.licence, free.id if free is not None else None).exec_())
+        pressed = int(question(entry, free).exec_())
         if pressed == int(buttons.Yes):
             qt.QSettings().setValue(KEY, AGREED)
             return True
@@ -45,8 +45,8 @@ class Consent:
             parameters.model = free.id
 
 
-def question(model: str, licence: str, free: str | None) -> Any:
-    """Return the dialog: Yes takes the model, No the free one (its id; None if there is none), Cancel neither."""
+def question(entry: Any, free: Any) -> Any:
+    """Return the dialog: Yes takes the model, No the ``free`` one (None if there is none), Cancel neither."""
     buttons = qt.QMessageBox
     box = qt.QMessageBox()
     box.setIcon(buttons.Question)
@@ -55,13 +55,13 @@ def question(model: str, licence: str, free: str | None) -> Any:
         _(
             "The weights of {model} are under {licence}: for non-commercial research only, with attribution, and what "
             "is made from them under the same licence. TomoRay itself is under Apache 2.0."
-        ).format(model=model, licence=licence)
+        ).format(model=entry.id, licence=entry.licence)
     )
     about_free = (
         _(
-            "{free} was trained without non-commercial data and may be used commercially; its synthetic CTs are "
-            "clearly worse. "
-        ).format(free=free)
+            "{free} was trained without non-commercial data and is under {licence}, which allows commercial use; its "
+            "synthetic CTs are clearly worse. "
+        ).format(free=free.id, licence=free.licence)
         if free is not None
         else ""
     )
@@ -70,9 +70,9 @@ def question(model: str, licence: str, free: str | None) -> Any:
     )
     shown = buttons.Yes | buttons.Cancel
     box.setStandardButtons(shown | buttons.No if free is not None else shown)
-    box.button(buttons.Yes).text = _("Use {model} (non-commercial research)").format(model=model)
+    box.button(buttons.Yes).text = _("Use {model} (non-commercial research)").format(model=entry.id)
     if free is not None:
-        box.button(buttons.No).text = _("Use {free} (commercial use allowed)").format(free=free)
+        box.button(buttons.No).text = _("Use {free} (commercial use allowed)").format(free=free.id)
     box.setDefaultButton(buttons.Cancel)
     return box
 

@@ -16,6 +16,7 @@ from TomoRayLib.jobs.events import ExitCode, Failed
 from TomoRayLib.slicer.worker.controls import with_control
 
 LOG_TAIL_LINES = 60
+NEED_GB = 1.1  # most memory of a synthesis from a CT on the CPU, see docs/performance.md
 
 
 @dataclass(frozen=True)
@@ -165,10 +166,10 @@ def _out_of_memory(exit_code: int | None, device: str, log: str) -> Failure:
             log,
             offer_cpu=True,
         )
-    sentence = _("Out of memory: a synthesis needs about 2 GB.")
+    sentence = _("Out of memory: a synthesis needs about {need} GB.").format(need=NEED_GB)
     if exit_code != ExitCode.OUT_OF_MEMORY:
         sentence = _(
             "The worker was terminated by the operating system, most likely because memory ran out (it needs about "
-            "2 GB)."
-        )
+            "{need} GB)."
+        ).format(need=NEED_GB)
     return Failure(sentence, _("Close other programs or data sets and try again."), log)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from support import panel_driver as drive
 
+PICTURES = Path(__file__).resolve().parents[4] / "output" / "panel"
 FREE = "geolift-s-permissive"
 
 
@@ -76,12 +79,18 @@ def test_free_weights_and_slicers_testing_mode_ask_nothing(nothing_agreed, slice
     assert questions(slicer_host) == []
 
 
-def test_the_question_names_both_models_on_its_buttons(slicer_host, tmp_path) -> None:
+def test_the_question_names_both_models_on_its_buttons(slicer_host) -> None:
     import qt
 
     from TomoRayLib.slicer.panel.consent import question
+    from TomoRayLib.weights import find_model
 
-    box = question("geolift-s", "CC-BY-NC-SA-4.0", FREE)
+    box = question(find_model("geolift-s"), find_model(FREE))
+    assert "CC-BY-SA-4.0, which allows commercial use" in box.informativeText
+    box.show()
+    slicer_host.process_events(0.05)
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    box.grab().save(str(PICTURES / "consent.png"))
     assert box.button(qt.QMessageBox.Yes).text == "Use geolift-s (non-commercial research)"
     assert box.button(qt.QMessageBox.No).text == f"Use {FREE} (commercial use allowed)"
     assert box.button(qt.QMessageBox.Cancel) is not None

@@ -206,7 +206,7 @@ def test_too_little_gpu_memory_offers_the_cpu(process, failures, tmp_path: Path)
     assert "GPU" in failure.sentence
     on_cpu = failure_of_code(process, failures, tmp_path, code.replace("CUDA out", "Out"), device="cpu")
     assert not on_cpu.offer_cpu
-    assert "2 GB" in on_cpu.sentence
+    assert "1.1 GB" in on_cpu.sentence
 
 
 @posix_only
