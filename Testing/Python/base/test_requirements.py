@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement as Judge
 
-from TomoRayLib.base.requirements import Requirement, parsed, read_requirements, unmet
+from TomoRayLib.base.requirements import LEAST_TORCH, Requirement, parsed, read_requirements, unmet
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 SPECIFIERS = (
@@ -48,6 +49,13 @@ def test_the_files_of_the_repository_are_read_as_pip_reads_them() -> None:
             judge = Judge(line)
             assert read.name == judge.name
             assert set(filter(None, read.versions.split(","))) == {str(one) for one in judge.specifier}
+
+
+def test_torch_is_asked_for_in_one_version_everywhere() -> None:
+    """The floor of the library is not below that of Slicer, which refuses what is older."""
+    project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    (asked,) = re.findall(r'"torch>=([0-9.]+)"', project)
+    assert parsed(f"torch>={LEAST_TORCH}").is_met_by(asked)
 
 
 def test_what_is_installed_is_told_by_version_and_not_by_presence() -> None:

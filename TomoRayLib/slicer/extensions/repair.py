@@ -22,6 +22,7 @@ from TomoRayLib.base.package_faults import Fault
 from TomoRayLib.base.requirements import TORCH, Requirement
 
 KEY = "TomoRay/RepairsTried"  # in the settings of this Slicer version: steps by package
+AGAIN = ("--force-reinstall", "--no-deps")  # pip's words for it
 OF_SLICER = frozenset(("numpy", "scipy", "SimpleITK", "vtk", "vtkmodules", "pydicom", "PIL", "pip"))
 
 
@@ -127,7 +128,7 @@ def take(step: Step, package: str, requirement: Requirement) -> str:
         if package == "torch" and step in (Step.INSTALL, Step.CPU_BUILD):
             _install_torch("cpu" if step is Step.CPU_BUILD else None)
         elif step is Step.INSTALL:
-            slicer.util.pip_install(["--force-reinstall", "--no-deps", str(requirement)])
+            slicer.util.pip_install([*AGAIN, str(requirement)])
     except Exception as error:  # the extension and pip raise what they like
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
         logging.warning("TomoRay: repair of %s: %s", package, error)
