@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -46,19 +45,11 @@ def read_array(path: Path, dataset: str | None) -> NDArray[Any]:
         if path.suffix.lower() == ".npz":
             return _of_archive(path, dataset)
         return _of_hdf5(path, dataset)
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        zipfile.BadZipFile,
-        zlib.error,
-        RuntimeError,
-        SyntaxError,
-    ) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: expected an array file, which cannot be read ({last_line(error)}).") from None
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:  # NumPy, zip and zlib raise many kinds on damaged files
+        reason = last_line(error) if str(error).strip() else type(error).__name__
+        raise InputError(f"{path}: expected an array file, which cannot be read ({reason}).") from None
 
 
 def _of_archive(path: Path, dataset: str | None) -> NDArray[Any]:

@@ -209,7 +209,7 @@ def _in_hu(volume: Volume, wanted: Description, path: Path) -> Volume:
 
 
 def _points(path: Path, wanted: Description, case: PreparedCase) -> Predicted:
-    points = _read_points(path) * wanted.scale_mm
+    points = read_points(path) * wanted.scale_mm
     if not len(points):
         return Predicted(points_mm=points)
     if wanted.frame == "RAS":
@@ -232,7 +232,7 @@ def _points(path: Path, wanted: Description, case: PreparedCase) -> Predicted:
     return Predicted(points_mm=kept, warnings=() if inside.mean() > 0.95 else (few,))
 
 
-def _read_points(path: Path) -> NDArray[np.float64]:
+def read_points(path: Path) -> NDArray[np.float64]:
     """Points (n, 3) in (x, y, z) of a VTK, PLY, STL, OBJ, NumPy or text file. Raises InputError for another file."""
     suffix = path.suffix.lower()
     if suffix in (".npy", ".npz"):

@@ -43,8 +43,8 @@ def sitk_image(values: NDArray[Any], said: Mapping[str, Any], metadata: Mapping[
     for name in ("Spacing", "Origin", "Direction"):
         if name.lower() in said:
             getattr(image, f"Set{name}")(said[name.lower()])
-    for key, value in metadata.items():
-        image.SetMetaData(key, value)
+    for key, value in metadata.items():  # bytes that are no text came as halves of characters, which it refuses
+        image.SetMetaData(*(text.encode("utf-8", "replace").decode("utf-8") for text in (key, value)))
     return image
 
 

@@ -32,6 +32,7 @@ _RATIOS = {
     JPEGExtended12Bit: HUFFMAN_JPEG,
 }
 _LARGEST_INFLATED = 4 * 10**9  # bytes of a deflated data set
+_USUAL_INFLATED, _USUAL_RATIO = 2**29, 64  # bytes; beyond them, how much larger than its file it can be
 _LEAST_OF_A_BOMB = 2**17  # bytes; what is smaller inflates to 135 MB at most
 _META_BYTES = 2**16  # where the transfer syntax stands; the usual group has a few hundred
 
@@ -85,7 +86,8 @@ def check_inflates(file: BinaryIO, path: Path) -> None:
     if place < 0:
         return
     free = available_memory_bytes()
-    most = _LARGEST_INFLATED if free is None else min(_LARGEST_INFLATED, free // 3)  # packed, unpacked, as pixels
+    most = min(_LARGEST_INFLATED, max(_USUAL_INFLATED, _USUAL_RATIO * size))
+    most = most if free is None else min(most, free // 3)  # unpacked, as stored values, as grey values
     found = max(_inflated(file, begin, most) for begin in _data_set_begins(start, place + len(name)))
     file.seek(0)
     if found > most:

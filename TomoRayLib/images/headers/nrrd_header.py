@@ -187,8 +187,12 @@ def _in_space(header: NrrdHeader, path: Path) -> StatedGrid:
             "it again."
         )
     columns = np.array([_vector(text, path) for text in _vector_texts(fields["spacedirections"]) if text != "none"]).T
-    if columns.shape[1] > 3:
-        columns = columns[:, :3]
+    columns = columns[:, :3] if columns.ndim == 2 else columns
+    if columns.shape != (3, 3):
+        raise InputError(
+            f"{path}: expected a space direction for each of three axes, got {fields['spacedirections']}; export it "
+            "again as a 3D volume."
+        )
     _check_one_size(header, np.linalg.norm(columns, axis=0), path)
     origin = np.array(_vector(fields.get("spaceorigin", "(0,0,0)"), path))
     units = _texts(fields.get("spaceunits", ""), 3, "space units", path)
