@@ -21,13 +21,14 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from TomoRayLib.anatomy.vertebrae import label_of_structure
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.files import MANIFEST_NAME
+from TomoRayLib.images.folder_walk import walked
 
 ENDINGS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd")
 STRUCTURES_FOLDER = "segmentations"  # TotalSegmentator: one binary mask per structure
@@ -63,6 +64,7 @@ SECOND_COPY = "VerSe case that was already found (VerSe19 and VerSe20 overlap)"
 NO_DERIVATIVES = "VerSe image under CC BY-NC-ND (sub-gl), which is included only on request"
 VERSE_IN_CTSPINE1K = "VerSe image inside CTSpine1K, which a model may have been trained on"
 EMPTY_FOLDER = "empty folder"
+NO_FILE = "device, pipe or socket"
 OWN_RESULTS = "folder of TomoRay's own results"
 
 
@@ -277,7 +279,9 @@ def _volume_files(folder: Path) -> tuple[list[_File], list[LeftOut]]:
     """Volumes by name, a folder of structures counting as one, and the folders that are skipped."""
     files: list[_File] = []
     left_out: list[LeftOut] = []
-    for place, below, names in _walk(folder):
+    for found in walked(folder):
+        place, below, names = found.path, found.below, found.names
+        left_out += [LeftOut(place / name, NO_FILE) for name in found.odd if stem_of(Path(name))]
         if MANIFEST_NAME in names:
             below.clear()
             left_out.append(LeftOut(place, OWN_RESULTS))
@@ -305,19 +309,6 @@ def _is_plain_ct(name: str) -> bool:
     """True for the CT among the structures that were made from it: ``ct.nii.gz``, ``s0308_ct.nii.gz``."""
     stem = stem_of(Path(name)) or ""
     return stem.lower() == "ct" or _CT_ENDING.search(stem) is not None
-
-
-def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """``os.walk`` in the order of names, through links to folders (data sets are often linked), each folder once."""
-    seen: set[str] = set()
-    for place, below, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            below.clear()
-            continue
-        seen.add(real)
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        yield Path(place), below, sorted(names)
 
 
 def _segmentations_of(image: _File, index: _Index) -> list[_File]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from TomoRayLib.base.hashes import sha256_of_bytes, sha256_of_file
-from TomoRayLib.images.existing import unreadable
+from TomoRayLib.images.existing import existing_path, unreadable
 from TomoRayLib.images.headers import meta_image_header, nrrd_voxels
 from TomoRayLib.images.headers.meta_image_header import MetaImageHeader
 from TomoRayLib.images.headers.nifti_header import NiftiHeader, is_nifti_pair, voxel_file
@@ -26,6 +26,7 @@ def data_files(path: Path) -> tuple[Path, ...]:
     Raises:
         InputError: If the file cannot be read, or its header is damaged.
     """
+    existing_path(path)
     if path.is_dir():
         return tuple(sorted(item for item in path.rglob("*") if item.is_file()))
     try:

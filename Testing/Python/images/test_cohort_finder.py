@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -345,3 +346,14 @@ def test_cts_without_a_segmentation_are_cases_if_asked_for(tmp_path: Path) -> No
     assert set(why(cohort).values()) == {reasons.NO_DERIVATIVES, reasons.NO_CT}
     assert [case.name for case in only_named(cohort, ["s0308"]).unlabelled] == ["s0308"]
     assert find_cases(tmp_path).unlabelled == ()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_pipes_and_devices_among_the_files_are_left_out_without_waiting_for_them(tmp_path: Path) -> None:
+    made(tmp_path, "a_ct.nii.gz", "a_seg.nii.gz")
+    os.mkfifo(tmp_path / "b_ct.nii.gz")
+    (tmp_path / "c_ct.nii.gz").symlink_to("/dev/zero")
+    (tmp_path / "d_ct.nii.gz").symlink_to(tmp_path / "a_ct.nii.gz")
+    cohort = find_cases(tmp_path, include_unlabelled=True)
+    assert [case.name for case in (*cohort.cases, *cohort.unlabelled)] == ["a", "d"]
+    assert why(cohort) == {"b_ct.nii.gz": reasons.NO_FILE, "c_ct.nii.gz": reasons.NO_FILE}

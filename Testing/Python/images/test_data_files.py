@@ -101,5 +101,5 @@ def test_a_folder_is_all_its_files_and_their_names(tmp_path: Path) -> None:
 def test_a_pattern_that_is_none_and_a_missing_file_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="first number, last number and step"):
         data_files(nrrd(tmp_path, "s%d.raw one two\n"))
-    with pytest.raises(InputError, match="can be read"):
+    with pytest.raises(InputError, match="expected an existing file"):
         sha256_of_image(tmp_path / "absent.nrrd")

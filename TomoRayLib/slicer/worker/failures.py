@@ -17,6 +17,7 @@ from TomoRayLib.slicer.worker.controls import with_control
 
 LOG_TAIL_LINES = 60
 NEED_GB = 1.1  # most memory of a synthesis from a CT on the CPU, see docs/performance.md
+DECLARES = "header declares"  # in the sentence on a file that declares more than memory holds (images.declared_size)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def failure_of_worker(error: Failed | None, exit_code: int | None, log: str, dev
     gpu = _member(GpuFault, error.fault) if error is not None else None
     if gpu is not None:
         return _gpu_failed(gpu, whole_log)
+    if error is not None and error.code == ExitCode.OUT_OF_MEMORY and DECLARES in error.message:
+        return Failure(with_control(error.message, error.field), "", whole_log)  # a file's fault, with figures
     if exit_code == ExitCode.OUT_OF_MEMORY or _was_terminated(error, exit_code, log):
         return _out_of_memory(exit_code, device, whole_log)
     if error is not None and error.code == ExitCode.INTERNAL_ERROR:
