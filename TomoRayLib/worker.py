@@ -83,9 +83,11 @@ def main(arguments: list[str] | None = None) -> int:
         print("usage: python -m TomoRayLib.worker job.json", file=sys.stderr)
         return ExitCode.INPUT
 
-    ending = Ending(print_event)
+    ending, parent_gone = Ending(print_event), threading.Event()
 
     def work() -> None:
+        if os.environ.get(STOP_WITH_PARENT):  # from here on a termination is raised, and what follows is cleaned away
+            threading.Thread(target=_stop_with_parent, args=(parent_gone,), daemon=True).start()
         from TomoRayLib.jobs.job_files import (
             read_job,  # not above: without numpy, which it imports, an event has to say so
         )
@@ -93,9 +95,6 @@ def main(arguments: list[str] | None = None) -> int:
         run_job(read_job(Path(arguments[0])), ending)
 
     take_over(_tell_early_end)
-    parent_gone = threading.Event()
-    if os.environ.get(STOP_WITH_PARENT):
-        threading.Thread(target=_stop_with_parent, args=(parent_gone,), daemon=True).start()
     try:
         return run_guarded(work, print_event) or ending.code
     finally:

@@ -72,10 +72,20 @@ def take_over(tell: Callable[[int], None] | None = None) -> None:
     Args:
         tell: Receives the exit code if the process ends before its work has begun.
     """
+    if _process.tell is None and hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_let_go)
     _process.tell = tell
     for number in _ASKING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _process.hear)
+
+
+def _let_go() -> None:
+    """A process that is forked from this one, to make samples for example, ends as any does."""
+    _process.asked = None
+    for number in _ASKING:
+        if signal.getsignal(number) == _process.hear:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def begin_work() -> None:

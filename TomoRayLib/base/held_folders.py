@@ -117,18 +117,22 @@ def sweep_once(parent: Path, names: re.Pattern[str], spare: Callable[[Path], boo
         sweep(parent, names, spare)
 
 
+def sweep_private() -> None:
+    """Delete what killed processes left in private temporary folders: it may show a patient."""
+    sweep_once(Path(tempfile.gettempdir()), own_names(PRIVATE_PREFIX))
+
+
 @contextmanager
 def private_folder() -> Iterator[Path]:
     """Yield an empty temporary folder, which no other user can read and which is deleted when the block ends.
 
-    What killed processes left in such folders is deleted first: it may show a patient.
+    What killed processes left in such folders is deleted first.
 
     Raises:
         OutputError: If it cannot be made.
     """
-    parent = Path(tempfile.gettempdir())
-    sweep_once(parent, own_names(PRIVATE_PREFIX))
-    folder = None
+    sweep_private()
+    parent, folder = Path(tempfile.gettempdir()), None
     try:
         with deferred():
             try:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from TomoRayLib.base.endings import deferred
-from TomoRayLib.base.held_folders import own_names, sweep
+from TomoRayLib.base.held_folders import own_names, sweep, sweep_private
 from TomoRayLib.base.publishing import INSIDE_PREFIX, has_journal, publishing, recover
 
 PROBE_PREFIX = ".tomoray-"  # of an empty folder, made to see whether that is possible
@@ -27,13 +27,15 @@ def beside_prefix(final: Path) -> str:
 
 
 def tidy(final: Path) -> None:
-    """Complete what killed runs were moving into an output folder, and delete what they left in and beside it.
+    """Complete what killed runs were moving into an output folder, and delete what they left in and beside it, and
+    in temporary folders.
 
     Runs that live, and those of other users, are left alone.
 
     Raises:
         OutputError: If a move cannot be completed.
     """
+    sweep_private()
     if final.is_dir():
         recover(final)
         sweep(final, own_names(INSIDE_PREFIX), spare=has_journal)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.base.held_folders import PRIVATE_PREFIX, HeldFolder, own_names, sweep_once
+from TomoRayLib.base.held_folders import PRIVATE_PREFIX, HeldFolder, sweep_private
 from TomoRayLib.evaluation.code_version import package_version
 from TomoRayLib.evaluation.pool import CASE_BYTES, Lost
 
@@ -172,9 +172,8 @@ def local_pool(workers: int, threads: int, memory_gb: float | None) -> DaskPool:
             ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), threads
         ),
     }
-    temporary = Path(tempfile.gettempdir())
-    sweep_once(temporary, own_names(PRIVATE_PREFIX))
-    folder = HeldFolder(temporary, PRIVATE_PREFIX)
+    sweep_private()
+    folder = HeldFolder(Path(tempfile.gettempdir()), PRIVATE_PREFIX)
     try:
         with dask.config.set(settings):
             cluster = LocalCluster(

@@ -176,3 +176,23 @@ def test_other_threads_put_nothing_off() -> None:
     thread.start()
     thread.join()
     assert heard == [before]
+
+
+def test_a_forked_process_ends_as_any_does() -> None:
+    """One that makes samples for a training is ended by SIGTERM at once, without an exception."""
+    code = """
+        import os, signal, sys, time
+        from TomoRayLib.base.endings import begin_work, take_over
+        take_over(print)
+        begin_work()
+        child = os.fork()
+        if child == 0:
+            try:
+                time.sleep(600)
+            finally:
+                print("cleaned", flush=True)
+        time.sleep(0.2)
+        os.kill(child, signal.SIGTERM)
+        print(os.WTERMSIG(os.waitpid(child, 0)[1]))
+    """
+    assert run(code).stdout.splitlines() == [str(int(signal.SIGTERM))]

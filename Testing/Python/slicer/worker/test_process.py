@@ -124,10 +124,15 @@ def test_cancel_of_a_real_synthesis_leaves_no_process_and_no_results(process, tm
 
 
 @posix_only
-def test_the_worker_ends_with_the_application(process, tmp_path: Path) -> None:
-    """The application is another process here, killed outright; its worker must not go on."""
-    job = tmp_path / "job.json"
-    job.write_text(a_ct_job(tmp_path).to_json(), encoding="utf-8")
+@pytest.mark.parametrize("temporary", [False, True])
+def test_the_worker_ends_with_the_application(process, tmp_path: Path, temporary: bool) -> None:
+    """The application is another process here, killed outright; its worker must not go on, and deletes the CT that it
+    got in a temporary folder."""
+    folder = tmp_path / "tomoray-job"
+    folder.mkdir()
+    job = folder / "job.json"
+    job.write_text(a_ct_job(folder).to_json(), encoding="utf-8")
+    of_folder = {"TOMORAY_DELETE_WITH_PARENT": str(folder)} if temporary else {}
     script = (
         "import subprocess, sys, time\n"
         f"worker = subprocess.Popen([sys.executable, '-m', 'TomoRayLib.worker', {str(job)!r}], stdin=subprocess.PIPE,\n"
@@ -136,7 +141,10 @@ def test_the_worker_ends_with_the_application(process, tmp_path: Path) -> None:
         "time.sleep(600)\n"
     )
     application = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, env=process.worker_environment(), text=True
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        env={**process.worker_environment(), **of_folder},
+        text=True,
     )
     assert application.stdout is not None
     worker = psutil.Process(int(application.stdout.readline()))
@@ -146,7 +154,8 @@ def test_the_worker_ends_with_the_application(process, tmp_path: Path) -> None:
     application.stdout.close()
     gone, _alive = psutil.wait_procs([worker], timeout=20)
     assert gone == [worker]
-    assert not (tmp_path / "results").exists()
+    assert not (folder / "results").exists()
+    assert folder.exists() != temporary
 
 
 def test_many_runs_leave_no_open_files(process, tmp_path: Path) -> None:
