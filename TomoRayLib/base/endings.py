@@ -22,7 +22,7 @@ GRACE_S = 2.0
 CODE_TERMINATED = 128 + int(signal.SIGTERM)  # on each system: 143
 CODE_INTERRUPTED = 128 + int(signal.SIGINT)
 _TERMINATING = (signal.SIGTERM,) if sys.platform == "win32" else (signal.SIGTERM, signal.SIGHUP)
-_ASKING = (signal.SIGINT, *_TERMINATING)
+ASKING = (signal.SIGINT, *_TERMINATING)
 
 
 class Terminated(SystemExit):
@@ -47,7 +47,7 @@ class _Process:
         self.tell: Callable[[int], None] | None = None
 
     def hear(self, number: int, frame: FrameType | None) -> None:
-        code = CODE_INTERRUPTED if number == signal.SIGINT else CODE_TERMINATED
+        code = code_of(number)
         now_s = time.monotonic()
         if self.phase is _Phase.STARTING:
             if self.tell is not None:
@@ -75,7 +75,7 @@ def take_over(tell: Callable[[int], None] | None = None) -> None:
     if _process.tell is None and hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=_let_go)
     _process.tell = tell
-    for number in _ASKING:
+    for number in ASKING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _process.hear)
 
@@ -98,6 +98,11 @@ def end_work() -> None:
     """Say that the work is over: the process is about to end by itself."""
     if signal.getsignal(signal.SIGTERM) == _process.hear:
         _process.phase, _process.since_s = _Phase.ENDING, time.monotonic()
+
+
+def code_of(number: int) -> int:
+    """Return the exit code of a process that ends because of a signal."""
+    return CODE_INTERRUPTED if number == signal.SIGINT else CODE_TERMINATED
 
 
 def asked_code() -> int | None:
@@ -126,7 +131,7 @@ def deferred() -> Iterator[None]:
         return
     waiting: list[int] = []
     before: dict[int, Any] = {}
-    for number in _ASKING:
+    for number in ASKING:
         if signal.getsignal(number) not in (signal.SIG_IGN, None):
             before[number] = signal.signal(number, lambda got, frame: waiting.append(got))
     try:

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+from TomoRayLib.base.endings import asked_code
 from TomoRayLib.base.streams import lost_output
 
 M_ARENA_MAX = -8  # glibc's malloc.h
@@ -18,35 +19,36 @@ UNWRITTEN = 120  # exit code of a process that did its work, but could not print
 NEW_OBJECTS = 50_000  # after which circular garbage is looked for; Python's 700 cost a tenth of the time of imports
 
 
-def run_one_job(main: Callable[[], object]) -> None:
+def run_one_job(main: Callable[[], object], short: bool = True) -> None:
     """Call a program's main function, and end the process with the exit code that it returns or leaves with.
 
     Threads are waited for, what was to be done at the end is done and what was printed is written, but the interpreter
-    is not taken apart module by module (0.4 s with PyTorch, VTK and SimpleITK): ``main`` closes its own files. An
-    exception other than SystemExit ends the process as ever, and so does a text as its exit code.
+    is not taken apart module by module (0.4 s with PyTorch, VTK and SimpleITK; after an interrupted import of these it
+    ends in a crash of theirs): ``main`` closes its own files. An exception other than SystemExit ends the process as
+    ever, and so does a text as its exit code.
+
+    Args:
+        main: The program.
+        short: Whether it takes seconds, and gains from looking for garbage more rarely and from fewer heaps.
     """
-    gc.set_threshold(NEW_OBJECTS, 20, 20)
-    _limit_heaps()
+    if short:
+        gc.set_threshold(NEW_OBJECTS, 20, 20)
+        _limit_heaps()
     try:
         code = main()
     except SystemExit as end:
         code = end.code
     if code is not None and not isinstance(code, int):
         sys.exit(code)  # type: ignore[arg-type]
-    threading._shutdown()  # type: ignore[attr-defined]  # as Python's own end begins: pools are closed, threads joined
-    atexit._run_exitfuncs()
-    os._exit(_written(code or 0))
-
-
-def end_long_job(main: Callable[[], object]) -> None:
-    """Call a program's main function; leave with its exit code as any program of Python does, once its output is
-    written."""
-    code: object = None
+    if asked_code() is not None:
+        sys.unraisablehook = lambda *_: None  # half imported libraries cannot do what they do at the end
     try:
-        code = main()
-    except SystemExit as end:
-        code = end.code
-    sys.exit(_written(code or 0) if code is None or isinstance(code, int) else code)  # type: ignore[arg-type]
+        threading._shutdown()  # type: ignore[attr-defined]  # as Python's own end begins: pools are closed, threads joined
+        atexit._run_exitfuncs()
+    except Exception:
+        if asked_code() is None:
+            raise
+    os._exit(_written(code or 0))
 
 
 def _written(code: int) -> int:

@@ -28,8 +28,13 @@ _NUMBERS = re.compile(
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table with a header line; lines end with a newline on every system, and no cell is a formula."""
+    return csv_lines([header, *rows])
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> str:
+    """Lines of a table that has its header already."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([csv_cell(value) for value in row] for row in (header, *rows))
+    csv.writer(text, lineterminator="\n").writerows([csv_cell(value) for value in row] for row in rows)
     return text.getvalue()
 
 
@@ -47,8 +52,14 @@ def csv_rows(path: Path) -> list[list[str]]:
 
     Raises OSError if the file cannot be read.
     """
-    with path.open(newline="", encoding="utf-8") as file:
-        return [[cell[1:] if _MARKED.match(cell) else cell for cell in row] for row in csv.reader(file)]
+    return csv_rows_of(path.read_bytes().decode("utf-8"))
+
+
+def csv_rows_of(text: str) -> list[list[str]]:
+    """Return the rows of a table's text, as ``csv_rows`` does."""
+    return [
+        [cell[1:] if _MARKED.match(cell) else cell for cell in row] for row in csv.reader(io.StringIO(text, newline=""))
+    ]
 
 
 def csv_records(path: Path) -> list[dict[str, str]]:

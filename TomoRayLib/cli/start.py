@@ -13,7 +13,7 @@ LONG = ("evaluate", "train", "train-segmenter", "publish", "sample-sheet")
 def run() -> None:
     """Entry point of the ``tomoray`` command: ``main`` as a process, which ends at once after a command of seconds."""
     take_over(_tell)
-    from TomoRayLib.base.one_job_process import end_long_job, run_one_job  # not above, where nobody hears Ctrl-C yet
+    from TomoRayLib.base.one_job_process import run_one_job  # not above, where nobody hears Ctrl-C yet
     from TomoRayLib.base.search_path import leave_out_working_folder
     from TomoRayLib.base.streams import make_lasting
 
@@ -21,10 +21,7 @@ def run() -> None:
     make_lasting()
     from TomoRayLib.cli.commands import main
 
-    if any(word in LONG for word in sys.argv[1:2]):
-        end_long_job(main)
-    else:
-        run_one_job(main)
+    run_one_job(main, short=not any(word in LONG for word in sys.argv[1:2]))
 
 
 def _tell(code: int) -> None:

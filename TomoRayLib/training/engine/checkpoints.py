@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.base.files import write_atomically
 from TomoRayLib.networks.geolift import HEAD_LEVELS, GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.training.engine.adversary import Adversary
 from TomoRayLib.training.engine.models import Model, NetworkConfig, describe_network, network_of
 from TomoRayLib.training.engine.progress import Progress
+from TomoRayLib.training.engine.run_files import write_checkpoint
 from TomoRayLib.weights import read_weights
 
 ADDED_PARTS = {  # options of GeoLiftConfig, and how the names of their parameters begin
@@ -67,8 +67,7 @@ def save_checkpoint(
         "sources": sources,
         "stream": dict(stream),
     }
-    with write_atomically(path) as partial:
-        torch.save(content, partial)
+    write_checkpoint(path, content)
 
 
 def restore(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 from TomoRayLib.base.files import write_atomically
-from TomoRayLib.base.text_formats import csv_cell
+from TomoRayLib.base.text_formats import csv_lines, csv_rows, csv_rows_of, csv_text
 from TomoRayLib.training.engine.progress import Progress
+from TomoRayLib.training.engine.run_files import append
 
 EVERY_STEPS = 10
 
@@ -43,26 +43,22 @@ class RunLog:
 
     def _append(self, name: str, row: dict[str, Any]) -> None:
         path = self.out / name
-        header = _rows(path)[0] if path.exists() else None
-        with path.open("a", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=header or list(row), extrasaction="ignore")
-            if header is None:
-                writer.writeheader()
-            writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else csv_cell(v) for k, v in row.items()})
-
-
-def _rows(path: Path) -> list[list[str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.reader(file))
+        header = csv_rows(path)[0] if path.exists() and path.stat().st_size else None
+        cells = {key: f"{value:.5g}" if isinstance(value, float) else value for key, value in row.items()}
+        columns = header or list(cells)
+        line = [cells.get(column, "") for column in columns]
+        append(path, csv_text(columns, [line]) if header is None else csv_lines([line]))
 
 
 def _keep_until(path: Path, steps_done: int) -> None:
-    if not (found := _rows(path)):  # killed before the header was written
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]  # without a row that a killed run was writing
+    header, *rows = csv_rows_of(whole.decode("utf-8")) or [[]]
+    if not header:
         path.unlink()
         return
-    header, *rows = found
     step = header.index("step")
-    kept = [row for row in rows if len(row) == len(header) and int(row[step]) <= steps_done]  # a torn row is shorter
-    if len(kept) < len(rows):
-        with write_atomically(path) as partial, Path(partial).open("w", newline="") as file:
-            csv.writer(file).writerows([header, *kept])
+    kept = [row for row in rows if len(row) == len(header) and int(row[step]) <= steps_done]
+    if len(kept) < len(rows) or len(whole) < len(content):
+        with write_atomically(path) as partial:
+            partial.write_text(csv_text(header, kept), encoding="utf-8")

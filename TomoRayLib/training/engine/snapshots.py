@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from TomoRayLib.base.files import write_atomically
 from TomoRayLib.training.engine.models import Model, describe_network
 from TomoRayLib.training.engine.progress import Progress
+from TomoRayLib.training.engine.run_files import write_checkpoint
 from TomoRayLib.training.engine.validation import ValidationCase
 
 BEST, KEPT = "best.ckpt", "kept"  # a file and a folder of a run
@@ -71,6 +71,4 @@ def save_snapshot(
         "stream": dict(stream),
         "merit": None if people is None else merit(people),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with write_atomically(path) as partial:
-        torch.save(content, partial)
+    write_checkpoint(path, content)

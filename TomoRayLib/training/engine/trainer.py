@@ -12,7 +12,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -34,7 +34,7 @@ from TomoRayLib.training.data.samples import Sample, StreamConfig
 from TomoRayLib.training.data.stream import SampleStream
 from TomoRayLib.training.engine.adversary import Adversary
 from TomoRayLib.training.engine.checkpoints import Kept, restore, save_checkpoint, start_from
-from TomoRayLib.training.engine.interruption import stop_asked
+from TomoRayLib.training.engine.interruption import stop_asked, until
 from TomoRayLib.training.engine.losses import level_losses, pooled
 from TomoRayLib.training.engine.models import Model, build_model, parameters_to_train
 from TomoRayLib.training.engine.processes import cores_of_process, launched_fabric, workers_for
@@ -203,21 +203,23 @@ class Trainer:
         log = RunLog(self.out, self.fabric.is_global_zero, self.progress.steps)
         started_at = time.monotonic() - self.progress.seconds
         with self._errors_explained(), stop_asked(self.fabric.world_size) as asked:
-            for sample in _until(asked, loader):
-                if self.share_spent >= 1:
+            for sample in until(asked, loader):
+                if self.share_spent >= 1 or asked():
                     break
                 terms = self.step(sample, started_at)
                 log.training(self.progress, terms)
-                if asked() or self.progress.seconds - self.kept.seconds > CHECKPOINT_SECONDS:
-                    self.save()
                 if asked():
-                    raise KeyboardInterrupt
+                    break
+                if self.progress.seconds - self.kept.seconds > CHECKPOINT_SECONDS:
+                    self.save()
                 if self.config.keep_every_steps and self.progress.steps % self.config.keep_every_steps == 0:
                     self._snapshot(snapshot_path(self.out, self.progress.steps))
                 self._tell(terms["loss"])
                 if self.progress.steps % self.config.validate_every_steps == 0:
                     self.validate(log)
-            self.save()
+            if not asked() or self.kept.steps < self.progress.steps:
+                self.save()
+            asked.end()
             if self.validated_at != self.progress.steps:
                 self.validate(log)
 
@@ -282,16 +284,6 @@ def _workers_before(out: Path) -> int | None:
         return None
     workers: int | None = json.loads((out / "config.json").read_text(encoding="utf-8"))["training"].get("workers")
     return workers
-
-
-def _until(asked: Callable[[], bool], loader: Iterable[Sample]) -> Iterator[Sample]:
-    """The samples. Raises KeyboardInterrupt if a process that makes them has ended because it was asked to."""
-    try:
-        yield from loader
-    except RuntimeError:
-        if asked():
-            raise KeyboardInterrupt from None
-        raise
 
 
 def _sources(

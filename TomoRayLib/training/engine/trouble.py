@@ -11,7 +11,7 @@ import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 
-from TomoRayLib.base.errors import InputError
+from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.memory import is_out_of_memory
 
 WORKER_KILLED = "killed by signal: Killed"  # a process that makes samples, terminated by the operating system
@@ -60,7 +60,8 @@ def first_without_a_finite_gradient(network: nn.Module) -> str | None:
 
 @contextmanager
 def explained(batch_size: int, finest_level: int, steps: Callable[[], int], kept: Callable[[], str]) -> Iterator[None]:
-    """Turn an error of a sample, a step or a validation into an InputError that says where it happened and what to try.
+    """Turn an error of a sample, a step or a validation into an InputError that says where it happened and what to try;
+    an OutputError also says which checkpoint there is.
 
     ``steps`` gives the number of steps taken, ``kept`` a sentence about the checkpoint that there is.
     """
@@ -72,6 +73,8 @@ def explained(batch_size: int, finest_level: int, steps: Callable[[], int], kept
             f"The {error.what} is not a number at step {steps() + 1} (terms of the loss: {terms}). {kept()} Try a "
             f"lower peak_lr."
         ) from error
+    except OutputError as error:
+        raise OutputError(f"{error} {kept()}") from error
     except (MemoryError, RuntimeError, ValueError) as error:
         if not is_about_memory(error):
             raise

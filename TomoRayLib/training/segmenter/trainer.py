@@ -19,15 +19,16 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.base.files import check_writable, write_atomically
+from TomoRayLib.base.files import check_writable
 from TomoRayLib.base.text_formats import write_json
 from TomoRayLib.networks.ct_segmenter import CTSegmenter, CTSegmenterConfig
 from TomoRayLib.networks.precision import fast_autocast
 from TomoRayLib.networks.weight_files import read_weights
 from TomoRayLib.training.data.anatomy import Anatomy
 from TomoRayLib.training.data.licences import WATCHED, SourceUse, merged, recorded_sources, to_record, uses_of
-from TomoRayLib.training.engine.interruption import stop_asked
+from TomoRayLib.training.engine.interruption import stop_asked, until
 from TomoRayLib.training.engine.progress import Progress
+from TomoRayLib.training.engine.run_files import write_checkpoint
 from TomoRayLib.training.engine.trainer import CHECKPOINT, moving_average, schedule
 from TomoRayLib.training.segmenter.crops import Crop, CropConfig, CropStream
 from TomoRayLib.training.segmenter.losses import segmenter_loss
@@ -106,22 +107,23 @@ def train_segmenter(
     began = time.monotonic() - run.progress.seconds
     saved = time.monotonic()
     with stop_asked(1) as asked:
-        for crop in loader:
-            if config.spent(run.progress) >= 1:
+        for crop in until(asked, loader):
+            if config.spent(run.progress) >= 1 or asked():
                 break
             terms = run.step(crop)
             run.progress = Progress(run.progress.steps + 1, time.monotonic() - began)
             log.training(run.progress, terms)
             if run.progress.steps % TOLD_STEPS == 1:
                 report(f"{run.progress}; " + ", ".join(f"{name} {value:.3f}" for name, value in terms.items()))
-            if asked() or time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if asked():
+                break
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 run.save()
                 saved = time.monotonic()
-            if asked():
-                raise KeyboardInterrupt
             if run.progress.steps % config.validate_every_steps == 0:
                 report(log.validation(run.progress, score_of(run.averaged, validation)))
-    run.save()
+        run.save()
+        asked.end()
     report(log.validation(run.progress, score_of(run.averaged, validation)))
     return out / CHECKPOINT
 
@@ -199,8 +201,7 @@ class _Run:
             "progress": asdict(self.progress),
             "sources": self.record,
         }
-        with write_atomically(self.path) as partial:
-            torch.save(content, partial)
+        write_checkpoint(self.path, content)
 
 
 def _content(path: Path, network: CTSegmenterConfig) -> dict[str, Any]:
