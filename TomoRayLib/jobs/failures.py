@@ -12,10 +12,12 @@ from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import written_folders
 from TomoRayLib.base.gpu_faults import GpuFault, gpu_fault
 from TomoRayLib.base.memory import is_out_of_memory
+from TomoRayLib.base.output_errors import NO_SPACE
 from TomoRayLib.base.package_faults import Fault, PackageFault, package_fault
 from TomoRayLib.jobs.events import Emit, ExitCode, Failed
 
 NOTHING_WRITTEN = "nothing was written"
+_NO_TEMPORARY_FOLDER = "No usable temporary directory"  # Python's words if nothing can be written to any
 OUT_OF_MEMORY = "Out of memory. Close other programs, or run this on the CPU."
 GPU_SENTENCES = {
     GpuFault.NO_KERNEL: "The installed PyTorch has no code for this GPU ({said}). Choose the device cpu, or install a "
@@ -68,6 +70,13 @@ def failed_by(error: BaseException) -> Failed:
         return Failed(str(error), ExitCode.OUT_OF_MEMORY, error.field, str(error.__cause__))
     if isinstance(error, (InputError, OutputError)):
         return Failed(str(error), ExitCode.INPUT, getattr(error, "field", None))
+    if isinstance(error, OSError) and (error.errno in NO_SPACE or _NO_TEMPORARY_FOLDER in str(error)):
+        where = error.filename or "the temporary folder"
+        return Failed(
+            f"Expected free space for {where}, got a full disk; free some, or set TMPDIR to a folder with room.",
+            ExitCode.INPUT,
+            details=str(error),
+        )
     if is_out_of_memory(error):  # the details say which memory: the GPU's mentions CUDA
         return Failed(OUT_OF_MEMORY, ExitCode.OUT_OF_MEMORY, "device", str(error))
     details = "".join(traceback.format_exception(error))

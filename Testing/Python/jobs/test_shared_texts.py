@@ -12,12 +12,12 @@ from TomoRayLib.jobs.shared_texts import without_folders
 
 
 def test_what_was_given_is_named_without_the_folders_above_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("HOME", "/persons/ann")
     cohort, theirs = tmp_path / "data" / "spines", tmp_path / "other place" / "theirs"
     job = EvaluationJob(str(cohort), str(tmp_path / "out"), predictions=(str(theirs),))
     told = {
         f"{cohort}/a.nii": (f"{cohort}/a.nii.gz: cut short.", f"none at {theirs}/b.nii"),
-        "model": {"file": "/home/ann/.cache/w"},
+        "model": {"file": "/persons/ann/.cache/w"},
         "number": 3.5,
         "nothing": None,
     }
