@@ -83,7 +83,7 @@ def take_over(tell: Callable[[int], None] | None = None) -> None:
 def _let_go() -> None:
     """A process that is forked from this one, to make samples for example, ends as any does."""
     _process.asked = None
-    for number in _ASKING:
+    for number in ASKING:
         if signal.getsignal(number) == _process.hear:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
