@@ -16,7 +16,12 @@ PYTEST = $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile --n
 # The oldest versions have an environment of their own. The short part touches every package that has an oldest version.
 OLDEST = $(if $(filter .venv,$(VENV)),.venv-oldest,$(VENV))
 PYTEST_OLDEST = "$(OLDEST)/bin"/python -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-OLDEST_SHORT =
+OLDEST_SHORT = $(addprefix Testing/Python/, cli/test_options.py cli/test_commands.py images/test_files.py \
+	images/test_surfaces.py images/dicom/test_pixels.py images/dicom/test_stack_files.py \
+	images/dicom/test_written_segmentation.py images/pictures/test_flat_image.py networks/test_weight_files.py \
+	networks/test_geolift.py projector/test_numba_kernel.py metrics/test_scores.py evaluation/test_dask_pool.py \
+	evaluation/test_prediction_files.py report/test_cohort_explorer.py training/engine/test_snapshots.py \
+	jobs/test_demonstration.py)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -40,7 +45,7 @@ test-all: setup ## run all tests, those that take long first
 test-oldest: setup-oldest ## run the tests under the oldest versions that pyproject.toml allows (.venv-oldest)
 	@$(PYTEST_OLDEST) -m "not slow" $(ARGS)
 
-test-oldest-short: setup-oldest ## a minute and a half of them
+test-oldest-short: setup-oldest ## a minute of them, which touches each of these packages
 	@$(PYTEST_OLDEST) -m "not slow" $(ARGS) $(OLDEST_SHORT)
 
 screenshots: setup ## draw the pictures of the documentation anew (Resources/Screenshots); looks at the real sample
