@@ -218,6 +218,25 @@ def test_too_little_gpu_memory_offers_the_cpu(process, failures, tmp_path: Path)
     assert "1.1 GB" in on_cpu.sentence
 
 
+def test_a_file_that_declares_more_than_memory_holds_is_shown_with_its_figures(
+    process, failures, tmp_path: Path
+) -> None:
+    """Not as a synthesis that needs more memory: closing programs would not help."""
+    head = "NRRD0004\ntype: short\ndimension: 3\nspace: LPS\nsizes: 90000 90000 90000\nspace directions: "
+    (tmp_path / "ct.nrrd").write_text(f"{head}(1,0,0) (0,1,0) (0,0,1)\nendian: little\nencoding: raw\n\n.")
+    job = SynthesisJob(out=str(tmp_path / "out"), ct=str(tmp_path / "ct.nrrd"))
+    worker = process.WorkerProcess(job, tmp_path)
+    events = []
+    wait_for(lambda: events.extend(worker.poll()) or not worker.running)
+    events += worker.poll()
+    worker.close()
+    failure = failures.failure_of_worker(events[-1], worker.exit_code, worker.log, "auto")
+    assert worker.exit_code == 3
+    assert "declares, got" in failure.sentence
+    assert "the file holds 1 bytes" in failure.sentence
+    assert not failure.offer_cpu
+
+
 @posix_only
 def test_a_python_without_torch_says_how_to_get_it(process, failures, tmp_path: Path) -> None:
     """The real worker in a Python without torch."""
