@@ -39,6 +39,14 @@ def said_after_a_run(panel) -> str:
 # Nodes that cannot be what they are chosen as
 
 
+def test_names_of_files_in_messages_are_no_markup(panel) -> None:
+    """Qt takes a text that begins with a tag for HTML, unless it is told that it is none."""
+    import qt
+
+    for label in (panel.ui.statusLabel, panel.ui.acquisitionLabel):
+        assert label.textFormat == qt.Qt.PlainText
+
+
 def test_every_button_on_an_empty_scene_does_nothing_or_says_why(panel) -> None:
     panel.panel.synthesize_or_cancel()
     assert "Choose the AP radiograph." in drive.status(panel)
