@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -217,7 +216,7 @@ def _publish(run: HeldFolder, final: Path) -> None:
     with publishing(final), deferred():
         recover_while_alone(final)
         if run.path.parent != final:  # another run has made it meanwhile
-            run.move(final / f"{INSIDE_PREFIX}{os.getpid()}-{secrets.token_hex(4)}")
+            run.move(final / f"{INSIDE_PREFIX}{os.getpid()}-{os.urandom(4).hex()}")
         merge(run, final)
         _written.append(final)
 
@@ -268,7 +267,7 @@ def _place_of_file(path: Path) -> Path:
 
 
 def _probe(existing: Path) -> None:
-    place = existing / f"{PROBE_PREFIX}{secrets.token_hex(4)}"
+    place = existing / f"{PROBE_PREFIX}{os.urandom(4).hex()}"
     place.mkdir()
     with suppress(FileNotFoundError):  # another run has swept it
         place.rmdir()

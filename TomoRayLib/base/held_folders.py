@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 import sys
 import tempfile
@@ -37,7 +36,7 @@ class HeldFolder:
 
     def __init__(self, parent: Path, prefix: str) -> None:
         for _ in range(_TRIES):
-            path = parent / f"{prefix}{os.getpid()}-{secrets.token_hex(4)}"
+            path = parent / f"{prefix}{os.getpid()}-{os.urandom(4).hex()}"
             try:
                 path.mkdir(0o777 if sys.platform == "win32" else 0o700)
                 lock = FolderLock(path, _WAIT_S)
