@@ -10,7 +10,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.base.gpu_faults import GpuFault
+from TomoRayLib.base.gpu_faults import GpuFault, gpu_fault
 from TomoRayLib.base.package_faults import Fault, PackageFault
 from TomoRayLib.jobs.events import ExitCode, Failed
 from TomoRayLib.slicer.worker.controls import with_control
@@ -63,12 +63,14 @@ def failure_of_worker(error: Failed | None, exit_code: int | None, log: str, dev
         return _out_of_memory(exit_code, device, whole_log)
     if error is not None and error.code == ExitCode.INTERNAL_ERROR:
         return Failure(error.message, _("They are in the log under Advanced."), whole_log)
-    if error is not None:
-        return Failure(with_control(error.message, error.field), "", whole_log)
+    if error is not None:  # a GPU that was asked for and is not there, say
+        on_gpu = error.field == "device" and device.startswith("cuda")
+        return Failure(with_control(error.message, error.field), "", whole_log, offer_cpu=on_gpu)
     return Failure(
         _("The worker ended unexpectedly (exit code {code}).").format(code=exit_code),
         _("Try again; if it happens again, report it with the log under Advanced."),
         whole_log,
+        offer_cpu=device.startswith("cuda") or (device == "auto" and gpu_fault(log) is not None),
     )
 
 

@@ -256,3 +256,15 @@ def test_an_input_error_of_the_worker_is_its_own_sentence(failures) -> None:
     failure = failures.failure_of_worker(error, 2, "", "auto")
     assert failure.text == "Expected a CT in HU, got fractions."
     assert not failure.offer_cpu
+
+
+def test_a_gpu_that_is_not_there_and_one_that_ends_the_worker_offer_the_cpu(failures) -> None:
+    gone = Failed(
+        "Expected a GPU for the device cuda:1, but PyTorch finds 1; use cpu or auto.", ExitCode.INPUT, "device"
+    )
+    assert failures.failure_of_worker(gone, 2, "", "cuda:1").offer_cpu
+    assert failures.failure_of_worker(None, -6, "", "cuda:0").offer_cpu
+    said = "terminate called: CUDA error: unspecified launch failure"
+    assert failures.failure_of_worker(None, -6, said, "auto").offer_cpu
+    assert not failures.failure_of_worker(None, -6, "Fatal Python error", "auto").offer_cpu
+    assert not failures.failure_of_worker(None, -6, "CUDA error", "cpu").offer_cpu
