@@ -19,7 +19,7 @@ PYTEST_OLDEST = "$(OLDEST)/bin"/python -m pytest -n logical --maxprocesses 4 --d
 OLDEST_SHORT = $(addprefix Testing/Python/, cli/test_options.py cli/test_commands.py images/test_files.py \
 	images/test_surfaces.py images/dicom/test_pixels.py images/dicom/test_stack_files.py \
 	images/dicom/test_written_segmentation.py images/pictures/test_flat_image.py networks/test_weight_files.py \
-	networks/test_geolift.py projector/test_numba_kernel.py metrics/test_scores.py evaluation/test_dask_pool.py \
+	networks/test_geolift.py projector/test_numba_kernel.py metrics/test_scores.py \
 	evaluation/test_prediction_files.py report/test_cohort_explorer.py training/engine/test_snapshots.py \
 	jobs/test_demonstration.py)
 
