@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -26,6 +27,11 @@ from TomoRayLib.evaluation.pool import CASE_BYTES, Lost
 
 CONNECT_S = 20.0
 DEATHS = 3  # of workers after which a case is given up; one that waited beside it has at most two
+ALONE_S, LOOK_S = 120.0, 2.0  # how long this machine's workers may all be gone; how often that is looked at
+ALONE = (
+    "Expected workers on this machine, but all have ended and none came back within {seconds:.0f} s, after {done} of "
+    "{of} cases. What is scored is kept: free some memory, or ask for fewer workers, and resume."
+)
 GONE = (
     "Expected the Dask scheduler at {address} to answer, but it is gone after {done} of {of} cases. What is scored is "
     "kept: start a scheduler and its workers, and resume."
@@ -64,7 +70,7 @@ class DaskPool:
             while done < len(tasks):
                 for item in islice(waiting, max(0, max(1, len(known)) - len(places))):
                     ready.add(self._submitted(work, item, run_id, places))
-                future = next(ready, None)
+                future = self._next(ready, done, len(tasks))
                 if future is None:
                     break
                 place = places.pop(future.key)
@@ -77,6 +83,21 @@ class DaskPool:
             raise OutputError(GONE.format(address=self.address, done=done, of=len(tasks))) from None
         if done < len(tasks):
             raise OutputError(GONE.format(address=self.address, done=done, of=len(tasks)))
+
+    def _next(self, ready: Any, done: int, of: int) -> Any:
+        """The next finished future, None if none is left. Raises OutputError if our own workers ended for good."""
+        looked = seen = time.monotonic()
+        while self.cluster is not None and not (ready.has_ready() or ready.is_empty()):
+            time.sleep(0.02)
+            now = time.monotonic()
+            if now - looked < LOOK_S:
+                continue
+            looked = now
+            if self._workers():
+                seen = now
+            elif now - seen > ALONE_S:
+                raise OutputError(ALONE.format(seconds=ALONE_S, done=done, of=of))
+        return next(ready, None)
 
     def _workers(self) -> set[str]:
         return set(self.client.scheduler_info(n_workers=-1)["workers"])

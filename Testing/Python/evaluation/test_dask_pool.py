@@ -88,6 +88,23 @@ def test_every_task_is_answered_once_however_many_there_are(tmp_path: Path) -> N
         pool.close()
 
 
+def test_workers_of_this_machine_that_all_end_for_good_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine with no memory or no time left, Dask may give up starting them anew."""
+    monkeypatch.setattr("TomoRayLib.evaluation.dask_pool.ALONE_S", 1.0)
+    monkeypatch.setattr("TomoRayLib.evaluation.dask_pool.LOOK_S", 0.1)
+    pool = local_pool(1, 1, None)
+    try:
+        answers = pool.run(square, [1, 2, 3])
+        assert next(answers) == (0, 1)
+        pool.cluster.scale(0)
+        while pool.client.scheduler_info(n_workers=-1)["workers"]:
+            time.sleep(0.05)
+        with pytest.raises(OutputError, match=r"all have ended and none came back within 1 s, after \d of 3 cases"):
+            list(pool.run(square, [1, 2, 3]))
+    finally:
+        pool.close()
+
+
 def test_a_cluster_of_separate_processes_goes_on_without_a_dead_worker(cluster: Cluster, tmp_path: Path) -> None:
     pool = cluster_pool(cluster.address, [tmp_path])
     assert pool.said.startswith("2 workers of the Dask scheduler tcp://127.0.0.1")
