@@ -30,6 +30,7 @@ class Step(Enum):
     """What can be done about a package; the values are what the settings hold."""
 
     INSTALL = "install"  # remove it and install it again
+    BLOCKED = "blocked"  # that failed while its files may be in use: it is tried once more after a restart
     RESTART = "restart"  # files in use are free afterwards
     RUNTIME = "runtime"  # Microsoft's libraries, which PyTorch needs on Windows
     CPU_BUILD = "cpu"  # the PyTorch without CUDA, which has the fewest libraries
@@ -58,7 +59,10 @@ def next_step(package: str, fault: Fault, tried: Collection[Step], can_be_in_use
         can_be_in_use: True if its files may be open in Slicer, so that a restart would help.
         platform: As ``sys.platform``.
     """
-    return next(step for step in _steps(package, fault, can_be_in_use, platform) if step not in tried)
+    steps = _steps(package, fault, can_be_in_use, platform)
+    if Step.BLOCKED in tried:
+        steps = [Step.RESTART, *steps]
+    return next(step for step in steps if step not in tried)
 
 
 def _steps(package: str, fault: Fault, can_be_in_use: bool, platform: str) -> list[Step]:
@@ -133,8 +137,8 @@ def take(step: Step, package: str, requirement: Requirement) -> str:
         problem = str(error).splitlines()[0] if str(error) else type(error).__name__
         logging.warning("TomoRay: repair of %s: %s", package, error)
     in_use = package in sys.modules or sys.platform == "win32"
-    if not (problem and in_use and Step.RESTART not in tried(package)):  # else it is tried again after the restart
-        remember(package, step)
+    is_blocked = problem and in_use and step is Step.INSTALL and Step.RESTART not in tried(package)
+    remember(package, Step.BLOCKED if is_blocked else step)
     return problem
 
 

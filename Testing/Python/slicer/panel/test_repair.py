@@ -190,6 +190,27 @@ def test_windows_is_told_of_its_runtime_and_of_a_restart() -> None:
     assert after(Step.INSTALL, Step.RESTART, Step.RUNTIME) is Step.CPU_BUILD
 
 
+def test_an_installation_that_files_in_use_prevent_is_tried_once_more_after_a_restart(
+    slicer_host, nothing_tried, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from TomoRayLib.slicer.extensions.repair import Step, advice, take
+
+    class Failing:
+        """The extension PyTorch, whose pip cannot remove a library that this process has open."""
+
+        def uninstallTorch(self) -> None:  # noqa: N802
+            raise PermissionError(13, "Access is denied")
+
+    monkeypatch.setattr("TomoRayLib.slicer.extensions.repair._pytorch", Failing)
+    monkeypatch.setitem(sys.modules, "torch", sys)
+    steps = []
+    while (given := advice("torch", Fault.INCOMPLETE)).button is not None:
+        steps.append(given.step)
+        assert len(steps) < 9, steps
+        take(given.step, "torch", read_requirements(REPOSITORY / "Resources" / "requirements.txt")[0])
+    assert steps == [Step.INSTALL, Step.RESTART, Step.INSTALL, Step.CPU_BUILD]
+
+
 def test_what_the_worker_requires_is_what_the_file_for_pip_names() -> None:
     from TomoRayLib.slicer.runs import WORKER_REQUIREMENTS
 
