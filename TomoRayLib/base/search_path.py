@@ -16,7 +16,10 @@ def leave_out_working_folder() -> None:
     os.environ[SAFE_PATH] = "1"
     if not sys.path or getattr(sys.flags, "safe_path", False) or sys.flags.isolated:
         return  # the first entry is then one of PYTHONPATH
-    first, working_folder = Path(sys.path[0]).resolve(), Path.cwd()
+    try:
+        first, working_folder = Path(sys.path[0]).resolve(), Path.cwd()
+    except OSError:  # the working folder was deleted, and holds nothing
+        return
     if first == working_folder and first != Path(__file__).resolve().parents[2]:
         del sys.path[0]
 

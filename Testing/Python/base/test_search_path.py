@@ -45,6 +45,16 @@ def test_the_traps_are_sprung_by_a_python_that_is_not_told(a_folder_of_traps: Pa
     assert sprung(a_folder_of_traps) == ["numpy_was_run"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows deletes no folder that a process works in")
+def test_our_command_begins_in_a_folder_that_was_deleted(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; os.mkdir(sys.argv[1]); os.chdir(sys.argv[1]); os.rmdir(sys.argv[1]); "
+        "os.execv(sys.executable, [sys.executable, '-m', 'TomoRayLib.cli', '--version'])"
+    )
+    done = run_in(tmp_path, "-c", code, str(tmp_path / "gone"))
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("module", ["TomoRayLib.cli", "TomoRayLib.worker"])
 def test_our_commands_run_no_module_of_the_working_folder(a_folder_of_traps: Path, module: str) -> None:
     done = run_in(a_folder_of_traps, "-m", module, "models")
