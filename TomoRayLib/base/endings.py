@@ -131,19 +131,29 @@ def deferred() -> Iterator[None]:
         return
     waiting: list[int] = []
     before: dict[int, Any] = {}
-    for number in ASKING:
-        if signal.getsignal(number) not in (signal.SIG_IGN, None):
-            before[number] = signal.signal(number, lambda got, frame: waiting.append(got))
+    is_over = False
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if not is_over:
+            waiting.append(number)
+        elif callable(before[number]):  # raised by one request while the handlers were put back: it hears the next
+            before[number](number, frame)
+        else:
+            signal.signal(number, before[number])
+            signal.raise_signal(number)
+
     try:
+        for number in ASKING:
+            if (handler := signal.getsignal(number)) not in (signal.SIG_IGN, None):
+                before[number] = handler
+                signal.signal(number, hear)
         yield
     finally:
+        is_over = True
         for number, handler in before.items():
             signal.signal(number, handler)
         for number in dict.fromkeys(waiting):
-            if callable(before[number]):
-                before[number](number, None)
-            else:
-                signal.raise_signal(number)
+            hear(number, None)
 
 
 @contextmanager

@@ -196,3 +196,25 @@ def test_a_forked_process_ends_as_any_does() -> None:
         print(os.WTERMSIG(os.waitpid(child, 0)[1]))
     """
     assert run(code).stdout.splitlines() == [str(int(signal.SIGTERM))]
+
+
+def test_a_request_while_handlers_are_put_back_takes_none_of_them_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+    interrupts = signal.signal(signal.SIGINT, signal.default_int_handler)
+    put = signal.signal
+
+    def put_and_interrupt(number: int, handler: object) -> object:
+        replaced = put(number, handler)  # type: ignore[arg-type]
+        if handler is signal.default_int_handler:
+            signal.raise_signal(signal.SIGINT)
+        return replaced
+
+    try:
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt), deferred():
+            patched.setattr(signal, "signal", put_and_interrupt)
+        signal.raise_signal(signal.SIGTERM)
+        assert heard == [signal.SIGTERM]
+    finally:
+        put(signal.SIGTERM, before)
+        put(signal.SIGINT, interrupts)
