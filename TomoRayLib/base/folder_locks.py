@@ -74,6 +74,7 @@ class FolderLock:
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
+            _unlock(descriptor)
             os.close(descriptor)
 
 
@@ -89,6 +90,9 @@ if sys.platform == "win32":  # not run on Windows yet
         except OSError as error:
             return False if error.errno in (errno.EACCES, errno.EDEADLK) else None
         return True
+
+    def _unlock(descriptor: int) -> None:
+        """Closing it does so."""
 else:
     import fcntl
 
@@ -102,3 +106,8 @@ else:
         except OSError as error:
             return False if error.errno == errno.EAGAIN else None
         return True
+
+    def _unlock(descriptor: int) -> None:
+        """Closing it would not do if a process that was forked meanwhile has it open too."""
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)

@@ -73,3 +73,25 @@ def test_a_link_with_such_a_name_is_not_followed(tmp_path: Path) -> None:
     process, _ = holder(tmp_path)
     process.wait(20)
     assert (tmp_path / "precious" / "x").is_file()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are forked")
+def test_a_lock_that_is_released_is_free_though_a_forked_process_inherited_it(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from TomoRayLib.base.folder_locks import FolderLock
+folder = Path(sys.argv[1])
+lock = FolderLock(folder)
+child = os.fork()
+if child == 0:
+    signal.pause()
+try:
+    lock.release()
+    FolderLock(folder).release()
+finally:
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
