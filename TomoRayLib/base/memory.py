@@ -61,18 +61,17 @@ def _available_on_linux() -> int | None:
     return None
 
 
-def _left_in_container() -> int | None:
+def _left_in_container(group: Path = Path("/sys/fs/cgroup")) -> int | None:
     """What the limit of a container (cgroup, version 2 or 1) leaves; files kept in memory count as free."""
-    group = Path("/sys/fs/cgroup")
-    for limit, used, cached in (
-        (group / "memory.max", group / "memory.current", "inactive_file"),
-        (group / "memory/memory.limit_in_bytes", group / "memory/memory.usage_in_bytes", "total_inactive_file"),
+    for limit, used, before in (
+        (group / "memory.max", group / "memory.current", ""),
+        (group / "memory/memory.limit_in_bytes", group / "memory/memory.usage_in_bytes", "total_"),
     ):
         with suppress(OSError, ValueError):
             most, taken = int(limit.read_text(encoding="ascii")), int(used.read_text(encoding="ascii"))
             words = (used.parent / "memory.stat").read_text(encoding="ascii").split()
-            free = int(words[words.index(cached) + 1]) if cached in words else 0
-            return most - taken + free
+            counts = dict(zip(words[::2], words[1::2], strict=False))
+            return most - taken + sum(int(counts.get(f"{before}{kind}_file", 0)) for kind in ("inactive", "active"))
     return None
 
 
