@@ -37,11 +37,12 @@ _LEAST_OF_A_BOMB = 2**17  # bytes; what is smaller inflates to 135 MB at most
 _META_BYTES = 2**16  # where the transfer syntax stands; the usual group has a few hundred
 
 
-def check_frames(datasets: Iterable[tuple[pydicom.Dataset, Path]]) -> None:
+def check_frames(datasets: Iterable[tuple[pydicom.Dataset, Path]], *, together: bool = True) -> None:
     """Raise InputError for frames that no image has, that their files cannot hold, or that memory cannot.
 
     Args:
-        datasets: The images that are to be in memory together, each with its file.
+        datasets: The images, each with its file.
+        together: Whether the values of all frames are to be in memory together, or those of one after another.
     """
     declared = held = memory = 0
     ratio, first = 0.0, Path()
@@ -58,7 +59,7 @@ def check_frames(datasets: Iterable[tuple[pydicom.Dataset, Path]]) -> None:
             )
         values = rows * columns * samples * count
         declared += values * bits // 8
-        memory += max(values * bits // 8, 2 * values)
+        memory += max(values * bits // 8, 2 * values) if together else 0
         held += path.stat().st_size
         stated = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
         ratio = max(ratio, _ratio_of(stated))

@@ -89,7 +89,7 @@ def read_dicom_segmentation(file: DicomFile) -> tuple[Volume, dict[int, str]]:
 def _label_map(file: DicomFile) -> tuple[Volume, dict[int, str]]:
     dataset, path = file.dataset, file.path
     kind = _checked_type(file)
-    check_frames([(dataset, path)])
+    check_frames([(dataset, path)], together=False)
     names = _segment_names(dataset, path)
     frames = frames_of(dataset, path)
     check_stated(frames, str(path))

@@ -17,6 +17,7 @@ from support.dicom_files import a_dataset
 from support.dicom_stacks import a_lopsided_ct, groups_item, slices_of, write_folder
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.grid import Grid
+from TomoRayLib.images.dicom.declared import check_frames
 from TomoRayLib.images.dicom.segmentation import find_dicom_segmentation, read_dicom_segmentation
 from TomoRayLib.images.files import read_labels, read_volume
 from TomoRayLib.images.types import Volume
@@ -306,3 +307,18 @@ def test_ct_and_segmentation_in_one_folder_are_told_apart(tmp_path: Path) -> Non
     a_binary(folder / "other.dcm")
     with pytest.raises(InputError, match=r"one DICOM Segmentation object, got 2 \(other\.dcm, seg\.dcm\)"):
         read_labels(folder)
+
+
+def test_frames_that_are_read_one_after_another_need_no_memory_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred organs in sixty slices each: 0.2 GB in bits, 3.1 GB as numbers."""
+    dataset = pydicom.Dataset()
+    dataset.Rows = dataset.Columns = 512
+    dataset.NumberOfFrames, dataset.BitsAllocated = 6000, 1
+    with (tmp_path / "segments.dcm").open("wb") as file:
+        file.truncate(200 * 10**6)  # of nothing
+    monkeypatch.setattr("TomoRayLib.images.declared_size.available_memory_bytes", lambda: 10**9)
+    check_frames([(dataset, tmp_path / "segments.dcm")], together=False)
+    with pytest.raises(InputError, match="free memory"):
+        check_frames([(dataset, tmp_path / "segments.dcm")])
