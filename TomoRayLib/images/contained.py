@@ -51,7 +51,6 @@ class _Process:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._owner = 0
 
     def ask(self, reader: str, file: Path, path: Path, option: str | None) -> Read:
         wanted = {"reader": reader, "path": str(file.absolute())}
@@ -85,9 +84,8 @@ class _Process:
                     self._process = None
 
     def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is not None and self._owner == os.getpid() and self._process.poll() is None:
+        if self._process is not None and self._process.poll() is None:
             return self._process
-        self._owner = os.getpid()
         self._process = subprocess.Popen(
             [child_python(), "-m", "TomoRayLib.images.reading_process"],
             stdin=subprocess.PIPE,
@@ -100,7 +98,7 @@ class _Process:
         return self._process
 
     def close(self) -> None:
-        if self._process is None or self._owner != os.getpid():
+        if self._process is None:
             return
         process, self._process = self._process, None
         for stream in (process.stdin, process.stdout):
@@ -113,8 +111,18 @@ class _Process:
             process.kill()
             process.wait()
 
+    def leave_to_parent(self) -> None:
+        """Forget it in a process that was forked: it is its parent's, of which another thread may be asking it."""
+        process, self._process, self._lock = self._process, None, threading.Lock()
+        if process is not None:
+            process.returncode = 0  # nothing to wait for here
+            for stream in (process.stdin, process.stdout):
+                stream.raw.close()  # type: ignore[union-attr]  # what is to be flushed, its parent does
+
 
 _process = _Process()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_process.leave_to_parent)
 atexit.register(_process.close)
 
 

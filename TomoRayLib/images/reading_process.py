@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from TomoRayLib.base.memory import available_memory_bytes
 
+LONGEST_S = 330  # for one file, if nobody is left who would end this process, as ``contained`` does before
 Answer = tuple[NDArray[Any] | None, dict[str, Any]]
 
 
@@ -151,6 +153,8 @@ def _answer(request: dict[str, str]) -> Answer:
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer until there are no more requests."""
     for line in requests:
+        if hasattr(signal, "alarm"):
+            signal.alarm(LONGEST_S)  # ends it by the system, whatever a library is doing
         values, said = _answer(json.loads(line))
         if values is not None:
             values = np.ascontiguousarray(values)
@@ -159,6 +163,8 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         if values is not None:
             answers.write(values.reshape(-1).view(np.uint8).data)
         answers.flush()
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
 
 
 def main() -> None:

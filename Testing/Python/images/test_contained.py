@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -91,3 +94,35 @@ def test_the_process_ends_with_its_last_owner(a_file: Path) -> None:
         time.sleep(0.05)
     with pytest.raises(ProcessLookupError):
         os.kill(victim, 0)
+
+
+def test_a_forked_process_reads_while_another_thread_of_its_parent_is_reading(a_file: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "waits.nrrd")
+    code = """
+import os, signal, sys, threading
+from pathlib import Path
+from TomoRayLib.images import contained
+from TomoRayLib.images.simpleitk_files import read_image
+signal.alarm(100)
+good, waits = map(Path, sys.argv[1:])
+read_image(good)
+threading.Thread(target=contained.read_contained, args=("image", waits), daemon=True).start()
+while not contained._process._lock.locked(): pass
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    os._exit(0 if read_image(good).GetSize() == (5, 4, 3) else 1)
+status = os.waitpid(child, 0)[1]
+os._exit(os.waitstatus_to_exitcode(status) & 127)
+"""
+    command = [sys.executable, "-c", code, str(a_file), str(tmp_path / "waits.nrrd")]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_that_does_not_end_is_ended_though_nobody_is_left(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "waits.nrrd")
+    code = "from TomoRayLib.images import reading_process; reading_process.LONGEST_S = 1; reading_process.main()"
+    request = json.dumps({"reader": "image", "path": str(tmp_path / "waits.nrrd")}) + "\n"
+    done = subprocess.run([sys.executable, "-c", code], input=request.encode(), check=False, timeout=60)
+    assert done.returncode == -signal.SIGALRM
