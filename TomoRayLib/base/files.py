@@ -30,6 +30,7 @@ __all__ = [
     "MANIFEST_NAME",
     "OutputError",
     "check_writable",
+    "kept_aside",
     "recovered",
     "staged_folder",
     "write_atomically",
@@ -40,6 +41,7 @@ __all__ = [
 
 _staged: dict[Path, set[Path]] = {}  # open staging folders, with the files that ``write_atomically`` put there
 _written: list[Path] = []
+_kept: list[Path] = []
 
 
 def check_writable(folder: str | os.PathLike[str], need_bytes: int = 0) -> None:
@@ -205,6 +207,11 @@ def written_folders() -> tuple[Path, ...]:
     return tuple(_written)
 
 
+def kept_aside() -> tuple[Path, ...]:
+    """Return the new names of what was in the way of results of this process and is not TomoRay's, in their order."""
+    return tuple(_kept)
+
+
 def _publish(run: HeldFolder, final: Path) -> None:
     """Move what a run wrote to the place of ``final`` or, if that exists, into it; any failure undoes all of it."""
     with deferred():
@@ -217,7 +224,7 @@ def _publish(run: HeldFolder, final: Path) -> None:
         recover_while_alone(final)
         if run.path.parent != final:  # another run has made it meanwhile
             run.move(final / f"{INSIDE_PREFIX}{os.getpid()}-{os.urandom(4).hex()}")
-        merge(run, final)
+        _kept.extend(merge(run, final))
         _written.append(final)
 
 

@@ -66,8 +66,10 @@ def _written(code: int) -> int:
 
 
 def _unwritten(code: int, error: OSError) -> int:
+    why = error.strerror or str(error)
+    rest = " What was written to files is whole." if code in (0, UNWRITTEN) else ""
     with contextlib.suppress(OSError):
-        os.write(2, f"Standard output could not be written: {error}\n".encode())
+        os.write(2, f"Standard output could not be written: {why}.{rest}\n".encode())
     return code or UNWRITTEN
 
 

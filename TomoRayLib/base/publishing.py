@@ -47,9 +47,10 @@ class _Plan:
 
 @dataclass
 class _Moves:
-    """Moves that can be undone, and the folders whose names they change."""
+    """Moves that can be undone, the folders whose names they change, and the new names of what was in the way."""
 
     done: list[tuple[Path, Path]] = field(default_factory=list)
+    kept: list[Path] = field(default_factory=list)
 
     def move(self, source: Path, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -66,6 +67,12 @@ class _Moves:
             except OSError:  # one file that cannot go back must not keep the others
                 whole = False
         return whole
+
+    def keep(self, path: Path) -> None:
+        """Give a free name to what is in the way."""
+        free = _free_name(path)
+        self.move(path, free)
+        self.kept.append(free)
 
 
 def write_manifest(folder: Path) -> None:
@@ -92,12 +99,15 @@ def publishing(final: Path) -> Iterator[None]:
         yield
 
 
-def merge(run: HeldFolder, final: Path) -> None:
+def merge(run: HeldFolder, final: Path) -> tuple[Path, ...]:
     """Move what a run wrote (``NEW`` in its folder, which lies in ``final``) into ``final``, and delete the folder.
 
     Files that an earlier run wrote, unchanged since, are replaced or go. Any other file, link or folder in the way of
     a new file is renamed to ``<name>.kept-<n>``, unless it has the new file's content, or that of one kept before.
     Nothing is written through a link in ``final``. To be called inside ``publishing``, with signals put off.
+
+    Returns:
+        The new names of what was in the way.
 
     Raises:
         OSError: If a move failed; then all were undone.
@@ -117,6 +127,7 @@ def merge(run: HeldFolder, final: Path) -> None:
         raise
     _end(run.path, final, {(final / name).parent for name in plan.ours})
     run.remove()
+    return tuple(moves.kept)
 
 
 def recover(final: Path) -> None:
@@ -209,11 +220,14 @@ def _clear_way(final: Path, name: str, source: Path, run: Path, moves: _Moves) -
     for above in reversed(PurePosixPath(name).parents[:-1]):
         place = final / above
         if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
-            moves.move(place, _free_name(place))
+            moves.keep(place)
     target = final / name
     if os.path.lexists(target):
         known = any(_same_content(target, other) for other in (source, *_kept_before(target)))
-        moves.move(target, run / OLD / f".known-{len(moves.done)}" if known else _free_name(target))
+        if known:
+            moves.move(target, run / OLD / f".known-{len(moves.done)}")
+        else:
+            moves.keep(target)
 
 
 def _same_content(path: Path, other: Path) -> bool:

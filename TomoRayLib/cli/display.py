@@ -13,6 +13,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from TomoRayLib.anatomy.vertebra_naming import numbering_text
+from TomoRayLib.base.files import kept_aside
 from TomoRayLib.base.notices import LABELS_NOTICE, NOTICE
 from TomoRayLib.base.plain_text import plain
 from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
@@ -30,6 +31,7 @@ class Display:
         self.progress = Progress(*columns, TimeElapsedColumn(), console=console, transient=True)
         self.task: TaskID | None = None
         self.last: Finished | Failed | None = None
+        self._kept_before = len(kept_aside())
 
     def __enter__(self) -> Display:
         self.progress.start()
@@ -68,6 +70,8 @@ class Display:
                 print_line(self.console, self.last.details)
         elif self.last is not None:
             _show_result(self.last.values)
+            for kept in kept_aside()[self._kept_before :]:
+                print_sentence(self.console, "[yellow]Note[/]", escaped(_kept_sentence(kept)))
             if self.last.values.get("suggestion"):
                 print_sentence(self.console, "[bold red]Doubt[/]", escaped(self._asked(self.last.values["suggestion"])))
 
@@ -85,6 +89,12 @@ def _change(option: str, value: bool | int) -> str:
     if value is False:
         return f"{option} left out"
     return option if value is True else f"{option} {value}"
+
+
+def _kept_sentence(kept: Path) -> str:
+    """What became of a file, link or folder in the way of a result."""
+    name, _, _ = kept.name.rpartition(".kept-")
+    return f"There was a {name} that is not an unchanged result of TomoRay: it is {kept} now."
 
 
 def print_sentence(console: Console, label: str, text: str) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Number = Optional[float]  # noqa: UP045
 OptionalText = Optional[str]  # noqa: UP045
-KEPT_IN_THE_RUN = "checkpoints are kept; run the same command again to resume"
+KEPT_IN_THE_RUN = "checkpoints made so far are kept; run the same command again to resume"
 OPTIONS = {  # of ``train``, by the setting that each replaces
     "data": "--data",
     "minutes": "--minutes",

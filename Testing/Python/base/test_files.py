@@ -16,7 +16,7 @@ import pytest
 
 from TomoRayLib.base import files
 from TomoRayLib.base.errors import OutputError
-from TomoRayLib.base.files import MANIFEST_NAME, check_writable, staged_folder, write_atomically
+from TomoRayLib.base.files import MANIFEST_NAME, check_writable, kept_aside, staged_folder, write_atomically
 
 
 def names_in(folder: Path) -> set[str]:
@@ -112,6 +112,7 @@ def test_foreign_file_in_the_way_is_kept_under_another_name(tmp_path: Path) -> N
     run_of(out, ct="1")
     assert (out / "ct").read_text(encoding="utf-8") == "1"
     assert (out / "ct.kept-1").read_text(encoding="utf-8") == "a user's file"
+    assert kept_aside()[-1] == out / "ct.kept-1"
 
 
 def test_our_file_that_a_user_changed_is_kept(tmp_path: Path) -> None:

@@ -29,6 +29,20 @@ def test_projecting_as_in_the_readme_gives_both_views(a_ct_file: Path, tmp_path:
     assert {path.name for path in out.iterdir() if path.name[0] != "."} == {"ap.nrrd", "ap.png", "lat.nrrd", "lat.png"}
 
 
+def test_a_file_in_the_way_of_a_result_is_kept_and_told_of(a_ct_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "d"
+    out.mkdir()
+    (out / "lat.nrrd").write_text("mine", encoding="utf-8")
+    words = "--views lat --size 64 64 --pixel-spacing 5 5"
+    command = ["project", str(a_ct_file), *words.split(), "--out", str(out)]
+    first, second = tomoray_process(*command), tomoray_process(*command)
+    kept = out / "lat.nrrd.kept-1"
+    assert kept.read_text(encoding="utf-8") == "mine"
+    assert f"Note There was a lat.nrrd that is not an unchanged result of TomoRay: it is {kept} now." in first.stderr
+    assert "There was" not in second.stderr
+    assert (first.returncode, second.returncode) == (0, 0)
+
+
 def test_one_view_and_a_negative_isocenter_can_be_asked_for(a_ct_file: Path, tmp_path: Path) -> None:
     words = "--views lat --size 64 64 --pixel-spacing 5 5 --isocenter -10 -20.5 -30"
     result = tomoray("project", str(a_ct_file), *words.split(), "--out", str(tmp_path / "d"))
