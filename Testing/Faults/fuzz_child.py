@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mutations import mutated
+from processes import cpu_seconds, peak_mb
 from specimens import Specimen, specimens
 
 from TomoRayLib.images import contained
@@ -40,9 +41,12 @@ def main() -> int:
     for number in range(first, last, step):
         one = kinds[number % len(kinds)]
         print(json.dumps({"begun": number, "kind": one.kind}), flush=True)
-        begun = time.process_time()
+        begun, reader, reader_begun = time.process_time(), _reader(), cpu_seconds(_reader())
         outcome = tried(one, kinds, place / "tried", random.Random(f"{seed} {number}"))
-        seconds = round(time.process_time() - begun, 3)
+        seconds = time.process_time() - begun
+        if _reader() is not None and _reader() == reader:
+            seconds += cpu_seconds(reader) - reader_begun
+        seconds = round(seconds, 3)
         print(json.dumps({"number": number, "kind": one.kind, **outcome, "seconds": seconds, **_memory()}), flush=True)
     return 0
 
@@ -81,16 +85,14 @@ def _limit() -> None:
 
 def _memory() -> dict[str, float]:
     """Most memory so far, in MB, of this process and of the one that reads for it."""
+    reader = _reader()
+    return {"mb": peak_mb("self"), "reader_mb": 0.0 if reader is None else peak_mb(str(reader))}
+
+
+def _reader() -> int | None:
+    """The number of the process that reads for this one, if there is one."""
     process = contained._process._process
-    return {"mb": _peak_mb("self"), "reader_mb": 0.0 if process is None else _peak_mb(str(process.pid))}
-
-
-def _peak_mb(process: str) -> float:
-    try:
-        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return 0.0
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
+    return None if process is None else process.pid
 
 
 if __name__ == "__main__":

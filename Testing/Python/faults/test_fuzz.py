@@ -77,3 +77,14 @@ for number in range(int(sys.argv[3]), int(sys.argv[4]), int(sys.argv[5])):
         "CT a, number 5",
         "CT a, number 6",
     ]
+
+
+def test_processes_that_do_not_even_begin_are_no_campaign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(FAULTS))
+    import fuzz
+
+    (tmp_path / "fuzz_child.py").write_text("raise SystemExit(1)\n", encoding="utf-8")
+    monkeypatch.setattr(fuzz, "HERE", tmp_path)
+    monkeypatch.setattr(fuzz, "SHORT", 10)
+    monkeypatch.setattr(fuzz, "MOST_DEATHS", 2)
+    assert [sentence for row in fuzz.results(False, tmp_path) for sentence in row.lost] == ["0 of 10 files were tried"]
