@@ -40,7 +40,7 @@ def results(full: bool, folder: Path) -> Iterator[Result]:
     if sys.platform == "win32":
         yield Result("kills are not tried on Windows", WHOLE, 0)
         return
-    yield from _of_writers(1 if full else 11, folder / "light")
+    yield from _of_writers(1 if full else 5, folder / "light")
     inputs = inputs_in(folder / "inputs")
     yield _of_command("project", 20 if full else 2, folder / "project", inputs)
     if full:
