@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
@@ -26,8 +27,10 @@ def without_folders(value: Value, job: Any) -> Value:
         job: The job, one of ``jobs.job``, whose settings name files and folders.
     """
     above = {place for path in _paths_of(job) for place in _folders_above(Path(path))}
-    home, temporary = str(Path.home()), tempfile.gettempdir()
-    return _replaced(value, [*sorted(above, key=len, reverse=True), temporary + os.sep], home)
+    places = [*sorted(above, key=len, reverse=True), tempfile.gettempdir() + os.sep]
+    home = str(Path.home())
+    changes = [(_pattern(place), "") for place in places]
+    return _replaced(value, [*changes, (re.compile(re.escape(home) + r"(?![\w-])"), "~")] if len(home) > 1 else changes)
 
 
 def cohort_without_folders(result: CohortResult, job: Any) -> CohortResult:
@@ -35,15 +38,20 @@ def cohort_without_folders(result: CohortResult, job: Any) -> CohortResult:
     return replace(result, **{name: without_folders(getattr(result, name), job) for name in _TEXTS_OF_COHORT})
 
 
-def _replaced(value: Any, above: list[str], home: str) -> Any:
+def _pattern(folder: str) -> re.Pattern[str]:
+    """A folder with its separator; a relative one only where a path begins, for ``n/`` is in many a text."""
+    return re.compile(re.escape(folder) if Path(folder).is_absolute() else rf"(?<![\w./\\~-]){re.escape(folder)}")
+
+
+def _replaced(value: Any, changes: list[tuple[re.Pattern[str], str]]) -> Any:
     if isinstance(value, str):
-        for folder in above:
-            value = value.replace(folder, "")
-        return value.replace(home, "~") if len(home) > 1 else value
+        for pattern, text in changes:
+            value = pattern.sub(text, value)
+        return value
     if isinstance(value, Mapping):
-        return {_replaced(key, above, home): _replaced(one, above, home) for key, one in value.items()}
+        return {_replaced(key, changes): _replaced(one, changes) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_replaced(one, above, home) for one in value)
+        return type(value)(_replaced(one, changes) for one in value)
     return value
 
 

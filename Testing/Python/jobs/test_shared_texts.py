@@ -40,3 +40,15 @@ def test_a_path_is_found_as_it_was_given_and_without_links(tmp_path: Path, monke
 
 def test_a_file_of_the_root_keeps_its_name() -> None:
     assert without_folders("/ct.nii.gz and a/b", SynthesisJob("/out", ct="/ct.nii.gz")) == "/ct.nii.gz and a/b"
+
+
+def test_a_short_relative_folder_and_a_longer_name_are_no_part_of_other_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/persons/ann")
+    job = SynthesisJob("out", ct="n/ct.nii", segmentation="org/m.nii")
+    told = ("min/max of n/ct.nii (org/m.nii)", "https://nowhere.org/a", "/persons/anna/b", "/persons/ann: full")
+    assert without_folders(told, job) == (
+        "min/max of ct.nii (m.nii)",
+        "https://nowhere.org/a",
+        "/persons/anna/b",
+        "~: full",
+    )
