@@ -10,7 +10,7 @@ from pathlib import Path
 
 from TomoRayLib.base.endings import deferred
 from TomoRayLib.base.held_folders import own_names, sweep, sweep_private
-from TomoRayLib.base.publishing import INSIDE_PREFIX, has_journal, publishing, recover
+from TomoRayLib.base.publishing import INSIDE_PREFIX, has_journal, is_behind_link, publishing, recover
 
 PROBE_PREFIX = ".tomoray-"  # of an empty folder, made to see whether that is possible
 _PROBE = re.compile(re.escape(PROBE_PREFIX) + r"\w{8}")
@@ -81,8 +81,9 @@ def _tidy_of_old_versions(final: Path) -> None:
 def _put_back(aside: Path, final: Path) -> None:
     """Move the files of an earlier result back; what came into their place since is renamed."""
     for path in sorted(aside.rglob("*")):
-        target = final / path.relative_to(aside)
-        if path.is_dir() and not path.is_symlink():
+        name = path.relative_to(aside)
+        target = final / name
+        if (path.is_dir() and not path.is_symlink()) or is_behind_link(final, str(name)):
             continue
         with suppress(OSError):
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -205,12 +205,13 @@ def _move_all(run: Path, final: Path, plan: _Plan, moves: _Moves, again: bool = 
 def _move_back(run: Path, final: Path, plan: _Plan) -> None:
     """Put the earlier result back; what can be put back of it is."""
     for name in plan.new:
-        if not os.path.lexists(run / NEW / name) and os.path.lexists(final / name):
+        is_there = os.path.lexists(final / name) and not is_behind_link(final, name)
+        if is_there and not os.path.lexists(run / NEW / name):
             with suppress(OSError):
                 (run / NEW / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(final / name, run / NEW / name)
     for name in plan.ours:
-        if os.path.lexists(run / OLD / name):
+        if os.path.lexists(run / OLD / name) and not is_behind_link(final, name):
             (final / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(run / OLD / name, final / name)
 
@@ -270,7 +271,10 @@ def _read_journal(run: Path) -> _Plan | None:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise _unfinished(run.parent, f"a damaged journal, {run / JOURNAL}") from error
-    if not all(_is_inside(name) for name in (*plan.ours, *plan.new)):
+    parts = {run / NEW: plan.new, run / OLD: tuple(plan.ours)}
+    inside = all(_is_inside(name) for names in parts.values() for name in names)
+    linked = any(part.is_symlink() or is_behind_link(part, name) for part, names in parts.items() for name in names)
+    if not inside or linked:
         raise _unfinished(run.parent, f"a journal with names that lead elsewhere, {run / JOURNAL}")
     return plan
 
@@ -327,10 +331,14 @@ def _is_inside(name: str) -> bool:
 def _is_ours(folder: Path, name: str, stamp: object) -> bool:
     """True for a plain file, not behind a link, that has not been changed; with None as ``stamp`` also if it has."""
     path = folder / name
-    places = (path, *(folder / above for above in list(Path(name).parents)[:-1]))
-    if any(place.is_symlink() for place in places) or not path.is_file():
+    if path.is_symlink() or is_behind_link(folder, name) or not path.is_file():
         return False
     return stamp is None or list(_stamp(path)) == stamp
+
+
+def is_behind_link(folder: Path, name: str) -> bool:
+    """Return whether a folder between ``folder`` and what ``name`` names in it is a link, which may lead elsewhere."""
+    return any((folder / above).is_symlink() for above in list(Path(name).parents)[:-1])
 
 
 def _stamp(path: Path) -> _Stamp:
