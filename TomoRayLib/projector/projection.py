@@ -69,8 +69,8 @@ def project(
             raise
         raise InputError(
             f"Projecting {' x '.join(map(str, volume.shape))} voxels onto {' x '.join(map(str, view.shape))} "
-            f"pixels needs some {memory_need_bytes(volume, view) / 2**20:,.0f} MB in addition to the volume, which "
-            f"{volume.device} does not have. Resample the volume to coarser voxels, or use fewer pixels."
+            f"pixels needs some {memory_need_bytes(volume, view) / 2**20:,.0f} MB in addition to the volume: "
+            f"not enough memory on {volume.device}. Resample the volume to coarser voxels, or use fewer pixels."
         ) from error
 
 

@@ -14,6 +14,7 @@ from lightning.fabric import Fabric
 from torch.utils.data import DataLoader, IterableDataset
 
 from support.training_runs import a_config, run
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.geometry.beams import ConeBeam
 from TomoRayLib.geometry.detector import Detector
 from TomoRayLib.geometry.grid import Grid
@@ -128,6 +129,14 @@ def test_memory_that_the_projector_lacks_is_known_behind_its_own_words(workers: 
     with expected as caught, explained(1, 1, lambda: 0, lambda: "It is kept."):
         next(iter(DataLoader(Xray(), batch_size=None, num_workers=workers)))
     assert "Projecting 4 x 4 x 4" in str(caught.value.__cause__)
+
+
+def test_memory_that_the_projector_lacks_is_known_when_a_long_trace_is_shortened() -> None:
+    """Python 3.13 writes longer traces, whose middle, with the first error, an InputError leaves out."""
+    with pytest.raises(ValueError, match="Projecting") as caught:
+        next(iter(Xray()))
+    trace = InputError(f"Caught InputError in DataLoader worker process 0.\n{'line of code' * 500}\n{caught.value}")
+    assert is_about_memory(trace)
 
 
 @pytest.mark.parametrize(
