@@ -23,6 +23,7 @@ from TomoRayLib.base.endings import deferred
 from TomoRayLib.base.errors import OutputError
 from TomoRayLib.base.folder_locks import FolderBusyError, FolderLock
 from TomoRayLib.base.held_folders import HeldFolder, is_own_folder, own_names
+from TomoRayLib.base.text_files import read_json
 
 MANIFEST_NAME = ".tomoray-files.json"  # what a run wrote, so that the next run replaces that and nothing else
 INSIDE_PREFIX = ".partial-"  # of a run's folder in its output folder
@@ -265,7 +266,7 @@ def _write_journal(run: Path, plan: _Plan) -> None:
 def _read_journal(run: Path) -> _Plan | None:
     """The plan of a run; None if there is none. Raises OutputError if its names lead elsewhere."""
     try:
-        content = json.loads((run / JOURNAL).read_text(encoding="utf-8"))
+        content = read_json(run / JOURNAL)
         plan = _Plan(dict(content["ours"]), tuple(map(str, content["new"])))
     except FileNotFoundError:
         return None
@@ -316,8 +317,8 @@ def _files_in(folder: Path) -> list[str]:
 def _files_of_earlier_run(folder: Path) -> dict[str, Any]:
     """What the manifest names that is still as the run wrote it, with size and time; and the manifest itself."""
     try:
-        stamps = dict(json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))["files"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        stamps = dict(read_json(folder / MANIFEST_NAME)["files"])
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
     ours = {name: stamp for name, stamp in stamps.items() if _is_inside(name) and _is_ours(folder, name, stamp)}
     return {**ours, MANIFEST_NAME: None}

@@ -270,7 +270,8 @@ def test_a_result_whose_rest_is_gone_is_put_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", '{"ours": {}, "new": ["../../precious"]}', '{"ours": {"/etc/x": [1, 2]}, "new": []}']
+    "text",
+    ["{", "[" * 9000, '{"ours": {}, "new": ["../../precious"]}', '{"ours": {"/etc/x": [1, 2]}, "new": []}'],
 )
 def test_a_damaged_journal_is_an_error_and_leads_nowhere_else(tmp_path: Path, text: str) -> None:
     run = a_half_published(tmp_path / "out")
