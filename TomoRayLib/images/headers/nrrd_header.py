@@ -144,7 +144,11 @@ def _read(path: Path) -> NrrdHeader | None:
     except ValueError:
         sizes = ()
     if not sizes or min(sizes) < 1 or max(sizes) > _LARGEST_COUNT:
-        raise InputError(f"{path}: expected sizes of 1 or more, got {fields.get('sizes')!r} in the NRRD header.")
+        got = repr(fields["sizes"]) if "sizes" in fields else "none"
+        raise InputError(
+            f"{path}: expected sizes of 1 or more, got {got} in the NRRD header: it is cut off or damaged; copy or "
+            "export the file again."
+        )
     return NrrdHeader(fields, sizes, pairs, begin, listed)
 
 

@@ -307,3 +307,10 @@ def test_more_voxels_than_numbers_can_count_are_refused(tmp_path: Path) -> None:
     path = write_nrrd(tmp_path / "ct.nrrd", fields, sizes="7 99999999999999999999 3")
     with pytest.raises(InputError):
         read_volume(path)
+
+
+def test_header_that_is_cut_off_before_its_sizes_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "ct.nrrd"
+    path.write_bytes(b"NRRD0005\ntype: short\ndimension: 3\n")
+    with pytest.raises(InputError, match=r"got none in the NRRD header: it is cut off .* copy or export"):
+        read_volume(path)
