@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from typer.core import TyperCommand
 
 from TomoRayLib import __version__
 from TomoRayLib.base.errors import InputError, OutputError
-from TomoRayLib.cli.display import escaped, literal, print_sentence
+from TomoRayLib.cli.display import escaped, literal, print_line, print_sentence
 from TomoRayLib.cli.options import Json, OptionalPath, job_command, option_for, option_names
 from TomoRayLib.cli.running import console, finish
 from TomoRayLib.cli.training import learning_curves, publish, sample_sheet, train, train_segmenter
@@ -161,6 +161,9 @@ def models(json: Json = False) -> None:
         Console().print(_table(default, entries.values()))
         if segmenters:
             Console().print(_segmenter_table(default_segmenter, segmenters.values()))
+        for listed in (entries, segmenters):
+            for name, entry in listed.items():
+                print_line(Console(), f"Data of {name}:\n{_data(entry)}")
 
     finish(work, json)
 
@@ -172,26 +175,32 @@ app.command(name="sample-sheet")(sample_sheet)
 app.command(name="learning-curves")(learning_curves)
 
 
+def _columns(*titles: str) -> list[Column]:
+    """Columns whose words are never cut off; names and licences are in one piece, also in a narrow terminal."""
+    whole, widths = ("model", "licence"), {"field of view": 8}
+    return [Column(title, overflow="fold", no_wrap=title in whole, width=widths.get(title)) for title in titles]
+
+
 def _table(default: str, entries: Any) -> Table:
-    table = Table("model", "described as", "default", "field of view", "licence", "data")
+    table = Table(*_columns("model", "described as", "default", "field of view", "licence"))
     for entry in entries:
-        name = entry.id if entry.based_on is None else f"{entry.id} (adds to {entry.based_on['model']})"
+        name = entry.id if entry.based_on is None else f"{entry.id}\n(adds to {entry.based_on['model']})"
         starred = "*" if entry.id == default else ""
-        said = (name, entry.described_as or "", starred, f"{entry.fov_mm:.0f} mm", entry.licence, _data(entry))
+        said = (name, entry.described_as or "", starred, f"{entry.fov_mm:.0f} mm", entry.licence)
         table.add_row(*map(literal, said))
     return table
 
 
 def _segmenter_table(default: str, entries: Any) -> Table:
-    table = Table("finds vertebrae in a CT", "default", "licence", "data")
+    table = Table(*_columns("finds vertebrae in a CT", "default", "licence"))
     for entry in entries:
-        said = (entry.id, "*" if entry.id == default else "", entry.licence, _data(entry))
+        said = (entry.id, "*" if entry.id == default else "", entry.licence)
         table.add_row(*map(literal, said))
     return table
 
 
 def _data(entry: Any) -> str:
-    return "\n".join(f"{item['name']}: {item['use']}" for item in entry.data)
+    return "\n".join(f"  {item['name']}: {item['use']}" for item in entry.data)
 
 
 def _version(shown: bool) -> None:

@@ -94,7 +94,7 @@ def _change(option: str, value: bool | int) -> str:
 def _kept_sentence(kept: Path) -> str:
     """What became of a file, link or folder in the way of a result."""
     name, _, _ = kept.name.rpartition(".kept-")
-    return f"There was a {name} that is not an unchanged result of TomoRay: it is {kept} now."
+    return f"{name} was there, and is no unchanged result of TomoRay: it is kept as {kept}."
 
 
 def print_sentence(console: Console, label: str, text: str) -> None:
