@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from html import escape
 
 from PIL import Image
 
@@ -23,6 +22,7 @@ from TomoRayLib.report.figures import (
     slice_rows,
     truth_heading,
 )
+from TomoRayLib.report.markup import escape
 from TomoRayLib.report.measures_section import measures_section
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.reprojection_section import reprojection_section

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
 from TomoRayLib.metrics.table import MetricsTable
 from TomoRayLib.report.drawing import data_uri
+from TomoRayLib.report.markup import escape
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.tables import provenance_table, scores_section
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 
 from TomoRayLib.base.text_formats import csv_text
 from TomoRayLib.measures.agreement import Agreement, Pair, agreement_of
@@ -13,6 +12,7 @@ from TomoRayLib.measures.known_errors import FEWEST, KnownError, known_error
 from TomoRayLib.measures.usual import UsualMeasures
 from TomoRayLib.metrics.statistics import CaseScore
 from TomoRayLib.report.cohort_result import CohortResult, shown_row
+from TomoRayLib.report.markup import escape
 
 PAIR_COLUMNS = ("case", "subject", "row", "measure", "place", "unit", "truth", "synthetic", "difference", "reason")
 AGREEMENT_COLUMNS = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
 
 from TomoRayLib.metrics.paired import LEAST_PEOPLE
 from TomoRayLib.metrics.published import PAPER, TABLE_2
@@ -15,6 +14,7 @@ from TomoRayLib.report.cohort_levels import LEVEL_COLUMNS, level_statistics
 from TomoRayLib.report.cohort_measures import measures_section
 from TomoRayLib.report.cohort_numbers import mean_and_sd, median_and_quartiles
 from TomoRayLib.report.cohort_result import CohortResult, shown_row
+from TomoRayLib.report.markup import escape
 from TomoRayLib.report.page import html_page
 from TomoRayLib.report.tables import provenance_table
 from TomoRayLib.report.vertebra_section import pooled_sentences

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from html import escape
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from TomoRayLib.report.markup import escape
 
 Rgb = tuple[int, int, int]
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from html import escape
 from typing import Any
+
+from TomoRayLib.report.markup import escape
 
 Row = Mapping[str, Any]
 

@@ -6,9 +6,9 @@ It shows the content of ``measures.json``: ``rows`` of single vertebrae, of leve
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
+from TomoRayLib.report.markup import escape
 from TomoRayLib.report.measure_words import (
     Row,
     difference_text,

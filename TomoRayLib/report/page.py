@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 
 from TomoRayLib.base.notices import NOTICE
+from TomoRayLib.report.markup import escape
 
 
 def html_page(title: str, sections: Iterable[str]) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from html import escape
-
 from TomoRayLib.report.content import Names, ReportContent
 from TomoRayLib.report.drawing import data_uri, png_bytes
 from TomoRayLib.report.figures import OUTLINE_MM, reprojection_picture
+from TomoRayLib.report.markup import escape
 
 EXPLANATION = (
     f"The outline encloses what meets more than {OUTLINE_MM:g} mm of synthetic bone on its way to the detector. Look "

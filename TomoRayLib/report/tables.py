@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from html import escape
 from typing import Any
 
 from TomoRayLib.metrics.scores import COLUMN_OF_KEY, GLANCE_SCORES, METRIC_COLUMNS, MetricColumn
 from TomoRayLib.metrics.table import BLANK, MEAN_ATLAS, MetricsTable
+from TomoRayLib.report.markup import escape
 from TomoRayLib.report.shift_words import shift_sentences
 from TomoRayLib.report.vertebra_scores import against_atlas_sentence, vertebra_table
 

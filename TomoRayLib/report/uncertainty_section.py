@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -15,6 +13,7 @@ from TomoRayLib.images.types import Volume
 from TomoRayLib.report.color_maps import UNCERTAINTY_COLORS, color_bar
 from TomoRayLib.report.content import Shown
 from TomoRayLib.report.drawing import annotate, data_uri, grey_picture, png_bytes, scaled
+from TomoRayLib.report.markup import escape
 from TomoRayLib.report.slices import EDGES_OF_PLANE, Plane, SliceChoice, choose_slices, cut, pixel_size_mm
 
 LONG_PIXELS_PER_MM, AXIAL_PIXELS_PER_MM = 2.2, 3.0

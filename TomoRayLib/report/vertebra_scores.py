@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from html import escape
 
 from TomoRayLib.metrics.table import MEAN_ATLAS, MetricsTable
 from TomoRayLib.metrics.vertebra import VertebraRow
+from TomoRayLib.report.markup import escape
 from TomoRayLib.report.shift_words import HOW, shift_cell
 
 WORDS = 5  # the column that says where a vertebra lies

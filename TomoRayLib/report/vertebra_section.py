@@ -4,7 +4,6 @@ true, and the same over a cohort as a sentence."""
 from __future__ import annotations
 
 import math
-from html import escape
 
 from TomoRayLib.anatomy.vertebra_decoding import DecodedSpine
 from TomoRayLib.anatomy.vertebra_naming import SURE
@@ -17,6 +16,7 @@ from TomoRayLib.metrics.vertebra_matches import MatchedSpine, VertebraMatch
 from TomoRayLib.metrics.vertebra_pooling import PooledCounts
 from TomoRayLib.report.content import ReportContent
 from TomoRayLib.report.drawing import data_uri, png_bytes
+from TomoRayLib.report.markup import escape
 from TomoRayLib.report.shift_words import shift_phrase
 from TomoRayLib.report.vertebra_strip import BAR_MM, HEIGHT_MM, WIDTH_MM, VertebraStrip, vertebra_strip
 

@@ -172,3 +172,11 @@ def test_the_tables_on_the_screen_show_names_letter_by_letter() -> None:
         Console(file=out, width=400).print(table)
         assert SHOWN in out.getvalue(), out.getvalue()
         assert "\x1b" not in out.getvalue()
+
+
+def test_nothing_steers_a_terminal_or_turns_a_line_round_in_a_page() -> None:
+    """Nor does a name of bytes that are no text keep a report from being written."""
+    name = "L1\x1b[2J\u202egnp\udcff"
+    page = render_report(a_case(title=name, notes=(name,), provenance={"inputs": {"ap": {"name": name}}}))
+    assert page.count("L1\\x1b[2J\\u202egnp\\udcff") >= 4
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", page)
