@@ -53,6 +53,7 @@ class _Process:
         self._process: subprocess.Popen[bytes] | None = None
 
     def ask(self, reader: str, file: Path, path: Path, option: str | None) -> Read:
+        _check_name(file, reader)
         wanted = {"reader": reader, "path": str(file.absolute())}
         request = json.dumps(wanted if option is None else {**wanted, "option": option}).encode() + b"\n"
         with self._lock:
@@ -146,6 +147,17 @@ def read_contained(reader: str, file: Path, path: Path | None = None, option: st
 def close_reading_process() -> None:
     """End the reading process, if there is one; the next file that needs it starts another."""
     _process.close()
+
+
+def _check_name(file: Path, reader: str) -> None:
+    """Raise InputError for a name that libraries in C++ are not given: bytes that are no text."""
+    try:
+        str(file.absolute()).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(
+            f"{file}: expected a name in UTF-8 for {LIBRARIES[reader]}, got bytes that are no text; rename the file or "
+            "its folder."
+        ) from None
 
 
 def _received(process: subprocess.Popen[bytes], path: Path) -> Read:

@@ -12,6 +12,8 @@ from TomoRayLib.base.errors import InputError
 def existing_path(path: str | os.PathLike[str]) -> Path:
     """Return the path of a folder, or of a file that is not empty, if it can be opened. Raises InputError."""
     path = Path(path)
+    if "\0" in str(path):
+        raise InputError(f"Expected the name of a file or folder, got {str(path)!r}; no name holds a zero character.")
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

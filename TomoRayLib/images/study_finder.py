@@ -32,7 +32,7 @@ from TomoRayLib.images.cohort_finder import (
 )
 from TomoRayLib.images.dicom.files import is_dicom
 from TomoRayLib.images.dicom.header import value_of
-from TomoRayLib.images.dicom.series import MEDIA_DIRECTORY, DicomFile, read_dicom_file
+from TomoRayLib.images.dicom.series import DicomFile, read_dicom_file
 
 NO_STUDY = "segmentation without a study of its name"
 VOLUME_BESIDE_STUDIES = "volume beside studies, whose radiographs are real; score it in a run of its own"
@@ -124,14 +124,9 @@ def _first_dicom(folder: Path) -> DicomFile | None:
             file = read_dicom_file(path)
             if value_of(file.dataset, "StudyInstanceUID"):
                 return file
-            if without_study is None and not _lists_files(file):
+            if without_study is None and not file.lists_files:
                 without_study = file
     return without_study
-
-
-def _lists_files(file: DicomFile) -> bool:
-    classes = file.dataset.file_meta.get("MediaStorageSOPClassUID"), value_of(file.dataset, "SOPClassUID")
-    return MEDIA_DIRECTORY in classes
 
 
 def _segmentations_of(study: Path, folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timezone
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +88,7 @@ def version_of(package: str) -> str:
     """Return the version of an installed package. Inside Slicer, pip does not know SimpleITK and vtk."""
     try:
         return version(package)
-    except PackageNotFoundError:
+    except Exception:  # pip does not know it, or its metadata are damaged: those raise what they like
         module = import_module(package)
         if package == "vtk":
             return str(module.vtkVersion.GetVTKVersion())

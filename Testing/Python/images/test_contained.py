@@ -126,3 +126,14 @@ def test_a_reader_that_does_not_end_is_ended_though_nobody_is_left(tmp_path: Pat
     request = json.dumps({"reader": "image", "path": str(tmp_path / "waits.nrrd")}) + "\n"
     done = subprocess.run([sys.executable, "-c", code], input=request.encode(), check=False, timeout=60)
     assert done.returncode == -signal.SIGALRM
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of bytes that are no text")
+def test_a_name_that_is_no_text_is_refused_and_not_called_damaged(a_file: Path, tmp_path: Path) -> None:
+    named = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.nrrd"))
+    try:
+        named.write_bytes(a_file.read_bytes())
+    except OSError:
+        pytest.skip("this disk takes no such name")
+    with pytest.raises(InputError, match="expected a name in UTF-8 for ITK"):
+        read_contained("image", named)

@@ -11,7 +11,9 @@ from pydicom.fileset import FileSet
 from pydicom.uid import generate_uid
 
 from support.dicom_files import a_dataset
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.cohort_finder import Cohort
+from TomoRayLib.images.files import read_volume
 from TomoRayLib.images.study_finder import find_studies, is_study
 
 CT_CLASS = "1.2.840.10008.5.1.4.1.1.2"
@@ -123,6 +125,13 @@ def test_the_list_of_files_on_a_disc_is_no_file_of_its_study(tmp_path: Path, lis
     assert series is not None
     assert [case.name for case in series.unlabelled] == ["study"]
     assert find_studies(tmp_path / "empty") is None
+
+
+@pytest.mark.parametrize("name", ["disc", "disc/DICOMDIR"])
+def test_the_list_of_files_on_a_disc_is_no_ct(tmp_path: Path, name: str) -> None:
+    a_disc(tmp_path / "disc", "Miller-77", "1.2.3")
+    with pytest.raises(InputError, match=r"holds the slices themselves|\(DICOMDIR\); choose the folder on the disc"):
+        read_volume(tmp_path / name)
 
 
 @pytest.mark.parametrize("uid", ["1.2.3", None])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from TomoRayLib.base.errors import InputError
+from TomoRayLib.jobs.input_paths import check_can_begin
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.job_files import job_from_json
 from TomoRayLib.synthesis.settings import GeometryOptions
@@ -49,3 +50,8 @@ def test_a_job_that_makes_no_sense_is_refused(values: dict, message: str) -> Non
 def test_a_broken_job_file_says_what_is_wrong(text: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         job_from_json(text)
+
+
+def test_a_name_with_a_zero_character_is_refused() -> None:
+    with pytest.raises(InputError, match="no name holds a zero character"):
+        check_can_begin(SynthesisJob(out="out", ct="ct\0.nrrd"))

@@ -54,8 +54,15 @@ class DicomFile:
     @property
     def kind(self) -> str:
         """The name of its SOP class, such as RT Structure Set Storage."""
+        if self.lists_files:
+            return "the list of a disc's files (DICOMDIR)"
         uid = value_of(self.dataset, "SOPClassUID")
         return "unknown kind" if uid is None else str(pydicom.uid.UID(uid).name)
+
+    @property
+    def lists_files(self) -> bool:
+        """True for a DICOMDIR, which lists the files of a disc; it says so in its file meta information alone."""
+        return value_of(self.dataset.file_meta, "MediaStorageSOPClassUID") == MEDIA_DIRECTORY
 
     @property
     def is_segmentation(self) -> bool:
@@ -164,7 +171,7 @@ def dicom_files_in(folder: Path) -> list[DicomFile]:
     with os.scandir(folder) as entries:
         paths = sorted(Path(entry.path) for entry in entries if entry.is_file())
     files = [read_dicom_file(path) for path in paths if is_dicom(path)]
-    return [file for file in files if value_of(file.dataset, "SOPClassUID") != MEDIA_DIRECTORY]
+    return [file for file in files if not file.lists_files]
 
 
 def choose_series(folder: Path) -> tuple[tuple[DicomFile, ...], list[str]]:
@@ -233,6 +240,10 @@ def _check_is_ct(file: DicomFile) -> None:
         )
     if modality in OTHER_VOLUMES:
         raise InputError(f"{path}: expected a CT, got an image of modality {modality} ({file.kind}); choose the CT.")
+    if file.lists_files:
+        raise InputError(
+            f"{path}: expected a CT, got {file.kind}; choose the folder on the disc that holds its slices."
+        )
     if not file.is_image:
         raise InputError(f"{path}: expected a DICOM image, got {file.kind} without pixels of one; choose the CT.")
     rescale_type = str(value_of(file.dataset, "RescaleType") or "").strip().upper()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from TomoRayLib.base.files import write_atomically
+from TomoRayLib.base.requirements import installed_version
 from TomoRayLib.images.dicom.writing.ct_series import ct_slices
 from TomoRayLib.images.dicom.writing.files import write_slices
 from TomoRayLib.images.dicom.writing.identity import Identity, nobody
@@ -41,7 +41,7 @@ def write_dicom(folder: Path, synthetic: Volume, vertebrae: Volume, making: Maki
     labels = vertebrae.voxels.astype(np.uint8, copy=False)
     whose = b"" if patient is None else patient.content
     grid = repr((synthetic.grid.size, synthetic.grid.index_to_world.tolist())).encode()
-    writers = " ".join(version(name) for name in ("pydicom", "highdicom"))
+    writers = " ".join(installed_version(name) or "unknown" for name in ("pydicom", "highdicom"))
     seed = seed_of(synthetic.voxels.tobytes(), labels.tobytes(), grid, repr(making).encode(), whose, writers.encode())
     (folder / CT_FOLDER).mkdir()
     with no_warnings():  # of a patient's name or number, which stay as their file has them
