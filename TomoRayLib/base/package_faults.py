@@ -5,6 +5,7 @@ Only the standard library is imported: Slicer reads this in its own process, and
 
 from __future__ import annotations
 
+import importlib
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -155,7 +156,32 @@ def _of_one(error: BaseException) -> PackageFault | None:
     found = _empty_package(error) or _being_imported(error)
     if found is None:
         return None
+    if not isinstance(error, ImportError) and (beneath := _broken_beneath(found)) is not None:
+        return beneath
     return PackageFault(found, fault_of_text(f"{type(error).__name__}: {text}") or Fault.INCOMPLETE, said)
+
+
+def _broken_beneath(package: str) -> PackageFault | None:
+    """The broken package beneath one that hides why it could not be loaded, and goes on into an error of its own."""
+    for name in _HIDDEN_BENEATH.get(package, ()):
+        try:
+            importlib.import_module(name)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # of any class; what led here is among its causes
+            return _of_one(error)
+    return None
+
+
+_HIDDEN_BENEATH = {"pydicom": ("PIL.Image",)}
+
+
+def pip_name(package: str) -> str:
+    """Return the name by which pip knows a package, from its import name."""
+    return _PIP_NAMES.get(package, package)
+
+
+_PIP_NAMES = {"PIL": "pillow", "skimage": "scikit-image", "vtkmodules": "vtk", "yaml": "PyYAML"}
 
 
 def _empty_package(error: BaseException) -> str | None:

@@ -13,7 +13,7 @@ from TomoRayLib.base.files import written_folders
 from TomoRayLib.base.gpu_faults import GpuFault, gpu_fault
 from TomoRayLib.base.memory import is_out_of_memory
 from TomoRayLib.base.output_errors import NO_SPACE
-from TomoRayLib.base.package_faults import Fault, PackageFault, package_fault
+from TomoRayLib.base.package_faults import Fault, PackageFault, package_fault, pip_name
 from TomoRayLib.jobs.events import Emit, ExitCode, Failed
 
 NOTHING_WRITTEN = "nothing was written"
@@ -94,11 +94,12 @@ def failed_by(error: BaseException) -> Failed:
 
 def package_remedy(broken: PackageFault) -> str:
     """Return what to do about a package outside of Slicer, in a sentence."""
-    again = f"python -m pip install --force-reinstall --no-deps {broken.package}"
+    name = pip_name(broken.package)
+    again = f"python -m pip install --force-reinstall --no-deps {name}"
     return {
         Fault.MISSING: "Install it and try again.",
-        Fault.NUMPY: f"Install a version of it that fits: python -m pip install --upgrade {broken.package}.",
-        Fault.OLD: f"Install a newer one: python -m pip install --upgrade {broken.package}.",
+        Fault.NUMPY: f"Install a version of it that fits: python -m pip install --upgrade {name}.",
+        Fault.OLD: f"Install a newer one: python -m pip install --upgrade {name}.",
         Fault.SYSTEM: "Install an earlier version of it.",
         Fault.FORBIDDEN: "Ask whoever administers this computer to allow it.",
     }.get(broken.fault, f"Install it again: {again}.")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from support.broken_environments import Environment
-from TomoRayLib.base.package_faults import Fault, fault_of_text, package_fault
+from TomoRayLib.base.package_faults import Fault, PackageFault, fault_of_text, package_fault
+from TomoRayLib.jobs.failures import package_remedy
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="breaks libraries of Linux by links")
 
@@ -123,3 +124,29 @@ def test_numpy_that_torch_was_not_built_for() -> None:
     found = package_fault(error)
     assert found is not None
     assert (found.package, found.fault) == ("torch", Fault.NUMPY)
+
+
+def test_pillow_beneath_pydicom_which_hides_it(tmp_path: Path) -> None:
+    """pydicom goes on without the broken Pillow into a NameError of its own; a new pydicom would not help."""
+    environment = Environment(tmp_path, ("PIL", "pillow", "pillow.libs"))
+    environment.remove("PIL/_imaging.*")
+    package, fault, said = broken_by(environment, "pydicom")
+    assert (package, fault) == ("PIL", "incomplete")
+    assert "_imaging" in said
+
+
+def test_pydicom_that_is_damaged_itself(tmp_path: Path) -> None:
+    environment = Environment(tmp_path, ("pydicom",))
+    environment.replace("pydicom/dataset.py", b"raise NameError('damaged')\n")
+    assert broken_by(environment, "pydicom")[:2] == ("pydicom", "incomplete")
+
+
+def test_a_package_is_named_to_pip_by_its_own_name() -> None:
+    assert "--no-deps pillow." in package_remedy(PackageFault("PIL", Fault.INCOMPLETE))
+    assert "--no-deps scipy." in package_remedy(PackageFault("scipy", Fault.INCOMPLETE))
+
+
+def broken_by(environment: Environment, module: str) -> tuple[str, str, str]:
+    printed = environment.run(USED.replace("import numpy, torch", f"import {module}"))
+    package, fault, said = json.loads(printed.stdout.splitlines()[-1])
+    return package, fault, said

@@ -18,7 +18,7 @@ import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
-OWN = ("torch", "safetensors")  # packages that may be broken
+OWN = ("torch", "safetensors")  # packages that may be broken, unless others are named
 INSTALLED = Path(sysconfig.get_paths()["purelib"])
 
 
@@ -34,7 +34,7 @@ class Environment:
         rest = folder / "rest"
         rest.mkdir(parents=True)
         for entry in INSTALLED.iterdir():
-            if entry.name.split("-")[0] not in (*OWN, "__pycache__"):
+            if entry.name.split("-")[0] not in (*OWN, *own, "__pycache__"):
                 (rest / entry.name).symlink_to(entry)
         place = folder / "env"
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True, timeout=120)
