@@ -5,7 +5,7 @@ Jobs: see ``jobs.job``. Lines and exit codes: see ``jobs.events``. The command l
 
 from __future__ import annotations
 
-from TomoRayLib.base.search_path import leave_out_working_folder
+from TomoRayLib.base.search_path import check_working_folder, leave_out_working_folder
 
 if __name__ == "__main__":
     leave_out_working_folder()
@@ -88,6 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
     def work() -> None:
         if os.environ.get(STOP_WITH_PARENT):  # from here on a termination is raised, and what follows is cleaned away
             threading.Thread(target=_stop_with_parent, args=(parent_gone,), daemon=True).start()
+        check_working_folder()
         from TomoRayLib.jobs.job_files import (
             read_job,  # not above: without numpy, which it imports, an event has to say so
         )

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from TomoRayLib.base.errors import InputError
+
 SAFE_PATH = "PYTHONSAFEPATH"  # from Python 3.11 on: neither `-m` nor `-c` puts the working folder first
 
 
@@ -22,6 +24,18 @@ def leave_out_working_folder() -> None:
         return
     if first == working_folder and first != Path(__file__).resolve().parents[2]:
         del sys.path[0]
+
+
+def check_working_folder() -> None:
+    """Raise InputError if the working folder was deleted: relative paths mean nothing then, and PyTorch's libraries end
+    a process that has none."""
+    try:
+        os.getcwd()
+    except OSError:
+        raise InputError(
+            "Expected to be run in a folder that exists, got one that was deleted; change to another folder (cd) and "
+            "run again."
+        ) from None
 
 
 def environment_without_working_folder(environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -221,7 +223,18 @@ def _root(
 def main() -> None:
     """Run the command that was typed; leaves with its exit code."""
     try:
+        _check_no_empty_word(sys.argv)
         app(prog_name="tomoray")
     except (InputError, OutputError) as error:
         print_sentence(console, "[bold red]Error[/]", escaped(str(error)))
         sys.exit(ExitCode.INPUT)
+
+
+def _check_no_empty_word(words: Sequence[str]) -> None:
+    """Raise InputError for an empty word, as an unset variable of a shell is: as a path it would be this folder."""
+    for before, word in pairwise(words):
+        option = before if not word else word[:-1] if word.startswith("--") and word.endswith("=") else None
+        if option is not None:
+            raise InputError(
+                f"Expected a value after {option}, got an empty text; give one, or check the shell's variable."
+            )

@@ -19,9 +19,24 @@ def run() -> None:
 
     leave_out_working_folder()
     make_lasting()
-    from TomoRayLib.cli.commands import main
-
+    try:
+        from TomoRayLib.cli.commands import main
+    except Exception as error:  # a package that the commands themselves need is missing or broken
+        sys.exit(_tell_of(error))
     run_one_job(main, short=not any(word in LONG for word in sys.argv[1:2]))
+
+
+def _tell_of(error: Exception) -> int:
+    """Say what ended the command before it began, with what neither typer nor rich nor numpy is needed for."""
+    from TomoRayLib.jobs.events import to_json
+    from TomoRayLib.jobs.failures import failed_by
+
+    failed = failed_by(error)
+    if "--json" in sys.argv:
+        print(to_json(failed))
+    else:
+        print("\n".join(["Error " + failed.message, *([failed.details] if failed.details else [])]), file=sys.stderr)
+    return failed.code
 
 
 def _tell(code: int) -> None:
