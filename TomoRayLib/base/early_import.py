@@ -53,6 +53,11 @@ def failed_beside() -> tuple[Exception, ...]:
     return tuple(_FAILED)
 
 
+def is_loading_beside() -> bool:
+    """Return whether another thread is still loading something: what it has begun is half made."""
+    return _SHORT_TURNS.is_entered
+
+
 _FAILED: list[Exception] = []
 
 
@@ -61,6 +66,10 @@ class _ShortTurns:
 
     def __init__(self) -> None:
         self._lock, self._inside, self._before_s = threading.Lock(), 0, sys.getswitchinterval()
+
+    @property
+    def is_entered(self) -> bool:
+        return self._inside > 0
 
     def __enter__(self) -> None:
         with self._lock:

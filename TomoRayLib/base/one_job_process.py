@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 
+from TomoRayLib.base.early_import import is_loading_beside
 from TomoRayLib.base.endings import asked_code
 from TomoRayLib.base.streams import lost_output
 
@@ -40,7 +41,7 @@ def run_one_job(main: Callable[[], object], short: bool = True) -> None:
         code = end.code
     if code is not None and not isinstance(code, int):
         sys.exit(code)  # type: ignore[arg-type]
-    if asked_code() is not None:
+    if asked_code() is not None or is_loading_beside():
         sys.unraisablehook = lambda *_: None  # half imported libraries cannot do what they do at the end
     try:
         threading._shutdown()  # type: ignore[attr-defined]  # as Python's own end begins: pools are closed, threads joined

@@ -78,3 +78,22 @@ def test_output_that_cannot_be_written_is_told() -> None:
     assert done.returncode == 120
     said = "Standard output could not be written: No space left on device. What was written to files is whole."
     assert done.stderr.strip() == said
+
+
+def test_what_another_thread_has_half_loaded_is_not_told_at_the_end() -> None:
+    code = """
+import logging, threading
+from TomoRayLib.base.early_import import beside
+from TomoRayLib.base.one_job_process import run_one_job
+begun, made = threading.Event(), []
+def half_loaded():
+    made.append(logging.Handler.__new__(logging.Handler))  # which has no lock yet
+    logging._addHandlerRef(made[0])
+    begun.set()
+    threading.Event().wait()
+beside(half_loaded)
+begun.wait()
+run_one_job(lambda: 2)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
