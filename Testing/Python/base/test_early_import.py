@@ -49,7 +49,7 @@ def test_a_missing_file_is_told_before_anything_slow_is_loaded() -> None:
         "import sys; from TomoRayLib.cli import main; sys.argv = ['tomoray', 'synthesize', '--ct', 'nowhere.nii.gz', "
         "'--out', 'nowhere']\n"
         "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\n"
-        "print(code, sorted({'torch', 'vtkmodules', 'SimpleITK', 'scipy', 'pydicom'} & set(sys.modules)))"
+        "print(int(code), sorted({'torch', 'vtkmodules', 'SimpleITK', 'scipy', 'pydicom'} & set(sys.modules)))"
     )
     assert ends_with(code) == "2 []"
 
@@ -75,7 +75,7 @@ def test_what_can_be_told_at_once_is(words: list[str], said: str, tmp_path: Path
         f"sys.argv = ['tomoray', 'synthesize', '--out', 'nowhere', *{given}]"
         "\nsys.stderr = sys.stdout\n"
         "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\n"
-        "print(code, sorted({'torch', 'vtkmodules', 'SimpleITK', 'scipy', 'pydicom'} & set(sys.modules)))"
+        "print(int(code), sorted({'torch', 'vtkmodules', 'SimpleITK', 'scipy', 'pydicom'} & set(sys.modules)))"
     )
     *printed, last = ends_with(code).splitlines()
     assert last == "2 []"
