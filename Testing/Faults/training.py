@@ -37,7 +37,7 @@ def results(full: bool, folder: Path) -> Iterator[Result]:
     wanted = {config: _undisturbed(config, folder / f"whole-{config.stem}") for config in configs}
     usual_s = _usual_seconds(configs[0], folder / "usual")
     trials = _Trials(folder, configs, wanted, usual_s + SPARE_S)
-    counts = (16, 10, 10, 8) if full else (1, 1, 1, 1)
+    counts = (20, 6, 6, 4) if full else (1, 1, 1, 1)
     yield trials.asked("Ctrl-C (SIGINT to the whole group)", signal.SIGINT, 130, "Interrupted", counts[0])
     yield trials.asked("SIGTERM to the process, or to its group", signal.SIGTERM, 143, "Terminated", counts[1])
     yield trials.asked("SIGKILL", signal.SIGKILL, -9, "", counts[2])
