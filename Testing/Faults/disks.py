@@ -55,7 +55,7 @@ def _of_writers(stride: int, disk: Path) -> Iterator[Result]:
     done = subprocess.run(command, env=values, stdout=subprocess.PIPE, check=True, encoding="utf-8")
     for row in json.loads(done.stdout):
         fault, _, what = row["kind"].partition(": ")
-        kind = f"A disk that {WORDS[fault]} during the writing of {what}" if what else "Folders of another user"
+        kind = f"A disk that {WORDS[fault]} at file operations: {what}" if what else "Folders of another user"
         yield Result(kind, SURVIVES[fault], row["tried"], row["lost"])
 
 

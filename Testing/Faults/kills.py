@@ -58,7 +58,7 @@ def _of_writers(stride: int, folder: Path) -> Iterator[Result]:
     values = environment(folder, None)
     done = subprocess.run(command, env=values, stdout=subprocess.PIPE, check=True, encoding="utf-8")
     for row in json.loads(done.stdout):
-        yield Result(f"SIGKILL at file operations of the writing of {row['kind']}", WHOLE, row["tried"], row["lost"])
+        yield Result(f"SIGKILL at file operations: {row['kind']}", WHOLE, row["tried"], row["lost"])
 
 
 def inputs_in(folder: Path) -> Path:

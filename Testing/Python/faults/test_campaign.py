@@ -10,6 +10,7 @@ import pytest
 FAULTS = Path(__file__).resolve().parents[2] / "Faults"
 sys.path.insert(0, str(FAULTS))
 from campaign import Result, table, write_table  # noqa: E402
+from run import CAMPAIGNS, PAGE  # noqa: E402
 
 ROWS = [Result("SIGKILL", "the earlier result", 12, ["trial 3 lost ct.nrrd"], "slowest 1.2 s"), Result("full", "it", 3)]
 
@@ -39,3 +40,15 @@ def test_a_page_without_the_campaigns_place_is_an_error(tmp_path: Path) -> None:
     page.write_text("nothing here\n", "utf-8")
     with pytest.raises(ValueError, match=r"comments of kills once in page\.md, got them 0 times"):
         write_table(page, {"kills": ROWS}, ["kills"])
+
+
+def test_the_page_tells_of_every_campaign() -> None:
+    text = PAGE.read_text("utf-8")
+    for name in CAMPAIGNS:
+        start, end = text.index(f"<!-- {name} -->"), text.index(f"<!-- end of {name} -->")
+        rows = [row.split(" | ") for row in text[start:end].splitlines() if row.startswith("| ")][1:]
+        assert rows, f"no rows of {name}: run Testing/Faults/run.py --only {name} --write"
+        for row in rows:
+            tried, survived, lost = (int(cell.replace(",", "")) for cell in row[2:5])
+            assert tried > 0
+            assert tried - survived == lost, row
