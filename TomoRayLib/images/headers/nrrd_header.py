@@ -135,7 +135,12 @@ def _read(path: Path) -> NrrdHeader | None:
             pairs[name] = _ESCAPED.sub(lambda found: "\n" if found[1] == "n" else found[1], value[1:])
             continue
         key = name.replace(" ", "").lower()
-        fields.setdefault(_SYNONYMS.get(key, key), value.strip())
+        key = _SYNONYMS.get(key, key)
+        if fields.setdefault(key, value.strip()) != value.strip():
+            raise InputError(
+                f"{path}: expected each field once, got {name!r} as {fields[key]!r} and as {value.strip()!r} in the "
+                "NRRD header; remove the wrong one, or export the file again."
+            )
         if key == "datafile" and value.strip().upper().startswith("LIST"):  # all that follows are names of files
             listed = tuple(lines[number + 1 :])
             break
@@ -148,6 +153,11 @@ def _read(path: Path) -> NrrdHeader | None:
         raise InputError(
             f"{path}: expected sizes of 1 or more, got {got} in the NRRD header: it is cut off or damaged; copy or "
             "export the file again."
+        )
+    if fields.get("dimension", str(len(sizes))) != str(len(sizes)):
+        raise InputError(
+            f"{path}: expected as many sizes as dimensions, got {len(sizes)} of {fields['dimension'][:20]!r} in the "
+            "NRRD header; correct it, or export the file again."
         )
     return NrrdHeader(fields, sizes, pairs, begin, listed)
 

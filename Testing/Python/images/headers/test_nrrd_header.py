@@ -314,3 +314,30 @@ def test_header_that_is_cut_off_before_its_sizes_says_what_to_do(tmp_path: Path)
     path.write_bytes(b"NRRD0005\ntype: short\ndimension: 3\n")
     with pytest.raises(InputError, match=r"got none in the NRRD header: it is cut off .* copy or export"):
         read_volume(path)
+
+
+@pytest.mark.parametrize(
+    ("again", "words"),
+    [
+        ("sizes: 2 3 4\n", "expected each field once, got 'sizes' as"),
+        ("dimension: 170\n", "expected each field once, got 'dimension' as '3' and as '170'"),
+    ],
+)
+def test_field_that_is_stated_twice_is_refused_with_both_texts(tmp_path: Path, again: str, words: str) -> None:
+    path = write_nrrd(tmp_path / "ct.nrrd", f"space: LPS\n{STEPS}")
+    path.write_bytes(path.read_bytes().replace(b"\nspace: LPS\n", f"\nspace: LPS\n{again}".encode(), 1))
+    with pytest.raises(InputError) as error:
+        read_volume(path)
+    assert words in str(error.value)
+
+
+def test_field_that_is_stated_twice_alike_is_read(tmp_path: Path) -> None:
+    path = write_nrrd(tmp_path / "ct.nrrd", f"space: LPS\n{STEPS}\nspace: LPS")
+    np.testing.assert_array_equal(read_volume(path).voxels, VOXELS)
+
+
+def test_dimensions_without_a_size_are_refused(tmp_path: Path) -> None:
+    path = write_nrrd(tmp_path / "ct.nrrd", f"space: LPS\n{STEPS}")
+    path.write_bytes(path.read_bytes().replace(b"dimension: 3", b"dimension: 170", 1))
+    with pytest.raises(InputError, match="as many sizes as dimensions, got 3 of '170'"):
+        read_volume(path)
