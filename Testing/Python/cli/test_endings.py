@@ -18,8 +18,9 @@ TOMORAY = (sys.executable, "-m", "TomoRayLib.cli")
 
 
 def hear_interrupts() -> None:
-    """A shell that runs the tests in the background has their children ignore Ctrl-C."""
+    """A shell that runs the tests in the background has their children ignore Ctrl-C, and ``nohup`` SIGHUP."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.mark.parametrize("as_json", [False, True])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "Faults"))
-import repeats
+ROOT = Path(__file__).resolve().parents[3]
+FAULTS = ROOT / "Testing" / "Faults"
+sys.path.insert(0, str(FAULTS))
+import repeats  # noqa: E402
 
 
 def test_what_grows_is_told() -> None:
@@ -25,6 +30,10 @@ def test_what_grows_is_told() -> None:
 
 @pytest.mark.slow
 def test_many_runs_in_one_process_lose_nothing(tmp_path: Path) -> None:
-    for row in repeats.results(False, tmp_path):
-        assert row.tried > 0
-        assert row.lost == []
+    """In a process of its own: what other tests left in this one would be taken for growth."""
+    command = [sys.executable, str(FAULTS / "run.py"), "--short", "--only", "repeats", "--out", str(tmp_path)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    rows = json.loads((tmp_path / "faults.json").read_text(encoding="utf-8"))["repeats"]
+    assert [row["lost"] for row in rows] == [[]] * 2
+    assert min(row["tried"] for row in rows) > 0
+    assert done.returncode == 0

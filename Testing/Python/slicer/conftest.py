@@ -11,6 +11,7 @@ import pytest
 
 from support.spine_module import write_spine_module
 from support.tiny_model import worker_code
+from TomoRayLib.images.contained import close_reading_process
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,12 @@ def slicer_host():
     from host.application import SlicerHost
 
     return SlicerHost.start()
+
+
+@pytest.fixture(autouse=True)
+def no_reading_process() -> None:
+    """No process that an earlier test read files with: tests count the children of this one."""
+    close_reading_process()
 
 
 @pytest.fixture(autouse=True)

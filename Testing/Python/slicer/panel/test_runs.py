@@ -67,7 +67,9 @@ def test_sample_synthesize_wait_results(panel, tiny_worker, slicer_host, without
     assert panel.ui.synthesizeButton.text == "Cancel"
     assert panel.ui.progressBar.visible
     seen, bars = drive.watch_stages(panel)
-    assert [stage for stage in STAGES if any(text.startswith(stage) for text in seen)] == STAGES
+    told = list(dict.fromkeys(stage for text in seen for stage in STAGES if text.startswith(stage)))
+    assert told == [stage for stage in STAGES if stage in told]
+    assert set(STAGES) - set(told) <= {"Comparing"}  # with the small network it can be over between two polls
     assert bars == sorted(bars)
     assert drive.status(panel).startswith("Done in")
     assert panel.ui.synthesizeButton.text == "Synthesize"
