@@ -14,8 +14,8 @@ set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check \
-    numpy==2.4.6 SimpleITK==2.5.7 slicer-core==5.13.31053.0 vtk==9.6.2 nibabel==5.4.2 pynrrd==1.1.3 h5py==3.16.0
+"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check numpy==2.4.6 SimpleITK==2.5.7 \
+    slicer-core==5.13.31053.0 vtk==9.6.2 nibabel==5.4.2 pynrrd==1.1.3 h5py==3.16.0
 cd "$work"
 "$work/venv/bin/python" -I - 2>/dev/null <<'PYTHON'
 import os

@@ -15,8 +15,8 @@ command -v localedef >/dev/null && [ -f /usr/share/i18n/locales/de_DE ] ||
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 python3 -m venv "$work/venv"
-"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check \
-    numpy==2.4.6 SimpleITK==2.5.7 slicer-core==5.13.31053.0
+"$work/venv/bin/python" -m pip install -qq --disable-pip-version-check numpy==2.4.6 \
+    SimpleITK==2.5.7 slicer-core==5.13.31053.0
 localedef -i de_DE -f UTF-8 "$work/de_DE.UTF-8" || true # warns of charmaps
 cd "$work"
 LOCPATH=$work "$work/venv/bin/python" -I - <<'PYTHON'
