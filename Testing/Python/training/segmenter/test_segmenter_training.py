@@ -176,7 +176,7 @@ def losses_of_a_run(folder: Path) -> list[float]:
 
 
 def test_a_run_learns(tmp_path: Path) -> None:
-    """A single run of so few steps was once seen to learn nothing; no two seeds were."""
+    """One run was once seen to learn nothing, for a reason not known: a second seed is tried, which could hide it."""
     ct, labels = a_labelled_ct()
     cases = [segmenter_case("column", ct, labels)]
     seen = []
