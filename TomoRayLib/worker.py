@@ -11,6 +11,7 @@ if __name__ == "__main__":
     leave_out_working_folder()
 
 import os
+import select
 import shutil
 import signal
 import sys
@@ -71,6 +72,13 @@ def _stop_with_parent(gone: threading.Event) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _is_parent_gone(gone: threading.Event) -> bool:
+    """Whether nobody holds the other end of our standard input any more, even if the thread has not seen it yet."""
+    if not gone.is_set() and os.environ.get(STOP_WITH_PARENT) and sys.platform != "win32":
+        return bool(select.select([0], [], [], 0)[0])
+    return gone.is_set()
+
+
 def _tell_early_end(code: int) -> None:
     """Print the event of an end before the work began; called by a signal."""
     sentence = f"{'Interrupted' if code == ExitCode.INTERRUPTED else 'Terminated'}; nothing was written."
@@ -100,7 +108,7 @@ def main(arguments: list[str] | None = None) -> int:
         return run_guarded(work, print_event) or ending.code
     finally:
         folder = os.environ.get(DELETE_WITH_PARENT)
-        if folder and parent_gone.is_set():  # nobody else is left to delete the patient's images in it
+        if folder and _is_parent_gone(parent_gone):  # nobody else is left to delete the patient's images in it
             shutil.rmtree(folder, ignore_errors=True)
 
 

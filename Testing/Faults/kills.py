@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import shutil
@@ -222,31 +223,53 @@ if inputs:
 def _of_applications(trials: int, folder: Path, inputs: Path) -> Result:
     """Kill what Slicer is to the worker, alone or with it: the patient's CT in the temporary folder must go."""
     chance, lost = random.Random(SEED), []
+    shortest_s = _application_killed(folder, inputs, math.inf, both=False)[0]
     for number in range(trials):
-        shutil.rmtree(folder, ignore_errors=True)
-        values = environment(folder, inputs / "models")
-        temporary, both = folder / "slicer", number % 2 == 1
-        temporary.mkdir()
-        command = [sys.executable, "-c", APPLICATION, str(temporary)]
-        with subprocess.Popen(
-            [*command, str(inputs)], env=values, stdout=subprocess.PIPE, encoding="utf-8", preexec_fn=hear_interrupts
-        ) as application:
-            assert application.stdout is not None
-            worker = int(application.stdout.readline())
-            time.sleep(chance.uniform(0.2, 4.0))
-            application.kill()
-            if both:
-                os.kill(worker, signal.SIGKILL)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and (_runs(worker) or (not both and any(temporary.iterdir()))):
-            time.sleep(0.05)
-        if both:
-            subprocess.run([*command, ""], env=values, check=True)
-        if any(temporary.iterdir()) or _runs(worker):
-            lost.append(f"application, trial {number}: {sorted(path.name for path in temporary.iterdir())} is left")
+        both, share = number % 2 == 1, chance.uniform(0.05, 0.7)
+        for _ in range(5):  # again, if the worker was quicker than before, and ended by itself
+            delay_s = share * shortest_s
+            worked_s, left = _application_killed(folder, inputs, delay_s, both)
+            if left or worked_s >= delay_s:
+                break
+            shortest_s = worked_s
+        else:
+            left = [f"no trial: its worker ended by itself before {delay_s:.1f} s, five times"]
+        if left:
+            lost.append(f"application, trial {number}, after {delay_s:.1f} s: {left} is left")
     kind = "SIGKILL of the application above a worker, every second time of the worker too"
     survives = "the worker ends; the temporary folder with the patient's CT goes, or does as the next run begins"
     return Result(kind, survives, trials, lost)
+
+
+def _application_killed(folder: Path, inputs: Path, delay_s: float, both: bool) -> tuple[float, list[str]]:
+    """Kill an application above a worker after so many seconds, or once the worker has ended by itself.
+
+    Returns:
+        Seconds until the worker had ended by itself or was alone, and what is left of it once it ended; after the next
+        run began, if ``both`` were killed or the application died when nobody was left to clean up behind it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    values, temporary = environment(folder, inputs / "models"), folder / "slicer"
+    temporary.mkdir()
+    command = [sys.executable, "-c", APPLICATION, str(temporary)]
+    with subprocess.Popen(
+        [*command, str(inputs)], env=values, stdout=subprocess.PIPE, encoding="utf-8", preexec_fn=hear_interrupts
+    ) as application:
+        assert application.stdout is not None
+        worker, began = int(application.stdout.readline()), time.monotonic()
+        while (worked_s := time.monotonic() - began) < delay_s and _runs(worker):
+            time.sleep(0.01)
+        application.kill()
+        if both:
+            os.kill(worker, signal.SIGKILL)
+    is_swept = both or worked_s < delay_s
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (_runs(worker) or (not is_swept and any(temporary.iterdir()))):
+        time.sleep(0.05)
+    if is_swept:
+        subprocess.run([*command, ""], env=values, check=True)
+    left = sorted(path.name for path in temporary.iterdir())
+    return worked_s, [*left, *([f"process {worker}"] if _runs(worker) else [])]
 
 
 def _runs(pid: int) -> bool:

@@ -158,6 +158,23 @@ def test_the_worker_ends_with_the_application(process, tmp_path: Path, temporary
     assert folder.exists() != temporary
 
 
+@posix_only
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_at_its_end_a_worker_asks_once_more_whether_the_application_is_gone(is_gone: bool) -> None:
+    """The thread that listens for that may not have been scheduled since."""
+    code = (
+        "import sys, threading; from TomoRayLib.worker import _is_parent_gone\n"
+        "sys.exit(10 + _is_parent_gone(threading.Event()))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, env={**os.environ, "TOMORAY_STOP_WITH_PARENT": "1"}
+    ) as worker:
+        assert worker.stdin is not None
+        if is_gone:
+            worker.stdin.close()
+        assert worker.wait(60) == 10 + is_gone
+
+
 def test_many_runs_leave_no_open_files(process, tmp_path: Path) -> None:
     def open_files() -> int:
         return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
