@@ -1,4 +1,5 @@
-"""Disks that get full or read-only at each file operation of a writer and of real commands, and folders of others."""
+"""Disks that get full or read-only or fail once at each file operation of a writer and of real commands, and folders of
+others."""
 
 from __future__ import annotations
 
@@ -27,9 +28,10 @@ HERE = Path(__file__).resolve().parent
 SURVIVES = {
     "fill": "the earlier result untouched or the new one whole, at once; a sentence; exit code 2",
     "read-only": "the same, once the disk can be written again and the next run has begun",
+    "fail": "the earlier result or the new one, whole; a sentence if it failed; no rubbish after the next run",
     "no permission": "the folder untouched; a sentence",
 }
-WORDS = {"fill": "gets full", "read-only": "gets read-only"}
+WORDS = {"fill": "gets full", "read-only": "gets read-only", "fail": "does not answer once"}
 LIGHT_MB, REAL_MB = 2, 250  # a run asks for up to 200 MB before it begins
 COMMANDS = ("project", "synthesize", "evaluate")
 
@@ -44,7 +46,7 @@ def results(full: bool, folder: Path) -> Iterator[Result]:
         yield from _of_writers(1 if full else 5, place)
     inputs = inputs_in(folder / "inputs")
     for command in COMMANDS if full else COMMANDS[:1]:
-        for fault in ("fill", "read-only") if full else ("fill",):
+        for fault in ("fill", "read-only", "fail") if full else ("fill",):
             with small_disk(place, REAL_MB):
                 yield _of_command(command, fault, 7 if full else 2, place, folder, inputs)
 
@@ -84,12 +86,10 @@ def _lost_at(
     out = fresh_copy(earlier, disk / "trial")
     before = contents(out)
     ended = run_command(arguments_of(command, inputs, out), values, fault_at=Fault(number, disk, fault))
-    left = [] if fault == "read-only" else rubbish(out.parent)
     if fault == "read-only":
         make_writable(disk)
     (disk / FILLER).unlink(missing_ok=True)
-    if fault == "read-only":
-        left = tidied(out, values)
+    left = rubbish(out.parent) if fault == "fill" else tidied(out, values)
     same = contents(out) == before
     whole = command == "evaluate" or (is_whole(out, USERS) and data_of(out) == data_of(earlier))
     if "Traceback" in ended.err or "Internal error" in ended.err:

@@ -151,7 +151,7 @@ def main() -> None:
     sys.argv = ["tomoray", *sys.argv[5:]]
     from TomoRayLib.cli.start import run
 
-    left = at_operation(number or NEVER, root, lambda: FAULTS[kind](root))
+    left = at_operation(number or NEVER, root, lambda arguments: FAULTS[kind](root, arguments))
     if count:
         atexit.register(lambda: Path(count).write_text(str(NEVER - left[0]), encoding="utf-8"))
     run()

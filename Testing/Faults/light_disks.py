@@ -1,4 +1,4 @@
-"""Disks that get full or read-only at each file operation of ``staged_folder`` and ``write_atomically``.
+"""Disks that get full or read-only, or fail once, at each file operation of ``staged_folder`` and ``write_atomically``.
 
     python Testing/Faults/light_disks.py FOLDER STRIDE
 
@@ -14,14 +14,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from light_kills import SCENES, Scene, state_of, visible
+from light_kills import SCENES, SINGLE_FILE, Scene, State, state_of, visible
 from operations import FAULTS, FILLER, at_operation, make_writable
 
 from TomoRayLib.base.errors import OutputError
 from TomoRayLib.base.files import check_writable
 
 DONE, REFUSED, WRONG, UNTOUCHED = 0, 2, 1, 9
-SENTENCES = {"fill": ("full disk",), "read-only": ("Read-only file system", "allowed to write")}
+SENTENCES = {
+    "fill": ("full disk",),
+    "read-only": ("Read-only file system", "allowed to write"),
+    "fail": ("Input/output error",),
+}
 NOBODY = 65534
 
 
@@ -31,7 +35,7 @@ def in_process(act: Callable[[Path], None], out: Path, number: int, fault: str, 
     if child == 0:
         code = WRONG
         try:
-            left = at_operation(number, out.parent, lambda: FAULTS[fault](disk))
+            left = at_operation(number, out.parent, lambda arguments: FAULTS[fault](disk, arguments))
             act(out)
             code = DONE if left[0] <= 0 else UNTOUCHED
         except OutputError as error:
@@ -68,11 +72,22 @@ def trial(scene: Scene, disk: Path, number: int, fault: str) -> tuple[bool, str]
         after = state_of(out)
         if visible(after) not in scene.allowed:
             return True, f"{name}: {after} is neither the earlier result nor the new one"
-    elif after != (before if code == REFUSED else scene.allowed[1]):
+    elif visible(after) not in _allowed_after(code, scene, before, fault):
         return True, f"{name}: {after} after exit code {code}"
+    elif fault == "fail":  # what failed may be to delete
+        check_writable(out)
+        after = state_of(out)
     around = {path.name for path in folder.iterdir()} - beside - {"out"}
     hidden = [one for one in after if one.startswith(".")]
     return True, f"{name}: {around or hidden} is left" if around or hidden else ""
+
+
+def _allowed_after(code: int, scene: Scene, before: State, fault: str) -> tuple[State, ...]:
+    if code == DONE:
+        return (scene.allowed[1],)
+    if fault == "fail" and scene.kind == SINGLE_FILE:
+        return scene.allowed  # its last step, to bring its name onto the disk, comes after the earlier file is gone
+    return (visible(before),)
 
 
 def without_permission(scene: Scene, folder: Path) -> str:
@@ -100,7 +115,7 @@ def main() -> None:
     disk, stride = Path(sys.argv[1]), int(sys.argv[2])
     scenes = [scene for scene in SCENES if "recovery" not in scene.kind]
     results = []
-    for fault in ("fill", "read-only"):
+    for fault in ("fill", "read-only", "fail"):
         for scene in scenes:
             tried, lost, number = 0, [], 1
             while True:

@@ -1,7 +1,8 @@
-"""Something done at the n-th operation on a file of this process: a kill, a disk that gets full or read-only."""
+"""Something done at the n-th operation on a file of this process: a kill, a disk that gets full, read-only or fails."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -18,14 +19,17 @@ FILLER = "filler"
 
 
 def at_operation(
-    number: int, root: Path, do: Callable[[], object], only: Callable[[str], bool] = lambda event: True
+    number: int,
+    root: Path,
+    do: Callable[[tuple[object, ...]], object],
+    only: Callable[[str], bool] = lambda event: True,
 ) -> list[int]:
     """Do something just before the ``number``-th operation on a file below a folder.
 
     Args:
         number: Which one, from 1 on.
         root: The folder.
-        do: What to do.
+        do: What to do; it receives the operation's arguments.
         only: Returns whether an operation counts, by the name of Python's audit event.
 
     Returns:
@@ -41,13 +45,13 @@ def at_operation(
         if on_ours and only(event):
             left[0] -= 1
             if left[0] == 0:
-                do()
+                do(arguments)
 
     sys.addaudithook(hear)
     return left
 
 
-def kill_self() -> None:
+def kill_self(*_: object) -> None:
     """Kill this process, as the operating system does when memory runs out."""
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -69,10 +73,17 @@ def make_writable(place: Path) -> None:
     subprocess.run(["mount", "-o", "remount,rw", str(place)], capture_output=True, check=True)
 
 
-FAULTS: dict[str, Callable[[Path], None]] = {
-    "kill": lambda place: kill_self(),
-    "fill": fill_disk,
-    "read-only": make_read_only,
+def fail(arguments: tuple[object, ...]) -> None:
+    """Let the operation fail, as a disk does that cannot read or write one place."""
+    named = arguments[0] if isinstance(arguments[0], str | os.PathLike) else None
+    raise OSError(errno.EIO, os.strerror(errno.EIO), named)
+
+
+FAULTS: dict[str, Callable[[Path, tuple[object, ...]], None]] = {
+    "kill": kill_self,
+    "fill": lambda place, arguments: fill_disk(place),
+    "read-only": lambda place, arguments: make_read_only(place),
+    "fail": lambda place, arguments: fail(arguments),
 }
 
 

@@ -108,7 +108,10 @@ def write_atomically(path: str | os.PathLike[str], durable: bool = True) -> Iter
     held: HeldFolder | None = None
     try:
         with deferred():
-            held = HeldFolder(final.parent, INSIDE_PREFIX)
+            try:
+                held = HeldFolder(final.parent, INSIDE_PREFIX)
+            except OSError as error:
+                raise output_error(error, final) from error
         partial = held.path / final.name
         yield partial
         if durable and written is None:
@@ -118,7 +121,10 @@ def write_atomically(path: str | os.PathLike[str], durable: bool = True) -> Iter
             if written is not None:
                 written.add(final)
         if durable and written is None:
-            sync_folder(final.parent)
+            try:
+                sync_folder(final.parent)
+            except OSError as error:
+                raise output_error(error, final) from error
     except OSError as error:
         raise_about(error, held.path if held is not None else None, final)
     finally:
@@ -216,7 +222,11 @@ def _publish(run: HeldFolder, final: Path) -> None:
     """Move what a run wrote to the place of ``final`` or, if that exists, into it; any failure undoes all of it."""
     with deferred():
         if not os.path.lexists(final) and _moved(run.path / NEW, final):
-            sync_folder(final.parent)
+            try:
+                sync_folder(final.parent)
+            except OSError as error:
+                os.replace(final, run.path / NEW)
+                raise output_error(error, final) from error
             _written.append(final)
             run.remove()
             return

@@ -10,6 +10,12 @@ from TomoRayLib.base.errors import OutputError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
 _OF_WRITING = (*NO_SPACE, errno.EROFS, errno.EFBIG)  # which no reading gives
+# A disk, or a network drive, that does not do what it is asked: damaged, pulled out, not connected any more.
+NO_ANSWER = tuple(
+    getattr(errno, name)
+    for name in ("EIO", "ENODEV", "ENXIO", "ESTALE", "ETIMEDOUT", "ENOTCONN", "EHOSTDOWN", "EREMOTEIO")
+    if hasattr(errno, name)
+)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 

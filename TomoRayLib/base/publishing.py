@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -23,6 +23,7 @@ from TomoRayLib.base.endings import deferred
 from TomoRayLib.base.errors import OutputError
 from TomoRayLib.base.folder_locks import FolderBusyError, FolderLock
 from TomoRayLib.base.held_folders import HeldFolder, is_own_folder, own_names
+from TomoRayLib.base.output_errors import NO_ANSWER
 from TomoRayLib.base.text_files import read_json
 
 MANIFEST_NAME = ".tomoray-files.json"  # what a run wrote, so that the next run replaces that and nothing else
@@ -48,22 +49,34 @@ class _Plan:
 
 @dataclass
 class _Moves:
-    """Moves that can be undone, the folders whose names they change, and the new names of what was in the way."""
+    """Moves that can be undone, folders made for them (None and the folder) in their order among them, and the new
+    names of what was in the way."""
 
-    done: list[tuple[Path, Path]] = field(default_factory=list)
+    done: list[tuple[Path | None, Path]] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
 
     def move(self, source: Path, target: Path) -> None:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self.done.append((source, target))
+        missing = [target.parent]
+        while not missing[-1].is_dir():
+            missing.append(missing[-1].parent)
+        for folder in reversed(missing[:-1]):
+            folder.mkdir(exist_ok=True)
+            self.done.append((None, folder))
         os.replace(source, target)
+        self.done.append((source, target))
 
     def undo(self) -> bool:
         """Move back what was moved; False if something could not be."""
         whole = True
         for source, target in reversed(self.done):
+            if source is None:
+                with suppress(OSError):  # if somebody else put something there
+                    target.rmdir()
+                continue
             try:
-                if os.path.lexists(target) and not os.path.lexists(source):
+                if os.path.lexists(source):  # the same
+                    whole = False
+                elif os.path.lexists(target):
                     os.replace(target, source)
             except OSError:  # one file that cannot go back must not keep the others
                 whole = False
@@ -119,14 +132,15 @@ def merge(run: HeldFolder, final: Path) -> tuple[Path, ...]:
         _write_journal(run.path, plan)
         _move_all(run.path, final, plan, moves)
         sync_touched(final, plan)
+        _remove_journal(run.path)
     except BaseException:
         if moves.undo():
-            _end(run.path, final, {target.parent for _, target in moves.done})
+            _remove_journal(run.path)
             run.remove()
         else:
             run.leave()  # the journal tells the next run
         raise
-    _end(run.path, final, {(final / name).parent for name in plan.ours})
+    _remove_empty(run.path, final, plan.ours)
     run.remove()
     return tuple(moves.kept)
 
@@ -180,7 +194,8 @@ def _recover_run(run: Path, final: Path) -> None:
         except OSError:
             _move_back(run, final, plan)
         sync_touched(final, plan)
-        _end(run, final, {(final / name).parent for name in (*plan.ours, *plan.new)})
+        _remove_journal(run)
+        _remove_empty(run, final, (*plan.ours, *plan.new))
     shutil.rmtree(run, ignore_errors=True)
 
 
@@ -280,10 +295,15 @@ def _read_journal(run: Path) -> _Plan | None:
     return plan
 
 
-def _end(run: Path, final: Path, folders: set[Path]) -> None:
-    """Say that nothing is to be moved any more, and remove folders that got empty."""
+def _remove_journal(run: Path) -> None:
+    """Say that nothing is to be moved any more."""
     with suppress(FileNotFoundError):
         (run / JOURNAL).unlink()
+
+
+def _remove_empty(run: Path, final: Path, names: Iterable[str]) -> None:
+    """Remove the folders of some files that got empty."""
+    folders = {(final / name).parent for name in names}
     remove_empty_folders(final, {folder for folder in folders if run not in (folder, *folder.parents)})
 
 
@@ -318,7 +338,11 @@ def _files_of_earlier_run(folder: Path) -> dict[str, Any]:
     """What the manifest names that is still as the run wrote it, with size and time; and the manifest itself."""
     try:
         stamps = dict(read_json(folder / MANIFEST_NAME)["files"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except OSError as error:
+        if error.errno in NO_ANSWER:  # it is there, and all that it names would be taken for a user's
+            raise
+        return {}
+    except (ValueError, KeyError, TypeError):
         return {}
     ours = {name: stamp for name, stamp in stamps.items() if _is_inside(name) and _is_ours(folder, name, stamp)}
     return {**ours, MANIFEST_NAME: None}

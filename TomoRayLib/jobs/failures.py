@@ -12,7 +12,7 @@ from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import written_folders
 from TomoRayLib.base.gpu_faults import GpuFault, gpu_fault
 from TomoRayLib.base.memory import is_out_of_memory
-from TomoRayLib.base.output_errors import NO_SPACE
+from TomoRayLib.base.output_errors import NO_ANSWER, NO_SPACE
 from TomoRayLib.base.package_faults import Fault, PackageFault, package_fault, pip_name
 from TomoRayLib.jobs.events import Emit, ExitCode, Failed
 
@@ -74,6 +74,14 @@ def failed_by(error: BaseException) -> Failed:
         where = error.filename or "the temporary folder"
         return Failed(
             f"Expected free space for {where}, got a full disk; free some, or set TMPDIR to a folder with room.",
+            ExitCode.INPUT,
+            details=str(error),
+        )
+    if isinstance(error, OSError) and error.errno in NO_ANSWER:
+        where = "" if error.filename is None else f" for {error.filename}"
+        return Failed(
+            f"Expected the disk or network drive to answer{where}, got {error.strerror!r}; connect it again, or copy "
+            "the files to another one.",
             ExitCode.INPUT,
             details=str(error),
         )
