@@ -16,29 +16,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
+from support.cube_headers import meta_image_header, nrrd_header
 
 BOMB_BYTES = 2 * 10**9  # that a compressed file of 2 MB holds
 ZEROS = bytes(2**24)
-NRRD = """NRRD0004
-type: short
-dimension: 3
-space: LPS
-sizes: {side} {side} {side}
-space directions: (1,0,0) (0,1,0) (0,0,1)
-endian: little
-encoding: {encoding}
-{more}
-"""
-META = """ObjectType = Image
-NDims = 3
-BinaryData = True
-CompressedData = {packed}
-CompressedDataSize = {size}
-ElementSpacing = 1 1 1
-DimSize = {side} {side} {side}
-ElementType = MET_SHORT
-ElementDataFile = {data}
-"""
 
 
 def written(name: str, content: bytes) -> Callable[[Path], Path]:
@@ -58,10 +39,6 @@ def zeros(path: Path, head: bytes, *, raw: bool = False, header: bytes = b"") ->
         file.write(head + begin + piece * (BOMB_BYTES // len(ZEROS)))
         file.write(stream.flush())
     return path
-
-
-def nrrd(side: int, encoding: str, more: str = "") -> bytes:
-    return NRRD.format(side=side, encoding=encoding, more=f"{more}\n" if more else "").encode()
 
 
 def nifti(side: int) -> bytes:
@@ -180,7 +157,7 @@ def escape(data: str, beside: Callable[[Path], object] | None = None) -> Callabl
         if beside is not None:
             beside(folder)
         name = data.format(parent=folder.parent)
-        (folder / "ct.mhd").write_text(META.format(side=8, packed=False, size=0, data=name), encoding="utf-8")
+        (folder / "ct.mhd").write_bytes(meta_image_header(8, data=name))
         return folder / "ct.mhd"
 
     return make
@@ -197,13 +174,13 @@ def folder_of_odd_files(folder: Path) -> Path:
 
 def long_name(folder: Path) -> Path:
     path = folder / ("n" * 245 + ".nrrd")
-    path.write_bytes(nrrd(8, "raw", "measurement frame: " + "9" * 5000) + bytes(100))
+    path.write_bytes(nrrd_header(8, "raw", "measurement frame: " + "9" * 5000) + bytes(100))
     return path
 
 
 def meta(side: int, packed: bool, voxels: bytes) -> bytes:
-    return META.format(side=side, packed=packed, size=len(voxels), data="LOCAL").encode() + voxels
+    return meta_image_header(side, len(voxels) if packed else None) + voxels
 
 
 def digits() -> bytes:
-    return nrrd(8, "raw").replace(b"sizes: 8 8 8", b"sizes: " + b"9" * 5000 + b" 8 8") + bytes(1024)
+    return nrrd_header(8, "raw").replace(b"sizes: 8 8 8", b"sizes: " + b"9" * 5000 + b" 8 8") + bytes(1024)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import bomb_files as files
+from bomb_files import nrrd_header
 from campaign import Result
 
 HERE = Path(__file__).resolve().parent
@@ -143,9 +144,9 @@ def _groups() -> Sequence[_Group]:
         _Group(
             "volumes of 137 GB in 2 kB, and streams of 2 GB in 2 MB",
             (
-                Bomb("NRRD, raw", files.written("ct.nrrd", files.nrrd(side, "raw") + bytes(2000)), in_short=True),
-                Bomb("NRRD, gzip", files.written("ct.nrrd", files.nrrd(side, "gzip") + gzip.compress(bytes(999)))),
-                Bomb("NRRD, text", files.written("ct.nrrd", files.nrrd(side, "ascii") + b"1 2 3")),
+                Bomb("NRRD, raw", files.written("ct.nrrd", nrrd_header(side, "raw") + bytes(2000)), in_short=True),
+                Bomb("NRRD, gzip", files.written("ct.nrrd", nrrd_header(side, "gzip") + gzip.compress(bytes(999)))),
+                Bomb("NRRD, text", files.written("ct.nrrd", nrrd_header(side, "ascii") + b"1 2 3")),
                 Bomb("NIfTI", files.written("ct.nii", files.nifti(4096) + bytes(2000))),
                 Bomb(
                     "NIfTI, gzip",
@@ -155,7 +156,7 @@ def _groups() -> Sequence[_Group]:
                 Bomb("MetaImage", files.written("ct.mha", files.meta(side, False, bytes(2000)))),
                 Bomb("MetaImage, zlib", files.written("ct.mha", files.meta(side, True, packed))),
                 Bomb(
-                    "NRRD, stream longer than declared", lambda at: files.zeros(at / "ct.nrrd", files.nrrd(64, "gzip"))
+                    "NRRD, stream longer than declared", lambda at: files.zeros(at / "ct.nrrd", nrrd_header(64, "gzip"))
                 ),
                 Bomb(
                     "NIfTI, stream longer than declared",

@@ -1,12 +1,12 @@
 """Disks that get full or read-only or fail once at each file operation of a writer and of real commands, and folders of
-others."""
+others. Where none may be mounted, a failing one alone is tried."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from campaign import Result
@@ -39,11 +39,11 @@ COMMANDS = ("project", "synthesize", "evaluate")
 def results(full: bool, folder: Path) -> Iterator[Result]:
     """Yield what became of each kind of failing disk."""
     place = folder / "disk"
+    stride = 1 if full else 5
     with small_disk(place, LIGHT_MB) as mounted:
-        if not mounted:
-            yield Result("Failing disks are not tried: none may be mounted here", SURVIVES["fill"], 0)
-            return
-        yield from _of_writers(1 if full else 5, place)
+        yield from _of_writers(stride, place, tuple(WORDS) if mounted else ("fail",))
+    if not mounted:
+        return
     inputs = inputs_in(folder / "inputs")
     for command in COMMANDS if full else COMMANDS[:1]:
         for fault in ("fill", "read-only", "fail") if full else ("fill",):
@@ -51,8 +51,8 @@ def results(full: bool, folder: Path) -> Iterator[Result]:
                 yield _of_command(command, fault, 7 if full else 2, place, folder, inputs)
 
 
-def _of_writers(stride: int, disk: Path) -> Iterator[Result]:
-    command = [sys.executable, str(HERE / "light_disks.py"), str(disk), str(stride)]
+def _of_writers(stride: int, disk: Path, faults: Sequence[str]) -> Iterator[Result]:
+    command = [sys.executable, str(HERE / "light_disks.py"), str(disk), str(stride), *faults]
     values = environment(disk.parent, None)
     done = subprocess.run(command, env=values, stdout=subprocess.PIPE, check=True, encoding="utf-8")
     for row in json.loads(done.stdout):

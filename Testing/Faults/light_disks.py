@@ -1,6 +1,6 @@
 """Disks that get full or read-only, or fail once, at each file operation of ``staged_folder`` and ``write_atomically``.
 
-    python Testing/Faults/light_disks.py FOLDER STRIDE
+    python Testing/Faults/light_disks.py FOLDER STRIDE FAULT ...
 
 prints JSON as light_kills.py does. ``FOLDER`` is a small disk of its own.
 """
@@ -112,10 +112,10 @@ def without_permission(scene: Scene, folder: Path) -> str:
 
 
 def main() -> None:
-    disk, stride = Path(sys.argv[1]), int(sys.argv[2])
+    disk, stride, faults = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
     scenes = [scene for scene in SCENES if "recovery" not in scene.kind]
     results = []
-    for fault in ("fill", "read-only", "fail"):
+    for fault in faults:
         for scene in scenes:
             tried, lost, number = 0, [], 1
             while True:

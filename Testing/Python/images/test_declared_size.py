@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.cube_headers import meta_image_header, nrrd_header
 from support.dicom_files import a_radiograph_file
 from support.header_files import an_oblique_affine, patch, write_nifti
 from support.pictures import a_lopsided_picture, write_png_bytes, write_tiff
@@ -21,32 +22,12 @@ from TomoRayLib.jobs.failures import failed_by
 
 FEW_BYTES = 30 * 10**6  # that a refusal may take
 SIDE = 4096  # of a cube of 137 GB in 16 bits
-NRRD = """NRRD0004
-type: short
-dimension: 3
-space: LPS
-sizes: {side} {side} {side}
-space directions: (1,0,0) (0,1,0) (0,0,1)
-endian: little
-encoding: {encoding}
-
-"""
-META = """ObjectType = Image
-NDims = 3
-BinaryData = True
-CompressedData = {packed}
-CompressedDataSize = {size}
-ElementSpacing = 1 1 1
-DimSize = {side} {side} {side}
-ElementType = MET_SHORT
-ElementDataFile = LOCAL
-"""
 
 
 def nrrd_of(encoding: str, side: int = SIDE) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         voxels = gzip.compress(bytes(1000)) if encoding == "gzip" else bytes(2000)
-        (folder / "ct.nrrd").write_bytes(NRRD.format(side=side, encoding=encoding).encode() + voxels)
+        (folder / "ct.nrrd").write_bytes(nrrd_header(side, encoding) + voxels)
         return folder / "ct.nrrd"
 
     return write
@@ -55,8 +36,7 @@ def nrrd_of(encoding: str, side: int = SIDE) -> Callable[[Path], Path]:
 def meta_image_of(packed: bool, side: int = SIDE) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         voxels = zlib.compress(bytes(1000)) if packed else bytes(2000)
-        header = META.format(side=side, packed=packed, size=len(voxels))
-        (folder / "ct.mha").write_bytes(header.encode() + voxels)
+        (folder / "ct.mha").write_bytes(meta_image_header(side, len(voxels) if packed else None) + voxels)
         return folder / "ct.mha"
 
     return write
