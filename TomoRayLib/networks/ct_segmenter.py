@@ -76,6 +76,11 @@ class CTSegmenter(nn.Module):
         field = F.interpolate(field.float(), scale_factor=2, mode="trilinear", align_corners=False)
         return torch.cat([self.mask(volume).float(), field], dim=1)
 
+    @property
+    def coarsest_step(self) -> int:
+        """Voxels of the input along an edge of a voxel of the coarsest volume."""
+        return int(2 ** (len(self.config.widths) - 1))
+
     def to_channels_last(self) -> CTSegmenter:
         """The layers in the memory order that CPUs are fast with; in place."""
         return self.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.images.declared_size import DEFLATE, NOT_COMPRESSED, check_declared
-from TomoRayLib.images.headers.stored_voxels import GZIP_MAGIC
+from TomoRayLib.images.headers.stored_voxels import GZIP_MAGIC, inflated
 from TomoRayLib.images.voxel_files import voxel_file_named
 
 _LONGEST_HEADER = 540
@@ -241,9 +241,11 @@ def is_whole_nifti(path: Path, header: NiftiHeader) -> bool:
             return True
     length = 0
     try:
-        with gzip.open(path) as file:
-            while length < header.end and (block := file.read(2**22)):
+        with path.open("rb") as file:
+            for block in inflated(file):
                 length += len(block)
+                if length >= header.end:
+                    break
     except (OSError, EOFError, zlib.error):
         return False
     return length >= header.end

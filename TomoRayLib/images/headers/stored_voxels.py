@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,31 +82,37 @@ def read_voxels(stored: StoredVoxels, path: Path) -> NDArray[Any]:
 
 
 def _blocks(stored: StoredVoxels) -> Iterator[bytes]:
-    """Give the content of a file from the voxels on, decompressed if it is compressed.
-
-    Raises zlib.error or EOFError if that fails, a wrong checksum included.
-    """
+    """Give the content of a file from the voxels on, decompressed if it is compressed, as ``inflated`` does."""
     with stored.file.open("rb") as stream:
         stream.seek(stored.begin)
-        block = stream.read(_BLOCK)
-        if not stored.packed:
-            while block:
-                yield block
-                block = stream.read(_BLOCK)
+        if stored.packed:
+            yield from inflated(stream)
             return
-        member = zlib.decompressobj(_ANY_STREAM)
-        while True:
-            if content := member.decompress(block, _BLOCK):
-                yield content
-            block = member.unused_data if member.eof else member.unconsumed_tail
-            if len(block) < len(GZIP_MAGIC):
-                block += stream.read(_BLOCK)
-            if member.eof:
-                if not block.startswith(GZIP_MAGIC):  # the end, or padding
-                    return
-                member = zlib.decompressobj(_ANY_STREAM)  # files may be compressed in parts
-            elif not block and not content:
-                raise EOFError("compressed data that end too early")
+        while block := stream.read(_BLOCK):
+            yield block
+
+
+def inflated(stream: BinaryIO) -> Iterator[bytes]:
+    """Give the content of a stream of gzip or zlib, in one part or several; what follows them, as padding, is left out.
+
+    Raises:
+        zlib.error: If a part is damaged, which its checksum shows.
+        EOFError: If one ends too early.
+    """
+    block = stream.read(_BLOCK)
+    member = zlib.decompressobj(_ANY_STREAM)
+    while True:
+        if content := member.decompress(block, _BLOCK):
+            yield content
+        block = member.unused_data if member.eof else member.unconsumed_tail
+        if len(block) < len(GZIP_MAGIC):
+            block += stream.read(_BLOCK)
+        if member.eof:
+            if not block.startswith(GZIP_MAGIC):  # the end, or padding
+                return
+            member = zlib.decompressobj(_ANY_STREAM)  # files may be compressed in parts
+        elif not block and not content:
+            raise EOFError("compressed data that end too early")
 
 
 def _damaged(path: Path, found: str) -> InputError:

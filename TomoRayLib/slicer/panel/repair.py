@@ -101,6 +101,10 @@ class RepairSection:
         return next((one for one in WORKER_REQUIREMENTS if one.name == package), repair.Requirement(package))
 
     def _checked(self, run: CheckRun) -> None:
-        version = (run.status.nodes or {}).get("torch") or _("of an unknown version")
+        package = self._failure.package if self._failure is not None and self._failure.package else "torch"
+        name = "PyTorch" if package == "torch" else package
+        version = (run.status.nodes or {}).get(package) or _("of an unknown version")
         self.works()
-        self._told(_("Repaired: PyTorch {version} can be loaded. Press Synthesize again.").format(version=version))
+        self._told(
+            _("Repaired: {name} {version} can be loaded. Press Synthesize again.").format(name=name, version=version)
+        )

@@ -9,7 +9,7 @@ from torch import Tensor, channels_last_3d, nn
 
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.base.mappings import dataclass_from_mapping
-from TomoRayLib.networks.geolift import COUNT_LEVEL, PIXELS_PER_CUBE, GeoLiftConfig, GeoLiftUNet
+from TomoRayLib.networks.geolift import COUNT_LEVEL, LEVELS, PIXELS_PER_CUBE, GeoLiftConfig, GeoLiftUNet
 from TomoRayLib.networks.x2ct import X2CTConfig, X2CTGenerator, radiographs_for_x2ct
 from TomoRayLib.training.kernels import has_kernels
 
@@ -70,6 +70,12 @@ def build_model(config: NetworkConfig, device: str = "cpu") -> Model:
         if isinstance(module, nn.Conv3d) and device == "cpu":
             module.to(memory_format=channels_last_3d)  # type: ignore[call-overload]
     return model
+
+
+def coarsest_edge(config: NetworkConfig) -> int | None:
+    """Return the edge in voxels of the smallest volume that the network convolves; None where none is too small for
+    gradients in bfloat16: X2CT-GAN's smallest has twice its bottleneck's, and so 4."""
+    return config.output_size >> (LEVELS - 1) if isinstance(config, GeoLiftConfig) else None
 
 
 def parameters_to_train(

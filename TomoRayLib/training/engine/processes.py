@@ -14,7 +14,7 @@ from lightning.fabric.plugins.precision import MixedPrecision
 from lightning.fabric.strategies import DDPStrategy
 
 from TomoRayLib.base.errors import InputError
-from TomoRayLib.networks.precision import fast_precision
+from TomoRayLib.networks.precision import SMALLEST_TRAINED_EDGE, fast_precision
 
 MIXED = "bf16-mixed"
 AUTO = "auto"
@@ -100,15 +100,15 @@ def devices_of_node(processes: int, visible_gpus: int, hides_gpus: bool = False)
     return [torch.device("cuda", number) for number in range(processes)]
 
 
-def launched_fabric(precision: str, environment: Mapping[str, str]) -> Fabric:
+def launched_fabric(precision: str, environment: Mapping[str, str], trained_edge: int | None = None) -> Fabric:
     """Fabric over the launcher's processes or, without one, over a process for each GPU that it starts itself.
 
-    On CUDA it also lets cuDNN search for its fastest kernels, once for each shape. Raises InputError if Fabric counts
-    other processes than the launcher: each would then believe that it is the first, and all would write the same
-    files.
+    On CUDA it also lets cuDNN search for its fastest kernels, once for each shape. ``trained_edge`` is as in
+    ``fast_precision``. Raises InputError if Fabric counts other processes than the launcher (each would then believe
+    that it is the first, and all would write the same files), and for a mixed precision in which gradients are wrong.
     """
     launch = launch_of(environment)
-    fabric = _fabric(precision, launch, "SLURM_NTASKS" in environment)
+    fabric = _fabric(_chosen(precision, trained_edge), launch, "SLURM_NTASKS" in environment)
     fabric.launch()
     if fabric.device.type == "cuda":
         torch.backends.cudnn.benchmark = True
@@ -147,10 +147,27 @@ def workers_for(workers: int | None, device: torch.device, size: int, cores: int
     return cores - 1 if size <= LARGEST_FROM_CORES and cores >= FEWEST_CORES else 0
 
 
-def _fabric(precision: str, launch: Launch | None, in_slurm_job: bool) -> Fabric:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+def _chosen(precision: str, trained_edge: int | None) -> str:
+    """The precision that ``AUTO`` stands for, or the given one. Raises InputError if gradients are wrong in it."""
+    device = torch.device(_device())
     if precision == AUTO:
-        precision = MIXED if fast_precision(torch.device(device)) == torch.bfloat16 else "32-true"
+        return MIXED if fast_precision(device, trained_edge) == torch.bfloat16 else "32-true"
+    is_wrong = device.type == "cpu" and trained_edge is not None and trained_edge < SMALLEST_TRAINED_EDGE
+    if is_wrong and precision != "32-true":
+        raise InputError(
+            f"Expected the coarsest volume to have at least {SMALLEST_TRAINED_EDGE} voxels an edge for precision "
+            f"{precision} on a CPU, got {trained_edge}: PyTorch's gradients in bfloat16 are wrong below. Choose the "
+            f"precision 32-true, or a larger output_size."
+        )
+    return precision
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _fabric(precision: str, launch: Launch | None, in_slurm_job: bool) -> Fabric:
+    device = _device()
     plugins: list[Any] = [_ExactInputs(MIXED, device)] if precision == MIXED else []
     settings: dict[str, Any] = {"accelerator": device, "precision": None if plugins else precision, "plugins": plugins}
     if launch is None:

@@ -36,7 +36,7 @@ from TomoRayLib.training.engine.adversary import Adversary
 from TomoRayLib.training.engine.checkpoints import Kept, restore, save_checkpoint, start_from
 from TomoRayLib.training.engine.interruption import stop_asked, until
 from TomoRayLib.training.engine.losses import level_losses, pooled
-from TomoRayLib.training.engine.models import Model, build_model, parameters_to_train
+from TomoRayLib.training.engine.models import Model, build_model, coarsest_edge, parameters_to_train
 from TomoRayLib.training.engine.processes import cores_of_process, launched_fabric, workers_for
 from TomoRayLib.training.engine.progress import Progress
 from TomoRayLib.training.engine.run_log import RunLog
@@ -143,7 +143,7 @@ class Trainer:
     ) -> Trainer:
         """Networks, optimizer and progress: new, from the weights to start from, or from the run's own checkpoint."""
         checkpoint = out / CHECKPOINT
-        fabric = launched_fabric(config.precision, os.environ)
+        fabric = launched_fabric(config.precision, os.environ, coarsest_edge(config.trained_network))
         if fabric.device.type == "cpu":
             keep_freed_memory()  # processes that make samples are forked from this one and inherit it
         cores = cores_of_process(os.environ, fabric.world_size)

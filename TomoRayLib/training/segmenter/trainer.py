@@ -36,6 +36,7 @@ from TomoRayLib.training.segmenter.validation import SegmenterCase, SegmenterLog
 
 CHECKPOINT_SECONDS = 120.0
 TOLD_STEPS = 50
+MOST_SKIPPED = 20
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def train_segmenter(
         The checkpoint's path.
 
     Raises:
-        InputError: A checkpoint is of another network, or the loss is not a number.
+        InputError: A checkpoint is of another network, the loss is not a number, or the gradient never is.
         OutputError: ``out`` cannot be written.
     """
     check_writable(out)
@@ -138,6 +139,7 @@ class _Run:
     progress: Progress
     record: list[dict[str, Any]]
     device: torch.device
+    skipped: int = 0  # steps in a row without a gradient
 
     @classmethod
     def setup(cls, config: SegmenterTraining, anatomy: Anatomy, validation: list[SegmenterCase], out: Path) -> _Run:
@@ -178,7 +180,7 @@ class _Run:
         crop = {name: value.to(self.device) for name, value in crop.items()}
         hu = crop["hu"].to(memory_format=torch.channels_last_3d)
         self.network.train()
-        with fast_autocast(self.device):
+        with fast_autocast(self.device, min(hu.shape[2:]) // self.network.coarsest_step):
             output = self.network(hu)
         loss, terms = segmenter_loss(output, crop)
         if not bool(torch.isfinite(loss)):
@@ -188,6 +190,14 @@ class _Run:
         if bool(torch.isfinite(norm)):  # a crop of one grey has no deviation to divide by
             self.optimizer.step()
             self.ema.update_parameters(self.network)
+            self.skipped = 0
+        else:
+            self.skipped += 1
+            if self.skipped == MOST_SKIPPED:
+                raise InputError(
+                    f"The gradient was not a number in each of the {MOST_SKIPPED} steps before step "
+                    f"{self.progress.steps + 1}, so that nothing was learned; lower peak_lr and go on."
+                )
         self.optimizer.zero_grad(set_to_none=True)
         return {**terms, "gradient": float(norm)}
 

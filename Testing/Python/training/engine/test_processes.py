@@ -92,6 +92,17 @@ def test_the_network_runs_in_bfloat16_where_the_processor_has_it(
     assert inside == [dtype, dtype]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="of CPUs alone")
+@pytest.mark.parametrize(("edge", "dtype"), [(2, torch.float32), (3, torch.bfloat16), (None, torch.bfloat16)])
+def test_volumes_that_bfloat16_has_wrong_gradients_for_are_trained_in_float32(
+    monkeypatch: pytest.MonkeyPatch, edge: int | None, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    assert (launched_fabric("auto", {}, edge)._precision.precision == "bf16-mixed") is (dtype == torch.bfloat16)
+    with fast_autocast(torch.device("cpu"), edge):
+        assert torch.nn.functional.conv3d(torch.zeros(1, 1, 3, 3, 3), torch.zeros(1, 1, 3, 3, 3)).dtype == dtype
+
+
 @pytest.mark.parametrize(
     ("environment", "first"),
     [

@@ -23,6 +23,7 @@ from support.training_runs import (
     rows_of,
     run,
 )
+from TomoRayLib.base.errors import InputError
 from TomoRayLib.networks.geolift import GeoLiftUNet
 from TomoRayLib.training.data.stream import SampleStream
 from TomoRayLib.training.engine import losses
@@ -215,8 +216,6 @@ def test_targets_that_do_not_fit_the_volume_are_refused_before_anything_is_made(
 
 
 def test_samples_come_from_a_worker_process_in_mixed_precision(tmp_path: Path) -> None:
-    # 64, not 32: oneDNN's bfloat16 weight gradient of a convolution over 2^3 voxels reads memory that nobody wrote
-    # (torch 2.13: not a number 12 times in 12 after the heap was filled with NaN; never at 4^3 and above).
     network = dataclasses.replace(TINY, output_size=64)
     config = a_config(2, workers=None, precision="bf16-mixed", finest_level=2, batch_size=2, network=network)
     content = content_of(run(config, tmp_path / "run"))
@@ -225,6 +224,13 @@ def test_samples_come_from_a_worker_process_in_mixed_precision(tmp_path: Path) -
     assert content["progress"]["steps"] >= 1
     assert all(bool(torch.isfinite(value).all()) for value in content["model"].values())
     assert all(value.dtype == torch.float32 for value in content["model"].values())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="of CPUs alone")
+def test_mixed_precision_is_refused_where_its_gradients_are_wrong(tmp_path: Path) -> None:
+    config = a_config(1, precision="bf16-mixed", network=dataclasses.replace(TINY, output_size=32))
+    with pytest.raises(InputError, match=r"at least 3 voxels an edge .* got 2: .* 32-true, or a larger output_size"):
+        train(config, STREAM, ANATOMY, [], tmp_path / "run")
 
 
 def test_in_mixed_precision_the_geometry_reaches_the_network_as_it_is(
