@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import support.cores  # noqa: F401  # isort: skip (before what starts threads: numpy, torch, SimpleITK, VTK)
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,10 @@ from TomoRayLib.images.types import Volume
 
 if TYPE_CHECKING:
     from TomoRayLib.networks.ct_segmenter import CTSegmenter
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background: tests, and what they start, hear Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _rotation(x_deg: float, y_deg: float, z_deg: float) -> np.ndarray:

@@ -128,6 +128,16 @@ def test_plain_content_named_gz_that_is_truncated_is_refused(tmp_path: Path) -> 
         read_volume(tmp_path / "ct.nii.gz")
 
 
+@pytest.mark.parametrize("behind", [bytes(1000), b"junk" * 300])
+def test_what_lies_behind_the_compressed_content_is_left_out(tmp_path: Path, behind: bytes) -> None:
+    whole = write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine()).read_bytes()
+    (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(whole) + behind)
+    np.testing.assert_array_equal(read_volume(tmp_path / "ct.nii.gz").voxels, VOXELS)
+    (tmp_path / "ct.nii.gz").write_bytes(gzip.compress(whole[:-1]) + behind)
+    with pytest.raises(InputError, match="truncated"):
+        read_volume(tmp_path / "ct.nii.gz")
+
+
 def test_compressed_content_named_nii_is_refused_with_its_name(tmp_path: Path) -> None:
     whole = write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine()).read_bytes()
     (tmp_path / "ct.nii").write_bytes(gzip.compress(whole))

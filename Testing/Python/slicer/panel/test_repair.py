@@ -130,7 +130,7 @@ def test_another_package_is_installed_again_by_pip(ready, environment, monkeypat
     said = said_after(ready, ready.ui.synthesizeButton)
     assert said.startswith("The Python package safetensors is installed, but damaged")
     assert ready.ui.repairButton.text == "Repair safetensors"
-    said_after(ready, ready.ui.repairButton)
+    assert said_after(ready, ready.ui.repairButton).startswith("The Python package safetensors is installed, but")
     assert asked == [["--force-reinstall", "--no-deps", "safetensors>=0.4.3"]]
 
 
