@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,24 @@ def test_another_package_is_installed_again_by_pip(ready, environment, monkeypat
     assert ready.ui.repairButton.text == "Repair safetensors"
     assert said_after(ready, ready.ui.repairButton).startswith("The Python package safetensors is installed, but")
     assert asked == [["--force-reinstall", "--no-deps", "safetensors>=0.4.3"]]
+
+
+@pytest.mark.slow
+def test_the_package_that_was_repaired_is_named(ready, environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    import slicer.packaging
+
+    (library,) = environment.site.glob("safetensors/_safetensors_rust*")
+    content = library.read_bytes()
+
+    class Installing(list):
+        def append(self, words: list[str]) -> None:
+            library.write_bytes(content)
+
+    monkeypatch.setattr(slicer.packaging, "installations", Installing())
+    library.unlink()
+    said_after(ready, ready.ui.synthesizeButton)
+    said = said_after(ready, ready.ui.repairButton)
+    assert said.startswith(f"Repaired: safetensors {version('safetensors')} can be loaded.")
 
 
 @pytest.mark.slow
