@@ -47,7 +47,7 @@ from TomoRayLib.jobs.evaluation_cases import (
 )
 from TomoRayLib.jobs.evaluation_job import EvaluationJob
 from TomoRayLib.jobs.evaluation_settings import THREADS, scoring_settings, shown_settings
-from TomoRayLib.jobs.events import Emit, ExitCode, Failed, Finished, Note, StageBegun, Warned
+from TomoRayLib.jobs.events import Emit, ExitCode, Failed, Finished, Note, StageBegun, Warned, tell
 from TomoRayLib.jobs.failures import failed_by
 from TomoRayLib.jobs.shared_texts import cohort_without_folders, without_folders
 from TomoRayLib.metrics.statistics import EVERYTHING, CaseScore
@@ -55,6 +55,7 @@ from TomoRayLib.report.cohort_case_page import case_page
 from TomoRayLib.report.cohort_result import CohortResult
 from TomoRayLib.report.cohort_tables import write_tables
 from TomoRayLib.synthesis.model_run import choose_device
+from TomoRayLib.synthesis.unusable_gpu import device_warnings
 
 RECORDS = "cases"  # folder of one JSON file and one page per scored case
 RESULTS = "summary.json"  # of an earlier run
@@ -118,8 +119,7 @@ def run_evaluation(job: EvaluationJob, emit: Emit) -> Path:
     unlabelled = f", of which {len(cohort.unlabelled)} get labels by TomoRay" if cohort.unlabelled else ""
     emit(Note(f"{count}{unlabelled}. Left out{counted_reasons(cohort) or ': nothing'}."))
     guard, unknown = guard_of(methods)
-    for sentence in unknown:
-        emit(Warned(sentence))
+    tell(emit, (), (*unknown, *device_warnings(job.device)))
     run = _Run(job, cohort, everything, cases, guard, emit)
     todo, reserve = _unseen(run), DiskReserve(Path(job.out))
     try:

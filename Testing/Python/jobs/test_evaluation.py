@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from support.command_line import tomoray
 from support.tiny_model import SIZE
@@ -104,6 +105,21 @@ def test_a_case_that_fails_is_listed_and_does_not_stop_the_others(an_evaluation:
     assert "every voxel is the same" in failed["reason"]
     assert left_out["name"] == "rawdata/sub-verse903/sub-verse903_ct.nii.gz"
     assert any(isinstance(event, Warned) and "sub-verse902 failed" in event.text for event in events)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_gpu_that_pytorch_has_no_code_for_is_told(
+    a_cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (12, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device=None: "a newer one")
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_80"])
+    events: Events = []
+    with pytest.raises(InputError, match="at least one of 2 cases"):
+        run_evaluation(EvaluationJob(str(a_cohort), str(tmp_path / "out"), workers=1), events.append)
+    warnings = [event.text for event in events if isinstance(event, Warned)]
+    assert any("has no code for the GPU a newer one" in text and "CPU is used" in text for text in warnings)
 
 
 def test_a_case_has_a_row_for_tomoray_and_for_both_floors(an_evaluation: tuple[Path, Events]) -> None:
