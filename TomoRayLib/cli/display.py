@@ -16,7 +16,7 @@ from TomoRayLib.anatomy.vertebra_naming import numbering_text
 from TomoRayLib.base.files import kept_aside
 from TomoRayLib.base.notices import LABELS_NOTICE, NOTICE
 from TomoRayLib.base.plain_text import plain
-from TomoRayLib.jobs.events import Event, Failed, Finished, Note, StageBegun, Warned
+from TomoRayLib.jobs.events import Event, ExitCode, Failed, Finished, Note, StageBegun, Warned
 
 
 class Display:
@@ -64,7 +64,10 @@ class Display:
 
     def close(self) -> None:
         """Show the job's end, once the bar is gone."""
-        if isinstance(self.last, Failed):
+        if isinstance(self.last, Failed) and self.last.code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+            how, _, rest = self.last.message.partition(" ")
+            print_sentence(self.console, f"[yellow]{how}[/]", escaped(rest))
+        elif isinstance(self.last, Failed):
             print_sentence(self.console, "[bold red]Error[/]", self._said(self.last.message, self.last.field))
             if self.last.details:
                 print_line(self.console, self.last.details)

@@ -45,4 +45,4 @@ def _tell(code: int) -> None:
     if "--json" in sys.argv:
         os.write(1, f'{{"event": "error", "message": "{sentence}", "code": {code}}}\n'.encode())
     else:
-        os.write(2, f"Error {sentence}\n".encode())
+        os.write(2, f"{sentence}\n".encode())

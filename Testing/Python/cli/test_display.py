@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from TomoRayLib.cli.display import Display, measures_text
-from TomoRayLib.jobs.events import Finished
+from TomoRayLib.jobs.events import ExitCode, Failed, Finished
 from TomoRayLib.metrics.vertebra_pooling import PooledCounts
 from TomoRayLib.report.vertebra_section import pooled_sentences
 
@@ -41,6 +41,21 @@ def test_a_model_that_does_not_count_names_none(capsys: pytest.CaptureFixture[st
     shown = capsys.readouterr().out
     assert "1.0 s" in shown
     assert "Vertebrae" not in shown
+
+
+@pytest.mark.parametrize(
+    ("failed", "line"),
+    [
+        (Failed("Interrupted; [nothing] was written.", ExitCode.INTERRUPTED), "Interrupted; [nothing] was written.\n"),
+        (Failed("Terminated; nothing was written.", ExitCode.TERMINATED), "Terminated; nothing was written.\n"),
+        (Failed("Expected a CT.", ExitCode.INPUT), "Error Expected a CT.\n"),
+    ],
+)
+def test_what_the_user_asked_for_is_no_error(failed: Failed, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    display = Display(Console())
+    display(failed)
+    display.close()
+    assert capsys.readouterr().out == line
 
 
 def test_a_cohort_has_its_pooled_counts_in_one_unbroken_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def test_a_signal_while_modules_are_imported_ends_it_with_a_sentence(
             {"event": "error", "message": sentence, "code": code}
         ]
     else:
-        assert (out, err) == ("", f"Error {sentence}\n")
+        assert (out, err) == ("", f"{sentence}\n")
     assert list(tmp_path.iterdir()) == []
 
 
