@@ -28,10 +28,14 @@ HERE = Path(__file__).resolve().parent
 SURVIVES = {
     "fill": "the earlier result untouched or the new one whole, at once; a sentence; exit code 2",
     "read-only": "the same, once the disk can be written again and the next run has begun",
-    "fail": "the earlier result or the new one, whole; a sentence if it failed; no rubbish after the next run",
+    **dict.fromkeys(
+        ("fail", "late", "unseen"),
+        "the earlier result or the new one, whole; a sentence if it failed; no rubbish after the next run",
+    ),
     "no permission": "the folder untouched; a sentence",
 }
 WORDS = {"fill": "gets full", "read-only": "gets read-only", "fail": "does not answer once"}
+WORDS_OF_CALLS = {"late": "renames and tells of an error once", "unseen": "does not say once whether a file is there"}
 LIGHT_MB, REAL_MB = 2, 250  # a run asks for up to 200 MB before it begins
 COMMANDS = ("project", "synthesize", "evaluate")
 
@@ -41,14 +45,16 @@ def results(full: bool, folder: Path) -> Iterator[Result]:
     place = folder / "disk"
     stride = 1 if full else 5
     with small_disk(place, LIGHT_MB) as mounted:
-        yield from _of_writers(stride, place, tuple(WORDS) if mounted else ("fail",))
+        faults = (*WORDS, *WORDS_OF_CALLS) if mounted else ("fail", *WORDS_OF_CALLS)
+        yield from _of_writers(stride, place, faults)
     if not mounted:
-        return
+        yield Result("Full and read-only disks are not tried: none may be mounted here", SURVIVES["fill"], 0)
     inputs = inputs_in(folder / "inputs")
     for command in COMMANDS if full else COMMANDS[:1]:
-        for fault in ("fill", "read-only", "fail") if full else ("fill",):
-            with small_disk(place, REAL_MB):
-                yield _of_command(command, fault, 7 if full else 2, place, folder, inputs)
+        for fault in ("fill", "read-only", "fail") if full else ("fill", "fail"):
+            if mounted or fault == "fail":
+                with small_disk(place, REAL_MB):
+                    yield _of_command(command, fault, 7 if full else 2, place, folder, inputs)
 
 
 def _of_writers(stride: int, disk: Path, faults: Sequence[str]) -> Iterator[Result]:
@@ -57,7 +63,8 @@ def _of_writers(stride: int, disk: Path, faults: Sequence[str]) -> Iterator[Resu
     done = subprocess.run(command, env=values, stdout=subprocess.PIPE, check=True, encoding="utf-8")
     for row in json.loads(done.stdout):
         fault, _, what = row["kind"].partition(": ")
-        kind = f"A disk that {WORDS[fault]} at file operations: {what}" if what else "Folders of another user"
+        words = {**WORDS, **WORDS_OF_CALLS}
+        kind = f"A disk that {words[fault]} at file operations: {what}" if what else "Folders of another user"
         yield Result(kind, SURVIVES[fault], row["tried"], row["lost"])
 
 

@@ -14,17 +14,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from light_kills import SCENES, SINGLE_FILE, Scene, State, state_of, visible
-from operations import FAULTS, FILLER, at_operation, make_writable
+from light_kills import NEW_FOLDER, SCENES, SINGLE_FILE, Scene, State, state_of, visible
+from operations import FAULTS, FILLER, at_operation, fail_call, make_writable
 
 from TomoRayLib.base.errors import OutputError
 from TomoRayLib.base.files import check_writable
 
 DONE, REFUSED, WRONG, UNTOUCHED = 0, 2, 1, 9
+CALLS = {"late": "replace", "unseen": "lstat"}
 SENTENCES = {
     "fill": ("full disk",),
     "read-only": ("Read-only file system", "allowed to write"),
-    "fail": ("Input/output error",),
+    **dict.fromkeys(("fail", *CALLS), ("Input/output error",)),
 }
 NOBODY = 65534
 
@@ -35,7 +36,7 @@ def in_process(act: Callable[[Path], None], out: Path, number: int, fault: str, 
     if child == 0:
         code = WRONG
         try:
-            left = at_operation(number, out.parent, lambda arguments: FAULTS[fault](disk, arguments))
+            left = _begin(fault, number, out.parent, disk)
             act(out)
             code = DONE if left[0] <= 0 else UNTOUCHED
         except OutputError as error:
@@ -47,6 +48,12 @@ def in_process(act: Callable[[Path], None], out: Path, number: int, fault: str, 
         finally:
             os._exit(code)
     return os.WEXITSTATUS(os.waitpid(child, 0)[1])
+
+
+def _begin(fault: str, number: int, root: Path, disk: Path) -> list[int]:
+    if fault in CALLS:
+        return fail_call(CALLS[fault], number, root, is_done=fault == "late")
+    return at_operation(number, root, lambda arguments: FAULTS[fault](disk, arguments))
 
 
 def trial(scene: Scene, disk: Path, number: int, fault: str) -> tuple[bool, str]:
@@ -74,7 +81,7 @@ def trial(scene: Scene, disk: Path, number: int, fault: str) -> tuple[bool, str]
             return True, f"{name}: {after} is neither the earlier result nor the new one"
     elif visible(after) not in _allowed_after(code, scene, before, fault):
         return True, f"{name}: {after} after exit code {code}"
-    elif fault == "fail":  # what failed may be to delete
+    elif fault not in ("fill", "read-only"):  # what failed may be to delete
         check_writable(out)
         after = state_of(out)
     around = {path.name for path in folder.iterdir()} - beside - {"out"}
@@ -85,8 +92,8 @@ def trial(scene: Scene, disk: Path, number: int, fault: str) -> tuple[bool, str]
 def _allowed_after(code: int, scene: Scene, before: State, fault: str) -> tuple[State, ...]:
     if code == DONE:
         return (scene.allowed[1],)
-    if fault == "fail" and scene.kind == SINGLE_FILE:
-        return scene.allowed  # its last step, to bring its name onto the disk, comes after the earlier file is gone
+    if fault in ("fail", "late") and scene.kind in (SINGLE_FILE, NEW_FOLDER):
+        return tuple(visible(state) for state in scene.allowed)  # the new one is in its place before the last step
     return (visible(before),)
 
 

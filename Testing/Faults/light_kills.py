@@ -149,10 +149,10 @@ def _half_published(out: Path) -> None:
 
 
 EITHER = (BEFORE, {**FRESH, **KEPT})
-SINGLE_FILE = "a single file"
+NEW_FOLDER, SINGLE_FILE = "a new folder", "a single file"
 OVER, AGAIN = "a folder with an earlier result and a user's files", "the recovery of a result that was half published"
 SCENES = (
-    Scene("a new folder", _nothing, _new_result, ({}, FRESH), _third_result, THIRD),
+    Scene(NEW_FOLDER, _nothing, _new_result, ({}, FRESH), _third_result, THIRD),
     Scene(OVER, _earlier_result, _new_result, EITHER, _third_result),
     Scene(AGAIN, _half_published, _recovery, EITHER, _third_result),
     Scene(SINGLE_FILE, _old_file, _one_file, ({"file": "old"}, {"file": "new"}), _one_file, {"file": "new"}),

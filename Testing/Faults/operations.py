@@ -87,6 +87,34 @@ FAULTS: dict[str, Callable[[Path, tuple[object, ...]], None]] = {
 }
 
 
+def fail_call(name: str, number: int, root: Path, *, is_done: bool) -> list[int]:
+    """Let the ``number``-th call of a function of ``os`` on a path below a folder fail, as network drives do.
+
+    Args:
+        name: The function: ``lstat``, which gives no audit event, or ``replace``.
+        number: Which one, from 1 on.
+        root: The folder.
+        is_done: Whether it does all the same what it is asked.
+
+    Returns:
+        What is left of the number, in a list, which goes down.
+    """
+    left, real = [number], getattr(os, name)
+
+    def call(path: object, *rest: object, **named: object) -> object:
+        if not str(path).startswith(str(root)):
+            return real(path, *rest, **named)
+        left[0] -= 1
+        if left[0]:
+            return real(path, *rest, **named)
+        if is_done:
+            real(path, *rest, **named)
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    setattr(os, name, call)
+    return left
+
+
 @contextmanager
 def small_disk(place: Path, megabytes: int) -> Iterator[bool]:
     """Mount a disk of so many megabytes at a new folder; yields False where that is not allowed."""

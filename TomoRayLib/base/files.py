@@ -11,9 +11,10 @@ from pathlib import Path
 from TomoRayLib.base.durable import sync_file, sync_folder, sync_tree
 from TomoRayLib.base.endings import deferred, stop_if_asked, termination_raised
 from TomoRayLib.base.errors import OutputError
+from TomoRayLib.base.existence import is_there
 from TomoRayLib.base.held_folders import HeldFolder, own_names, sweep_once
 from TomoRayLib.base.left_behind import PROBE_PREFIX, beside_prefix, tidy
-from TomoRayLib.base.output_errors import output_error, raise_about, vanished
+from TomoRayLib.base.output_errors import not_for_good, output_error, raise_about, vanished
 from TomoRayLib.base.publishing import (
     INSIDE_PREFIX,
     MANIFEST_NAME,
@@ -124,7 +125,7 @@ def write_atomically(path: str | os.PathLike[str], durable: bool = True) -> Iter
             try:
                 sync_folder(final.parent)
             except OSError as error:
-                raise output_error(error, final) from error
+                raise not_for_good(error, final) from error
     except OSError as error:
         raise_about(error, held.path if held is not None else None, final)
     finally:
@@ -221,14 +222,13 @@ def kept_aside() -> tuple[Path, ...]:
 def _publish(run: HeldFolder, final: Path) -> None:
     """Move what a run wrote to the place of ``final`` or, if that exists, into it; any failure undoes all of it."""
     with deferred():
-        if not os.path.lexists(final) and _moved(run.path / NEW, final):
+        if not is_there(final) and _moved(run.path / NEW, final):
+            _written.append(final)
+            run.remove()
             try:
                 sync_folder(final.parent)
             except OSError as error:
-                os.replace(final, run.path / NEW)
-                raise output_error(error, final) from error
-            _written.append(final)
-            run.remove()
+                raise not_for_good(error, final) from error
             return
     with publishing(final), deferred():
         recover_while_alone(final)
@@ -243,9 +243,9 @@ def _moved(staging: Path, final: Path) -> bool:
     try:
         os.replace(staging, final)
     except OSError:
-        if final.is_dir():
-            return False
-        raise
+        if not final.is_dir():
+            raise
+        return not is_there(staging)  # network drives may do it and tell of an error all the same
     return True
 
 
@@ -263,7 +263,7 @@ def _check_whole(staging: Path, final: Path) -> None:
     if not staging.is_dir():
         raise vanished(staging, final)
     for path in sorted(_staged[staging]):
-        if not os.path.lexists(path):
+        if not is_there(path):
             raise vanished(path, final)
 
 

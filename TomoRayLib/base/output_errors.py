@@ -10,12 +10,11 @@ from TomoRayLib.base.errors import OutputError
 
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT) if hasattr(errno, "EDQUOT") else (errno.ENOSPC,)
 _OF_WRITING = (*NO_SPACE, errno.EROFS, errno.EFBIG)  # which no reading gives
-# A disk, or a network drive, that does not do what it is asked: damaged, pulled out, not connected any more.
-NO_ANSWER = tuple(
-    getattr(errno, name)
-    for name in ("EIO", "ENODEV", "ENXIO", "ESTALE", "ETIMEDOUT", "ENOTCONN", "EHOSTDOWN", "EREMOTEIO")
-    if hasattr(errno, name)
-)
+_OF_DISKS = ("EIO", "ENODEV", "ESTALE", "EREMOTEIO")
+_OF_CONNECTIONS = ("ETIMEDOUT", "ENOTCONN", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH")
+# Windows' own numbers: not ready, path of the network not found, device gone, network busy or failed, name deleted,
+# semaphore timeout, device error, device not connected, network unreachable. Not tried on Windows yet.
+_OF_WINDOWS = (21, 53, 55, 54, 59, 64, 121, 1117, 1167, 1231)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -29,6 +28,23 @@ def output_error(error: OSError, path: Path) -> OutputError:
         )
     reason = error.strerror or str(error)
     return OutputError(f"Expected to be able to write {path}, got {reason!r}; choose another output folder.")
+
+
+def is_no_answer(error: OSError) -> bool:
+    """Return whether a disk or network drive did not do what it was asked: damaged, pulled out, not connected."""
+    if getattr(error, "winerror", None) in _OF_WINDOWS:
+        return True
+    names = _OF_DISKS if error.filename is None else (*_OF_DISKS, *_OF_CONNECTIONS)  # not those of sockets
+    return error.errno in [getattr(errno, name) for name in names if hasattr(errno, name)]
+
+
+def not_for_good(error: OSError, path: Path) -> OutputError:
+    """Return the error that what was written is in its place, but a cut of power may take it."""
+    reason = error.strerror or str(error)
+    return OutputError(
+        f"Expected {path} to be on the disk for good, got {reason!r}. It was written and is whole, "
+        "but the disk or network drive may be failing: copy it to another one."
+    )
 
 
 def vanished(path: Path, final: Path) -> OutputError:

@@ -21,9 +21,10 @@ from typing import Any
 from TomoRayLib.base.durable import sync_file, sync_folder
 from TomoRayLib.base.endings import deferred
 from TomoRayLib.base.errors import OutputError
+from TomoRayLib.base.existence import is_there, missing_folders
 from TomoRayLib.base.folder_locks import FolderBusyError, FolderLock
 from TomoRayLib.base.held_folders import HeldFolder, is_own_folder, own_names
-from TomoRayLib.base.output_errors import NO_ANSWER
+from TomoRayLib.base.output_errors import is_no_answer
 from TomoRayLib.base.text_files import read_json
 
 MANIFEST_NAME = ".tomoray-files.json"  # what a run wrote, so that the next run replaces that and nothing else
@@ -56,27 +57,25 @@ class _Moves:
     kept: list[Path] = field(default_factory=list)
 
     def move(self, source: Path, target: Path) -> None:
-        missing = [target.parent]
-        while not missing[-1].is_dir():
-            missing.append(missing[-1].parent)
-        for folder in reversed(missing[:-1]):
+        for folder in missing_folders(target.parent):
             folder.mkdir(exist_ok=True)
             self.done.append((None, folder))
+        self.done.append((source, target))  # before, as network drives may do it and tell of an error all the same
         os.replace(source, target)
-        self.done.append((source, target))
 
     def undo(self) -> bool:
         """Move back what was moved; False if something could not be."""
-        whole = True
-        for source, target in reversed(self.done):
+        whole, last = True, self.done[-1] if self.done else None
+        for move in reversed(self.done):
+            source, target = move
             if source is None:
                 with suppress(OSError):  # if somebody else put something there
                     target.rmdir()
                 continue
             try:
-                if os.path.lexists(source):  # the same
-                    whole = False
-                elif os.path.lexists(target):
+                if is_there(source) or not is_there(target):  # the last one may not have been made
+                    whole = whole and move is last
+                else:
                     os.replace(target, source)
             except OSError:  # one file that cannot go back must not keep the others
                 whole = False
@@ -132,14 +131,14 @@ def merge(run: HeldFolder, final: Path) -> tuple[Path, ...]:
         _write_journal(run.path, plan)
         _move_all(run.path, final, plan, moves)
         sync_touched(final, plan)
-        _remove_journal(run.path)
     except BaseException:
         if moves.undo():
-            _remove_journal(run.path)
-            run.remove()
+            _give_up(run)
         else:
             run.leave()  # the journal tells the next run
         raise
+    with suppress(OSError):  # all is in its place, and the next run finds no move to make
+        _remove_journal(run.path)
     _remove_empty(run.path, final, plan.ours)
     run.remove()
     return tuple(moves.kept)
@@ -168,8 +167,11 @@ def recover_while_alone(final: Path) -> None:
 
 
 def has_journal(run: Path) -> bool:
-    """Return whether a run's folder says that files were being moved out of it."""
-    return (run / JOURNAL).is_file()
+    """Return whether a run's folder says that files were being moved out of it, or does not answer."""
+    try:
+        return is_there(run / JOURNAL)
+    except OSError:
+        return True
 
 
 def sync_touched(final: Path, plan: _Plan) -> None:
@@ -189,10 +191,11 @@ def _recover_run(run: Path, final: Path) -> None:
         plan = _read_journal(run)
         if plan is None:
             return
-        try:
-            _move_all(run, final, plan, _Moves(), again=True)
-        except OSError:
-            _move_back(run, final, plan)
+        if is_there(run / NEW) or is_there(run / OLD):  # else all but a journal that stayed was deleted at its end
+            try:
+                _move_all(run, final, plan, _Moves(), again=True)
+            except OSError:
+                _move_back(run, final, plan)
         sync_touched(final, plan)
         _remove_journal(run)
         _remove_empty(run, final, (*plan.ours, *plan.new))
@@ -205,13 +208,13 @@ def _move_all(run: Path, final: Path, plan: _Plan, moves: _Moves, again: bool = 
     A file of the earlier run is still to be moved if it is not among the old ones and the new one is still to come.
     """
     for name, stamp in plan.ours.items():
-        waits = name not in plan.new or os.path.lexists(run / NEW / name)
-        if waits and not os.path.lexists(run / OLD / name) and _is_ours(final, name, stamp):
+        waits = name not in plan.new or is_there(run / NEW / name)
+        if waits and not is_there(run / OLD / name) and _is_ours(final, name, stamp):
             moves.move(final / name, run / OLD / name)
     for name in plan.new:
         source, target = run / NEW / name, final / name
-        if again and not os.path.lexists(source):
-            if not os.path.lexists(target):
+        if again and not is_there(source):
+            if not is_there(target):
                 raise FileNotFoundError(f"{name} is gone")
             continue
         _clear_way(final, name, source, run, moves)
@@ -221,13 +224,15 @@ def _move_all(run: Path, final: Path, plan: _Plan, moves: _Moves, again: bool = 
 def _move_back(run: Path, final: Path, plan: _Plan) -> None:
     """Put the earlier result back; what can be put back of it is."""
     for name in plan.new:
-        is_there = os.path.lexists(final / name) and not is_behind_link(final, name)
-        if is_there and not os.path.lexists(run / NEW / name):
+        is_earlier = name in plan.ours and not is_there(run / OLD / name)
+        if is_there(final / name) and not is_earlier and not is_behind_link(final, name):
+            if is_there(run / NEW / name):
+                continue
             with suppress(OSError):
                 (run / NEW / name).parent.mkdir(parents=True, exist_ok=True)
                 os.replace(final / name, run / NEW / name)
     for name in plan.ours:
-        if os.path.lexists(run / OLD / name) and not is_behind_link(final, name):
+        if is_there(run / OLD / name) and not is_behind_link(final, name):
             (final / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(run / OLD / name, final / name)
 
@@ -236,10 +241,10 @@ def _clear_way(final: Path, name: str, source: Path, run: Path, moves: _Moves) -
     """Rename what is in the way of a new file: the place itself, and a link or a file in place of a folder above it."""
     for above in reversed(PurePosixPath(name).parents[:-1]):
         place = final / above
-        if os.path.lexists(place) and (place.is_symlink() or not place.is_dir()):
+        if is_there(place) and (place.is_symlink() or not place.is_dir()):
             moves.keep(place)
     target = final / name
-    if os.path.lexists(target):
+    if is_there(target):
         known = any(_same_content(target, other) for other in (source, *_kept_before(target)))
         if known:
             moves.move(target, run / OLD / f".known-{len(moves.done)}")
@@ -263,7 +268,7 @@ def _kept_before(path: Path) -> list[Path]:
 
 def _free_name(path: Path) -> Path:
     number = 1
-    while os.path.lexists(free := path.with_name(f"{path.name}.kept-{number}")):
+    while is_there(free := path.with_name(f"{path.name}.kept-{number}")):
         number += 1
     return free
 
@@ -299,6 +304,13 @@ def _remove_journal(run: Path) -> None:
     """Say that nothing is to be moved any more."""
     with suppress(FileNotFoundError):
         (run / JOURNAL).unlink()
+
+
+def _give_up(run: HeldFolder) -> None:
+    """Delete a run's folder whose moves were undone; a journal that stays has nothing to move."""
+    with suppress(OSError):
+        _remove_journal(run.path)
+    run.remove()
 
 
 def _remove_empty(run: Path, final: Path, names: Iterable[str]) -> None:
@@ -339,7 +351,7 @@ def _files_of_earlier_run(folder: Path) -> dict[str, Any]:
     try:
         stamps = dict(read_json(folder / MANIFEST_NAME)["files"])
     except OSError as error:
-        if error.errno in NO_ANSWER:  # it is there, and all that it names would be taken for a user's
+        if is_no_answer(error):  # it is there, and all that it names would be taken for a user's
             raise
         return {}
     except (ValueError, KeyError, TypeError):

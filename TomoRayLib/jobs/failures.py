@@ -12,7 +12,7 @@ from TomoRayLib.base.errors import InputError, OutputError
 from TomoRayLib.base.files import written_folders
 from TomoRayLib.base.gpu_faults import GpuFault, gpu_fault
 from TomoRayLib.base.memory import is_out_of_memory
-from TomoRayLib.base.output_errors import NO_ANSWER, NO_SPACE
+from TomoRayLib.base.output_errors import NO_SPACE, is_no_answer
 from TomoRayLib.base.package_faults import Fault, PackageFault, package_fault, pip_name
 from TomoRayLib.jobs.events import Emit, ExitCode, Failed
 
@@ -77,7 +77,7 @@ def failed_by(error: BaseException) -> Failed:
             ExitCode.INPUT,
             details=str(error),
         )
-    if isinstance(error, OSError) and error.errno in NO_ANSWER:
+    if isinstance(error, OSError) and is_no_answer(error):
         where = "" if error.filename is None else f" for {error.filename}"
         return Failed(
             f"Expected the disk or network drive to answer{where}, got {error.strerror!r}; connect it again, or copy "

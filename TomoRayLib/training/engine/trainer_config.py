@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from TomoRayLib.base.errors import InputError
 from TomoRayLib.networks.geolift import COUNT_LEVEL, HEAD_LEVELS, GeoLiftConfig
 from TomoRayLib.networks.x2ct import X2CTConfig
-from TomoRayLib.training.engine.adversary import AdversaryConfig
+from TomoRayLib.training.engine.adversary import SMALLEST_CROP, AdversaryConfig
 from TomoRayLib.training.engine.losses import LossWeights
 from TomoRayLib.training.engine.models import ARCHITECTURES, NetworkConfig
 from TomoRayLib.training.engine.processes import AUTO, PRECISIONS
@@ -95,6 +95,12 @@ class TrainingConfig:
         if self.loss.image > 0 and not (self.network.image_decoder and self.architecture == "geolift"):
             raise InputError(
                 f"loss.image needs network.image_decoder = true; got loss.image {self.loss.image} without it."
+            )
+        if self.adversary.weight > 0 and self.volume_size < SMALLEST_CROP:
+            raise InputError(
+                f"adversary.weight needs volumes of at least {SMALLEST_CROP} voxels an edge, got {self.volume_size}: "
+                f"below, the discriminator's last features are smaller than its kernels. Choose a larger output_size "
+                f"or a finer finest_level."
             )
         if self.architecture not in ARCHITECTURES:
             raise InputError(f"architecture must be one of {ARCHITECTURES}; got {self.architecture!r}.")

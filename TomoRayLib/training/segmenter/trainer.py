@@ -195,8 +195,9 @@ class _Run:
             self.skipped += 1
             if self.skipped == MOST_SKIPPED:
                 raise InputError(
-                    f"The gradient was not a number in each of the {MOST_SKIPPED} steps before step "
-                    f"{self.progress.steps + 1}, so that nothing was learned; lower peak_lr and go on."
+                    f"The gradient was not a number in each of the last {MOST_SKIPPED} steps, up to step "
+                    f"{self.progress.steps + 1}, so that nothing was learned; lower peak_lr, or look for crops of one "
+                    f"grey, and go on."
                 )
         self.optimizer.zero_grad(set_to_none=True)
         return {**terms, "gradient": float(norm)}

@@ -225,7 +225,7 @@ def test_a_gradient_does_not_depend_on_what_memory_held_before() -> None:
 def test_a_run_whose_gradient_is_never_a_number_stops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", lambda *_: torch.tensor(float("inf")))
     settings = SegmenterTraining(steps=30, workers=0, network=SMALL)
-    with pytest.raises(InputError, match=r"not a number in each of the 20 steps before step 20, .* lower peak_lr"):
+    with pytest.raises(InputError, match=r"not a number in each of the last 20 steps, up to step 20, .* lower peak_lr"):
         train_segmenter(settings, small_crops(), small_anatomy(), [], tmp_path / "run", lambda line: None)
 
 
