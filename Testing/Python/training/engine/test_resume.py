@@ -47,9 +47,9 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path, monkeypat
 def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(tmp_path: Path, workers: int) -> None:
     """Weights, averages, optimizer and adversary to the last bit: the samples are the same, and in the same order."""
     config = dataclasses.replace(a_config(1), minutes=1e9, steps=6, workers=workers)
-    config = dataclasses.replace(config, adversary=AdversaryConfig(weight=0.1, crop=32))
     stream = dataclasses.replace(STREAM, uses=3, kept=2, shot_uses=2, size=48)
     config = dataclasses.replace(config, network=dataclasses.replace(TINY, output_size=48), finest_level=0)
+    config = dataclasses.replace(config, adversary=AdversaryConfig(weight=0.1, crop=32))
 
     class KilledError(Exception):
         pass

@@ -233,6 +233,11 @@ def test_mixed_precision_is_refused_where_its_gradients_are_wrong(tmp_path: Path
         train(config, STREAM, ANATOMY, [], tmp_path / "run")
 
 
+def test_volumes_smaller_than_what_the_discriminator_looks_at_are_refused() -> None:
+    with pytest.raises(InputError, match=r"adversary\.weight needs volumes of at least 32 voxels an edge, got 16"):
+        a_config(1, finest_level=1, adversary=AdversaryConfig(weight=0.1, crop=32))
+
+
 def test_in_mixed_precision_the_geometry_reaches_the_network_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
