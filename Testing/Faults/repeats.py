@@ -35,7 +35,7 @@ from TomoRayLib.jobs.failures import run_guarded
 from TomoRayLib.jobs.job import SynthesisJob
 from TomoRayLib.jobs.synthesis import run_synthesis
 
-FULL_RUNS, SHORT_RUNS = 500, 8
+FULL_RUNS, SHORT_RUNS = 500, 24
 REFUSED_A_RUN = 1  # refusals between two syntheses
 WARM_UP = 3  # runs before memory is looked at: libraries fill their caches
 MOST_MB_A_RUN = 0.5  # slope of the memory over the runs; a result has 10 MB
