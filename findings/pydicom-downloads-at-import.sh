@@ -41,7 +41,11 @@ cd "$work"
 nobody=http://127.0.0.1:9
 for version in 3.0.0 3.0.1 3.0.2; do
     python3 -m venv "$work/venv-$version"
-    "$work/venv-$version/bin/python" -m pip install -qq --disable-pip-version-check "pydicom==$version"
+done
+"$work/venv-3.0.0/bin/python" -m pip install -qq --disable-pip-version-check pydicom==3.0.0
+"$work/venv-3.0.1/bin/python" -m pip install -qq --disable-pip-version-check pydicom==3.0.1
+"$work/venv-3.0.2/bin/python" -m pip install -qq --disable-pip-version-check pydicom==3.0.2
+for version in 3.0.0 3.0.1 3.0.2; do
     mkdir "$work/home-$version"
     HOME="$work/home-$version" https_proxy=$nobody http_proxy=$nobody "$work/venv-$version/bin/python" -I import_it.py
 done

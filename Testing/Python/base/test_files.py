@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from support.small_runs import run_of
 from TomoRayLib.base import files
 from TomoRayLib.base.errors import OutputError
 from TomoRayLib.base.files import MANIFEST_NAME, check_writable, kept_aside, staged_folder, write_atomically
@@ -21,14 +22,6 @@ from TomoRayLib.base.files import MANIFEST_NAME, check_writable, kept_aside, sta
 
 def names_in(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-
-
-def run_of(out: Path, **contents: str) -> None:
-    with staged_folder(out) as folder:
-        for name, text in contents.items():
-            target = folder / name.replace("__", "/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
 
 
 def interrupted_run(out: Path, stop: type[BaseException]) -> None:

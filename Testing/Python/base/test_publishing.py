@@ -15,20 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from support.small_runs import run_of
 from TomoRayLib.base import publishing
 from TomoRayLib.base.errors import OutputError
 from TomoRayLib.base.files import MANIFEST_NAME, check_writable, recovered, staged_folder, write_atomically
 from TomoRayLib.base.folder_locks import FolderBusyError, FolderLock
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links and locks as POSIX has them")
-
-
-def run_of(out: Path, **contents: str) -> None:
-    with staged_folder(out) as folder:
-        for name, text in contents.items():
-            target = folder / name.replace("__", "/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
 
 
 def text_of(path: Path) -> str:

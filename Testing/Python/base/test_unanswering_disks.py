@@ -12,23 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from support.small_runs import run_of
 from TomoRayLib.base import durable, publishing
 from TomoRayLib.base.errors import OutputError
 from TomoRayLib.base.existence import missing_folders
-from TomoRayLib.base.files import MANIFEST_NAME, staged_folder, write_atomically
+from TomoRayLib.base.files import MANIFEST_NAME, write_atomically
 from TomoRayLib.base.output_errors import is_no_answer
 from TomoRayLib.jobs.events import ExitCode
 from TomoRayLib.jobs.failures import failed_by
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def run_of(out: Path, **contents: str) -> None:
-    with staged_folder(out) as folder:
-        for name, text in contents.items():
-            target = folder / name.replace("__", "/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
 
 
 def names_in(folder: Path) -> set[str]:
