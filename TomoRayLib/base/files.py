@@ -14,7 +14,7 @@ from TomoRayLib.base.errors import OutputError
 from TomoRayLib.base.existence import is_there
 from TomoRayLib.base.held_folders import HeldFolder, own_names, sweep_once
 from TomoRayLib.base.left_behind import PROBE_PREFIX, beside_prefix, tidy
-from TomoRayLib.base.output_errors import not_for_good, output_error, raise_about, vanished
+from TomoRayLib.base.output_errors import NO_SPACE, not_for_good, output_error, raise_about, vanished
 from TomoRayLib.base.publishing import (
     INSIDE_PREFIX,
     MANIFEST_NAME,
@@ -127,6 +127,8 @@ def write_atomically(path: str | os.PathLike[str], durable: bool = True) -> Iter
             except OSError as error:
                 raise not_for_good(error, final) from error
     except OSError as error:
+        if written is not None and error.errno in NO_SPACE:
+            raise  # ``staged_folder`` names the folder that was asked for
         raise_about(error, held.path if held is not None else None, final)
     finally:
         with deferred():

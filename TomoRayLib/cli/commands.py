@@ -123,7 +123,7 @@ def demo(
 
 
 @app.command()
-@job_command(EvaluationJob, "the cases scored so far are kept; resume with --resume")
+@job_command(EvaluationJob, "cases that were scored to their end are kept; resume with --resume")
 def evaluate(job: EvaluationJob, emit: Emit) -> None:
     """Score a cohort of CTs with vertebra segmentations: a table of every case, and mean, SD, median, IQR, n."""
     from TomoRayLib.jobs.evaluation import run_evaluation

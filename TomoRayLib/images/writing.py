@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from TomoRayLib.images.numeric_locale import decimal_points
 from TomoRayLib.images.types import Volume, last_line, volume_to_sitk
 
 UNKNOWN_SPACING_KEY, UNKNOWN = "TomoRay.pixel_spacing", "unknown"
+_FULL_BYTES = 2**16  # of free space, below which a disk counts as full
 _COMPRESSION_LEVEL = 2  # as small as level 6 on CT within 1 %, at two thirds of the time
 
 # One file each, which keeps the grid; of other formats ITK writes two files, loses directions or ends the process.
@@ -122,9 +125,17 @@ def _write(image: sitk.Image, path: Path, compressed: bool = True) -> None:
             with decimal_points():
                 sitk.WriteImage(image, str(partial), useCompression=compressed, compressionLevel=_COMPRESSION_LEVEL)
         except RuntimeError as error:
+            _check_free(partial)
             raise OutputError(
                 f"Expected to write {path}, got {last_line(error)!r}; check free space and access rights."
             ) from error
         header = read_nifti_header(partial) if is_nifti(path) else None
         if is_nifti(path) and (header is None or not is_whole_nifti(partial, header)):  # ITK reports success
+            _check_free(partial)
             raise OutputError(f"Expected to write all of {path}, got a truncated file; free some space and try again.")
+
+
+def _check_free(path: Path) -> None:
+    """Raise OSError if the disk of a file is full: what ITK says then speaks of its own functions."""
+    if shutil.disk_usage(path.parent).free < _FULL_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))

@@ -249,7 +249,8 @@ class ProjectionJob(Written):
         check_labels(self.labels)
         unknown = sorted(set(self.views) - set(VIEW_NAMES))
         if unknown or not self.views:
-            raise InputError(f"Expected the views ap and lat, got {unknown}; choose one or both.", "views")
+            got = ", ".join(map(repr, unknown)) or "none"
+            raise InputError(f"Expected the views ap and lat, got {got}; choose one or both.", "views")
         object.__setattr__(self, "views", tuple(dict.fromkeys(VIEW_NAMES[view] for view in self.views)))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import SimpleITK as sitk
 
 from support.volumes import BLOB_MM, grid_around
 from TomoRayLib.base.errors import InputError, OutputError
+from TomoRayLib.base.files import staged_folder
 from TomoRayLib.geometry.grid import Grid
 from TomoRayLib.images import writing as images
 from TomoRayLib.images.files import read_labels, read_radiograph, read_volume
@@ -220,6 +223,25 @@ def test_disk_that_fills_up_is_an_output_error(tmp_path: Path, ending: str) -> N
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ["nrrd", "nii", "nii.gz", "mha"])
+def test_a_disk_that_is_full_is_called_that_with_the_folder_that_was_chosen(tmp_path: Path, ending: str) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=100k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("no small disk may be mounted here")
+    voxels = np.random.default_rng(1).integers(-1000, 1000, (40, 50, 60)).astype(np.int16)
+    volume, full = Volume(voxels, Grid((60, 50, 40), (1, 1, 1))), "got a full disk; free some"
+    try:
+        with pytest.raises(OutputError, match=f"{disk}/ct.{ending}, {full}"):
+            write_volume(disk / f"ct.{ending}", volume)
+        with pytest.raises(OutputError, match=f"{disk}/out, {full}"), staged_folder(disk / "out") as folder:
+            write_volume(folder / f"ct.{ending}", volume)
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
 
 
 @pytest.mark.parametrize("ending", ["docx", "nhdr", "mhd", "hdr", "img", "gipl", "png", ""])

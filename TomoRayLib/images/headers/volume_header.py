@@ -137,4 +137,9 @@ def misnamed(path: Path) -> str | None:
         ending = ".nii" if magic is content else ".nii.gz"
     elif b"NDims" in content or content.startswith(b"ObjectType"):
         ending = ".mha"
-    return None if not ending or path.name.lower().endswith((ending, ".nhdr", ".mhd")) else f"{path.stem}{ending}"
+    if not ending or path.name.lower().endswith((ending, ".nhdr", ".mhd")):
+        return None
+    stem = path
+    while stem.suffix.lower() in (".gz", ".nii", ".nrrd", ".mha"):
+        stem = stem.with_suffix("")
+    return f"{stem.name if stem.suffix != path.suffix else stem.stem}{ending}"

@@ -280,9 +280,10 @@ def test_measurement_frame_and_old_range_leave_a_ct_as_it_is(tmp_path: Path) -> 
     np.testing.assert_allclose(volume.grid.direction_matrix, [[0, 0, 1], [1, 0, 0], [0, 1, 0]])
 
 
-def test_nrrd_under_another_ending_is_refused_with_a_name(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"rename it to ct\.nrrd"):
-        read_volume(write_nrrd(tmp_path / "ct.mha", f"space: LPS\n{STEPS}"))
+@pytest.mark.parametrize("name", ["ct.mha", "ct.nrrd.gz", "ct.nii.gz", "ct.dat", "ct"])
+def test_nrrd_under_another_ending_is_refused_with_a_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"rename it to ct\.nrrd\."):
+        read_volume(write_nrrd(tmp_path / name, f"space: LPS\n{STEPS}"))
 
 
 def test_layers_of_a_segmentation_lie_where_its_header_says(tmp_path: Path) -> None:
