@@ -129,10 +129,17 @@ def _write(image: sitk.Image, path: Path, compressed: bool = True) -> None:
             raise OutputError(
                 f"Expected to write {path}, got {last_line(error)!r}; check free space and access rights."
             ) from error
-        header = read_nifti_header(partial) if is_nifti(path) else None
-        if is_nifti(path) and (header is None or not is_whole_nifti(partial, header)):  # ITK reports success
+        if is_nifti(path) and not _is_whole(partial):  # ITK reports success
             _check_free(partial)
             raise OutputError(f"Expected to write all of {path}, got a truncated file; free some space and try again.")
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        header = read_nifti_header(path)
+    except InputError:
+        return False
+    return header is not None and is_whole_nifti(path, header)
 
 
 def _check_free(path: Path) -> None:

@@ -6,10 +6,10 @@ and voxel size where NIfTI-1 has them, and no orientation.
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from TomoRayLib.images.declared_size import DEFLATE, NOT_COMPRESSED, check_decla
 from TomoRayLib.images.headers.stored_voxels import GZIP_MAGIC, inflated
 from TomoRayLib.images.voxel_files import voxel_file_named
 
-_LONGEST_HEADER = 540
+_SHORTEST_HEADER, _LONGEST_HEADER = 348, 540
 _PAIR_ENDINGS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 # "datatype" -> bits of a voxel (nifti1.h). ITK looks at it alone and leaves "bitpix" aside; so does this.
 _BITS = {1: 1, 2: 8, 4: 16, 8: 32, 16: 32, 32: 64, 64: 64, 128: 24, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64}
@@ -103,15 +103,15 @@ def pair_file(path: Path, ending: str) -> Path | None:
 def read_nifti_header(path: Path) -> NiftiHeader | None:
     """Read the header of a single file or of a pair, of which either file may be given.
 
-    Returns None if there is no such header, which SimpleITK will say.
+    Returns None if there is no such header, which SimpleITK will say. Raises InputError for a compressed one that ends
+    or is damaged before its end, of which SimpleITK makes a volume of zeros.
     """
     header = pair_file(path, ".hdr") if is_nifti_pair(path) else path
     if header is None:
         return None
     try:
-        with gzip.open(header) if begins_as_gzip(header) else header.open("rb") as file:
-            content = file.read(_LONGEST_HEADER)
-    except (OSError, EOFError, zlib.error):
+        content = _unpacked_start(header) if begins_as_gzip(header) else _start(header)
+    except OSError:
         return None
     for order in "<>":
         size = struct.unpack_from(order + "i", content)[0] if len(content) >= 348 else 0
@@ -120,6 +120,26 @@ def read_nifti_header(path: Path) -> NiftiHeader | None:
         if size == 540 and len(content) >= 540 and content[4:7] in (b"n+2", b"ni2"):
             return _version_2(content, order)
     return None
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LONGEST_HEADER)
+
+
+def _unpacked_start(path: Path) -> bytes:
+    content = b""
+    with path.open("rb") as file, suppress(EOFError, zlib.error):
+        for block in inflated(file, at_once=_LONGEST_HEADER):
+            content += block
+            if len(content) >= _LONGEST_HEADER:
+                break
+    if len(content) < _SHORTEST_HEADER:
+        raise InputError(
+            f"{path}: expected a header of at least {_SHORTEST_HEADER} bytes (before compression), got {len(content)} "
+            "that can be read: the file is truncated or damaged; copy or export it again."
+        )
+    return content
 
 
 def _version_1(content: bytes, order: str, path: Path) -> NiftiHeader | None:

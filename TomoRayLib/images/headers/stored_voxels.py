@@ -92,21 +92,25 @@ def _blocks(stored: StoredVoxels) -> Iterator[bytes]:
             yield block
 
 
-def inflated(stream: BinaryIO) -> Iterator[bytes]:
+def inflated(stream: BinaryIO, at_once: int = _BLOCK) -> Iterator[bytes]:
     """Give the content of a stream of gzip or zlib, in one part or several; what follows them, as padding, is left out.
+
+    Args:
+        stream: The file, from the first byte of the stream on.
+        at_once: Bytes to read, and to give, at a time.
 
     Raises:
         zlib.error: If a part is damaged, which its checksum shows.
         EOFError: If one ends too early.
     """
-    block = stream.read(_BLOCK)
+    block = stream.read(at_once)
     member = zlib.decompressobj(_ANY_STREAM)
     while True:
-        if content := member.decompress(block, _BLOCK):
+        if content := member.decompress(block, at_once):
             yield content
         block = member.unused_data if member.eof else member.unconsumed_tail
         if len(block) < len(GZIP_MAGIC):
-            block += stream.read(_BLOCK)
+            block += stream.read(at_once)
         if member.eof:
             if not block.startswith(GZIP_MAGIC):  # the end, or padding
                 return

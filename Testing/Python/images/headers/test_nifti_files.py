@@ -138,6 +138,38 @@ def test_what_lies_behind_the_compressed_content_is_left_out(tmp_path: Path, beh
         read_volume(tmp_path / "ct.nii.gz")
 
 
+@pytest.mark.parametrize("kept", [20, 60, 100, 150])
+def test_a_compressed_file_that_ends_within_its_header_is_refused(tmp_path: Path, kept: int) -> None:
+    """SimpleITK makes a volume of zeros of it."""
+    whole = gzip.compress(write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine()).read_bytes())
+    (tmp_path / "ct.nii.gz").write_bytes(whole[:kept])
+    with pytest.raises(
+        InputError, match=r"a header of at least 348 bytes .*, got \d+ .* truncated or damaged"
+    ):
+        read_volume(tmp_path / "ct.nii.gz")
+
+
+@pytest.mark.parametrize("damage", ["junk behind it", "no checksum", "in two parts"])
+def test_the_voxels_of_a_compressed_pair_are_checked_whatever_lies_behind_its_header(
+    tmp_path: Path, damage: str
+) -> None:
+    write_nifti(tmp_path / "ct.hdr", sform=an_oblique_affine(), kind=nibabel.Nifti1Pair)
+    header, voxels = ((tmp_path / f"ct.{ending}").read_bytes() for ending in ("hdr", "img"))
+    for ending in ("hdr", "img"):
+        (tmp_path / f"ct.{ending}").unlink()
+    packed = {
+        "junk behind it": gzip.compress(header) + b"junk" * 700,
+        "no checksum": gzip.compress(header)[:-8],
+        "in two parts": gzip.compress(header[:100]) + gzip.compress(header[100:]),
+    }
+    (tmp_path / "ct.hdr.gz").write_bytes(packed[damage])
+    (tmp_path / "ct.img.gz").write_bytes(gzip.compress(voxels))
+    np.testing.assert_array_equal(read_volume(tmp_path / "ct.hdr.gz").voxels, VOXELS)
+    (tmp_path / "ct.img.gz").write_bytes(gzip.compress(voxels[: len(voxels) // 2]))
+    with pytest.raises(InputError, match="truncated"):
+        read_volume(tmp_path / "ct.hdr.gz")
+
+
 def test_compressed_content_named_nii_is_refused_with_its_name(tmp_path: Path) -> None:
     whole = write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine()).read_bytes()
     (tmp_path / "ct.nii").write_bytes(gzip.compress(whole))
