@@ -143,9 +143,7 @@ def test_a_compressed_file_that_ends_within_its_header_is_refused(tmp_path: Path
     """SimpleITK makes a volume of zeros of it."""
     whole = gzip.compress(write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine()).read_bytes())
     (tmp_path / "ct.nii.gz").write_bytes(whole[:kept])
-    with pytest.raises(
-        InputError, match=r"a header of at least 348 bytes .*, got \d+ .* truncated or damaged"
-    ):
+    with pytest.raises(InputError, match=r"a header of at least 348 bytes .*, got \d+ .* truncated or damaged"):
         read_volume(tmp_path / "ct.nii.gz")
 
 
