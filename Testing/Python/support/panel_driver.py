@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +16,9 @@ pytest.importorskip("PySide6.QtWidgets", reason="needs PySide6")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from host.application import SlicerHost  # noqa: E402
+
+if TYPE_CHECKING:
+    from TomoRayLib.jobs.events import Event
 
 
 def host() -> SlicerHost:
@@ -94,7 +100,28 @@ def wait_for_stage(panel, stage: str, timeout_s: float = 60.0) -> None:
     host().wait_until(lambda: status(panel).startswith(stage), timeout_s)
 
 
-def watch_stages(panel, timeout_s: float = 180.0) -> tuple[list[str], list[int]]:
+@contextmanager
+def every_stage() -> Iterator[list[str]]:
+    """The stages that the worker tells the panel meanwhile, by the panel's names. A stage that is over before the
+    panel looks again is among them, though it never stands above the button: how many do is a matter of luck."""
+    from TomoRayLib.jobs.events import StageBegun
+    from TomoRayLib.slicer.worker.process import WorkerProcess
+    from TomoRayLib.slicer.worker.worker_run import stage_label
+
+    told: list[str] = []
+    poll = WorkerProcess.poll
+
+    def poll_and_note(process: WorkerProcess) -> list[Event]:
+        events = poll(process)
+        told.extend(stage_label(event.stage) for event in events if isinstance(event, StageBegun))
+        return events
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(WorkerProcess, "poll", poll_and_note)
+        yield told
+
+
+def watch(panel, timeout_s: float = 180.0) -> tuple[list[str], list[int]]:
     """Until nothing runs: the sentences that stood above the button, and the values of the bar, in their order."""
     texts: list[str] = []
     bars: list[int] = []

@@ -15,6 +15,7 @@ from support.panel_views import annotated
 from support.slicer_data import add_segmentation, add_volume, oblique_case
 
 pytestmark = pytest.mark.slow
+ENDED_S = 30.0  # allowed for processes to be gone: the machine may have other things to do
 STAGES = ["Reading", "Rendering the radiographs", "Synthesizing", "Comparing", "Drawing the report", "Writing"]
 
 
@@ -63,13 +64,15 @@ def test_sample_synthesize_wait_results(panel, tiny_worker, slicer_host, without
     said = drive.wait_for_end(panel)
     assert "not a patient" in said
     assert panel.ui.ctSelector.currentNode() is not None
-    drive.click(panel.ui.synthesizeButton)
-    assert panel.ui.synthesizeButton.text == "Cancel"
-    assert panel.ui.progressBar.visible
-    seen, bars = drive.watch_stages(panel)
-    told = list(dict.fromkeys(stage for text in seen for stage in STAGES if text.startswith(stage)))
-    assert told == [stage for stage in STAGES if stage in told]
-    assert set(STAGES) - set(told) <= {"Comparing"}  # with the small network it can be over between two polls
+    with drive.every_stage() as told:
+        drive.click(panel.ui.synthesizeButton)
+        assert panel.ui.synthesizeButton.text == "Cancel"
+        assert panel.ui.progressBar.visible
+        seen, bars = drive.watch(panel)
+    assert told == STAGES
+    shown = list(dict.fromkeys(stage for text in seen for stage in STAGES if text.startswith(stage)))
+    assert shown == [stage for stage in STAGES if stage in shown]
+    assert shown
     assert bars == sorted(bars)
     assert drive.status(panel).startswith("Done in")
     assert panel.ui.synthesizeButton.text == "Synthesize"
@@ -191,9 +194,9 @@ def test_cancel_ends_the_whole_tree_and_leaves_scene_and_disk_as_they_were(synth
     panel, tree = synthesizing
     assert tree
     panel.ui.synthesizeButton.click()
-    drive.wait_for_end(panel, 10)
+    drive.wait_for_end(panel, ENDED_S)
     assert drive.status(panel) == "Cancelled. Nothing was changed."
-    assert psutil.wait_procs(tree, timeout=2)[1] == []
+    assert psutil.wait_procs(tree, timeout=ENDED_S)[1] == []
     assert drive.node_names() == {"CT", "vertebrae"}
     assert drive.temporary_folders() == []
     assert panel.ui.synthesizeButton.text == "Synthesize"
@@ -210,14 +213,14 @@ def test_a_double_click_starts_one_run_and_does_not_cancel_it(panel) -> None:
     assert len(psutil.Process().children()) == 1
     drive.wait_for_stage(panel, "Synthesizing")
     panel.ui.synthesizeButton.click()
-    assert drive.wait_for_end(panel, 10).startswith("Cancelled")
+    assert drive.wait_for_end(panel, ENDED_S).startswith("Cancelled")
 
 
 def test_closing_the_scene_while_it_runs_ends_the_run(synthesizing, slicer_host) -> None:
     panel, tree = synthesizing
     slicer_host.clear_scene()
     drive.settle()
-    assert psutil.wait_procs(tree, timeout=2)[1] == []
+    assert psutil.wait_procs(tree, timeout=ENDED_S)[1] == []
     assert drive.node_names() == set()
     assert drive.temporary_folders() == []
     assert "Choose the AP radiograph." in drive.status(panel)
@@ -232,7 +235,7 @@ def test_a_deleted_input_ends_the_run(panel) -> None:
     drive.click(panel.ui.synthesizeButton)
     drive.wait_for_stage(panel, "Synthesizing")
     slicer.mrmlScene.RemoveNode(vertebrae)
-    drive.wait_for_end(panel, 10)
+    drive.wait_for_end(panel, ENDED_S)
     assert "Cancelled" in drive.status(panel)
     assert drive.node_names() == {"CT"}
 
@@ -254,7 +257,7 @@ def test_reload_while_it_runs_ends_the_run_and_the_new_panel_works(synthesizing,
     _panel, tree = synthesizing
     again = slicer_host.reload_module("TomoRay")
     drive.settle()
-    assert psutil.wait_procs(tree, timeout=2)[1] == []
+    assert psutil.wait_procs(tree, timeout=ENDED_S)[1] == []
     assert drive.temporary_folders() == []
     assert drive.status(again) == "Ready."
     assert again.ui.synthesizeButton.enabled
