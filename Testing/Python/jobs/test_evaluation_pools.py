@@ -8,12 +8,13 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from support.command_line import tomoray
-from support.dask_clusters import a_cluster
+from support.dask_clusters import Cluster, a_cluster
 from support.labelled_cts import written
 
 # Shapes that are no copies of each other: 4, 2 and 1 vertebrae.
@@ -53,6 +54,35 @@ def of_one_process(a_cohort: Path, tiny_models: Path, tmp_path_factory: pytest.T
     return out
 
 
+def wait_until(condition: Callable[[], object], otherwise: str) -> None:
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.01)
+
+
+def run_disturbed(
+    disturb: Callable[[Cluster, Path, subprocess.Popen[str]], bool],
+    cohort: Path,
+    folder: Path,
+    models: Path,
+    workers: int,
+) -> tuple[Path, subprocess.Popen[str], str]:
+    """Evaluate on a cluster that ``disturb`` does something to; again, up to five times, while it says that the run was
+    quicker. Returns results folder, ended process and what it said."""
+    for number in range(5):
+        out = folder / f"out-{number}"
+        with a_cluster(folder, workers=workers, environment={"TOMORAY_MODELS": str(models)}) as running:
+            command = [sys.executable, "-m", "TomoRayLib.cli", "evaluate", str(cohort), "--out", str(out)]
+            command += ["--no-segment", "--precision", "float32", "--scheduler", running.address]
+            process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8")
+            was_in_time = disturb(running, out, process)
+            _, errors = process.communicate(timeout=120)
+        if was_in_time:
+            return out, process, errors
+    raise AssertionError("each of five runs was done before it was disturbed")
+
+
 @pytest.mark.parametrize("workers", [2, 4])
 def test_local_workers_give_the_same_tables_to_the_last_digit(
     a_cohort: Path, of_one_process: Path, tmp_path: Path, workers: int
@@ -69,40 +99,30 @@ def test_a_cluster_whose_worker_dies_gives_the_same_tables(
     a_cohort: Path, of_one_process: Path, tmp_path: Path, tiny_models: Path
 ) -> None:
     """The worker is killed as soon as it has begun."""
-    models = {"TOMORAY_MODELS": str(tiny_models)}
-    with a_cluster(tmp_path, workers=2, environment=models) as running:
-        command = [sys.executable, "-m", "TomoRayLib.cli", "evaluate", str(a_cohort), "--out", str(tmp_path / "out")]
-        command += ["--no-segment", "--precision", "float32", "--scheduler", running.address]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8")
-        end = time.monotonic() + 60
-        while not list((tmp_path / "out" / "stages").glob("*/*")):  # both workers have a case
-            assert time.monotonic() < end, "no case was begun"
-            time.sleep(0.01)
-        assert process.poll() is None
+
+    def kill(running: Cluster, out: Path, process: subprocess.Popen[str]) -> bool:
+        wait_until(lambda: list((out / "stages").glob("*/*")), "no case was begun")  # both workers have one
         running.workers[0].kill()
-        _, errors = process.communicate(timeout=120)
+        return process.poll() is None
+
+    out, process, errors = run_disturbed(kill, a_cohort, tmp_path, tiny_models, workers=2)
     assert process.returncode == 0, errors
-    assert tables(tmp_path / "out") == tables(of_one_process)
+    assert tables(out) == tables(of_one_process)
 
 
 def test_a_lost_scheduler_is_told_the_done_is_in_the_tables_and_resume_goes_on(
     a_cohort: Path, of_one_process: Path, tmp_path: Path, tiny_models: Path
 ) -> None:
-    models = {"TOMORAY_MODELS": str(tiny_models)}
-    out = tmp_path / "out"
-    with a_cluster(tmp_path, workers=1, environment=models) as running:
-        command = [sys.executable, "-m", "TomoRayLib.cli", "evaluate", str(a_cohort), "--out", str(out), "--json"]
-        command += ["--no-segment", "--precision", "float32", "--scheduler", running.address]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
-        end = time.monotonic() + 60
-        while not list((out / "cases").glob("*.json")) and time.monotonic() < end:
-            time.sleep(0.02)
+    def kill(running: Cluster, out: Path, process: subprocess.Popen[str]) -> bool:
+        wait_until(lambda: list((out / "cases").glob("*.json")), "no case was done")
         running.scheduler.kill()
-        printed, errors = process.communicate(timeout=120)
+        process.wait(timeout=120)
+        return len(list((out / "cases").glob("*.json"))) < len(list((of_one_process / "cases").glob("*.json")))
+
+    out, process, errors = run_disturbed(kill, a_cohort, tmp_path, tiny_models, workers=1)
     assert process.returncode == 2, errors
-    last = json.loads(printed.splitlines()[-1])
-    assert "is gone after" in last["message"]
-    assert "resume" in last["message"]
+    assert "is gone after" in " ".join(errors.split())
+    assert "resume" in errors
     with (out / "cases.csv").open(newline="", encoding="utf-8") as stream:
         done = {line["case"] for line in csv.DictReader(stream)}
     assert done
