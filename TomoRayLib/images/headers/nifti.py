@@ -21,7 +21,7 @@ from TomoRayLib.images.headers.nifti_header import (
     check_held,
     is_nifti,
     is_nifti_pair,
-    is_whole_nifti,
+    missing_voxels,
     read_nifti_header,
     voxel_file,
 )
@@ -87,10 +87,10 @@ def check_nifti(path: Path) -> NiftiHeader | None:
     _check_fields(header, path)
     voxels = voxel_file(path, header)
     check_held(voxels, header)
-    if not is_whole_nifti(voxels, header):
+    found = missing_voxels(voxels, header)
+    if found is not None:
         raise InputError(
-            f"{path}: expected {header.end} bytes (before compression), got fewer: the file is truncated; copy or "
-            "export it again."
+            f"{path}: expected {header.end} bytes (before compression), got {found}; copy or export it again."
         )
     return header
 

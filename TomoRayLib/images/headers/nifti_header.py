@@ -252,20 +252,31 @@ def check_held(path: Path, header: NiftiHeader) -> None:
 
 
 def is_whole_nifti(path: Path, header: NiftiHeader) -> bool:
-    """True if all voxels are in the file. A .gz is decompressed only if its own length field disagrees."""
+    """True if all voxels are in the file, as far as ``missing_voxels`` tells."""
+    return missing_voxels(path, header) is None
+
+
+def missing_voxels(path: Path, header: NiftiHeader) -> str | None:
+    """What the file holds in place of its voxels, in words; None if all are there.
+
+    A .gz is decompressed only if its own length field disagrees with the header.
+    """
     if not begins_as_gzip(path):
-        return path.stat().st_size >= header.end
+        length = path.stat().st_size
+        return f"{length}: the file is truncated" if length < header.end else None
     with path.open("rb") as file:
         file.seek(-4, 2)
         if struct.unpack("<I", file.read(4))[0] == header.end % 2**32:
-            return True
+            return None
     length = 0
     try:
         with path.open("rb") as file:
             for block in inflated(file):
                 length += len(block)
                 if length >= header.end:
-                    break
-    except (OSError, EOFError, zlib.error):
-        return False
-    return length >= header.end
+                    return None
+    except zlib.error as error:
+        return f"a compressed stream that is damaged after {length} ({error}): the file is damaged"
+    except (OSError, EOFError):
+        pass
+    return f"{length}: the file is truncated"

@@ -138,6 +138,17 @@ def test_what_lies_behind_the_compressed_content_is_left_out(tmp_path: Path, beh
         read_volume(tmp_path / "ct.nii.gz")
 
 
+@pytest.mark.parametrize("place", [-8, -4])
+def test_a_checksum_or_length_that_is_wrong_is_told_as_damage(tmp_path: Path, place: int) -> None:
+    """All voxels are there, so the file is not truncated; behind the stream lies padding, as tapes leave it."""
+    packed = bytearray(gzip.compress(write_nifti(tmp_path / "ct.nii", sform=an_oblique_affine()).read_bytes()))
+    packed[place] ^= 1
+    (tmp_path / "ct.nii.gz").write_bytes(packed + bytes(600))
+    with pytest.raises(InputError, match=r"expected 562 bytes .*, got .* damaged .* check") as refused:
+        read_volume(tmp_path / "ct.nii.gz")
+    assert "truncated" not in str(refused.value)
+
+
 @pytest.mark.parametrize("kept", [20, 60, 100, 150])
 def test_a_compressed_file_that_ends_within_its_header_is_refused(tmp_path: Path, kept: int) -> None:
     """SimpleITK makes a volume of zeros of it."""
