@@ -2,11 +2,13 @@
 
 A process of one command calls ``take_over`` before anything else. Until ``begin_work`` a request to end is told and
 ends the process at once, as nothing has been written; then it is raised, as KeyboardInterrupt or ``Terminated``, so
-that what was begun is cleaned away. One that follows within ``GRACE_S`` does not disturb the cleaning.
+that what was begun is cleaned away; while a module is imported, once it is. One that follows within ``GRACE_S`` does
+not disturb the cleaning.
 """
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
@@ -19,6 +21,8 @@ from types import FrameType
 from typing import Any
 
 GRACE_S = 2.0
+AGAIN_S = 0.02
+_IMPORTING = "<frozen importlib._bootstrap>"  # as frames of Python's import name their file
 CODE_TERMINATED = 128 + int(signal.SIGTERM)  # on each system: 143
 CODE_INTERRUPTED = 128 + int(signal.SIGINT)
 _TERMINATING = (signal.SIGTERM,) if sys.platform == "win32" else (signal.SIGTERM, signal.SIGHUP)
@@ -59,8 +63,33 @@ class _Process:
                 os._exit(code)
             return
         if self.asked is None or not heard_lately:
+            if _is_importing(frame):
+                _hear_again(number)
+                return
             self.asked, self.since_s = code, now_s
             raise_asked(code)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported: libraries in C may crash if an exception is raised as they begin."""
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORTING:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _hear_again(number: int) -> None:
+    """Let the main thread hear a signal a little later, even if it waits for something by then."""
+
+    def send() -> None:
+        time.sleep(AGAIN_S)
+        if hasattr(signal, "pthread_kill"):
+            signal.pthread_kill(threading.main_thread().ident, number)  # type: ignore[arg-type]
+        else:
+            signal.raise_signal(number)
+
+    _thread.start_new_thread(send, ())  # not Thread, whose locks the interrupted code may hold
 
 
 _process = _Process()

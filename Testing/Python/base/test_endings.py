@@ -178,6 +178,32 @@ def test_other_threads_put_nothing_off() -> None:
     assert heard == [before]
 
 
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_request_while_a_module_is_imported_is_raised_after_that(tmp_path: Path, name: str) -> None:
+    """Libraries in C crash if it is raised as they begin; what waits after the import is woken."""
+    module = f"""
+        import os, signal, time
+        os.kill(os.getpid(), signal.{name})
+        time.sleep(0.2)
+        print("imported", flush=True)
+    """
+    (tmp_path / "large.py").write_text(textwrap.dedent(module), encoding="utf-8")
+    code = f"""
+        import sys, time
+        from TomoRayLib.base.endings import begin_work, take_over
+        take_over(print)
+        begin_work()
+        sys.path.insert(0, {str(tmp_path)!r})
+        try:
+            import large
+            time.sleep(30)
+        finally:
+            print("cleaned", sys.exc_info()[0].__name__, flush=True)
+    """
+    raised = "Terminated" if name == "SIGTERM" else "KeyboardInterrupt"
+    assert run(code).stdout.splitlines() == ["imported", f"cleaned {raised}"]
+
+
 def test_a_forked_process_ends_as_any_does() -> None:
     """One that makes samples for a training is ended by SIGTERM at once, without an exception."""
     code = """
