@@ -84,10 +84,12 @@ def test_what_can_be_told_at_once_is(words: list[str], said: str, tmp_path: Path
 
 def test_turns_are_as_long_as_before_once_all_has_been_loaded() -> None:
     code = (
-        "import sys, threading, time; from TomoRayLib.base.early_import import beside\n"
+        "import sys, threading; from TomoRayLib.base.early_import import beside\n"
         "before = sys.getswitchinterval()\n"
-        "beside(lambda: time.sleep(0.2)); beside(lambda: time.sleep(0.4)); beside('no_such_module')\n"
+        "go = threading.Event()\n"
+        "beside(go.wait); beside(go.wait); beside('no_such_module')\n"
         "during = sys.getswitchinterval()\n"
+        "go.set()\n"
         "[one.join() for one in threading.enumerate() if one.name == 'loading beside']\n"
         "print(during < before, sys.getswitchinterval() == before)"
     )

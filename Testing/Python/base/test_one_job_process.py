@@ -41,11 +41,13 @@ def test_reasons_and_errors_are_printed() -> None:
 def test_output_is_written_threads_are_waited_for_and_the_end_is_kept() -> None:
     main = (
         "import atexit, threading, time\n"
-        "def late():\n    time.sleep(0.3)\n    print('thread')\n"
+        "begun = threading.Event()\n"
+        "def late():\n    begun.wait()\n    time.sleep(0.3)\n    print('thread')\n"
         "def main():\n"
         "    atexit.register(print, 'at exit')\n"
         "    threading.Thread(target=late).start()\n"
         "    print('main', end=' ')\n"
+        "    begun.set()\n"
         "    return 5"
     )
     done = process(main)

@@ -14,6 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and pipes as POSIX has them")
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 TOMORAY = (sys.executable, "-m", "TomoRayLib.cli")
 
 
@@ -33,14 +34,21 @@ def hear_interrupts() -> None:
     ],
 )
 def test_a_signal_while_modules_are_imported_ends_it_with_a_sentence(
-    tmp_path: Path, number: int, sentence: str, code: int, as_json: bool
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, number: int, sentence: str, code: int, as_json: bool
 ) -> None:
-    """Sent as soon as the process hears signals: long before its modules are there."""
+    """Sent as soon as the process hears signals; typer's import takes as long as that needs."""
+    slow = tmp_path_factory.mktemp("slow")
+    (slow / "typer.py").write_text("import time; time.sleep(600)\n", encoding="utf-8")
     command = [*TOMORAY, "demo", "--offline", "--out", str(tmp_path / "out"), *(["--json"] if as_json else [])]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_interrupts
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(slow), str(REPOSITORY)])},
     ) as process:
-        heard = 1 << (signal.SIGTERM - 1)
+        heard = 1 << (signal.SIGHUP - 1)  # the last one that it begins to hear
         while not int(status_of(process.pid)["SigCgt"], 16) & heard:
             assert process.poll() is None
             time.sleep(0.001)

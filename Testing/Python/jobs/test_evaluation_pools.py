@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from distributed import Client
 
 from support.command_line import tomoray
 from support.dask_clusters import Cluster, a_cluster
@@ -62,12 +63,12 @@ def wait_until(condition: Callable[[], object], otherwise: str) -> None:
 
 
 def run_disturbed(
-    disturb: Callable[[Cluster, Path, subprocess.Popen[str]], bool],
+    disturb: Callable[[Cluster, Path, subprocess.Popen[bytes]], bool],
     cohort: Path,
     folder: Path,
     models: Path,
     workers: int,
-) -> tuple[Path, subprocess.Popen[str], str]:
+) -> tuple[Path, subprocess.Popen[bytes], str]:
     """Evaluate on a cluster that ``disturb`` does something to; again, up to five times, while it says that the run was
     quicker. Returns results folder, ended process and what it said."""
     for number in range(5):
@@ -75,11 +76,16 @@ def run_disturbed(
         with a_cluster(folder, workers=workers, environment={"TOMORAY_MODELS": str(models)}) as running:
             command = [sys.executable, "-m", "TomoRayLib.cli", "evaluate", str(cohort), "--out", str(out)]
             command += ["--no-segment", "--precision", "float32", "--scheduler", running.address]
-            process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, encoding="utf-8")
-            was_in_time = disturb(running, out, process)
-            _, errors = process.communicate(timeout=120)
+            told = folder / f"told-{number}"
+            with told.open("wb") as stream:
+                process = subprocess.Popen([*command, "--json"], stderr=stream, stdout=stream)
+            try:
+                was_in_time = disturb(running, out, process)
+                process.wait(timeout=120)
+            finally:
+                process.kill()
         if was_in_time:
-            return out, process, errors
+            return out, process, told.read_text(encoding="utf-8")
     raise AssertionError("each of five runs was done before it was disturbed")
 
 
@@ -100,29 +106,37 @@ def test_a_cluster_whose_worker_dies_gives_the_same_tables(
 ) -> None:
     """The worker is killed as soon as it has begun."""
 
-    def kill(running: Cluster, out: Path, process: subprocess.Popen[str]) -> bool:
-        wait_until(lambda: list((out / "stages").glob("*/*")), "no case was begun")  # both workers have one
+    def kill(running: Cluster, out: Path, process: subprocess.Popen[bytes]) -> bool:
+        with Client(running.address, timeout="60s") as client:
+            wait_until(
+                lambda: (
+                    [bool(tasks) for tasks in client.processing().values()] == [True, True]
+                    or process.poll() is not None
+                ),
+                "the workers do not have a case each",
+            )
         running.workers[0].kill()
         return process.poll() is None
 
-    out, process, errors = run_disturbed(kill, a_cohort, tmp_path, tiny_models, workers=2)
-    assert process.returncode == 0, errors
+    out, process, told = run_disturbed(kill, a_cohort, tmp_path, tiny_models, workers=2)
+    assert process.returncode == 0, told
     assert tables(out) == tables(of_one_process)
 
 
 def test_a_lost_scheduler_is_told_the_done_is_in_the_tables_and_resume_goes_on(
     a_cohort: Path, of_one_process: Path, tmp_path: Path, tiny_models: Path
 ) -> None:
-    def kill(running: Cluster, out: Path, process: subprocess.Popen[str]) -> bool:
+    def kill(running: Cluster, out: Path, process: subprocess.Popen[bytes]) -> bool:
         wait_until(lambda: list((out / "cases").glob("*.json")), "no case was done")
         running.scheduler.kill()
         process.wait(timeout=120)
         return len(list((out / "cases").glob("*.json"))) < len(list((of_one_process / "cases").glob("*.json")))
 
-    out, process, errors = run_disturbed(kill, a_cohort, tmp_path, tiny_models, workers=1)
-    assert process.returncode == 2, errors
-    assert "is gone after" in " ".join(errors.split())
-    assert "resume" in errors
+    out, process, told = run_disturbed(kill, a_cohort, tmp_path, tiny_models, workers=1)
+    assert process.returncode == 2, told
+    last = json.loads(told.splitlines()[-1])
+    assert "is gone after" in last["message"]
+    assert "resume" in last["message"]
     with (out / "cases.csv").open(newline="", encoding="utf-8") as stream:
         done = {line["case"] for line in csv.DictReader(stream)}
     assert done
@@ -217,20 +231,25 @@ def test_a_full_disk_leaves_the_tables_of_what_is_done(a_cohort: Path, of_one_pr
     try:
         with (place / "filler").open("wb") as filler:
             filler.truncate()
-        # The check asks for 50 MB; a helper takes all but the reserve as soon as the run has begun.
+        # The check asks for 50 MB; all but the reserve is taken as soon as that is held.
         code = (
-            "import shutil, sys, time, pathlib\n"
-            "place = pathlib.Path(sys.argv[1])\n"
-            "while shutil.disk_usage(place).used < 24 * 2**20: time.sleep(0.01)\n"
-            "time.sleep(0.1)\n"
-            "with (place / 'filler').open('wb', buffering=0) as file:\n"
-            "    try:\n"
-            "        while True: file.write(b'x' * 65536)\n"
-            "    except OSError: pass\n"
+            "import sys, pathlib\n"
+            "from TomoRayLib.cli import start\n"
+            "from TomoRayLib.jobs import evaluation\n"
+            "place = pathlib.Path(sys.argv.pop(1))\n"
+            "class Filling(evaluation.DiskReserve):\n"
+            "    def __init__(self, *given):\n"
+            "        super().__init__(*given)\n"
+            "        with (place / 'filler').open('wb', buffering=0) as file:\n"
+            "            try:\n"
+            "                while True: file.write(b'x' * 65536)\n"
+            "            except OSError: pass\n"
+            "evaluation.DiskReserve = Filling\n"
+            "start.run()\n"
         )
-        helper = subprocess.Popen([sys.executable, "-c", code, str(place)])
-        result = evaluate(a_cohort, place / "out", "--workers", "1")
-        helper.wait(timeout=60)
+        command = [sys.executable, "-c", code, str(place), "evaluate", str(a_cohort), "--out", str(place / "out")]
+        command += ["--no-segment", "--precision", "float32", "--workers", "1"]
+        result = subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=300)
         assert result.returncode == 0, result.stderr
         assert "full disk" in " ".join(result.stderr.split())
         assert tables(place / "out") == tables(of_one_process)

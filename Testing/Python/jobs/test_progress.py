@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from types import SimpleNamespace
 
+import pytest
+
+from TomoRayLib.jobs import progress
 from TomoRayLib.jobs.events import StageBegun
 from TomoRayLib.jobs.progress import Stages
 
 
-def test_stages_count_and_estimate_what_is_left() -> None:
+def test_stages_count_and_estimate_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(0.0, 0.001)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     events: list[StageBegun] = []
     stages = Stages({"first": 2.0, "second": 6.0}, events.append)
     with stages.stage("first"):

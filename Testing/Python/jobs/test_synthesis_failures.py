@@ -149,6 +149,21 @@ def hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+# The real worker, which interrupts itself once it has told that it writes.
+INTERRUPTED_AS_IT_WRITES = """
+import os, signal, sys
+from TomoRayLib import worker
+from TomoRayLib.base.one_job_process import run_one_job
+tell = worker.print_event
+def tell_and_interrupt(event):
+    tell(event)
+    if getattr(event, "stage", "") == "Writing":
+        os.kill(os.getpid(), signal.SIGINT)
+worker.print_event = tell_and_interrupt
+run_one_job(lambda: worker.main([sys.argv[-1]]))
+"""
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are sent the POSIX way")
 @pytest.mark.parametrize(
     "stage", ["Reading", pytest.param("Synthesizing", marks=pytest.mark.slow), "Drawing", "Writing"]
@@ -160,12 +175,15 @@ def test_ctrl_c_leaves_nothing_behind(a_case: Path, tiny_models: Path, tmp_path:
     )
     (tmp_path / "job.json").write_text(job.to_json())
     worker_of_job = ["-c", worker_code(tiny_models)] if drawing else ["-m", "TomoRayLib.worker"]
+    if stage == "Writing":  # over in a tenth of a second
+        worker_of_job = ["-c", INTERRUPTED_AS_IT_WRITES]
     command = [sys.executable, *worker_of_job, str(tmp_path / "job.json")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear_interrupts) as worker:
         assert worker.stdout is not None
         for line in worker.stdout:
             if json.loads(line).get("stage") == stage:
-                os.kill(worker.pid, signal.SIGINT)
+                if stage != "Writing":
+                    os.kill(worker.pid, signal.SIGINT)
                 break
         last = [json.loads(line) for line in worker.stdout][-1]
         code = worker.wait(timeout=120)

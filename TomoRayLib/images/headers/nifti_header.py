@@ -276,7 +276,9 @@ def missing_voxels(path: Path, header: NiftiHeader) -> str | None:
                 if length >= header.end:
                     return None
     except zlib.error as error:
-        return f"a compressed stream that is damaged after {length} ({error}): the file is damaged"
-    except (OSError, EOFError):
+        return f"{length} bytes and then a damaged stream ({error}): the file is damaged"
+    except OSError as error:
+        return f"{length} bytes and then an error ({error.strerror or error})"
+    except EOFError:
         pass
     return f"{length}: the file is truncated"

@@ -179,6 +179,7 @@ def test_a_good_torch_is_probed_once_and_then_no_more(ready, environment, monkey
 def test_a_run_that_is_cancelled_while_torch_is_checked_leaves_nothing(ready, environment) -> None:
     import psutil
 
+    (environment.site / "slow.pth").write_text("import time; time.sleep(600)\n", encoding="utf-8")
     drive.click(ready.ui.synthesizeButton)
     drive.wait_for_stage(ready, "Checking PyTorch")
     children = psutil.Process().children(recursive=True)

@@ -203,15 +203,19 @@ def test_cancel_ends_the_whole_tree_and_leaves_scene_and_disk_as_they_were(synth
     assert panel.ui.synthesizeButton.enabled
 
 
-def test_a_double_click_starts_one_run_and_does_not_cancel_it(panel) -> None:
+def test_a_double_click_starts_one_run_and_does_not_cancel_it(panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    from TomoRayLib.slicer.panel import running
+
     ct, vertebrae = a_ct_with_vertebrae("CT")
     drive.choose_ct(panel, ct, vertebrae)
+    monkeypatch.setattr(running, "DOUBLE_CLICK_S", 60.0)
     panel.ui.synthesizeButton.click()
     panel.ui.synthesizeButton.click()
     drive.settle()
     assert panel.panel.run_box.busy
     assert len(psutil.Process().children()) == 1
     drive.wait_for_stage(panel, "Synthesizing")
+    monkeypatch.setattr(running, "DOUBLE_CLICK_S", 0.0)
     panel.ui.synthesizeButton.click()
     assert drive.wait_for_end(panel, ENDED_S).startswith("Cancelled")
 

@@ -128,7 +128,8 @@ def test_cancel_of_a_real_synthesis_leaves_no_process_and_no_results(process, tm
 @pytest.mark.parametrize("temporary", [False, True])
 def test_the_worker_ends_with_the_application(process, tmp_path: Path, temporary: bool) -> None:
     """The application is another process here, killed outright; its worker must not go on, and deletes the CT that it
-    got in a temporary folder. The worker is halted meanwhile, so that it cannot be done before."""
+    got in a temporary folder, at the latest once its job is done. The worker is halted meanwhile, so that it cannot be
+    done before."""
     folder = tmp_path / "tomoray-job"
     folder.mkdir()
     job = folder / "job.json"
@@ -138,7 +139,6 @@ def test_the_worker_ends_with_the_application(process, tmp_path: Path, temporary
         "import subprocess, sys, time\n"
         f"worker = subprocess.Popen([sys.executable, '-m', 'TomoRayLib.worker', {str(job)!r}], stdin=subprocess.PIPE,\n"
         "    start_new_session=True)\n"
-        "print(worker.pid, flush=True)\n"
         "time.sleep(600)\n"
     )
     application = subprocess.Popen(
@@ -148,9 +148,8 @@ def test_the_worker_ends_with_the_application(process, tmp_path: Path, temporary
         text=True,
     )
     assert application.stdout is not None
-    pid, event = sorted(application.stdout.readline() for _line in range(2))  # a digit comes before a brace
-    assert isinstance(from_json(event), StageBegun)
-    worker = psutil.Process(int(pid))
+    assert isinstance(from_json(application.stdout.readline()), StageBegun)
+    (worker,) = psutil.Process(application.pid).children()
     worker.suspend()
     application.kill()
     application.wait()
